@@ -12,7 +12,7 @@ from idtone.core.calls import Direction, ForwardedCall, Party, RemoteCall
 from idtone.core.log_output import call_extra
 from idtone.core.numbers import Number, NumberKind, ascii_form, parse, parse_or_none
 from idtone.dialplan.number_expressions import is_emergency_call
-from idtone.ledger.evidence.steps import kept_sip_call_id
+from idtone.ledger.evidence.steps import truncated_sip_call_id
 
 from .call import Call
 from .request import Request
@@ -70,7 +70,7 @@ def forwarded_call(
         endpoint=dialplan.endpoint_of(request.channel),
         account=request.account,
         trunks=tuple(sorted(dialplan.endpoints(request.dial_string))),
-        sip_call_id=kept_sip_call_id(request.sip_call_id),
+        sip_call_id=truncated_sip_call_id(request.sip_call_id),
         emergency=is_emergency_call(
             ascii_form(request.dial_string),
             ascii_form(request.called),

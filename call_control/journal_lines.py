@@ -12,8 +12,6 @@ codecs of the called party's channel and, after Dial(), a slash and the codecs o
 when the called party's channel ends, shortly before or after `ended`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Party, Reason
 from idtone.core.errors import JournalError
 from idtone.core.numbers import parse, parse_or_none
 from idtone.dialplan import PACKET_MS, Played
-from idtone.ledger.evidence.steps import CallStatus, kept_sip_call_id, q850_cause
+from idtone.ledger.evidence.steps import CallStatus, q850_cause, truncated_sip_call_id
 
 LONGEST_LINE: Final = 4096
 """Maximum number of octets of a line. The hook's lines have at most three quarters of this, and each is written in one
@@ -235,7 +233,7 @@ def _decided(
         account=unquote(account),
         caller_perhaps=parse_or_none(caller),
         trunks=tuple(sorted(dialplan.endpoints(unquote(dial_string)))),
-        sip_call_id=kept_sip_call_id(unquote(sip_call_id)),
+        sip_call_id=truncated_sip_call_id(unquote(sip_call_id)),
         emergency=outcome == Outcome.BYPASS,
     )
     return Decided(

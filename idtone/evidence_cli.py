@@ -20,15 +20,15 @@ GROUPS: Final = {
 
 COMMANDS: Final = {
     "disclosure requests": (
-        "idtone.ledger.commands.requests:list_requests",
+        "idtone.ledger.commands.disclosure_requests:list_requests",
         "List the requested exports, the newest last, and their states.",
     ),
     "disclosure approve": (
-        "idtone.ledger.commands.requests:approve",
+        "idtone.ledger.commands.disclosure_requests:approve",
         "Approve an export that another person has requested; the command shows first what it contains.",
     ),
     "disclosure refuse": (
-        "idtone.ledger.commands.requests:refuse",
+        "idtone.ledger.commands.disclosure_requests:refuse",
         "Refuse a requested export, even after its approval; or withdraw a request of your own.",
     ),
     "disclosure deliver": (

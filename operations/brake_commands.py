@@ -23,7 +23,7 @@ from idtone.ledger.commands.options import local_time
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys.key_ring import KeyRing, need_keys
+from idtone.ledger.keys.key_ring import KeyRing, require_keys
 from idtone.ledger.store.sqlite import path_of
 from idtone.service import status_client
 from idtone.service.brake_keeper import release_in_file
@@ -31,7 +31,7 @@ from idtone.service.brake_keeper import release_in_file
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8
 _LEAST: Final = 6
-"""Minimum length of a token's beginning that a person enters."""
+"""Fewest characters of a token that a person may enter."""
 _OBEYED_WITHIN_S: Final = 5.0
 
 
@@ -70,7 +70,7 @@ def release(
     again. The record names the person who ran the command. Exit 1: the brake holds no such token.
     """
     settings = load_settings(config)
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     why, person = checked_line(why, "--why"), acting_person()
     found = [hold for hold in _holds(settings) if len(token) >= _LEAST and hold.token.startswith(token.lower())]
     if len(found) != 1:

@@ -13,10 +13,10 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, load_settings
 from idtone.core.terminal import command_line
-from idtone.ledger.commands.options import LedgerOption, answerable, complete_call
+from idtone.ledger.commands.options import LedgerOption, complete_call, responsible_person
 from idtone.ledger.disclosure.pack_file import write_zip, zipped
 
-from .make_pack import MadePack, approved_pack, basis_of, checked_case, make_pack, need_keys, request_pack
+from .make_pack import MadePack, approved_pack, basis_of, checked_case, make_pack, request_pack, require_keys
 
 
 def export_pack(
@@ -92,7 +92,7 @@ def export_pack(
     """
     output = command_line.chosen_output(output, to_stdout)
     settings = load_settings(config)
-    need_keys(settings)
+    require_keys(settings)
     two_persons = settings.ledger.exports is Exports.TWO_PERSONS
     demand = {
         "basis": basis, "authority": authority, "reference": reference, "scope": scope, "received": received,
@@ -104,7 +104,7 @@ def export_pack(
         if calls or case is not None or sealed or any(each is not None for each in demand.values()):
             raise UsageError("--request already names calls, case and legal basis; give --request and -o alone")
         path = _writable(output)
-        facts = _written(path, approved_pack(settings, answerable(settings.ledger), request))
+        facts = _written(path, approved_pack(settings, responsible_person(settings.ledger), request))
     else:
         if not calls:
             raise UsageError("name the calls to export")
@@ -113,7 +113,7 @@ def export_pack(
             raise UsageError("exports take two persons here: leave out -o, and give it later, together with --request")
         legal = basis_of(settings, case, sealed, demand)
         if two_persons:
-            facts = request_pack(settings, answerable(settings.ledger), case, calls, sealed, legal)
+            facts = request_pack(settings, responsible_person(settings.ledger), case, calls, sealed, legal)
         else:
             path = _writable(output)
             facts = _written(path, make_pack(settings, acting_person(), case, calls, sealed, legal, ledger=ledger))

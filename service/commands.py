@@ -1,7 +1,5 @@
 """`idtone serve`: runs the service."""
 
-from __future__ import annotations
-
 import asyncio
 import faulthandler
 import logging
@@ -25,14 +23,14 @@ from idtone.core.terminal.extras import require
 from idtone.core.translation import Message, joined, translated
 from idtone.ledger.disclosure.legal_basis import load_legal_bases
 from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.key_ring import continued_trees_of
+from idtone.ledger.keys.key_ring import successor_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.tones.making.sounds import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 
@@ -101,7 +99,7 @@ def _reported(form: log_output.LogFormat) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = UsageError(Message("{error}; correct this, and start the service again", error=error))
+        problem = UsageError("{error}; correct this, and start the service again", error=error)
         if form is log_output.LogFormat.TEXT:
             raise problem from error
         log.critical("%s", problem)
@@ -140,7 +138,7 @@ def check_settings(settings: Settings) -> None:
         try:
             trusted_root(root)
         except OSError as error:
-            raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
+            raise TrustError("{root}: {reason}", root=root, reason=error.strerror) from error
         PublicationClient(root, settings.registry.source, settings.registry.cache).check_usable()
     _check_keys(settings.ledger, settings.node)
 
@@ -165,7 +163,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
     """Check the ledger's keys, if they were made yet. Raises LedgerError."""
-    for path in (ledger.key_file, *LogKeys(ledger, continued_trees_of(ledger, node)).files()):
+    for path in (ledger.key_file, *LogKeys(ledger, successor_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
         except OSError:

@@ -4,8 +4,6 @@
 a call id or a member.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections import deque
@@ -14,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from idtone.ledger.replication.replica_connection import Exchange
+from idtone.ledger.replication.replica_connection import ReportResult
 
 from .metrics import Observed
 from .status_feed import FEED, decided_calls, nested
@@ -31,7 +29,7 @@ class ReportValues:
 
     observed: Observed
     running: bool
-    exchange: Exchange | None
+    exchange: ReportResult | None
     calls_a_second: float | None
     rivals: int
 
@@ -127,7 +125,7 @@ class NodeStateReport:
         self._writers: deque[str | None] = deque(maxlen=RATE_S)
         """The writers of the reports that this node's latest reports have replaced."""
 
-    def __call__(self, exchange: Exchange | None) -> str:
+    def __call__(self, exchange: ReportResult | None) -> str:
         """The object as text. `exchange` is the result of the previous report."""
         self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:

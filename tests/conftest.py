@@ -1,4 +1,4 @@
-"""The real Asterisk and PostgreSQL that the tests share. They are there, or the run fails: nothing is skipped."""
+"""The real Asterisk and PostgreSQL that the tests share. If one is missing, the run fails; no test is skipped."""
 
 import contextlib
 import gc
@@ -18,7 +18,7 @@ from hypothesis.internal.conjecture import providers
 
 from idtone.core import translation
 from idtone.ledger.store.postgresql import Server
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
@@ -68,7 +68,7 @@ LONGEST: Final = {
         "ledger/monitor/test_monitor.py",
     )
 }
-"""Files that were measured as long, and have fewer calls, or more tests, than others of their kind."""
+"""Files that were measured as long, although they have fewer calls or tests than others of their kind."""
 
 sodium()  # the room for refused customers needs it when it is imported
 
@@ -79,15 +79,15 @@ def pytest_configure() -> None:
 
 
 def pytest_report_header() -> list[str]:
-    """Header lines of the report: the conditions of the calls, and what this machine cannot give to them."""
+    """Lines for the head of the report: the site of the calls, and the conditions that this machine cannot provide."""
     site = chosen_site()
     return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Collect without garbage collection. Imports and tests are lasting objects: it would take an eighth of the time of
-    a collection.
+    """Collect without garbage collection, which would take an eighth of the time. Imports and tests live until the end
+    anyway.
     """
     gc.disable()
     try:
@@ -98,8 +98,8 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 
 def _import_beginning_elsewhere(config: pytest.Config) -> None:
-    """Import the tests, beginning at another file in each worker. In a fresh clone all workers would otherwise compile
-    the same files at the same time; so another worker has compiled most of what one needs.
+    """Import the tests, starting at another file in each worker. In a fresh clone the workers would otherwise all
+    compile the same files at the same time; this way each finds most files compiled.
     """
     if not (worker := getattr(config, "workerinput", None)):
         return
@@ -111,7 +111,7 @@ def _import_beginning_elsewhere(config: pytest.Config) -> None:
 
 
 def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
-    """Files of tests at `path`, without those that are to be ignored."""
+    """Test files at `path`, without ignored ones."""
     ignored = [ROOT / each for each in config.getoption("ignore") or ()]
     for file in path.rglob("test_*.py") if path.is_dir() else [path]:
         if not any(file.is_relative_to(each) for each in ignored):
@@ -120,9 +120,9 @@ def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
 
 @pytest.hookimpl(trylast=True)  # only of the tests that run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the files so that workers begin with those that take longest: at the end none waits for another. Calls all
-    take their time, so after the longest these are the files of many calls. Of other tests, the long ones are mostly in
-    files of few.
+    """Sort the files so that the longest come first, and no worker waits for another at the end. After the files that
+    were measured as long come those with many calls. Among the other tests, files with few tests come first, because
+    these are mostly long.
     """
     if hasattr(config, "workerinput"):
         assert not {path for path in LONGEST if not path.is_file()}
@@ -136,21 +136,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Freeze the imported objects, so that the garbage collector need not look through them for each test."""
+    """Freeze the imported objects, so that the garbage collector does not examine them in each test."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def own_language() -> Iterator[None]:
-    """Check that no test leaves a language chosen: a test that chooses one does so in a context of its own."""
+    """Check that no test leaves a language chosen. A test that needs one chooses it in a context."""
     yield
     assert translation._CHOSEN.get() is None
 
 
 @pytest.fixture
 def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Set the machine's time zone to Japan's."""
+    """Set the machine's time zone to Japan."""
     with monkeypatch.context() as there:
         there.setenv("TZ", "JST-9")
         time.tzset()
@@ -160,7 +160,7 @@ def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """Temporary folder of the test that the site's users can reach too."""
+    """A temporary folder for the test, which the site's users can reach too."""
     make_reachable(tmp_path)
     return tmp_path
 
@@ -172,7 +172,7 @@ def installation() -> AsteriskInstallation:
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> Iterator[Path]:
-    """Program of an ffmpeg that is in PATH for the rest of the run: the machine's own or a fetched one."""
+    """The path of an ffmpeg that is in PATH for the rest of the run: the machine's own, or an unpacked one."""
     folder = find_or_get_ffmpeg()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))))
@@ -181,22 +181,22 @@ def ffmpeg() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A real PostgreSQL. Tests may kill it; they leave it running."""
+    """A real PostgreSQL. A test that kills it starts it again."""
     with postgresql_programs() as found, PostgreSQL(found) as running:
         yield running
 
 
 @pytest.fixture
 def server(postgresql: PostgreSQL) -> Iterator[Server]:
-    """An empty database of this test's own."""
+    """An empty database for this test."""
     with postgresql.database() as url:
         yield Server.named(url, postgresql.password)
 
 
 @pytest.fixture(scope="module")
 def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    """A PBX with the hook in its dialplan, shared by the tests of one file. No file finds what another one left, in
-    whatever order they run.
+    """A PBX with the hook in its dialplan, which the tests of one file share. Files do not affect each other, whatever
+    their order.
     """
     with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
         yield running
@@ -204,13 +204,13 @@ def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
-    """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
+    """The shipped sounds. `sample` has 440 ms (22 packets), `notice` 560 ms (28 packets)."""
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
 
 
 @pytest.fixture(scope="session")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of `make demo-authority`; `out` and `err` hold what it printed. It is only read."""
+    """The result folder of `make demo-authority`. `out` and `err` hold its output. Tests only read it."""
 
     def work_through(folder: Path) -> None:
         command = [sys.executable, "-m", "lab.office.year", "--json", folder]
@@ -229,7 +229,7 @@ def evidence() -> MemoryEvidence:
 
 @pytest.fixture(scope="session")
 def references() -> dict[str, Any]:
-    """Waveform of each shipped profile at 8 kHz."""
+    """Name of each shipped profile → its waveform at 8 kHz."""
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
 
@@ -242,7 +242,7 @@ def beside(asterisk: Asterisk) -> Iterator[SharedService]:
 
 @pytest.fixture
 def serving(beside: SharedService) -> Callable[..., Service]:
-    """Function that starts the service with a registry, a policy or a transport of its own."""
+    """A function that starts the service with another registry, policy or transport."""
     return beside.serving
 
 
@@ -254,6 +254,6 @@ def service(beside: SharedService) -> Service:
 
 @pytest.fixture
 def away(beside: SharedService) -> Asterisk:
-    """Asterisk after the service ran with the lab's registry and was stopped."""
+    """An Asterisk whose service ran with the lab's registry and was stopped."""
     beside.left()
     return beside.asterisk

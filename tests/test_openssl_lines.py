@@ -1,4 +1,4 @@
-"""The lines of OpenSSL in the documents do what the page says. `tests/office/test_succession.py` runs those about the
+"""The OpenSSL commands in the documents do what the pages say. `tests/office/test_succession.py` runs the ones for the
 holders' keys.
 """
 

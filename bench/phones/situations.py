@@ -1,4 +1,4 @@
-"""The situations: the phone, the devices between it and the PBX, and the events of the call."""
+"""The situations, each with its phones, the devices between them and the PBX, and the events of the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,12 +17,14 @@ from lab.phones.program import PhoneProperties
 from lab.phones.rtpengine import Rtpengine
 
 SILENCE: Final[Samples] = np.full(800, 8, np.int16)
-"""One step of the codec. So loud parts at a phone are the sound."""
+"""A signal of one codec step: as quiet as silence, so that only the sound is loud at a phone."""
 ELSEWHERE: Final = "127.0.0.9"
-"""The address that a phone behind NAT announces: nothing listens there."""
+"""The address that a phone behind NAT announces. Nothing listens there."""
 OWN: Final = "lab"
 LONG_S: Final = 7.0
-"""Seconds until each phone has sent a report (RTCP) about the time after the sound; they come every five seconds."""
+"""Seconds of a call in which each phone sends a report (RTCP) on the time after the sound. Reports come every five
+seconds.
+"""
 
 PLAIN: Final = PhoneProperties()
 ANSWERING: Final = Answer(after_ms=20)
@@ -32,7 +34,9 @@ BetweenFactory = Callable[[Path], MediaPath]
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """A situation. `what` and `japanese` are for the table; `phone` and `caller` are kinds of `trial_calls.KINDS`."""
+    """A situation. `what` and `japanese` describe it in the tables; `phone` and `caller` are kinds of
+    `trial_calls.KINDS`.
+    """
 
     what: str
     japanese: str
@@ -45,7 +49,7 @@ class Situation:
     caller_endpoint: str = "phone"
     between: BetweenFactory | None = None
     during: str = ""
-    """Act on rtpengine at the answer: `freeze` or `kill`."""
+    """What happens to rtpengine at the answer: `freeze` or `kill`."""
     way: str = "hook"
     talk_s: float = 0.5
     astray: bool = False
@@ -55,18 +59,18 @@ class Situation:
     """The address that the lab's own phone announces."""
     reports_s: float | None = None
     hangs_up: bool = False
-    """The called phone ends the call before it is connected."""
+    """True if the called phone hangs up before the call is connected."""
     lacking: str = ""
-    """The reason if it cannot be tried."""
+    """The reason why this machine cannot try the situation; empty if it can."""
     caller_offers: str = "sendrecv"
-    """The direction in the caller's offer; empty for a late offer."""
+    """The media direction in the caller's offer; empty if the INVITE has no offer."""
     caller_silent: bool = False
     """True if the caller sends nothing."""
 
     @property
     def alone(self) -> bool:
-        """True if no other one may run beside it: the lab cannot name the calls, or two phones would register
-        as one.
+        """True if no other situation may run at the same time, because the lab could not tell their calls apart, or two
+        phones would register as one.
         """
         return self.way != "hook" or bool({self.endpoint, self.caller_endpoint} & {*REGISTERED})
 
@@ -75,7 +79,7 @@ class Situation:
 
 
 def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall], Awaitable[None]]:
-    """The behaviour with early media, and a hold in the middle of the sound."""
+    """A called phone with early media that puts the call on hold in the middle of the sound."""
 
     async def behave(call: IncomingCall) -> None:
         call.progress(SILENCE)
@@ -90,7 +94,7 @@ def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall
 
 
 def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awaitable[None]]:
-    """The behaviour with media that begin `before_ms` before the answer, with a 183 or without."""
+    """A called phone that sends media from `before_ms` before its answer, after a 183 if `signalled`."""
 
     async def behave(call: IncomingCall) -> None:
         if signalled:
@@ -104,7 +108,7 @@ def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awa
 
 
 async def silent(call: IncomingCall) -> None:
-    """Answer, and send nothing."""
+    """Answer the call, and send no media."""
     call.stream.quiet = True
     call.answer()
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from idtone.call_control import journal_lines
 from idtone.call_control.call_control import CallControl
 from idtone.core.decision import Policy
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control.memory_evidence import MEMBER, NOW, MemoryEvidence, registry
 
 CALL, NONCE = "1795.1-1", "123456789987"

@@ -24,7 +24,7 @@ from typing import Final
 
 import yaml
 
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
@@ -116,7 +116,7 @@ def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _configure(service: Service, folder: Path) -> tuple[Path, str]:
     """The settings of the service and the console, and the password of the console's user."""
     password = secrets.token_urlsafe(9)
-    user = {"name": NAME, "roles": [*map(str, Role)], "password": hashed(password)}
+    user = {"name": NAME, "roles": [*map(str, Role)], "password": hash_password(password)}
     (folder / "users.yaml").write_text(yaml.safe_dump({"users": [user]}), "utf-8")
     console = {
         "listen": f"{LOOPBACK}:{_port()}",

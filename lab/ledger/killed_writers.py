@@ -14,7 +14,7 @@ from idtone.evidence_cli import app
 from idtone.ledger.commands import options
 from idtone.ledger.disclosure import record_act
 from idtone.ledger.evidence import steps
-from idtone.ledger.keys import continued_trees
+from idtone.ledger.keys import successor_trees
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import replica_batch, replicator
 from idtone.ledger.store import sqlite
@@ -84,12 +84,12 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
 
 
 MOMENTS = {
-    "the new key is made": (continued_trees.ContinuedTrees, "intend"),
+    "the new key is made": (successor_trees.SuccessorTrees, "record_next_key"),
     "the new key is remembered": (group_writer.GroupWriter, "end"),
     "the end is written": (group_writer.GroupWriter, "_begin_next"),
     "the next tree has its name": (group_writer.GroupWriter, "_start"),
     "the old database is set aside": (group_writer, "connect_for_writing"),
-    "the next tree is begun": (continued_trees.ContinuedTrees, "finish"),
+    "the next tree is begun": (successor_trees.SuccessorTrees, "record_start"),
 }
 """Methods before which a process that replaces a key is killed."""
 
@@ -97,7 +97,7 @@ MOMENTS = {
 GIVING_UP = {
     "it is allowed": (record_act, "_write"),
     "the act is written": (group_writer, "note_given_up_ends"),
-    "the file beside the key is to say so": (continued_trees.ContinuedTrees, "give_up"),
+    "the file beside the key is to say so": (successor_trees.SuccessorTrees, "give_up"),
 }
 """Methods before which a process that gives up the end of a log is killed."""
 

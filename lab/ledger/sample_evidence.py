@@ -13,10 +13,10 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.checkpoint_file import CheckpointFile
-from idtone.ledger.keys.continued_trees import ContinuedTrees
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.sealing import LedgerKey
+from idtone.ledger.keys.successor_trees import SuccessorTrees
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 
@@ -121,8 +121,8 @@ def days_of(url: str) -> DayKeys:
     return DayKeys(path_of(url).with_name("key.days"), RING)
 
 
-def continued_trees_of(url: str) -> ContinuedTrees:
-    return ContinuedTrees(path_of(url).with_name("key.continued"), LOG.name)
+def successor_trees_of(url: str) -> SuccessorTrees:
+    return SuccessorTrees(path_of(url).with_name("key.continued"), LOG.name)
 
 
 def key_ring_of(url: str) -> KeyRing:
@@ -132,7 +132,7 @@ def key_ring_of(url: str) -> KeyRing:
         Signer(LOG.name, SEED),
         CheckpointFile(path_of(url).with_name("key.seen")),
         CheckpointFile(path_of(url).with_name("key.cosigned")),
-        continued_trees_of(url),
+        successor_trees_of(url),
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands of the ledger, and settings with a ledger for them."""
+"""Runs commands of the ledger, and writes settings with a ledger for them."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ DEMAND = (
 )  # fmt: skip
 """The texts that each legal basis needs."""
 WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
-"""A legal basis that opens numbers."""
+"""Options for a legal basis that opens telephone numbers."""
 
 
 def run(*arguments: object) -> Result:
@@ -34,7 +34,9 @@ def run(*arguments: object) -> Result:
 
 
 def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> None:
-    """As the member could do it, who has the signing key."""
+    """Write the pack again with these files and a valid signature. The member, who has the signing key, could do the
+    same.
+    """
     manifest = json.loads(files[MANIFEST])
     manifest["files"] = {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
@@ -45,7 +47,7 @@ def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> No
 
 
 def write_settings(folder: Path) -> Path:
-    """Settings with a ledger of two calls, and one in progress."""
+    """Write settings with a ledger, which has two ended calls and one in progress."""
     path = folder / "idtone.yaml"
     path.write_text(
         f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/ledger/l.sqlite3', key_file: {folder}/ledger/key}}\n"

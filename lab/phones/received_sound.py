@@ -16,7 +16,7 @@ from idtone.dialplan import packets as packets_in
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab.g711 import PCMA, PCMU, SAMPLE_RATE_HZ
 from lab.heard import in_order
 from lab.recording import reassemble

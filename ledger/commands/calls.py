@@ -25,10 +25,10 @@ from ..evidence.call_filter import CallFilter
 from ..evidence.call_record import Record, iso_ms
 from ..evidence.leaves import ACTS, CLOSING
 from ..evidence.record_fields import FIELDS, fields_of
-from ..evidence.steps import FIRST, NumberRole, Step, StepKind, kept_sip_call_id
+from ..evidence.steps import FIRST, NumberRole, Step, StepKind, truncated_sip_call_id
 from ..evidence.tally import EACH, Part, columns, tally_groups
-from ..replication.node_ledgers import without_keys
-from ..store.calls_to_count import calls_to_count
+from ..replication.node_ledgers import nodes_without_keys
+from ..store.call_groups import call_groups
 from .options import (
     CallArgument,
     KeysOption,
@@ -143,7 +143,7 @@ def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) 
 
 
 def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """A function that prints records as they come: one line of JSON for each, or rows below one heading."""
+    """The function that prints records as they come: one JSON line for each, or rows below one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -203,7 +203,7 @@ def find(
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger, node, keys or ())
     records = ledgers.find(wanted, first, last) if wanted else ledgers.find_sip_call_id(wanted_id, first, last)
-    for name in without_keys(ledgers.nodes):
+    for name in nodes_without_keys(ledgers.nodes):
         print(
             translated("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,
@@ -250,7 +250,7 @@ def stats(
     start, end = _range(since, until)
     apart = frozenset(by) if by else EACH
     ledgers = ledgers_of(config, ledger, node)
-    calls = chain.from_iterable(calls_to_count(ledger.reader, start, end) for ledger in ledgers.nodes)
+    calls = chain.from_iterable(call_groups(ledger.reader, start, end) for ledger in ledgers.nodes)
     tallies = tally_groups(calls, lambda at: at.astimezone().date(), apart)
     if picture:
         plot(picture, tallies)
@@ -264,7 +264,7 @@ def stats(
 
 
 def _wanted_number(text: str | None) -> Number:
-    """The number to search for, from the option or typed by the person. Raises UsageError."""
+    """The number to search for, from the option, or asked for. Raises UsageError."""
     wanted = parse(text if text is not None else _asked_for("telephone number"))
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("only telephone numbers can be found; write it like 0312345678")
@@ -273,7 +273,7 @@ def _wanted_number(text: str | None) -> Number:
 
 def _wanted_sip_call_id(text: str) -> str:
     """The SIP Call-ID in the form of the ledger. Raises UsageError."""
-    wanted = kept_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
+    wanted = truncated_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
     if not wanted:
         raise UsageError("the SIP Call-ID is empty; copy it from the header Call-ID")
     return wanted
@@ -359,9 +359,7 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """The details of the step for people: masked numbers instead of tokens, and no nonce, which means nothing to
-    them.
-    """
+    """The details of the step for people: masked numbers instead of tokens, and without the nonce."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -1,4 +1,6 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: the delivery of packs that were made."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivers packs, and records their receipts and
+confirmations.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from ..evidence.steps import Scalar
 from ..keys.key_ring import own_key
 from ..keys.private_files import PRIVATE_FILE
 from ..store.ledger_reader import LedgerReader
-from .options import LedgerOption, discloser, listed_time
+from .options import LedgerOption, disclosing_person, listed_time
 
 PackArgument = Annotated[
     Path, typer.Argument(metavar="PACK", help="The pack that was made here, a ZIP file; - reads standard input.")
@@ -116,7 +118,7 @@ def receipt(
             except ProofError as error:
                 raise UsageError("{signature}: {error}", signature=signature, error=error) from error
             proof = {"signature": _sha256(signature), "signature_key": signer}
-    person, now = discloser(settings.ledger), datetime.now(UTC)
+    person, now = disclosing_person(settings.ledger), datetime.now(UTC)
     act = record_delivery(
         settings,
         known,
@@ -143,7 +145,7 @@ def confirm(
 ) -> None:
     """Record that the office has confirmed in writing what it demanded in an emergency."""
     settings, day = load_settings(config), parse_day(on, "--on")
-    person, now = discloser(settings.ledger), datetime.now(UTC)
+    person, now = disclosing_person(settings.ledger), datetime.now(UTC)
     with LedgerReader.open(settings.ledger.own()) as reader:
         known = disclosures_in(reader.acts())
     act = record_delivery(

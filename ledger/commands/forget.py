@@ -1,4 +1,4 @@
-"""`idtone-evidence forget`: destroys day keys, without which telephone numbers cannot be opened."""
+"""`idtone-evidence forget`: destroys day keys; the telephone numbers of those days can never be opened again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: calls whose numbers are kept while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: keeps the numbers of calls while a case needs them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ..disclosure.legal_holds import (
 )
 from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
 from ..store.given_up_ends import first_foreign_step
 from ..store.ledger_reader import LedgerReader
@@ -169,7 +169,7 @@ def lift_hold(
 
 def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
     settings = load_settings(config)
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     return settings, KeyRing.of(settings.ledger, settings.node)
 
 
@@ -179,11 +179,11 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. The remaining holds must not lead
-    to the destruction of a key then.
+    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. Such a ledger must not decide
+    which keys are destroyed.
     """
     ledger = settings.ledger.own()
-    foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.continued_trees.origin))
+    foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))
     if foreign is not None:
         raise LedgerError(
             "step {step} of the ledger is gone, or the service did not write it so; no key is destroyed: "

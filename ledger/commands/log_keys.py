@@ -1,5 +1,5 @@
-"""`idtone-evidence log replace-key | end | give-up`: a new key for the log, its end, and an end that nothing can
-sign.
+"""`idtone-evidence log replace-key | end | give-up`: replaces the log's key, ends the log, and gives up the end of an
+earlier log.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
-from ..keys.continued_trees import Continued, NextKey
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
+from ..keys.successor_trees import NextKey, SuccessorTree
 from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
@@ -36,7 +36,7 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.earlier_log_ends import lost_end
 from ..writing.group_writer import GroupWriter
 from ..writing.ledger_writer import LedgerWriter
-from .options import discloser, local_time, read_checkpoints
+from .options import disclosing_person, local_time, read_checkpoints
 
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in one line; it is recorded forever.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -72,9 +72,9 @@ def replace_key(
     key to the association and to your witnesses. Exit 1: you answered no.
     """
     settings, why = load_settings(config), checked_line(why, "--why")
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     with _writing(settings) as (writer, ring):
-        before, origin = ring.signer.key, ring.continued_trees.following()
+        before, origin = ring.signer.key, ring.successor_trees.next_origin()
         trusted = _trusted(compromised, before) if compromised else None
         if not (
             yes
@@ -116,7 +116,7 @@ def end(
     the end, run this again when it is back. Exit 1: you answered no.
     """
     settings, why = load_settings(config), checked_line(why, "--why")
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
         if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
@@ -154,7 +154,7 @@ def give_up(
     answered no.
     """
     settings, why = load_settings(config), checked_line(why, "--why")
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     ring = KeyRing.of(settings.ledger, settings.node)
     following = _unsigned(ring, log)
     if given := _given_up(settings, ring, following):
@@ -162,7 +162,7 @@ def give_up(
         return
     if ring.keys:
         ring.keys.check(ring.signer.key.name)  # the act is to be signed
-    person, now = discloser(settings.ledger), datetime.now(UTC)
+    person, now = disclosing_person(settings.ledger), datetime.now(UTC)
     origin, leaves, root, signed = lost_end(following, ring, path_of(settings.ledger.own()))
     end = origin, leaves, root
     with LedgerReader.open(settings.ledger.own()) as reader:
@@ -194,12 +194,12 @@ def give_up(
     _tell_given_up(report, as_json)
 
 
-def _given_up(settings: Settings, ring: KeyRing, following: Continued) -> EndGivenUp | None:
-    """The end as it was given up earlier, also by a command that was killed afterwards; None if it was not."""
+def _given_up(settings: Settings, ring: KeyRing, following: SuccessorTree) -> EndGivenUp | None:
+    """The end, if it was given up earlier; otherwise None. The earlier command may have been killed since."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
-        found = end_given_up(ring.continued_trees, following, ring.days.ledger_key, path_of(ledger.own()))
+        found = end_given_up(ring.successor_trees, following, ring.days.ledger_key, path_of(ledger.own()))
     if found and not following.given_up:
         with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
             pass  # like each start, it settles the file beside the key
@@ -216,10 +216,10 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
         command_line.say(said)
 
 
-def _unsigned(ring: KeyRing, log: str | None) -> Continued:
-    """The tree that follows the tree whose end is given up. Raises UsageError."""
-    without = ring.continued_trees.without_end
-    waiting = {each.after: each for each in (without if log else ring.continued_trees.unsigned or without)}
+def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
+    """The successor of the tree whose end is given up. Raises UsageError."""
+    without = ring.successor_trees.without_end
+    waiting = {each.after: each for each in (without if log else ring.successor_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
         raise UsageError("several logs wait for the signature of their end; name one: {logs}", logs=", ".join(waiting))
     found = waiting.get(log or next(iter(waiting), ""))
@@ -259,7 +259,7 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:
-        place = f"{FILE}-{len(ring.continued_trees.origins) + 1}"
+        place = f"{FILE}-{len(ring.successor_trees.origins) + 1}"
         return NextKey(keys.signer(origin, LogKey(place)).key, place, {})
     try:
         TokenKeyName.parse(token)

@@ -1,5 +1,5 @@
-"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and proves that one has two
-histories.
+"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and verifies the proof that a log has
+two histories.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
 
-from ..monitor.alarms import second
+from ..monitor.alarms import to_second
 from ..monitor.findings_page import LogReport
 from ..monitor.monitor import Monitor
 from ..monitor.monitored_logs import read_monitored
@@ -92,7 +92,7 @@ def _tell(report: LogReport) -> None:
     if report.given_up:
         print(f"  {translated(report.given_up)}")
     for each in report.alarms:
-        print(translated("  ALARM {kind}, since {since}: ", kind=each.kind, since=second(each.since)), end="")
+        print(translated("  ALARM {kind}, since {since}: ", kind=each.kind, since=to_second(each.since)), end="")
         command_line.say(each.text)
         if each.proof:
             command_line.say("  proof {path}", path=each.proof)

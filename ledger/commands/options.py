@@ -24,10 +24,10 @@ from idtone.core.translation import Message
 
 from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
-from ..keys.key_ring import continued_trees_of, own_key
+from ..keys.key_ring import own_key, successor_trees_of
 from ..keys.log_keys import LogKeys
 from ..keys.sealing import day_of
-from ..replication.node_ledgers import Ledgers, NodeLedger, days_by
+from ..replication.node_ledgers import Ledgers, NodeLedger, day_keys_beside
 from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
 
@@ -118,7 +118,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """The moment as from `parse_since`, but the end of the day if a day is given."""
+    """The moment in a text, as from `parse_since`. A day means its end."""
     return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
 
 
@@ -143,7 +143,7 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
 
 def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
-    """The ledgers that these options name. Reports those that cannot be read. Raises UsageError and LedgerError."""
+    """The ledgers that these options name. Unreadable ones are reported. Raises UsageError and LedgerError."""
     ledgers = ledgers_now(config, ledger, node, keys)
     for trouble in (*ledgers.unreadable, *ledgers.doubts):
         print(trouble, file=sys.stderr)
@@ -170,7 +170,7 @@ def _keys(option: str) -> tuple[str, DayKeys]:
     node, _, file = option.partition("=")
     if not node or not file:
         raise UsageError("--keys {option!r} is not a node and a file; write it like pbx-2=pbx-2.key", option=option)
-    return node, days_by(Path(file))
+    return node, day_keys_beside(Path(file))
 
 
 def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
@@ -217,8 +217,8 @@ def _note(path: Path) -> Note:
 
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's replica with, and its source: `own` or `postgresql`. Raises LedgerError."""
-    trees = continued_trees_of(settings.ledger, settings.node)
+    """The key that verifies a node's replica, and its source: `own` or `postgresql`. Raises LedgerError."""
+    trees = successor_trees_of(settings.ledger, settings.node)
     if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
     assert ledger.key is not None
@@ -226,7 +226,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print the earlier logs whose ends a log has given up (`EndGivenUp.to_json`)."""
+    """Print the ends of earlier logs that a log has given up (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "
@@ -236,7 +236,7 @@ def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
         command_line.say(said)
 
 
-def answerable(settings: LedgerSettings) -> Person:
+def responsible_person(settings: LedgerSettings) -> Person:
     """The person who runs this command. Raises UsageError for an account that several persons use."""
     person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
@@ -248,16 +248,16 @@ def answerable(settings: LedgerSettings) -> Person:
     return person
 
 
-def discloser(settings: LedgerSettings) -> Person:
+def disclosing_person(settings: LedgerSettings) -> Person:
     """The person who runs this command. If exports take two persons, it must be a person's own account. Raises
     UsageError.
     """
-    return answerable(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
+    return responsible_person(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
     """The day keys of the ledger; None if this user has no key, so numbers stay sealed."""
-    return days_by(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
+    return day_keys_beside(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local_time(at: datetime) -> str:

@@ -1,6 +1,4 @@
-"""`idtone ledger verify | prove | key`: verifies that the evidence is unchanged, and makes proofs of that for
-others.
-"""
+"""`idtone ledger verify | prove | key`: verifies that the evidence is unchanged, and makes proofs for others."""
 
 from __future__ import annotations
 
@@ -85,7 +83,7 @@ def verify(
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """The key to verify a node's ledger with, and its source."""
+    """The key that verifies a node's ledger, and its source."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     return (given, "given") if given else replica_key(ledger, settings)
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence reconcile`: finds calls that the ledger or the call detail records of others lack."""
+"""`idtone-evidence reconcile`: compares the ledger with call detail records, and finds calls that one of them lacks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message, template, translated
 
 from ..evidence.call_record import iso_ms
-from ..replication.node_ledgers import without_keys
+from ..replication.node_ledgers import nodes_without_keys
 from ..verification.cdr_file import CdrFile
-from ..verification.reconciliation import Compared, MissingCall, MissingRow, Reconciliation, extent
+from ..verification.reconciliation import ComparisonCounts, MissingCall, MissingRow, Reconciliation, extent
 from .options import KeysOption, LedgerOption, NodeOption, ledgers_of, local_time, parse_since
 
 
@@ -79,7 +79,7 @@ def reconcile(
             raise UsageError("{path}: no record has a SIP Call-ID; name the column with --call-id", path=file)
         first, last = first or within[0], last or within[1]
     ledgers = ledgers_of(config, ledger, node, keys or ())
-    for name in without_keys(ledgers.nodes):
+    for name in nodes_without_keys(ledgers.nodes):
         print(
             translated("not compared: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,
@@ -113,7 +113,7 @@ def _zone(name: str | None) -> ZoneInfo | None:
         raise UsageError("--zone {name!r} is not known; write it like Asia/Tokyo", name=name) from error
 
 
-def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> dict[str, object]:
+def _report(compared: ComparisonCounts, rows: list[MissingRow], calls: list[MissingCall]) -> dict[str, object]:
     return {
         "good": not (compared.not_in_ledger or compared.not_in_csv),
         **asdict(compared),
@@ -124,7 +124,7 @@ def _report(compared: Compared, rows: list[MissingRow], calls: list[MissingCall]
     }
 
 
-def _lines(file: Path, compared: Compared, rows: list[MissingRow], calls: list[MissingCall]) -> list[str]:
+def _lines(file: Path, compared: ComparisonCounts, rows: list[MissingRow], calls: list[MissingCall]) -> list[str]:
     name = file.name
     said = [
         Message("calls that began {first} … {last}", first=local_time(compared.since), last=local_time(compared.until)),

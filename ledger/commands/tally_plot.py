@@ -79,7 +79,7 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
 
 
 def _ratio(tallies: Iterable[Tally]) -> float:
-    """The sent ratio; NaN, which is not drawn, if no party was to hear a sound."""
+    """The sent ratio; NaN if no party was to hear a sound. NaN is not drawn."""
     sent, connected = 0, 0
     for each in tallies:
         sent, connected = sent + each.sent, connected + each.connected

@@ -83,7 +83,7 @@ def tiles(
 def _written(
     ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
 ) -> tuple[TilesWritten | None, int]:
-    """The files that were written of a ledger, or None if it has no checkpoint; and the number of signed leaves.
+    """The files written for a ledger (None if it has no checkpoint), and the number of its signed leaves.
 
     Raises LedgerError.
     """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from idtone.core.errors import UsageError
 from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
@@ -16,7 +18,7 @@ from idtone.core.translation import Message, joined, translated
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer
 from ..disclosure.legal_basis import basis_lines
-from ..disclosure.log_binding import LogBinding
+from ..disclosure.log_registration import ROLES, LogRegistration
 from ..disclosure.pack import ONE_PERSON, PackRecord
 from ..disclosure.pack_file import read_zip
 from ..disclosure.pack_verification import PackVerdict, verify_pack_files
@@ -27,7 +29,12 @@ from ..evidence.log_ends_given_up import act_words
 from ..tiles.tile_source import TileSource, tile_source
 from ..tiles.tiles_verification import verify_tiles
 from .options import WitnessKeysOption, parse_key, read_roots
-from .tuf_metadata import read_metadata, read_root
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root
+
+_METADATA_NAME: Final = re.compile(r"(?:([0-9]{1,9})\.)?(root|targets|registry)\.json")
+"""The name of a file of TUF metadata, with or without its version."""
 
 
 def verify_pack(
@@ -84,13 +91,13 @@ def verify_pack(
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]
     stamp_roots = read_roots(stamp_root) if stamp_root else []
     files = read_zip(pack)
-    today = [read_metadata(registry)] if registry else []
-    trusted = read_root(root) if root else None
+    today = [_read_association_metadata(registry)] if registry else []
+    trusted = _read_association_root(root) if root else None
     verdict = verify_pack_files(files, log, witnesses, datetime.now(UTC), stamp_roots, trusted, today)
     if not verdict.faults:
         verdict.faults += report_faults(files, verdict)
     if tiles is not None and verdict.log and not verdict.faults:
-        verdict.faults += left_out(tile_source(tiles), verdict)
+        verdict.faults += omitted_leaves(tile_source(tiles), verdict)
     missing = [each.name for each in witnesses if each not in verdict.cosigners]
     verdict.faults += [
         breach(Rule.COSIGNATURE, Message("{name} has not cosigned the tree", name=name)) for name in missing
@@ -105,7 +112,7 @@ def verify_pack(
         command_line.exit_negative()
 
 
-def left_out(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
+def omitted_leaves(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
     """Breaches for leaves of the pack's calls that are in the published tree but not in the pack. Raises LedgerError if
     the tree cannot be read.
     """
@@ -138,7 +145,7 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
         "log_is_known": verdict.log_is_known,
         "cosigners": [each.name for each in verdict.cosigners],
         "timestamps": {str(size): at.isoformat() for size, at in sorted(verdict.stamps.items())},
-        **_binding(verdict.binding),
+        **_registration(verdict.registration),
         "policy": verdict.policy,
         "requested": _answered(verdict.request),
         "approved": _answered(verdict.request.approval) if verdict.request else None,
@@ -149,10 +156,10 @@ def _report(verdict: PackVerdict) -> dict[str, object]:
     }
 
 
-def _binding(binding: LogBinding) -> dict[str, object]:
-    owner = binding.owner
+def _registration(registration: LogRegistration) -> dict[str, object]:
+    owner = registration.owner
     return {
-        "log_named": None if binding.logs is None else owner is not None,
+        "log_named": None if registration.logs is None else owner is not None,
         "log_of": None
         if owner is None
         else {
@@ -163,27 +170,29 @@ def _binding(binding: LogBinding) -> dict[str, object]:
             "until": owner.term.until and owner.term.until.isoformat(),
         },
         "witness_policy": None
-        if binding.logs is None
+        if registration.logs is None
         else {
-            "cosignatures": binding.required,
-            "witnesses": binding.witnesses,
-            "cosigned": binding.cosigners,
-            "met": binding.is_met,
+            "cosignatures": registration.required,
+            "witnesses": registration.witnesses,
+            "cosigned": registration.cosigners,
+            "met": registration.is_met,
         },
-        "registry": binding.logs.version if binding.logs else None,
-        "association_verified": binding.is_verified,
+        "registry": registration.logs.version if registration.logs else None,
+        "association_verified": registration.is_verified,
     }
 
 
 def _binding_lines(verdict: PackVerdict) -> Iterator[str]:
-    binding = verdict.binding
-    if not binding.is_read or (binding.logs is None and any(fault.rule is Rule.REGISTRY for fault in verdict.faults)):
+    registration = verdict.registration
+    if not registration.is_read or (
+        registration.logs is None and any(fault.rule is Rule.REGISTRY for fault in verdict.faults)
+    ):
         yield Message("  whose log    not known: see the faults above")
         return
-    if binding.logs is None:
+    if registration.logs is None:
         yield Message("  whose log    not known: no registry that counts says it")
         return
-    if owner := binding.owner:
+    if owner := registration.owner:
         name = f"{owner.japanese} / {owner.english}"
         yield Message("  whose log    {name} ({member})", name=name, member=owner.member)
         if owner.corporate_number:
@@ -192,18 +201,20 @@ def _binding_lines(verdict: PackVerdict) -> Iterator[str]:
             yield Message("               its key is not believed from {until} on", until=owner.term.until.isoformat())
     else:
         yield Message("  whose log    NOT NAMED: the registry has no member with this key")
-    if not binding.required:
+    if not registration.required:
         yield Message("  witnesses    the registry demands none")
     else:
         yield Message(
             "  witnesses    {verdict}: {required} of {witnesses}; cosigned in time by {cosigners}",
-            verdict=Message("as demanded") if binding.is_met else Message("NOT as demanded"),
-            required=binding.required,
-            witnesses=", ".join(binding.witnesses),
-            cosigners=", ".join(binding.cosigners) or "—",
+            verdict=Message("as demanded") if registration.is_met else Message("NOT as demanded"),
+            required=registration.required,
+            witnesses=", ".join(registration.witnesses),
+            cosigners=", ".join(registration.cosigners) or "—",
         )
-    yield Message("               by the association's registry.json, version {version}", version=binding.logs.version)
-    if not binding.is_verified:
+    yield Message(
+        "               by the association's registry.json, version {version}", version=registration.logs.version
+    )
+    if not registration.is_verified:
         yield Message("               give the association's root with --root: its signatures were not verified")
 
 
@@ -280,3 +291,38 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         )
         status = record.status or Message("interrupted")
         _print(joined("", (f"  {record.call_id}: {record.outcome}, {record.reason}, ", sound, ", ", status)))
+
+
+def _read_association_root(path: Path) -> Metadata[Root]:
+    """The association's root in a file. Raises UsageError if the file is something else."""
+    from tuf.api.exceptions import RepositoryError
+    from tuf.api.metadata import Metadata, Root
+
+    try:
+        found: Metadata[Root] = Metadata[Root].from_bytes(path.read_bytes())
+        found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
+    except OSError as error:
+        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    except (RepositoryError, ValueError, AttributeError) as error:
+        raise UsageError("{path}: is not the association's root; take its root.json", path=path) from error
+    return found
+
+
+def _read_association_metadata(folder: Path) -> dict[str, bytes]:
+    """The association's current metadata about logs, from a folder with ROLE.json, or the latest N.ROLE.json. Raises
+    UsageError if one is missing.
+    """
+    found: dict[str, tuple[int, Path]] = {}
+    for path in folder.glob("*.json"):
+        if named := _METADATA_NAME.fullmatch(path.name):
+            found[named[2]] = max(found.get(named[2], (-1, path)), (int(named[1] or 0), path))
+    if missing := [f"{role}.json" for role in ROLES if role not in found]:
+        raise UsageError(
+            "{folder}: {name} is missing; take the folder `metadata` of the association's repository",
+            folder=folder,
+            name=missing[0],
+        )
+    try:
+        return {f"{role}.json": path.read_bytes() for role, (_, path) in found.items()}
+    except OSError as error:
+        raise UsageError("{path}: cannot be read: {reason}", path=error.filename, reason=error.strerror) from error

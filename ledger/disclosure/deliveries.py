@@ -1,4 +1,4 @@
-"""Deliveries of packs: the disclosure that a pack belongs to, and the acts that record its receipt and confirmation."""
+"""Deliveries of packs: finds the disclosure of a pack, and records its receipt and confirmation."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import VerifierKey
 
 from ..evidence.steps import Step
-from ..keys.key_ring import KeyRing, need_keys
+from ..keys.key_ring import KeyRing, require_keys
 from .disclosure_request import DisclosureRules
 from .disclosures import Disclosure, receipt_objection
 from .pack import digest
@@ -21,8 +21,8 @@ from .record_act import record_act
 def disclosure_of_pack(
     pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
 ) -> Disclosure:
-    """The disclosure that has made this pack. Raises UsageError if the pack was changed or if the ledger does not know
-    it; also LedgerError.
+    """The disclosure that made this pack. Raises LedgerError, and UsageError if the pack was changed or is unknown to
+    the ledger.
     """
     files = read_zip(pack, limit)
     if faults := verify_pack_files(files, key, now=datetime.now(UTC)).faults:
@@ -35,7 +35,7 @@ def disclosure_of_pack(
 
 def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
     """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)
     key_ring = KeyRing.of(settings.ledger, settings.node)

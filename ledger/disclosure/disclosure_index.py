@@ -13,7 +13,7 @@ from .disclosures import Disclosure, disclosures_in
 from .legal_basis import LegalBasis
 
 SMALL: Final = 5
-"""Counts from 1 to below this are suppressed, because they could point at a person."""
+"""The smallest count that is published, besides 0. Smaller counts could reveal a person."""
 
 COLUMNS: Final = (
     "id", "time", "state", "case", "basis", "authority", "calls", "numbers", "persons", "pack", "received", "confirmed",
@@ -23,7 +23,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A disclosure, or a request that led to none (yet)."""
+    """A disclosure, or a request without a disclosure so far."""
 
     export: Disclosure | None
     request: DisclosureRequest | None
@@ -73,9 +73,7 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """The entry's values in the order of `COLUMNS`. `pack_digits` is the number of digits to show of the pack's
-        digest.
-        """
+        """The entry's values in the order of `COLUMNS`. `pack_digits`: number of digits shown of the pack's digest."""
         export, basis = self.export, self.basis
         return (
             self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,

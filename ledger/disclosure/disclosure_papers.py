@@ -25,7 +25,7 @@ _BLANKS: Final = (
     "官職・氏名 / Officer",
     "署名又は記名押印 / Signature or seal",
 )
-"""Lines to fill in. Each is a separate section, so that there is room to write on its line."""
+"""Lines to fill in. Each is a separate section, to leave room for writing."""
 _LINE: Final = "＿" * 40
 
 

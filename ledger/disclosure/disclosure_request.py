@@ -1,7 +1,7 @@
 """Requests for disclosure, which a second person approves: their states, and the acts that each state allows. Pure.
 
 One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. The writer of
-the ledger refuses an act that is not allowed. If such an act is in the ledger all the same, it has no effect.
+the ledger refuses an act that is not allowed. If such an act is in the ledger anyway, it has no effect.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """The answer to a request. `until` is the time until which an approval is valid. `why` is the reason for a
-    refusal.
-    """
+    """The answer to a request. An approval is valid until `until`; a refusal gives its reason in `why`."""
 
     act: str
     at: datetime
@@ -96,8 +94,8 @@ class DisclosureRules:
     """The rules by which the writer of the ledger judges acts.
 
     `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and how long an
-    approval is valid. `bases`: the requirements of each legal basis; None means that no basis is judged, as for acts of
-    earlier times.
+    approval is valid. `bases`: the requirements of each legal basis. None: legal bases are not judged, as in acts of
+    earlier versions.
     """
 
     two_persons: bool = False
@@ -114,9 +112,9 @@ class DisclosureRules:
 def objection(
     step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
 ) -> str | None:
-    """The reason why this act is not allowed; None if it is. `known` are the requests before it.
+    """The reason why this act is not allowed; None if it is allowed. `known` are the earlier requests.
 
-    `now` is the time by the clock of the judging process, not by that of the acting person.
+    `now` is the time by the clock of the judging process, not of the acting person's.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:

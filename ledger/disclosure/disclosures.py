@@ -21,7 +21,7 @@ from .legal_basis import LegalBasis, text_objection
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The signature of a receiver for a pack, with its day in Japan. `proof` is that of `steps.export_received`."""
+    """A receiver's signature for a pack, and its day in Japan. `proof` as in `steps.export_received`."""
 
     act: str
     receiver: str
@@ -31,7 +31,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The document that confirms a demand, with the day in Japan on which it came."""
+    """The document that confirms a demand, and the day in Japan on which it came."""
 
     act: str
     reference: str
@@ -83,7 +83,8 @@ _RECEIPT: Final = frozenset({"by", "by_uid", "by_way", "export", "sha256", "rece
 
 
 def receipt_objection(step: Step, known: Mapping[str, Disclosure], now: datetime | None = None) -> str | None:
-    """The reason why this receipt or confirmation is not allowed; None if it is, or if the act is of another kind.
+    """The reason why this receipt or confirmation is not allowed; None if it is allowed, or if the act is of another
+    kind.
 
     `now` is the time by the clock of the judging process; None for an act that is in the ledger already.
     """

@@ -14,7 +14,7 @@ from ..evidence.masked_number import MaskedNumber
 from ..evidence.steps import NumberRole, Step
 from .disclosure_request import DisclosureRequest
 from .legal_basis import LegalBasis
-from .log_binding import LogBinding
+from .log_registration import LogRegistration
 from .pack import PackRecord
 from .report_words import STEPS, delivery_in_both, owner_in_both, policy_in_both, shown_details
 
@@ -74,12 +74,12 @@ def report(
     log_key: str,
     basis: LegalBasis | None,
     request: DisclosureRequest | None = None,
-    binding: LogBinding | None = None,
+    registration: LogRegistration | None = None,
 ) -> Paper:
     """The report. Times are in Japan Standard Time. `request` is the request that another person has approved,
-    `binding` the owner and the witnesses of the log as the pack shows them.
+    `registration` has the owner and the witnesses of the log as the pack shows them.
     """
-    binding = binding or LogBinding()
+    registration = registration or LogRegistration()
     approval = request.approval if request else None
     about = {
         "案件 / case": case,
@@ -89,9 +89,9 @@ def report(
         "承認 / approved by": f"{approval.by.name}, {japanese_time(approval.at)}" if approval else None,
         "記録 / records": str(len(told)),
         "検証鍵 / verifier key": log_key,
-        "記録の名義人 / whose log": owner_in_both(binding),
-        "連署した証人 / cosigned by": ", ".join(binding.cosigners) or "なし / none that counts",
-        "証人の定め / witness policy": policy_in_both(binding),
+        "記録の名義人 / whose log": owner_in_both(registration),
+        "連署した証人 / cosigned by": ", ".join(registration.cosigners) or "なし / none that counts",
+        "証人の定め / witness policy": policy_in_both(registration),
         "検証方法 / to verify": "idtone-evidence verify pack FILE --log-key KEY",
     }
     return Paper(

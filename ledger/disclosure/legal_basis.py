@@ -1,4 +1,4 @@
-"""The legal bases of a disclosure: the recorded facts, and the requirements of each basis. Pure, but for loading.
+"""The legal bases of a disclosure: the recorded facts, and the requirements of each basis. Pure, except for loading.
 
 The requirements are data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
 """
@@ -32,9 +32,7 @@ _SIZE_LIMIT: Final = 2**20
 
 
 class BasisFact(StrEnum):
-    """Facts of the demand that a basis may require. The values are the names of the details in the ledger and in a
-    pack.
-    """
+    """A fact of the demand that a legal basis may require. Its value is its name in the ledger and in a pack."""
 
     AUTHORITY = "authority"
     REFERENCE = "reference"
@@ -53,8 +51,8 @@ def _word(text: str) -> str:
 
 
 class BasisRule(Model):
-    """The requirements of one legal basis. `confirm` is the time for a written confirmation, from the receipt of the
-    demand.
+    """The requirements of one legal basis. `confirm` is the time allowed for a written confirmation, counted from the
+    receipt of the demand.
     """
 
     ja: Annotated[str, Field(min_length=1, max_length=120)]
@@ -87,8 +85,8 @@ class LegalBasis:
     """The basis of one disclosure, as the ledger and the pack have it.
 
     `basis` is the word for `--basis`. `law` is the name of the basis in both languages, as it was when the act was
-    recorded. `received` is a moment. `deadline`, `valid_until` and `confirm_by` are days in Japan, which count to their
-    end.
+    recorded. `received` is a moment. `deadline`, `valid_until` and `confirm_by` are days in Japan; each counts until
+    its end.
     """
 
     basis: str
@@ -155,7 +153,7 @@ def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
 
 
 BASIS_DETAILS: Final = frozenset(each.name for each in fields(LegalBasis))
-"""Names of the details that a step has about its basis."""
+"""Names of the details of a step that describe its legal basis."""
 _TEXTS: Final = ("authority", "reference", "scope", "court", "why")
 _READ: Final = {
     "received": datetime.fromisoformat,
@@ -164,12 +162,12 @@ _READ: Final = {
 
 
 def can_be_recorded(text: str) -> bool:
-    """True if a text has a length and characters that allow it to be recorded for ever."""
+    """True if the length and the characters of a text allow a permanent record."""
     return text.isprintable() and bool(text.strip()) and len(text) <= TEXT_LIMIT
 
 
 def text_objection(name: str, text: str | None) -> Message | None:
-    """The reason why a text must not be recorded for ever; None if it may be. `name` is its option."""
+    """The reason why a text must not be recorded for ever; None if it may be recorded. `name` is the text's option."""
     if text is not None and (character := forbidden_character(text)):
         return Message(
             "--{name} needs 1 to {limit} printable characters; {character} is not printable",
@@ -205,7 +203,7 @@ def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
 
 
 def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, now: datetime) -> str | None:
-    """The reason why evidence must not be given on this basis; None if it may be. `sealed` means that the numbers stay
+    """The reason why evidence must not be given on this basis; None if it may be given. `sealed`: the numbers stay
     sealed.
     """
     if basis is None:

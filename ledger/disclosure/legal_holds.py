@@ -1,7 +1,7 @@
 """Legal holds: calls whose numbers are kept while a case needs them. Pure.
 
 One person places a hold, and a person lifts it; both are acts in the ledger, with a basis and a reference. A hold never
-ends by itself. After `until` it needs a decision, and it stays until that is made.
+ends by itself. After `until`, a person must decide about it; it stays until then.
 """
 
 import json
@@ -25,8 +25,8 @@ from .legal_basis import text_objection
 PLACED, LIFTED = "hold-placed", "hold-lifted"
 """Names of the acts."""
 PRESERVATION_LIMIT: Final = timedelta(days=60)
-"""Longest time for which call history may have to be preserved at a request of the police, with its extension (Code of
-Criminal Procedure, article 197, paragraphs 3 and 4).
+"""Longest time for which the police can have call history preserved, including the extension (Code of Criminal
+Procedure, article 197, paragraphs 3 and 4).
 """
 
 
@@ -53,7 +53,7 @@ _LAWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A hold. `until` is the day in Japan at whose end it needs a decision; None: no such day."""
+    """A hold. It needs a decision after `until`, a day in Japan; if `until` is None, never."""
 
     id: str
     at: datetime

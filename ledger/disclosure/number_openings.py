@@ -34,7 +34,7 @@ def purpose_objection(purpose: str) -> Message | None:
 
 
 def opening_objection(step: Step) -> str | None:
-    """The reason why this act is not allowed; None if it is, or if it is of another kind."""
+    """The reason why this act is not allowed; None if it is allowed, or if it is of another kind."""
     if step.kind is not StepKind.NUMBERS_OPENED:
         return None
     try:
@@ -46,7 +46,7 @@ def opening_objection(step: Step) -> str | None:
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
     """The act of a search for a number or a SIP Call-ID. The act itself does not show what was searched for. With the
-    key of the newest day one can check later whether it was a certain number.
+    key of the newest day, a number can be compared with it later.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

@@ -4,16 +4,16 @@
     manifest.note   the log's signature on it
     leaves/N.json   the leaf N of the log's tree
     proofs/N.tlog-proof
-    profiles/ID.json  the profiles of the sounds that were played, as they are at the time of the export
+    profiles/ID.json  the profile of a played sound, as at the time of the export
     report.html     the report for people
     report.pdf      the same report on paper
-    timestamps/N.tsr  when an authority says that the signed tree of N leaves was there (RFC 3161)
-    registry/DIGEST.json  what the registries with these digests (`registry_sha256`) say of the numbers of the calls
+    timestamps/N.tsr  the timestamp of the signed tree of N leaves (RFC 3161)
+    registry/DIGEST.json  an excerpt of the registry with this digest, for the calls' numbers
 
 If exports take two persons, the pack also has the leaves of the request and its approval.
 
-The leaves hold the numbers sealed. The manifest holds the key of each record, unless the numbers are to stay sealed; it
-opens the numbers of that record and of no other.
+The leaves hold the numbers sealed. The manifest holds the key of each record, unless the numbers are to stay sealed.
+Each key opens the numbers of its own record only.
 """
 
 import base64
@@ -43,7 +43,7 @@ from .legal_basis import LegalBasis
 
 FORMAT: Final = "idtone-evidence/2"
 WITHOUT_BASIS: Final = "idtone-evidence/1"
-"""The format of packs without a legal basis, which are no longer made."""
+"""The earlier format of packs, without a legal basis. It is no longer written."""
 ONE_PERSON, TWO_PERSONS = "one-person", "two-persons"
 """The policies for making a pack."""
 MANIFEST, SEAL, REPORT, PAPER = "manifest.json", "manifest.note", "report.html", "report.pdf"
@@ -143,7 +143,7 @@ def pack_files(
     timestamps: Mapping[int, bytes] = MappingProxyType({}),
     registry: str | None = None,
 ) -> dict[str, bytes]:
-    """The files of a pack, except its seal. `act_id` is the record of the export.
+    """The files of a pack, except its seal. `act_id` is the id of the act that records the export.
 
     `reports` are the pack's files for people. `approval` are the records of the request and of its approval, if there
     was one. `registries` has excerpts of registries, by digest. `timestamps` are the replies of authorities, by the

@@ -19,7 +19,7 @@ BYTES_LIMIT: Final = 512 * 2**20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 """Earliest time that a ZIP file can contain."""
 _LOCAL, _LISTED, _END = 30, 46, 22
-"""Octets, besides names, of each file's header, of each directory entry, and of the end (APPNOTE 4.3)."""
+"""Lengths in octets, without names: a file's header, a directory entry, the end (APPNOTE 4.3)."""
 _UTF8: Final = 0x800
 """The flag for a name in UTF-8."""
 
@@ -52,7 +52,7 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
     """The files of a pack. `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises
-    LedgerError if it is no pack.
+    LedgerError if it is not a pack.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -73,8 +73,8 @@ def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
 
 
 def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes] | None:
-    """The files of a ZIP that has nothing else: first each file, then the list, as `write_zip` writes them. None for
-    any other ZIP.
+    """The files of a ZIP file that has only its files and then their list, as `write_zip` writes it. None for any other
+    ZIP file.
 
     Raises zipfile.BadZipFile if a file differs from the list.
     """
@@ -103,8 +103,8 @@ def _whole(octets: bytes, entries: Sequence[zipfile.ZipInfo]) -> dict[str, bytes
 
 
 def _header(entry: zipfile.ZipInfo) -> bytes:
-    """The header before the file, as the list requires it. Then a program that reads file by file finds the same files
-    as one that reads the list.
+    """The header that the list implies for a file. It makes programs that read file by file find the same files as
+    programs that read the list.
     """
     year, month, day, hour, minute, second = entry.date_time
     date, time = (year - 1980) << 9 | month << 5 | day, hour << 11 | minute << 5 | second // 2

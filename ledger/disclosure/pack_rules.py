@@ -33,7 +33,7 @@ _LATIN: Final = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
 _ALIKE: Final = re.compile(
     r"[\u0370-\u058f\u13a0-\u13ff\u1c80-\u1c8f\u1f00-\u1fff\u2c80-\u2cff\ua4d0-\ua4ff\uab70-\uabbf]"
 )
-"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin ones."""
+"""Letters of Greek, Cyrillic, Armenian, Cherokee, Coptic and Lisu that look like Latin letters."""
 
 
 class PackedLeaf(NamedTuple):
@@ -85,7 +85,7 @@ def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Seq
 
 
 def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[str, datetime]]:
-    """The witnesses of the cosignatures, with their times. The signatures are verified elsewhere."""
+    """The witness and the time of each cosignature. The signatures are verified elsewhere."""
     for witness in witnesses:
         lines = [line for line in note.signatures if (line.name, line.key_id) == (witness.name, witness.key_id)]
         for line in lines:
@@ -123,13 +123,13 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
             yield breach(Rule.BASIS_ALIKE, other)
 
 
-def stamps_of(
+def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """For each size of a pack's tree, the time at which a timestamp proves that it existed; and the faults of the
-    timestamps.
+    """Size of a tree of the pack → the time of its timestamp, which proves that the tree existed. Also the faults of
+    the timestamps.
 
-    With `roots`, each tree needs a timestamp that leads to one of them.
+    With `roots`, each tree needs a timestamp whose certificates lead to one of these roots.
     """
     heads = {Checkpoint.parse(each.checkpoint.text).size: each.checkpoint.text for each in leaves}
     found: dict[int, datetime] = {}
@@ -168,14 +168,14 @@ def stamps_of(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
-    """Breaches for registries of a pack that did not decide its calls. `decided_by` has digests, each with the trust in
-    that registry, if known. The content of the registries is checked elsewhere.
+    """Breaches for registries in a pack that decided none of its calls. `decided_by` has pairs: the digest of a
+    registry, and the trust in it, if known. The content of the registries is checked elsewhere.
     """
     for name, content in files.items():
         if not (found := REGISTRY.fullmatch(name)):
             continue
         trusts = {trust for digest, trust in decided_by if digest == found[1]}
-        given, trust = metadata_digest(content), trust_of(content)
+        given, trust = metadata_digest(content), stated_trust(content)
         if (
             not trusts
             or trust is None
@@ -188,8 +188,8 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
             yield breach(Rule.REGISTRY, other)
 
 
-def trust_of(content: bytes) -> str | None:
-    """The trust that a registry of a pack states; None if its metadata contradicts it."""
+def stated_trust(content: bytes) -> str | None:
+    """The trust that a registry of a pack states; None if the registry's metadata contradicts the statement."""
     is_signed = metadata_digest(content) is not None
     try:
         trust = json.loads(content)["trust"]

@@ -25,7 +25,7 @@ from ..tree.checkpoints import verified_checkpoint
 from ..tree.inclusion_proof import InclusionProof
 from .disclosure_request import DisclosureRequest, RequestState, requests
 from .legal_basis import LegalBasis
-from .log_binding import LogBinding, Registry, log_binding, registries_of
+from .log_registration import LogRegistration, Registry, log_registration, registries_of
 from .pack import (
     FORMAT,
     MANIFEST,
@@ -46,7 +46,7 @@ from .pack import (
     read_record,
     selection,
 )
-from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, stamps_of, time_faults
+from .pack_rules import PackedLeaf, basis_faults, leaf_faults, registry_faults, time_faults, timestamp_times
 
 if TYPE_CHECKING:
     from tuf.api.metadata import Metadata, Root
@@ -56,8 +56,8 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass
 class PackVerdict:
-    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that have signed the
-    tree that contains them all.
+    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that cosigned the tree
+    with all of these.
 
     `basis` is the legal basis; None in a pack of the first format. `request` is the approved request, also proven; None
     if the pack shows no approval.
@@ -75,10 +75,10 @@ class PackVerdict:
     checkpoint: Note | None = None
     """The signed head of the largest tree in the pack, which has `leaves` leaves."""
     stamps: Mapping[int, datetime] = field(default_factory=dict)
-    """The time of existence of a tree by its timestamp, by the size of the tree."""
+    """Size of a tree → the time at which it existed, by its timestamp."""
     heads: Sequence[Note] = ()
     """The signed heads that the proofs reach."""
-    binding: LogBinding = field(default_factory=LogBinding)
+    registration: LogRegistration = field(default_factory=LogRegistration)
     """The owner of the log and the witnesses that count, by the association's registry."""
     told: list[PackRecord] = field(default_factory=list)
     faults: list[Breach] = field(default_factory=list)
@@ -98,10 +98,10 @@ def verify_pack_files(
     """The verdict on a pack: it must be what its log has sealed, and each record must be in the tree that the log has
     signed.
 
-    `log` is the log's key from another source than the pack. Without it the key in the pack is used, which anyone could
-    have made. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp that leads to one of them.
-    With `root`, the association's root, the registry must name the log and enough witnesses must have cosigned. `today`
-    are the current registries; if there are any, those of the pack do not count.
+    `log` is the log's key from another source than the pack. Without it, the key in the pack is used; anyone could have
+    made that key. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp whose certificates lead
+    to one of these roots. With `root`, the association's root, the registry must name the log and enough witnesses must
+    have cosigned. `today` are the current registries; if there are any, the registries in the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]
@@ -158,7 +158,7 @@ def verify_pack_files(
             )
             verdict.faults.append(breach(Rule.FORMAT, other))
         verdict.faults += leaf_faults(leaves, exported, witnesses)
-        verdict.stamps, faults = stamps_of(files, leaves, exported, stamp_roots)
+        verdict.stamps, faults = timestamp_times(files, leaves, exported, stamp_roots)
         verdict.faults += faults
         verdict.faults += time_faults(exported, verdict.basis, verdict.request, now)
         verdict.faults += basis_faults(verdict.basis.details() if verdict.basis else {})
@@ -167,7 +167,7 @@ def verify_pack_files(
         decided_by.add((manifest.get("registry"), Trust.SIGNED))
         verdict.faults += (wrong_registries := list(registry_faults(files, decided_by)))
         verdict.heads = [each.checkpoint for each in leaves]
-        verdict.binding, faults = log_binding(
+        verdict.registration, faults = log_registration(
             () if wrong_registries else registries_of(files),
             verdict.log,
             verdict.heads,
@@ -244,7 +244,7 @@ def _verify_record(
     log: VerifierKey,
     proven: list[PackedLeaf],
 ) -> Sequence[bytes]:
-    """The proven leaves of one record. They are added to `proven` as well."""
+    """The proven leaves of one record. Also adds them to `proven`."""
     call_id = str(entry["call"])
     leaves: dict[int, bytes] = {}
     try:
@@ -272,8 +272,8 @@ def _verify_approval(
     verdict: PackVerdict,
     proven: list[PackedLeaf],
 ) -> None:
-    """Check that one person has requested exactly this, and another person approved it in time. The leaves of the acts
-    are added to `proven`.
+    """Check that one person requested exactly this pack, and that another person approved it in time. Add the leaves of
+    both acts to `proven`.
     """
     assert verdict.log
     try:

@@ -18,8 +18,8 @@ def packed_calls(
     sealed: bool,
     stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
 ) -> list[PackedCall]:
-    """The calls for a pack, each once. Their proofs lead to the earliest stamped head that contains the call, which
-    `stamp_of` gives for a leaf; otherwise to the `cosigned` head. Raises UsageError if a call is in no leaf.
+    """The calls for a pack, each once. `stamp_of` gives the earliest timestamped head with a leaf. The proofs of a call
+    lead to that head, or else to `cosigned`. Raises UsageError if a call is in no leaf.
     """
     found = []
     for call_id in dict.fromkeys(calls):
@@ -35,5 +35,5 @@ def packed_calls(
 
 
 def selected(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
-    """The digest over the content of a future pack with these calls (`pack.selection`)."""
+    """The digest of the content of a future pack with these calls (`pack.selection`)."""
     return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen}, basis)

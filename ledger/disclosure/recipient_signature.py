@@ -1,10 +1,9 @@
-"""The signature of a receiving office on a pack. It is a plain one, which any office with a key can make with OpenSSL.
-Pure.
+"""The signature of a receiving office on a pack. Any office with a key can make it with OpenSSL. Pure.
 
     openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
 
-A signed note (C2SP) would need our program at the office. CMS (RFC 5652) would need a library to verify it, and would
-prove no more, because the office's key must come from another source in either case.
+A signed note (C2SP) would need idtone at the office. CMS (RFC 5652) would need a library to verify it, and would prove
+no more, because the office's key must come from another source in either case.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""Records acts of the ledger's keepers, such as disclosing and forgetting, through the ledger's one writer.
+"""Records acts of the ledger's keepers, such as disclosures, through the ledger's one writer.
 
-While the service runs, the service is the writer: a command leaves the act as a file in a folder beside the ledger, and
-the service records it and removes the file. Only the service's own user may use the folder, and a file that another
-user has left is not recorded. The writer judges the act by its own settings (`disclosure_request.objection`,
-`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). An act that gives up the
-end of a log is also judged by the logs themselves.
+While the service runs, the service is the writer. A command puts the act as a file into a folder beside the ledger; the
+service records the act and removes the file. Only the service's own user may use the folder, and files of other users
+are not recorded. The writer judges each act by its own settings (`disclosure_request.objection`,
+`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). For an act that gives up
+the end of a log, the writer also reads the logs.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ from ..keys.key_ring import KeyRing
 from ..keys.private_files import replace_private
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..writing.earlier_log_ends import lost_end, signing_objection
+from ..writing.earlier_log_ends import give_up_objection, lost_end
 from ..writing.ledger_writer import LedgerWriter
 from .disclosure_request import DisclosureRules, objection, requests
 from .disclosures import disclosures_in, receipt_objection
 from .number_openings import opening_objection
 
 LOOK_EVERY_S: Final = 0.25
-"""Seconds between two looks of the service for an act. Each look wakes a machine that may have nothing else to do."""
+"""Interval in seconds at which the service looks for acts. Each look wakes a machine that may be idle."""
 ASK_EVERY_S: Final = 0.02
-"""Seconds between two looks of a command for the record of its act; short, because a person waits."""
+"""Interval in seconds at which a command looks for the record of its act; short, because a person waits."""
 LOOK_AGAIN_S: Final = 0.5
 RECORDED_WITHIN_S: Final = 10.0
 """Time that a command waits for the service, in seconds."""
@@ -94,22 +94,22 @@ def _admit(url: str, step: Step, rules: DisclosureRules, ring: KeyRing | None) -
 
 
 def _end_objection(url: str, step: Step, ring: KeyRing | None) -> str | None:
-    """The reason why this node has no such end to give up; None if it has. Raises LedgerError if that cannot be
-    read.
+    """The reason why this node cannot give up the end that the act names; None if it can. Raises LedgerError if the
+    logs cannot be read.
     """
     origin, *said = (step.details[name] for name in ("origin", "leaves", "root", "signed"))
-    following = next((each for each in ring.continued_trees.unsigned if each.after == origin), None) if ring else None
+    following = next((each for each in ring.successor_trees.unsigned if each.after == origin), None) if ring else None
     if ring is None or following is None:
         return f"the end of {origin} does not wait for a signature here"
     _, *known = lost_end(following, ring, path_of(url))
     if said != known:
         return f"{origin} has ended with other leaves, or with others signed"
-    return signing_objection(following, ring, path_of(url))
+    return give_up_objection(following, ring, path_of(url))
 
 
 def _ending(step: Step, ring: KeyRing | None) -> AbstractContextManager[object]:
-    """A lock from the judgement of the act to its record, so that no key signs an end that the act gives up."""
-    return ring.continued_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
+    """The lock to hold until the act is recorded. It keeps a key from signing an end that the act gives up."""
+    return ring.successor_trees.ending if ring and step.kind is StepKind.END_GIVEN_UP else nullcontext()
 
 
 def _is_recorded(url: str, act_id: str) -> bool:
@@ -149,8 +149,8 @@ def _ask_the_service(url: str, step: Step) -> None:
 async def record_queued_acts(
     url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None
 ) -> None:
-    """Record the acts that commands leave, until cancelled; this is the service's side. An act that gives up an end can
-    only be judged with the key ring of the ledger's own log, and is refused without it.
+    """Record the acts that commands put into the folder, until cancelled. The service runs this. Without `key_ring`, an
+    act that gives up an end is refused, because it cannot be judged.
     """
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:

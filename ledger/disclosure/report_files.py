@@ -1,4 +1,4 @@
-"""The report of a pack as files, and the check that they agree with the leaves."""
+"""The report of a pack as files, and the check that these files agree with the leaves."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from ..evidence.call_record import Record
 from ..evidence.format_rules import Breach, Rule, breach
 from ..evidence.steps import StepKind
 from .evidence_report import report
-from .log_binding import log_binding, registries_of
+from .log_registration import log_registration, registries_of
 from .pack import PAPER, PROFILE, REPORT
 from .pack_verification import PackVerdict
 
@@ -58,7 +58,7 @@ def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:
-    """Each profile that was played, with the known digest and format of its files: `played_sha256` of a pack."""
+    """Each played profile → the digests and formats of its files, if known (`played_sha256` of a pack)."""
     found: dict[str, set[str]] = {}
     for step in (step for record in records for step in record.steps):
         if step.kind is StepKind.SOUND_STARTED:
@@ -68,7 +68,7 @@ def played_files(records: Iterable[Record]) -> dict[str, str | None]:
 
 
 def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
-    """The report, made again from the leaves and profiles. Raises ProofError if a profile is not that of a played
+    """The report, made again from the leaves and profiles. Raises ProofError if a profile belongs to no played
     sound.
     """
     played = played_files(each.record for each in verdict.told)
@@ -88,7 +88,7 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
     assert verdict.log
     records = [each.record for each in verdict.told]
     exported = datetime.fromisoformat(verdict.exported)
-    binding, _ = log_binding(registries_of(files), verdict.log, verdict.heads, records, exported, {})
+    registration, _ = log_registration(registries_of(files), verdict.log, verdict.heads, records, exported, {})
     return report(
         verdict.case,
         exported,
@@ -97,12 +97,12 @@ def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
         str(verdict.log),
         verdict.basis,
         verdict.request,
-        binding,
+        registration,
     )
 
 
 def _shown(pdf: bytes) -> str:
-    """The digest of a PDF's displayed content, because libraries compress the same page differently."""
+    """The digest of a PDF's displayed content. The files differ, because libraries compress a page differently."""
     streams = [_unpacked(stream) for stream in _STREAM.findall(pdf)]
     rest = _PLACES.sub(b"", _STREAM.sub(b"stream", pdf))
     return sha256(repr((streams, rest)).encode()).hexdigest()

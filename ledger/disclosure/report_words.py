@@ -11,7 +11,7 @@ from ..evidence.call_record import Record
 from ..evidence.steps import Scalar, Step, StepKind
 
 if TYPE_CHECKING:
-    from .log_binding import LogBinding
+    from .log_registration import LogRegistration
 
 
 class Words(NamedTuple):
@@ -38,7 +38,7 @@ DELIVERY: Final[Mapping[str, Words]] = {
     Delivery.SENT: Words("送信済み", "sent"),
     Delivery.NOT_KNOWN: Words("不明", "not known"),
 }
-"""The scale of delivery, from confirmed to not known."""
+"""The words for each degree of delivery, from confirmed to not known."""
 
 
 STEPS: Final[Mapping[str, Words]] = {
@@ -60,24 +60,24 @@ NOT_NAMED: Final = Words(
 )
 
 
-def owner_in_both(binding: LogBinding) -> str:
+def owner_in_both(registration: LogRegistration) -> str:
     """The owner of the log by the association's registry, in both languages."""
-    if binding.logs is None:
+    if registration.logs is None:
         return str(NOT_KNOWN)
-    if (owner := binding.owner) is None:
+    if (owner := registration.owner) is None:
         return str(NOT_NAMED)
     number = f", 法人番号 {owner.corporate_number}" if owner.corporate_number else ""
     return f"{owner.japanese} / {owner.english} ({owner.member}{number})"
 
 
-def policy_in_both(binding: LogBinding) -> str:
+def policy_in_both(registration: LogRegistration) -> str:
     """The witnesses that the association requires, and whether enough of them have cosigned, in both languages."""
-    if binding.logs is None:
+    if registration.logs is None:
         return str(NOT_KNOWN)
-    if not binding.required:
+    if not registration.required:
         return str(Words("登録簿に定めがありません", "the registry demands none"))
-    met = Words("満たしています", "met") if binding.is_met else Words("満たしていません", "not met")
-    return f"{met}: {binding.required}/{len(binding.witnesses)} ({', '.join(binding.witnesses)})"
+    met = Words("満たしています", "met") if registration.is_met else Words("満たしていません", "not met")
+    return f"{met}: {registration.required}/{len(registration.witnesses)} ({', '.join(registration.witnesses)})"
 
 
 _HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", "nonce")

@@ -30,8 +30,8 @@ class RequestApproval:
 
 
 def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
-    """The approval of a request, not recorded yet. Raises UsageError if this person may not approve it, or if more was
-    recorded about its calls since the request; also LedgerError.
+    """The approval of a request, not recorded yet. Raises LedgerError, and UsageError if this person may not approve it
+    or if more was recorded about its calls since the request.
     """
     with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
         known = requests(reader.acts())
@@ -45,7 +45,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
-    """The refusal of a request, not recorded yet. Raises UsageError if it is not allowed; also LedgerError."""
+    """The refusal of a request, not recorded yet. Raises LedgerError, and UsageError if it is not allowed."""
     if character := forbidden_character(why):
         raise UsageError(
             "--why needs a reason, in printable characters; {character} is not printable", character=character

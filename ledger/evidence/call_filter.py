@@ -11,7 +11,7 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 @dataclass(frozen=True, slots=True)
 class CallFilter:
     """Conditions for a search. A call must meet each condition that is not None. `delivery` is the least certain
-    delivery that is accepted for its sounds (`Delivery`). `odd` means that its steps contradict each other.
+    delivery that is accepted for the call's sounds (`Delivery`). `odd`: the call's steps contradict each other.
     """
 
     direction: str | None = None
@@ -25,13 +25,13 @@ class CallFilter:
 
     def accepts(self, record: Record) -> bool:
         return (
-            all(getattr(record, name) == value for name, value in self.decided.items())
+            all(getattr(record, name) == value for name, value in self.decision_details.items())
             and (self.delivery is None or record.least_delivery == self.delivery)
             and (self.fallback is None or record.fallback is self.fallback)
             and (not self.odd or bool(record.anomalies))
         )
 
     @property
-    def decided(self) -> dict[str, str]:
+    def decision_details(self) -> dict[str, str]:
         """Details that the decision of a wanted call must have."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

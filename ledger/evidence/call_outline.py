@@ -1,7 +1,7 @@
 """The outline of a call for the search for misuse, from its steps in the order of writing. Pure. Canary calls are left
 out.
 
-An outline takes a tenth of the time of a record (`call_record.record_of_steps`), and its fields have the same values.
+It takes a tenth of the time that a record takes (`call_record.record_of_steps`), and its fields have the same values.
 """
 
 import json
@@ -20,7 +20,7 @@ OUTLINED: Final = frozenset(
 )
 """Kinds of steps that an outline needs."""
 LATE: Final = timedelta(hours=6)
-"""Delay after the end of a day. Steps that are written later are missing from the day's outlines."""
+"""Time after the end of a day. Steps that are written later than this are missing from the day's outlines."""
 _SECOND_US: Final = 1_000_000
 _DAY_S: Final = 86_400
 _END_US: Final = 253_402_300_800 * _SECOND_US
@@ -69,12 +69,12 @@ class OutlinedDay:
 
 
 class Outlines:
-    """Makes outlines of steps. `left_out` counts calls that were written too late (`LATE`)."""
+    """Makes outlines from steps. `left_out` counts calls that were written too late (`LATE`)."""
 
     def __init__(self) -> None:
         self.left_out = 0
         self._given = 0
-        """The day, counted since 1970, up to which all days were yielded."""
+        """The first day, counted since 1970, that was not yielded yet."""
         self._latest_s = 0.0
         self._days: dict[int, dict[str, CallOutline]] = {}
         self._in_progress: dict[str, CallOutline] = {}

@@ -46,10 +46,10 @@ class Record:
     for each party, and `skip` is the reason for no sound. `delivery` is the delivery of each of these sounds
     (`Delivery`), and `known_by` its proof, for sounds that were played to their end. `complete` means that the end of
     the call was seen, `fallback` that the hook decided without the service. `nonce` binds the lines of the journal to
-    the call. `chain_call` is the call on the node `chain_node` that announces this one. `sip_call_id_token` is the
-    token of the caller's SIP Call-ID. `customer` is the operator's customer whose call it is, by the id in the table of
-    lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the digest of
-    the registry by which it was decided.
+    the call. `chain_call` is the call that announces this call; it is on the node `chain_node`. `sip_call_id_token` is
+    the token of the caller's SIP Call-ID. `customer` is the id of the operator's customer whose call it is, from the
+    table of lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the
+    digest of the registry by which the call was decided.
     """
 
     call_id: str
@@ -151,7 +151,7 @@ class Record:
 
     @property
     def first_decision(self) -> Mapping[str, Scalar]:
-        """The details of its first deciding step, as signed. A later decision may have taken effect."""
+        """The details of the call's first decision, as signed. A later decision may have replaced it."""
         return next((step.details for step in self.steps if step.kind in FIRST), {})
 
 
@@ -209,7 +209,7 @@ _ONCE: Final = FIRST | {StepKind.ANSWERED, StepKind.CONNECTED, StepKind.SUSPENDE
 
 _AFTER_THE_END: Final = frozenset({StepKind.ENDED, StepKind.SOUND_REPORTED})
 """Steps that may come after the end. The called party's channel may report a moment later than the caller's ends. A
-second `ended` has a name of its own.
+second `ended` is reported as `ended twice`.
 """
 
 _BEFORE: Final = {
@@ -236,9 +236,9 @@ _NEVER: Final[Mapping[str | None, frozenset[StepKind]]] = {
 """Outcome → steps that contradict it."""
 
 _NOT_ITS_OWN: Final = frozenset({Reason.NUMBER_OF_ANOTHER_CUSTOMER, Reason.LINE_UNKNOWN})
-"""Reasons for calls that present a number without a right to it, as far as the table of lines shows."""
+"""Reasons of calls that present a number of another line, by the table of lines."""
 _APART: Final = timedelta(milliseconds=100)
-"""Pairs of steps whose order may differ, because two channels of a call report their events independently."""
+"""Maximum time between two steps whose order may be reversed. The two channels of a call report independently."""
 
 _SOUND_FIRST: Final[frozenset[str | None]] = frozenset({Outcome.PLAY, Outcome.NOTICE})
 
@@ -351,7 +351,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """True if the hook decided the call without the service.
 
-    Its line in the journal counts only with the nonce of the request, which nobody else knows.
+    Its line in the journal counts only with the nonce of the request, which others do not know.
     """
     alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))

@@ -35,15 +35,15 @@ def canonical(members: Mapping[str, Any]) -> str:
 
 
 def check(members: Mapping[str, Any]) -> None:
-    """Raise LedgerError if `canonical` would."""
+    """Raise LedgerError for members that have no canonical text."""
     if not is_plain(members):
         canonical(members)
 
 
 def is_plain(members: Mapping[str, Any]) -> bool:
-    """True if all values are scalars for which the standard library writes the same text, six times as fast.
+    """True if the standard library writes the canonical text of these members; it is six times as fast.
 
-    Its text differs in the order of keys beyond ASCII, in floats, in large numbers, and in text that is not Unicode.
+    Its text differs for keys beyond ASCII (their order), floats, large numbers, and text that is not Unicode.
     """
     # One loop and no function of our own in it: each step of a call comes here several times.
     for key, value in members.items():

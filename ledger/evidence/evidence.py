@@ -15,8 +15,8 @@ class Evidence(Protocol):
         ...
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step. The returned future of a decision is done when the decision survives this process. That of
-        another step is done when the step is on the disk.
+        """Append a step. For a decision, the returned future is done when the decision would survive this process. For
+        another step, it is done when the step is on the disk.
         """
         ...
 

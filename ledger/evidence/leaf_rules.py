@@ -40,15 +40,15 @@ _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
 _ALIKE_LIMIT: Final = 30
 """Maximum number of shapes for leaves with the same number of quotes."""
 _ALIKE_OCTETS: Final = 8_000
-"""Maximum number of octets of a leaf that gets a shape. For a longer one, compiling takes longer than reading it, and
-few leaves are like it.
+"""Maximum number of octets of a leaf that gets a shape. A longer leaf takes longer to compile than to read, and few
+leaves resemble it.
 """
 _SHAPES_OCTETS: Final = 1_000_000
-"""Maximum number of octets of all leaves together that get shapes. Each octet takes about ten octets of memory."""
+"""Maximum total length, in octets, of the leaves that get shapes. Each octet takes about ten octets of memory."""
 
 
 _KIND: Final = re.compile("[a-z-]+")
-"""The pattern of a kind, so that no other word looks like one that ends a call."""
+"""The pattern of a kind. No other text can look like a kind that ends a call."""
 AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
@@ -94,7 +94,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
-    """Raise RuleError unless the leaf can follow `before` steps of its call, which earlier leaves have."""
+    """Raise RuleError unless the leaf can follow earlier leaves with `before` steps of its call."""
     if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
@@ -115,8 +115,8 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """Accepts leaves of the ledger quickly if they resemble a leaf that was read: they have the same kinds of steps and
-    the same details, with other texts or integers.
+    """Accepts quickly each leaf of the ledger that resembles an earlier one: it has the same kinds of steps and the
+    same details, with other texts or integers.
 
     The leaf must be made of rows (`leaves.leaf`), so its ids, `after` and call come from rows and have their types.
     """
@@ -151,8 +151,8 @@ class LeafShapes:
 
 
 def _shape(content: bytes) -> re.Pattern[bytes]:
-    """A pattern that matches this leaf with other values. One match takes a third of the time of a replacement of all
-    values.
+    """A pattern that matches this leaf with other values. One match takes a third of the time that replacing all values
+    takes.
     """
     parts, end = [], 0
     for value in _VALUE.finditer(content):
@@ -161,14 +161,14 @@ def _shape(content: bytes) -> re.Pattern[bytes]:
     return re.compile(b"".join([*parts, re.escape(content[end:])]))
 
 
-class Counts(Protocol):
+class StepCounts(Protocol):
     """The number of steps in the leaves of each call: a dict, or a store larger than memory."""
 
     def get(self, call_id: str, default: int, /) -> int: ...
     def __setitem__(self, call_id: str, count: int, /) -> None: ...
 
 
-class Requests(Protocol):
+class RequestIds(Protocol):
     """The ids of the requests of exports: a set, or a store larger than memory."""
 
     def add(self, call_id: str, /) -> None: ...
@@ -176,7 +176,7 @@ class Requests(Protocol):
 
 
 class LeafRules:
-    """All rules for the leaves of a tree, which come in the order of their numbers.
+    """All rules for the leaves of a tree. Add the leaves in the order of their numbers.
 
     `has_all` means that every leaf of the tree is added. Otherwise all leaves of some calls are added, and other steps
     may be missing.
@@ -184,9 +184,9 @@ class LeafRules:
 
     def __init__(
         self,
-        counts: Counts,
+        counts: StepCounts,
         has_all: bool,
-        requests: Requests | None = None,
+        requests: RequestIds | None = None,
         order: StepOrder | None = None,
         has_ended: bool = False,
     ) -> None:
@@ -195,17 +195,17 @@ class LeafRules:
         """
         self._counts = counts
         self._has_all = has_all
-        self._order: StepOrder | SomeStepOrder = order or StepOrder() if has_all else SomeStepOrder()
-        self._requests: Requests = set() if requests is None else requests
+        self._order: StepOrder | PartialStepOrder = order or StepOrder() if has_all else PartialStepOrder()
+        self._requests: RequestIds = set() if requests is None else requests
         self.has_ended = has_ended
         """True if the last leaf ends the log."""
         self.are_calls_whole = True
         """True if each leaf of each call was readable so far. Otherwise the steps before a leaf are not known."""
 
     @property
-    def awaited(self) -> int:
-        """Number of steps that are in no leaf yet, as far as known: those of calls in progress."""
-        return self._order.awaited
+    def steps_without_leaf(self) -> int:
+        """Number of steps that are in no leaf yet, because their calls are in progress; 0 if unknown."""
+        return self._order.steps_without_leaf
 
     def add(self, content: bytes) -> ReadLeaf:
         """Check the next leaf, and return its content. Raises RuleError if it breaks a rule."""
@@ -219,16 +219,16 @@ class LeafRules:
         if self.are_calls_whole:
             check_call(read, before)
         self._order.add(read.ids)
-        if (request := as_request(read.kinds[0], read.call_id, read.act or {})) is not None:
+        if (request := request_name(read.kinds[0], read.call_id, read.act or {})) is not None:
             self._requests.add(request)
         if self._has_all and self.are_calls_whole and held == _SELECTED:
-            raise selected_before()
+            raise early_selection_error()
         if read.act is not None:
             self._add_act(read.kinds[0], read.times[0], read.act)
         return read
 
     def _add_act(self, kind: str, at: int, details: Mapping[str, Any]) -> None:
-        selected = selected_by(kind, details)
+        selected = selected_calls(kind, details)
         check_times(kind, at, details)
         if not self._has_all:
             return
@@ -239,8 +239,8 @@ class LeafRules:
             check_request(kind, details, self._requests)
 
 
-def as_request(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
-    """The name by which later acts can refer to this one in `request`; None if they cannot."""
+def request_name(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
+    """The name by which later acts can refer to this act in `request`; None if they cannot."""
     if kind == GIVEN_UP and details.get("request") is None:
         return _given_up(call_id)
     return call_id if kind == StepKind.EXPORT_REQUESTED else None
@@ -251,7 +251,7 @@ def _given_up(call_id: str) -> str:
     return f"{GIVEN_UP} {call_id}"
 
 
-def check_request(kind: str, details: Mapping[str, Any], known: Requests | Collection[str]) -> None:
+def check_request(kind: str, details: Mapping[str, Any], known: RequestIds | Collection[str]) -> None:
     """Raise RuleError if an act names a request that does not come before it."""
     request = details.get("request") if kind in ANSWERS or kind == GIVEN_UP else None
     if request is None:
@@ -263,7 +263,7 @@ def check_request(kind: str, details: Mapping[str, Any], known: Requests | Colle
         )
 
 
-def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
+def selected_calls(kind: str, details: Mapping[str, Any]) -> list[str]:
     """The calls that a request selects; empty for other acts. Raises RuleError if they are not a list of call ids."""
     text = details.get("selected") if kind == StepKind.EXPORT_REQUESTED else None
     if text is None:
@@ -277,8 +277,8 @@ def selected_by(kind: str, details: Mapping[str, Any]) -> list[str]:
     raise RuleError(Rule.REQUEST_FORM, Message("`selected` is not the list of its calls"))
 
 
-def selected_before() -> RuleError:
-    """The error for a call's first leaf that comes after a request which selects the call."""
+def early_selection_error() -> RuleError:
+    """The error for a request that selects a call before the call's first leaf."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 
@@ -311,7 +311,7 @@ def _day(text: str) -> date:
 
 
 def strict_time(text: str) -> datetime:
-    """A time in the form of section 1. Raises ValueError and TypeError."""
+    """A time in the form of docs/evidence-format.md, section 1. Raises ValueError and TypeError."""
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
     if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:
@@ -319,10 +319,10 @@ def strict_time(text: str) -> datetime:
     return found
 
 
-class SomeStepOrder:
+class PartialStepOrder:
     """The same as `StepOrder` for an incomplete series of leaves."""
 
-    awaited = 0
+    steps_without_leaf = 0
 
     def __init__(self) -> None:
         self._reached = 0
@@ -347,8 +347,8 @@ class StepOrder:
         self._awaited = set(missing)
 
     @property
-    def awaited(self) -> int:
-        """Number of steps that are in no leaf yet: those of calls in progress."""
+    def steps_without_leaf(self) -> int:
+        """Number of steps that are in no leaf yet, because their calls are in progress."""
         return len(self._awaited)
 
     @property

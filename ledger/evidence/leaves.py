@@ -2,8 +2,8 @@
 
 A call is over with its first closing step, and the steps until then are its leaf. A step that is recorded later (mostly
 a sound that the hangup cut off) cannot change that leaf. It becomes a separate leaf, with the number of earlier steps
-of the call. A leaf contains everything that the ledger has about a step. The numbers in it are sealed, so that they can
-be destroyed without a change of any leaf.
+of the call. A leaf contains everything that the ledger has about a step. The numbers in it are sealed, so they can be
+made unreadable without a change of any leaf.
 """
 
 import re
@@ -80,9 +80,9 @@ def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
     return f'{{{before}"call":{quoted(call_id)},"steps":[{",".join(steps)}]}}'.encode()
 
 
-def must_be_counted(kinds: Sequence[str]) -> bool:
-    """True if the call may have steps before these: the first one does not begin a call, or there is only one, which
-    may have been recorded later.
+def may_continue_call(kinds: Sequence[str]) -> bool:
+    """True if the call may have earlier steps: the first of these does not begin a call, or this is a single step,
+    perhaps recorded late.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 

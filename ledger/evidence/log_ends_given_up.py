@@ -1,7 +1,8 @@
 """The ends of logs that were given up: the persons, the time, the reason, and the acts that count. Pure.
 
 If the key of an earlier log is lost, it can never sign that log's end. A person gives that end up by an act in the
-present log. If this takes two persons, the act of the second one names that of the first, and only both together count.
+present log. If two persons are needed, the second person's act names the first person's act, and only both together
+count.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .leaf_rules import ReadLeaf
 from .steps import Scalar, Step, StepKind
 
 KINDS: Final = frozenset({StepKind.CONTINUED, StepKind.END_GIVEN_UP})
-"""Kinds of steps of a log that must be read."""
+"""Kinds of steps to read from a log."""
 LIMIT: Final = 100
 """Maximum number of such acts of one log. No node has so many logs, and readers of foreign logs accept no more."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,8 +32,9 @@ _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """The end of the log `origin` that was given up. Its key signed the first `signed` of `leaves` leaves with the root
-    `root`, and signs no more. `by` are the persons, `why` is the first one's reason, and `at` the time of the last act.
+    """The end of the log `origin` that was given up. Its key signed the first `signed` of its `leaves` leaves, and
+    signs no more. `root` is the root of all leaves. `by` are the persons, `why` is the first person's reason, and `at`
+    the time of the last act.
     """
 
     act: str
@@ -80,14 +82,14 @@ class EndGivenUp:
 
 @dataclass
 class EndsGivenUp:
-    """The acts of this kind in a log, in their order: those that count, and those that wait for another person."""
+    """The acts in a log that give up ends, in order: those that count, and those that wait for another person."""
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
     continues: tuple[Scalar, ...] | None = None
     """The end (origin, leaves, root) that the log itself continues, as in its first leaf."""
     counts_less: bool = False
-    """True if the key of that log is compromised. Leaves after this end do not count then."""
+    """True if the key of that log is compromised. Then leaves after this end do not count."""
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
@@ -124,8 +126,8 @@ class EndsGivenUp:
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons` means
-        that it takes two persons here.
+        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons`: giving
+        up an end takes two persons here.
         """
         try:
             given = _read(step)
@@ -154,14 +156,12 @@ class EndsGivenUp:
         return next((each for each in self.counted if each.origin == origin), None)
 
     def awaiting_confirmation(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
-        """The act of a first person that gives up this end, and that another person has to confirm; None if there is
-        none.
-        """
+        """The first person's act for this end, if another person still has to confirm it; otherwise None."""
         return next((each for each in self.waiting.values() if each.end == end), None)
 
 
 def act_words(step: Step) -> str:
-    """The statement of one such act in words; empty for another step."""
+    """The words for an act that gives up an end; empty for another step."""
     if step.kind is not StepKind.END_GIVEN_UP:
         return ""
     try:

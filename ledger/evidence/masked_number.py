@@ -9,8 +9,8 @@ from idtone.core.numbers import Number, NumberKind
 class MaskedNumber:
     """A number that may be shown.
 
-    `token` is in lower-case hexadecimal digits; None if there is no number, or for an emergency number, which `last4`
-    contains as a whole. Without the ledger's key `last4` is empty.
+    `token` is in lower-case hexadecimal digits; None without a number, and for an emergency number, which `last4`
+    contains in full. Without the ledger's key `last4` is empty.
     """
 
     kind: NumberKind

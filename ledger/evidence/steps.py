@@ -26,7 +26,7 @@ Scalar = str | int | float | bool | None
 class StepKind(StrEnum):
     DECIDED = "decided"
     FALLBACK = "fallback"
-    """Replaces `decided`: the dialplan decided without the service, which learnt it from the journal."""
+    """Replaces `decided`: the dialplan decided without the service. The service learnt it from the journal."""
     ANSWERED = "answered"
     """The called party has answered; the sound comes next."""
     SOUND_STARTED = "sound-started"
@@ -51,7 +51,7 @@ class StepKind(StrEnum):
     EXPORT_RECEIVED = "export-received"
     """The receiving office has signed for a pack."""
     EXPORT_CONFIRMED = "export-confirmed"
-    """The office whose demand was an emergency has confirmed it in writing."""
+    """The office has confirmed its emergency demand in writing."""
     FORGOTTEN = "forgotten"
     """Day keys were destroyed."""
     NUMBERS_OPENED = "numbers-opened"
@@ -67,7 +67,7 @@ class StepKind(StrEnum):
     LOG_ENDED = "log-ended"
     """The tree ends with this leaf: its key was replaced, or the node records no more evidence."""
     END_GIVEN_UP = "end-given-up"
-    """A person gives up an earlier log of the node, whose end its lost key can never sign."""
+    """A person gives up the end of an earlier log of the node, because the key that should sign it is lost."""
     CLOCK = "clock"
     """The hourly state of the machine's clock."""
 
@@ -95,21 +95,22 @@ class NumberRole(StrEnum):
 FIRST: Final = frozenset({StepKind.DECIDED, StepKind.FALLBACK})
 """The first steps of a record; they contain the numbers."""
 DAY, SEALED, SEALED_KEY = "day", "numbers", "numbers_key"
-"""Details of the step with the sealed numbers: the day of their key, the numbers, and their own key."""
+"""Details of a first step: the day of the day key, the sealed numbers, and the key of this record."""
 NUMBER_SUSPENDED: Final = "number_suspended"
-"""A detail of that step for an emergency call whose forwarding number was suspended at the time."""
+"""A detail of a first step, for an emergency call whose forwarding number was suspended at the time."""
 SIP_CALL_ID_TOKEN: Final = "sip_call_id_token"  # noqa: S105  the name of a detail
-"""A detail of that step: the token of the caller's SIP Call-ID, by which a search finds the call."""
+"""A detail of a first step: the token of the caller's SIP Call-ID, by which a search finds the call."""
 SUSPENDED_BY, OWN_SUSPENSION = "suspended_by", "own_suspension"
 """Details of a step that refuses or ends a call because of a suspension: its origin, and its id if this node's operator
 has ordered it.
 """
 CANARY: Final = "canary"
-"""A detail of that step for a canary call (`idtone canary`). Statistics and `idtone-office misuse` skip such calls."""
+"""A detail of a first step, for a canary call (`idtone canary`). Statistics and `idtone-office misuse` skip such calls.
+"""
 UNOPENED: Final = "cannot be opened"
-"""Value in place of numbers that differ from the sealed ones."""
+"""Value in place of sealed numbers that were changed, or sealed with another key."""
 UNSEALED: Final = "could not be sealed"
-"""Value in place of numbers whose day key could not be made. They are not kept."""
+"""Value in place of numbers whose day key could not be made. Such numbers are not kept."""
 CALL_ID_LIMIT: Final = 255
 """Maximum number of characters of a call id."""
 SIP_CALL_ID_LIMIT: Final = 128
@@ -243,7 +244,7 @@ def fallback(
     return _first(StepKind.FALLBACK, call, at, details)
 
 
-def kept_sip_call_id(text: str) -> str:
+def truncated_sip_call_id(text: str) -> str:
     """The kept part of a SIP Call-ID: its first `SIP_CALL_ID_LIMIT` characters."""
     return text.strip()[:SIP_CALL_ID_LIMIT]
 
@@ -304,7 +305,7 @@ def sound_ended(
     packets: int | None = None,
     instead: str | None = None,
 ) -> Step:
-    """The end of a sound that was played completely, for `played_ms`; for other sounds there is `sound_failed`.
+    """The end of a sound that was played completely, for `played_ms`. For other sounds use `sound_failed`.
 
     `known_by` is the proof of this, `packets` the number of RTP packets that were sent meanwhile. `instead` is the
     profile that was played if it differs from the one that was decided on.
@@ -332,7 +333,7 @@ def sound_reported(
     call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
 ) -> Step:
     """The phone's report on a sound. `lost` are the packets that the phone missed by its last report, `lost_back` those
-    from the phone that did not arrive. `confirmed` is True if this confirms that the party received its sound.
+    from the phone that did not arrive. `confirmed` is True if the report confirms that the party received its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
     return Step(call_id, StepKind.SOUND_REPORTED, at, details)
@@ -397,8 +398,8 @@ def export_requested(
     until: datetime,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """A request of a person for evidence of these calls, for a case; `selection` is the SHA-256 of it
-    (`pack.selection`).
+    """A request of a person for evidence of these calls, for a case; `selection` is the digest of the requested
+    evidence (`pack.selection`).
 
     `until` is the end of the time for an approval by another person. `basis` is `LegalBasis.details`. Raises
     LedgerError for more calls than an entry of a tile can name.
@@ -469,8 +470,8 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """The confirmation of the demand of the act `export`, by the document `reference`, received on that day (in
-    Japan).
+    """The written confirmation of the demand for the disclosure `export`: the document `reference`, received on this
+    day (in Japan).
     """
     details: dict[str, Scalar] = {**_by(by), "export": export, "reference": reference, "received": received.isoformat()}
     return Step(act_id, StepKind.EXPORT_CONFIRMED, at, details)
@@ -504,7 +505,7 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
     the object that it concerns.
 
     The details contain no telephone numbers. Documents are kept elsewhere, and the details name them by their SHA-256.
-    Raises ValueError for a detail with the name of a sealed one, which readers leave out.
+    Raises ValueError for a detail with the name of a sealed detail, because readers skip those.
     """
     if reserved := details.keys() & {DAY, SEALED, SEALED_KEY}:
         raise ValueError(f"details of an act cannot be named {reserved}")
@@ -536,8 +537,8 @@ def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str,
 
 
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
-    """The end of a tree: no leaf follows this one. `successor` is the verifier key of the tree that continues it, under
-    its name; None: the person names none. `why` as in `sound_failed`.
+    """The end of a tree: no leaf follows this one. `successor` is the verifier key of the next tree, with that tree's
+    name; None if the person names none. `why` as in `sound_failed`.
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
     return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)
@@ -555,8 +556,8 @@ def end_given_up(
 ) -> Step:
     """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
 
-    `persons` is how many persons must give it up; `request` is the act of the first, which this one confirms. `why` as
-    in `sound_failed`.
+    `persons` is how many persons must give it up; `request` is the first person's act, which this act confirms. `why`
+    as in `sound_failed`.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {

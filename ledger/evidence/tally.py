@@ -16,7 +16,7 @@ from .steps import CANARY, FIRST, StepKind
 
 
 class Part(StrEnum):
-    """A part by which calls can be counted."""
+    """A property of calls by which they can be counted."""
 
     DAY = "day"
     MEMBER = "member"
@@ -30,7 +30,7 @@ COUNTED_BY: Final[Mapping[StepKind, tuple[str, ...]]] = {
     StepKind.SOUND_ENDED: ("party", "known_by", "played_ms", "heard_ms", "instead"),
     StepKind.SOUND_REPORTED: ("party", "confirmed"),
 }
-"""Details on which counting depends, two or more. For other kinds of steps it depends on the kind alone."""
+"""Kind of step → the details on which counting depends (two or more). For other kinds, it depends on the kind alone."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Tally:
     confirmed: int = 0
 
     def add(self, record: Record, times: int = 1) -> None:
-        """Count a call. With `times` -1 it is taken back."""
+        """Count a call `times` times; -1 takes one back."""
         self.calls += times
         self.played += times * (record.outcome == Outcome.PLAY)
         self.noticed += times * (record.outcome == Outcome.NOTICE)
@@ -108,7 +108,7 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_groups(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """The counts as from `tally`. Each call comes with the moment of its beginning and the number of calls like it."""
+    """The counts as from `tally`. Each item has a call's beginning, its record, and the number of calls like it."""
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for begun, record, times in calls:
         if record.canary or record.steps[0].kind in ACTS:

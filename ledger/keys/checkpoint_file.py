@@ -1,5 +1,5 @@
 """A file with the latest checkpoint that was signed or cosigned. The writer compares it with the database to recognise
-an older one.
+an older database.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ class CheckpointFile:
     """The file of the latest checkpoint; it may be missing."""
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
-        """`keeps_earlier` keeps the last checkpoint of a tree that another one continues, in a separate file."""
+        """`keeps_earlier`: the last checkpoint of each earlier tree is kept in a separate file."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 
@@ -66,7 +66,7 @@ class CheckpointFile:
         replace_private(self.path, str(note).encode())
 
     def _keep_earlier(self, note: Note) -> None:
-        """Keep the checkpoint in the file if it is another tree's. Raises OSError."""
+        """Copy the present checkpoint to a separate file if `note` is of another tree. Raises OSError."""
         try:
             octets = self.path.read_bytes()
             origin = Note.parse(octets[: NOTE_LIMIT + 1]).text.partition("\n")[0]
@@ -77,5 +77,5 @@ class CheckpointFile:
 
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
-    """The file of the last checkpoint that witnesses have cosigned, with those of earlier trees."""
+    """The file of the last checkpoint that witnesses have cosigned. Last checkpoints of earlier trees are kept too."""
     return CheckpointFile(settings.cosigned(), keeps_earlier=True)

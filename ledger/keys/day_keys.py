@@ -1,6 +1,7 @@
 """The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone for ever.
 
-One line a day (`erasable_keys`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
+One line for each day (`erasable_key_file`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day
+unreadable.
 """
 
 import base64
@@ -10,7 +11,7 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 
-from .erasable_keys import DESTROYED, KeyLine, KeyLines
+from .erasable_key_file import DESTROYED, ErasableKeyFile, KeyLine
 from .legal_hold_keys import LegalHoldKeys
 from .sealing import DayKey, LedgerKey
 
@@ -29,7 +30,7 @@ class DayKeys:
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
         """Keys of single records that outlive the key of their day."""
         self._keys: dict[str, DayKey] = {}
-        self._file = KeyLines(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
+        self._file = ErasableKeyFile(path, r"\d{4}-\d\d-\d\d", _DAY_BYTES, self._unusable)
         self._seen: list[KeyLine | None] = []
         """Damaged lines that were logged already."""
         self._told: set[str] = set()
@@ -72,7 +73,7 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """True if there is a key of that day, or was one before it was destroyed."""
+        """True if the file has a key of that day, even if the key is destroyed."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
@@ -107,7 +108,7 @@ class DayKeys:
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of the days before this one, durably, and return these days.
+        """Overwrite the keys of the days before `before` durably, and return these days.
 
         Raises LedgerError if the file cannot be written.
         """

@@ -1,7 +1,7 @@
-"""The files of keys. The ledger's files are made at the first start, and all are kept for ever.
+"""Files of keys. Those of the ledger are made at the first start. All of them are kept for ever.
 
-Without them no number can be opened and nothing can be signed; anyone who can read them can do both. So they are never
-overwritten, and refused if others can read them.
+Without them no number can be opened and nothing can be signed; anyone who can read them can do both. So idtone never
+overwrites them, and refuses files that others can read.
 """
 
 import os

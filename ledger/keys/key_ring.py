@@ -1,4 +1,4 @@
-"""The keys of a ledger, and the files beside it: day keys, signing key, latest checkpoints, and its trees."""
+"""The keys of a ledger and the files beside it: day keys, signing key, latest checkpoints, and the list of trees."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import Note, NoteSigner, VerifierKey
 
 from .checkpoint_file import CheckpointFile, cosigned_file
-from .continued_trees import ContinuedTrees, NextKey
 from .day_keys import DayKeys
 from .hardware_token_signer import TokenSigner
 from .key_file import load_key, read_key
 from .log_keys import LogKeys
 from .sealing import LedgerKey
 from .step_key import StepKey
+from .successor_trees import NextKey, SuccessorTrees
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class KeyRing:
     """The file of the last signed checkpoint."""
     cosigned: CheckpointFile
     """The file of the last cosigned checkpoint."""
-    continued_trees: ContinuedTrees
+    successor_trees: SuccessorTrees
     keys: LogKeys | None = None
     """The keys of all trees; None if `signer` has the only one."""
 
@@ -41,23 +41,23 @@ class KeyRing:
     def for_next_tree(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
-        """The key ring of the next tree, with its key if that is a new one. `checkpoint` is the last signed one.
+        """The key ring of the next tree, with `key` if its key is new. `checkpoint` is the last signed checkpoint.
         `unsigned` is the text of the checkpoint of the whole tree, if its end is not signed yet. Raises OSError and
         LedgerError.
         """
-        self.continued_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
-        return replace(self, signer=self._signer(self.continued_trees.origin))
+        self.successor_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
+        return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def reloaded(self) -> KeyRing:
         """The key ring with the tree that another process may have begun in the meantime. Raises LedgerError."""
-        self.continued_trees.reload()
-        return replace(self, signer=self._signer(self.continued_trees.origin))
+        self.successor_trees.reload()
+        return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """The signer of the tree with this name if it is one of ours; otherwise that of the current tree. Raises
+        """The signer of the tree with this name; for an unknown name, the signer of the current tree. Raises
         LedgerError.
         """
-        return self._signer(origin) if origin in self.continued_trees.origins else self.signer
+        return self._signer(origin) if origin in self.successor_trees.origins else self.signer
 
     def _signer(self, origin: str) -> NoteSigner:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
@@ -77,37 +77,37 @@ class KeyRing:
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
         """The key ring of a ledger. Missing keys are made. Raises LedgerError if the keys cannot be used."""
         ledger_key = LedgerKey(load_key(settings.key_file))
-        continued_trees = continued_trees_of(settings, node)
-        keys = LogKeys(settings, continued_trees)
+        successor_trees = successor_trees_of(settings, node)
+        keys = LogKeys(settings, successor_trees)
         return cls(
             DayKeys(settings.day_keys(), ledger_key),
-            keys.signer(continued_trees.origin),
+            keys.signer(successor_trees.origin),
             CheckpointFile(settings.seen()),
             cosigned_file(settings),
-            continued_trees,
+            successor_trees,
             keys,
         )
 
 
-def continued_trees_of(settings: LedgerSettings, node: str) -> ContinuedTrees:
+def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
     """The trees of a ledger that continue its first one. Raises LedgerError if their file cannot be read."""
-    return ContinuedTrees(settings.continued(), settings.log_origin(node))
+    return SuccessorTrees(settings.continued(), settings.log_origin(node))
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
-    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of ours, that tree's key.
+    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of this node, that tree's key.
 
     Raises LedgerError if there is no signing key here.
     """
-    continued_trees = continued_trees_of(settings, node)
-    name = origin if origin in continued_trees.origins else continued_trees.origin
-    return LogKeys(settings, continued_trees).verifier(name or continued_trees.origin)
+    successor_trees = successor_trees_of(settings, node)
+    name = origin if origin in successor_trees.origins else successor_trees.origin
+    return LogKeys(settings, successor_trees).verifier(name or successor_trees.origin)
 
 
-def need_keys(settings: LedgerSettings, node: str) -> None:
+def require_keys(settings: LedgerSettings, node: str) -> None:
     """Raise LedgerError if a key of the current tree is missing. A command that only reads must not make one."""
     read_key(settings.key_file)
-    LogKeys(settings, continued_trees_of(settings, node)).need()
+    LogKeys(settings, successor_trees_of(settings, node)).require()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:

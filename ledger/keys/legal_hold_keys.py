@@ -1,8 +1,8 @@
 """The keys of single records under a legal hold, each encrypted with the ledger's key, in a file beside the day keys.
 
-A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). This file is needed only
-after the day key is destroyed: the record's key in it still opens the numbers of that record and of no other. One line
-a record (`erasable_keys`): `SHA256-OF-THE-CALL-ID BASE64`.
+A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). After the day key is
+destroyed, the record's key in this file still opens the numbers of that record, and of no other. One line for each
+record (`erasable_key_file`): `SHA256-OF-THE-CALL-ID BASE64`.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.core.errors import LedgerError
 
-from .erasable_keys import DESTROYED, KeyLine, KeyLines
+from .erasable_key_file import DESTROYED, ErasableKeyFile, KeyLine
 from .sealing import LedgerKey
 
 _NAME_BYTES: Final = 64
@@ -25,7 +25,7 @@ class LegalHoldKeys:
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path
         self._ring = ring
-        self._lines = KeyLines(path, f"[0-9a-f]{{{_NAME_BYTES}}}", _NAME_BYTES, self._unusable)
+        self._lines = ErasableKeyFile(path, f"[0-9a-f]{{{_NAME_BYTES}}}", _NAME_BYTES, self._unusable)
 
     def get(self, call_id: str) -> bytes | None:
         """The key of the record; None if it is not held. Raises LedgerError if the file or the key cannot be used."""
@@ -33,7 +33,7 @@ class LegalHoldKeys:
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Keep these keys of records, by call id, durably. Raises LedgerError."""
+        """Write these keys of records, given by call id, durably. Raises LedgerError."""
         with self._lines.changing() as change:
             there = self._lines.by_name()
             change.add(

@@ -1,7 +1,7 @@
 """The keys that sign the trees of a node, one after the other, each with its place and its signer. I/O.
 
-A place is a text: `sign`, the ending of a file beside the ledger's key; `sign-2`, that of the key of the second tree;
-`hsm:…`, a key in a token.
+A place is a text: `sign` is the ending of a file beside the ledger's key; `sign-2` is the ending of the second tree's
+key file; `hsm:…` is a key in a token.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import KEY_BYTES, Algorithm, NoteSigner, Signer, VerifierKey
 from idtone.core.translation import Message
 
-from .continued_trees import ContinuedTrees
 from .hardware_token_signer import TokenProcess, TokenSigner
 from .key_file import load_key, read_key
 from .private_files import replace_private
+from .successor_trees import SuccessorTrees
 
 FILE: Final = "sign"
 
@@ -32,17 +32,17 @@ class LogKey(NamedTuple):
 
 
 class LogKeys:
-    """The keys of the trees of `continued_trees`. Each token has one process for all of them."""
+    """The keys of the trees of `successor_trees`. Each token has one process for all of them."""
 
-    def __init__(self, settings: LedgerSettings, continued_trees: ContinuedTrees) -> None:
+    def __init__(self, settings: LedgerSettings, successor_trees: SuccessorTrees) -> None:
         self._settings = settings
-        self.continued_trees = continued_trees
+        self.successor_trees = successor_trees
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """The key of the tree with this name; for an unknown name, that of the current tree."""
-        trees = self.continued_trees.trees
-        names = self.continued_trees.origins
+        """The key of the tree with this name; for an unknown name, the key of the current tree."""
+        trees = self.successor_trees.trees
+        names = self.successor_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
         for each in reversed(trees[:reached]):
             if each.key_at:
@@ -68,19 +68,19 @@ class LogKeys:
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
-    def need(self) -> None:
-        """Raise LedgerError if the key of the tree is missing, so that none is made."""
+    def require(self) -> None:
+        """Raise LedgerError if the key of the current tree is missing. `signer` would make one."""
         if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:
         """The files of all keys outside tokens."""
-        places = [self.of(origin).place for origin in self.continued_trees.origins]
+        places = [self.of(origin).place for origin in self.successor_trees.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """The signer of the tree with this name, with `key` if it is given. A missing file is made, unless its key is
-        known. Raises LedgerError.
+        """The signer of the tree with this name, with `key` if it is given. A missing key file is made, unless the
+        public half of its key is recorded. Raises LedgerError.
         """
         key = key or self.of(origin)
         if not is_in_token(key.place):
@@ -89,7 +89,7 @@ class LogKeys:
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
-        """The key that verifies the tree with this name. Raises LedgerError if it is not known here."""
+        """The key that verifies the tree with this name. Raises LedgerError if the key is not known here."""
         key = self.of(origin)
         if key.public is None and not is_in_token(key.place):
             return Signer(origin, read_key(self.file(key.place))).key
@@ -111,7 +111,7 @@ class LogKeys:
 
     def with_new_attempts(self) -> LogKeys:
         """The same keys with new attempts at tokens that were away. Close them after use."""
-        return LogKeys(self._settings, self.continued_trees)
+        return LogKeys(self._settings, self.successor_trees)
 
     def close(self) -> None:
         """Release the tokens."""

@@ -2,8 +2,8 @@
 
 Each record's numbers are encrypted (AES-256-GCM) with a separate key, which is encrypted with the day key. So the
 destruction of a day's key makes its numbers unreadable in every copy of the ledger. A search finds a record by tokens,
-without opening it. Tokens depend on the day key too. Without it they reveal neither a number nor that the same number
-was used on two days.
+without opening it. Tokens depend on the day key too. Without the day key, they reveal neither a number nor that the
+same number was used on two days.
 """
 
 import base64
@@ -57,7 +57,7 @@ class DayKey:
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
         """The token of a SIP Call-ID, which can contain a number or an address. It differs from the token of every
-        number: a number begins with +, the text here does not.
+        number, because the text of a number begins with +.
         """
         return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 

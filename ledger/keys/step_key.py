@@ -1,7 +1,6 @@
 """MACs of steps. A process without the ledger's key cannot make them (docs/adr/0025). Pure.
 
-Each MAC depends on the previous one, so a step counts only at its own place, after the steps that were written before
-it.
+Each MAC depends on the previous MAC, so a step counts only at its own place, after all earlier steps.
 """
 
 import hashlib
@@ -19,8 +18,8 @@ class StepKey:
         self._secret = secret
 
     def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
-        """The MAC of a step and of the leaf that it closed. `before` is the MAC of the previous step, empty for the
-        first one. Keyed BLAKE2b (RFC 7693) takes half the time of HMAC-SHA-256.
+        """The MAC of a step and of the leaf that it closed. `before` is the MAC of the previous step; empty for the
+        first step. Keyed BLAKE2b (RFC 7693) takes half the time of HMAC-SHA-256.
         """
         number, node, call_id, kind, at, details = step
         # No value that idtone writes has a newline, so no two steps have the same content.

@@ -21,7 +21,7 @@ from .private_files import replace_private
 
 _SLACK: Final = 1.5
 _MORE: Final = timedelta(minutes=10)
-"""Further tolerance after these periods, before a timestamp is overdue."""
+"""Tolerance beyond `_SLACK` intervals, before a timestamp is overdue."""
 _AHEAD: Final = timedelta(minutes=1)
 """Tolerated time of a timestamp in the future. A later one shows that the clock was set back."""
 

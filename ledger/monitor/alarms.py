@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):
-    """A fault of a log; the worst kind comes first."""
+    """Kinds of faults of a log or of a witness, the worst first."""
 
     SPLIT_VIEW = "split-view"
     """The log's key has signed two histories."""
@@ -30,7 +30,7 @@ class AlarmKind(StrEnum):
     LATE_COSIGNATURE = "late-cosignature"
     """A witness has not cosigned the log's head for too long."""
     WITNESS = "witness"
-    """A witness, or a copy of the log, does not answer, or shows something else than a head of the log."""
+    """A witness, or a copy of the log, does not answer, or shows anything but a head of the log."""
 
 
 LASTING: Final = frozenset({AlarmKind.SPLIT_VIEW, AlarmKind.RULE})
@@ -63,7 +63,7 @@ class Coverage:
     waiting: int | None = None
     since: datetime | None = None
 
-    def seen(self, head: int, cosigned: int, now: datetime) -> Coverage:
+    def updated(self, head: int, cosigned: int, now: datetime) -> Coverage:
         """The coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
         size = max(self.size, cosigned)
         if size >= head:
@@ -81,7 +81,7 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
         witness=witness,
         size=coverage.size,
         waiting=coverage.waiting,
-        since=second(coverage.since),
+        since=to_second(coverage.since),
     )
     return Alarm(AlarmKind.LATE_COSIGNATURE, text, now)
 
@@ -90,14 +90,14 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
     """The alarm for a log that does not grow. `grown` is when it last grew; None if it was never read."""
     if grown is None or now - grown <= silent_for:
         return None
-    return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=second(grown)), now)
+    return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=to_second(grown)), now)
 
 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """The alarm for a log that withholds leaves: a witness or a copy has had a head of `shown` leaves since `since`,
-    longer than `within` ago. None before that.
+    """The alarm for a log that withholds leaves: a witness or a copy has shown `shown` leaves since `since`, for longer
+    than `within`. None until then.
     """
     if now - since <= within:
         return None
@@ -105,11 +105,11 @@ def withheld_alarm(
         "{place} has a head of {shown:,} leaves since {since}; the log shows {head:,}",
         place=place,
         shown=shown,
-        since=second(since),
+        since=to_second(since),
         head=head,
     )
     return Alarm(AlarmKind.SILENCE, text, now)
 
 
-def second(moment: datetime) -> str:
+def to_second(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.core.translation import Message, speak, translated
 
-from .alarms import Alarm, AlarmKind, second
+from .alarms import Alarm, AlarmKind, to_second
 from .log_state import Known
 
 KINDS: Final[Mapping[AlarmKind, str]] = {
@@ -35,7 +35,7 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """The findings about a log after a look at it. `trouble` is the reason why they could not be kept."""
+    """The findings about a log after a look at it. `trouble` is the reason why these findings could not be kept."""
 
     origin: str
     place: str
@@ -43,7 +43,7 @@ class LogReport:
     alarms: Sequence[Alarm] = ()
     trouble: str = ""
     given_up: str = ""
-    """The statement of a later log of the same node, which is followed too, about the end of this one."""
+    """The statement about the end of this log in a later log of the same node. The monitor follows both."""
 
     @property
     def leaves(self) -> int:
@@ -58,11 +58,11 @@ class LogReport:
             "leaves": self.leaves,
             "judged": known.checked,
             "root": known.checkpoint.root.hex() if known.checkpoint else None,
-            "grown": second(known.grown) if known.grown else None,
-            "looked": second(known.looked) if known.looked else None,
+            "grown": to_second(known.grown) if known.grown else None,
+            "looked": to_second(known.looked) if known.looked else None,
             "cosigned": {name: each.size for name, each in known.coverage.items()},
             "alarms": [
-                {"kind": str(each.kind), "text": each.text, "since": second(each.since), "proof": each.proof}
+                {"kind": str(each.kind), "text": each.text, "since": to_second(each.since), "proof": each.proof}
                 for each in self.alarms
             ],
             "gives_up": [each.to_json() for each in known.ends_given_up.counted],
@@ -72,8 +72,8 @@ class LogReport:
 
 
 def add_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add to the report of each log what later logs of the same node say about its end. The name of a later log is the
-    earlier name followed by a number.
+    """Add the statements of later logs about the end of a log to the report on that log. A later log of the same node
+    has the earlier log's name and a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -88,10 +88,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Alarms for logs that contradict an earlier one, each with its log: the first leaf continues another end than the
-    earlier log has shown, or signed leaves are given up.
+    """Alarms, each with its log, for logs that contradict an earlier log: the first leaf continues another end than the
+    earlier log showed, or an act gives up signed leaves.
 
-    The text is the same at each look, however far the earlier log grows, so that the alarm is recognised again.
+    The text stays the same while the earlier log grows, so that the alarm is recognised at the next look.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -123,7 +123,7 @@ def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[
 
 def findings_page(reports: Sequence[LogReport], now: datetime) -> Paper:
     alarms = sum(len(each.alarms) + bool(each.trouble) for each in reports)
-    facts = {"確認 / last look": second(now), "台帳 / ledgers": str(len(reports)), "警報 / alarms": str(alarms)}
+    facts = {"確認 / last look": to_second(now), "台帳 / ledgers": str(len(reports)), "警報 / alarms": str(alarms)}
     return Paper(_TITLE, now, [Section(_TITLE, known_facts(facts), _MEANS), *map(_section, reports)])
 
 
@@ -133,7 +133,7 @@ def _section(report: LogReport) -> Section:
         "場所 / place": report.place,
         "葉 / leaves": f"{report.leaves:,}",
         "判定済み / judged": f"{state.checked:,}",
-        "最後の追加 / last growth": second(state.grown) if state.grown else "–",
+        "最後の追加 / last growth": to_second(state.grown) if state.grown else "–",
         "連署 / cosigned": "\n".join(f"{name}: {each.size:,}" for name, each in state.coverage.items()),
         "この台帳が放棄した終端 / ends that it gives up": "\n".join(
             _both(Message("{log}: {words}", log=each.origin, words=each.words)) for each in state.ends_given_up.counted
@@ -142,13 +142,13 @@ def _section(report: LogReport) -> Section:
         "終端の放棄 / its end given up": _both(report.given_up) if report.given_up else None,
         "障害 / trouble": _both(report.trouble) if report.trouble else None,
     }
-    rows = [(KINDS[each.kind], _both(each.text), second(each.since), _file(each)) for each in report.alarms]
+    rows = [(KINDS[each.kind], _both(each.text), to_second(each.since), _file(each)) for each in report.alarms]
     table = Table(("警報 / alarm", "内容 / what was found", "検出 / since", "証拠 / proof"), rows) if rows else None
     return Section(report.origin, known_facts(facts), () if rows or report.trouble else ("異常なし / good",), table)
 
 
 def _file(alarm: Alarm) -> str:
-    """The name of an alarm's file, without a path of this machine, because others may read the page."""
+    """The name of an alarm's file. The page may be public, so it shows no path of this machine."""
     return Path(alarm.proof).name if alarm.proof else ""
 
 

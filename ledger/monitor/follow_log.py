@@ -1,5 +1,5 @@
-"""One look at a log: its head is compared with everything seen before and elsewhere, and its new leaves are judged by
-the rules.
+"""One look at a log. It compares the head with the heads seen before and elsewhere, and judges the new leaves by the
+rules.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,20 +23,20 @@ from ..tiles.tiles_verification import entries_as_signed, not_as_signed, signed_
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
-from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, second, silence_alarm, withheld_alarm
+from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, silence_alarm, to_second, withheld_alarm
 from .log_state import ALARMS_LIMIT, LogState, PendingHead
 from .monitored_logs import MonitoredLog
 from .shown_heads import ShownHead, cosigners, shown_heads
 from .split_view import SplitView
 
 TILES_A_STEP: Final = 32
-"""Tiles whose leaves are judged between two commits: 8,192 leaves."""
+"""Number of tiles between two commits; they have 8,192 leaves."""
 
 
 def follow(
     log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Look at the log once. The findings are kept in `state`, and proofs of a split view in the folder `proofs`.
+    """Look at the log once. Keep the findings in `state`, and proofs of a split view in the folder `proofs`.
 
     It ends as soon as `is_over` returns true; everything verified until then is kept. Raises LedgerError if nothing can
     be kept.
@@ -69,7 +69,7 @@ class _Look:
         """Places at which another history was seen."""
         self._alarms: list[Alarm] = []
         self._seen: set[AlarmKind] = set()
-        """Kinds of alarms that end unless they are raised again."""
+        """Kinds of alarms that end if this look does not raise them again."""
 
     def run(self) -> None:
         note = self._read_head()
@@ -150,9 +150,9 @@ class _Look:
         self._is_followed = True
 
     def _check_continued(self, note: Note, place: str) -> bool:
-        """True if the known head continues this one, which has no more leaves. Otherwise the alarm is raised.
+        """True if the known head continues `note`, which has no more leaves. Otherwise the alarm is raised.
 
-        Raises as `_grow` does, if it cannot be decided.
+        If this cannot be decided, it raises the errors of `_grow`.
         """
         head, held, known = Checkpoint.parse(note.text), self._known.head, self._known.checkpoint
         assert held
@@ -164,7 +164,7 @@ class _Look:
         return root == head.root
 
     def _known_tree(self) -> TiledTree:
-        """The tree of the known head. Raises as `_grow` does."""
+        """The tree of the known head. Raises the errors of `_grow`."""
         if self._tree is None:
             known = self._known.checkpoint
             assert known
@@ -172,7 +172,7 @@ class _Look:
         return self._tree
 
     def _split(self, first: Note, second_head: Note, root: bytes, tree: TiledTree | None, place: str) -> None:
-        """Keep the proof of a split view. `root` is the root of the second head's tree at the size of the first."""
+        """Keep the proof of a split view. `root` is the root of the second head's tree at the first head's size."""
         old, new = Checkpoint.parse(first.text), Checkpoint.parse(second_head.text)
         proof = tuple(consistency_proof(old.size, new.size, tree.read)) if tree else ()
         view = SplitView(first, second_head, root, proof, (self._log.place, place))
@@ -204,7 +204,7 @@ class _Look:
         return Note(note.text, tuple(dict.fromkeys(lines)))
 
     def _cosigned(self) -> dict[str, datetime]:
-        """The witnesses that have cosigned the known head, each with the time that it states."""
+        """Witness → the time that its cosignature on the known head states."""
         found: dict[str, datetime] = {}
         for _, key in self._log.witness_keys() if self._known.head else ():
             assert self._known.head
@@ -212,7 +212,7 @@ class _Look:
                 found |= cosigners(self._known.head, key)
         for name, at in found.items():
             if at > self._now + SKEW:
-                text = Message("{witness} has cosigned at {at}, which is in the future", witness=name, at=second(at))
+                text = Message("{witness} has cosigned at {at}, which is in the future", witness=name, at=to_second(at))
                 self._alarm(AlarmKind.RULE, text)
         return found
 
@@ -254,7 +254,9 @@ class _Look:
     # -- the leaves ---------------------------------------------------------------------------------------------------
 
     def _judge_leaves(self, cosigned: dict[str, datetime]) -> None:
-        """Judge the new leaves. Stops at a file that differs from the signed content, until that is repaired."""
+        """Judge the new leaves, up to a file that differs from the signed content. Later looks stop there until it is
+        repaired.
+        """
         known = self._known.checkpoint
         if known is None or self._known.checked >= known.size:
             return
@@ -304,7 +306,7 @@ class _Look:
         return times
 
     def _entries(self, tree: TiledTree, tile: Tile) -> list[bytes] | None:
-        """All entries of a tile, as they were signed. Otherwise the alarm is raised, and None returned."""
+        """All entries of a tile, as signed. None, with the alarm, if one differs."""
         try:
             found = entries_as_signed(self._source, tree, tile)
         except LedgerError as error:
@@ -351,7 +353,7 @@ class _Look:
             if each.witness and each.checkpoint and not each.trouble and each.place not in self._split_at:
                 covered[each.witness] = max(covered.get(each.witness, 0), min(each.checkpoint.size, size))
         coverage = {
-            key.name: known.coverage.get(key.name, Coverage()).seen(size, covered.get(key.name, 0), now)
+            key.name: known.coverage.get(key.name, Coverage()).updated(size, covered.get(key.name, 0), now)
             for _, key in self._log.witness_keys()
         }
         known.coverage = coverage

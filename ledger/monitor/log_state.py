@@ -1,5 +1,5 @@
-"""The file in which a monitor keeps what it knows about one log. It is an SQLite file, and each step of the work
-changes it completely or not at all.
+"""The file in which a monitor keeps what it knows about one log. It is an SQLite file; each part of the work is one
+transaction.
 
 It grows by some 25 bytes for each call, because a later leaf of a call has the number of the call's earlier steps.
 Everything else is in memory, and small.
@@ -42,7 +42,7 @@ ALARMS_LIMIT: Final = 100
 
 @dataclass
 class PendingHead:
-    """A head that a witness or a copy has shown, and that the log has not reached since."""
+    """A head that a witness or a copy has shown. The log itself has not reached it yet."""
 
     note: Note
     since: datetime
@@ -61,14 +61,14 @@ class Known:
     checked: int = 0
     """Number of leaves that were compared with the signatures and judged by the rules."""
     audited: int = 0
-    """Number of the full tile that is read again next."""
+    """The number of the next full tile to read again."""
     grown: datetime | None = None
     looked: datetime | None = None
     order: StepOrder = field(default_factory=StepOrder)
     has_ended: bool = False
     """True if its last leaf ends it."""
     gives_up: list[tuple[str, str, int, dict[str, Any]]] = field(default_factory=list)
-    """Id, kind, time and details of the acts in which it gives up the ends of earlier logs, and continues one."""
+    """Id, kind, time and details of the log's acts that give up ends of earlier logs or continue one."""
     coverage: dict[str, Coverage] = field(default_factory=dict)
     pending: dict[str, PendingHead] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class _DamagedError(Exception):
 
 
 class LogState:
-    """Counts and requests of `LeafRules`, the `Known` part, and the alarms of one log. Use `opened`."""
+    """The kept state of one log: counts and requests for `LeafRules`, `Known`, and the alarms. Use `opened`."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -106,7 +106,7 @@ class LogState:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[LogState]:
-        """The state in a file. Raises LedgerError if the file cannot be used, also later inside the context."""
+        """The state in a file. Raises LedgerError if the file cannot be used, also later in the `with` block."""
         try:
             make_parents(path)
             with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
@@ -123,7 +123,7 @@ class LogState:
 
     @contextmanager
     def transaction(self, known: Known) -> Iterator[None]:
-        """Keep the changes of the block, with the final state of `known`, together or not at all."""
+        """Keep the changes of the block and the final state of `known` in one transaction."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -151,10 +151,10 @@ class LogState:
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
     def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
-        """Replace the alarms by those of this run. `seen` are the kinds of `IN_FILES` whose subject this run has seen.
+        """Replace the alarms by those of this run. `seen` are the kinds of `IN_FILES` whose files this run has read.
 
-        A continuing alarm keeps its `since`. Other alarms end, except those of kinds in `LASTING`, and those of kinds
-        in `IN_FILES` whose subject was not seen.
+        A continuing alarm keeps its `since`. Other alarms end, except the kinds in `LASTING`, and the kinds in
+        `IN_FILES` that are not in `seen`.
         """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         stay = LASTING | IN_FILES.difference(seen)
@@ -181,12 +181,12 @@ class LogState:
 
 
 def _name(call_id: str) -> bytes:
-    """Name of a call in the file. A log with two calls of one name would harm only its own evidence."""
+    """The name of a call in the file. If a log makes two calls with the same name, it harms only its own evidence."""
     return sha256(call_id.encode(errors="surrogatepass")).digest()[:_NAME_BYTES]
 
 
 class _Counts:
-    """`leaf_rules.Counts` on disk."""
+    """`leaf_rules.StepCounts` on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -200,7 +200,7 @@ class _Counts:
 
 
 class _Requests:
-    """`leaf_rules.Requests` on disk."""
+    """`leaf_rules.RequestIds` on disk."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -267,7 +267,7 @@ def _text(alarm: Alarm) -> str:
 
 
 def _parts(text: object) -> object:
-    """A message as its template and its fields, so that it can be shown in every language."""
+    """The template and the fields of a message, so that it can be shown in every language."""
     if not isinstance(text, Message):
         return text if isinstance(text, int | str) else str(text)
     return [text.template, {name: _parts(value) for name, value in text.fields.items()}]

@@ -1,4 +1,4 @@
-"""A monitor that looks at all logs, one after the other, and writes the page of the findings."""
+"""The monitor: it looks at all logs, one after the other, and writes the page of findings."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Monitor:
 
     @contextmanager
     def locked(self) -> Iterator[Monitor]:
-        """The monitor of this folder; there is only one at a time. Raises UsageError if another monitor uses the
-        folder, or if it cannot be used.
+        """The only monitor of this folder. Raises UsageError if another monitor uses the folder, or if the folder
+        cannot be used.
         """
         lock = self.logs.state / "lock"
         busy = UsageError("{folder}: another monitor keeps its state here", folder=self.logs.state)
@@ -51,7 +51,7 @@ class Monitor:
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
-        """Look at each log once; then write the page. Raises UsageError if that cannot be written."""
+        """Look at each log once; then write the page. Raises UsageError if the page cannot be written."""
         reports = []
         for log in self.logs.logs:
             if is_over():
@@ -99,7 +99,7 @@ class Monitor:
         return report
 
     def _keep(self, report: LogReport, alarm: Alarm) -> None:
-        """Keep an alarm from the comparison of logs, together with the alarms of this log alone."""
+        """Add an alarm from the comparison of logs to the alarms of this log."""
         if any((each.kind, each.text) == (alarm.kind, alarm.text) for each in report.alarms):
             return
         try:

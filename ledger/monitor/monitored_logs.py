@@ -27,8 +27,8 @@ def _witness_line(value: str) -> str:
 
 
 def _over_tls(url: str) -> str:
-    """The address of a witness, if it is on this machine or uses HTTPS. Only the deadline of HTTPS ends an answer that
-    comes octet by octet. Raises ValueError otherwise.
+    """The address of a witness. Raises ValueError unless it is on this machine or uses HTTPS: only the deadline of
+    HTTPS ends an answer that comes octet by octet.
     """
     parts = url.partition("://")
     if parts[0] != "https" and parts[2].rpartition(":")[0] not in ("127.0.0.1", "[::1]", "localhost"):
@@ -57,7 +57,7 @@ class MonitoredLog(Model):
     key: Annotated[str, AfterValidator(_log_key)]
     witnesses: tuple[Annotated[WitnessLine, AfterValidator(_witness_line)], ...] = ()
     copies: tuple[RegistrySource, ...] = ()
-    """Further places of the same log, and the copies that other monitors keep. Their file `checkpoint` is compared."""
+    """Further places of the same log, and copies that other monitors keep. Only their file `checkpoint` is compared."""
     silent_for: Limit = timedelta(hours=3)
     cosigned_within: Limit = timedelta(hours=1)
 

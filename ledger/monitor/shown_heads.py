@@ -17,8 +17,8 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class ShownHead:
-    """The head that a witness or a copy shows. The log's key has signed it. `trouble` is the fault of it, if there is
-    one. `witness` is the name of the witness that has cosigned it, unless there is trouble.
+    """The head that a witness or a copy shows, signed by the log's key. `trouble` is its fault, if it has one.
+    Otherwise, `witness` is the name of the witness that has cosigned it.
     """
 
     place: str
@@ -32,9 +32,7 @@ class ShownHead:
 
 
 def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
-    """The current head of each witness and each copy. A witness may have no such page (HTTP 404), and shows nothing
-    then.
-    """
+    """The current head of each witness and each copy. A witness without such a page (HTTP 404) shows nothing."""
     for url, key in log.witness_keys():
         yield _shown(TileSite(url), f"checkpoint/{log_digest(log.origin)}", url, log.log_key, key)
     for place in log.copies:

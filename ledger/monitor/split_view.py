@@ -1,6 +1,6 @@
 """The proof that a log has shown two histories: two heads that its key has signed, and that cannot both be true. Pure.
 
-A third party needs this file, `format` 1, and the log's key. If the heads are of one size, their roots differ.
+A third party needs only this file (`format` 1) and the log's key. If the heads have the same size, their roots differ.
 Otherwise the consistency proof (RFC 6962, section 2.1.2) leads from `root` to the second head. `root` is the root of
 the second tree at the size of the first head, and differs from the root of that head.
 """
@@ -21,14 +21,14 @@ from ..tree.merkle import check_consistency
 
 FORMAT: Final = 1
 LIMIT: Final = 4 * NOTE_LIMIT
-"""Maximum number of octets of the file: two notes, with JSON's escapes, and a proof."""
+"""Maximum number of octets of the file, which has two notes, escaped in JSON, and a proof."""
 _HASHES_LIMIT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class SplitView:
-    """Two contradicting heads. `first` has no more leaves than `second`. `root` is the root of the second tree at the
-    size of the first.
+    """Two heads that contradict each other. `first` has no more leaves than `second`. `root` is the root of the second
+    tree at the size of the first head.
     """
 
     first: Note

@@ -17,8 +17,8 @@ T = TypeVar("T")
 WITHIN_S: Final = 10
 """Time for which a reader waits for any answer of PostgreSQL, in seconds."""
 HOLDS_UP_S: Final = 12.0
-"""Time for which a silent server is awaited, in seconds. It is longer than libpq's time to connect, so that libpq's
-error is shown. A limit in PostgreSQL would not help if its process hangs.
+"""Time for which a silent server is awaited, in seconds. It is longer than libpq's time to connect, so libpq's error is
+shown. PostgreSQL's own limit would not help if its process hangs.
 """
 
 
@@ -40,7 +40,7 @@ def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list
 
 
 def await_all(answers: Iterable[Future[Any]]) -> None:
-    """Wait until all are done, at most `HOLDS_UP_S`."""
+    """Wait until all futures are done, at most `HOLDS_UP_S`."""
     wait(list(answers), HOLDS_UP_S)
 
 

@@ -30,7 +30,7 @@ from .replica_batch import replica_position
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """The progress of a node's replica. `lag` is how many more steps the node had when it was last `heard`.
+    """The progress of a node's replica. When the node was last `heard`, it had `lag` steps more.
 
     `signed` is the number of leaves of the signed head, or None if there is none yet.
     """
@@ -44,7 +44,7 @@ class ReplicaProgress:
 
 @dataclass(frozen=True)
 class NodeLedger:
-    """The ledger of one node. `key` is the verifier key that the node has entered in PostgreSQL; None for a node's own
+    """The ledger of one node. `key` is the verifier key that the node wrote into PostgreSQL; None for a node's own
     file.
     """
 
@@ -53,7 +53,7 @@ class NodeLedger:
     reader: LedgerReader
     key: VerifierKey | None = None
     has_keys: bool = False
-    """True if the keys of its numbers are here."""
+    """True if this machine has the keys of its numbers."""
     cosigned: Note | None = None
     progress: ReplicaProgress | None = None
 
@@ -61,7 +61,7 @@ class NodeLedger:
 @dataclass
 class Ledgers:
     """The ledgers of one address. Use `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read,
-    with the reasons. `doubts` names nodes that may not be the ones they claim to be.
+    with the reasons. `doubts` names nodes whose identity is doubtful.
     """
 
     nodes: list[NodeLedger]
@@ -76,7 +76,7 @@ class Ledgers:
 
     @classmethod
     def in_postgresql(cls, servers: Sequence[Server], days: Mapping[str, DayKeys], node: str | None = None) -> Self:
-        """The ledgers of all nodes, or of one. `days` has the day keys that are here, by node.
+        """The ledgers of all nodes, or of one. `days` has the day keys that this machine has, by node.
 
         Raises LedgerError if no server answers, and UsageError if they have no such node.
         """
@@ -119,7 +119,7 @@ class Ledgers:
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
-        """The calls as from `LedgerReader.find`, in the ledgers whose keys are here (`without_keys` are not searched).
+        """The calls as from `LedgerReader.find`, without the ledgers whose keys are not here (`nodes_without_keys`).
 
         Raises LedgerError if no keys are here.
         """
@@ -149,8 +149,8 @@ class Ledgers:
 
 
 def _furthest(replicas: Iterable[NodeLedger]) -> Iterable[NodeLedger]:
-    """The replica with the most steps, of each ledger. If a node has moved to another server, the first server has its
-    old replica until someone drops it.
+    """For each ledger, the replica with the most steps. If a node has moved to another server, its old replica stays on
+    the first server until someone drops it.
     """
     by_ledger: dict[tuple[str, str], NodeLedger] = {}
     for each in sorted(replicas, key=_come):
@@ -165,8 +165,8 @@ def _come(replica: NodeLedger) -> tuple[int, datetime]:
 
 
 def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
-    """Doubts about nodes whose ledgers have different keys. A ledger that follows a damaged one has the same key under
-    another name.
+    """Doubts about nodes whose ledgers have different keys. The ledger after a damaged one has the same key under
+    another name, so it raises no doubt.
     """
     for node, group in groupby(ledgers, key=lambda ledger: ledger.node):
         found = list(group)
@@ -217,7 +217,7 @@ def ledger_in(
 
 
 def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
-    """The replica that this node fills at present. Raises UsageError if there is none; also LedgerError."""
+    """The replica that this node fills at present. Raises LedgerError, and UsageError if there is none."""
     answers, silent = ask_all(servers, lambda server: _replicas_in(server, node))
     if found := list(chain.from_iterable(replicas for _, replicas in answers)):
         return max(found, key=_come)
@@ -242,11 +242,11 @@ def _names(servers: Sequence[Server]) -> str:
     return ", ".join(map(str, servers))
 
 
-def days_by(key_file: Path) -> DayKeys:
+def day_keys_beside(key_file: Path) -> DayKeys:
     """The day keys beside a copy of a node's key file. Raises LedgerError if they cannot be used."""
     return DayKeys(LedgerSettings(key_file=key_file).day_keys(), LedgerKey(read_key(key_file)))
 
 
-def without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
-    """The nodes whose numbers cannot be opened or found here."""
+def nodes_without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
+    """The nodes whose keys this machine lacks, so that their numbers cannot be opened or searched for."""
     return sorted({ledger.node for ledger in ledgers if not ledger.has_keys})

@@ -1,4 +1,4 @@
-"""The reports of the nodes about themselves in the PostgreSQL servers that they share, read for all nodes at once."""
+"""The nodes' reports about themselves, read for all nodes at once from the PostgreSQL servers that they share."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .ask_servers import WITHIN_S, await_all, not_answered
 AT_ONCE: Final = 100
 """Maximum number of schemas that one statement reads."""
 AGAIN_S: Final = 30.0
-"""Time for which one of several servers is skipped after a failure, so that the others are read each second
+"""Time for which one of several servers is skipped after a failure, in seconds. The others are read each second
 meanwhile.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The last report of one node, and its ledger's name. `heard` is by PostgreSQL's clock; None if the node was never
-    heard.
+    """The last report of one node, and its ledger's name. `heard` is the time of the report, by PostgreSQL's clock;
+    None if there is none.
 
     `state` is the unchecked object of `service.node_state`; None if the node has not reported one.
     """
@@ -64,9 +64,9 @@ class NodeReportsReader:
         self._readers = [_ServerReader(server) for server in servers]
 
     def read(self) -> NodeReports:
-        """The reports from all servers. Raises LedgerError if no server can be read; the next call connects anew then.
+        """The reports from all servers. Raises LedgerError if no server can be read; then the next call connects anew.
 
-        A server that does not answer delays the reading once, for some seconds. Later it is asked in the background.
+        A server that does not answer delays one call, for some seconds. Later it is asked in the background.
         """
         waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
         await_all(begun for _, begun in waited)
@@ -90,7 +90,7 @@ class NodeReportsReader:
 
 
 def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeReports:
-    """The reports of several servers, in the time of the first one's clock."""
+    """The reports of several servers, with all times by the first server's clock."""
     first, *others = read
     reports, unreadable = [*first.reports], [*first.unreadable]
     for each in others:
@@ -114,8 +114,8 @@ class _ServerReader:
         """The error of the last reading; None if it succeeded."""
 
     def begin(self) -> Future[NodeReports] | None:
-        """Begin a reading that is worth waiting for. None if the last one is not over, if it failed lately, or if it is
-        repeated.
+        """Begin a reading if none is running, and return it if its answer is worth waiting for. Return None while the
+        last one runs, for some time after a failure, and for the first attempt after that.
         """
         if self._reading_now is not None:
             if not self._reading_now.done():
@@ -141,7 +141,7 @@ class _ServerReader:
         return reports
 
     def forgive(self) -> None:
-        """Allow an immediate new attempt at a server that has failed, unless its answer is still awaited."""
+        """Allow a new attempt at once after a failure, unless an answer is still awaited."""
         if self._reading_now is None:
             self.trouble = None
 
@@ -152,7 +152,7 @@ class _ServerReader:
             self._reading_now.add_done_callback(lambda _: self._disconnect())
 
     def _read(self) -> NodeReports:
-        """The reports of the server. Raises LedgerError; the next call connects anew then."""
+        """The reports of the server. Raises LedgerError; then the next call connects anew."""
         try:
             with self._database.explaining(), self._reading() as connection:
                 schemas = connection.execute(_SCHEMAS).fetchall()
@@ -226,7 +226,7 @@ def _heard(facts: Mapping[str, str]) -> tuple[datetime | None, object | None]:
 
 
 def _newest(reports: Iterable[NodeReport]) -> list[NodeReport]:
-    """The last report of each node and key, by node. A ledger that follows a damaged one has the same key."""
+    """The last report of each node and key, by node. The ledger after a damaged one has the same key."""
     by_node: dict[tuple[str, str], NodeReport] = {}
     for each in sorted(reports, key=lambda report: report.heard.timestamp() if report.heard else 0):
         by_node[each.node, each.key.split("+", 2)[-1]] = each

@@ -15,16 +15,16 @@ from .replica_batch import replica_position
 from .replica_connection import lost_leaves
 
 ASKED_WITHIN_S: Final = 10
-"""Time for which an examination of this node waits for any answer of PostgreSQL, in seconds."""
+"""Time for which a check of this node waits for any answer of PostgreSQL, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnReplica:
-    """The replica of this node's ledger. `behind` is the number of steps that are not there yet. `lost_leaves` counts
-    leaves of ledgers that were set aside and never arrived there.
+    """The replica of this node's ledger. `behind` is the number of steps that the replica still lacks. `lost_leaves`
+    counts leaves that never arrived, in ledgers that were set aside.
 
-    `is_own` is False if another node replicates under this one's name. `is_private` is True if nobody can read the
-    connection on its way.
+    `is_own` is False if another node replicates under this node's name. `is_private` is True if others cannot read the
+    connection.
     """
 
     is_own: bool

@@ -1,4 +1,4 @@
-"""The steps of a node's own ledger that its replica lacks, in batches; and the comparison of both."""
+"""Batches of the steps that a node's replica lacks, and the comparison of the ledger with its replica."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MOST_STEPS: Final = 100_000
 gap.
 """
 COMPARED: Final = 1000
-"""Number of last steps that are compared one by one. Steps in leaves are compared by the tree."""
+"""How many of the last steps are compared one by one. Steps in leaves are compared by the tree."""
 
 
 class ReplicaPosition(NamedTuple):
@@ -49,14 +49,14 @@ class Batch:
 
 
 def replica_position(connection: Connection) -> ReplicaPosition:
-    """The position of a ledger's end, by its rows."""
+    """The position of the end of a ledger, from its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
     return ReplicaPosition(newest_id(connection), count_leaves(connection), hashes)
 
 
 def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None) -> Batch:
     """The next batch after a position. Raises LedgerError if the ledger cannot be read, if its tree does not fit its
-    steps, or if a step lacks the MAC of `key`: a replica gets nothing that the service did not write.
+    steps, or if a step lacks the MAC of `key`: a replica gets only what the service wrote.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -96,14 +96,14 @@ def _damaged(ledger: Database) -> LedgerError:
 
 
 def _checkpoint(connection: Connection, leaves: int) -> str | None:
-    """The signed head, if the replica has all the leaves that it covers."""
+    """The signed head, if the replica will have all its leaves."""
     note = facts(connection).get(CHECKPOINT)
     return note if note and Checkpoint.parse(Note.parse(note.encode()).text).size <= leaves else None
 
 
 def _sought(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, int]]:
-    """The search entries of the leaves that these steps close, as the log store writes them. No index leads to them by
-    step.
+    """The search entries of the leaves that these steps close, made as the log store makes them: the table has no index
+    by step.
     """
     over = sorted({row[2] for row in rows if row[6] is not None})
     first, last = rows[0][0], rows[-1][0]
@@ -125,7 +125,7 @@ class ReplicaDiffersError(LedgerError):
 
 
 class _Sample(NamedTuple):
-    """Values for the comparison of two ledgers up to a position: the tree's root, and the last steps."""
+    """Values for comparing two ledgers up to a position: the tree's root, and the last steps."""
 
     root: bytes
     tail: list[tuple[Any, ...]]
@@ -144,7 +144,8 @@ def check_replica(replica: Connection, ledger: Database, position: ReplicaPositi
     """Check that the replica, whose end is `position`, is the beginning of the ledger. Raises ReplicaDiffersError if it
     is not.
 
-    The ledger is read after the replica has answered: a reader that waits for a network would delay the writer.
+    The ledger is read only after the replica has answered, because a reader that waits for a network would delay the
+    writer.
     """
     if position.hashes != stored_hashes(position.leaves):
         raise ReplicaDiffersError(

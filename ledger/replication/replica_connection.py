@@ -1,6 +1,6 @@
 """A connection to PostgreSQL that writes the replica of a node's ledger, and compares before it writes (docs/adr/0015).
 
-Nothing in the ledger is locked while it waits for PostgreSQL, because the evidence of calls is written there meanwhile.
+While it waits for PostgreSQL, the ledger is not locked: the service continues to write evidence.
 """
 
 import logging
@@ -18,7 +18,7 @@ from idtone.core.settings.settings import LedgerSettings
 from idtone.core.signed_notes import VerifierKey
 
 from ..keys.key_file import read_key
-from ..keys.key_ring import continued_trees_of, own_key
+from ..keys.key_ring import own_key, successor_trees_of
 from ..keys.sealing import LedgerKey
 from ..store.calls_in_progress import update_calls_in_progress
 from ..store.database import Connection, Database, scalar
@@ -33,17 +33,17 @@ ANSWER_WITHIN_S: Final = 45.0
 PostgreSQL.
 """
 ENCODINGS: Final = ("UTF8", "SQL_ASCII")
-"""Encodings of databases that return everything that a ledger contains."""
+"""Encodings of databases in which every text of a ledger comes back unchanged."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """The key of the log in this node's database. Raises LedgerError during the change from one ledger to the next."""
+    """The key of the log in this node's database. Raises LedgerError while a new ledger replaces a damaged one."""
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own())
-    if continued_trees_of(settings, node).unfinished(path):
+    if successor_trees_of(settings, node).tree_without_database(path):
         raise LedgerError(
             "{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path
         )
@@ -53,7 +53,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
     """Number of signed leaves that never arrived in PostgreSQL, in ledgers that were damaged and set aside."""
     lost = 0
-    for tree in continued_trees_of(settings, node).trees:
+    for tree in successor_trees_of(settings, node).trees:
         origin, size, _ = tree.ended
         schema = schema_of(origin)
         arrived = 0
@@ -65,10 +65,10 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
-    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's by at least
-    `ahead_least_s` and at most `ahead_most_s`. `writer` wrote the report. `before` wrote the previous one; None if
-    there was none.
+class ReportResult:
+    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's clock by
+    `ahead_least_s` to `ahead_most_s`. `writer` wrote this report; `before` wrote the previous report; None if there was
+    none.
     """
 
     ahead_least_s: float
@@ -90,8 +90,7 @@ class ReplicaConnection:
         self._is_entered = False
         """True if the schema exists and belongs to this log."""
         self._left_at: ReplicaPosition | None = None
-        """The position at which this connection left the replica. If the replica is still there, nothing needs to be
-        compared.
+        """The replica's position after this connection's last write. If it is unchanged, nothing needs to be compared.
         """
         self.lost_leaves = 0
         """Number of lost leaves at the time of the connection."""
@@ -127,10 +126,9 @@ class ReplicaConnection:
         self._left_at = batch.position
         return batch
 
-    def report(self, writer: str, state: str) -> Exchange:
-        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the name of the writer,
-        which has only letters and digits. The replica may lag or differ. After a LedgerError the next call connects
-        anew.
+    def report(self, writer: str, state: str) -> ReportResult:
+        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the writer's name (only
+        letters and digits). The replica may lag or differ. After a LedgerError the next call connects anew.
         """
         try:
             # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
@@ -148,9 +146,9 @@ class ReplicaConnection:
             self.close()
             raise
         at_s, before = row[0] / 1_000_000, row[1]
-        return Exchange(at_s - answered_s, at_s - sent_s, writer, before)
+        return ReportResult(at_s - answered_s, at_s - sent_s, writer, before)
 
-    def cut(self) -> None:
+    def abort_waits(self) -> None:
         """Abort every wait. Thread-safe."""
         connection = self._connection
         if connection is None or connection.driver.closed:
@@ -169,7 +167,7 @@ class ReplicaConnection:
 
     @contextmanager
     def _answering(self) -> Iterator[threading.Timer]:
-        timer = threading.Timer(ANSWER_WITHIN_S, self.cut)
+        timer = threading.Timer(ANSWER_WITHIN_S, self.abort_waits)
         timer.daemon = True
         timer.start()
         try:
@@ -186,7 +184,7 @@ class ReplicaConnection:
             yield self._connection
 
     def _enter(self, connection: PostgreSQLConnection, timer: threading.Timer) -> None:
-        """Make the schema, or bring it up to this version. Raises LedgerError if it is another log's."""
+        """Make the schema, or upgrade it to this version. Raises LedgerError if the schema belongs to another log."""
         if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
             raise LedgerError(
                 "{server}: its encoding is {encoding}, which does not hold every character; make another "
@@ -211,7 +209,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """Lift the time limits for an upgrade, whose time grows with the size of the ledger."""
+            """Lift the time limits: an upgrade takes longer for a larger ledger."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 
@@ -293,6 +291,4 @@ FROM clock, meta AS own WHERE own.key = 'log_key' AND own.value = ?
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 RETURNING (SELECT at FROM clock), (SELECT writer FROM before)
 """
-"""The statement of a report. An UPDATE of this row changes no index, so PostgreSQL writes it beside the old one
-(HOT).
-"""
+"""The statement of a report. Its UPDATE changes no index, so PostgreSQL writes the new row beside the old one (HOT)."""

@@ -20,12 +20,12 @@ from idtone.core.signed_notes import VerifierKey
 
 from ..store.database import Database
 from ..store.stored_tree import newest_id
-from .replica_connection import Exchange, ReplicaConnection, key_of_own_ledger
+from .replica_connection import ReplicaConnection, ReportResult, key_of_own_ledger
 
 LOOK_EVERY_S: Final = 1.0
 ALMOST: Final = 0.9
-"""Share of the interval after which a report is due. A wait may fall short, and without this the report would be put
-off until the next one.
+"""Share of the interval after which a report is due. A wait may end a little early; the report is sent then, and not
+one interval later.
 """
 HEARD_EVERY_S: Final = 10.0
 """Interval at which the node asks PostgreSQL for the replica's progress while nothing else happens, in seconds."""
@@ -39,10 +39,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """The state of the replication. `behind` is the number of steps that are not there yet, or None if unknown;
+    """The state of the replication. `behind` is the number of steps that the replica lacks, or None if unknown;
     `trouble` is the reason for a failure.
 
-    `lost_leaves` counts leaves that never arrived: they are in ledgers that were damaged and set aside.
+    `lost_leaves` counts leaves that never arrived, in ledgers that were damaged and set aside.
     """
 
     behind: int | None = None
@@ -81,9 +81,9 @@ class Replicator:
         self._arrived_steps = 0
         """Number of steps replicated since the start or the last failure."""
         self._woken = threading.Event()
-        self._state: Callable[[Exchange | None], str] | None = None
+        self._state: Callable[[ReportResult | None], str] | None = None
         self._writer = secrets.token_hex(4)
-        self._exchange: Exchange | None = None
+        self._exchange: ReportResult | None = None
         self._reports_arrive = False
         self._report_at_s = 0.0
         """Time of the next report."""
@@ -93,24 +93,24 @@ class Replicator:
     def begin(self) -> None:
         self._thread.start()
 
-    def report(self, state: Callable[[Exchange | None], str] | None) -> None:
+    def report(self, state: Callable[[ReportResult | None], str] | None) -> None:
         """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
-        function `state` makes it from the previous exchange, in this object's thread. None ends the reports.
+        function `state` makes it from the previous `ReportResult`, in this object's thread. None ends the reports.
         Thread-safe.
         """
         self._state = state
 
     def report_soon(self) -> None:
-        """Send the next report at once, not after a second. Thread-safe."""
+        """Send the next report at once, without waiting for the interval. Thread-safe."""
         self._woken.set()
 
     def close(self) -> None:
-        """Replicate the last steps, as far as a short time allows."""
+        """Replicate the last steps for at most `CLOSE_WITHIN_S`."""
         self._over.set()
         self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)
         if self._thread.is_alive():
-            self._connection.cut()
+            self._connection.abort_waits()
             self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
@@ -198,7 +198,7 @@ class Replicator:
             return newest_id(connection) - last
 
     def _tell(self, error: Exception) -> None:
-        """Log each trouble once, and not at every attempt."""
+        """Log each trouble once, not at every attempt."""
         trouble = in_words(error)
         if trouble != self.status.trouble:
             _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))

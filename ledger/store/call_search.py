@@ -1,10 +1,9 @@
-"""The search for calls of a ledger by time. It can be continued for as long as the caller wants, so it finds rare calls
-too.
+"""The search for calls of a ledger by time. A caller can continue it as long as it wants, so it also finds rare calls.
 
-Calls are in the order of their first steps. (If the hook acted although the service had decided, the call has two
-decisions, both with the time of the request. Its place is that of the first one with the sought words.) The ledger has
-no index of decisions, so a search reads it from the newest call to the oldest. Python interprets only calls whose
-decision has the sought words (`CallFilter.decided`).
+Calls are in the order of their first steps. (A call has two decisions if the hook acted although the service had
+decided. Both have the time of the request, and the call's place is that of the first decision that matches.) The ledger
+has no index of decisions, so a search reads it from the newest call to the oldest. The database selects the decisions
+that match (`CallFilter.decision_details`), and Python interprets only their calls.
 """
 
 import json
@@ -24,15 +23,15 @@ from .ledger_reader import LedgerReader
 from .step_rows import microseconds, moment
 
 FIRST_STEPS: Final = 320
-"""Number of steps for the first look, mostly those of a page of calls."""
+"""Number of steps that are read first; mostly, these suffice for a page of calls."""
 MOST_STEPS: Final = 2500
-"""Maximum number of steps for one transaction, which takes some ten milliseconds."""
+"""Maximum number of steps in one transaction. It takes some ten milliseconds."""
 AT_ONCE: Final = 25
 """Maximum number of calls that are read at once."""
 
 
 class Place(NamedTuple):
-    """The place of a call in the order of calls, given by its first step. `at` is in µs since 1970."""
+    """The place of a call in the order of calls: its first step, and that step's time `at` in µs since 1970."""
 
     at: int
     step: int
@@ -48,8 +47,8 @@ OLDEST: Final = Place(-(2**62), 0)
 
 @dataclass(slots=True)
 class FoundCalls:
-    """Calls, the newest first, with their places. `reached` is the place up to which all calls were examined; None
-    means all of them.
+    """Calls, the newest first, with their places. All calls up to the place `reached` were examined; None means that no
+    call is left.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -78,7 +77,7 @@ def search_calls(
     """The next wanted calls that began before `place`, or after it if `newer`; at most `limit`. They began from `start`
     on and before `end`.
 
-    The search ends early as soon as `enough` returns true; it is called again and again. Raises LedgerError.
+    The search calls `enough` again and again, and ends early as soon as it returns true. Raises LedgerError.
     """
     first = OLDEST if start is None else Place(microseconds(start), 0)
     last = NEWEST if end is None else Place(microseconds(end), 0)
@@ -110,8 +109,8 @@ def search_calls(
 
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
-    """The step by which the search finds the call: its first step, or the first decision with the sought words."""
-    words = wanted.decided.items()
+    """The step by which the search finds the call: its first step, or the first decision that matches."""
+    words = wanted.decision_details.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]
 
@@ -133,7 +132,7 @@ class _Looking:
     newer: bool
 
     def windows(self, reader: LedgerReader) -> Iterator[tuple[Place | None, Sequence[_Candidate]]]:
-        """Candidates, each with the place up to which they were sought; None for the end."""
+        """Groups of candidates, each with the place that the search has reached; None at the end."""
         count, reached = FIRST_STEPS, self.place
         while True:
             with reader.database.reading() as connection:
@@ -167,12 +166,12 @@ class _Looking:
 
 
 def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
-    """SQL conditions on the first step of a wanted call. Other steps, and calls that are not wanted, may meet them
-    too.
-    """
+    """SQL conditions on the first step of a wanted call. Some other steps and calls meet them too."""
     has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
-    texts = [f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decided.items()]
+    texts = [
+        f"{json.dumps(name)}:{json.dumps(value, ensure_ascii=False)}" for name, value in wanted.decision_details.items()
+    ]
     conditions = [f"kind IN ({_FIRST})", *[has] * len(texts)] if texts else [_BEGINNING]
     if wanted.fallback:
         conditions.append(_has(StepKind.FALLBACK))
@@ -201,4 +200,4 @@ _SOUND: Final = (
 _SENT: Final = (
     f'details LIKE \'%"parties":"called"%\' AND {_has(StepKind.SOUND_ENDED, *_SOUND)} AND NOT {_has(StepKind.FALLBACK)}'
 )
-"""The SQL condition for most of the calls whose sounds were sent: only the called party was to hear one."""
+"""The SQL condition for calls whose sound was sent, if only the called party was to hear one, as in most calls."""

@@ -1,7 +1,7 @@
 """The table `in_progress`: the calls whose end is not recorded.
 
-Calls can last for days, and a search for those without an end would have to look at every call. So everyone who writes
-steps also updates this table, in the same transaction.
+Calls can last for days. Without this table, a search for calls in progress would have to look at every call. So each
+transaction that writes steps also updates it.
 """
 
 from collections.abc import Set

@@ -1,4 +1,4 @@
-"""A database with one ledger, for reading. The differences between SQLite and PostgreSQL are all here."""
+"""A database with one ledger, for reading. All differences between SQLite and PostgreSQL are in `Database`."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -53,13 +53,13 @@ def placeholders(values: Sequence[object]) -> str:
 
 
 def literals(words: Sequence[str] | frozenset[str]) -> str:
-    """These words, which must come from the program itself, as SQL literals for `IN (…)`."""
+    """The words as SQL literals for `IN (…)`. They must come from the program itself."""
     return ", ".join("'" + word.replace("'", "''") + "'" for word in sorted(words))
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database. `name` is its name for people, without a password. `explain` turns an error of the driver into a
+    """A database. `name` is for people, without a password. `explain` turns an error of the driver into a
     LedgerError.
     """
 
@@ -103,15 +103,17 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection inside one transaction, which sees one state. Raises LedgerError for errors of the database."""
+        """A connection in one transaction, which sees one state of the database. Raises LedgerError for errors of the
+        database.
+        """
         with self.connected() as connection:
             connection.execute(self.begin)
             yield connection
 
     @contextmanager
     def paged(self) -> Iterator[Connection]:
-        """A connection for long reading by many queries. In SQLite each query is a short transaction, which does not
-        delay the writer; in PostgreSQL all queries see one state. Raises LedgerError for errors of the database.
+        """A connection for a long reading with many queries. In SQLite each query is a short transaction, which does
+        not delay the writer; in PostgreSQL all queries see one state. Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             if not self.is_sqlite:

@@ -1,6 +1,4 @@
-"""The identity of a ledger's file: the machine and the file itself. A copy is another file, although its content is the
-same. I/O.
-"""
+"""The identity of a ledger's file on its machine. A copy with the same content has another identity. I/O."""
 
 import fcntl
 import os
@@ -14,8 +12,8 @@ from .sqlite import connect_for_writing
 
 _MACHINE: Final = Path("/etc/machine-id")
 _GET_GENERATION: Final = 0x80087601
-"""FS_IOC_GETVERSION (linux/fs.h). It reads a number that a file system gives to each new file, so that a file with the
-inode number of a removed one can be told from that.
+"""FS_IOC_GETVERSION (linux/fs.h). It reads a number that a file system gives to each new file. The number distinguishes
+a new file from a removed one with the same inode number.
 """
 
 
@@ -36,8 +34,8 @@ def identity_of(descriptor: int) -> str:
 
 
 def record_identity(path: Path) -> None:
-    """Record this file as that of a ledger whose original is gone. Nothing may write to it meanwhile. Raises OSError,
-    and sqlite3.Error.
+    """Record this file as the ledger's own file, because the original is gone. Nothing may write to it meanwhile.
+    Raises OSError and sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""The acts that gave up ends of earlier logs, and the check that a log is unchanged since its service wrote it. I/O."""
+"""The acts that gave up ends of earlier logs, and the check that the service wrote every step of a log. I/O."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,9 +7,9 @@ from idtone.core.errors import LedgerError
 
 from ..evidence.leaves import ACT_ID, AFTER_ACTS, StoredStep
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
-from ..keys.continued_trees import Continued, ContinuedTrees
 from ..keys.sealing import LedgerKey
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree, SuccessorTrees
 from .database import Database, literals, scalar
 from .step_macs import StepMacs
 from .step_rows import step_of
@@ -34,10 +34,10 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign_step(database: Database, key: StepKey) -> int | None:
-    """The first step that is missing, was changed, or was written by anyone but the service; None if there is none.
-    Raises LedgerError.
+    """The first step that is missing, was changed, or was not written by the service; None if there is none. Raises
+    LedgerError.
 
-    It looks at every step, because an act that was changed to look like a call is no longer among the acts.
+    It checks every step: an act may have been changed to look like a step of a call.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0
@@ -57,7 +57,7 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
         return False
 
 
-def end_given_up(trees: ContinuedTrees, following: Continued, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
+def end_given_up(trees: SuccessorTrees, following: SuccessorTree, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
     """The act that gave up the end of the log before `following`; None if there is no such act. It may be in the log
     `following` or in a later one. `ledger` is the current database. Raises LedgerError if no act is found and a log
     that may contain one cannot be read.

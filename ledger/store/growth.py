@@ -1,4 +1,4 @@
-"""The rate at which a ledger grows."""
+"""The growth of a ledger, and the time until the disk is full."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ RATE_OVER: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The growth: steps a day at the rate of the last week, and bytes of one step on the disk."""
+    """The growth of a ledger: steps a day, by the last week, and bytes of one step on the disk."""
 
     steps_a_day: float
     bytes_a_step: float

@@ -11,7 +11,7 @@ from .database import Connection
 from .stored_tree import STEP, leaf_closed_by, newest_id, open_call
 
 PAGE_ROWS: Final = 500
-"""Rows that are read in one transaction. It can delay the writer's commit for that long."""
+"""Number of rows that are read in one transaction. Reading them can delay the writer's commit."""
 
 
 class LeafContent(NamedTuple):
@@ -58,8 +58,8 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
 
 
 def _closing_step(connection: Connection, index: int) -> int:
-    """The id of the step that closed this leaf. It is found by bisection, because leaves are in the order of these
-    steps and no index leads to them.
+    """The id of the step that closed this leaf. It is found by bisection: no index has the leaves, but they are in the
+    order of these steps.
     """
     low, high = 0, newest_id(connection)
     while low < high:

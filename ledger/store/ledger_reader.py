@@ -30,14 +30,16 @@ from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
-"""Acts of its keepers with the ledger, and events of the ledger itself."""
+"""The keepers' acts that concern the ledger, and events of the ledger itself."""
 PAGE_ROWS: Final = 500
-"""Rows that a reader fetches in one transaction. It can delay the writer's commit for that long."""
+"""Number of rows that a reader fetches in one transaction. Reading them can delay the writer's commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The ledger's size in steps: in all, and since a moment. `first_at` is the time of the first step since then."""
+    """The ledger's size in steps, in all and since a moment. `first_at` is the time of the first step since that
+    moment.
+    """
 
     steps: int
     recent: int
@@ -56,16 +58,14 @@ class OpenCalls:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` records, in the order of their beginning, the newest last. `records` come with the latest
-    first.
-    """
+    """The first `limit` of `records`, which come with the latest first. The result has the newest last."""
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
     return sorted(found, key=lambda record: record.steps[0].at)
 
 
 class LedgerReader:
-    """Reads a ledger, also while it is being written, and keeps nothing open between two reads. Thread-safe."""
+    """Reads a ledger, even while it is being written. It keeps nothing open between two reads. Thread-safe."""
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
         """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that
@@ -98,7 +98,7 @@ class LedgerReader:
         return next(iter(self.records_of([call_id])), None)
 
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
-        """The acts on the ledger, or those of these `kinds`, in the order of writing."""
+        """The acts of these `kinds`, in the order of writing."""
         # Their ids are indexed, and their kinds are not.
         query = (
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
@@ -106,8 +106,8 @@ class LedgerReader:
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, AFTER_ACTS)]
 
     def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
-        """The numbers of calls decided from `since` on and before `until`: minute, outcome and count. Only for a node's
-        own ledger.
+        """Counts of the calls that were decided from `since` on and before `until`: minute, outcome and count. Only for
+        a node's own ledger.
 
         Calls that ended before a decision have the outcome ''.
         """
@@ -122,7 +122,7 @@ class LedgerReader:
         return bool(self._all("SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", call_id))
 
     def tokens(self, numbers: Iterable[Number], day: str) -> frozenset[str]:
-        """The tokens of these numbers on that day; empty if its key is not here, or destroyed."""
+        """The tokens of these numbers on that day; empty if the day's key is not here or is destroyed."""
         key = self._key_of(day)
         return frozenset(map(key.token, numbers)) if key else frozenset()
 
@@ -143,9 +143,9 @@ class LedgerReader:
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
     def ended_since(self, place: int) -> tuple[int, list[Record]]:
-        """The place to continue from; and the calls that ended after `place`, in order, each once.
+        """The place from which to continue, and the calls that ended after `place`, in order, each once.
 
-        A place that the ledger has not reached belongs to a ledger that was set aside, so it counts as 0.
+        If the ledger has not reached `place`, the place is of a ledger that was set aside, and counts as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
@@ -164,7 +164,7 @@ class LedgerReader:
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """The id of the step before the first one since `at`; `newest_place` if there is no step since then."""
+        """The id of the step before the first step since `at`; `newest_place` if no step was written since then."""
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
@@ -176,8 +176,8 @@ class LedgerReader:
             after = rows[-1][0]
 
     def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """The calls with a step after the place `after` up to `until`. Each comes in its state at `after`, or None if
-        it did not exist yet, and in its state at `until`.
+        """The calls with a step after `after` up to `until`. Each has two records: its state at `after` (None if it did
+        not exist yet), and its state at `until`.
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
@@ -199,15 +199,15 @@ class LedgerReader:
     ) -> list[Record]:
         """Whole calls with a step from `since` on and before `until`, if `keep` accepts the record.
 
-        Only the `limit` newest, with the newest last.
+        Only the `limit` newest calls, the newest last.
         """
         return newest(filter(keep, self.each_record(call_id, since, until)), limit)
 
     def each_record(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock are
-        left out unless their id is given.
+        """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock come
+        only if their id is given.
         """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
@@ -293,7 +293,7 @@ class LedgerReader:
 
     def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
         """Ids of calls that are over and have one of these tokens, in parts, the newest first. The tokens are in the
-        order of their days. `limit` is the usual number of wanted calls.
+        order of their days. `limit` is the number of calls that usually suffices.
         """
         days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
         for last in range(len(tokens), 0, -days):
@@ -309,7 +309,7 @@ class LedgerReader:
     def open_calls(self, earlier: OpenCalls | None = None) -> OpenCalls:
         """The calls whose end is not recorded, however old they are.
 
-        Calls without a step since an `earlier` answer are taken from that, because a record takes 0.2 ms to read.
+        Calls without a new step since the answer `earlier` are taken from it, because reading a record takes 0.2 ms.
         """
         place = self.newest_place()
         known = dict(earlier.records) if earlier and earlier.place <= place else {}
@@ -342,9 +342,9 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """The number of leaves of the tree, if all are signed and the tree begins with the checkpoints in `kept`.
+        """The number of leaves of the tree. All must be signed, and the tree must begin with the checkpoints in `kept`.
 
-        This is a quick look at its head alone. Raises LedgerError if the condition is not met.
+        This is a quick check of the head alone. Raises LedgerError if it fails.
         """
         with self.database.reading() as connection:
             return signed_leaves(connection, log, kept)
@@ -355,10 +355,10 @@ class LedgerReader:
             return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
-        """The proof of each leaf of a call, its record first; empty if the tree has no leaf of it yet.
+        """The proof of each leaf of a call, its record first; empty if the call has no leaf yet.
 
-        They lead to the `cosigned` checkpoint if it contains all of them, otherwise to the ledger's own. Raises
-        LedgerError if no signed checkpoint contains them.
+        The proofs lead to the `cosigned` checkpoint if it contains all these leaves, otherwise to the ledger's own.
+        Raises LedgerError if no signed checkpoint contains all of them.
         """
         with self.database.reading() as connection:
             return prove(connection, call_id, cosigned)
@@ -405,7 +405,7 @@ class LedgerReader:
         self.close()
 
     def _newest_calls(self, conditions: Sequence[str], values: Sequence[object]) -> Iterator[str]:
-        """The distinct call ids of the steps that meet these conditions, with the latest step's first."""
+        """The distinct call ids of the steps that meet these conditions, the call with the latest step first."""
 
         def page(*conditions: str) -> str:
             where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
@@ -451,10 +451,10 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """The key that opens the numbers of this call alone; None if there is none, or if its day key is destroyed and
-        the call is not held.
+        """The key that opens the numbers of this call alone; None if the call has no numbers, or if the day key is
+        destroyed and the call is not held.
 
-        Raises LedgerError if the numbers differ from the sealed ones.
+        Raises LedgerError if the sealed numbers were changed.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
         for (text,) in self._all(query, call_id):

@@ -14,12 +14,13 @@ ORIGIN, LOG_KEY, NODE, NODE_STEPS, HEARD_AT, COSIGNED = (
     "heard_at",
     "cosigned",
 )
-"""Keys that a replica has too: the log's origin, its verifier key, and the node's reports. These are its name, its
-number of steps, their time (µs since 1970, by PostgreSQL's clock), and the head that witnesses have cosigned.
+"""Keys that a replica has too: the log's origin, its verifier key, and the node's reports. The reports are the node's
+name, its number of steps, the time of the report (µs since 1970, by PostgreSQL's clock), and the head that witnesses
+have cosigned.
 """
 
 HOME: Final = "home"
-"""Key in a node's own database: the file in which it was made (`home`)."""
+"""Key in a node's own database: the identity of the file in which it was made (`file_identity`)."""
 STATE: Final = "state"
 """Key in a replica: the report of the node's service about itself, a JSON object with `heard` (as HEARD_AT), `writer`
 and `state`.
@@ -29,6 +30,6 @@ SET_META: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key)
 
 
 def facts(connection: Connection) -> dict[str, str]:
-    """The table `meta`. A value that is not text is not idtone's, and counts as missing."""
+    """The facts in the table `meta`. A value that is not text counts as missing, because idtone writes only texts."""
     rows = connection.execute("SELECT key, value FROM meta").fetchall()
     return {key: value for key, value in rows if isinstance(key, str) and isinstance(value, str)}

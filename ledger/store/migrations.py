@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 SQLITE: Final = {"whole": "INTEGER", "name": "TEXT", "octets": "BLOB", "keyed": " WITHOUT ROWID"}
-"""Types of SQLite. Its integers have 64 bits under any name, and only an INTEGER is the row's own number."""
+"""Types of SQLite. Every integer type has 64 bits there, but only an INTEGER key is the row's own number."""
 POSTGRESQL: Final = {"whole": "BIGINT", "name": 'TEXT COLLATE "C"', "octets": "BYTEA", "keyed": ""}
-"""Types of PostgreSQL. With COLLATE "C", names are compared octet by octet, as in SQLite, whatever the language of the
-database.
+"""Types of PostgreSQL. With COLLATE "C", names are compared octet by octet, as in SQLite, in a database of any
+language.
 """
 
 _FIRST: Final = (

@@ -1,4 +1,4 @@
-"""A PostgreSQL with the replicas of several nodes' ledgers: connections, and the meaning of its errors.
+"""A PostgreSQL server with the replicas of several nodes' ledgers: its connections, and the meaning of its errors.
 
 Each replica is a separate schema, with the same tables as a ledger in SQLite (docs/adr/0015).
 """
@@ -46,7 +46,7 @@ class PostgreSQLConnection:
 
     @contextmanager
     def writing(self, begin: str) -> Iterator[None]:
-        """One transaction for writing. After an error in the block, close the connection; nothing is written then."""
+        """One transaction for writing. After an error in the block nothing is written; close the connection then."""
         self.execute(begin)
         yield
         self.driver.commit()
@@ -60,7 +60,7 @@ class PostgreSQLConnection:
                 copy.write_row(row)
 
     def is_private(self) -> bool:
-        """True if nobody can read the connection on its way."""
+        """True if others cannot read the connection."""
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
@@ -73,7 +73,7 @@ class PostgreSQLConnection:
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL database, by libpq's URI without a password. Its text shows neither password nor parameters."""
+    """A PostgreSQL database, by libpq's URI without a password. As text, it shows neither password nor parameters."""
 
     url: str
     password: str | None = field(default=None, repr=False)
@@ -145,7 +145,7 @@ class Server:
             raise self.explained(error) from error
 
     def explained(self, error: psycopg.Error) -> LedgerError:
-        """The error in words for the operator of the PBX, without statements, and without rows that it may quote."""
+        """The error in words for the operator of the PBX, without the statements and rows that PostgreSQL may quote."""
         state = error.sqlstate or ""
         first = str(error).strip().partition("\n")[0]
         if not state:  # without a connection the driver has none

@@ -24,7 +24,7 @@ class ProvenLeaf:
 
 def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
     """The leaves of a call with their proofs, in order. The proofs lead to the `cosigned` checkpoint if it contains all
-    of them, otherwise to the ledger's own.
+    leaves, otherwise to the ledger's own.
 
     Others have seen the `cosigned` checkpoint. Raises LedgerError.
     """

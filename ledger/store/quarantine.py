@@ -1,7 +1,7 @@
 """Steps that were changed, or that the service did not write. They are set aside and named, and never signed.
 
-Only in a node's own file. Rows of `steps` go to the table `quarantine` unchanged; everything derived from them is
-removed.
+This happens only in a node's own file. Rows of `steps` go to the table `quarantine` unchanged; everything derived from
+them is removed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from .stored_tree import STEP, newest_id
 
 PAGE_ROWS: Final = 200
 CHANGED_LIMIT: Final = 1000
-"""Number of last signed steps that may have been changed. If all of them were, the key is probably another one."""
+"""How many of the last signed steps may have been changed. If all of them seem changed, the key is probably another
+one.
+"""
 
 
 FAR: Final = 1_000_000_000
-"""Distance of two consecutive steps that is too large for steps of someone else between them."""
+"""A difference between two consecutive ids that is too large to come from inserted foreign steps."""
 
 
 @dataclass(slots=True)
 class SetAside:
-    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of last steps that
-    were written and are gone.
+    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of steps at the end
+    that were written and are gone.
     """
 
     steps: int = 0
@@ -54,8 +56,8 @@ class _Row(NamedTuple):
 
 
 def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | None, found: int) -> SetAside:
-    """Set aside all steps after the last one that the service wrote. `signed` is the number of signed leaves, as far as
-    known; None means that nothing was ever signed. `found` is the time, in µs since 1970.
+    """Set aside all steps after the last one that the service wrote. `signed` is the known number of signed leaves;
+    None if nothing was ever signed. `found` is the time, in µs since 1970.
 
     Raises LedgerError if none of the latest steps has the MAC of this key; then nothing is set aside.
     """
@@ -80,7 +82,7 @@ def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: 
 
 
 def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) -> int | None:
-    """The last step that the service wrote; None if it cannot be found, and nothing must be set aside."""
+    """The last step that the service wrote. If it cannot be found, None; then nothing must be set aside."""
     if not newest_id(connection):
         return None
     ours: int | None = None

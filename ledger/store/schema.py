@@ -18,8 +18,8 @@ from .database import Connection, scalar
 from .meta import SCHEMA, SET_META
 
 CATALOGUE: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4')"
-"""The query for the catalogue of an SQLite file. The results of ANALYZE are left out: they change how fast rows are
-found, not which.
+"""The query for the catalogue of an SQLite file. The results of ANALYZE are left out, because they only change how fast
+rows are found.
 """
 _TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
 _TABLES_IN_POSTGRESQL: Final = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
     """Make the tables, or upgrade existing ones. Raises LedgerError, which shows `name`, if they are not idtone's.
 
-    `upgrading` is called before a step that may take long. Runs in the transaction of `connection`: all or nothing.
+    `upgrading` is called before a step that may take long. All runs in the transaction of `connection`.
     """
     version = _version(connection, name) if _tables(connection) else 0
     if version < _latest():
@@ -55,17 +55,16 @@ def check_version(connection: Connection, name: str) -> None:
 
 
 def log_unexpected_entries(connection: Connection, name: str) -> None:
-    """Log the `unexpected_entries` parts of an SQLite file. PostgreSQL has no index that leads to some rows only."""
+    """Log the `unexpected_entries` of an SQLite file. In PostgreSQL there is nothing to check."""
     if _is_sqlite(connection):
         for odd in _strange(tuple(map(tuple, connection.execute(CATALOGUE).fetchall()))):
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
 def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
-    """The entries of `CATALOGUE` that idtone does not make, and missing ones that it makes.
+    """The entries of `CATALOGUE` that idtone does not make, and those of idtone that are missing.
 
-    An index that leads to some steps only, a column of another type, or a trigger makes readers miss calls, although
-    each step is there.
+    A partial index, a column of another type, or a trigger can make readers miss calls, although each step is there.
     """
     found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
     made_here = _made(_latest())
@@ -88,7 +87,7 @@ def _words(made: str) -> str:
 
 @cache
 def _made(version: int) -> dict[tuple[str, str], str]:
-    """(Kind, name) → the statement that makes it; empty for the index that SQLite makes for a key of texts."""
+    """(Kind, name) → the statement that makes the entry; empty for an index that SQLite itself makes for a text key."""
     assert version == _latest()
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in migrations.scripts(0, migrations.SQLITE):
@@ -114,7 +113,7 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _version(connection: Connection, name: str) -> int:
-    """The version of the ledger's schema. Raises LedgerError if it is newer than ours, or missing."""
+    """The version of the ledger's schema. Raises LedgerError if it is missing, or newer than this version's schema."""
     tables = _tables(connection)
     if not tables:
         raise LedgerError("{name}: the ledger is still empty; start `idtone serve` first", name=name)

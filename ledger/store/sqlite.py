@@ -27,7 +27,7 @@ VALUE_LIMIT: Final = 16 * 2**20
 BUSY_TIMEOUT_S: Final = 5.0
 """Time for which a connection waits for the lock of another one, in seconds."""
 ROOM: Final = 2**20
-"""Free bytes at which a disk does not count as full: more than a group of steps and its journal take."""
+"""A disk with this many free bytes is not full: a group of steps and its journal take less."""
 
 
 def path_of(url: str) -> Path:
@@ -82,13 +82,13 @@ def lock_for_writing(path: Path) -> int:
     return descriptor
 
 
-def mark(lock: int, origin: str) -> None:
+def mark_as_ledger(lock: int, origin: str) -> None:
     """Note in the lock file that the database beside it is a ledger with this name."""
     os.pwrite(lock, f"{origin}\n".encode(), 0)
     os.ftruncate(lock, len(origin.encode()) + 1)
 
 
-def is_marked(lock: int, origins: Collection[str]) -> bool:
+def was_ledger(lock: int, origins: Collection[str]) -> bool:
     """True if, by the lock file, the database was a ledger with one of these names when it was last opened."""
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
@@ -96,7 +96,7 @@ def is_marked(lock: int, origins: Collection[str]) -> bool:
 def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """A connection for `writing`. Its commits are on the disk when they return.
 
-    `patience_s` is how long it waits for the lock of another one. Raises OSError if the file cannot be made.
+    It waits for another connection's lock for `patience_s` seconds. Raises OSError if the file cannot be made.
     """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
 
@@ -116,8 +116,8 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing: neither rows nor, by a checkpoint, the journal. A row larger than any of
-    idtone's is an error, so it cannot fill the memory.
+    """A connection that changes neither rows nor the journal. A row larger than any of idtone's is an error, so that it
+    cannot fill the memory.
     """
 
     def harmless(connection: sqlite3.Connection) -> None:
@@ -129,7 +129,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction that locks the database from its beginning. Everything in it is written, or nothing."""
+    """One transaction, which locks the database from its beginning. It is written completely or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -160,7 +160,7 @@ def _connect(
 
 
 def _authorize(action: int, _one: str | None, _other: str | None, _database: str | None, within: str | None) -> int:
-    """SQLITE_DENY for reading a view in place of a table: such a view is someone else's, and may have no end."""
+    """SQLITE_DENY for reading a view in place of a table. Such a view is not idtone's, and may have endless rows."""
     is_endless = action == sqlite3.SQLITE_RECURSIVE
     return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
@@ -175,7 +175,7 @@ class Trouble(Enum):
     DAMAGED = auto()
     """The file is no longer a database."""
     OTHER = auto()
-    """The steps will never be written, as far as known."""
+    """The steps will probably never be written."""
 
 
 def trouble(error: sqlite3.Error, path: Path) -> Trouble:
@@ -193,7 +193,7 @@ def code_of(error: Exception) -> int:
 
 
 def _is_not_utf8(error: Exception) -> bool:
-    """True if a text is not UTF-8. The driver gives no code for this, and shows the text that it could not decode."""
+    """True if a text is not UTF-8. The driver gives no code for this error, and its message quotes the text."""
     is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
     return is_told or isinstance(error, UnicodeDecodeError)
 
@@ -202,8 +202,8 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 
 
 def _has_room(path: Path) -> bool:
-    """True if the disk has room. SQLite reports a disk error also if the file system looks for blocks only at a flush,
-    and finds none.
+    """True if the disk has room. SQLite reports a full disk as a disk error if the file system looks for blocks only at
+    a flush.
     """
     found = os.statvfs(path.parent)
     return found.f_bavail * found.f_frsize >= ROOM

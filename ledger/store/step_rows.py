@@ -27,7 +27,7 @@ def moment(at: int) -> datetime:
     return _EPOCH + at * _MICROSECOND
 
 
-def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
+def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
     """The step in its written form, with its sealed numbers among its details. `key_of` gives the key of a day.
 
     Raises LedgerError if there is none.
@@ -40,7 +40,7 @@ def sealed(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
     """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is none."""
-    details = sealed(step, key_of).details
+    details = seal_numbers(step, key_of).details
     return {
         "node": node,
         "call_id": step.call_id,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, VerifierKey
 
-from ..evidence.leaves import StoredStep, leaf, must_be_counted
+from ..evidence.leaves import StoredStep, leaf, may_continue_call
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import Frontier, root, stored_hashes
 from .database import Connection, placeholders, scalar
@@ -29,7 +29,7 @@ class OpenCall(NamedTuple):
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """The state of a call in the database: at present, or before the step `until` and before the leaf `closing` was
+    """The state of a call in the database: at present, or before the step `until`, or before the leaf `closing` was
     closed.
     """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
@@ -44,12 +44,12 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
     """The leaf that the last of these steps closes. The call has `before` earlier steps."""
-    after = before if must_be_counted([step.kind for step in unclosed]) else 0
+    after = before if may_continue_call([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 
 def count_leaves(connection: Connection) -> int:
-    """Number of leaves, by the newest leaf. A query for the largest number would read every step."""
+    """Number of leaves, taken from the newest leaf. A query for the largest number would read every step."""
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
 
@@ -82,7 +82,7 @@ def read_frontier(connection: Connection, size: int) -> Frontier:
 
 
 def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
-    """Raise LedgerError unless the tree of `size` leaves begins with the signed one."""
+    """Raise LedgerError unless the tree of `size` leaves begins with the signed tree."""
     if size < signed.size:
         raise LedgerError(
             "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -94,14 +94,15 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 class UnsignedError(LedgerError):
-    """The last leaves are not signed. As far as was checked, nothing else is wrong with the tree."""
+    """The last leaves are not signed. The check found nothing else wrong with the tree."""
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-    """The number of leaves of the tree, if the log has signed all and the tree begins with each checkpoint in `kept`.
+    """The number of leaves of the tree. The log must have signed all, and the tree must begin with each checkpoint in
+    `kept`.
 
-    Raises LedgerError if that is not so, and UnsignedError if only signatures are missing. Reads a few hashes, and no
-    step; `verification` reads everything.
+    Raises UnsignedError if only signatures are missing, otherwise LedgerError. It reads only a few hashes;
+    `verification` reads everything.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)

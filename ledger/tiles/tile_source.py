@@ -67,7 +67,7 @@ class TileFolder:
 
 
 class TileSite:
-    """A `TileSource` on a web server. It tries again if that may help, and does not follow redirects.
+    """A `TileSource` on a web server. It repeats requests that may succeed later, and does not follow redirects.
 
     If ~/.netrc has a user and a password for the server, they are sent, over HTTPS only.
     """
@@ -141,7 +141,9 @@ def _bounded(octets: bytes, path: str, limit: int) -> bytes:
 
 
 def _login(host: str) -> str | None:
-    """The `USER:PASSWORD` for a host, from ~/.netrc; None if it has none. Raises UsageError if that cannot be used."""
+    """The `USER:PASSWORD` for a host, from ~/.netrc; None if the file has none. Raises UsageError if the file cannot be
+    used.
+    """
     try:
         found = netrc.netrc().authenticators(host)
     except FileNotFoundError:
@@ -159,6 +161,6 @@ def _remedy(status: int) -> str:
 
 
 def _short(error: urllib3.exceptions.HTTPError) -> str:
-    """The error without the connection's address in memory."""
+    """The error's text without the memory address of the connection."""
     cause = getattr(error, "reason", None) or error.__cause__ or error
     return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

@@ -1,4 +1,4 @@
-"""Writes a ledger's signed tree as a folder of tiles, and adds new ones later.
+"""Writes a ledger's signed tree as a folder of tiles, and later adds new tiles.
 
 Everything is proven by the signed root before it is written. The checkpoint comes last, so the folder contains the
 whole tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
@@ -33,9 +33,9 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The result of `write_tiles`. `leaves` are those of the folder's checkpoint, `before` those of the previous one.
-    `files` and `octets` were written now. `cosigners` are the names below the checkpoint, without the log's; they are
-    not verified.
+    """The result of `write_tiles`. `leaves` is the number of leaves of the folder's checkpoint, `before` that of the
+    previous checkpoint. `files` and `octets` were written now. `cosigners` are the names in the other signatures on the
+    checkpoint; they are not verified.
     """
 
     folder: Path
@@ -57,8 +57,8 @@ def write_tiles(
     group.
 
     A folder that has more leaves already stays unchanged. `progress` gets the number of written leaves and their total.
-    Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. The
-    checkpoint there stays then, and with it the tree.
+    Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. In both
+    cases the checkpoint there stays, and with it the tree.
     """
     checkpoint = verified_checkpoint(note, log)
     with _explained(folder), _alone(folder):
@@ -107,7 +107,7 @@ def _explained(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder, and be its only writer during the block. Raises LedgerError if another process is."""
+    """Make the folder, and be its only writer during the block. Raises LedgerError if another process writes to it."""
     _make(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -120,7 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _make(folder: Path) -> None:
-    """Make the folder and those above it. If root makes them, each gets the owner and group of the one above."""
+    """Make the folder and its missing parents. If root makes a folder, it gets the owner and group of its parent."""
     if folder.exists():
         return
     _make(folder.parent)
@@ -170,7 +170,7 @@ class _Writing:
         self._remove_partial()
 
     def _write_leaves(self, tree: TiledTree) -> None:
-        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed one."""
+        """Write the tiles of level 0 and their bundles. Raises ProofError if a leaf differs from the signed leaf."""
         first = self._written.before // WIDTH * WIDTH
         contents = leaf_contents(self._connection, first, tree.size)
         for tile in tiles(0, tree.size, self._written.before):
@@ -198,8 +198,8 @@ class _Writing:
 
 
 def _signed(leaf: LeafContent, signed: bytes) -> bytes:
-    """The content of a leaf. Raises ProofError if it differs from the signed one, and LedgerError if it is too large
-    for a bundle.
+    """The content of a leaf. Raises ProofError if it differs from the signed content, and LedgerError if it is too
+    large for a bundle.
     """
     if leaf_hash(leaf.content) != signed:
         raise ProofError("leaf {index}, call {call_id}", index=leaf.number, call_id=leaf.call_id)
@@ -226,8 +226,8 @@ def _stored(connection: Connection, tile: Tile) -> bytes:
 
 
 def _owner_in(folder: Path) -> tuple[int, int]:
-    """The user and group for new files in the folder: the folder's own if root makes them, else -1 for those of the
-    process.
+    """The user and group for new files in the folder: those of the folder if root makes the files, else -1 (those of
+    the process).
     """
     status = folder.stat()
     return (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)

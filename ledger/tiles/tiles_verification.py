@@ -27,9 +27,9 @@ FAULTS_LIMIT: Final = 100
 
 @dataclass
 class TilesVerdict:
-    """The verdict on a published tree. `steps` is the number of steps in leaves, `awaited` that of steps between them
-    that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if the
-    checkpoint is not trusted.
+    """The verdict on a published tree. `steps` is the number of steps in leaves; `awaited` counts the steps between
+    these that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if
+    the checkpoint is not trusted.
     """
 
     leaves: int = 0
@@ -38,7 +38,7 @@ class TilesVerdict:
     awaited: int = 0
     cosigners: tuple[VerifierKey, ...] = ()
     gives_up: EndsGivenUp = field(default_factory=EndsGivenUp)
-    """The ends of earlier logs that this one gives up."""
+    """The ends of earlier logs that this log gives up."""
     faults: list[str] = field(default_factory=list)
 
     def fault(self, text: str) -> None:
@@ -94,7 +94,7 @@ def verify_tiles(
             for fault in _bundle_faults(source, tree, tile, rules, count):
                 verdict.fault(fault)
             progress(tile.number * WIDTH + tile.width, tree.size)
-        verdict.awaited = rules.awaited
+        verdict.awaited = rules.steps_without_leaf
     return verdict
 
 
@@ -126,9 +126,10 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
 
 
 def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
-    """The entries of a tile of level 0; None for an entry that differs from the signed one.
+    """The entries of a tile of level 0; None for an entry that differs from the signed entry.
 
-    Raises ProofError if the tile differs from the signed one or has no entries, and LedgerError if they cannot be read.
+    Raises ProofError if the tile differs from the signed tile or has no entries, and LedgerError if files cannot be
+    read.
     """
     hashes = tree.hashes(tile)
     try:
@@ -165,7 +166,9 @@ def not_as_signed(tile: Tile, index: int) -> Message:
 
 
 class _Counts:
-    """The number of steps in the leaves of each call (`leaf_rules.Counts`). Many are kept on disk."""
+    """The number of steps in the leaves of each call (`leaf_rules.StepCounts`). If there are many, they are kept on
+    disk.
+    """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)  # a file without a name

@@ -25,8 +25,8 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A tree's head: its name (`origin`), number of leaves and root. `extensions` are further lines, which we do not
-    write.
+    """A tree's head: its name (`origin`), number of leaves and root. `extensions` are further lines; idtone writes
+    none.
     """
 
     origin: str
@@ -58,7 +58,7 @@ class Checkpoint:
 
 
 class RenamedError(ProofError):
-    """A tree was signed under another name than the one in the settings. `remedy` says how to sign it again."""
+    """The tree was signed under another name than that in the settings. `remedy` says how to sign it again."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -69,8 +69,8 @@ _NODES_OWN: Final = re.compile(r"(.+)/idtone(\.[0-9]+)?")
 
 
 def check_name(signed: str, name: str) -> None:
-    """Raise RenamedError if the tree was signed under another name. `signed` is its signed origin, `name` that of the
-    settings.
+    """Raise RenamedError if the tree was signed under another name. `signed` is the signed origin, `name` the name in
+    the settings.
     """
     if signed == name:
         return

@@ -2,7 +2,7 @@
 
 A tree is stored as the hashes of its complete subtrees, in the order in which they are completed: each leaf, followed
 by the subtrees that it completes. That list only grows, and has less than two hashes for each leaf. A root or a proof
-for any size needs at most about 2·log₂(size) of them.
+for any size needs at most about 2·log₂(size) of these hashes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def stored_hashes(size: int) -> int:
 
 
 class Frontier:
-    """The right edge of a tree, which suffices to append leaves and to compute the root."""
+    """The right edge of a tree. It suffices for appending leaves and for computing the root."""
 
     __slots__ = ("_subtrees", "size")
 
@@ -149,7 +149,8 @@ def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 
 
 def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[PathLevel]:
-    """The levels from the leaf with this hash to the root. The last one's hash is the root (RFC 9162, section 2.1.3.2).
+    """The levels from the leaf with this hash to the root. The hash of the last level is the root (RFC 9162, section
+    2.1.3.2).
 
     Raises ProofError if the proof has a wrong length for this leaf.
     """
@@ -177,7 +178,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
     """Raise ProofError unless the proof shows that the old tree is the beginning of the new one.
 
-    RFC 9162, section 2.1.4.2. Every tree begins with the empty one.
+    RFC 9162, section 2.1.4.2. Every tree begins with the empty tree.
     """
     if not 0 <= old <= size:
         raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)
@@ -234,9 +235,7 @@ def _path(index: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
-    """The ranges of leaves in a consistency proof. `whole` is True if the old tree's part of these leaves begins at
-    their beginning.
-    """
+    """The ranges of leaves in a consistency proof. `whole` is True if these leaves begin where the old tree begins."""
     if old == end:
         if not whole:
             yield begin, end

@@ -17,16 +17,16 @@ CHECKPOINT: Final = "checkpoint"
 WIDTH: Final = 256
 """Hashes of a full tile, and entries of a full bundle."""
 BITS: Final = 8
-"""Levels of the tree in a tile."""
+"""Number of levels of the tree in one tile."""
 ENTRY_LIMIT: Final = 2**16 - 1
-"""Maximum number of octets of an entry, whose length is written in two octets."""
+"""Maximum number of octets of an entry. Its length is written in two octets."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
 BUNDLES: Final = "tile/entries/"
 """Beginning of the paths of bundles. The files there are `compressed`."""
 GZIP: Final = bytes.fromhex("1f8b08000000000000ff")
 """Beginning of a compressed bundle (RFC 1952), without a name or a time in which data could be hidden."""
 _LEVEL: Final = 6
-"""Level of compression. Level 9 would take two thirds more time for a fiftieth less space."""
+"""Level of compression. Level 9 would take two thirds more time, and save a fiftieth of the space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Tile:
 
     @property
     def bundle_path(self) -> str:
-        """The path of the bundle with the entries of this tile, whose level is 0."""
+        """The path of the bundle with the entries of this tile of level 0."""
         return f"{BUNDLES}{_numbered(self.number)}{self._suffix}"
 
     @property
@@ -77,7 +77,7 @@ def levels(size: int) -> range:
 
 
 def edge(size: int) -> Iterator[Tile]:
-    """The partial tiles, at the right edge of the tree, with the largest subtrees first."""
+    """The partial tiles at the right edge of the tree, those with the largest subtrees first."""
     for level in reversed(levels(size)):
         if width := (size >> BITS * level) % WIDTH:
             yield Tile(level, size >> BITS * (level + 1), width)
@@ -96,9 +96,7 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """The hashes of a tile. Raises ProofError if they are not those of the signed tree, and the errors of
-        `read`.
-        """
+        """The hashes of a tile. Raises ProofError if they differ from the signed tree, and the errors of `read`."""
         if tile in self._edge:
             return self._edge[tile]
         number, kept = self._full.get(tile.level, (-1, []))
@@ -113,7 +111,7 @@ class TiledTree:
         return found
 
     def check_beginning(self, signed: Checkpoint) -> None:
-        """Raise ProofError unless the tree begins with the signed one. Also raises as `hashes` does."""
+        """Raise ProofError unless the tree begins with the signed tree. Also raises the errors of `hashes`."""
         if self.size < signed.size:
             raise ProofError(
                 "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -167,7 +165,7 @@ def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _joined(hashes: Sequence[bytes]) -> bytes:
-    """The hash above all of these hashes, whose number is a power of two."""
+    """The hash above all of these hashes. Their number is a power of two."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
@@ -179,15 +177,15 @@ def bundle(entries: Iterable[bytes]) -> bytes:
 
 
 def compressed(octets: bytes) -> bytes:
-    """A bundle in the form of its file, which a web server sends as `Content-Encoding: gzip`."""
+    """The file of a bundle. A web server sends it with `Content-Encoding: gzip`."""
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
     return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
 
 
 def expanded(octets: bytes, limit: int) -> bytes:
-    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes; no more
-    than that is expanded.
+    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes, without
+    expanding more.
     """
     if not octets.startswith(GZIP):
         raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")

@@ -64,8 +64,8 @@ def _in_order(reply: bytes) -> bytes:
 
 _CERTIFICATES: Final = 0xA0
 _TO_CERTIFICATES: Final = (1, 1, 0, 3)
-"""Number of children to skip, in the reply (the status), the token (the type), its content, and the SignedData
-(version, digest algorithms, signed content).
+"""Number of elements to skip on the way to the certificates: in the reply 1 (the status), in the token 1 (the type), in
+its content 0, in the SignedData 3 (version, digest algorithms, signed content).
 """
 
 
@@ -83,7 +83,8 @@ def _inside(der: bytes, at: int) -> tuple[int, int]:
 
 
 def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce: int | None = None) -> datetime:
-    """The time at which this text existed, by a reply (TimeStampResp, DER). Without `roots` no signature is verified.
+    """The time at which this text existed, according to a reply (TimeStampResp, DER). Without `roots` no signature is
+    verified.
 
     The authority's certificates must be valid at that time. Raises ProofError.
     """

@@ -16,9 +16,7 @@ _LAST_S: Final = 253_402_300_799
 
 
 class CdrRow(NamedTuple):
-    """One row: the number of its last line, the SIP Call-ID, which may be empty, and the time at which the call
-    began.
-    """
+    """One row: the number of its last line, the SIP Call-ID (may be empty), and the time at which the call began."""
 
     line: int
     sip_call_id: str
@@ -42,8 +40,8 @@ class CdrFile:
     encoding: str = "utf-8-sig"
 
     def rows(self) -> Iterator[CdrRow]:
-        """The rows, including those without a SIP Call-ID. Raises UsageError, which names the line but not the content
-        of its fields.
+        """The rows, including those without a SIP Call-ID. Raises UsageError, which names the line, but never quotes
+        it.
         """
         try:
             with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:

@@ -1,4 +1,4 @@
-"""Check of the day keys: they must open what the ledger has sealed, and an act must name those that were destroyed."""
+"""Check of the day keys: they must open the sealed numbers of the ledger, and acts must name the destroyed keys."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,16 @@ from idtone.core.translation import Message
 from ..keys.day_keys import DayKeys
 
 
-class Sealed(NamedTuple):
+class SealedNumbers(NamedTuple):
     """The first sealed numbers of a day: the call, and the step's details or its whole text."""
 
     call_id: str
     text: str
 
 
-def day_key_faults(days: DayKeys, sealed: Mapping[str, Sealed], forgotten: str | None) -> Iterator[Message]:
+def day_key_faults(days: DayKeys, sealed: Mapping[str, SealedNumbers], forgotten: str | None) -> Iterator[Message]:
     """The faults of the keys of these days. `forgotten` is the day before which all keys were destroyed, according to
-    the ledger. It is empty if the ledger names no day, and None if that is not checked.
+    the ledger. It is empty if the ledger names no day, and None if destroyed keys are not checked.
     """
     destroyed = days.destroyed()
     for day, sample in sorted(sealed.items()):
@@ -37,7 +37,7 @@ def day_key_faults(days: DayKeys, sealed: Mapping[str, Sealed], forgotten: str |
             )
 
 
-def _opens(days: DayKeys, day: str, sample: Sealed) -> bool:
+def _opens(days: DayKeys, day: str, sample: SealedNumbers) -> bool:
     try:
         key = days.get(day)
         found = json.loads(sample.text)

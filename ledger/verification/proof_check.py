@@ -15,7 +15,7 @@ from ..tree.merkle import PathLevel, leaf_hash, path_by_inclusion
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
     """The check of one witness. `at` is the time at which it cosigned the checkpoint; None if it did not. `fault` is
-    the reason why its line does not count.
+    the reason why its signature line does not count.
     """
 
     name: str

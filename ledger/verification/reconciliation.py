@@ -1,7 +1,7 @@
 """Compares the ledger with call detail records of others by SIP Call-ID, and finds calls that one side lacks.
 
-Of a Call-ID the ledger keeps only a token, made with the key of the day. The comparison uses a temporary SQLite file,
-so that memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
+The ledger keeps only a token of a Call-ID, made with the key of the day. The comparison uses a temporary SQLite file,
+so the use of memory does not grow with the number of calls. The file contains tokens and ids of calls, and no numbers.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from ..evidence.leaves import StoredStep
-from ..evidence.steps import CANARY, FIRST, SIP_CALL_ID_TOKEN, StepKind, kept_sip_call_id
+from ..evidence.steps import CANARY, FIRST, SIP_CALL_ID_TOKEN, StepKind, truncated_sip_call_id
 from ..keys.day_keys import DayKeys
 from ..keys.sealing import DayKey, day_of
 from ..store.ledger_reader import LedgerReader
@@ -25,7 +25,7 @@ from .cdr_file import CdrRow
 
 KINDS: Final = frozenset({*FIRST, StepKind.ENDED, StepKind.INTERRUPTED})
 _DAY: Final = timedelta(days=1)
-"""Tolerance in time. A call may be decided on the day after its record begins; and clocks and time zones differ."""
+"""Tolerance in time. A call may be decided on the day after its record begins. Clocks and time zones differ, too."""
 _MEMORY_KIB: Final = 16_384
 _SCHEMA: Final = f"""
 PRAGMA journal_mode = OFF;
@@ -61,7 +61,7 @@ class MissingCall:
 
 
 @dataclass(slots=True)
-class Compared:
+class ComparisonCounts:
     """The counts of a comparison. A call of the CSV is a distinct SIP Call-ID. The calls of the ledger were decided
     from `since` until `until`.
     """
@@ -83,7 +83,7 @@ class Compared:
 
 
 class Reconciliation:
-    """A comparison in progress. Use `opened`; then `add_ledger` for each node, `add_row` for each row, and at last
+    """A comparison in progress. Use `opened`, then `add_ledger` for each node, `add_row` for each row, and finally
     `compared`.
     """
 
@@ -92,7 +92,7 @@ class Reconciliation:
         self._salt = os.urandom(16)
         self._days: list[DayKeys] = []
         self._keys: dict[str, list[DayKey]] = {}
-        self._counts = Compared(since, until)
+        self._counts = ComparisonCounts(since, until)
 
     @classmethod
     @contextmanager
@@ -132,7 +132,7 @@ class Reconciliation:
     def add_row(self, row: CdrRow) -> None:
         counts = self._counts
         counts.rows += 1
-        kept = kept_sip_call_id(row.sip_call_id)
+        kept = truncated_sip_call_id(row.sip_call_id)
         if not kept:
             counts.rows_without_call_id += 1
             return
@@ -161,7 +161,7 @@ class Reconciliation:
         keys = (key for name in names for key in self._keys[name])
         return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
 
-    def compared(self) -> Compared:
+    def compared(self) -> ComparisonCounts:
         """The counts, after all rows and ledgers were added."""
         counts, ask = self._counts, self._one
         window = (microseconds(counts.since), microseconds(counts.until))

@@ -1,4 +1,4 @@
-"""The queries that the verification makes."""
+"""The database queries of the verification."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ from ..store.stored_tree import open_call
 
 ENTRIES_AT_ONCE: Final = 5000
 LED_TO_LIMIT: Final = 1000
-"""Maximum number of steps of a call that are counted in the index. The steps of a longer call, with many leaves, would
-be counted over and over.
+"""Maximum number of steps of a call that are counted in the index. In a longer call with many leaves, the same steps
+would be counted over and over.
 """
 COUNTED_LIMIT: Final = 100_000
-"""Maximum number of calls whose numbers of steps are kept. The steps of other calls are counted again from their
-beginning.
-"""
+"""Maximum number of calls whose counts of steps are kept. For other calls, counting begins anew."""
 _LAST: Final = 2**63 - 2
 """The largest integer of a database."""
 _BEFORE_ALL: Final = (-(2**63), -1)
@@ -41,8 +39,8 @@ Text = tuple[int | None, str, str | None]
 
 class Extent(NamedTuple):
     """The extent of a ledger. `last` is the last step's id, `hashes` the number of hashes up to the last place, and
-    `last_mac` the last step that has a MAC. `checkpoint` is the ledger's own, of any type; None if there is none.
-    `node_steps`, in a replica, is the number of steps that its node reported.
+    `last_mac` the last step that has a MAC. `checkpoint` is the ledger's own, as stored (of any type); None if there is
+    none. In a replica, `node_steps` is the number of steps that its node reported.
     """
 
     last: int
@@ -58,8 +56,8 @@ class Extent(NamedTuple):
 
 
 class LedgerRows:
-    """The rows of one ledger, over one connection. All queries but that of `texts` are portable; in PostgreSQL all of
-    them see one state.
+    """The rows of one ledger, over one connection. All queries except that of `texts` are portable. In PostgreSQL, all
+    queries see one state.
     """
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
@@ -67,7 +65,7 @@ class LedgerRows:
         self._connection = connection
         self._texts = texts
         self._counted: dict[str, tuple[int, int]] = {}
-        """Calls with several leaves → a step, and the number of the call's steps up to it."""
+        """Call with several leaves → one of its steps, and the number of its steps up to that one."""
         self._indexed = indexed
 
     @classmethod
@@ -79,7 +77,7 @@ class LedgerRows:
             yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows at once, because a statement that is not read to its end delays the writer."""
+        """All rows at once, because a half-read statement delays the writer."""
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
@@ -152,13 +150,13 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
-        """For each step with a leaf, after `after` up to `until`: the number of steps of its call, up to itself, that
-        the index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, whose indexes are trusted.
+        """For each step after `after` up to `until` that has a leaf: how many steps of its call, up to itself, the
+        index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, because its indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
     def missing_from_indexes(self, after: int, until: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the steps after `after` up to `until` to which one of the indexes does not lead; none in
+        """(id, call_id) of the steps after `after` up to `until` that are missing from one of the indexes; none in
         PostgreSQL.
         """
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
@@ -168,8 +166,8 @@ class LedgerRows:
         return self._all(_HASHES, (place, place + count))
 
     def count_steps(self, call_id: str, until: int) -> int:
-        """Number of steps of the call, up to this one. It counts each step only once, if the queries come in order and
-        for few calls.
+        """Number of steps of the call, up to this one. If the queries come in order and for few calls, each step is
+        counted only once.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:
@@ -191,7 +189,7 @@ class LedgerRows:
         """Calls that the table `in_progress` has although they are over or have no steps."""
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
-    def is_known_as_open(self, call_id: str, last: int) -> bool:
+    def was_in_progress(self, call_id: str, last: int) -> bool:
         """True if the table `in_progress` has the call, or if a step after `last` ended it."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
@@ -204,12 +202,12 @@ class LedgerRows:
 
     def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
         """(id, call_id, kind, details, leaf) of the next steps after `after`, up to `last`, that are in `OPENING` or
-        close a leaf; `details` only of the former.
+        close a leaf. Only steps in `OPENING` have `details`.
         """
         return self._all(_OPENINGS_AND_ENDS, (after, last, limit))
 
-    def planted(self, last: int, limit: int) -> list[int]:
-        """The steps after `last` that have entries in `sought` and close no leaf."""
+    def entries_of_later_steps(self, last: int, limit: int) -> list[int]:
+        """The steps after `last` that have entries in `sought` although they close no leaf."""
         return [step for (step,) in self._all(_PLANTED, (last, limit))]
 
     def call_of(self, step: int) -> str | None:

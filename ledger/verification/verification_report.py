@@ -12,10 +12,10 @@ from idtone.core.translation import Message
 from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..evidence.steps import Step
 from ..keys.checkpoint_file import CheckpointFile, cosigned_file
-from ..keys.continued_trees import Continued
 from ..keys.day_keys import DayKeys
-from ..keys.key_ring import continued_trees_of
+from ..keys.key_ring import successor_trees_of
 from ..keys.log_keys import LogKeys, same_key
+from ..keys.successor_trees import SuccessorTree
 from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
@@ -34,7 +34,7 @@ def verification_report(
     arrived: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> dict[str, Any]:
-    """Verify a ledger, also against the checkpoints of it that this node keeps if `key_from` is `own`.
+    """Verify a ledger. If `key_from` is `own`, also compare it with the checkpoints that this node keeps.
 
     `notes` are further checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is
     the number of leaves of a replica, which may lag. `progress` gets the number of read steps and their total. Raises
@@ -50,7 +50,7 @@ def verification_report(
         key,
         [*notes, *kept],
         with_days=is_own and has_keys,
-        is_latest=is_own and key.name == continued_trees_of(settings.ledger, settings.node).origin,
+        is_latest=is_own and key.name == successor_trees_of(settings.ledger, settings.node).origin,
         progress=progress,
     )
     continues, ending = reader.continuation(), reader.log_end()
@@ -79,17 +79,17 @@ def verification_report(
     }
 
 
-def _replaced(settings: Settings, key: VerifierKey) -> Continued | None:
-    """The tree that follows the tree of this key with another key; None if there is none."""
-    trees = continued_trees_of(settings.ledger, settings.node).trees
+def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
+    """The tree that continues the tree of this key with another key; None if there is none."""
+    trees = successor_trees_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
 
 
 def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
-    """The act that gave up the end of an ended, unsigned log, and the faults of that."""
-    trees, ledger = continued_trees_of(settings.ledger, settings.node), settings.ledger.own()
+    """The act that gave up the end of an unsigned log, and the faults of that end."""
+    trees, ledger = successor_trees_of(settings.ledger, settings.node), settings.ledger.own()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:
         return None, []
@@ -119,8 +119,10 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Faults where the first or last leaf names another key than this node has for the previous or the next tree."""
-    trees = continued_trees_of(settings.ledger, settings.node)
+    """Faults if the first leaf names another key for the previous tree than this node has, or the last leaf for the
+    next tree.
+    """
+    trees = successor_trees_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)
     following = next((each.origin for each in trees.trees if each.after == key.name), None)
     for told, origin in (
@@ -142,6 +144,6 @@ def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Not
     for file in (CheckpointFile(ledger.seen()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):
             yield str(file.path_for(key)), latest[0]
-    for each in continued_trees_of(settings.ledger, settings.node).trees:
+    for each in successor_trees_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
             yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())

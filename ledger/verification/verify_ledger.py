@@ -1,7 +1,7 @@
-"""Verification of the ledger against what was signed. Every step is read, every leaf is made again, and every hash is
-compared.
+"""Verification of the ledger against the signed checkpoints. Every step is read, every leaf is made again, and every
+hash is compared.
 
-A fault is reported with the call that it concerns. The ledger may be written meanwhile: the state at the start is
+A fault is reported with the call that it concerns. The service may write at the same time: the state at the start is
 verified, in short transactions.
 """
 
@@ -19,13 +19,13 @@ from idtone.core.translation import Message
 
 from ..evidence.leaf_rules import (
     AFTER_END,
-    as_request,
     check_call,
     check_request,
     check_times,
+    early_selection_error,
     read_leaf,
-    selected_before,
-    selected_by,
+    request_name,
+    selected_calls,
 )
 from ..evidence.leaves import CLOSING, OPENING, StoredStep, leaf, search_digits, step_text
 from ..evidence.steps import StepKind
@@ -34,9 +34,9 @@ from ..store.ledger_reader import LedgerReader
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import EMPTY_ROOT, leaf_hash, stored_hashes
 from . import day_key_check
-from .day_key_check import Sealed
-from .regrown_tree import BEGINS, RegrownTree
-from .search_entries import EntrySum, add_held, differences, planted
+from .day_key_check import SealedNumbers
+from .recomputed_tree import BEGINS, RecomputedTree
+from .search_entry_check import EntrySum, add_existing_entries, later_entry_faults, search_entry_faults
 from .verification_queries import LedgerRows
 
 PAGE_ROWS: Final = 600
@@ -54,8 +54,8 @@ class SignedCheckpoint:
 
 @dataclass
 class LedgerVerdict:
-    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls that are not
-    over, so that no leaf contains their steps yet.
+    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls in progress;
+    no leaf contains their steps yet.
     """
 
     steps: int = 0
@@ -103,11 +103,11 @@ def verify_ledger(
 
     `notes` are signed checkpoints with their sources; the ledger's own is checked in any case. `with_days` also checks
     that the day keys open what they have sealed, if the reader has keys. `is_latest` is True if no other ledger of the
-    node follows, so that the acts that destroyed keys are in this one. `progress` gets the number of read steps and
-    their total. Raises LedgerError if the database cannot be read at all.
+    node follows; then this ledger has all acts that destroyed keys. `progress` gets the number of read steps and their
+    total. Raises LedgerError if the database cannot be read at all.
     """
 
-    def day_key_faults(sealed: Mapping[str, Sealed]) -> Iterator[Message]:
+    def day_key_faults(sealed: Mapping[str, SealedNumbers]) -> Iterator[Message]:
         if reader.days and with_days:
             acts = reader.acts(frozenset({StepKind.FORGOTTEN})) if is_latest else []
             told = max((str(act.details.get("before")) for act in acts), default="") if is_latest else None
@@ -119,7 +119,7 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Stop garbage collection during the block: it would look for cycles among millions of texts, which have none."""
+    """Stop garbage collection during the block. It would look in vain for cycles among millions of texts."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -135,7 +135,7 @@ class _Verification:
         rows: LedgerRows,
         log: VerifierKey,
         notes: Iterable[tuple[str, Note]],
-        day_key_faults: Callable[[Mapping[str, Sealed]], Iterable[Message]],
+        day_key_faults: Callable[[Mapping[str, SealedNumbers]], Iterable[Message]],
         step_key: StepKey | None,
         progress: Callable[[int, int], None],
     ) -> None:
@@ -147,10 +147,10 @@ class _Verification:
         self._progress = progress
         self._verdict = LedgerVerdict()
         self._named: set[str] = set()
-        """Calls that are not over and whose faults are reported already."""
+        """Calls in progress whose faults are reported already."""
         key = os.urandom(16)
         self._held = EntrySum(key)
-        self._grown = RegrownTree(EntrySum(key), {})
+        self._grown = RecomputedTree(EntrySum(key), {})
 
     def run(self) -> LedgerVerdict:
         verdict, grown = self._verdict, self._grown
@@ -285,8 +285,8 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Apply the rules for leaves. The rows show already that no step is in two leaves, and that leaves are in
-        order.
+        """Apply the rules for leaves, except two that the rows satisfy already: no step is in two leaves, and leaves
+        are in order.
         """
         try:
             check_call(read_leaf(content), before)
@@ -298,10 +298,10 @@ class _Verification:
         known: set[str] = set()
         selected: dict[str, int] = {}
         for call_id, kind, at, details, index in self._rows.judged_acts(last):
-            if (request := as_request(kind, call_id, details)) is not None:
+            if (request := request_name(kind, call_id, details)) is not None:
                 known.add(request)
             try:
-                for each in selected_by(kind, details):
+                for each in selected_calls(kind, details):
                     selected.setdefault(each, index)
                 check_times(kind, at, details)
                 check_request(kind, details, known)
@@ -310,7 +310,7 @@ class _Verification:
         for call_id, index in selected.items():
             first = self._rows.first_leaf(call_id, last)
             if isinstance(first, int) and first > index:
-                self._verdict.fault(_against_rules(call_id, first, selected_before()))
+                self._verdict.fault(_against_rules(call_id, first, early_selection_error()))
 
     def _step(self, step: StoredRow) -> list[str]:
         """Add the step to its call, and return the texts of the call."""
@@ -327,10 +327,9 @@ class _Verification:
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
-        """Check the open calls. A call that has a leaf is over, and each later step is a leaf, except a decision that
-        came too late.
+        """Check the open calls. A call with a leaf is over, and each later step must be a leaf, except a late decision.
 
-        The hook has decided such a call alone, and the service decided it afterwards.
+        A late decision is the service's, for a call that the hook had already decided alone.
         """
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
@@ -347,7 +346,7 @@ class _Verification:
                 self._verdict.fault(
                     Message("call {call_id}: an index of the ledger does not lead to all of its steps", call_id=call_id)
                 )
-            elif not over and not OPENING.isdisjoint(after) and not self._rows.is_known_as_open(call_id, last):
+            elif not over and not OPENING.isdisjoint(after) and not self._rows.was_in_progress(call_id, last):
                 self._verdict.fault(
                     Message(
                         "call {call_id}: it is in progress, and the table `in_progress` does not hold it",
@@ -359,9 +358,9 @@ class _Verification:
                 self._named.add(call_id)
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
-        """Check the steps that no signature covers: the service, which has the key, must have written them. Each leaf
-        is signed in the transaction that writes it. Only a replica that is under way may have leaves whose checkpoint
-        comes later, and only the key shows that these are the service's.
+        """Check the steps that no signature covers: their MACs must show that the service wrote them. A leaf is signed
+        in the transaction that writes it. Only an unfinished replica may have leaves before their checkpoint; there,
+        too, only the MACs show that the service wrote them.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
@@ -395,7 +394,7 @@ class _Verification:
                 self._verdict.fault(_not_ours(columns[2], last))
 
     def _closing(self, signed: int, last: int, count: int) -> Iterator[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the `count` unsigned leaves, as long as faults are reported."""
+        """(id, call_id, leaf) of the `count` unsigned leaves, until enough faults are reported."""
         while count > 0 and len(self._verdict.faults) < FAULTS_LIMIT:
             rows = self._rows.closing(signed, last, min(count, FAULTS_LIMIT))
             if not rows:
@@ -404,10 +403,10 @@ class _Verification:
             count, last = count - len(rows), rows[0][0] - 1
 
     def _compare_sought(self, last: int) -> None:
-        for fault in planted(self._rows, last, FAULTS_LIMIT):
+        for fault in later_entry_faults(self._rows, last, FAULTS_LIMIT):
             self._verdict.fault(fault)
         try:
-            add_held(self._held, self._rows, last)
+            add_existing_entries(self._held, self._rows, last)
         except struct.error:
             same = False
         else:
@@ -415,7 +414,7 @@ class _Verification:
         if same or len(self._verdict.faults) >= FAULTS_LIMIT:
             return
         told = False
-        for fault in differences(self._rows, last):
+        for fault in search_entry_faults(self._rows, last):
             told = True
             self._verdict.fault(fault)
             if len(self._verdict.faults) == FAULTS_LIMIT:
@@ -424,7 +423,7 @@ class _Verification:
             self._verdict.fault(Message("the table `sought` does not lead to the records that were signed"))
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
-        """Report the calls whose leaves have another hash than the written one. If there are none, hashes were
+        """Report the calls whose leaves have other hashes than the stored ones. If no leaf has, inner hashes were
         changed.
         """
         leaves = iter(closed)

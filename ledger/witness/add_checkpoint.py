@@ -24,7 +24,9 @@ REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
 
 @dataclass(frozen=True, slots=True)
 class AddCheckpoint:
-    """A request: the last size that the witness has cosigned, the proof from there on, and the new checkpoint."""
+    """A request: the last size that the witness has cosigned, the consistency proof from there on, and the new
+    checkpoint.
+    """
 
     old_size: int
     proof: tuple[bytes, ...]

@@ -1,8 +1,8 @@
 """The log's side of cosigning: it sends its latest head to the witnesses from time to time, and keeps their signatures.
 
-No call waits for this. A refusal is logged. It alone changes nothing, because it is not signed. The witness is asked
-for the head that it has cosigned. If that head has this log's own signature but is not of this tree, the present
-database is not the signed one; from then on nothing is signed.
+No call waits for this. A witness's refusal is logged. It is not signed, so it proves nothing. Therefore the log asks
+the witness for the head that it has cosigned. If this log's key has signed that head but the head is not of this tree,
+the present database is not the signed one. From then on, nothing is signed.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from .add_checkpoint import REQUEST_LIMIT, SIZE_TYPE, AddCheckpoint, cosignature
 
 ANSWER_WITHIN_S: Final = 10.0
 BEST_FOR_S: Final = 3600.0
-"""Time for which a head with more cosignatures is kept although there is a later one, because proofs of its leaves are
-better. After that, the later one replaces it; otherwise no witness would confirm the newer leaves.
+"""Time for which a head with more cosignatures is kept although there is a later head, in seconds: its proofs are
+better. After that, the later head replaces it, so that the newer leaves have a cosigned head too.
 """
 
 _log = logging.getLogger(__name__)
 
 
-class Tree(Protocol):
-    """The part of the ledger that witnesses need."""
+class CosignedTree(Protocol):
+    """The part of the ledger that cosigning needs."""
 
     @property
     def stored_checkpoint(self) -> Note | None: ...
@@ -56,7 +56,7 @@ class WitnessStatus:
 class Cosigning:
     """Sends each new checkpoint to every witness."""
 
-    def __init__(self, tree: Tree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
+    def __init__(self, tree: CosignedTree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
         """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
@@ -81,7 +81,9 @@ class Cosigning:
                 await asyncio.sleep(self._every_s)
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
-        """Ask every witness that has not cosigned the latest checkpoint, and ask again later if one does not answer."""
+        """Ask every witness that has not cosigned the latest checkpoint. A witness that does not answer is asked again
+        later.
+        """
         note = self._tree.stored_checkpoint
         if note is None:
             return
@@ -100,8 +102,8 @@ class Cosigning:
                 _log.error("%s: cosignatures cannot be kept: %s", self._key_ring.cosigned.path, error.strerror)
 
     def _keep(self, note: Note, lines: Sequence[SignatureLine]) -> None:
-        """Keep the head that most witnesses have cosigned, with the cosignatures of all rounds. It stays for an hour,
-        even if there is a later head with fewer cosignatures. Raises OSError.
+        """Keep the head with the most cosignatures, including those of earlier rounds. It stays for an hour, even if
+        there is a later head with fewer cosignatures. Raises OSError.
         """
         file, kept = self._key_ring.cosigned, None
         try:
@@ -119,7 +121,7 @@ class Cosigning:
         self._kept_s = time.monotonic()
 
     def _count(self, note: Note) -> int:
-        """Number of our witnesses that have cosigned the note."""
+        """Number of the configured witnesses that have cosigned the note."""
         try:
             return len(note.signed_by(each.key for each in self._asked))
         except ProofError:
@@ -164,7 +166,7 @@ class Cosigning:
         raise ProofError("another instance of this log is being cosigned at the same time")
 
     async def _look_for_another_tree(self, session: aiohttp.ClientSession, witness: WitnessStatus, note: Note) -> None:
-        """Stop signing if the witness can show a head that this log has signed but that is not of this tree."""
+        """Stop signing if the witness shows a head that has this log's signature but is not of this tree."""
         ours = Checkpoint.parse(note.text)
         try:
             async with session.get(f"{witness.url}/checkpoint/{log_digest(ours.origin)}") as response:

@@ -1,5 +1,5 @@
-"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. No call or signature waits for
-it.
+"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. Calls and signatures do not
+wait for them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..keys.key_ring import KeyRing
 from ..keys.timestamp_store import Stamps
 from ..tree.checkpoints import Checkpoint
 from ..tree.timestamps import QUERY_TYPE, REPLY_LIMIT, query, roots_of, stamped_at
-from .cosigning import Tree
+from .cosigning import CosignedTree
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 class Timestamping:
     """Asks the authority for a timestamp when there are new leaves, no more often than the settings allow."""
 
-    def __init__(self, tree: Tree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
+    def __init__(self, tree: CosignedTree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
         self._tree = tree
         self._key_ring = key_ring
         self._settings = settings
@@ -49,9 +49,7 @@ class Timestamping:
         """The time of the last timestamp of the newest head; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """The same object. If there are witnesses, it will request timestamps only for heads that they have
-        cosigned.
-        """
+        """Request timestamps only for cosigned heads from now on, if there are witnesses. Returns the same object."""
         self._has_witnesses = bool(witnesses)
         return self
 
@@ -67,7 +65,7 @@ class Timestamping:
                 await asyncio.sleep(every_s if await self.ask(session) else min(AGAIN_AFTER_S, every_s))
 
     async def ask(self, session: aiohttp.ClientSession) -> bool:
-        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if this
+        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if the request
         failed.
         """
         try:
@@ -97,7 +95,9 @@ class Timestamping:
         return latest[0] if latest else None
 
     async def _stamp(self, session: aiohttp.ClientSession, note: Note) -> str:
-        """The time at which the head existed, by the authority. Raises LedgerError, OSError and the errors of HTTP."""
+        """The time at which the head existed, according to the authority. Raises LedgerError, OSError and the errors of
+        HTTP.
+        """
         settings = self._settings
         assert settings.url
         octets, nonce = await asyncio.to_thread(query, note.text)
@@ -116,12 +116,12 @@ class Timestamping:
         return await asyncio.to_thread(self._kept, note, reply, nonce)
 
     def _kept(self, note: Note, reply: bytes, nonce: int) -> str:
-        at = stamped_at(reply, note.text, roots(self._settings.root) if self._settings.root else (), nonce)
+        at = stamped_at(reply, note.text, load_roots(self._settings.root) if self._settings.root else (), nonce)
         self._stamps.put(note, reply)
         return at.isoformat()
 
 
-def roots(path: Path) -> list[Certificate]:
+def load_roots(path: Path) -> list[Certificate]:
     """The authority's root certificates in a file. Raises ProofError and OSError."""
     try:
         return roots_of(path.read_bytes())

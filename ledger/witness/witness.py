@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 class WitnessState:
     """A folder with the witness's key and the last cosigned checkpoint of each log.
 
-    The key is in the same folder as the checkpoints, because a witness that loses one of them must lose both and begin
-    as another witness.
+    The key and the checkpoints are in one folder on purpose: a witness that loses its checkpoints must also lose its
+    key, and begin as another witness.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +68,7 @@ class WitnessState:
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; nothing may be cosigned then."""
+        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; then nothing may be cosigned."""
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 
@@ -101,7 +101,7 @@ class WitnessState:
 
 
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
-    """The keys of the logs to cosign for, by origin. The file has one key a line; `#` begins a comment.
+    """The keys of the logs to cosign for, by origin. The file has one key on each line; `#` begins a comment.
 
     Raises DocumentError with every line that is not a key.
     """
@@ -161,7 +161,7 @@ class Witness:
         return application
 
     async def _show(self, request: web.Request) -> web.Response:
-        """The last cosigned head of a log. It lets the log see that another tree was signed under its name."""
+        """The last cosigned head of a log. It shows the log whether another tree was signed under its name."""
         digest = request.match_info["log"]
         origin = next((origin for origin in self._logs if log_digest(origin) == digest), None)
         try:

@@ -1,1 +1,1 @@
-"""The one writer of a node's ledger. It acknowledges durable steps, and counts lost ones."""
+"""The one writer of a node's ledger. It acknowledges steps that are on the disk, and counts lost steps."""

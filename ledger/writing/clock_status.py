@@ -1,4 +1,4 @@
-"""An hourly record of the state of this machine's clock, because the times in the evidence are its times."""
+"""An hourly record of the state of this machine's clock, because the times in the evidence come from it."""
 
 import asyncio
 import ctypes
@@ -54,7 +54,7 @@ async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
 
 
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
-    """The state of the clock by the kernel and chrony, as far as they report it. Blocks for at most two seconds."""
+    """The state of the clock, as far as the kernel and chrony report it. Blocks for at most two seconds."""
     found = kernel_status()
     if text := (tracking or _chrony_tracking)():
         return found | chrony_status(text)
@@ -62,7 +62,7 @@ def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]
 
 
 def kernel_status() -> dict[str, Scalar]:
-    """The state of the clock by adjtimex(2), which needs no rights to read; empty if the system has no such call."""
+    """The state of the clock from adjtimex(2), which every user may read; empty if the system has no such call."""
     timex = _Timex()
     try:
         if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex)) < 0:
@@ -88,7 +88,7 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """The reference of chrony and the clock's distance from it, from a line of `chronyc -c tracking`; empty if the line
+    """Chrony's reference, and the clock's distance from it, from a line of `chronyc -c tracking`; empty if the line
     lacks them.
     """
     fields = text.strip().split(",")

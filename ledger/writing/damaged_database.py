@@ -1,4 +1,4 @@
-"""The readable part of a damaged database, and the start of the next one."""
+"""The readable part of a damaged database, and the first step of the next one."""
 
 import logging
 import sqlite3
@@ -14,9 +14,9 @@ from idtone.core.signed_notes import Note
 from ..evidence import steps
 from ..evidence.act_ids import new_act_id
 from ..evidence.steps import Step
-from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..store.step_macs import StepMacs
@@ -26,21 +26,23 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 _log = logging.getLogger(__name__)
 
 
-def continuation(begun: Continued) -> Step:
+def continuation(begun: SuccessorTree) -> Step:
     """The first step of the next database."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)
 
 
 def empty_file_error() -> sqlite3.DatabaseError:
-    """An error for an empty file. SQLite raises none, because it takes an empty file for a new database."""
+    """The error for an empty database file. SQLite itself raises none, because it takes an empty file for a new
+    database.
+    """
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
 
 
 def latest_checkpoint(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a ledger: from memory, from its damaged database, or from the file beside its
+    """The latest signed checkpoint of a ledger, from memory (`known`), its damaged database, or the files beside its
     key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
@@ -65,7 +67,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
 
 
 def calls_in_progress_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """The rows of the calls in progress of an ended ledger, in order; empty if it cannot be read."""
+    """The rows of the calls in progress in an ended ledger, in order; empty if the ledger cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

@@ -1,5 +1,5 @@
-"""Disk space that is reserved for evidence, as a file beside the ledger. It is given back piece by piece when the disk
-is full, and filled again when there is room.
+"""Disk space that is reserved for evidence, as a file beside the ledger. When the disk is full, the file gives space
+back, piece by piece. When there is room, it is filled again.
 """
 
 import ctypes
@@ -18,9 +18,9 @@ from ..keys.private_files import open_private
 PIECE: Final = 2**20
 """Bytes of one piece: more than a group of steps and its journal take."""
 JOURNAL: Final = 6 * PIECE
-"""Largest size of SQLite's journal, of either kind; from then on it is overwritten."""
+"""Largest size of SQLite's journal, of either kind; a journal of this size is overwritten."""
 BESIDE: Final = 2 * PIECE
-"""Bytes that must stay free when the reserve is filled again, so that it does not take back what was just given."""
+"""Bytes that must stay free when the reserve is filled again. Otherwise it would take back what it just gave."""
 ALARM_EVERY_S: Final = 600.0
 _MB: Final = 1_000_000
 
@@ -44,8 +44,8 @@ def reserve_file(ledger: Path) -> Path:
 
 
 def room_left(size: int, left: int, free: int) -> RoomLeft:
-    """The room for evidence. `size` is the intended size of the reserve, `left` its current size, `free` the free space
-    besides; all in bytes.
+    """The room for evidence. `size` is the intended size of the reserve, `left` its current size, and `free` the disk's
+    free space, all in bytes.
     """
     if left >= size:
         return RoomLeft.AMPLE if free >= size else RoomLeft.LOW
@@ -53,12 +53,12 @@ def room_left(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The reserve of the ledger at `ledger`. Thread-safe. Failures are logged; evidence is written without it
-    then.
+    """The reserve of the ledger at `ledger`. Thread-safe. Failures are logged; then evidence is written without a
+    reserve.
     """
 
     def __init__(self, ledger: Path, size: int | None) -> None:
-        """`size` is in bytes; 0 means no reserve, and None leaves the current one to others. Raises OSError."""
+        """`size` is in bytes. 0 means no reserve; None leaves the current reserve unchanged. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0
@@ -107,9 +107,9 @@ class Reserve:
         self._tell(room)
 
     def release(self, database: int) -> bool:
-        """Give a piece back to the disk, most of it to the open file `database` alone; -1 if none is open.
+        """Give a piece back to the disk, most of it to the file with the open descriptor `database` (-1: no file).
 
-        False if nothing is left.
+        Returns False if the reserve is used up.
         """
         with self._changing:
             if not self._left:
@@ -153,7 +153,7 @@ class Reserve:
         return next((path for path in beside if path.exists()), None)
 
     def _wanted_by_journal(self) -> int:
-        """Bytes that the journal still needs to reach its largest size."""
+        """Number of bytes that the journal still needs to reach its largest size."""
         journal = self._journal()
         return max(0, min(JOURNAL, self._size) - 512 * journal.stat().st_blocks) if journal else 0
 
@@ -199,10 +199,10 @@ _KEEP_SIZE: Final = 1
 
 
 def _claim(descriptor: int, octets: int) -> None:
-    """Let a file own this number of octets beyond its end; otherwise the program that filled the disk would take them
-    too.
+    """Reserve this number of octets for a file beyond its end. Otherwise the program that filled the disk would take
+    them too.
 
-    On a file system that cannot do this, any program can take the room.
+    Some file systems cannot do this. There, any program can take the room.
     """
     fallocate = ctypes.CDLL(None, use_errno=True).fallocate
     fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)

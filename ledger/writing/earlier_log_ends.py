@@ -1,7 +1,7 @@
-"""The ends of earlier logs: those that wait for their signatures, and those that later logs give up. I/O.
+"""The ends of earlier logs: some wait for their signatures, others were given up in later logs. I/O.
 
-The file beside the key remembers both, so that they are read again only after a change. It is neither signed nor
-evidence: each start reads the leaves and acts again, and an end that no log gives up waits again.
+The file beside the key remembers both, so that the logs are read again only after a change. That file is not signed, so
+it proves nothing. Each start reads the leaves and acts again, and an end that no log gives up waits again.
 """
 
 import logging
@@ -13,13 +13,13 @@ from typing import Final
 from idtone.core.errors import LedgerError, TokenAwayError
 from idtone.core.translation import Message
 
-from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
+from ..keys.successor_trees import SuccessorTree
 from ..store.given_up_ends import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
 from ..tree.checkpoints import Checkpoint
-from .sign_log_end import EndCheck, end_named, heads_beside_key, heads_noted, sign_end
+from .sign_log_end import EndCheck, end_named, heads_in_notes, sign_end, stored_heads
 
 _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
 """Errors of reading a database whose content has changed."""
@@ -27,23 +27,25 @@ _DAMAGED: Final = (sqlite3.Error, OSError, ValueError, LookupError, TypeError)
 _log = logging.getLogger(__name__)
 
 
-def find_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note the ends that the first leaf of a next log names, if the file beside the key lacks their signatures."""
-    for tree in ring.continued_trees.trees:
+def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
+    """Note in the file beside the key which ends are not signed. The first leaf of each log names the end of the
+    previous log.
+    """
+    for tree in ring.successor_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
             continue
         with suppress(LedgerError, *_DAMAGED):
             end = _end_of(tree, ring, ledger)
             if end.text != tree.unsigned if tree.unsigned else end.size > tree.ended[1]:
-                ring.continued_trees.record_unsigned_end(tree, end)
+                ring.successor_trees.record_unsigned_end(tree, end)
                 _log.error("%s: its end is not signed; the file beside the key did not say so", tree.after)
 
 
-def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
+def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
     """Name, leaves and root of the log before `following`, and the number of its signed leaves.
 
-    The first leaf of `following` names the end, and the key of the previous log proves what is signed; the file beside
-    the key proves nothing. `ledger` is the current database. Raises LedgerError.
+    The first leaf of `following` names the end. Signatures of the previous log's key show which leaves are signed; the
+    file beside the key proves nothing. `ledger` is the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -56,24 +58,24 @@ def lost_end(following: Continued, ring: KeyRing, ledger: Path) -> tuple[str, in
         reading = Message("{path}: what was signed of {log} cannot be read", path=path, log=following.after)
         raise LedgerError(reading) from error
     log = ring.signer_of(end.origin).key
-    most = max((each.size for each in (*heads_noted(noted, log), *heads_beside_key(ring, log))), default=0)
+    most = max((each.size for each in (*heads_in_notes(noted, log), *stored_heads(ring, log))), default=0)
     if most >= end.size:
         raise LedgerError("the end of {log} is signed already", log=end.origin)
     return end.origin, end.size, end.root.hex(), most
 
 
-def signing_objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
-    """The reason why the end of the log before `following` must not be given up; None if nothing can sign it. If its
-    key is here, it is signed now. A key in a token is lost if its library says so; without the library that is unknown.
-    Hold `continued_trees.ending`.
+def give_up_objection(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Message | None:
+    """The reason why the end of the log before `following` must not be given up; None if it may be given up. If that
+    log's key is here, the key signs the end now, and this is the reason. A key in a token is lost only if the token's
+    library says so. Hold `successor_trees.ending`.
     """
     with closing(ring.with_new_attempts()) as asked:
         return _objection(following, asked, ledger)
 
 
-def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | None:
+def _objection(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Message | None:
     try:
-        end = sign_end(following, ring.continued_trees.database_of(following, ledger), ring, EndCheck())
+        end = sign_end(following, ring.successor_trees.database_of(following, ledger), ring, EndCheck())
     except (sqlite3.OperationalError, OSError) as error:  # it may pass
         return _unknown(following, error)
     except TokenAwayError as error:
@@ -84,17 +86,17 @@ def _objection(following: Continued, ring: KeyRing, ledger: Path) -> Message | N
     except Exception as error:  # a cell of an old database may contain anything
         _log.info("%s: nothing signs the end of %s: %s", following.file, following.after, type(error).__name__)
         return None
-    ring.continued_trees.signed(following, end)
+    ring.successor_trees.record_signed_end(following, end)
     return Message("its key is here, and has signed it now")
 
 
-def _unknown(following: Continued, reason: Exception) -> Message:
+def _unknown(following: SuccessorTree, reason: Exception) -> Message:
     return Message("{path}: whether its end can be signed is not known: {reason}", path=following.file, reason=reason)
 
 
-def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
+def _end_of(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Checkpoint:
     """The end of the log before `following`. Raises LedgerError, and `_DAMAGED` for a damaged database."""
-    database = ring.continued_trees.database_of(following, ledger)
+    database = ring.successor_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
         raise LedgerError("{path}: its first leaf does not name the end of {log}", path=database, log=following.after)
@@ -102,15 +104,15 @@ def _end_of(following: Continued, ring: KeyRing, ledger: Path) -> Checkpoint:
 
 
 def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note which ends were given up and wait for no signature. `ledger` is the current database. If something cannot be
-    read or written, this is logged, and nothing changes.
+    """Note in the file beside the key which ends were given up. `ledger` is the current database. If something cannot
+    be read or written, log it, and change nothing.
     """
-    for each in ring.continued_trees.without_end:
+    for each in ring.successor_trees.without_end:
         try:
-            given = end_given_up(ring.continued_trees, each, ring.days.ledger_key, ledger)
+            given = end_given_up(ring.successor_trees, each, ring.days.ledger_key, ledger)
             act = given.act if given else ""
             if act != each.given_up:
-                ring.continued_trees.give_up(each, act)
+                ring.successor_trees.give_up(each, act)
                 _log.warning("%s: %s", each.after, given.words if given else "no log says that its end was given up")
         except (LedgerError, OSError) as error:
             _log.error("%s: whether its end was given up cannot be read: %s", each.after, error)

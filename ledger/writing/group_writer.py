@@ -18,9 +18,9 @@ from idtone.core.signed_notes import Note
 from idtone.core.translation import Message
 
 from ..evidence.steps import SEALED, UNSEALED, Step, StepKind
-from ..keys.continued_trees import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..keys.key_ring import KeyRing
 from ..keys.private_files import make_parents
+from ..keys.successor_trees import DAMAGED, ENDED, NextKey, move_aside, name_aside
 from ..store import sqlite
 from ..store.file_identity import identity_of
 from ..store.schema import log_unexpected_entries, make_or_upgrade
@@ -29,25 +29,27 @@ from ..store.sqlite import (
     code_of,
     connect_for_writing,
     explain_error,
-    is_marked,
     lock_for_writing,
-    mark,
+    mark_as_ledger,
     trouble,
+    was_ledger,
     writing,
 )
 from ..store.step_rows import row_of
 from .damaged_database import calls_in_progress_in, continuation, empty_file_error, latest_checkpoint
 from .disk_reserve import Reserve
-from .earlier_log_ends import find_unsigned_ends, note_given_up_ends
+from .earlier_log_ends import note_given_up_ends, note_unsigned_ends
 from .log_store import LogAppend, LogStore
 from .sign_log_end import EndCheck, sign_end
 
 NEXT_AFTER_S: Final = 60.0
-"""Shortest time between setting aside two databases. Otherwise a failing disk would be filled with damaged files."""
+"""Shortest time between two databases that are set aside, in seconds. Otherwise damaged files would fill a failing
+disk.
+"""
 PASSING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-"""Errors that count as errors of the disk, not of the database, unless they occur twice in a row."""
+"""Errors that count as errors of the disk, not of the database, until they occur twice in a row."""
 LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-"""Errors with which no transaction was begun, although SQLite has waited for the lock."""
+"""Errors after which no transaction has begun, although SQLite has waited for the lock."""
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -81,22 +83,22 @@ class GroupWriter:
         self._patience_s = sqlite.BUSY_TIMEOUT_S
         self._tree: LogStore | None = None
         self._doubtful: tuple[LogAppend, Sequence[Step]] | None = None
-        """The steps of a commit that reported an error. They may be on the disk all the same."""
+        """The steps of a commit that reported an error. They may nevertheless be on the disk."""
         self._unclosed: list[dict[str, Any]] = []
-        """Rows of the calls in progress at the time when the database was damaged."""
+        """Rows of the calls that were in progress when the database was found damaged."""
         self._set_aside_s = -NEXT_AFTER_S
         self._follows = follows
         self._end_troubles: dict[str, str] = {}
-        """Logs whose end is not signed → the reason."""
+        """Log whose end is not signed → the reason."""
         self._end_checks: dict[str, EndCheck] = {}
-        """Logs among these whose databases have changed → the state of their files."""
+        """Log among these whose database has changed → the state of its files."""
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
-        """Become the one writer. `reserve_bytes` None leaves the reserve unchanged. If the log has ended, `follows`
-        begins another one.
+        """Become the one writer. If `reserve_bytes` is None, the reserve stays unchanged. If the log has ended and
+        `follows` is True, another log begins.
 
-        Raises LedgerError if another process writes to it, or if the file cannot be used.
+        Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
         """
         with ExitStack() as resources:
             try:
@@ -155,39 +157,39 @@ class GroupWriter:
             _log.error("the head is signed and cannot be written: %s", explain_error(error, self._path))
             return
         if note:
-            self._tree.signed(note)
+            self._tree.keep_note(note)
 
     @property
     def has_ended(self) -> bool:
-        """True if the last leaf is the end of the log; only without `follows`."""
+        """True if the last leaf ends the log; possible only if the writer was opened without `follows`."""
         return self._tree is not None and self._tree.has_ended
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
         """The earlier logs of this node whose end is not signed yet, each with the reason. Thread-safe."""
-        ends = [each.after for each in self._key_ring.continued_trees.unsigned]
+        ends = [each.after for each in self._key_ring.successor_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
         """The earlier logs of this node whose end was given up. Thread-safe."""
-        return [each.after for each in self._key_ring.continued_trees.without_end if each.given_up]
+        return [each.after for each in self._key_ring.successor_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
-        """Try to sign the ends of earlier logs whose tokens were away. From one thread, which need not be the
-        writer's.
+        """Try to sign the ends of earlier logs whose tokens were away. Always call this from the same thread; it need
+        not be the writer's.
         """
         ring = self._key_ring
-        for each in ring.continued_trees.unsigned:
+        for each in ring.successor_trees.unsigned:
             known = self._end_troubles.get(each.after)
             try:
-                with ring.continued_trees.ending:
-                    if each not in ring.continued_trees.unsigned:
+                with ring.successor_trees.ending:
+                    if each not in ring.successor_trees.unsigned:
                         continue  # it was given up meanwhile
                     check = self._end_checks.setdefault(each.after, EndCheck())
-                    note = sign_end(each, ring.continued_trees.database_of(each, self._path), ring, check)
-                    ring.continued_trees.signed(each, note)
+                    note = sign_end(each, ring.successor_trees.database_of(each, self._path), ring, check)
+                    ring.successor_trees.record_signed_end(each, note)
             except Exception as error:  # a cell of an old database may contain anything
                 self._end_troubles[each.after] = trouble = _why(error)
                 if trouble != known:
@@ -207,10 +209,10 @@ class GroupWriter:
         self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
-        """Write a group in one transaction: all of it, or nothing.
+        """Write a group in one transaction, completely or not at all.
 
         If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new one begins.
-        `patience_s` is how long this waits for a lock of another process. Raises NotWrittenError.
+        `patience_s` is the time to wait for another process's lock, in seconds. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
         try:
@@ -229,8 +231,8 @@ class GroupWriter:
             raise NotWrittenError(what, Trouble.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Retry after each piece of the reserve, once after reopening the file (the error may be temporary), and once
-        with a new database.
+        """Do the work, and retry it after failures: after each piece of the reserve, once after reopening the file (the
+        error may be temporary), and once with a new database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -279,12 +281,12 @@ class GroupWriter:
             appended = self._tree.append(self._connection, rows)
             self._doubtful = appended, rest
         self._doubtful = None
-        self._tree.committed(appended)
+        self._tree.keep_committed(appended)
         if any(step.kind is StepKind.END_GIVEN_UP for step in rest):
             note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
-        """The steps that were not committed, although an error was reported."""
+        """The steps of the group that are not on the disk. A commit that reported an error may have written them."""
         assert self._connection is not None
         assert self._tree is not None
         assert self._doubtful is not None
@@ -295,7 +297,7 @@ class GroupWriter:
         if not written:
             return group
         if self._tree.next_id < appended.next_id:  # it was not read again
-            self._tree.committed(appended)
+            self._tree.keep_committed(appended)
         there = {id(step) for step in steps}
         return [step for step in group if id(step) not in there]
 
@@ -307,8 +309,8 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for
-        the key that seals them.
+        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for a
+        new day key.
         """
         try:
             return row_of(self._node, step, self._key_ring.days.writing)
@@ -322,9 +324,9 @@ class GroupWriter:
     # -- one database after the other ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the database, or the next one if this one is being set aside."""
-        continued_trees = self._key_ring.continued_trees
-        begun = continued_trees.unfinished(self._path)
+        """Open the database. If it is being set aside, move it and open the next one."""
+        successor_trees = self._key_ring.successor_trees
+        begun = successor_trees.tree_without_database(self._path)
         if begun:
             move_aside(self._path, Path(begun.file))
             if not self._unclosed and f".{ENDED}-" in Path(begun.file).name:
@@ -347,20 +349,20 @@ class GroupWriter:
                 tree = LogStore.open(connection, self._path, self._key_ring, self._node, identity_of(descriptor))
                 told = tree.append(connection, ()) if tree.has_set_aside else None
             if told:
-                tree.committed(told)
+                tree.keep_committed(told)
             if begun and not tree.size:
                 with writing(connection):
                     appended = tree.append(connection, [self._row(continuation(begun)), *self._unclosed])
-                tree.committed(appended)
+                tree.keep_committed(appended)
             if begun:
-                continued_trees.finish(begun)
+                successor_trees.record_start(begun)
                 self._unclosed = []
-            mark(self._lock, continued_trees.origin)
+            mark_as_ledger(self._lock, successor_trees.origin)
             if self._tree:
                 tree.continue_from(self._tree)
             self._connection, self._tree, self._descriptor = connection, tree, descriptor
             self._opened = opened.pop_all()
-        find_unsigned_ends(self._key_ring, self._path)
+        note_unsigned_ends(self._key_ring, self._path)
         note_given_up_ends(self._key_ring, self._path)
         if not tree.has_ended:
             return
@@ -372,8 +374,8 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of this log names, if a replacement of the key was interrupted there."""
-        key = self._key_ring.continued_trees.intended(named) if named else None
+        """The key that the end of this log names, if the replacement of the key was interrupted after that end."""
+        key = self._key_ring.successor_trees.next_key(named) if named else None
         if named and key is None:
             _log.error(
                 "%s: its last leaf names the key %s for the log that follows, and the replacement was interrupted; "
@@ -385,8 +387,8 @@ class GroupWriter:
         return key
 
     def _is_ours(self) -> bool:
-        """True if this file was opened as our ledger before."""
-        return is_marked(self._lock, self._key_ring.continued_trees.origins)
+        """True if this file was opened before as a ledger of this node."""
+        return was_ledger(self._lock, self._key_ring.successor_trees.origins)
 
     def _may_set_aside(self) -> bool:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
@@ -394,7 +396,7 @@ class GroupWriter:
     def _set_aside(self, error: sqlite3.Error) -> None:
         """Prepare a new database in place of the damaged one; the next `_start` begins it.
 
-        Raises OSError if that cannot be written down; then nothing has changed.
+        Raises OSError if the next tree cannot be recorded; then nothing has changed.
         """
         aside = self._begin_next(DAMAGED, self._latest())
         self._set_aside_s = time.monotonic()
@@ -403,16 +405,16 @@ class GroupWriter:
             "docs/how-to/damaged-evidence.md says what to do with the old one",
             explain_error(error, self._path),
             aside,
-            self._key_ring.continued_trees.origin,
+            self._key_ring.successor_trees.origin,
         )
 
     def _latest(self) -> Note | None:
         return latest_checkpoint(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
-        """Name the next tree, which the next `_start` begins, and return the future place of this database. The next
-        tree continues this one after `head`, or with all of its leaves if the end is still `unsigned`. It takes over
-        the calls in progress.
+        """Record the name of the next tree, and return the path to which this database will be moved. The next `_start`
+        moves it and begins that tree. The next tree continues this one after `head`, or after all leaves if the end is
+        still `unsigned`. It takes over the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
         self._key_ring = self._key_ring.for_next_tree(head, self._path, aside, key, unsigned)
@@ -425,7 +427,7 @@ class GroupWriter:
     # -- the end of a log ---------------------------------------------------------------------------------------------
 
     def end(self, ending: Step) -> None:
-        """Write the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
+        """Write `ending`, the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
         LedgerError.
         """
         self.write([ending])
@@ -433,13 +435,13 @@ class GroupWriter:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End this tree with `ending`, begin one that `key` signs, and return the current place of this tree's
-        database. Without `ending` the key of this tree is compromised, and `trusted` is the last head that counts.
+        """End this tree with `ending`, begin a tree that `key` signs, and return the new path of the old database. If
+        `ending` is None, the old key is compromised, and `trusted` is the last head that counts.
 
         Raises NotWrittenError, LedgerError and OSError.
         """
         if ending:
-            self._key_ring.continued_trees.intend(key)
+            self._key_ring.successor_trees.record_next_key(key)
             self.end(ending)
         aside = self._begin_next(ENDED, self._latest() if ending else trusted, key)
         self._start()

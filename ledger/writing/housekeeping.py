@@ -1,5 +1,5 @@
-"""Keeps the latest checkpoint and the reserve beside the ledger, and signs the ends of earlier logs when their tokens
-are back. A separate thread does this, and no evidence waits for it.
+"""Copies the latest checkpoint beside the ledger, keeps the reserve filled, and signs the ends of earlier logs when
+their tokens are back. A separate thread does this; no evidence waits for it.
 """
 
 import logging
@@ -14,7 +14,7 @@ from .group_writer import NO_ROOM, GroupWriter
 
 LOOK_EVERY_S: Final = 10.0
 """Interval in seconds at which the latest checkpoint is copied beside the database, and the disk space is checked. If
-the database is replaced by a copy younger than this, nobody notices.
+the database is replaced by a copy younger than this, the replacement cannot be noticed.
 """
 
 _log = logging.getLogger(__name__)

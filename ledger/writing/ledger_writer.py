@@ -1,4 +1,4 @@
-"""The one writer of a ledger: it acknowledges durable steps, and counts what it loses."""
+"""The one writer of a ledger: it acknowledges steps that are on the disk, and counts lost steps."""
 
 import logging
 import os
@@ -34,15 +34,15 @@ from .unwritten_steps import MissingSteps, UnwrittenSteps
 GROUP_LIMIT: Final = 1000
 """Maximum number of steps in one transaction, which is about 20 ms of work."""
 LINGER_S: Final = 0.15
-"""Time for which a step that nothing waits for may wait for others, so that they go to the disk together: a commit
-takes as much processor time as a hundred steps. Until then decisions are in the file of pending decisions, and
-everything else is in the journal.
+"""Time for which a step may wait for others if nothing waits for it, in seconds. They go to the disk together, because
+a commit takes as much processor time as a hundred steps. Until then, decisions are in the file of pending decisions,
+and everything else is in the journal.
 """
 RETRY_S: Final = 1.0
 """Pause before the steps are tried again after a failure, in seconds."""
 PATIENCE_S: Final = 0.1
-"""Time for which such an attempt waits for a lock, in seconds. Callers that append meanwhile must learn that they are
-late.
+"""Time for which such an attempt waits for a lock, in seconds. It is short, because callers that append meanwhile must
+learn about the delay.
 """
 TOLD_EVERY_S: Final = 60.0
 
@@ -54,12 +54,13 @@ _Appended = tuple[Step, Future[None]]
 class LedgerWriter:
     """The one writer of a ledger, with a separate thread.
 
-    Steps that are appended during a commit, or within a moment, go into the next commit together. Steps that cannot be
-    written are kept and written later. If they are too many to keep, they are counted and entered as a `gap`.
+    Steps that are appended during a commit, or shortly after each other, go into the next commit together. Steps that
+    cannot be written are kept and written later. If there are too many, the rest are only counted, and entered as a
+    `gap`.
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
-        """Use `open`. Everything that is opened here goes into `resources`. Raises OSError."""
+        """Use `open`. `resources` gets everything that this opens. Raises OSError."""
         self._path = path
         self._database = database
         self._resources = ExitStack()
@@ -75,7 +76,7 @@ class LedgerWriter:
         self._trouble: NotWrittenError | None = None
         self._retry_s = self._told_s = 0.0
         self._told = False
-        """True if the log says that steps are not written, and not yet that they are written again."""
+        """True if the failure to write steps is logged, and their later writing is not logged yet."""
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
@@ -83,12 +84,12 @@ class LedgerWriter:
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
-        """Open the ledger. A missing one is made with its directories, closed to other users.
+        """Open the ledger. A missing ledger is made with its directories, closed to other users.
 
-        A ledger of an earlier version is upgraded. A damaged ledger of ours is set aside, and a new one begins. A
-        reserve of `reserve_bytes` is kept; None leaves the current one as it is.
+        A ledger of an earlier version is upgraded. A damaged ledger of this node is set aside, and a new one begins. A
+        reserve of `reserve_bytes` is kept; None leaves the current reserve unchanged.
 
-        Raises LedgerError if another process writes to it, or if the file cannot be used.
+        Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -111,7 +112,7 @@ class LedgerWriter:
         """Hand over a step, without waiting. Thread-safe.
 
         The future is done when the step is on the disk. It fails with LedgerBehindError if the step will be written
-        later, and with another LedgerError if it never will be. It cannot be cancelled.
+        later, and with another LedgerError if the step will never be written. It cannot be cancelled.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -148,7 +149,7 @@ class LedgerWriter:
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """The steps that are not in the ledger yet or, after `close`, never will be. Thread-safe."""
+        """The steps that are not in the ledger yet; after `close`, those that are lost. Thread-safe."""
         return self._unwritten.owed
 
     @property
@@ -239,8 +240,8 @@ class LedgerWriter:
             )
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """The waiting steps, in order. While steps or a signature are owed, an empty group comes from time to time.
-        Ends after `close`.
+        """Groups of the waiting steps, in order. While kept steps or a signature are outstanding, an empty group comes
+        from time to time. Ends after `close`.
         """
         while True:
             try:
@@ -265,7 +266,9 @@ class LedgerWriter:
         return bool(self._unwritten) or self._database.owes_signature
 
     def _linger(self) -> None:
-        """Wait until `hurry`, by poll(), whose time limit does not depend on the wall clock."""
+        """Wait until `hurry`, at most `LINGER_S`. It uses poll(), because its time limit does not depend on the wall
+        clock.
+        """
         waiting = polling.poll()
         waiting.register(self._hurried, polling.POLLIN)
         if waiting.poll(1000 * LINGER_S):
@@ -294,11 +297,11 @@ class LedgerWriter:
                 self._failed(error, again_s)
                 if error.trouble is Trouble.OTHER:
                     lost = True
-                    self._unwritten.done(len(kept))
-                    self._unwritten.lose(kept)
+                    self._unwritten.drop_first(len(kept))
+                    self._unwritten.count_lost(kept)
                     self._missing_file.write(self._unwritten.owed)
             else:
-                self._unwritten.done(len(kept))
+                self._unwritten.drop_first(len(kept))
                 self._missing_file.write(self._unwritten.owed)
         if self._unwritten:
             return False
@@ -318,9 +321,9 @@ class LedgerWriter:
             _log.error("evidence is not written: %s", error)
 
     def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
-        """Keep the steps of calls. A keeper's act fails instead, because it must not be done without a record.
+        """Keep the steps of calls. An act of a keeper fails instead, because nobody may carry it out without a record.
 
-        `lost` is True if these steps were tried and will never be written.
+        `lost` is True if writing these steps failed for good.
         """
         if not group:
             return
@@ -328,7 +331,7 @@ class LedgerWriter:
         text = str(trouble) if trouble else f"{self._path}: the steps before it are not written yet"
         kept = [step for step, _ in group if step.kind not in KEEPERS_ACTS]
         if lost:
-            self._unwritten.lose(kept)
+            self._unwritten.count_lost(kept)
         else:
             self._unwritten.keep(kept)
         self._missing_file.write(self._unwritten.owed)

@@ -1,4 +1,4 @@
-"""The log store. It appends leaves to the tree in the same transaction that writes the steps which close them."""
+"""The log store. One transaction writes steps and appends the leaves that they close to the tree."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ from ..tree.checkpoints import Checkpoint, RenamedError, check_name, verified_ch
 from ..tree.merkle import Frontier, leaf_hash, stored_hashes
 
 OPEN_LIMIT: Final = 50_000
-"""Maximum number of calls in progress whose steps are kept in memory. The steps of others are read again."""
+"""Maximum number of calls in progress whose steps are kept in memory. The steps of further calls are read from the
+database again.
+"""
 
 _RESTORE: Final = "restore the newest copy of this file, or move it away and let ledger.origin be another name"
 
 
 class CopiedError(LedgerError):
-    """The ledger's file is a copy. `remedy` says how evidence is signed again."""
+    """The ledger's file is a copy. `remedy` says what to do before evidence is signed again."""
 
     def __init__(self) -> None:
         super().__init__(Message("it is a copy of a ledger whose original may have been signed on since"))
@@ -70,14 +72,14 @@ _log = logging.getLogger(__name__)
 _INSERT_STEPS: Final = f"INSERT INTO steps ({STEP}, leaf) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own words
 _INSERT_HASHES: Final = "INSERT INTO hashes (place, hash) VALUES (?, ?)"
 _INSERT_SOUGHT: Final = "INSERT INTO sought (token, step) VALUES (?, ?) ON CONFLICT DO NOTHING"
-"""The statement for a search entry. It ignores an entry that somebody has planted, so that the step is written all the
-same.
+"""The statement for a search entry. It ignores an existing entry, which only a foreign program can have written, so
+that the step is still written.
 """
 
 
 @dataclass
 class LogAppend:
-    """The changes of one transaction. They are kept in memory only after the commit."""
+    """The changes of one transaction. The log store keeps them in memory only after the commit."""
 
     frontier: Frontier | None
     next_id: int
@@ -91,7 +93,7 @@ class LogAppend:
     hashes: list[tuple[int, bytes]] = field(default_factory=list)
     sought: list[tuple[int, int]] = field(default_factory=list)
     aside: SetAside = field(default_factory=SetAside)
-    """The steps found that the service did not write."""
+    """The steps that were found and that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
         """True if its steps are the last ones in the database."""
@@ -113,8 +115,8 @@ class LogStore:
         node: str,
         mac: bytes,
     ) -> None:
-        """Use `open`. `checkpoint` is the last signed one. With a `refusal` nothing is signed. `mac` is the MAC of the
-        last step.
+        """Use `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the MAC
+        of the last step.
         """
         self._signer = key_ring.signer
         self._key = key_ring.step_key
@@ -122,9 +124,9 @@ class LogStore:
         self._node = node
         self._mac = mac
         self._aside = SetAside()
-        """Steps that were set aside and that no act records yet."""
+        """Steps that were set aside, until an act records this."""
         self._is_known_key = True
-        """True if the latest steps were written with our key. Otherwise foreign steps cannot be told apart."""
+        """True if the latest steps have MACs of the node's key. Otherwise foreign steps cannot be recognised."""
         self.quarantined = 0
         """Number of steps in quarantine."""
         self._frontier = frontier
@@ -135,7 +137,7 @@ class LogStore:
         """The reason why the token does not sign now; empty if it does, or if the key is in a file."""
         self._checkpoint = checkpoint
         self.has_ended = False
-        """True if the last leaf is the end of the log, so that no other follows."""
+        """True if the last leaf ends the log, so that no leaf may follow."""
         self.next_key = ""
         """The key of the next log, which that leaf names; empty if it names none."""
 
@@ -144,8 +146,8 @@ class LogStore:
         """Continue the existing tree. `home` is the identity of its file. Raises LedgerError if the file of the latest
         checkpoint cannot be read.
 
-        Steps after the last one that the service wrote are set aside. A database that differs from what was signed is
-        written but no longer signed: calls and their evidence continue. A damaged tree also gets no more leaves.
+        Steps after the service's last step are set aside. If the database differs from what was signed, it is still
+        written, but no longer signed: calls and their evidence continue. A damaged tree also gets no more leaves.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
         frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
@@ -191,12 +193,12 @@ class LogStore:
 
     @property
     def has_set_aside(self) -> bool:
-        """True if steps were set aside that no act records yet. Append that act then."""
+        """True if steps were set aside and no act records this yet. Append that act then."""
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
-        """Read the calls in progress into memory, where nobody can change them. A decision may still arrive late for a
-        call that the dialplan handled.
+        """Read the calls in progress into memory, where other programs cannot change them. A late decision may still
+        arrive for a call that the dialplan handled.
         """
         macs = StepMacs(connection, self._key)
         for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
@@ -205,7 +207,7 @@ class LogStore:
                 self._open[call_id] = call
 
     def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
-        """The call without steps that the service did not write; these are set aside."""
+        """The call, without steps that the service did not write. Such steps are set aside."""
         call = open_call(connection, call_id)
         if not self._is_known_key:
             return call
@@ -234,19 +236,19 @@ class LogStore:
 
     @property
     def unsigned_head(self) -> str:
-        """The text of the checkpoint that the token has not signed yet; empty if it owes none."""
+        """The text of the checkpoint that the token has not signed yet; empty if there is none."""
         return self._head(self._frontier).text if self._frontier and self.owes_signature else ""
 
     def sign_head(self, connection: sqlite3.Connection) -> Note | None:
         """Sign the head of the leaves on the disk, and write it; None if the token is still away. Pass the result to
-        `signed` after the commit.
+        `keep_note` after the commit.
         """
         note = self._sign(self._frontier) if self._frontier and not self._refusal else None
         if note:
             connection.execute(SET_META, (CHECKPOINT, str(note)))
         return note
 
-    def signed(self, note: Note) -> None:
+    def keep_note(self, note: Note) -> None:
         """Keep the note in memory after it was committed."""
         self._checkpoint = note
         if self._away:
@@ -264,7 +266,7 @@ class LogStore:
         return self._frontier.size if self._frontier else 0
 
     def unclosed(self) -> list[dict[str, Any]]:
-        """The rows of calls in progress that are in memory and in no leaf, in order."""
+        """The rows in memory that are in no leaf yet, in order; they are of calls in progress."""
         kept = sorted(step for call in self._open.values() for step in call.steps)
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
@@ -318,7 +320,7 @@ class LogStore:
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def continue_from(self, before: LogStore) -> None:
-        """Take over the memory of the previous log store, from before the database was opened anew."""
+        """Take over the memory of the log store that was open before the database was reopened."""
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
@@ -329,7 +331,7 @@ class LogStore:
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
 
-    def committed(self, appended: LogAppend) -> None:
+    def keep_committed(self, appended: LogAppend) -> None:
         """Keep the committed changes in memory."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
         self._mac = appended.macs[-1] if appended.macs else self._mac
@@ -338,7 +340,7 @@ class LogStore:
             self.quarantined += appended.aside.steps
             _tell_set_aside(self._path, appended.aside)
         if appended.checkpoint:
-            self.signed(appended.checkpoint)
+            self.keep_note(appended.checkpoint)
         for call_id, call in appended.calls.items():
             self._open.pop(call_id, None)
             if not call.over:
@@ -373,8 +375,8 @@ class LogStore:
 
 
 class _Latest(NamedTuple):
-    """The trusted signed heads of a tree. `trouble` is the reason why another head cannot be read. If there is no head,
-    `least` is the known number of signed leaves, or None if there may be none.
+    """The trusted signed heads of a tree. `trouble` is the reason why a further head cannot be read. Without a head,
+    `least` is the known number of signed leaves; None if perhaps none is signed.
     """
 
     found: list[Checkpoint]
@@ -398,7 +400,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
 
 
 def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
-    """Raise LedgerError unless the leaves after the signed ones consist of steps that the service wrote."""
+    """Raise LedgerError unless the service wrote all steps in the leaves after the signed ones."""
     if frontier.size <= signed:
         return
     closed = "SELECT id FROM steps WHERE leaf = ? ORDER BY id DESC LIMIT 1"
@@ -447,7 +449,9 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
 
 
 def _next_key(details: Any) -> str:
-    """The next key that the end of a log names; empty if it names none, or is unreadable, which verifiers find."""
+    """The next key that the end of a log names; empty if it names none, or if it is unreadable (verifiers report
+    this).
+    """
     with suppress(ValueError, AttributeError, TypeError):
         return str(json.loads(details).get("next_key", ""))
     return ""

@@ -10,7 +10,7 @@ from ..keys.private_files import open_private
 from .unwritten_steps import MissingSteps
 
 LENGTH: Final = 512
-"""Bytes of the file's content. On a full disk the file is overwritten, and needs no more room."""
+"""Length of the file in bytes. It is constant, so that the file can be written on a full disk."""
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +20,9 @@ def missing_file(ledger: Path) -> Path:
 
 
 class MissingFile:
-    """The open file, for the writer. If it cannot be written, that is logged, and evidence is written without it."""
+    """The open file, for the writer. If the file cannot be written, this is logged, and evidence is written without
+    it.
+    """
 
     def __init__(self, ledger: Path) -> None:
         """Open the file beside `ledger`. Raises OSError."""
@@ -32,11 +34,11 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """The content when the file was opened, or that of the last `write`."""
+        """The file's content: that of the last `write`, or what was found on opening."""
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:
-        """Write, durably, the steps that would be missing."""
+        """Write durably which steps would be missing."""
         if owed != self._said:
             self._said = owed
             self._write(owed)

@@ -1,11 +1,10 @@
-"""Decisions on their way to the disk. With them, even a killed service leaves the evidence of every verdict that it
-gave.
+"""Decisions on their way to the disk. Even a killed service leaves the evidence of every verdict that it gave.
 
-Asterisk acts on a verdict at once, but its evidence waits, so that it goes to the disk together with other steps. Until
-then the decision is in a file beside the ledger that is written and not synced. Such a file survives the end of the
-process; if the machine fails, its calls end too. The numbers in it are sealed as in the ledger, and a line without the
-right MAC does not count. If there are always decisions on their way, a second file takes the next ones until all of the
-first are on the disk.
+Asterisk acts on a verdict at once. The evidence waits, because it goes to the disk together with other steps. Until
+then, the decision is in a file beside the ledger, which is written but not synced. The file survives the end of the
+process. If the machine fails, its calls end too. The numbers in the file are sealed as in the ledger, and a line
+without the right MAC does not count. There are two files: one takes new decisions until all decisions in the other are
+on the disk.
 """
 
 import errno
@@ -32,15 +31,15 @@ from ..keys.private_files import PRIVATE_FILE, open_private
 from ..keys.step_key import StepKey
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
-from ..store.step_rows import sealed
+from ..store.step_rows import seal_numbers
 
 _SUFFIXES: Final = (".pending", ".pending-2")
 _QUARANTINE: Final = ".pending-quarantine"
 """Ending of the file with lines that idtone did not write. They are kept, but do not count."""
 ENOUGH_BYTES: Final = 64 * 1024
-"""Bytes after which the other file is used, if it is free."""
+"""Size in bytes from which the other file is used, if it is free."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""Maximum number of bytes of a file: some 50,000 decisions, as many as the steps that the writer keeps in memory."""
+"""Maximum number of bytes of a file: some 50,000 decisions. The writer keeps as many steps in memory."""
 TOLD_EVERY_S: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -92,12 +91,14 @@ class PendingDecisions:
         self._resources = resources
         self._lock = threading.Lock()
         self._behind = any(file.bytes for file in files)
-        """True if the ledger has decisions only in memory. It writes them before anything else."""
+        """True if the ledger has some decisions only in memory. It writes them before any new step."""
         self._told_s = 0.0
 
     @classmethod
     def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
-        """Open the evidence, after the decisions of a killed instance were entered. Raises LedgerError."""
+        """Open the evidence. First, the decisions of a killed instance are entered into the ledger. Raises
+        LedgerError.
+        """
         path = path_of(url)
         with ExitStack() as resources:
             try:
@@ -133,13 +134,14 @@ class PendingDecisions:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step as the ledger does. But the future of a decision is done as soon as the decision survives this
-        process: at once or, if its file cannot be written, when the ledger has written it without delay.
+        """Append a step as the ledger does. The future of a decision, however, is done as soon as the decision would
+        survive this process. This is at once. If the file cannot be written, it is when the ledger has written the
+        decision, without delay.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
         with suppress(LedgerError):  # the writer logs it, and leaves the numbers out as is done here
-            step = sealed(step, self._days.writing)
+            step = seal_numbers(step, self._days.writing)
         with self._lock:
             if self._now.bytes >= ENOUGH_BYTES and self._other.free and not self._other.bytes:
                 self._now, self._other = self._other, self._now
@@ -166,7 +168,9 @@ class PendingDecisions:
         return self._evidence.full
 
     def _written(self, file: _File, done: Future[None]) -> None:
-        """Note that a decision is in the ledger. Other decisions do not wait while a file is emptied."""
+        """Note that the ledger has answered for a decision, and empty files whose decisions are all on the disk. Other
+        decisions do not wait for this.
+        """
         error = done.exception()
         if error and not isinstance(error, LedgerBehindError):  # which the ledger logs once for all
             _log.error("a decision is not in the ledger: %s", error)
@@ -213,8 +217,8 @@ def _line(step: Step, key: StepKey) -> bytes:
 
 
 def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
-    """The decisions, and the lines with another MAC. Unreadable lines are left out. Both kinds of lines are logged
-    without their content.
+    """The decisions, and the lines with a wrong MAC. Unreadable lines are left out. Wrong and unreadable lines are
+    logged, without their content.
     """
     found: dict[str, Step] = {}
     foreign: list[bytes] = []

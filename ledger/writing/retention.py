@@ -1,4 +1,4 @@
-"""Destroys the keys of telephone numbers automatically when they are older than the operator's setting."""
+"""Destroys the keys of telephone numbers automatically, as soon as they are older than `ledger.retention`."""
 
 import asyncio
 import logging

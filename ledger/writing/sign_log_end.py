@@ -1,7 +1,8 @@
 """Signs the end of a log whose token was away when the next log began. I/O.
 
-The next log names all leaves of the previous one, with their root, and its own key signs that. So the later signature
-of the token has a known content. It is taken from there, not from the file beside the key, which is not signed.
+The first leaf of the next log names the number and the root of the previous log's leaves, and the next log's key signs
+it. So it is known what the token has to sign later. The text comes from that leaf, not from the file beside the key,
+which is not signed.
 """
 
 import json
@@ -18,9 +19,9 @@ from idtone.core.signed_notes import Note, VerifierKey
 
 from ..evidence.leaves import StoredStep
 from ..evidence.steps import StepKind
-from ..keys.continued_trees import Continued
 from ..keys.key_ring import KeyRing
 from ..keys.step_key import StepKey
+from ..keys.successor_trees import SuccessorTree
 from ..store.database import scalar
 from ..store.meta import CHECKPOINT, SET_META, facts
 from ..store.sqlite import connect_for_reading, connect_for_writing, writing
@@ -30,24 +31,24 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from .log_store import check_unsigned
 
 SETTLED_NS: Final = 2 * 10**9
-"""Time after a change within which a file may change once more with the same stamps, in nanoseconds."""
+"""Time after a change in which a file may change again without new stamps, in nanoseconds."""
 
 
 @dataclass
 class EndCheck:
-    """The memory of a check that failed: the state of a database that differs from what was written, and the error. The
-    database is not read again, and no token is asked, until that state changes.
+    """The memory of a failed check: the state of a database that differs from what was written, and the error. Until
+    that state changes, the database is not read again, and no token is asked.
 
-    Only a refusal is remembered, never a success. So a fault here can cost a signature, but never gives one away.
+    Only failures are remembered. So a fault here can prevent a signature, but never cause a wrong one.
     """
 
     state: object = None
     why: Exception | None = None
 
 
-def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndCheck) -> Note:
-    """The signed head of the log before `following`, also written into its database. `database` is the current database
-    of `following` itself.
+def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: EndCheck) -> Note:
+    """Sign the head of the log before `following`, write it into that log's database, and return it. `database` is the
+    current database of `following`.
 
     Raises TokenAwayError, LedgerError if a database differs from what was written, sqlite3.Error and OSError.
     """
@@ -56,7 +57,7 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
         raise LedgerError("{path}: the database is missing; restore it from a backup", path=path)
     signer = ring.signer_of(following.after)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
-    known = heads_beside_key(ring, signer.key)
+    known = stored_heads(ring, signer.key)
     before = _stamps(path)
     if note := _signed_end(path, end, signer.key):
         return note
@@ -79,19 +80,19 @@ def sign_end(following: Continued, database: Path, ring: KeyRing, check: EndChec
 
 
 def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
-    """The signed end, if its database has it although the file beside the key does not say so: a process was killed in
-    between.
+    """The signed end, if the log's database has it; otherwise None. The file beside the key may lack it if a process
+    was killed in between.
     """
     try:
         with closing(connect_for_reading(path)) as connection:
             noted = facts(connection).get(CHECKPOINT)
-        return Note.parse(noted.encode()) if noted and heads_noted([noted], log) == [end] else None
+        return Note.parse(noted.encode()) if noted and heads_in_notes([noted], log) == [end] else None
     except (sqlite3.Error, LedgerError, ProofError):
         return None  # the caller examines it again before it signs
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:
-    """Stamps that show a change of a database or of its journal. Only root can set the last one."""
+    """Stamps of a database and its journals, which show a change. Only root can set the last stamp of a file."""
     found: list[tuple[int, ...] | None] = []
     for suffix in ("", "-wal", "-journal"):
         try:
@@ -104,8 +105,8 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
 
 
 def end_named(database: Path, key: StepKey) -> Checkpoint:
-    """The end of the previous log, from the first leaf of the next database. The MAC of that leaf shows that the
-    service wrote it; its signature may wait for the same token. Raises LedgerError.
+    """The end of the previous log, from the first leaf of the next database. The leaf's MAC shows that the service
+    wrote it. (The leaf's signature may wait for the same token.) Raises LedgerError.
     """
     odd = LedgerError("{path}: its first leaf does not name the end of the log before", path=database)
     with closing(connect_for_reading(database)) as connection:
@@ -119,31 +120,31 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
     return Checkpoint(named["origin"], named["leaves"], bytes.fromhex(named["root"]))
 
 
-def heads_beside_key(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
+def stored_heads(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
     """The newest heads of a log in the files beside the key: those that the node signed, and those that witnesses
     cosigned.
     """
     return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
 
 
-def heads_noted(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
-    """The heads in these notes. Raises LedgerError if the log has not signed one."""
+def heads_in_notes(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
+    """The heads in these notes. Raises LedgerError if the log has not signed one of them."""
     return [verified_checkpoint(Note.parse(each.encode()), log) for each in notes if each]
 
 
 def _check(
     connection: sqlite3.Connection,
-    following: Continued,
+    following: SuccessorTree,
     end: Checkpoint,
     known: list[Checkpoint],
     log: VerifierKey,
     ring: KeyRing,
 ) -> None:
-    """Raise LedgerError unless these are the leaves that the service wrote, and with which the log ended."""
+    """Raise LedgerError unless the service wrote these leaves and the log ended with them."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
     noted = facts(connection).get(CHECKPOINT), following.checkpoint
-    kept = [*known, *heads_noted(noted, log)]
+    kept = [*known, *heads_in_notes(noted, log)]
     for each in kept:
         check_beginning(connection, size, each)
     if Checkpoint(log.name, size, frontier.root()) != end:

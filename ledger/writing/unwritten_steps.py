@@ -1,4 +1,4 @@
-"""Steps that could not be written. They are kept in order until they can be, and only counted beyond a limit. Pure.
+"""Steps that could not be written yet. They are kept in order; beyond a limit, they are only counted. Pure.
 
 The count is entered as a separate step, so that the evidence shows where it has a gap.
 """
@@ -21,9 +21,7 @@ KEPT_LIMIT: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class MissingSteps:
-    """The missing steps: their number, the number of calls' decisions among them, and the times of the first and the
-    last.
-    """
+    """The missing steps: their number, how many of them are decisions, and the times of the first and the last."""
 
     since: datetime
     until: datetime
@@ -77,7 +75,7 @@ class UnwrittenSteps:
 
     @property
     def owed(self) -> MissingSteps | None:
-        """The steps that would be missing if no more steps were written."""
+        """The steps that would be missing if no more steps could be written."""
         return self._owed
 
     def __len__(self) -> int:
@@ -93,7 +91,7 @@ class UnwrittenSteps:
             else:
                 self._missing = _sum(self._missing, absent)
 
-    def lose(self, steps: Iterable[Step]) -> None:
+    def count_lost(self, steps: Iterable[Step]) -> None:
         """Count steps that will never be written."""
         self._missing = _sum(self._missing, *map(MissingSteps.of, steps))
         self._enter()
@@ -102,7 +100,7 @@ class UnwrittenSteps:
     def first(self, count: int) -> Sequence[Step]:
         return list(islice(self._kept, count))
 
-    def done(self, count: int) -> None:
+    def drop_first(self, count: int) -> None:
         """Drop the first `count` steps, which are written or lost."""
         for _ in range(count):
             self._kept.popleft()

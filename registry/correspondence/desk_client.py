@@ -10,7 +10,7 @@ from idtone.core.errors import DocumentError, Fault, TrustError
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import NoteSigner
 from idtone.core.translation import Message
-from idtone.ledger.keys.key_ring import continued_trees_of
+from idtone.ledger.keys.key_ring import successor_trees_of
 from idtone.ledger.keys.log_keys import LogKeys
 
 PATH: Final = "/documents"
@@ -44,10 +44,10 @@ def document_signer(settings: Settings) -> NoteSigner:
     Raises DocumentError, and LedgerError if there is no key.
     """
     name = f"{member_of(settings)}/{'-'.join(settings.node.replace('+', '-').split())}"
-    continued_trees = continued_trees_of(settings.ledger, settings.node)
-    keys = LogKeys(settings.ledger, continued_trees)
-    keys.need()
-    return keys.signer(continued_trees.origin).named(name)
+    successor_trees = successor_trees_of(settings.ledger, settings.node)
+    keys = LogKeys(settings.ledger, successor_trees)
+    keys.require()
+    return keys.signer(successor_trees.origin).named(name)
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
 
 
 class RecordingAnswer:
-    """Records the requests in their order and answers each by its entry point."""
+    """An answer that records each request in order, and gives the verdict of its entry point."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -186,7 +186,7 @@ async def phone() -> AsyncIterator[Phone]:
 
 
 async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
-    """Final status of a call, whose dialplan ends with Hangup(17)."""
+    """Call a user whose dialplan ends with Hangup(17); returns the final status."""
     return (await phone.call(user, pbx.sip_address, **call)).final_status
 
 

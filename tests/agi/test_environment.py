@@ -37,8 +37,8 @@ def block_of(lines: list[bytes]) -> bytes:
 
 
 def test_a_call_as_asterisk_presents_it():
-    """For plain AGI, the environment is the same without the network's fields. Unused values may have any encoding; an
-    argument must be UTF-8.
+    """For plain AGI, the environment lacks the network's fields. Fields that idtone does not use may have any encoding;
+    an argument must be UTF-8.
     """
     request = read_request(encode_agi_fields("decide", ["c-1", "0312345678", "", "日本"]))
     assert request == AgiRequest("decide", ("c-1", "0312345678", "", "日本"), "1795597718.1")
@@ -77,7 +77,7 @@ def test_an_unknown_line_is_found_in_every_place():
 
 
 def test_no_value_forges_a_field_and_none_that_is_used_contains_a_control_character():
-    """The last argument is an exception: for it, the entry point checks the number of arguments."""
+    """The last argument may contain a control character: the entry point checks the number of arguments."""
     for key in KEYS:
         for injected in KEYS if key != KEYS[-1] else ():
             lines = agi_fields(arguments=ARGUMENTS)
@@ -123,7 +123,7 @@ def test_everything_has_a_limit():
 @settings(max_examples=50)
 @given(st.data())
 def test_any_octets_are_a_request_or_an_agi_error(data):
-    """`make fuzz` tries many more."""
+    """`make fuzz` tries many more octets."""
     block = encode_agi_fields(arguments=ARGUMENTS)
     start = data.draw(st.integers(0, len(block)))
     end = data.draw(st.integers(start, min(len(block), start + 40)))

@@ -1,4 +1,4 @@
-"""The relay between a program's two pipes and the service, run by a fake Asterisk that misbehaves."""
+"""The relay between a program's two pipes and the service, used by a fake Asterisk that misbehaves."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Context with another program at the service's address; yields the octets that it has received."""
+    """Context in which another program listens at the service's address; yields the octets that it receives."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +45,7 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end. Raises the relay's exception, with the conversation as a note."""
+    """Run the relay to its end. Raises the relay's exception, with the conversation in a note."""
     async with run_over_pipes() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
@@ -60,7 +60,7 @@ async def relayed(
 
 
 logged: list[str] = []
-"""Messages that Asterisk was asked to log."""
+"""Messages that the relay asked Asterisk to log."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def value(text: str) -> bytes:
 
 
 async def test_request_and_answer(path):
-    """A variable holds one or several arguments. The arguments in Asterisk's environment are not used."""
+    """A variable holds one or several arguments. The arguments in Asterisk's AGI environment are ignored."""
     asked = RecordingAnswer()
     instead = {
         'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\"),

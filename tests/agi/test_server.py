@@ -21,12 +21,12 @@ from lab.agi.fake_asterisk import FakeAsterisk, RecordingAnswer, connect_as_aste
 from lab.lab import wait_until
 
 PATIENT = Limits(presented_s=60, response_s=60, whole_s=60, drain_s=60, waiting=4, answering=3)
-"""Limits for tests in which nothing may be late, however slow the machine is."""
+"""Limits that no test reaches, even on a slow machine."""
 BRIEF = replace(PATIENT, presented_s=0.3)
-"""Limits for tests in which only the presentation is late."""
+"""Limits for tests in which only the presentation takes too long."""
 ANYWHERE = ("127.0.0.1", 0)
 OBEDIENT = encode_agi_fields() + b"200 result=0\n200 result=1\n200 result=1\n"
-"""Octets that a peer sends without waiting for commands."""
+"""The octets of a peer that sends its responses without waiting for the commands."""
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def served(
     limits: Limits = PATIENT,
     instead: Mapping[str, bytes] = {},
 ) -> FakeAsterisk:
-    """Asterisk's side of one connection to a server, from its beginning to its end."""
+    """Asterisk's side of a connection to a server, from its beginning to its end."""
     async with serving(answer, limits) as address, connect_as_asterisk(address, environment) as asterisk:
         asterisk.instead |= instead
         await asterisk.serve()
@@ -61,7 +61,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def closed_for(logged: pytest.LogCaptureFixture) -> list[str]:
-    """Reasons in the log. The first message of each starts a throttle window."""
+    """The reasons in the log. Only the first message of each reason appears, because the log is throttled."""
     assert "1234" not in logged.text, "the log must not contain a number"
     start = "an AGI connection was closed: "
     return [line.removeprefix(start) for line in logged.messages if line.startswith(start)]
@@ -123,7 +123,7 @@ async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_
     ],
 )
 async def test_each_part_of_a_connection_has_limited_time(logged, limited, takes_s, silent, reason):
-    """Only the limit of this part is short, so a slow machine does not exceed the others."""
+    """Only this part has a short limit, so that a slow machine does not exceed the others."""
     answer, started_s = RecordingAnswer(takes_s=takes_s), time.monotonic()
     asterisk = await served(answer, limits=replace(PATIENT, **{limited: 0.3}), instead={silent: b""} if silent else {})
     assert 0.25 < time.monotonic() - started_s < 60
@@ -330,7 +330,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 
 
 async def may_ask(path: Path, user: int, *groups: int) -> bool:
-    """True if the socket, which has a group of its own, answers this user. Otherwise it must send nothing."""
+    """True if the socket answers this user. Otherwise it must send nothing. The socket has a group of its own."""
     os.chown(path, -1, GROUP)
     said = await asyncio.to_thread(ask_as, path, user, groups, OBEDIENT)
     assert said == b"" or b"SET VARIABLE" in said

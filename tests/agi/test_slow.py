@@ -21,19 +21,19 @@ from lab.lab import wait_until
 SLOW = 5000
 REQUESTS, REQUESTS_PER_S = 100, 40
 ROUNDS = 3
-"""Number of rounds. Other programs of the machine slow some rounds down."""
+"""Number of rounds. There are several, because other programs slow some of them down."""
 ALLOWED_P99_MS = 50
 
 
 def allow_open_files() -> None:
-    """Raise the soft limit if it is lower. Raises ValueError if the hard limit does not allow it."""
+    """Raise the soft limit of open files if it is too low. Raises ValueError if the hard limit is too low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SLOW + 256), hard))
 
 
 def keep_slow_sockets(port: int, opened: Synchronized[int]) -> None:
-    """Keep sockets open: every other one sends an octet of an environment each second, and the rest nothing. A socket
-    that is closed is opened again about ten seconds later.
+    """Keep sockets open. Half of them send an octet of an environment each second; the others send nothing. A socket
+    that was closed is opened again about ten seconds later.
     """
     allow_open_files()
 
@@ -58,7 +58,7 @@ def keep_slow_sockets(port: int, opened: Synchronized[int]) -> None:
 
 @contextmanager
 def slow_sockets(port: int) -> Iterator[Synchronized[int]]:
-    """Context in which slow sockets are kept open; yields how many have been opened in total."""
+    """Context with slow sockets; yields how many have been opened in total."""
     context = multiprocessing.get_context("spawn")
     opened = context.Value("i", 0)
     program = context.Process(target=keep_slow_sockets, args=(port, opened))
@@ -84,7 +84,7 @@ async def verdict_ms(address: tuple[str, int]) -> float:
 
 
 async def p99_ms(address: tuple[str, int]) -> float:
-    """99th percentile, in ms, of a round of requests that do not wait for the previous answer."""
+    """The 99th percentile in milliseconds of a round of requests. They do not wait for each other's answers."""
     asking = []
     for _ in range(REQUESTS):
         asking.append(asyncio.create_task(verdict_ms(address)))

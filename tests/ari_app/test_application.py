@@ -1,4 +1,4 @@
-"""Every ending of a request, and all requests of the application, against a fake Asterisk that fails on demand."""
+"""All requests of the application, with every possible end, against a fake Asterisk that fails on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,7 +42,7 @@ def asterisk() -> FakeAsterisk:
 
 @pytest.fixture
 def often(monkeypatch) -> None:
-    """Compare the calls in progress with the channels all the time."""
+    """Make the application compare the calls in progress with the channels continuously."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.0)
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
 
@@ -51,7 +51,7 @@ def often(monkeypatch) -> None:
 async def attended(
     calls: CallControl, asterisk: FakeAsterisk, read_journal: Callable[[], Awaitable[None]] = no_journal
 ) -> AsyncIterator[AriApplication]:
-    """Context of an application that handles a fake Asterisk's events."""
+    """Context with an application that handles the events of a fake Asterisk."""
     application = AriApplication(calls, read_journal)
     async with attending(application, asterisk):
         yield application
@@ -59,7 +59,7 @@ async def attended(
 
 @asynccontextmanager
 async def attending(application: AriApplication, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
-    """Context of the application's next connection, after the calls in progress have been compared with the
+    """Context with the application's next connection. It begins once the calls in progress have been compared with the
     channels.
     """
     task = asyncio.create_task(application.handle_events(asterisk))
@@ -72,20 +72,20 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
 
 
 async def continued(asterisk: FakeAsterisk, channel: str = CALLER, times: int = 1) -> dict[str, str]:
-    """Wait until the channel was continued `times` times. Returns the last place."""
+    """Wait until the channel was continued `times` times; returns the last place."""
     await wait_until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
     return asterisk.continued(channel)[-1]
 
 
 async def ask(asterisk: FakeAsterisk, arguments: tuple[str, ...] = DECIDE, channel: str = CALLER) -> dict[str, str]:
-    """Let a channel enter. Returns the place at which it was continued."""
+    """Let a channel enter the application; returns the place at which it was continued."""
     before = len(asterisk.continued(channel))
     asterisk.enter(channel, *arguments)
     return await continued(asterisk, channel, before + 1)
 
 
 async def broken(application: AriApplication, asterisk: FakeAsterisk) -> FakeAsterisk:
-    """Break the connection. Returns the Asterisk of the next one, with the same channels."""
+    """Break the connection; returns the Asterisk of the next connection, with the same channels."""
     asterisk.happens(None)
     await wait_until(lambda: not application.connected, "the connection to break")
     again = FakeAsterisk()
@@ -149,7 +149,7 @@ async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, aste
 
 @pytest.mark.parametrize(("arguments", "goes_on"), [(DECIDE, {}), (OWN, {"extension": "v:none", "priority": "2"})])
 async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk, evidence, arguments, goes_on):
-    """Under the operator's own Dial() the channel continues at the extension that means no verdict."""
+    """With the operator's own Dial(), the channel continues at the extension for calls without a verdict."""
     calls.retiring = True
     async with attended(calls, asterisk):
         sent_to = await ask(asterisk, arguments)
@@ -159,7 +159,7 @@ async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk,
 
 @pytest.mark.parametrize("status", [404, 409, 412, 500])
 async def test_a_verdict_that_asterisk_refuses(calls, evidence, caplog, status):
-    """A caller who hung up is not an error; any other refusal is. The journal reports the end in both cases."""
+    """It is no error if the caller hung up; any other refusal is. In both cases the journal reports the end."""
     asterisk = FakeAsterisk({"continue": status})
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
@@ -196,8 +196,8 @@ async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
 
 @pytest.mark.parametrize("arguments", [DECIDE, OWN], ids=["decide", "own"])
 async def test_channels_that_waited_for_a_connection_are_answered_once(calls, often, arguments):
-    """A channel may also announce itself with its event. If a later comparison shows it as waiting, it already has its
-    answer.
+    """The channel's event may come too. A later comparison that still shows the channel as waiting does not answer it
+    again.
     """
     asterisk = FakeAsterisk({"continue": 409})  # this status leaves the channel where it is
     asterisk.channels = {
@@ -216,7 +216,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
 async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
     calls, asterisk, evidence, monkeypatch, in_the_journal
 ):
-    """The call's last line may come shortly after the end of its channel, so the journal is read once more first."""
+    """The call's last line may come shortly after the end of its channel, so the journal is read once more before."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
 
     async def read_journal() -> None:
@@ -259,7 +259,7 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
 
 
 async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(calls, evidence, often):
-    """Asterisk's answer about the channel can be older than the call."""
+    """Asterisk's answer about a channel can be older than the call."""
     looking, looked = asyncio.Event(), []
 
     class Old(FakeAsterisk):
@@ -281,7 +281,7 @@ async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(
 
 
 async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk, monkeypatch):
-    """A verdict waits for at most one of these requests, even with many calls in progress."""
+    """Even with many calls in progress, a verdict waits for one of these requests at most."""
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     under_way, most = 0, 0
 
@@ -326,7 +326,7 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
 
 
 async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evidence, caplog):
-    """The call continues while Asterisk is not connected; then its channel is hung up once."""
+    """The call continues while the connection to Asterisk is down; then its channel is hung up once."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         application.end_suspended()
@@ -360,7 +360,7 @@ async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_n
 
 
 async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
-    """Channels of twenty calls whose number has been suspended."""
+    """The channels of twenty calls whose number has been suspended."""
     channels = [f"1795.{n}" for n in range(1, 21)]
     for channel in channels:
         await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
@@ -369,7 +369,7 @@ async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]
 
 
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """New calls come between them. If the connection is lost, the next connection ends the remaining calls."""
+    """New calls come between these ends. If the connection breaks, the next connection ends the remaining calls."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
@@ -400,7 +400,7 @@ async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_
 
 @pytest.mark.parametrize("failure", [AriUnavailable("no answer in time"), AriRefused(500, "Oops", "DELETE")])
 async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidence, monkeypatch, failure):
-    """The service asks for this channel again later."""
+    """The service asks about this channel again later."""
     monkeypatch.setattr(module, "NEXT_END_S", 0.02)
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
 
@@ -431,7 +431,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """The same holds for a call that hung up while Asterisk was being asked."""
+    """Nor is a call that hung up while the service was asking Asterisk to end it."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
@@ -447,7 +447,7 @@ async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evi
 
 
 async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, asterisk, evidence):
-    """After a hand-over, this instance ends no call, because it could not record the end."""
+    """After a hand-over the old instance ends no call, because it could not record the end."""
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
         ending = asyncio.create_task(application.end_all_suspended(5.0))
@@ -544,7 +544,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
 
 
 async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls, asterisk, monkeypatch):
-    """The wait for answers has a limit."""
+    """The old instance waits for answers only for a limited time."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()
@@ -571,7 +571,7 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
 
 
 async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, evidence):
-    """The next instance ends such a call if its number is suspended, and enters the call's journal lines."""
+    """The next instance ends such a call if its number is suspended, and enters the call's lines of the journal."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         again = await broken(application, asterisk)
@@ -592,7 +592,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
 
 
 async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence, monkeypatch):
-    """One of the channels hung up; this does not delay the others."""
+    """One of the channels has hung up; this does not delay the others."""
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.5)
     application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
     async with attending(application, asterisk):

@@ -36,7 +36,9 @@ from lab.site import BARE
 
 @asynccontextmanager
 async def listening(connection: AriConnection) -> AsyncIterator[list[events.Event]]:
-    """Context in which the events are read, as by the application. Without that, no answer comes over the WebSocket."""
+    """Context in which the events are read, as the application reads them. Otherwise no answer would come over the
+    WebSocket.
+    """
     told: list[events.Event] = []
 
     async def listen() -> None:
@@ -82,7 +84,7 @@ def told(monkeypatch) -> list[str]:
 
 
 async def test_the_filter_keeps_other_events_away_and_calls_outside_the_application_cost_none(pbx, told, monkeypatch):
-    """A channel enters the application, with the filter and, as a control, without it."""
+    """A channel enters the application with the filter and, for comparison, without it."""
 
     async def traffic(context: str) -> set[str]:
         told.clear()
@@ -118,7 +120,7 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_an_application_that_a_closing_connection_takes_away_is_taken_again(times):
-    """Asterisk 22.10.1 takes it away when one connection closes while another one opens."""
+    """Asterisk 22.10.1 drops the application when one connection closes while another one opens."""
     refusals = iter([fixed_response(status=404, reason="Not Found")] * times)
 
     async def filtered(request: web.Request) -> web.StreamResponse:
@@ -138,7 +140,7 @@ async def test_an_application_that_a_closing_connection_takes_away_is_taken_agai
 
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
-    """Exceptions with which the events and the simultaneous requests ended."""
+    """The exceptions with which the events and the simultaneous requests ended."""
 
     async def listen() -> None:
         async for _ in connection.events():
@@ -209,7 +211,7 @@ async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go(
 
 
 async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
-    """Asterisk builds a WebSocket message on the stack of a thread, and a long message crashes it."""
+    """Asterisk builds a WebSocket message on a thread's stack, so a long message crashes Asterisk."""
     answers = {
         "/ari/applications/idtone": fixed_response(text=json.dumps({"channel_ids": ["1795.1"]})),
         "/ari/channels/1795.1": fixed_response(text=json.dumps({"id": "1795.1", "dialplan": {}, "x": "x" * 2**21})),
@@ -231,7 +233,7 @@ async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
 
 @pytest.mark.parametrize("words", [fixed_response(), fixed_response(status=500)], ids=["nothing", "an error"])
 async def test_a_channel_that_asterisk_cannot_describe_exists(words):
-    """It is enough that one octet of the caller's texts is not UTF-8."""
+    """One octet that is not UTF-8 in the caller's texts is enough."""
     async with HostileServer(answer_like_asterisk, {CHANNEL: words}).connected() as connection:
         assert await connection.channel("1795.1") == events.Channel("1795.1", None)
 

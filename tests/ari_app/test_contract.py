@@ -1,4 +1,4 @@
-"""Behaviour of Asterisk that the application relies on, tested against the fake one and the real one."""
+"""Behaviour of Asterisk on which the application relies, tested with the fake Asterisk and the real one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,12 +37,12 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @dataclass
 class Peer:
-    """One Asterisk behind `Ari`, with its events and the actions of the test."""
+    """An Asterisk behind `Ari`, with its events and the actions of the test."""
 
     ari: Ari
     place_call: Callable[[], Awaitable[None]]
     placed: Callable[[], Awaitable[None]]
-    """Waits until Asterisk has the channel of the call."""
+    """Waits until Asterisk has a channel for the call."""
     break_connection: Callable[[], None]
     told: list[events.Event] = field(default_factory=list)
 
@@ -70,7 +70,9 @@ async def faked() -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def cuttable(port: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
-    """Context of a port that forwards to `port`; yields it and a function that cuts every connection through it."""
+    """Context with a port that forwards to `port`. Yields this port, and a function that cuts every connection through
+    it.
+    """
     lines: set[asyncio.StreamWriter] = set()
     pumps: set[asyncio.Task[None]] = set()
 
@@ -115,7 +117,7 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
 
 @pytest.fixture(params=["fake", *transports()])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """A peer whose events are read, as by the application. Without that, no answer comes over the WebSocket."""
+    """A peer whose events are read, as the application reads them. Otherwise no answer would come by the WebSocket."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
     async with making as peer:
         listening = asyncio.create_task(peer.listen())
@@ -172,7 +174,7 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
-    """In the real Asterisk, no channel waits for the application at that time."""
+    """With the real Asterisk, no channel is waiting for the application at that time."""
     assert not await let_go(peer)
     await peer.ari.leave()
     await wait_until(lambda: let_go(peer), "Asterisk to notice")

@@ -28,7 +28,7 @@ NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
 
 @dataclass
 class Attended:
-    """An application with a script: an error ends the connection, and None stays connected."""
+    """An application with a script. At an error it raises the error; at None it stays connected."""
 
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
@@ -61,7 +61,9 @@ class Connection:
 
 
 class Connections:
-    """Connections with a script: an error fails at once, and None connects. After the script every try connects."""
+    """Connections with a script. At an error the attempt fails at once; at None it connects. After the script every
+    attempt connects.
+    """
 
     def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
         self._refusals = iter(refusals)
@@ -85,12 +87,12 @@ class Connections:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    """Pauses between tries, each as long as its jitter can make it. In these tests they take no time."""
+    """The pauses between attempts, each with the largest possible jitter. In these tests they take no time."""
     slept: list[float] = []
     monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
 
     class Hurried:
-        """The asyncio module as the runner sees it."""
+        """The asyncio module as the runner sees it, with pauses that take no time."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(asyncio, name)
@@ -121,7 +123,7 @@ async def running(
 
 
 async def run(application: Attended, connections: Connections, times: int = 1) -> None:
-    """Run until the application has been attended `times` times."""
+    """Run the runner until the application has been connected `times` times."""
     async with running(application, connections):
         await wait_until(lambda: len(application.attended) == times, f"connection {times}")
 
@@ -168,7 +170,7 @@ async def test_a_refusal_is_an_error_that_names_the_settings(caplog, refusal, na
 
 
 async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(caplog):
-    """Each failure is counted separately: two alternating failures are not logged at every try."""
+    """Each kind of failure is throttled separately, so two alternating failures are not logged at every attempt."""
     await run(Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3))
     unavailable, unauthorised = f"{UNAVAILABLE}; trying again", f"{UNAUTHORISED}; {module.remedy(UNAUTHORISED)}"
     assert warnings(caplog) == [
@@ -180,7 +182,7 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(c
 
 
 class Replaced(Attended):
-    """An application that loses its connection to another one a given number of times."""
+    """An application whose connection another one takes over a given number of times."""
 
     def __init__(self, times: int) -> None:
         super().__init__([])
@@ -235,7 +237,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
 
 
 async def test_a_channel_that_enters_while_the_service_stops_is_released():
-    """The channel gets no verdict. Without the release, Asterisk would let it wait."""
+    """The channel gets no verdict. Without the release it would wait in Asterisk."""
 
     class Late(FakeAsterisk):
         version = transport = ""

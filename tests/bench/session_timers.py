@@ -1,6 +1,6 @@
-"""Session timers (RFC 4028) in real time: nobody may ask for less than a minute and a half.
+"""Session timers (RFC 4028) in real time: the shortest allowed interval is ninety seconds.
 
-`make bench-timers`; not in `make test`, which would wait for it.
+`make bench-timers` runs them; `make test` does not, because they take minutes.
 """
 
 import asyncio
@@ -14,13 +14,12 @@ from lab.session_timers import Refresher
 
 EXPIRES_S = session_timers.SHORTEST_S
 EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
-"""Seconds after which a session without a refresh has ended: a third before the interval is over (RFC 4028, 10), and a
-little.
+"""Seconds after which a session without a refresh has ended: two thirds of the interval (RFC 4028, 10), and a margin.
 """
 
 
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
-    """The roles change on either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
+    """On each leg, Asterisk is once the refresher and refreshes; then the phone is, and does not."""
     service = serving(policy=POLICY)
     ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))

@@ -24,7 +24,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.call_control import hook_lines
 from lab.call_control.memory_evidence import (

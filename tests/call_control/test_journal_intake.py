@@ -15,7 +15,7 @@ from idtone.core.decision import Policy
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import Delivery
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control import hook_lines
 from lab.call_control.memory_evidence import (
     LICENSED,

@@ -22,7 +22,7 @@ from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.journal_reader import READ, JournalFolder, JournalReader
 from idtone.core.decision import Policy
 from idtone.core.settings.settings import Interface
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control import hook_lines
 from lab.call_control.journal_helpers import append_text, is_cleared, new_journal, wait_until
 from lab.call_control.memory_evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry

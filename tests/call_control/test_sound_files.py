@@ -12,10 +12,10 @@ import pytest
 from idtone.call_control import sound_files as module
 from idtone.call_control.sound_files import PlayedFile, SoundFiles
 from idtone.core.errors import ToneError
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.patch_library import patch_library
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = datetime(2020, 1, 1, tzinfo=UTC)

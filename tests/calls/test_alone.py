@@ -1,4 +1,4 @@
-"""Asterisk while the service is down, with what the service has left on it, by either interface."""
+"""Asterisk while the service is down, with the files that the service left for it, over both interfaces."""
 
 import asyncio
 import os
@@ -77,7 +77,7 @@ FOUND = {
 
 
 async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, serving, beside, references, tmp_path):
-    """Numbers and ranges; one whose time is over, and one whose time is yet to come."""
+    """Suspended numbers and ranges; a suspension that is over, and one that has not begun."""
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
@@ -91,7 +91,7 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
 
 
 async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
-    """Asterisk reads a changed file for one call, and meanwhile gives all others what the file was before. This one is
+    """Asterisk reads a changed file for one call, and until then gives all other calls the old content. This file is
     long.
     """
     stopped = Suspension(datetime(2026, 3, 1, tzinfo=UTC))
@@ -117,7 +117,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
-"""Marks of damaged sound files. A file that is cut by one octet is the hardest of the three to notice."""
+"""Pytest marks for ways to damage sound files. A file that lacks one octet is the hardest to notice."""
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
@@ -141,7 +141,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
-    """Any number may be suspended. Asterisk had read the whole file before."""
+    """Without the file, any number may be suspended. Asterisk had read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
     cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
     async with lab(away) as phones:
@@ -164,7 +164,7 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
 
 @rest_in_breadth("trust", ["signed", "unsigned"])
 async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
-    """`idtone registry update` tells Asterisk, as the package's timer runs it."""
+    """`idtone registry update` tells Asterisk; the package's timer runs it in the same way."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
     changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml"), "IDTONE_REGISTRY_TRUST": "unsigned"}
@@ -203,7 +203,9 @@ async def test_fallback_refuse(asterisk, serving, beside):
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
-    """The party of each direction is in the hook; with `caller_hears: answered` the call is answered before."""
+    """The hook knows the party for each direction. With `caller_hears: answered`, the caller's leg is
+    answered before.
+    """
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
     beside.away()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
@@ -254,7 +256,7 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
 async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(
     away, serving, references, tmp_path
 ):
-    """`away`: an earlier service had the registry, and left its suspensions. Other numbers get the notice."""
+    """With `away`, an earlier service had the registry and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:

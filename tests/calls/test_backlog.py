@@ -19,7 +19,7 @@ A_CALL_S = 5.0
 
 
 def lines(begun_s: float) -> Iterator[str]:
-    """Lines that the hook writes of calls that it announces by itself."""
+    """The lines that the hook writes about a call that it decides itself."""
     for number in range(CALLS):
         at_s = begun_s + CALLS_S * number / CALLS
         call = f"{int(at_s)}.{number}-{number},{number:012}"

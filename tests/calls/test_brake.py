@@ -1,4 +1,4 @@
-"""The brake on real calls: a line that presents another number with each call is stopped, and nothing else is."""
+"""The brake on real calls: it stops a line that presents another number in each call, and nothing else."""
 
 import asyncio
 import itertools
@@ -23,15 +23,15 @@ from lab.shared_service import SharedService
 from lab.site import make_reachable
 
 EXTENSION = "extensions: [lab]"
-"""The lab phones' endpoint, declared as a single extension: its limits are the lowest."""
+"""The setting that makes the lab phones' endpoint a single extension, which has the lowest limits."""
 STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
 PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
 def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
-    """Remove the brake's files after each test. All services have the same folder, and none may know what another test
-    stopped.
+    """Remove the brake's files after each test, because all services share the folder, and a test must not see
+    another's stops.
     """
     yield
     for path in (asterisk.scratch / "ledger").glob("*.brake*"):
@@ -57,7 +57,7 @@ async def present(
 
 
 async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
-    """Place calls one after the other, each with another number of the member."""
+    """Place calls one after the other, each with another of the member's numbers."""
     for _ in range(calls):
         yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
 
@@ -82,7 +82,7 @@ def held_line(service: Service) -> list[dict[str, Any]]:
 
 
 async def lists(service: Service, *steps: str) -> None:
-    """Wait until `brake list` says this of the phones' endpoint. A service writes its steps a little later, and reads
+    """Wait until `brake list` shows this for the phones' endpoint. A service writes its steps with a delay, and reads
     those of its fleet each second.
     """
     seen: list[Any] = []

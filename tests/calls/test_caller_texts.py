@@ -1,4 +1,4 @@
-"""Texts that a caller writes into its INVITE harm neither Asterisk nor other calls, and avoid no licensed sound."""
+"""Texts of a caller's INVITE harm neither Asterisk nor other calls, and do not bypass the licensed sound."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from lab.heard import identify
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, wait_until
 
 NO_UTF_8: Final = "\udcff"
-"""The octet FF."""
+"""The octet FF, which is not UTF-8."""
 LONG: Final = 20_000
 UNKNOWN: Final = "0422123456"
-"""Number that nobody holds."""
+"""A number that nobody holds."""
 
 TEXTS: Final = {
     "a name that is not UTF-8": Forwarding(display=f"Taro {NO_UTF_8}"),
@@ -65,7 +65,7 @@ def asserted(identity: str) -> Forwarding:
 
 
 async def test_no_octet_avoids_the_verdict(asterisk, serving):
-    """Number that nobody holds, where such calls are refused: without a verdict the call would be connected."""
+    """The policy refuses numbers that nobody holds. Without a verdict such a call would be connected."""
     service = serving(policy="unlicensed: refuse")
     cases = [
         (place, control, forwarding)
@@ -90,7 +90,7 @@ async def test_a_name_in_japanese_reaches_the_called_party(asterisk, service, in
 
 
 async def test_a_call_id_that_cannot_be_passed_on_falls_back_at_once(asterisk, service, references):
-    """Anyone can write one, again and again. Honest calls beside such calls have their sound, and wait no longer."""
+    """Anyone can send such a Call-ID, again and again. Honest calls meanwhile have their sound, and wait no longer."""
     bad = Forwarding(call_id=f"x{NO_UTF_8}")
     async with lab(asterisk) as phones:
         calls = await run_concurrently(
@@ -116,7 +116,7 @@ async def test_over_agi_a_call_id_hinders_nothing(asterisk, service, references)
 
 
 async def test_a_call_whose_call_id_cannot_be_described_does_not_hinder_a_new_connection(asterisk, serving):
-    """Asterisk cannot list its channels while such a call is up."""
+    """Asterisk cannot list its channels during such a call."""
     service = serving()
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding(call_id=f"x{NO_UTF_8}"))

@@ -1,4 +1,4 @@
-"""Calls on channels whose ids an ARI application chose: each has its record, with the service and without it."""
+"""Calls on channels whose ids an ARI application chose. Each has its record, with and without the service."""
 
 import http.client
 import json
@@ -25,15 +25,15 @@ WAITING = """
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX with an extension that answers and is silent."""
+    """A PBX with an extension that answers and stays silent."""
     files = {"extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"}
     with Asterisk(installation, tmp_path_factory.mktemp("ids"), files) as running:
         yield running
 
 
 def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> None:
-    """Let Asterisk call an extension that answers, and forward that call to the called phone, in a channel of
-    this id.
+    """Let Asterisk call an extension that answers, and forward the call to the called phone, in a channel
+    with this id.
     """
     host, port = phones.called.address
     query = {
@@ -59,7 +59,7 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
 
 @rest_at_night("interface", ["none", "ari", "agi"])
 async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
-    """`none`: the service is away, and the hook decides."""
+    """With `none`, the service is down and the hook decides."""
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}
     service = Service(pbx, LAB_REGISTRY)
     async with lab(pbx) as phones:

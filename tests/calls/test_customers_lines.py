@@ -1,4 +1,4 @@
-"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever happens to the table
+"""Each customer's line presents only its own numbers, through a real Asterisk, whatever happens to the table
 of lines.
 """
 
@@ -112,7 +112,7 @@ AWAY = {
 
 
 async def test_while_the_service_is_away_too(asterisk, own):
-    """Calls by the endpoint or the account code, and under an own Dial(); without the file no outgoing call
+    """Calls by endpoint or account code, and with the operator's own Dial(). Without the file no outgoing call
     connects.
     """
     own.stop()

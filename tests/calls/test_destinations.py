@@ -28,7 +28,7 @@ from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
-"""Dialplan of the machines that answer at a number."""
+"""Number → the dialplan of the machine that answers there."""
 
 
 @rest_in_breadth("destination", EXTENSIONS)
@@ -44,11 +44,11 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
 
 @pytest.mark.alone
 async def test_a_conference(asterisk, serving, references):
-    """People in the room hear the sound, and the caller hears the room when it is over.
+    """The people in the room hear the sound. The caller hears the room after it.
 
-    The room's stream is compared with the moment of the caller's answer: a busy machine mixes it later. Asterisk's
-    mixer sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It may also
-    miss a moment or slip.
+    The room's stream is compared from the caller's answer on, because a busy machine mixes it later. For half a second
+    Asterisk's mixer sometimes takes no audio from a new member (2 of 192 calls with Dial() alone). It may also miss a
+    moment or slip.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
@@ -83,7 +83,9 @@ async def test_a_conference(asterisk, serving, references):
 
 
 async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
-    """The machine plays like a mailbox. It does not wait for the sound: its beginning is not heard."""
+    """The machine plays at once, like a mailbox. It does not wait for the sound, so the caller misses the start of its
+    message.
+    """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
 
@@ -112,8 +114,8 @@ class Machine:
 
 
 async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, references):
-    """An answering machine's greeting and a facsimile machine's tone reach the caller from their beginning, and nothing
-    is recorded before his voice.
+    """The caller hears an answering machine's greeting, or a facsimile machine's tone, from the beginning. The machine
+    records nothing before the caller's voice.
     """
     service = serving(policy=f"{POLICY}, silent: [{', '.join(map(repr, MACHINES))}]")
     cases = [Machine(way, number) for way, number in product(WAYS, MACHINES)]

@@ -1,4 +1,4 @@
-"""The evidence of a real call, from the service that keeps it to a reader who has nothing but a pack."""
+"""The evidence of a real call, from the service to a reader who has only the pack."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
-"""The fleet starts, loses a node's Asterisk while calls come, and has the evidence of all of them."""
+"""A fleet starts, loses a node's Asterisk during calls, and still has the evidence of all calls."""
 
 import time
 
 import pytest
 
-from bench.fleet.call_fates import judge
+from bench.fleet.call_results import judge_calls
 from lab.carrier import RETRANSMITTED_S, CarriedCall, Carrier
 from lab.fleet import fleet, wait_until
 from lab.kamailio import find_or_get
@@ -13,13 +13,13 @@ from lab.postgresql import postgresql_programs
 
 RATE, SECONDS = 8, 8
 COUNT = RATE // 2 * SECONDS
-"""Number of calls of each carrier."""
+"""The number of calls from each carrier."""
 DETECTED_S = 6.0
-"""Seconds until the death of a node is noticed: two OPTIONS, and the time that each waits."""
+"""Seconds until Kamailio notices a dead node: two OPTIONS with their timeouts."""
 
 
 def waiting(carrier: Carrier, since_s: float) -> list[CarriedCall]:
-    """Calls sent since then that have not ended."""
+    """The calls sent since `since_s` that have not ended."""
     calls = carrier.calls().values()
     return [call for call in calls if call.sent_s > since_s and call.over_s is None and call.status < 400]
 
@@ -68,7 +68,7 @@ def test_a_nodes_asterisk_is_killed_and_the_next_calls_pass(installation, tmp_pa
             "the node to be back",
             20,
         )
-        found = judge(running, calls, struck_s, {struck.name})
+        found = judge_calls(running, calls, struck_s, {struck.name})
     after = [call for call in calls.values() if call.sent_s > out_s and call.number == LICENSED]
     assert after
     assert {(call.status, call.node) for call in after} == {(200, other.asterisk.sip_address)}

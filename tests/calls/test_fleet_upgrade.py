@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade` of a real node: Kamailio before it, Asterisk with a call in progress, and its service."""
+"""`idtone-fleet upgrade` of a real node: Kamailio, Asterisk with a call in progress, and the service."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_ou
 
 
 class OtherNode(asyncio.DatagramProtocol):
-    """Stand-in for another node. Kamailio sees only that it answers OPTIONS."""
+    """Stand-in for another node. Kamailio only sees that it answers OPTIONS."""
 
     transport: asyncio.DatagramTransport
 
@@ -47,7 +47,9 @@ async def other_node() -> AsyncIterator[Address]:
 
 
 def inventory(folder: Path, asterisk: Asterisk, service: Supervisor, kamailio: Kamailio, note: Path) -> Path:
-    """Inventory of one node on this machine. Its "installation" notes what Kamailio says meanwhile."""
+    """An inventory with one node, on this machine. Its "installation" writes Kamailio's state at that time
+    into `note`.
+    """
     kamcmd = [*find_or_get().control, "-s", f"unix:{kamailio.control_socket}"]
     path = folder / "fleet.yaml"
     described = {

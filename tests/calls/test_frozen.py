@@ -1,4 +1,4 @@
-"""The service freezes, and a supervisor that follows its unit file replaces it."""
+"""The service freezes, and a supervisor that obeys its unit file replaces it."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
 
 ENDED_WITHIN_S = 2.0
-"""Seconds from the moment in which the service freezes to its end."""
+"""Seconds from the freeze to the end of the frozen service."""
 
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
-    """Check that the first life has ended by the watchdog and that the second one serves, all of it in time."""
+    """Check that the watchdog ended the first instance in time, and that the second one serves."""
     await wait_until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
@@ -72,7 +72,7 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
 from idtone.cli import main
 main()
 """
-"""Program that runs `idtone`, and whose event loop SIGUSR1 blocks."""
+"""A program that runs `idtone`. SIGUSR1 blocks its event loop."""
 
 
 class Blocking(Supervisor):
@@ -98,7 +98,7 @@ async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, besid
 
 
 class Clogged(Supervisor):
-    """A service that writes its log into a pipe, which `clog` fills."""
+    """A service that logs into a pipe; `clog` fills the pipe."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,6 +1,4 @@
-"""Calls while there is no room for their evidence: the service has its ledger on a small file system of its own, and
-other programs have filled that.
-"""
+"""Calls while their evidence has no room: the ledger is on a small file system, which other programs have filled."""
 
 import asyncio
 import os
@@ -30,7 +28,7 @@ UNLICENSED = "0399999999"
 
 
 class Cramped(Service):
-    """A service whose ledger is on a small disk without a reserve."""
+    """A service whose ledger is on a small disk without the reserve."""
 
     def _launch(self, *options: str) -> None:
         mine = "-m" if os.geteuid() == 0 else "-rm"
@@ -46,7 +44,7 @@ class Cramped(Service):
 
     @property
     def seen(self) -> Path:
-        """Ledger as the service sees it."""
+        """The path of the ledger, as the service sees it."""
         assert self.process
         return Path(f"/proc/{self.process.pid}/root{self.ledger}")
 
@@ -63,7 +61,7 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def _reader(self) -> LedgerReader:
-        """Reader of a copy of the ledger: SQLite cannot open a file through another process's root."""
+        """A reader of a copy of the ledger: SQLite cannot open a file through another process's root folder."""
         folder = self.ledger.parent.with_name("copy")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -75,7 +73,7 @@ class Cramped(Service):
 
 @pytest.fixture
 def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
-    """A service with a small disk. The parameter goes into its policy."""
+    """A service with a small disk. The parameter is its policy."""
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")

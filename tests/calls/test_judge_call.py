@@ -1,4 +1,4 @@
-"""Every rule of `judge_call` finds the call that breaks it, and leaves a good one alone."""
+"""Each rule of `judge_call` finds a call that breaks it, and accepts a good one."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""The service is killed at random moments while calls come at an even rate: twice here, a hundred times by `make
+"""The service is killed at random moments while calls arrive at a steady rate: twice here, a hundred times in `make
 bench-kills`.
 """
 
@@ -9,7 +9,7 @@ from lab.calls.call_paths import InjectedFault, draw_storm
 from lab.calls.walk_paths import walk_round
 
 SEED = 2033
-"""Seed whose kills come soon after each other."""
+"""A seed whose kills follow each other quickly."""
 KILLS, CALLS_PER_S = 2, 20
 
 

@@ -1,4 +1,4 @@
-"""The sound and the treatment of each kind of number while the service runs, by either interface."""
+"""What each kind of number gets while the service runs: sound, notice or refusal, over either interface."""
 
 import pytest
 
@@ -19,7 +19,7 @@ NOTICED = {
     ("0399999999", "incoming"): "number-unknown",
     ("0523456789", "outgoing"): "direction-not-covered",
 }
-"""Number and direction of a call, with the reason why it gets the notice."""
+"""Number and direction of a call → the reason for its notice."""
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"], indirect=True)
@@ -126,7 +126,7 @@ async def test_an_emergency_call_connects_at_once(asterisk, service, references)
 
 
 async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, references, tmp_path):
-    """A number is licensed, then suspended, while the service runs."""
+    """A number is first licensed, then suspended, while the service runs."""
     registry = tmp_path / "registry.yaml"
     text = LAB_REGISTRY.read_text()
     registry.write_text(text)

@@ -1,4 +1,4 @@
-"""The line between the service and Asterisk is cut or dead, or Asterisk itself dies, freezes or reloads."""
+"""The connection between the service and Asterisk breaks or hangs, or Asterisk itself dies, freezes or reloads."""
 
 import asyncio
 import base64
@@ -28,11 +28,11 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 NOTICED_WITHIN_S = 2.0
-"""Seconds in which a dead line is noticed: the heartbeat's second and half of it, and a little."""
+"""Seconds until a dead connection is noticed: one and a half intervals of the heartbeat, and a margin."""
 
 
 class Other(Service):
-    """A second service beside the same Asterisk, with everything else of its own."""
+    """A second service on the same Asterisk, with files of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,7 +52,7 @@ def ready(service: Service) -> int:
 
 
 async def sounding(phones: Lab) -> PlacedCall:
-    """Call in the middle of its sound."""
+    """A call in the middle of its sound."""
     placed = phones.dial()
     await wait_for_answer(phones, placed)
     return placed
@@ -67,8 +67,8 @@ async def talked(phones: Lab, *calls: PlacedCall) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports(), {"swallow"}))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
-    """The line breaks in the middle of a sound, and another caller asks meanwhile: both hear the complete licensed
-    sound once.
+    """The connection breaks in the middle of a sound, while another caller's request waits. Both hear the complete
+    licensed sound, once.
     """
     beside.away()
     async with cuttable_service(asterisk, transport) as (service, detour), lab(asterisk) as phones:
@@ -111,7 +111,9 @@ async def ari_is_back(asterisk: Asterisk) -> None:
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed_and_started_again(installation, tmp_path, references):
-    """The service is ready within a second of ARI being back, and claims nothing of what it could not see."""
+    """The service is ready within a second after ARI is. It claims nothing about the time when it could not see
+    Asterisk.
+    """
     with pbx_with_service(installation, tmp_path) as (asterisk, service):
         async with lab(asterisk) as phones:
             lost = await sounding(phones)
@@ -196,7 +198,7 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
 
 
 async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, beside, references, tmp_path):
-    """Each has a ledger of its own, so nothing else keeps them apart; one of them leaves the calls to the other."""
+    """Each has a ledger of its own, so nothing else keeps them apart. One of them leaves the calls to the other."""
     beside.away()
     one = Service(asterisk, LAB_REGISTRY)
     other = Other(asterisk, LAB_REGISTRY)
@@ -226,7 +228,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
 
 @rest_at_night("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
-    """No call waits for a service that Asterisk refuses; one may, by which the service notices."""
+    """No call waits for a service that Asterisk refuses, except one by which the service may notice it."""
     service = serving(transport=transport)
     configuration = asterisk.etc / "ari.conf"
     before, known = configuration.read_text(), ready(service)
@@ -254,7 +256,7 @@ async def test_a_password_that_is_changed_under_the_service(asterisk, serving, r
 
 
 async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk, serving, references):
-    """No start, and no reload: the next connection has it."""
+    """The next connection has the new password, without a restart or a reload."""
     service = serving(transport="http")
     configuration, password = asterisk.etc / "ari.conf", asterisk.scratch / "ari.password"
     before, known = configuration.read_text(), ready(service)

@@ -1,4 +1,4 @@
-"""The log of the service after every kind of call, in each form: one line a call, and no number."""
+"""The service's log after every kind of call, in each format: one line for each call, and no number."""
 
 import asyncio
 import json
@@ -38,12 +38,12 @@ log_output.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
 """
-"""Program that runs `idtone` with another socket in the place of journald's."""
+"""A program that runs `idtone` with another socket instead of journald's."""
 
 
 @dataclass
 class Logging(Service):
-    """A service with this form of its log. Its journald is a socket of the lab."""
+    """A service with this log format. Its journald is a socket of the lab."""
 
     form: str = "text"
 
@@ -54,7 +54,7 @@ class Logging(Service):
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
         self.entries: list[dict[str, str]] = []
-        """Entries that journald has read."""
+        """The entries that journald has received."""
 
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
@@ -64,11 +64,11 @@ class Logging(Service):
             )
 
     def log(self) -> str:
-        """Everything that it has logged, as it came."""
+        """The complete log, unchanged."""
         return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
-        """Records of the log: level and message, and for JSON and journald also the call and its reason."""
+        """The records of the log: level and message; for JSON and journald also the call and its reason."""
         lines = self.log().splitlines()
         if self.form == "text":
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
@@ -132,7 +132,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 
 def ends(service: Logging) -> list[dict[str, str]]:
-    """Lines of the calls that are over."""
+    """The log lines about calls that have ended."""
     return [
         line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
     ]

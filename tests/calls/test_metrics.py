@@ -36,13 +36,13 @@ WITHOUT_DATA = {
         )
     )
 }
-"""Expressions without data: this service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping
-authority, and its registry has no certifications and no list.
+"""Expressions without data, because this service has no replica in PostgreSQL, no other nodes, no backups, no
+time-stamping authority, and a registry without certifications and list.
 """
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
-    """True if a panel with this expression shows something. Grafana fills in the variables and asks in this way."""
+    """True if a panel with this expression shows data. The variables are filled in as by Grafana."""
     query = expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
     now_s = time.time()
     return bool(prometheus.get("query_range", query=query, start=str(now_s - 60), end=str(now_s), step="1")["result"])

@@ -1,4 +1,4 @@
-"""Calls in a codec to which this Asterisk has no transcoder: they are connected without a sound."""
+"""Calls in a codec for which this Asterisk has no transcoder are connected without a sound."""
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
-"""Milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
+"""Most milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
 
 
 @asynccontextmanager
 async def compressed(asterisk):
-    """Context of the lab and a called phone, both of which offer nothing but G.729."""
+    """Context with the lab and a called phone. Both offer only G.729."""
     async with lab(asterisk) as phones:
         phones.caller.codecs = (G729,)
         async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(G729,)) as called:

@@ -26,7 +26,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 
 
 def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = voices.CALLER) -> None:
-    """Check that the called party heard the complete licensed sound once, and before it heard the other party."""
+    """Check that the called party heard the complete licensed sound once, before it heard the other party."""
     assert call.answered_ns
     packets = [packet for packet in call.packets if packet.arrival_ns > call.answered_ns]
     sound = hear_whole(packets, call.answered_ns, reference=references["sample"], voice=voice)
@@ -37,7 +37,7 @@ def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = vo
 
 
 async def at(net: Network, number: str, line: str = "trunk") -> IncomingCall:
-    """Call at the number's phone, once it has answered."""
+    """The call at the number's phone, once the phone has answered."""
 
     def there() -> list[IncomingCall]:
         return [call for call in net.rung(number, line) if call.answered_ns]
@@ -54,7 +54,7 @@ async def hears(call: IncomingCall, voice: Any) -> None:
 
 
 async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
-    """Call from outside to the extension: the caller's side, and the extension's."""
+    """A call from outside to the extension: the caller's side, and the extension's side."""
     placed = await net.answered(Case("office", EXTENSION, EXTENSION, at=EXTENSION))
     assert placed.called
     await hears(placed.called, voices.CALLER)

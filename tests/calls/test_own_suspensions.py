@@ -1,5 +1,6 @@
-"""The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and down, over
-a change of the registry and a restart, until the association's own suspension is in force or it is lifted.
+"""The operator suspends a number itself (`idtone suspend`). The suspension holds at once, in each spelling, with the
+service up and down, over a change of the registry and a restart. It lasts until the association's own suspension is in
+force, or until it is lifted.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ WHY = ("--reference", "R-77", "--why", "the police called")
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service with a registry that may be changed. No other test knows what it stopped."""
+    """A service with a registry that the test may change. Other tests do not see its suspensions."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())

@@ -1,4 +1,4 @@
-"""The called party, the caller or both hear the sound, and neither hears the other before."""
+"""The called party, the caller or both hear the sound, and neither hears the other one before its end."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from lab.nightly_tests import one_of_each
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
-"""Greatest difference in ms between the two phones' onsets."""
+"""Largest difference in ms between the starts of the sound at both phones."""
 
 
 @pytest.mark.parametrize(("hearing", "first"), one_of_each(HEARING, ["early-media", "answered"]))
@@ -39,7 +39,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
-    """A hundred and forty such calls at once left one channel for ever, while its thread ended too early."""
+    """With 140 such calls at once, one channel once stayed for ever, because its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):

@@ -1,6 +1,4 @@
-"""The record's statement of the sound, compared with the packets that the called phone received: it never
-claims more.
-"""
+"""What the record says of the sound, compared with the packets at the called phone: it never claims more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,17 +19,17 @@ from lab.phone import Answer, EarlyMedia
 from lab.service import Service
 
 STRANGE: Final = "127.0.0.9"
-"""Address that a phone behind NAT announces. Nothing listens there."""
+"""The address that a phone behind NAT announces. Nothing listens there."""
 REPORTS_S: Final = 0.3
 TALKS_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Peculiarity of the called phone, and what the record must say of its sound."""
+    """How the called phone differs from others, and what the record must say of its sound."""
 
     says: str = ""
-    """Statement of the record. Empty for any that does not claim more than the phone received."""
+    """The expected statement. If empty, any statement that does not claim more than the phone received."""
     whole: bool = True
     endpoint: str = "lab"
     announced: str = ""
@@ -43,7 +41,7 @@ class Situation:
 
 
 async def holding(call: IncomingCall, for_ms: float, early_ms: float) -> None:
-    """Send early media; then answer, and hold in the middle of the sound."""
+    """Send early media; then answer, and hold the call in the middle of the sound."""
     call.progress(voices.CALLED)
     await asyncio.sleep(early_ms / 1000)
     call.answer()
@@ -96,7 +94,7 @@ BROAD: Final = {
     "it hangs up at the end of the sound",
     "packets of 30 ms",
 }
-"""Situations that combine others, or are another value of one."""
+"""Situations that combine others, or repeat one with another value."""
 assert SITUATIONS.keys() >= BROAD
 
 
@@ -122,7 +120,7 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
 
 
 def received(placed: PlacedCall, reference: Any) -> Heard:
-    """Part of the sound that the called phone received, at the last of several attempts."""
+    """The part of the sound that the called phone received, in the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns

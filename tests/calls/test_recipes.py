@@ -1,6 +1,6 @@
 """The dialplans of docs/how-to on a real Asterisk: what each party hears, and what the evidence says.
 
-The tests wait for what the phones see and hear, never for a time.
+The tests wait for events at the phones, never for a time.
 """
 
 import re
@@ -53,7 +53,9 @@ OUTGOING = [Case("from-internal", "09010000008", "09010000008"), Case("default",
 
 
 async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx, references: dict[str, Any]) -> None:
-    """Another phone rings in the ring group, and the first is busy in the hunt group: both have a record."""
+    """In the ring group, another phone rings too. In the hunt group, the first phone is busy. Both calls have
+    a record.
+    """
     scripts = {
         "_103": Redirect(Uri("09010000003", "127.0.0.1")),
         "_09010000095": ring,
@@ -76,7 +78,7 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
 
 @pytest.mark.parametrize(("case", "presented"), [(FORWARDED[0], LICENSED), (FORWARDED[1], CALLER_NUMBER)], ids=str)
 async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx, case: Case, presented: str) -> None:
-    """The presented number is the trunk's; in call forward it is the caller's."""
+    """The presented number is the trunk's; with call forward it is the caller's."""
     async with wait_for_records(pbx, 1), network(pbx) as net:
         placed = await net.talked(case)
     assert placed.called
@@ -87,7 +89,7 @@ async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx, case: 
 
 
 def test_the_dialplans_load_without_a_warning_that_the_page_does_not_name(pbx: Pbx) -> None:
-    """FreePBX's empty context comes after the operator's."""
+    """FreePBX's own empty context comes after the operator's."""
     complaints = [line for line in pbx.service.asterisk.complaints() if re.search(r"pbx|ael|lua|config|idtone", line)]
     assert len(complaints) == 2, complaints
     assert "'macro-dialout-trunk-predial-hook', already in use" in complaints[0]
@@ -95,7 +97,9 @@ def test_the_dialplans_load_without_a_warning_that_the_page_does_not_name(pbx: P
 
 
 async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The sound reaches the caller through a Local channel as early media; that it did, the evidence does not claim."""
+    """The sound reaches the caller as early media through a Local channel. The evidence does not claim that
+    it arrived.
+    """
     async with wait_for_records(pbx, len(OUTGOING)) as records, network(pbx) as net:
         calls = await run_concurrently(OUTGOING, net.talked)
     for case, placed in calls:
@@ -109,8 +113,8 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
     pbx: Pbx, references: dict[str, Any]
 ) -> None:
-    """The setting is that both parties hear it, but no application passes early media on from one of several Local
-    channels.
+    """Both parties should hear the sound by the setting. But no application passes on early media from one of several
+    Local channels.
     """
     cases = [
         Case("ext-group", "605", "09010000005"),
@@ -131,7 +135,7 @@ async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_do
 
 
 def assert_sounded_then_asked(placed: PlacedCall, references: Mapping[str, Any]) -> Heard:
-    """Check that the called party heard the sound, then the question. Returns what it heard of the question."""
+    """Check that the called party heard the sound, then the question; returns what it heard of the question."""
     sound, question = (heard_by_called(placed, references[name]) for name in ("sample", QUESTION))
     assert sound.complete, f"{placed.name}: {sound}"
     assert sound.times == 1
@@ -165,9 +169,8 @@ async def test_a_called_party_that_presses_1_hears_the_sound_then_the_question_t
 
 
 async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The evidence is of the sound: it is the same as if the called party had confirmed.
-
-    FreePBX 17 answers the caller and ends the call: its confirmation hangs up, and sets MACRO_RESULT, not GOSUB_RESULT.
+    """The evidence is the same as for a called party that confirms, because it is about the sound. FreePBX 17 answers
+    the caller and ends the call: its confirmation hangs up, and sets MACRO_RESULT, not GOSUB_RESULT.
     """
     cases = [
         Case("ask-first", "09010000062", "09010000062"),
@@ -196,7 +199,7 @@ async def test_a_called_party_that_presses_2_is_not_connected(pbx: Pbx, referenc
 async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
     pbx: Pbx, references: dict[str, Any]
 ) -> None:
-    """Telephones that ring together as Local channels ring until the sound of the first is over."""
+    """Phones that ring together through Local channels ring until the first one's sound is over."""
     first, second = "09012345673", "09012345674"
 
     async def later(call: IncomingCall) -> None:
@@ -219,9 +222,10 @@ async def test_who_answers_during_the_sound_of_another_hears_its_beginning(
 
 
 async def test_a_suspended_number_reaches_no_trunk(pbx: Pbx) -> None:
-    """The caller gets the refusal's cause, and no answer. FreePBX tries no further trunk, not even one without the hook
-    (a custom trunk: 7…). Its emergency route (0991…) connects no other number. Wazo tries its second trunk, and the
-    hook refuses again; Queue() tries the member again.
+    """The caller gets the cause of the refusal, and no answer.
+
+    FreePBX tries no further trunk, not even one without the hook (a custom trunk: 7…), and its emergency route (0991…)
+    connects no other number. Wazo tries its second trunk, and the hook refuses again. Queue() tries the member again.
     """
     cases = [
         (Case("from-trunk", SUSPENDED, "09010000077"), 403, 1),
@@ -254,7 +258,7 @@ HOSTILE = {
     "09010000085@trunk^U(x)": "09010000085",
     "09010000086%40trunk%26Nix%2F110": "09010000086",
 }
-"""Texts that a caller dials, as Asterisk decodes them, each with the beginning of the only number that may ring."""
+"""Texts that a caller dials, as Asterisk decodes them → the start of the only number that may ring."""
 WAYS = ["from-internal", "default", "idtone-members", "ask-first", "idtone-ael", "from-lua"]
 
 
@@ -294,7 +298,7 @@ async def test_the_next_trunk_is_sounded_too(pbx: Pbx, references: dict[str, Any
 
 
 async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[str, Any]) -> None:
-    """110 by FreePBX's emergency route, which passes the hook by; the others by ordinary routes and the hook."""
+    """110 by FreePBX's emergency route, which does not use the hook; the others by ordinary routes, with the hook."""
     calls = (("from-internal", "110"), ("from-internal", "119"), ("default", "118"))
     async with wait_for_records(pbx, 2) as records, network(pbx) as net:
         for context, number in calls:
@@ -304,7 +308,7 @@ async def test_emergency_calls_are_connected_at_once(pbx: Pbx, references: dict[
 
 
 async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The reason why each trunk of a route must pass the hook."""
+    """This is why each trunk of a route must use the hook."""
     async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         placed = await net.talked(Case("next-trunk-without-hook", "09010000055", "09010000055", at="trunk2"))
     assert_nothing_before_voice(placed, references)
@@ -312,7 +316,7 @@ async def test_a_next_trunk_without_the_hook_connects_a_suspended_number(pbx: Pb
 
 
 async def test_a_gosub_that_is_added_after_the_hooks_silences_it(pbx: Pbx, references: dict[str, Any]) -> None:
-    """The fault that `idtone doctor` finds: FreePBX and Wazo add their own U() to the options in a variable."""
+    """`idtone doctor` finds this fault: FreePBX and Wazo append their own U() to the options in a variable."""
     async with wait_for_records(pbx, 0) as records, network(pbx) as net:
         placed = await net.talked(Case("options-in-a-variable", "09010000056", "09010000056"))
     assert_nothing_before_voice(placed, references)

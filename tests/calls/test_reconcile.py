@@ -1,4 +1,4 @@
-"""Call detail records of a real Asterisk against the ledger of its calls, as docs/how-to/reconcile.md configures it."""
+"""Call detail records of a real Asterisk, compared with the ledger as docs/how-to/reconcile.md describes."""
 
 import re
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ from lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"
-"""Extension that sets the record's Call-ID before the hook."""
+"""An extension that sets the Call-ID of the call detail record before the hook."""
 
 
 @pytest.fixture
 def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
-    """A PBX with the files of the page. It is not shared: Asterisk can die when it unloads a module that writes
-    records.
+    """A PBX with the configuration of the page. It is not shared, because Asterisk may crash when it unloads a module
+    that writes these records.
     """
     page = HOW_TO.read_text()
     files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
@@ -40,7 +40,7 @@ def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk
 
 @pytest.fixture
 def records(own: Asterisk) -> Path:
-    """Asterisk's file of records."""
+    """Asterisk's file of call detail records."""
     return own.scratch / "log" / "cdr-custom" / "idtone.csv"
 
 
@@ -57,7 +57,7 @@ async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, 
 
 
 async def placed(own: Asterisk) -> list[Ending]:
-    """Endings of three calls by the hook; a fourth goes past it."""
+    """Ends of three calls with the hook. A fourth call does not use it."""
     async with lab(own) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))

@@ -1,4 +1,4 @@
-"""Calls do not notice whether the PostgreSQL to which their evidence is replicated is there."""
+"""Calls are the same with and without the PostgreSQL that holds the replica."""
 
 import pytest
 from typer.testing import CliRunner
@@ -60,6 +60,6 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
 
 
 async def replicated(service: Service, call_id: str) -> None:
-    """Wait until PostgreSQL has the call."""
+    """Wait until PostgreSQL has the call's record."""
     shown = ["ledger", "show", call_id, "-c", str(service.settings)]
     await wait_until(lambda: CliRunner().invoke(app, shown).exit_code == 0, f"{call_id} in PostgreSQL", 60)

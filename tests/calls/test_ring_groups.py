@@ -1,4 +1,4 @@
-"""Phones that ring together: one of them takes the call, and it alone is sounded."""
+"""Several phones ring together. One of them takes the call, and only this one hears the sound."""
 
 import asyncio
 
@@ -38,7 +38,7 @@ async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, servi
 
 
 async def test_two_that_answer_at_the_same_moment(asterisk, serving, references):
-    """One has the call, whole; the other's is ended at once, and it hears nothing of it."""
+    """One phone gets the complete call. The other phone's call ends at once, and it hears nothing."""
     service = serving(policy=POLICY)
     async with lab(asterisk, AT_ONCE, AT_ONCE) as phones:
 

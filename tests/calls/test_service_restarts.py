@@ -1,4 +1,4 @@
-"""The service dies, freezes, stops or starts, and Asterisk too, during calls."""
+"""The service dies, freezes, stops or starts during calls, and so does Asterisk."""
 
 import asyncio
 import signal

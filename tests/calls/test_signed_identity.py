@@ -1,4 +1,6 @@
-"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, if a setting asks for it."""
+"""The signed Identity header of the incoming call (RFC 8224), passed to the trunk of the forwarded call by a
+setting.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +25,7 @@ ASKED, NOT_ASKED = "asserting", "lab"
 
 @pytest.fixture(scope="module")
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX, one of whose trunks gets the Identity, with its service."""
+    """A PBX with its service. One of its trunks gets the Identity."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
     pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
     with pbx, Service(pbx, LAB_REGISTRY):

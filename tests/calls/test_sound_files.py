@@ -1,4 +1,4 @@
-"""The evidence names the file that Asterisk played, and no sound that was not played."""
+"""The evidence names the file that Asterisk played. It names no sound that was not played."""
 
 import asyncio
 import hashlib
@@ -30,7 +30,7 @@ FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
 
 @pytest.fixture(scope="module")
 def own(asterisk, beside) -> Iterator[Service]:
-    """A service whose sounds the tests may change."""
+    """A service whose sound files the tests may change."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY, POLICY) as service:
         yield service
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[None]:
-    """Context in which the file has the content of the notice, cut to its own length."""
+    """Context in which the file has the notice's content, cut to the file's own length."""
     kept = path.with_name(f"kept-{path.name}")
     other = path.with_name(f"other-{path.name}")
     content = path.with_name(f"notice{path.suffix}").read_bytes()
@@ -57,7 +57,7 @@ def replaced(path: Path) -> Iterator[None]:
 
 @contextmanager
 def rewritten(path: Path) -> Iterator[None]:
-    """Context in which the same file has other content, with its own times."""
+    """Context in which the same file has other content, at the file's old times."""
     was, kept = path.stat(), path.read_bytes()
     path.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: len(kept)])
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
@@ -69,7 +69,7 @@ def rewritten(path: Path) -> Iterator[None]:
 
 @contextmanager
 def preferred(path: Path) -> Iterator[None]:
-    """Context in which Asterisk prefers a file with this ending."""
+    """Context in which Asterisk prefers a file with another extension."""
     other = path.with_suffix(".pcm")
     other.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
     try:
@@ -80,7 +80,7 @@ def preferred(path: Path) -> Iterator[None]:
 
 @contextmanager
 def in_the_callers_language(path: Path) -> Iterator[None]:
-    """Context in which Asterisk prefers a file in the folder of the channel's language."""
+    """Context in which Asterisk prefers a file in the folder of the caller's language."""
     draft, folder = path.with_name("en.draft"), path.with_name("en")
     draft.mkdir()
     (draft / path.name).write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
@@ -100,7 +100,7 @@ async def steps_of(phones: Lab, service: Service, placed: PlacedCall) -> list[St
 
 
 def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
-    """Profile, format and SHA-256 by party."""
+    """Party → profile, format and SHA-256 of the sound."""
     return {
         str(step.details["party"]): tuple(step.details.get(name) for name in ("profile", "format", "sha256"))
         for step in steps
@@ -131,7 +131,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
 
 @rest_at_night("change", ["replaced", "preferred"])
 async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
-    """The verdict comes first: the file is changed while the phone rings."""
+    """The file is changed after the verdict, while the phone rings."""
     changed = asyncio.Event()
 
     async def ring(call: IncomingCall) -> None:

@@ -1,4 +1,4 @@
-"""`idtone status` of a real service, during and after calls, over a hand-over, and without a service."""
+"""`idtone status` of a real service: during and after calls, over a hand-over, and without a service."""
 
 import asyncio
 import fcntl
@@ -23,7 +23,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    """A service that counts this test's calls alone."""
+    """A service that counts only this test's calls."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
@@ -37,7 +37,7 @@ def status(service: Service) -> str:
 
 
 def _heeding_interrupts() -> None:
-    """Heed SIGINT, which a shell lets its background programs ignore."""
+    """Restore the default action of SIGINT, which a shell makes its background programs ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -93,7 +93,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
-    """Output in a pipe is one line of JSON a second. SIGINT ends it without a traceback."""
+    """Into a pipe, the command writes a line of JSON each second. SIGINT ends it without a traceback."""
     watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
@@ -120,7 +120,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
 
 
 def _own_terminal() -> None:
-    """Let Ctrl-C reach this process."""
+    """Give this process a terminal of its own, so that Ctrl-C reaches it."""
     _heeding_interrupts()
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

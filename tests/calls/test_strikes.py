@@ -1,4 +1,4 @@
-"""Faults of the sound, of the files and programs that the service needs, and of the service, at every step of the
+"""Faults of the sound, of files and programs that the service needs, and of the service itself, at every step of the
 table.
 """
 
@@ -32,7 +32,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service that the test may damage, with a registry that it may change."""
+    """A service that the test may damage, with a registry that the test may change."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -45,9 +45,7 @@ def own(asterisk, beside, tmp_path) -> Iterator[Service]:
 
 @asynccontextmanager
 async def other_files(sounds: Path, make: Callable[[Path, bytes], object]) -> AsyncIterator[None]:
-    """Context in which the sample's files are other ones. A sound that is being played goes on with the files that it
-    has.
-    """
+    """Context in which the sample's files are replaced. A sound in progress continues from the old files."""
     kept = exchange(sounds, make)
     try:
         yield
@@ -115,9 +113,7 @@ def expired(text: str) -> str:
 
 @asynccontextmanager
 async def locked(service: Service) -> AsyncIterator[None]:
-    """Context in which another program locks the ledger, for as long as the calls go on, and longer than SQLite
-    waits.
-    """
+    """Context in which another program locks the ledger during all calls, longer than SQLite waits."""
     connection = sqlite3.connect(service.ledger, isolation_level=None, timeout=10)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -129,7 +125,7 @@ async def locked(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def full(service: Service) -> AsyncIterator[None]:
-    """Context in which nothing that the service writes gets onto the disk, its log included."""
+    """Context in which the service can write nothing to the disk, not even its log."""
     assert service.process
     # Its own user sets it: root in a container may not set the limits of others.
     limit = service.as_itself(["prlimit", "--pid", service.process.pid])
@@ -177,9 +173,7 @@ async def killed(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen(service: Service) -> AsyncIterator[None]:
-    """Context in which the service is frozen. Nobody supervises it, so that it stands still for as long as the calls go
-    on.
-    """
+    """Context in which the service is frozen. Without a supervisor, it stays frozen during the calls."""
     assert service.process
     service.process.send_signal(signal.SIGSTOP)
     try:
@@ -222,7 +216,7 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
     Event.SERVICE_REPLACED: (replaced, False),
     Event.SECOND_INSTANCE: (joined, False),
 }
-"""Faults of the service, each with whether it is kept from deciding a moment before."""
+"""Fault of the service → its act, and whether the service is prevented from deciding shortly before."""
 
 
 @pytest.mark.alone

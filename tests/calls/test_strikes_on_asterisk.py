@@ -1,4 +1,4 @@
-"""Faults of Asterisk, of the line between it and the service, and of the clock, at every step of the table."""
+"""Faults of Asterisk, of its connection with the service, and of the clock, at every step of the table."""
 
 import asyncio
 import signal
@@ -51,7 +51,7 @@ async def test_asterisk(serving, references, event, blow):
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed(installation, tmp_path, references):
-    """Nothing of the calls is left to be told; what is in the evidence was so."""
+    """Asterisk reports no more about the calls. What the evidence says of them was true."""
     with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:
         async with lab(asterisk) as phones:
             placed, moment = await bring_to_steps(phones, EVERYWHERE, None)
@@ -102,7 +102,7 @@ async def test_the_line(asterisk, beside, references, event, how):
 
 @dataclass
 class OtherTime(Service):
-    """A service whose time of day a test can set, and which looks once a second. Its monotonic clock is the
+    """A service whose time of day the test sets. The service looks at it each second. Its monotonic clock is the
     machine's.
     """
 
@@ -118,8 +118,8 @@ class OtherTime(Service):
         }
 
     def as_itself(self, command: Sequence[object]) -> list[str]:
-        """Command that preloads the library only as the service's user: the library keeps files that only its own user
-        can read.
+        """A command that preloads the library only after it has become the service's user. Otherwise the library would
+        make files that this user cannot read.
         """
         return super().as_itself(["env", f"LD_PRELOAD={faketime()}", *command])
 

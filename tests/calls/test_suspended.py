@@ -1,4 +1,4 @@
-"""A number is suspended while calls of it are in progress: they end at any step, and no other does."""
+"""A number is suspended during its calls. They end, at any step; no other call does."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ from lab.sites import SITES
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
-    """A service with a registry that may be changed. The parameter goes into its policy."""
+    """A service with a registry that the test may change. The parameter is its policy."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -73,7 +73,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
 
 
 RESOLD = ("0612345900", "0523456789")
-"""Number of m-0005, through m-0001."""
+"""Numbers that m-0005 has through m-0001."""
 
 
 async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
@@ -93,7 +93,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 @pytest.mark.alone
 @rest_at_night("way", ["https", "folder"])
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
-    """Two keys stop a number; those that grant licences sleep."""
+    """Two duty keys suspend a number. The keys for licences are not needed."""
     beside.away()
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
@@ -130,7 +130,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 
 @pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
-    """It also knows how many calls that has ended."""
+    """The association also learns how many calls this has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
     beside.away()
     association = Association(tmp_path / "association")
@@ -189,8 +189,8 @@ async def test_they_may_be_let_end(asterisk, own):
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
-    """The call is under the operator's own Dial(), by a trunk whose identities are believed; with the service and
-    without.
+    """The call uses the operator's own Dial(), over a trunk whose identities are trusted, with the service and without
+    it.
     """
     site = SITES["trusting"]
     scratch = tmp_path_factory.mktemp("trusting")

@@ -8,7 +8,7 @@ from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, wait_for_an
 from lab.lab import Forwarding, lab, wait_until
 
 REFUSED_WITHIN_S = 8
-"""Seconds until the refusal. Asterisk waits five seconds for somebody to take the request."""
+"""Seconds until the refusal. Asterisk waits five seconds for an application to accept the request."""
 
 
 async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, service, references):

@@ -1,4 +1,4 @@
-"""The table of endings, compared with a real Asterisk: the acts of the parties, at every step, by either interface."""
+"""The table of endings, compared with a real Asterisk: the acts of the parties at every step, over both interfaces."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ UNANSWERED = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Eve
 
 
 def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) -> list[str]:
-    """Differences of a call from its row of the table."""
+    """The differences between a call and its row in the table."""
     row = endings_table()[case.step, case.event, case.interface, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
@@ -58,8 +58,8 @@ def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) ->
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """Every step of the table but the first is tried, by both interfaces, where one hears the sound and where
-    both do.
+    """Every step of the table but the first is tried over both interfaces, with one party that hears the sound and with
+    both.
     """
     service = serving(policy=POLICY)
     cases = [
@@ -91,7 +91,7 @@ async def test_what_the_parties_do(asterisk, serving, event):
 
 
 async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):
-    """The hook's word and the evidence agree, no matter whether Asterisk has seen the end of the sound by then."""
+    """The hook's result and the evidence agree, even if Asterisk has not yet seen the end of the sound."""
     service = serving(policy=POLICY)
     # A busy Asterisk begins later: the last ones hang up after it has seen the end all the same.
     late_ms = [1000 * SOUND_S + late for late in (20, 50, 100, 200, 400)]

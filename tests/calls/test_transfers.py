@@ -1,4 +1,4 @@
-"""A phone asks for the transfer (REFER) of a connected call, and of one that is still sounded."""
+"""A phone asks to transfer (REFER) a connected call, or a call whose sound is still playing."""
 
 import asyncio
 import time
@@ -32,13 +32,15 @@ from lab.phone import Answer, Phone
 from lab.sip import Uri
 
 NEXT_NUMBER = "0312345679"
-"""Another number of the same member, forwarded to the third phone."""
+"""Another number of the same member. It is forwarded to the third phone."""
 THIRD = voices.voice(5)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer: the party that asks for it, and its target, an extension of the PBX or a number that is forwarded."""
+    """A transfer: the party that asks for it, and the target, which is an extension of the PBX or a forwarded
+    number.
+    """
 
     way: Way
     who: str
@@ -56,9 +58,9 @@ class Transferred:
     asking: Call
     left: Call
     reached: IncomingCall
-    """Call at the third phone."""
+    """The call at the third phone."""
     since_ns: int
-    """Moment, in ns, from which the third phone and the party that was left can talk, apart from a sound."""
+    """Time in ns from which the third phone and the remaining party can talk, unless a sound is playing."""
 
 
 @asynccontextmanager
@@ -68,7 +70,7 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
 
 
 def sides(placed: PlacedCall, who: str) -> tuple[Call, Call]:
-    """The party that asks, and the party that is left."""
+    """The sides of the party that asks and of the party that remains."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
@@ -81,7 +83,7 @@ def address(phones: Lab, third: Phone, placed: PlacedCall, target: str) -> Uri:
 
 
 async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
-    """Third phone's side of the call, once it has answered."""
+    """The third phone's side of the call, once it has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
@@ -93,7 +95,7 @@ async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
 
 
 async def consult(phones: Lab, third: Phone, placed: PlacedCall, who: str, target: str = "extension") -> OutgoingCall:
-    """Second call of the phone that is going to transfer, to the third."""
+    """A call to the third phone, from the phone that is going to transfer."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
         address(phones, third, placed, target).user,
@@ -143,8 +145,8 @@ async def talked(done: Transferred, case: Transfer) -> Transferred:
 
 
 def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
-    """Check a transfer. The party of the first sound heard it once. The third phone hears a complete one where its
-    number is forwarded, before it hears the party that was left. Then the two talk.
+    """Check a transfer. The party that hears the first sound heard it once. If the third phone's number is forwarded,
+    that phone hears a complete sound before it hears the remaining party. Then the two talk.
     """
     heard_by = {"caller": done.placed.caller, "called": done.placed.called}
     for party, call in heard_by.items():
@@ -199,7 +201,7 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
 
 
 async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
-    """The party that a transfer leads to is told as well."""
+    """The party at the target of the transfer hears the notice too."""
     serving(policy=POLICY)
     beside.away()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
@@ -212,7 +214,7 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, bes
 
 @pytest.mark.alone
 async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, references):
-    """The call goes on as if nobody had asked. A caller can ask only where he is answered first."""
+    """The call continues unchanged. A caller can ask only if the caller's leg is answered first."""
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
@@ -243,9 +245,9 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
 
 @pytest.mark.alone
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
-    """Asterisk takes it, and puts the third phone behind the channel. In the place of the called party it hears the
-    sound from the beginning, and is connected then. In the place of a caller who is to hear it too, the call ends
-    unconnected.
+    """Asterisk accepts the transfer, and puts the third phone in the place of a party. In the place of the called
+    party, it hears the sound from the beginning, and is then connected. In the place of a caller who is to hear the
+    sound too, the call ends unconnected.
     """
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [

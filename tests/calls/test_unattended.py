@@ -1,4 +1,4 @@
-"""Evidence of calls that the hook handled without the service: one record for each, whatever failed."""
+"""Evidence of calls that the hook handled without the service. Each has one record, whatever failed."""
 
 import asyncio
 import contextlib
@@ -31,13 +31,13 @@ from lab.sipp import Load, called
 
 RATE, SECONDS = 20, 5.0
 OWN_DIAL_S = 20.0
-"""Seconds that are longer than an own Dial() waits for a service."""
+"""A time in seconds that is longer than an own Dial() waits for a service."""
 NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
 
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX of its own, because its ledger is counted."""
+    """A PBX of its own, because the test counts the ledger's records."""
     files = {
         "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
         "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
@@ -49,7 +49,9 @@ def pbx(installation, tmp_path_factory):
 
 
 def by_asterisks_count(pbx: Asterisk) -> set[str]:
-    """Unique ids of the calls in Asterisk's own records, without the channels that write a journal line."""
+    """Unique ids of the calls in Asterisk's call detail records, without the channels that write lines of the
+    journal.
+    """
     path = pbx.scratch / "log" / "cdr-csv" / "Master.csv"
     rows = csv.reader(path.read_text().splitlines()) if path.exists() else ()
     return {row[-1] for row in rows if not row[5].startswith("Local/s@idtone-journal-later")}
@@ -57,7 +59,7 @@ def by_asterisks_count(pbx: Asterisk) -> set[str]:
 
 @pytest.fixture
 def stopped(pbx) -> Service:
-    """A service that has run, has entered everything, and is down."""
+    """A service that ran, entered everything, and is now down."""
     service = Service(pbx, LAB_REGISTRY)
     service.start()
     service.entered()
@@ -100,7 +102,7 @@ CASES = {
         ["fallback", "ended"],
     ),
 }
-"""A call, its record, and the steps in it."""
+"""Name → a call, its expected record, and the steps in the record."""
 
 
 async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped):
@@ -155,7 +157,7 @@ async def test_under_an_own_dial_too(pbx, stopped):
 
 @pytest.mark.nightly
 async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
-    """The service stands still when the calls come, and is killed when the callers have hung up."""
+    """The service is frozen when the calls arrive, and is killed after the callers have hung up."""
     before = set(stopped.records())
     stopped.start()
     ways = {f"{number:04}": way for number, way in enumerate(product(["hook", "own-dial"], ["ari", "agi"]))}
@@ -207,7 +209,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 @pytest.mark.nightly
 async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
-    """The ledger has as many records as calls, by the callers' count and by Asterisk's; by either interface in turn."""
+    """The ledger has a record for each call that the callers and Asterisk counted. The interfaces take turns."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
 
     async def alternate() -> None:

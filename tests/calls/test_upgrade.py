@@ -1,4 +1,4 @@
-"""Instances that follow each other during calls: a graceful stop, and the next one that takes over."""
+"""One instance of the service follows another during calls: by a graceful stop, or by taking over."""
 
 import asyncio
 import signal

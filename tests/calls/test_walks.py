@@ -1,7 +1,7 @@
-"""Random paths through calls, on a real Asterisk: 40 here, thousands by `make bench-walks`.
+"""Random paths through calls on a real Asterisk: 40 here, thousands in `make bench-walks`.
 
-The choices come from a seed. The timing of events is part of a path, so that no path is ever run quite the same way
-again. For that reason a failing path is reported with its seed and as it is, and not shrunk by running others.
+The choices come from a seed. The timing of events is part of a path, so no path runs exactly the same way again. For
+this reason a failing path is not shrunk; it is reported unchanged, with its seed.
 """
 
 from itertools import product
@@ -57,8 +57,8 @@ async def test_random_paths(installation, tmp_path, references):
 
 @pytest.mark.nightly
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
-    """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does
-    not wait for him, and Asterisk's memory stays sound.
+    """The party has hung up before its sound begins, where both hear one, or before Dial() has finished with it. The
+    other party does not wait, and Asterisk's memory stays intact.
     """
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
@@ -81,7 +81,7 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 
 @pytest.mark.nightly
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
-    """The service has no part in it: what was decided is played, and every record gets its end."""
+    """The service is not needed: the sound of the decision is played, and every record gets its end."""
     beside.away()
     legs = (
         PathStep(0, Move.RING),
@@ -101,9 +101,9 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
 
 @rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
 async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
-    """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims anything.
-
-    Where only the beginning of the first sound is missing, as on a machine that is late, the rest resembles it.
+    """Meanwhile Asterisk sends the party nothing. It hears the sound again if it resumes; otherwise no record claims
+    that it did. If only the beginning of the first sound is missing, as on a slow machine, the rest resembles a
+    complete one.
     """
     beside.away()
 
@@ -132,7 +132,9 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
 
 
 async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, references):
-    """The service takes the call up when it is back and sounds it, and no event says that its phone is sent nothing."""
+    """When the service is back, it takes over the call and plays the sound. No event tells it that the phone gets no
+    media.
+    """
     beside.away()
     legs = (
         PathStep(0, Move.RING),

@@ -1,4 +1,6 @@
-"""A call may only use a number of the node's member, or one that went through it: with the service up and down."""
+"""A call may only use a number of the node's member, or one that was resold through it, with the service up
+and down.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
-"""Numbers of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
+"""Numbers: one that m-0005 has through m-0001, one of m-0007, which has a licence, and one of no member."""
 BOTH = ("incoming", "outgoing")
 PLAYED, FOREIGN, UNKNOWN = "licence-valid", "number-of-another-member", "number-unknown"
 NODES = {
@@ -44,7 +46,9 @@ def is_refused(reason: str, direction: str) -> bool:
 
 @pytest.mark.parametrize("member", ["m-0001", breadth("m-0005"), breadth("m-0007"), None], ids=str)
 async def test_with_the_service_up_and_away(asterisk, serving, beside, references, member):
-    """Refused: no phone rings. A number of another member never gets the sound for which that member has a licence."""
+    """Such a call is refused, and no phone rings. A number of another member never gets the sound for which that member
+    is licensed.
+    """
     numbers, service = NODES[member], serving(member=member)
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in numbers for direction in BOTH))
     async with lab(asterisk) as phones:
@@ -83,7 +87,7 @@ async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -
 
 @pytest.mark.nightly
 async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, beside, references):
-    """Never the sound; and the hook then looks at no number."""
+    """Such calls never get the sound, and the hook then checks no number."""
     serving(policy="foreign_numbers: notice, unknown_numbers: notice")
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
     async with lab(asterisk) as phones:
@@ -99,7 +103,9 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
 
 
 async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, references, tmp_path: Path):
-    """A number that came on this day, and one that goes in the past; with the service up and away."""
+    """A number that was ported to the member on this day, and one that was ported away before, with the service up and
+    down.
+    """
     now = datetime.now(UTC)
     past, later = ((now + timedelta(days=days)).isoformat(timespec="seconds") for days in (-1, 1))
     registry = tmp_path / "registry.yaml"
@@ -133,7 +139,7 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
 
 
 async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(away, serving, tmp_path: Path):
-    """`away`: an earlier service had the registry, and left them."""
+    """With `away`, an earlier service had the registry, and left the member's own numbers."""
     serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
     async with lab(away) as phones:

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from idtone.console import application
-from idtone.console.access import password_prompt
+from idtone.console.access import password_proof
 from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
-from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
+from idtone.console.access.password_queue import KNOWN, LONGEST, PasswordQueue, QueueFullError
 from idtone.console.access.rights import Role
 from idtone.console.call_rows import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
@@ -73,7 +73,7 @@ async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer
 
 
 async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, monkeypatch):
-    monkeypatch.setattr(calls, "searched", held_search)
+    monkeypatch.setattr(calls, "calls_by_query", held_search)
     reads = Held.of(site.console.settings)
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     async with asked(viewer, *["/calls"] * 100) as mine:
@@ -174,7 +174,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     """Before, two of them did, and the upload that publishes a suspension waited; and a stranger who had left kept the
     place.
     """
-    monkeypatch.setattr(packs, "verified_pack", held_pack)
+    monkeypatch.setattr(packs, "verify_pack", held_pack)
     reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 
@@ -224,14 +224,14 @@ def test_an_ipv6_network_has_the_attempts_of_one_visitor():
 
 async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
     """Before, a right one waited 67 s behind 60 wrong ones."""
-    line, order, first = PasswordLine(), list[object](), asyncio.Event()
+    line, order, first = PasswordQueue(), list[object](), asyncio.Event()
 
     async def compare(who: object, rank: int) -> None:
         try:
             async with line.turn(rank):
                 await first.wait()
                 order.append(who)
-        except LineFullError:
+        except QueueFullError:
             order.append("full")
 
     wrong = [asyncio.create_task(compare(number, 3)) for number in range(60)]
@@ -247,7 +247,7 @@ async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
 
 async def test_a_first_attempt_does_not_wait_for_those_of_a_network_that_has_failed(site, monkeypatch, tmp_path):
     """Before, it waited for the one that is compared at the moment, at the lowest priority."""
-    monkeypatch.setattr(password_prompt, "is_password", held_password)
+    monkeypatch.setattr(password_proof, "is_password", held_password)
     held, attacker, other = Held(tmp_path), await site.visitor(), await site.visitor()
     assert (await attacker.sign_in("viewer", "wrong")).status == 403
     again = asyncio.create_task(attacker.sign_in("viewer", f"hold {tmp_path}"))

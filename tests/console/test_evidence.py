@@ -19,7 +19,7 @@ from idtone.console.counts_file import read_counts
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
-from idtone.console.statistics import count, file_of
+from idtone.console.statistics import count_calls, counts_path
 from idtone.core.persons import AccountKnownBy
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, Signer, VerifierKey
@@ -33,7 +33,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Site, Visitor, events, name_of, running
+from lab.console.site import Site, Visitor, events, name_of, running_site
 from lab.days import today
 from lab.idtone_programs import ledger_words, locate_command
 from lab.lab import wait_until
@@ -61,7 +61,7 @@ async def node(settings) -> AsyncIterator[Site]:
     now = datetime.now(UTC) - timedelta(hours=2) - sample.NOW
     calls = [*sample.heard_call("c-1"), *sample.heard_call("c-2", 5000), sample.decided(call_id="c-3", ms=60_000)]
     enter(settings, *(steps.Step(each.call_id, each.kind, each.at + now, each.details, each.numbers) for each in calls))
-    async with running(settings, BOTH) as site:
+    async with running_site(settings, BOTH) as site:
         yield site
 
 
@@ -109,8 +109,8 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     ring = KeyRing.of(settings.ledger, settings.node)
     head = Note.parse(settings.ledger.seen().read_bytes())
     Stamps(settings.ledger.stamps()).put(head, b"reply")
-    ring.continued_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
-    ring.continued_trees.finish(ring.continued_trees.trees[-1])
+    ring.successor_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
+    ring.successor_trees.record_start(ring.successor_trees.trees[-1])
     query(
         tmp_path / "ledger.sqlite3",
         "INSERT INTO steps SELECT 99, node, 'c-9', kind, at, details, 2 FROM steps WHERE leaf = 1",
@@ -119,7 +119,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     assert facts["Signed"] == "2 leaves; 1 not signed"
     assert facts["Earlier log"] == "pbx-1/idtone: its end is not signed"
     assert facts["Timestamp"].startswith("2 leaves, ")
-    ring.continued_trees.give_up(ring.continued_trees.trees[-1], "act-1")
+    ring.successor_trees.give_up(ring.successor_trees.trees[-1], "act-1")
     facts = _facts((await visitor.get("/evidence")).text)
     assert facts["Earlier log"] == "pbx-1/idtone: its end was given up"
 
@@ -178,7 +178,7 @@ async def test_others_get_what_they_verify_with(node, settings):
 
 
 def counted(settings: Settings, known: Counts | None = None) -> Counts:
-    return count(settings, "", known, progress=lambda done, total: None)
+    return count_calls(settings, "", known, progress=lambda done, total: None)
 
 
 def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(settings, monkeypatch):
@@ -202,23 +202,23 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     monkeypatch.setattr("idtone.console.statistics.BATCH", 7)
     enter(settings, *sample.evidence(10))
     first = counted(settings)
-    found = read_counts(file_of(settings))
+    found = read_counts(counts_path(settings))
     assert found == first
-    assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
+    assert stat.S_IMODE(counts_path(settings).stat().st_mode) == 0o600
     enter(settings, *sample.evidence(12)[-10:])
     went_through: list[int] = []
-    again = count(settings, "", found, progress=lambda done, total: went_through.append(total))
+    again = count_calls(settings, "", found, progress=lambda done, total: went_through.append(total))
     assert went_through[-1] < first.place, "only what is new"
     assert again.tallies == counted(settings).tallies
     query(tmp_path / "ledger.sqlite3", "UPDATE steps SET at = at + 86400000000")
     moved = counted(settings, again)
     assert moved.days() != first.days(), "another ledger is counted from its beginning"
     for damage in (lambda text: text[:-9], lambda text: text.replace('"tallies": [[', '"tallies": [[1, '), str.upper):
-        file_of(settings).write_text(damage(file_of(settings).read_text()))
-        assert read_counts(file_of(settings)) is None
+        counts_path(settings).write_text(damage(counts_path(settings).read_text()))
+        assert read_counts(counts_path(settings)) is None
     counted(settings)
     monkeypatch.setattr("idtone.console.counts_file.__version__", "another")
-    assert read_counts(file_of(settings)) is None
+    assert read_counts(counts_path(settings)) is None
 
 
 @pytest.mark.parametrize(

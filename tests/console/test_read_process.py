@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from idtone.console import read_process
-from idtone.console.access.password_prompt import MIB
-from idtone.console.access.passwords import hashed, is_password
+from idtone.console.access.password_proof import MIB
+from idtone.console.access.passwords import hash_password, is_password
 from idtone.console.read_process import ReadEndedError, ReadProcesses
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.translation import speak, translated
@@ -68,7 +68,7 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
 
 def test_a_password_for_which_there_is_no_memory_is_no_wrong_one():
     """Before, it counted as a failed sign-in."""
-    expected = hashed(PASSWORD)
+    expected = hash_password(PASSWORD)
     with pytest.raises(ReadEndedError, match="more than 96 MiB"):
         read(is_password, PASSWORD, expected, mib=96, kind="little-memory")
     assert read(is_password, PASSWORD, expected, mib=MIB, kind="password")

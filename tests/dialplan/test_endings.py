@@ -1,4 +1,4 @@
-"""The table of endings is complete: it has every possible cell once, and every proof is an existing test."""
+"""The table of endings has every possible cell once, and every proof in it is an existing test."""
 
 import ast
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A broken or malicious Asterisk on the wire: the service survives, and serves the next call."""
+"""A broken or malicious Asterisk at the other end of the connection: the service survives, and serves the next call."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriError, AriUnavailable
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import MemoryEvidence
 from lab.hostile.hostile_server import (
@@ -42,7 +42,7 @@ from lab.repository import ROOT
 
 MEBIBYTE = 2**20
 MUCH = 80
-"""MiB that an attacker sends at a time; none of them may cost the service as much."""
+"""MiB that an attacker sends at a time. The service's memory must grow by less."""
 CHEAP_MIB = 64
 CALLER, CALL = "1795.0", "1795.0-1"
 STASIS_START = json.dumps(json.loads((ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8"))["events"][0])
@@ -52,14 +52,14 @@ Harm = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 def resident_mib() -> float:
-    """Memory of this process, in MiB."""
+    """Resident memory of this process, in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / MEBIBYTE
 
 
 @dataclass
 class Asterisk:
-    """Sends malicious messages on its first WebSocket, and places a call on the next, or on the same one where it is
-    still open.
+    """An Asterisk that sends malicious messages on its first WebSocket. Then it places a call: on the same WebSocket if
+    that is still open, otherwise on the next one.
     """
 
     harm: Harm
@@ -88,7 +88,7 @@ class Asterisk:
 
 @asynccontextmanager
 async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) -> AsyncIterator[None]:
-    """Context of the service. Nothing may escape from it, into its log as a traceback or into the loop."""
+    """Context with the service. No exception may reach the event loop, and no traceback the log."""
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
     stop = asyncio.Event()
@@ -105,7 +105,7 @@ async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) 
 
 
 async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
-    """Send octets beneath the WebSocket."""
+    """Send raw octets below the WebSocket layer."""
     transport = socket._req.transport if socket._req else None
     if transport is None or transport.is_closing():
         raise ConnectionError
@@ -114,7 +114,7 @@ async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
 
 
 def frame(first: int, payload: bytes, claimed: int | None = None) -> bytes:
-    """Frame of a server: its first octet, and a length that need not be true."""
+    """A server's frame: its first octet, the claimed length, which may be false, and the payload."""
     return bytes([first, 127]) + struct.pack(">Q", len(payload) if claimed is None else claimed) + payload
 
 
@@ -151,7 +151,7 @@ async def closes_in_the_middle(socket: web.WebSocketResponse) -> None:
 
 
 def answers(*changes: dict[str, Any]) -> Harm:
-    """Malicious answers to the first request, which is the verdict of a call, one after the other."""
+    """Malicious answers, one after the other, to the first request, which is a call's verdict."""
 
     async def harm(socket: web.WebSocketResponse) -> None:
         await socket.send_str(STASIS_START)
@@ -216,7 +216,7 @@ async def only_pongs(socket: web.WebSocketResponse) -> None:
 
 @pytest.mark.parametrize("silent", [hang_forever, only_pongs])
 async def test_an_asterisk_that_never_answers_is_left(sounds, monkeypatch, silent):
-    """Frozen, it answers no ping; or it answers pings and no request."""
+    """A frozen Asterisk answers no ping; another one answers pings, but no request."""
     monkeypatch.setattr(connection, "HEARTBEAT_S", 0.2)
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 0.5)
     asterisk = Asterisk(silent)
@@ -252,13 +252,13 @@ ANSWERS = {
     "what never ends": endless,
     NOT_FOUND: fixed_response(status=404, reason="x" * 4000),
 }
-"""Malicious answers to any of the requests that go over HTTP."""
+"""Malicious answers to any request over HTTP."""
 WORDLESS = (ANSWERS["an error page"], ANSWERS["nothing"])
 
 
 @pytest.mark.parametrize("bad", ANSWERS.values(), ids=ANSWERS)
 async def test_an_answer_over_http_that_is_not_asterisks_is_one_error(bad):
-    """The error is one of ours, in one line, without the password; and cheap."""
+    """The error is the project's own: one line, without the password, and cheap."""
     before_mib = resident_mib()
     for path in (INFO, FILTER, EVENTS, APPLICATION, CHANNEL):
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 
-from bench.evidence_mutations import packs, pages, tile_files
+from bench.evidence_mutations import mutate_packs, mutate_pages, mutate_tiles
 from idtone.ledger.evidence.format_rules import Rule
 from lab.ledger.example_pack import PAGE
 from lab.ledger.vectors import FOLDER, bases, lines, packed, vectors
@@ -113,7 +113,7 @@ def test_a_ledger_of_good_leaves_is_good(tmp_path):
     assert held > 10
 
 
-@pytest.mark.parametrize("where", [pages, tile_files, packs])
+@pytest.mark.parametrize("where", [mutate_pages, mutate_tiles, mutate_packs])
 def test_a_random_change_is_found_or_says_the_same(where, tmp_path):
     """The test tries some changes; `make bench-tampering` tries 20,000."""
     assert [each for each in where(tmp_path, 40, 7) if each.missed and not each.harmless] == []

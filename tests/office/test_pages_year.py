@@ -1,4 +1,6 @@
-"""The year of the office by its pages, in Chromium, and the same by commands, as `make demo-authority` runs it."""
+"""A year of the office's work on its pages in Chromium, and the same year by commands, as `make demo-authority` runs
+it.
+"""
 
 import re
 from pathlib import Path
@@ -19,7 +21,7 @@ def test_each_task_has_its_commands():
 
 
 def left(office: Path) -> Any:
-    """Content of the two files in the end, with days in place of moments."""
+    """Content of the role's files at the end, with days in place of times."""
 
     def of_day(value: Any) -> Any:
         if isinstance(value, dict):
@@ -37,7 +39,7 @@ def left(office: Path) -> Any:
 
 @pytest.mark.nightly
 def test_the_year_is_done_on_pages_alone_and_commands_do_the_same(tmp_path):
-    """Nobody writes YAML for the pages."""
+    """The pages need no YAML written by hand."""
     walked = play_by_page(tmp_path / "pages")
     assert not [(each.name, each.fault) for each in walked if each.fault]
     assert [each.name for each in walked] == [task.name for task in TASKS]

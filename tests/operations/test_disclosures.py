@@ -1,4 +1,4 @@
-"""The fate of packs: the receipt, the confirmation, and the index of a year."""
+"""Packs after they are made: the receipt, the confirmation, and the index of a year."""
 
 import asyncio
 import csv
@@ -54,8 +54,8 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
-    """Under sudo, for example, the service's user reaches no file of the officer's home, but the officer's
-    shell does.
+    """Under sudo, for example, the service's user cannot reach files in the officer's home, but the officer's shell
+    can.
     """
     disclosure = [EVIDENCE, "disclosure"]
     ends = {
@@ -140,7 +140,7 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
 
 
 def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_path):
-    """It was made by the ledger's key, and before the ledger was lost, for example."""
+    """The ledger's key made the pack, for example before the ledger was lost."""
     pack = office.export("pack.zip", *WARRANT)
     assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):

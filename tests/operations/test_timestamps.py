@@ -1,4 +1,4 @@
-"""Timestamps of an authority: asked for beside the calls, kept, put into packs, and verified by three programs."""
+"""Timestamps by an authority: requested, stored, put into packs, and verified by three programs."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """Ask for a timestamp, as the service does. True if the present head has one then."""
+        """Ask for a timestamp, as the service does. True if the present head has one afterwards."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
@@ -96,7 +96,7 @@ class Stamped:
 
 @pytest.fixture(scope="module")
 def stamped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
-    """A ledger whose first two calls are stamped; a third came later."""
+    """A ledger with a timestamp over its first two calls. A third call came later."""
     folder = tmp_path_factory.mktemp("stamped")
     config = write_settings(folder)
     authority = TimeStampingAuthority(folder / "authority")

@@ -15,11 +15,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings
-from idtone.tones.making.sounds import PBX_FORMATS
+from idtone.tones.making.sound_files import PBX_FORMATS
 from idtone.tones.master_import import ImportRequest, import_master
 from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, write_each
 from lab.registry.examples import valid_until_2096
-from lab.tones.made_recordings import recorded, write
+from lab.tones.synthetic_recordings import recorded, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}

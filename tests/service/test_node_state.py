@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from idtone.core.errors import AriUnavailable
-from idtone.ledger.replication.replica_connection import Exchange
+from idtone.ledger.replication.replica_connection import ReportResult
 from idtone.operations.fleet.node_states import KNOWN_FORMAT, NodeState
 from idtone.service import loaded_hook_check, node_state
 from idtone.service.loaded_hook_check import LoadedHookCheck
@@ -23,8 +23,8 @@ TOAST_BYTES = 2000
 """Size in bytes from which PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
 
 
-def exchange(before: str | None = "own") -> Exchange:
-    return Exchange(-0.01, 0.002, "own", before)
+def exchange(before: str | None = "own") -> ReportResult:
+    return ReportResult(-0.01, 0.002, "own", before)
 
 
 def paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
@@ -69,7 +69,7 @@ def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypat
     monkeypatch.setattr(node_state, "time", SimpleNamespace(monotonic=lambda: next(times)))
     report = NodeStateReport(observed, lambda: False)
 
-    def next_one(of: Exchange | None) -> Any:
+    def next_one(of: ReportResult | None) -> Any:
         return json.loads(report(of))
 
     next_one(None)

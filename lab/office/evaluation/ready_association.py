@@ -9,7 +9,7 @@ import pytest
 from idtone.core.signed_notes import Signer
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.evaluation.observations import Observation, ObservationKind, observe
 from lab.made_once import made_once

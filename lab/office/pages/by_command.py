@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.office.papers.period_account import fiscal_year
+from idtone.office.papers.period_account import fiscal_year_days
 from lab.terminal import Terminal
 
 from ..applicant import hand_in
@@ -260,7 +260,7 @@ def _lift(office: CommandOffice) -> None:
 def _account(office: CommandOffice) -> None:
     today = iso_day()
     year = int(today[:4]) - (today[5:7] < "04")
-    assert fiscal_year(year)[0].isoformat() <= today
+    assert fiscal_year_days(year)[0].isoformat() <= today
     office.prints("paper account", "--year", year, "-o", office.folder / "account")
 
 

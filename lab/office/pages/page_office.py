@@ -20,7 +20,7 @@ from idtone.office.signing.holders_root import KeptRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import browser
-from lab.console.site import PASSWORD, in_a_thread, users_file
+from lab.console.site import PASSWORD, site_in_thread, users_file
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
@@ -55,7 +55,7 @@ class PageOffice(Terminal):
             self._phrase = started.enter_context(passphrase())
             found_office(self, self.office, self.keys)
             settings = self._settings()
-            self.site = started.enter_context(in_a_thread(settings))
+            self.site = started.enter_context(site_in_thread(settings))
             users_file(settings.console.users, dict.fromkeys((CLERK, OFFICER, SECOND), (Role.OFFICE,)))
             self.browser = started.enter_context(browser(find_or_get_chromium(self.folder), self.folder))
             self.hands = BrowserUser(self.browser, self.folder / "downloads")
@@ -121,7 +121,7 @@ def signing_page(kept: Path) -> Iterator[OwnAddress]:
 
     async def serve() -> None:
         over = asyncio.Event()
-        async with SigningServer(Holder(KeptRoot(kept), "")).serving() as address:
+        async with SigningServer(Holder(KeptRoot(kept), "")).serve() as address:
             begun.set_result((address, asyncio.get_running_loop(), over))
             await over.wait()
 

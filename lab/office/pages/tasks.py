@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.office.papers.period_account import fiscal_year
+from idtone.office.papers.period_account import fiscal_year_days
 
 from .browser_user import PageFault
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
@@ -374,7 +374,7 @@ def account(office: PageOffice) -> Path:
     hands = office.at(CLERK)
     hands.menu("/office/papers")
     today = iso_day()
-    since, through = fiscal_year(int(today[:4]) - (today[5:7] < "04"))
+    since, through = fiscal_year_days(int(today[:4]) - (today[5:7] < "04"))
     hands.click(f"main a[href='/office/papers?since={since}&through={through}']")
     hands.expect("許諾の更新 / licence renewed", "R-1")
     hands.download("main a[href^='/office/papers/acts.csv']")

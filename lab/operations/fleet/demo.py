@@ -2,7 +2,8 @@
 
     python -m lab.operations.fleet.demo [--seconds N] [--rate R] [--nodes N] [--json]
 
-Keys take parts of it away and bring them back. Everything listens on 127.0.0.1 only. Stops everything that it started.
+Keys take parts of the fleet away and bring them back. All parts listen only on 127.0.0.1. At its end the demo stops
+everything that it has started.
 """
 
 import argparse
@@ -49,7 +50,7 @@ WIDE: Final = 34
 
 @dataclass
 class Keys:
-    """The acts of the keys on the fleet; each returns a text about it."""
+    """The acts that the keys start on the fleet. Each returns a text about what it did."""
 
     fleet: Fleet
 
@@ -67,7 +68,7 @@ class Keys:
         )
 
     def press(self, key: str) -> bool:
-        """True if this key ends the demo."""
+        """Do the act of a key. True if the key ends the demo."""
         action: Callable[[], str] | None = {
             "k": self._kill_service, "a": self._kill_asterisk, "p": self._kill_proxy, "d": self._kill_primary,
             "r": self._registry, "w": self._witness, "s": self._suspend,
@@ -131,7 +132,7 @@ class Keys:
 
 
 def picture(seen: Seen, said: str, keys: str) -> RenderableType:
-    """The parts as boxes, in the order that a call passes through them."""
+    """The parts of the fleet as boxes, in the order in which a call passes them."""
     return Group(
         _calls(seen.calls),
         Columns([_proxy(each) for each in seen.proxies], width=WIDE),
@@ -216,7 +217,7 @@ def _no_key(within_s: float) -> str:
 
 @contextmanager
 def pressed_keys() -> Iterator[Callable[[float], str]]:
-    """Context with a function that waits a given time for a key; "" if none was pressed."""
+    """Context with a function that waits some seconds for a key; it returns "" if none was pressed."""
     if not sys.stdin.isatty():
         yield _no_key
         return

@@ -21,12 +21,12 @@ from idtone.core.terminal.progress import progress
 from idtone.core.terminal.prompts import ask_entries, ask_number, checked_line, confirmed, number_of
 from idtone.core.translation import Message, translated
 from idtone.core.yaml_documents import parse, read_text
-from idtone.ledger.commands.options import answerable, listed_time, local_time
+from idtone.ledger.commands.options import listed_time, local_time, responsible_person
 from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Scalar, Step, StepKind
-from idtone.ledger.keys.key_ring import KeyRing, need_keys
+from idtone.ledger.keys.key_ring import KeyRing, require_keys
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from ..completeness import faults
@@ -57,7 +57,7 @@ class _Office:
     @classmethod
     def of(cls, config: Path | None) -> _Office:
         settings = load_settings(config)
-        need_keys(settings.ledger, settings.node)
+        require_keys(settings.ledger, settings.node)
         key_ring = KeyRing.of(settings.ledger, settings.node)
         return cls(settings, load_rules(settings.customers.rules), key_ring)
 
@@ -78,7 +78,7 @@ class _Office:
         """The person who runs the command. Raises UsageError if an act needs two persons, and several people share this
         account.
         """
-        return answerable(self.settings.ledger) if self.takes_two else acting_person()
+        return responsible_person(self.settings.ledger) if self.takes_two else acting_person()
 
     @property
     def takes_two(self) -> bool:
@@ -331,7 +331,7 @@ def approve(
     The approval is valid once, until the request expires (`ledger.approval`). Exit 1: you answered no.
     """
     office, now = _Office.of(config), clock.now()
-    person, asked = answerable(office.settings.ledger), _requested(office, request)
+    person, asked = responsible_person(office.settings.ledger), _requested(office, request)
     if objection := asked.approval_objection(now, person):
         raise UsageError("request {request} does not count: {why}", request=request, why=objection)
     command_line.say(

@@ -24,15 +24,15 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import NumberRole
-from idtone.ledger.keys.key_ring import KeyRing, need_keys
+from idtone.ledger.keys.key_ring import KeyRing, require_keys
 from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from ..finding_conditions import conditions_for
 from ..finding_plot import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, parse_finding_id
 from ..rules import Grouping
 from ..scan import Scan
+from ..stopping_conditions import conditions_for
 from .options import FindingArgument, RulesOption, numbers_in
 
 _COLUMNS: Final = ("finding", "state", "subject", "first", "calls", "chance", "reason")
@@ -211,7 +211,7 @@ def review(
     person who ran the command, and holds no telephone number. Exit 1: there is no such finding.
     """
     settings = load_settings(config)
-    need_keys(settings.ledger, settings.node)
+    require_keys(settings.ledger, settings.node)
     why, person = checked_line(why, "--why"), acting_person()
     with LedgerReader.open(settings.ledger.own()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)

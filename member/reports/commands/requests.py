@@ -19,7 +19,7 @@ from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import KeysOption, ledgers_of, listed_time, local_time
 from idtone.ledger.disclosure.pack import digest
 from idtone.ledger.disclosure.pack_file import read_zip
-from idtone.ledger.replication.node_ledgers import without_keys
+from idtone.ledger.replication.node_ledgers import nodes_without_keys
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
@@ -83,7 +83,7 @@ def answer(
     ledgers = ledgers_of(config, None, None, keys or ())
     between = time_span(request.at, request.within_minutes)
     facts = matching_calls(ledgers.find(parse(request.number), *between), request.at)
-    for name in without_keys(ledgers.nodes):
+    for name in nodes_without_keys(ledgers.nodes):
         print(
             translated("not searched: {name}, whose keys are not here (--keys {name}=FILE)", name=name),
             file=sys.stderr,

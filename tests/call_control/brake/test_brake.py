@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.brake import SHARES, case, year
+from bench.brake import SHARES, replay_case, replay_year
 from idtone.call_control.brake.brake import Brake, LineKinds
 from idtone.call_control.brake.limits import (
     LIMITS,
@@ -483,14 +483,14 @@ def test_damaged_windows_of_a_line_are_left_out():
 
 def test_few_calls_of_the_case_of_2025_pass():
     for seed in range(3):
-        found = case(seed, 5000)
+        found = replay_case(seed, 5000)
         assert found["stop"] <= 200
         assert found["passed"] <= 200
 
 
 def test_ordinary_days_of_200_customers_are_not_braked():
     """`make bench-brake` does the same for a year."""
-    found = year(7, 1)
+    found = replay_year(7, 1)
     assert found["calls"] > 10_000
     assert (found["refused"], found["stop"], found["slow"]) == (0, 0, 0)
 

@@ -17,7 +17,7 @@ from idtone.core.settings.settings import Settings
 from lab.asterisk import Asterisk
 from lab.console.browser.browser import Browser
 from lab.console.office_forms import STOPPED
-from lab.console.site import Site, in_a_thread, users_file
+from lab.console.site import Site, site_in_thread, users_file
 from lab.lab import Forwarding, lab
 from lab.office.authority.office import PHRASE, WHY, Office, new_office, office
 from lab.office.desk.desk_process import running_desk
@@ -55,7 +55,7 @@ def at_night(office: Office, node: Service, tmp_path: Path) -> Iterator[Site]:
             "console": {"users": str(tmp_path / "users.yaml"), "office": str(office.folder)},
         }
     )
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         users_file(settings.console.users, dict.fromkeys((FIRST, SECOND), (Role.OFFICE,)))
         yield site
 

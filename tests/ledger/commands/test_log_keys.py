@@ -32,8 +32,8 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing import earlier_log_ends, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import CHECKS, LEDGER
-from idtone.operations.doctor.exam import Exam
 from lab import token
 from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.example_pack import WITNESS
@@ -166,7 +166,7 @@ def test_two_replacements_leave_three_keys(node):
     node.run("log replace-key", "--why", "one", "--yes")
     node.run("log replace-key", "--why", "two", "--yes")
     ring = node.ring()
-    keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.continued_trees.origins]
+    keys = [own_key(node.settings, "pbx-1", origin) for origin in ring.successor_trees.origins]
     assert keys[0] == first
     assert len({key.public for key in keys}) == 3
     assert [ring.signer_of(key.name).key for key in keys] == keys
@@ -215,7 +215,7 @@ def test_a_head_of_others_cannot_count(node, tmp_path):
     head = Node(tmp_path / "other").head()
     with pytest.raises(LedgerError, match="is not signed by the key of pbx-1/idtone"):
         node.run("log replace-key", "--why", "x", "--compromised", head, "--yes")
-    assert node.ring().continued_trees.origins == [LOG]
+    assert node.ring().successor_trees.origins == [LOG]
 
 
 def test_a_log_ends(node):
@@ -241,9 +241,9 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
     """State and finding of each topic of the ledger."""
-    exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
+    inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
-    return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
+    return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
@@ -354,10 +354,10 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
     as_person(monkeypatch, ALICE)
     assert run_until_killed(None, give_up, str(lost.config), moment) == ["giving up"]
     acts = lost.verify()["gives_up"]
-    assert (len(acts), lost.ring().continued_trees.trees[0].given_up) == (moment != "it is allowed", "")
+    assert (len(acts), lost.ring().successor_trees.trees[0].given_up) == (moment != "it is allowed", "")
     assert (before_of(lost)["good"], bool(before_of(lost)["given_up"])) == (False, bool(acts))
     made = lost.run("log give-up", "--why", "burnt", "--yes")
-    assert (made["given_up"], lost.ring().continued_trees.trees[0].given_up) == (True, made["act"])
+    assert (made["given_up"], lost.ring().successor_trees.trees[0].given_up) == (True, made["act"])
     assert [each["act"] for each in lost.verify()["gives_up"]] == [made["act"]]
     assert (before_of(lost)["good"], lost.verify()["good"]) == (False, True)
 
@@ -371,7 +371,7 @@ def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     _find(lost)
     with pytest.raises(LedgerError, match="its key is here, and has signed it now"):
         lost.run("log give-up", "--why", "burnt", "--yes")
-    assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().continued_trees.unsigned) == (True, [], [])
+    assert (before_of(lost)["good"], lost.verify()["gives_up"], lost.ring().successor_trees.unsigned) == (True, [], [])
     path.write_text(waits)
     _lose(lost)
     with pytest.raises(LedgerError, match="is signed already"):
@@ -379,7 +379,7 @@ def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     monkeypatch.undo()
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
         wait_until(lambda: not writer.unsigned_ends)
-    assert (before_of(lost)["good"], lost.ring().continued_trees.unsigned) == (True, [])
+    assert (before_of(lost)["good"], lost.ring().successor_trees.unsigned) == (True, [])
 
 
 def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path):
@@ -458,10 +458,10 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
         patch.setattr(hardware_token_signer, "START_WITHIN_S", 0.0)
         with pytest.raises(LedgerError, match=r"not known: .* has not answered"):
             lost.run(*give_up)
-    [following] = ring.continued_trees.unsigned
+    [following] = ring.successor_trees.unsigned
     with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
         ring.signer_of(LOG).sign("x\n")
-    said = earlier_log_ends.signing_objection(following, ring, path_of(lost.settings.own()))
+    said = earlier_log_ends.give_up_objection(following, ring, path_of(lost.settings.own()))
     ring.close()
     assert said == "its key is here, and has signed it now"
 
@@ -472,7 +472,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
     monkeypatch.setattr(DisclosureRules, "of", lambda settings: two)
     with pytest.raises(LedgerError, match="takes two persons here"):
         lost.run("log give-up", "--why", "burnt", "--yes")
-    assert lost.ring().continued_trees.unsigned
+    assert lost.ring().successor_trees.unsigned
 
 
 @rest_in_breadth("given_up", ["act-1", ""])
@@ -501,7 +501,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
     assert (made["leaves"], made["signed"], made["given_up"]) == (3, 2, True)
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()):
-        assert lost.ring().continued_trees.trees[0].unsigned == first["unsigned"], "each start sets it right"
+        assert lost.ring().successor_trees.trees[0].unsigned == first["unsigned"], "each start sets it right"
     before = lost.verify("--ledger", f"sqlite:///{first['file']}")
     assert (before["given_up"]["act"], before["leaves"], len(before["faults"])) == (made["act"], 3, 2)
 
@@ -511,7 +511,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     [("someone-else/idtone", 3, 2, "does not wait"), (LOG, 3, 1, "others signed"), (LOG, 9, 2, "another end")],
 )
 def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leaves, signed, said):
-    _, _, root = lost.ring().continued_trees.trees[0].ended
+    _, _, root = lost.ring().successor_trees.trees[0].ended
     with pytest.raises(LedgerError, match=said):
         record_act(
             lost.settings.own(),
@@ -550,7 +550,7 @@ def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
     lost.run("log replace-key", "--why", "x", "--yes")
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
     lost.run("log replace-key", "--why", "x", "--yes")
-    first, second, _ = (Path(each.file) for each in lost.ring().continued_trees.trees)
+    first, second, _ = (Path(each.file) for each in lost.ring().successor_trees.trees)
     second.unlink()  # which has no such act
     with LedgerWriter.open(lost.settings.url, "pbx-1", lost.ring()) as writer:
         assert (writer.unsigned_ends, writer.ends_given_up) == (0, [LOG])
@@ -563,7 +563,7 @@ def test_an_end_that_nothing_would_sign_the_giving_up_of_is_not_given_up(with_to
     with_token.write(*heard_call("c-3", 20_000))
     with pytest.raises(TokenAwayError):
         with_token.run("log give-up", "--why", "x", "--yes")
-    assert with_token.ring().continued_trees.unsigned
+    assert with_token.ring().successor_trees.unsigned
 
 
 @pytest.mark.parametrize("words", [("log end", "--why", "x"), ("log replace-key", "--why", "x")])
@@ -622,4 +622,4 @@ def test_the_key_moves_into_a_token_and_needs_it(tmp_path):
         with pytest.raises(TokenAwayError, match="PinIncorrect"):
             node.run("log replace-key", "--why", "back to a file", "--yes")
         assert node.verify()["ended"] is None
-        assert len(list(LogKeys(node.settings, node.ring().continued_trees).files())) == 1
+        assert len(list(LogKeys(node.settings, node.ring().successor_trees).files())) == 1

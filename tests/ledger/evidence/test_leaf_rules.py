@@ -144,7 +144,7 @@ def test_each_step_is_in_one_leaf_and_the_last_steps_are_in_order():
     order = StepOrder()
     for ids in ([1, 4], [2, 5], [3, 8]):
         order.add(ids)
-    assert order.awaited == 2
+    assert order.steps_without_leaf == 2
     for wrong, fault in (
         ([6, 8], "not after those of the leaf before"),
         ([4, 9], "step 4 is in another leaf"),

@@ -32,9 +32,9 @@ from lab.ledger.sample_evidence import (
     LOG,
     NOW,
     SEED,
-    continued_trees_of,
     heard_call,
     key_ring_of,
+    successor_trees_of,
     url_of,
     wait_until,
     write_each,
@@ -177,7 +177,7 @@ def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub,
     [aside] = file.parent.glob("*.ended-*Z")
     [(head,)] = query(aside, "SELECT value FROM meta WHERE key = 'checkpoint'")
     assert Checkpoint.parse(Note.parse(head.encode()).text).size == 2
-    assert continued_trees_of(stub.url).trees[-1].ended[1] == 2
+    assert successor_trees_of(stub.url).trees[-1].ended[1] == 2
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, ended, caplog):
-    [tree] = continued_trees_of(stub.url).trees
+    [tree] = successor_trees_of(stub.url).trees
     assert Checkpoint.parse(Note.parse(tree.checkpoint.encode()).text).size == 1
     with stub.writer() as writer:
         write_each(writer, *heard_call("c-2", 60_000))
@@ -210,7 +210,7 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
         wait_until(lambda: not writer.words)  # the end and the next log are signed by two threads
         assert not writer.unsigned_ends
     assert verification_faults(url_of(ended)) == []
-    [tree] = continued_trees_of(stub.url).trees
+    [tree] = successor_trees_of(stub.url).trees
     assert (tree.unsigned, tree.ended[1]) == ("", 2)
     assert caplog.text.count(f"the end of the log {LOG.name} is not signed") == 1
     assert f"the end of the log {LOG.name} is signed now" in caplog.text
@@ -428,6 +428,6 @@ def test_a_signature_waits_once(stub, monkeypatch):
 
 def test_the_token_is_looked_at_without_its_pin(softhsm, tmp_path):
     settings = in_token(tmp_path / "ledger", softhsm, pin="1234")
-    keys = LogKeys(settings, continued_trees_of(settings.url))
+    keys = LogKeys(settings, successor_trees_of(settings.url))
     # A wrong PIN would count each time.
     assert len({keys.read_token_without_pin(PLACE) for _ in range(2)}) == 1

@@ -76,7 +76,7 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
             replicating = meanwhile(connection.replicate)
             assert stalled.wait(60)
             write_each(writer, *heard_call(f"d-{at}", at), within_s=2)
-            connection.cut()
+            connection.abort_waits()
             between.cut()
             assert isinstance(replicating.exception(10), LedgerError)
     node.replicate()

@@ -13,7 +13,7 @@ import pytest
 
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.signed_notes import Note, Signer
-from idtone.ledger.commands.verify_pack import left_out
+from idtone.ledger.commands.verify_pack import omitted_leaves
 from idtone.ledger.disclosure.pack import MANIFEST, leaf_files
 from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.ledger.evidence import steps
@@ -94,7 +94,7 @@ def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
     published(out)
     source = TileFolder(out / "pbx-1/idtone")
     files = pack_of(ledger.parent)
-    assert list(left_out(source, verify_pack_files(files, LOG))) == []
+    assert list(omitted_leaves(source, verify_pack_files(files, LOG))) == []
     (record,) = (each for each in json.loads(files[MANIFEST])["records"] if len(each["leaves"]) > 1)
     gone = leaf_files(record["leaves"][-1])
 
@@ -106,12 +106,12 @@ def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
     shorter = resealed({name: content for name, content in files.items() if name not in gone}, shorten)
     verdict = verify_pack_files(shorter, LOG)
     assert verdict.faults == []
-    [fault] = left_out(source, verdict)
+    [fault] = omitted_leaves(source, verdict)
     assert (fault.rule, fault.partition(":")[0]) == ("leaf-left-out", f"call {record['call']}")
     write(url_of(ledger), [steps.sound_failed(record["call"], time_after(1e8), "x")])  # after the pack
     published(out)
-    assert list(left_out(source, verify_pack_files(files, LOG))) == []
-    other, *_ = left_out(source, verify_pack_files(Plan(cosigned=[], basis=None).files(), LOG))
+    assert list(omitted_leaves(source, verify_pack_files(files, LOG))) == []
+    other, *_ = omitted_leaves(source, verify_pack_files(Plan(cosigned=[], basis=None).files(), LOG))
     assert "the published tree: the pack" in other
 
 

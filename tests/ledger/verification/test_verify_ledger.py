@@ -15,7 +15,7 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.keys.step_key import MAC_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.migrations import TABLES
-from idtone.ledger.verification import regrown_tree, verification_queries
+from idtone.ledger.verification import recomputed_tree, verification_queries
 from idtone.ledger.verification import verify_ledger as verifying
 from idtone.ledger.verification.verification_queries import Extent, LedgerRows
 from idtone.ledger.verification.verify_ledger import verify_ledger
@@ -62,7 +62,7 @@ def test_it_is_good_by_any_page(filled, page_rows, monkeypatch):
 
 
 def test_it_is_good_with_calls_whose_steps_are_counted_no_further(filled, monkeypatch):
-    monkeypatch.setattr(regrown_tree, "LED_TO_LIMIT", 3)
+    monkeypatch.setattr(recomputed_tree, "LED_TO_LIMIT", 3)
     assert verification_faults(filled) == []
 
 

@@ -14,7 +14,7 @@ from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
-from idtone.ledger.keys import continued_trees
+from idtone.ledger.keys import successor_trees
 from idtone.ledger.keys.key_file import load_key
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store import sqlite as ledger_sqlite
@@ -28,12 +28,12 @@ from idtone.ledger.writing.log_store import LogAppend, LogStore
 from lab.ledger.sample_evidence import (
     LOG,
     NOW,
-    continued_trees_of,
     days_of,
     decided,
     heard_call,
     key_ring_of,
     time_after,
+    successor_trees_of,
     wait_until,
     write_each,
 )
@@ -66,7 +66,7 @@ def filled(url: str) -> str:
 def ring_of(url: str) -> KeyRing:
     """Key ring as `KeyRing.of` would have it now, for the tree that is signed now."""
     ring = key_ring_of(url)
-    return replace(ring, signer=ring.signer_of(ring.continued_trees.origin))
+    return replace(ring, signer=ring.signer_of(ring.successor_trees.origin))
 
 
 def again(url: str) -> LedgerWriter:
@@ -117,7 +117,7 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
     # It also stays the one that is written to, without another being begun.
     with again(url) as writer:
         write_each(writer, *heard_call("later"))
-    assert len(continued_trees_of(url).trees) == 1
+    assert len(successor_trees_of(url).trees) == 1
     assert is_good(url)
 
 
@@ -161,7 +161,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
         if reached == "moved":
             path.rename(aside)
         elif reached == "made":
-            continued_trees.move_aside(path, aside)
+            successor_trees.move_aside(path, aside)
             file.touch()
         raise Killed
 
@@ -174,7 +174,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
     aside = aside_of(file)
     assert aside.read_bytes()[:100] == b"\xff" * 100
     assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"a journal"
-    (tree,) = continued_trees_of(url).trees
+    (tree,) = successor_trees_of(url).trees
     assert tree.begun
     assert continues(url)
     assert is_good(url)
@@ -231,7 +231,7 @@ def test_who_read_the_keys_before_goes_on_with_the_ledger_after_it_and_nothing_i
     with LedgerWriter.open(url, "pbx-1", keys) as writer:
         write_each(writer, steps.interrupted("c-1", NOW))
     assert aside.read_bytes() == first
-    one, two = continued_trees_of(url).trees
+    one, two = successor_trees_of(url).trees
     assert (one.origin, two.origin, two.after) == ("pbx-1/idtone.2", "pbx-1/idtone.3", "pbx-1/idtone.2")
     assert Path(two.file).exists()
     assert is_good(url)
@@ -253,12 +253,12 @@ def test_what_cannot_be_read_once_is_not_set_aside(url, times, monkeypatch):
         monkeypatch.setattr(LogStore, "append", append)
         write_each(writer, decided(call_id="two"))
     assert not left
-    assert len(continued_trees_of(url).trees) == times - 1
+    assert len(successor_trees_of(url).trees) == times - 1
 
 
 @pytest.mark.usefixtures("persist")
 def test_what_was_signed_last_is_known_though_setting_aside_takes_two_attempts(url, file, monkeypatch):
-    full, real = [errno.ENOSPC] * 2, continued_trees.replace_private
+    full, real = [errno.ENOSPC] * 2, successor_trees.replace_private
 
     def replace(path: Path, octets: bytes) -> None:
         if full:
@@ -271,7 +271,7 @@ def test_what_was_signed_last_is_known_though_setting_aside_takes_two_attempts(u
         assert not key_ring_of(url).seen.path.exists(), "it is known in memory alone"
         behind_the_writer(file)
         overwrite(file)
-        monkeypatch.setattr(continued_trees, "replace_private", replace)
+        monkeypatch.setattr(successor_trees, "replace_private", replace)
         write_each(writer, decided(call_id="after"))
         assert writer._database.reserve.left == PIECE
     assert continues(url)["leaves"] == 1
@@ -285,7 +285,7 @@ def test_a_file_that_is_not_known_to_be_our_ledger_is_left_alone(filled, file):
             LedgerWriter.open(f"sqlite:///{other}", "pbx-1", key_ring_of(filled))
     assert other.read_bytes() == b"a photo " * 1000
     assert not list(file.parent.glob("*.damaged-*"))
-    assert continued_trees_of(filled).trees == []
+    assert successor_trees_of(filled).trees == []
 
 
 def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, file, monkeypatch):
@@ -297,7 +297,7 @@ def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, 
         assert isinstance(late, LedgerError)
         assert writer.unwritten
         monkeypatch.setattr(group_writer, "NEXT_AFTER_S", 0.0)
-    assert len(continued_trees_of(url).trees) == 2
+    assert len(successor_trees_of(url).trees) == 2
     assert "two" in records_of(url)
 
 

@@ -89,7 +89,7 @@ def test_a_gap_stands_where_its_steps_would_and_one_that_is_lost_is_in_the_next_
     backlog.keep(heard_call("c-1"))
     backlog.keep(heard_call("c-2", 1000))
     assert backlog.owed == MissingSteps(time_after(0), time_after(61_000), 12, 2)
-    backlog.done(2)
+    backlog.drop_first(2)
     backlog.keep(heard_call("c-3", 2000)[:1])
     *_, gap, decided = backlog.first(99)
     assert decided.kind is StepKind.DECIDED
@@ -100,12 +100,12 @@ def test_a_gap_stands_where_its_steps_would_and_one_that_is_lost_is_in_the_next_
         "calls": 1,
     }
     assert (backlog.owed.steps, backlog.owed.calls) == (4 + 6 + 1, 2)
-    backlog.done(6)
+    backlog.drop_first(6)
     assert backlog.owed is None
-    backlog.lose(heard_call("c-1"))
+    backlog.count_lost(heard_call("c-1"))
     (first,) = backlog.first(9)
-    backlog.done(1)
-    backlog.lose([first, *heard_call("c-2")])
+    backlog.drop_first(1)
+    backlog.count_lost([first, *heard_call("c-2")])
     assert backlog.owed == MissingSteps(time_after(0), time_after(60_000), 12, 2)
 
 

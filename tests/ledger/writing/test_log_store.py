@@ -12,7 +12,7 @@ from idtone.core.errors import LedgerError, ProofError
 from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
-from idtone.ledger.keys.continued_trees import ContinuedTrees
+from idtone.ledger.keys.successor_trees import SuccessorTrees
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
@@ -193,8 +193,8 @@ def test_a_changed_tree_is_not_signed_and_evidence_is_written_on(url, file, stat
 
 def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, file, caplog):
     write(url, heard_call("c-1"))
-    second = ContinuedTrees(file.with_name("key.continued"), "pbx-1/second")
-    other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), continued_trees=second)
+    second = SuccessorTrees(file.with_name("key.continued"), "pbx-1/second")
+    other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), successor_trees=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
         assert writer.stored_checkpoint is None
         assert not writer.signs

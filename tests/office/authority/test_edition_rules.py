@@ -1,4 +1,4 @@
-"""A package may come from anyone: what it could contain, and that no holder signs or publishes it."""
+"""Packages from strangers: holders do not sign them, and the authority does not publish them."""
 
 import json
 import os
@@ -27,7 +27,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
-    """Package for all roles: a rotation, a revocation and a suspension at once."""
+    """Package that changes all roles: with a rotation, a revocation and a suspension."""
     office.told("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
@@ -222,7 +222,7 @@ def test_a_package_that_may_not_be_read_is_one_error(read, tmp_path):
 
 
 def test_what_strangers_have_signed_is_not_published(office, package):
-    """The package has all signatures by its own keys, and none by the published keys."""
+    """The package's own keys have signed everything in it, the published keys nothing."""
     strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
 
     def change(signed: Any) -> None:
@@ -244,7 +244,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
 
 @contextmanager
 def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
-    """Context in which the disk fills up after so many files of the repository."""
+    """Context in which `error` is raised after `written` files of the repository."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:

@@ -1,4 +1,4 @@
-"""A process that is killed while it enters a sound: the registry never names a master that is not there."""
+"""A process that is killed while it enters a sound: the registry never names a missing master."""
 
 import hashlib
 import os
@@ -32,7 +32,7 @@ def test_a_sound_keeps_its_master_if_the_person_interrupts_the_command(office: O
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    office.monkeypatch.setattr(Workspace, "record", interrupted)
+    office.monkeypatch.setattr(Workspace, "record_entry", interrupted)
     at = Attribution("sato", "x", datetime.now(UTC))
     with pytest.raises(KeyboardInterrupt):
         enter_tone(Workspace(office.folder), "new-2027", "New", tone_master(), at, "title")
@@ -48,12 +48,12 @@ def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, t
     child = os.fork()
     if not child:
         if moment == "master":
-            office.monkeypatch.setattr(undo_copies, "keep", killed_after(None))
+            office.monkeypatch.setattr(undo_copies, "store_copy", killed_after(None))
         elif moment == "registry":
             whole = change_registry.shared_folder.rewrite
             office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))
         else:
-            office.monkeypatch.setattr(Workspace, "record", killed_after(Workspace.record))
+            office.monkeypatch.setattr(Workspace, "record_entry", killed_after(Workspace.record_entry))
         office.run(*words)
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL

@@ -21,7 +21,7 @@ from idtone.member.evaluation.evaluation_verification import verify_published
 from idtone.member.evaluation.period import Period
 from idtone.member.reports.report_documents import SealedReport
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.document_store import DocumentStore
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.recorded_changes import RecordedChanges

@@ -14,7 +14,7 @@ import urllib3
 
 from idtone.member.reports.report_documents import REPORT
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeAct
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.traceback import Finding

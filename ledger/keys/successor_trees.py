@@ -1,0 +1,244 @@
+"""The trees of one ledger after its first one. When a damaged database is set aside, the next tree gets a new name.
+
+A second tree with the same name would look like a fork of what was signed. So the next tree is called NODE/idtone.2. A
+file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
+
+A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
+twice, so this tree's name has the time and a random number instead: NODE/idtone.202611010000001234.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from idtone.core.errors import LedgerError, ProofError
+from idtone.core.files import sync_folder
+from idtone.core.signed_notes import Note, VerifierKey
+
+from ..evidence.steps import Scalar
+from ..tree.checkpoints import Checkpoint
+from ..tree.merkle import Frontier
+from .private_files import PRIVATE_FILE, replace_private
+
+_COMPANIONS: Final = ("-journal", "-wal", "-shm")
+"""SQLite's files beside a database."""
+DAMAGED: Final = "damaged"
+RESTORED: Final = "restored"
+ENDED: Final = "ended"
+_COUNTED: Final = 9
+"""Maximum number of digits of a number that counts trees. The number of a restored node's tree has more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorTree:
+    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last checkpoint of the
+    previous tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the
+    previous database was set aside.
+    """
+
+    base: str
+    origin: str
+    after: str
+    checkpoint: str
+    ledger: str
+    file: str
+    begun: bool = False
+    """True if the new database exists."""
+    key: str = ""
+    """The verifier key of this tree if the key was replaced; empty if the key is that of the previous tree."""
+    key_at: str = ""
+    """The place of that key, as in `log_keys`."""
+    told: dict[str, Scalar] = field(default_factory=dict)
+    """Further details in the first leaf, about a replaced key."""
+    unsigned: str = ""
+    """The text of the last checkpoint of the previous tree, while that tree's end is not signed; otherwise empty."""
+    given_up: str = ""
+    """The id of the act that gave that end up; empty while the end waits for its signature."""
+
+    @property
+    def ended(self) -> tuple[str, int, bytes]:
+        """Name, leaves and root of the previous tree."""
+        if self.unsigned:
+            whole = Checkpoint.parse(self.unsigned)
+            return whole.origin, whole.size, whole.root
+        if not self.checkpoint:
+            return self.after, 0, Frontier().root()
+        last = Checkpoint.parse(Note.parse(self.checkpoint.encode()).text)
+        return last.origin, last.size, last.root
+
+
+class NextKey(NamedTuple):
+    """The key of the next tree, under any name. `told` are the details about the replacement for the first leaf of that
+    tree.
+    """
+
+    public: VerifierKey
+    place: str
+    told: Mapping[str, Scalar]
+
+
+class SuccessorTrees:
+    """The file with the trees that followed the first tree, `base`."""
+
+    def __init__(self, path: Path, base: str) -> None:
+        """Read the file. Raises LedgerError if it cannot be read."""
+        self._path = path
+        self._base = base
+        self._changing = threading.Lock()
+        self.ending = threading.Lock()
+        """A lock to hold while an end is signed or given up, so that no end gets both."""
+        self._all = self._read()
+
+    @property
+    def trees(self) -> list[SuccessorTree]:
+        """The trees after the first, the latest last."""
+        return [each for each in self._all if each.base == self._base]
+
+    @property
+    def origins(self) -> list[str]:
+        return [self._base, *(each.origin for each in self.trees)]
+
+    @property
+    def origin(self) -> str:
+        """The name of the tree that is signed at present."""
+        return self.origins[-1]
+
+    def tree_without_database(self, ledger: Path) -> SuccessorTree | None:
+        """The tree whose database does not exist yet; None if there is none."""
+        return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
+
+    @property
+    def unsigned(self) -> list[SuccessorTree]:
+        """The trees whose predecessor's end still waits for its signature."""
+        return [each for each in self.without_end if not each.given_up]
+
+    @property
+    def without_end(self) -> list[SuccessorTree]:
+        """The trees whose predecessor's end is not signed, even if that end was given up."""
+        return [each for each in self.trees if each.begun and each.unsigned]
+
+    def database_of(self, tree: SuccessorTree, present: Path) -> Path:
+        """The current path of the database of `tree`. `present` is the path of the newest tree's database."""
+        return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
+
+    def add(
+        self,
+        checkpoint: Note | None,
+        ledger: Path,
+        file: Path,
+        is_restored: bool = False,
+        key: NextKey | None = None,
+        unsigned: str = "",
+    ) -> None:
+        """Record the name of the next tree durably. Raises OSError."""
+        after, following = self.origin, self.next_origin(is_restored)
+        text = str(checkpoint) if checkpoint else ""
+        added = SuccessorTree(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
+        if key:
+            added = replace(added, key=str(replace(key.public, name=following)), key_at=key.place, told=dict(key.told))
+        with self._changing:
+            self._write([*self._all, added])
+
+    def record_next_key(self, key: NextKey) -> None:
+        """Remember the key of the next tree, before the end of the current tree names it. Raises OSError."""
+        kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
+        replace_private(self._intended(), json.dumps(kept).encode())
+
+    def next_key(self, public: str) -> NextKey | None:
+        """The key from `record_next_key` if it has this public half; otherwise None."""
+        try:
+            kept = json.loads(self._intended().read_text("utf-8"))
+            key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
+        except (OSError, ValueError, LookupError, TypeError, ProofError):
+            return None
+        return key if str(key.public) == public else None
+
+    def _intended(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.next")
+
+    def next_origin(self, is_restored: bool = False) -> str:
+        """The name of the next tree."""
+        is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
+        number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
+        return f"{self._base}.{number}"
+
+    def record_start(self, begun: SuccessorTree) -> None:
+        """Record that the database of this tree exists. Forget the key from `record_next_key`, with its person and
+        reason. Raises OSError.
+        """
+        if begun.key:
+            self._intended().unlink(missing_ok=True)
+        self._replace(begun, replace(begun, begun=True))
+
+    def record_signed_end(self, following: SuccessorTree, end: Note) -> None:
+        """Record that the end of the previous tree is signed now. Raises OSError."""
+        self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
+
+    def record_unsigned_end(self, following: SuccessorTree, end: Checkpoint) -> None:
+        """Record that the previous tree ends, unsigned, with `end`, whatever this file had. Raises OSError."""
+        self._replace(following, replace(following, unsigned=end.text))
+
+    def give_up(self, following: SuccessorTree, act: str) -> None:
+        """Record that the end of the previous tree no longer waits for a signature. Without an act it waits again.
+        Raises OSError.
+        """
+        self._replace(following, replace(following, given_up=act))
+
+    def _replace(self, before: SuccessorTree, now: SuccessorTree) -> None:
+        with self._changing:
+            self._write([now if each == before else each for each in self._all])
+
+    def reload(self) -> None:
+        """Read the file again for a new writer, because another process may have added to it. Raises LedgerError."""
+        self._all = self._read()
+
+    def _read(self) -> list[SuccessorTree]:
+        try:
+            return [SuccessorTree(**each) for each in json.loads(self._path.read_text("utf-8"))]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            what = error.strerror if isinstance(error, OSError) else "it is not what idtone wrote"
+            raise LedgerError(
+                "{path}: cannot be read: {what}; restore it from a backup", path=self._path, what=what
+            ) from error
+
+    def _write(self, trees: list[SuccessorTree]) -> None:
+        replace_private(self._path, json.dumps([asdict(each) for each in trees], indent=1).encode())
+        self._all = trees
+
+
+def _unique(now: datetime) -> str:
+    return f"{now:%Y%m%d%H%M%S}{secrets.randbelow(10**4):04}"
+
+
+def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
+    """A free name for a database that is set aside now."""
+    dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
+    number = 1
+    while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
+        number += 1
+        dated = dated.with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}-{number}")
+    return dated
+
+
+def move_aside(path: Path, aside: Path) -> None:
+    """Move a database with its journal, or finish an interrupted move. Raises OSError."""
+    if not aside.exists() and path.exists():
+        path.chmod(PRIVATE_FILE)
+        path.rename(aside)
+    for suffix in _COMPANIONS:
+        journal = _beside(path, suffix)
+        # A journal with a database beside it belongs to the new database.
+        if journal.exists() and not path.exists() and not _beside(aside, suffix).exists():
+            journal.rename(_beside(aside, suffix))
+    sync_folder(path.parent)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
