@@ -181,8 +181,8 @@ class Kamailio:
         self.stop()
 
     def call(self, method: str, *arguments: object, within_s: float = 20.0) -> Any:
-        """Call a remote procedure; returns its result. Raises OSError if it does not answer, RuntimeError if it
-        refuses.
+        """Call a remote procedure; returns its result. Raises OSError without an answer, and RuntimeError if Kamailio
+        refuses the call.
         """
         mine = self._scratch / "answers"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:

@@ -35,7 +35,7 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 class Answer:
     """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; if that is None, wait for the other side.
 
-    With `voice`, an answering machine has another voice than the phone: see `voices`.
+    `voice` replaces the phone's voice, for an answering machine: see `voices`.
     """
 
     after_ms: float = 0

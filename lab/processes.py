@@ -24,7 +24,6 @@ def ended_children_s(pid: int) -> float:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory in megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

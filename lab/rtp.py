@@ -298,7 +298,9 @@ class Media:
 
 
 def _jitter(packets: Sequence[Packet]) -> int:
-    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz. At least 1, because on loopback it is often 0."""
+    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz. At least 1 for two packets or more, because on
+    loopback it is often 0.
+    """
     jitter = 0.0
     for before, packet in pairwise(packets):
         late = (packet.arrival_ns - before.arrival_ns) * 8 // 1_000_000 - (packet.timestamp - before.timestamp)

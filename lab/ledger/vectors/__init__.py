@@ -106,7 +106,7 @@ def _line(value: object) -> str:
 
 
 def vectors() -> list[dict[str, Any]]:
-    """All vectors of the folder."""
+    """All vectors of docs/evidence-vectors, without the file of packs' bases."""
     return [
         json.loads(line)
         for name in ("packs", "zips", "trees")

@@ -1,4 +1,4 @@
-"""Calls, and the acts of the office and the members about them: reports, suspensions, evidence."""
+"""Calls, and what the office and the members do about these calls: reports, suspensions and evidence."""
 
 import asyncio
 import re
