@@ -1,5 +1,5 @@
-"""The last import of the process of `forked_idtone`: its children share the imported objects, and their garbage
-collection skips these.
+"""The last import in the process of `forked_idtone`. Its children share the objects imported so far, and their garbage
+collection skips these objects.
 """
 
 import gc

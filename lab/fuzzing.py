@@ -1,6 +1,7 @@
 """The common part of all fuzz targets: `make fuzz`.
 
-An input that raises, or takes longer than ten seconds or 2 GB, ends the run and is left in build/fuzz.
+The run ends at an input that raises an exception, or that takes more than ten seconds or 2 GB. The input stays in
+build/fuzz.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _FOUND: Final = Path("build/fuzz")
 
 
 def fuzz(description: str | None, seeds: Iterable[bytes], feed: Callable[[bytes], None]) -> None:
-    """Feed inputs that atheris makes from the seeds for `--seconds`; the process ends with it."""
+    """Call `feed` for `--seconds` with inputs that atheris makes from the seeds. Ends the process."""
     arguments = argparse.ArgumentParser(description=description)
     arguments.add_argument("--seconds", type=int, required=True)
     seconds = arguments.parse_args().seconds

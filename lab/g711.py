@@ -18,14 +18,16 @@ PCMA: Final = 8
 
 @dataclass(frozen=True)
 class _Law:
-    """One of G.711's two codes as tables: octet → sample, and sample (as uint16) → octet."""
+    """One of G.711's two laws as tables: octet → sample, and sample (as uint16) → octet."""
 
     decode: Samples
     encode: npt.NDArray[np.uint8]
 
 
 def _mu_law() -> _Law:
-    """G.711 table 2: sign, three bits of segment, four of step; all bits inverted; bias 33 of 14 bits."""
+    """G.711 table 2. An octet has a sign, three bits of segment and four of step, all inverted. The bias is 33 (14
+    bit).
+    """
     octets = ~np.arange(256, dtype=np.uint8)
     segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
     magnitude = ((2 * step + 33) << segment) - 33
@@ -33,7 +35,7 @@ def _mu_law() -> _Law:
 
 
 def _a_law() -> _Law:
-    """G.711 table 1: sign, segment, step; even bits inverted; segment 0 is linear."""
+    """G.711 table 1. An octet has sign, segment and step; the even bits are inverted. Segment 0 is linear."""
     octets = np.arange(256, dtype=np.uint8) ^ 0x55
     segment, step = (octets >> 4 & 7).astype(np.int32), (octets & 15).astype(np.int32)
     magnitude = np.where(segment == 0, 2 * step + 1, (2 * step + 33) << np.maximum(segment - 1, 0))
@@ -41,7 +43,7 @@ def _a_law() -> _Law:
 
 
 def _law(values: npt.NDArray[np.int32]) -> _Law:
-    """The code whose octets decode to `values`; a sample is encoded as the octet with the nearest value."""
+    """The law whose octets decode to `values`. A sample is encoded as the octet with the nearest value."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]
     samples = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)

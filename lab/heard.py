@@ -1,7 +1,7 @@
 """Finds the profile's sound and the other party's voice in a phone's received RTP.
 
-Normalised cross-correlation with its samples finds a sound, to one sample, wherever the packets begin. Times are
-milliseconds after the answer; negative times are before it.
+Normalised cross-correlation finds the sound to one sample, at any place in the packets. Times are milliseconds after
+the answer, and negative before it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _QUIET_RMS: Final = 8.0
 
 @dataclass(frozen=True)
 class Heard:
-    """The measurement of one party's capture."""
+    """The measured sound and voice in one party's capture."""
 
     correlation: float
     """Correlation with the complete sound, at its best place; 1 is identity up to the level."""
@@ -73,7 +73,7 @@ class Heard:
 
     @property
     def complete(self) -> bool:
-        """Every frame of the sound was heard, and nothing covered it."""
+        """True if every frame of the sound was heard, and nothing covered it."""
         return self.present and min(self.frames) >= INTACT
 
 
@@ -84,8 +84,8 @@ def hear(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> Heard:
-    """The measurement of a capture, for the first time of the sound: `reference` is the profile's samples (16 bit, or
-    floating with 1 as full scale), `voice` is the other party's voice. Silence around the reference is ignored.
+    """The measurement of a capture; of a repeated sound, only the first one counts. `reference`: the profile's samples
+    (16 bit, or floating with 1 as full scale); silence at its ends is ignored. `voice`: the other party's voice.
     """
     return hear_each(packets, answered_ns, reference=reference, voice=voice)[0]
 
@@ -97,8 +97,8 @@ def hear_each(
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
 ) -> tuple[Heard, ...]:
-    """The measurements as in `hear`, one for each time of the sound, in order. There is a single one if the sound is
-    never there.
+    """One measurement as in `hear` for each time that the sound was played, in order. A single one if it was never
+    played.
     """
     recording = reassemble(packets)
     sound = _audible(reference) if reference is not None else np.empty(0)
@@ -128,9 +128,10 @@ def hear_each(
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
 ) -> Heard:
-    """The measurement as in `hear`, but without the gaps of a sound that Asterisk sent late, as on a busy machine.
+    """The measurement as in `hear`, but without gaps in time: on a busy machine Asterisk may send packets of the sound
+    late.
 
-    Then no packet of it is missing, and its packets, one after the other, are more like the sound.
+    In such a capture no packet is missing, and its packets, joined without gaps, match the sound better.
     """
     by_the_clock = hear(packets, answered_ns, reference=reference, voice=voice)
     if by_the_clock.complete or not packets:
@@ -150,7 +151,7 @@ def hear_whole(
 
 
 def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
-    """The measurement as in `hear_whole`, but for the last time of the sound, if it was played again."""
+    """The measurement as in `hear_whole`; of a repeated sound, only the last one counts."""
     heard = hear_whole(packets, answered_ns, reference=reference)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:
@@ -159,7 +160,7 @@ def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDA
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:
-    """The packets in order, at the times of an even stream from 0 on."""
+    """The packets in order, with the arrival times of an even stream that begins at 0."""
     put: list[Packet] = []
     for at, packet in enumerate(packets):
         ticks = CODECS[packet.payload_type].ticks if packet.payload_type in CODECS else FRAME
@@ -168,7 +169,7 @@ def in_order(packets: Iterable[Packet]) -> list[Packet]:
 
 
 def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any]]) -> str | None:
-    """The name of the heard profile, also of a late one; None if none was heard."""
+    """The name of the heard profile, even if its packets were late. None if no profile was heard."""
     samples = reassemble(in_order(packets)).samples
     found = {name: correlate(samples, _audible(reference)).max(initial=0.0) for name, reference in references.items()}
     best = max(found, key=found.__getitem__)
@@ -179,7 +180,7 @@ def identify(packets: Sequence[Packet], references: Mapping[str, npt.NDArray[Any
 
 
 def correlate(samples: Signal, sound: Signal) -> Signal:
-    """Normalised cross-correlation of `sound` with the recording at every place where they overlap by at least a
+    """Normalised cross-correlation of `sound` with the recording, at every place where they overlap by at least one
     sample.
 
     In element 0, the sound begins `len(sound) - 1` samples before the recording.
@@ -197,7 +198,7 @@ def correlate(samples: Signal, sound: Signal) -> Signal:
 
 
 def _places(likeness: Signal, length: int) -> list[int]:
-    """The places in the recording where the sound begins, in order."""
+    """The places in the recording at which the sound begins, in order."""
     left, places = likeness.copy(), []
     while len(left) and left.max() >= PRESENT:
         peak = int(left.argmax())
@@ -233,7 +234,7 @@ class _Fit:
         return self.place + int(self.edges[first]), self.place + int(self.edges[last + 1])
 
     def level_dbm0(self, sound: Signal) -> float:
-        """The level of the sound's loudest frame as heard."""
+        """The received level of the sound's loudest frame."""
         energies = np.add.reduceat(sound**2, self.edges[:-1])
         good = self.correlations >= INTACT
         good |= not good.any()
@@ -249,14 +250,14 @@ class _Fit:
 
 
 def _cut(samples: Signal, place: int, length: int) -> Signal:
-    """A piece of the recording, with silence outside the recording."""
+    """A piece of the recording. Its parts outside the recording are silence."""
     inside = samples[max(place, 0) : max(place + length, 0)]
     before = min(max(-place, 0), length)
     return np.pad(inside, (before, length - before - len(inside)))
 
 
 def _audible(reference: npt.NDArray[Any]) -> Signal:
-    """The samples without silence at either end, on the scale of 16 bits. Raises ValueError where all is silence."""
+    """The samples without silence at the ends, on the scale of 16 bits. Raises ValueError if all are silent."""
     samples = reference.astype(np.float64) * (32768 if reference.dtype.kind == "f" else 1)
     loud = np.flatnonzero(np.abs(samples) > _QUIET_RMS / 2)
     if not len(loud):
@@ -268,9 +269,10 @@ def _audible(reference: npt.NDArray[Any]) -> Signal:
 
 
 def voice_start(samples: Signal, voice: Samples) -> int | None:
-    """The first sample of `voice`, which loops and may begin anywhere in its loop; None where it is not found.
+    """The place of the voice's first sample in the recording. `voice` loops, and may begin anywhere in the loop. None
+    if it is not found.
 
-    The search uses windows of 20 ms, so it needs 30 ms of the voice.
+    The search uses windows of 20 ms, so the recording must have 30 ms of the voice.
     """
     if len(samples) < FRAME:
         return None
@@ -305,7 +307,9 @@ def _likeness(heard: Signal, spoken: Signal) -> Signal:
 
 
 def _first_sample(samples: Signal, at: int, phase: int, voice: Samples) -> int:
-    """The first sample where the voice explains the recording better than silence; at `at` the voice is in `phase`."""
+    """The first sample at which the voice explains the recording better than silence does. At the sample `at` the voice
+    is at place `phase` of its loop.
+    """
     begin = max(0, at - FRAME)
     heard, spoken = samples[begin : at + FRAME], _looped(voice, phase - (at - begin), at + FRAME - begin)
     gain = heard[-FRAME:] @ spoken[-FRAME:] / (spoken[-FRAME:] @ spoken[-FRAME:])

@@ -1,4 +1,4 @@
-"""The hook's requests to a service in these tests."""
+"""Requests of the hook to a service under test."""
 
 from idtone.call_control.request import Request
 from lab.ledger.sample_evidence import CALLED, FORWARDING, NONCE

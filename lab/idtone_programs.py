@@ -1,4 +1,4 @@
-"""The programs that idtone installs, and the program of each command."""
+"""The programs that idtone installs, and the commands of each."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -31,12 +31,14 @@ _made: Final = cache(_make)
 
 
 def cache_commands() -> None:
-    """Make this process build a program's commands once, instead of for each command of a test."""
+    """Make this process build each program's command tree once, not for each command that a test runs."""
     typer.main.get_command = typer.testing._get_command = _kept
 
 
 def _kept(program: typer.Typer) -> Any:
-    """The command of a program. A Japanese one serves only once, because its help is translated at use."""
+    """The command of a program, from the cache. A Japanese one is built each time, because its help is translated when
+    used.
+    """
     return _make(program) if is_japanese() else _made(program)
 
 

@@ -24,8 +24,8 @@ ACK_S: Final = 1.0
 
 
 class IncomingCall(Call):
-    """A call that reaches our phone. The phone's behaviour handles it with `ring`, `progress`, `answer`, `refuse` and
-    `hangup`; each does nothing if the call is past that state.
+    """A call that reaches our phone. The phone's behaviour calls `ring`, `progress`, `answer`, `refuse` and `hangup`.
+    Each does nothing if the call is past that state.
     """
 
     def __init__(self, phone: Phone, request: Request, source: Address, arrival_ns: int) -> None:
@@ -47,18 +47,18 @@ class IncomingCall(Call):
             self._provide(180)
 
     def progress(self, announcement: Samples) -> None:
-        """Send 183, and the announcement, repeated until the answer."""
+        """Send 183, then the announcement again and again until the answer."""
         if self.final_status is None:
             self._provide(183, [SDP], self._answer())
             self._speak(announcement)
 
     def speak_first(self) -> None:
-        """Send the phone's voice before any response gives its address."""
+        """Send the phone's voice before any response tells the other side this phone's address."""
         self._answer()
         self._speak(self._phone.voice)
 
     def answer(self, voice: Samples | None = None, headers: Iterable[Header] = ()) -> None:
-        """Send 200, and from now on our voice: the phone's, or another one."""
+        """Send 200, and from now on RTP with `voice`, by default the phone's."""
         if self.final_status is None:
             self.answered_ns = time.time_ns()
             headers = [*self._phone.contact, *headers, SDP]
@@ -75,14 +75,14 @@ class IncomingCall(Call):
             self.finish(by, time.time_ns())
 
     async def hangup(self) -> None:
-        """Hang up as in `Call`, but after the ACK (15): an earlier BYE is not valid."""
+        """Hang up as in `Call`, but only after the ACK, because an earlier BYE is not valid (15)."""
         await self._settled()
         await super().hangup()
 
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """The final response to a re-INVITE as in `Call`, sent only after the ACK: one INVITE at a time (14.1)."""
+        """Send a re-INVITE as in `Call`, but only after the ACK: one INVITE at a time (14.1)."""
         await self._settled()
         return await super().reinvite(direction, headers, video=video)
 

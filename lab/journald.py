@@ -1,4 +1,4 @@
-"""A socket in the place of journald's."""
+"""A socket in place of journald's."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Journald:
-    """A datagram socket which reads journald's protocol."""
+    """A datagram socket that reads journald's protocol."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,8 +22,8 @@ class Journald:
 
     @contextmanager
     def reading(self) -> Iterator[list[dict[str, str]]]:
-        """Context of a thread that reads each record as it comes, like journald; yields the records so far. It closes
-        the socket.
+        """Context of a thread that reads records as they come, like journald. Yields the list of the records so far.
+        Closes the socket.
         """
         read: list[dict[str, str]] = []
         self.socket.settimeout(None)

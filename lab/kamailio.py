@@ -95,8 +95,8 @@ class Kamailio:
         own_numbers: str = "^$",
         div: tuple[Path, str] | None = None,
     ) -> None:
-        """`own_numbers` is a regular expression of the numbers that go back to the nodes; `div` a key for PASSporTs of
-        diversions and the address of its certificate.
+        """`own_numbers`: a regular expression for the numbers that go back to the nodes. `div`: a key for PASSporTs of
+        diversions, and the address of its certificate.
         """
         self._installation = installation
         self._scratch = scratch
@@ -118,7 +118,7 @@ class Kamailio:
 
     @property
     def pids(self) -> list[int]:
-        """The ids of its main process and of its children."""
+        """The ids of Kamailio's main process and of its children."""
         assert self._process
         return [self._process.pid, *_children(self._process.pid)]
 
@@ -163,7 +163,7 @@ class Kamailio:
         self._process = None
 
     def kill(self) -> None:
-        """Kill all its processes at once."""
+        """Kill all processes of this Kamailio at once."""
         assert self._process
         own = self.pids
         for pid in own:
@@ -181,8 +181,8 @@ class Kamailio:
         self.stop()
 
     def call(self, method: str, *arguments: object, within_s: float = 20.0) -> Any:
-        """Call a remote procedure; returns its result. Raises OSError if it does not answer, RuntimeError if it
-        refuses.
+        """Call a remote procedure; returns its result. Raises OSError without an answer, and RuntimeError if Kamailio
+        refuses the call.
         """
         mine = self._scratch / "answers"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
@@ -197,7 +197,7 @@ class Kamailio:
         return answer["result"]
 
     def states(self, group: int = NODES) -> Mapping[Address, str]:
-        """Address → state of each destination: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
+        """The state of each destination, by its address: `AP` active and probed, `IP` inactive, `DX` taken out, …"""
         found = {}
         for record in self.call("dispatcher.list")["RECORDS"]:
             if record["SET"]["ID"] != group:
@@ -212,7 +212,7 @@ class Kamailio:
         self.call("dispatcher.set_state", state, group, _uri(address))
 
     def kamcmd(self, *arguments: str) -> str:
-        """The output of an operator's `kamcmd`."""
+        """The output of `kamcmd`, run as an operator runs it."""
         return subprocess.check_output(
             [*self._installation.control, "-s", f"unix:{self.control_socket}", *arguments], text=True, timeout=60
         )

@@ -1,4 +1,4 @@
-"""Nodes and a carrier with a Kamailio between them."""
+"""Test sockets as nodes and as a carrier, with a real Kamailio between them."""
 
 import re
 import select
@@ -25,7 +25,7 @@ def invite(dialled: str, proxy: Address, sender: Address, call: str, more: str =
 
 @dataclass
 class Peer:
-    """A node or a carrier."""
+    """A UDP socket that acts as a node or as a carrier."""
 
     socket: socket.socket
 
@@ -34,7 +34,7 @@ class Peer:
         return self.socket.getsockname()  # type: ignore[no-any-return]
 
     def next(self, beginning: str, call: str) -> str:
-        """The next message of a call with this beginning; others are skipped, and OPTIONS answered."""
+        """The next message of a call that starts with `beginning`. Skips other messages, and answers OPTIONS."""
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -77,7 +77,7 @@ class KamailioWithPeers:
         return name
 
     def asked(self, call: str) -> tuple[Peer, str]:
-        """The node that gets the next INVITE of a call, and the INVITE."""
+        """The node that receives the next INVITE of a call, and the INVITE."""
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             left_s = max(0.0, deadline_s - time.monotonic())

@@ -1,4 +1,4 @@
-"""Presses keys during a call, in the three ways of telephones."""
+"""Presses keys during a call, by each of the three methods that telephones use."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class KeyMethod(Enum):
 
 
 async def press(call: Call, key: str, way: KeyMethod) -> None:
-    """Press a key for `PRESSED_MS`; returns when it is released. The call must have begun to send its voice."""
+    """Press a key for `PRESSED_MS`; returns when it is released. The call must already send its voice."""
     if way is KeyMethod.INFO:
         body = f"Signal={key}\r\nDuration={PRESSED_MS}\r\n".encode()
         response = await call.ask("INFO", [("Content-Type", "application/dtmf-relay")], body)
@@ -43,7 +43,7 @@ async def press(call: Call, key: str, way: KeyMethod) -> None:
 
 
 def telephone_events(key: str) -> Iterator[Inserted]:
-    """The packets of one key: the duration grows, and the last packet is sent three times (RFC 4733, 2.5.1)."""
+    """The packets of one key press. The duration grows, and the last packet is sent three times (RFC 4733, 2.5.1)."""
     frames = PRESSED_MS // 20
     for age in range(frames + 2):
         down = min(age + 1, frames)

@@ -58,7 +58,7 @@ class Forwarding:
 
 @dataclass
 class PlacedCall:
-    """One call at both phones."""
+    """One call, as seen by the calling and the called phone."""
 
     name: str
     caller: OutgoingCall
@@ -69,7 +69,7 @@ class PlacedCall:
 
     @property
     def connected_after_ms(self) -> float:
-        """Milliseconds from the called phone's answer to its arrival at the caller's phone."""
+        """Milliseconds from the called phone's answer until the caller's phone receives it."""
         if self.called is None or self.called.answered_ns is None or self.caller.answered_ns is None:
             raise AssertionError(f"{self.name} was not connected: {self.caller.final_status}")
         return (self.caller.answered_ns - self.called.answered_ns) / 1e6
@@ -77,7 +77,7 @@ class PlacedCall:
 
 @dataclass
 class Lab:
-    """Phones on one PBX: one calls, and the others are called together. Each call carries a name that identifies it."""
+    """Phones on one PBX: one calls, and the others are called at the same time. Each call carries a unique name."""
 
     asterisk: Asterisk
     caller: Phone
@@ -98,7 +98,7 @@ class Lab:
     async def place(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> PlacedCall:
-        """Call, and return when the call has its final response, or the caller's phone has given up."""
+        """Call, and return when the caller's phone has the final response or has given up."""
         placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
         self.pair(placed)
@@ -107,7 +107,7 @@ class Lab:
     def dial(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> PlacedCall:
-        """Call, and return at once. `behaviour` is the called phone's, for this call only."""
+        """Call, and return at once. `behaviour` replaces the called phone's behaviour, for this call only."""
         name = f"c{next(self._names)}"
         if behaviour:
             self.scripts[f"lab={name}"] = behaviour
@@ -148,7 +148,9 @@ class Lab:
         return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
 
     def pair(self, placed: PlacedCall, *others: Phone) -> None:
-        """Find the call at the called phones and at `others`; `called` is None if no phone rang."""
+        """Find the call at the called phones and at `others`, and fill in `rung` and `called`. `called` is None if no
+        phone rang.
+        """
         mark = f"lab={placed.name}"
         placed.rung = tuple(
             call
@@ -160,7 +162,7 @@ class Lab:
         placed.called = next(iter([*answered, *placed.rung]), None)
 
     async def reached(self, placed: PlacedCall) -> IncomingCall:
-        """The call at the called phone, after waiting for it."""
+        """Wait until the call reaches the called phone; returns it there."""
 
         def there() -> bool:
             self.pair(placed)
@@ -188,14 +190,14 @@ class Lab:
     async def call(
         self, forwarding: Forwarding = Forwarding(), talk_s: float = TALK_S, behaviour: Behaviour | None = None
     ) -> tuple[PlacedCall, Ending]:
-        """Call, talk if the call is answered, hang up; returns the hook's result too."""
+        """Call, talk if the call is answered, and hang up; returns the call and the hook's result."""
         placed = await self.place(forwarding, behaviour=behaviour)
         if placed.caller.answered_ns:
             await self.talk_and_hang_up(placed, talk_s)
         return placed, await self.ending(placed)
 
     async def ending(self, placed: PlacedCall) -> Ending:
-        """The hook's result in the dialplan. Waits until the caller's channel has ended."""
+        """Wait until the caller's channel has ended; returns the hook's result in the dialplan."""
         found: dict[str, Ending] = {}
 
         async def there() -> bool:
@@ -206,7 +208,7 @@ class Lab:
         return found[placed.name]
 
     async def nothing_is_left(self, within_s: float = 30.0) -> None:
-        """Assert that all channels and bridges are gone within `within_s`. Raises AssertionError."""
+        """Wait until all channels and bridges are gone. Raises AssertionError after `within_s`."""
 
         async def empty() -> bool:
             return not await asyncio.to_thread(self.asterisk.channels) and not await asyncio.to_thread(
@@ -248,7 +250,9 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
 
 
 async def wait_until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
-    """Wait for a condition, plain or asynchronous. Raises AssertionError if it does not come true."""
+    """Wait for a condition: a function or a coroutine function. Raises AssertionError if it does not come true in
+    time.
+    """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s
     while True:

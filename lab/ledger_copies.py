@@ -1,4 +1,6 @@
-"""Copies of ledgers that count as the original: a test begins with one, and nothing signs the other one any more."""
+"""Copies of ledgers that count as the original. A test works on the copy, and nothing signs in the original any
+more.
+"""
 
 import shutil
 import sqlite3
@@ -11,13 +13,13 @@ from idtone.ledger.store.meta import HOME
 
 
 def copy_ledger(source: Path, folder: Path) -> None:
-    """Copy a folder; its ledgers accept the copy as their place."""
+    """Copy a folder of ledgers. The ledgers accept the copy as their home."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     forget_home(folder)
 
 
 def use_copy(source: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy a ledger with its keys to the folder of this file, which the settings name."""
+    """Copy a ledger with its keys to `file` and its folder. The settings name that file."""
     copy_ledger(source, file.parent)
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(file.with_name("key")))
     monkeypatch.setenv("IDTONE_LEDGER_URL", f"sqlite:///{file}")

@@ -1,4 +1,4 @@
-"""An Asterisk that still has Macro(), which FreePBX 16 needs: the one at hand, or Debian bullseye's, unpacked."""
+"""An Asterisk that still has Macro(), which FreePBX 16 needs: the present one, or Debian bullseye's, unpacked."""
 
 import os
 
@@ -12,7 +12,7 @@ SUITE = "bullseye"
 
 
 def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
-    """The Asterisk at hand if it has Macro(), otherwise bullseye's 16. Raises PackagesUnavailable."""
+    """The Asterisk `at_hand` if it has Macro(), otherwise bullseye's Asterisk 16. Raises PackagesUnavailable."""
     if (at_hand.module_directory / MODULE).exists():
         return at_hand
     root = unpacked_packages.unpacked_tree(*PACKAGES, suites=(SUITE,))

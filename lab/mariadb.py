@@ -26,7 +26,7 @@ READY_S: Final = 120.0
 
 
 class MariaDB:
-    """One server with an empty database, `pbx`, and a user, `idtone`, with the right to read it only."""
+    """One server with an empty database `pbx`, and a user `idtone` that may only read it."""
 
     def __init__(self) -> None:
         self.password = secrets.token_urlsafe(12)
@@ -48,7 +48,7 @@ class MariaDB:
         return f"mysql://idtone@127.0.0.1:{self.port}/pbx"
 
     def execute(self, script: str) -> None:
-        """Run statements, each ended by `;` at the end of a line, as the administrator."""
+        """Run statements as the administrator. Each ends with `;` at the end of a line."""
         with (
             pymysql.connect(
                 host="127.0.0.1", port=self.port, user="root", password=self._root, database="pbx", autocommit=True

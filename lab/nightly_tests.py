@@ -1,6 +1,6 @@
-"""Marks of tests that `make test` leaves to others. Those of `make test-breadth` test a promise once more, with a
-further value of the same kind; those of `make test-nightly` do so with another fault or the complete program, and take
-long.
+"""Marks of tests that `make test` leaves to other targets. Tests of `make test-breadth` test a promise again, with
+another value of the same kind. Tests of `make test-nightly` test it with another fault or with the complete program,
+and take long.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -47,8 +47,8 @@ def one_of_each(
     broad: Container[Any] = (),
     rest: pytest.MarkDecorator = pytest.mark.nightly,
 ) -> list[Any]:
-    """All pairs, for `parametrize`. `make test` tries each of `ones` with one of `others`, in turn; `make test-breadth`
-    tries those of `ones` that are in `broad`.
+    """All pairs of `ones` and `others`, for `parametrize`. `make test` tries each of `ones` with one of `others`, in
+    turn. `make test-breadth` tries all pairs of those `ones` that are in `broad`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

@@ -31,7 +31,7 @@ def find_or_get_node(progress: Progress = print_progress, environment: Mapping[s
 
 
 def _version(node: Sequence[str]) -> int:
-    """The first number of its version; 0 if it does not start."""
+    """The major version of this Node.js. 0 if it does not start."""
     try:
         told = subprocess.run([*node, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):

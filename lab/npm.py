@@ -11,7 +11,7 @@ from .unpacked_packages import cache_directory, exclusive_lock, print_progress
 
 
 def installed(package: str) -> Path:
-    """A folder in which Node finds this package, given with its version. Raises PackagesUnavailable."""
+    """A folder in which Node finds this package. `package` includes the version. Raises PackagesUnavailable."""
     cache = cache_directory(os.environ, print_progress)
     kept = cache / re.sub(r"[^\w.]+", "-", f"npm-{package}")
     with exclusive_lock(cache / "npm.lock", "npm", print_progress):

@@ -1,4 +1,6 @@
-"""Puts Opus packets into an Ogg file and extracts them (RFC 3533, RFC 7845), so that libsndfile can code them."""
+"""Packs Opus packets into an Ogg file and extracts them (RFC 3533, RFC 7845), so that libsndfile can encode and decode
+them.
+"""
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +19,7 @@ _HEADS: Final = (
 
 
 def mux(packets: Sequence[bytes]) -> bytes:
-    """A file of one channel with packets of 20 ms. It skips nothing, so the encoder's delay is audible."""
+    """An Ogg file of one channel, from packets of 20 ms. It has no pre-skip, so the encoder's delay is audible."""
     pages = [(head, 0) for head in _HEADS]
     pages += [(packet, _FRAME_TICKS * number) for number, packet in enumerate(packets, 1)]
     flags = {0: _FIRST, len(pages) - 1: _LAST}

@@ -56,7 +56,7 @@ class OutgoingCall(Call):
             self.finish("us", time.time_ns())
 
     async def cancel(self) -> None:
-        """Cancel before the answer (9.1), and wait for the end; hang up if the answer was faster."""
+        """Cancel the call before its answer (9.1), and wait for the end. Hang up if the answer comes first."""
         await self._heard_back.wait()
         if self.final_status is None and not self._cancelled:
             self._cancelled = True

@@ -42,7 +42,7 @@ _MACHINES_OWN: Final = (
 def library(package: str, name: str, progress: Progress = print_progress) -> ctypes.CDLL:
     """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
 
-    Raises PackagesUnavailable, also if it does not fit the machine's C library.
+    Raises PackagesUnavailable, also if the library does not fit the machine's C library.
     """
     root = unpacked_tree(package, progress=progress)
     waiting = [
@@ -71,7 +71,7 @@ def library(package: str, name: str, progress: Progress = print_progress) -> cty
 
 
 def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder to add to PATH for an ffmpeg with the lab's encoders: the machine's own, or Debian's.
+    """The folder that gives PATH an ffmpeg with the lab's encoders: the machine's own, or Debian's.
 
     Raises PackagesUnavailable.
     """
@@ -94,7 +94,7 @@ def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping
 
 
 def sodium() -> None:
-    """libsodium for this process and its children: the machine's own or Debian's.
+    """Make libsodium available to this process and its children: the machine's own or Debian's.
 
     Raises PackagesUnavailable.
     """
@@ -112,7 +112,7 @@ def sodium() -> None:
 
 
 def faketime() -> Path:
-    """The library that gives a process another time when it is preloaded. Raises PackagesUnavailable."""
+    """The path of libfaketime, which gives a process another time when it is preloaded. Raises PackagesUnavailable."""
     return next(unpacked_tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
 
 
@@ -133,7 +133,7 @@ def _encoders(ffmpeg: Sequence[str]) -> set[str]:
 
 
 def write_script(path: Path, started: Sequence[str]) -> None:
-    """Write a script that runs the command `started` with further arguments."""
+    """Write a script that runs the command `started`, followed by the script's own arguments."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
         file.write(f'#!/bin/sh\nexec {shlex.join(started)} "$@"\n')

@@ -1,4 +1,4 @@
-"""Changes of a library for one module alone, while other threads of the process use the library itself."""
+"""Patches a library for one module only, while other threads of the process use the real library."""
 
 from types import ModuleType, SimpleNamespace
 
@@ -6,5 +6,7 @@ import pytest
 
 
 def patch_library(monkeypatch: pytest.MonkeyPatch, module: ModuleType, library: str, **functions: object) -> None:
-    """Make `module` find these functions in `library`, which it imports by this name, until the test ends."""
+    """Replace these functions of `library` as `module` sees them, until the test ends. `library` is the name under
+    which the module imports it.
+    """
     monkeypatch.setattr(module, library, SimpleNamespace(**vars(getattr(module, library)) | functions))

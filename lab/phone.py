@@ -1,7 +1,8 @@
-"""Telephones for the lab: real SIP on a UDP port of its media's address, real RTP on another for every call.
+"""Telephones for the lab. Each speaks real SIP on a UDP port of its media's address, and real RTP on another port for
+every call.
 
 A `Phone` runs in the event loop that entered it; the `Media` thread handles its media. Its behaviour is a coroutine
-function over `IncomingCall`: one of those below, or any other.
+function that takes an `IncomingCall`: one from this module, or any other.
 """
 
 import asyncio
@@ -32,9 +33,9 @@ Behaviour = Callable[[IncomingCall], Coroutine[Any, Any, None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`, or wait for the other side if it is None.
+    """Ring for `after_ms`, then answer. Hang up after `hangup_after_ms`; if that is None, wait for the other side.
 
-    An answering machine has another voice than the phone's: see `voices`.
+    `voice` replaces the phone's voice, for an answering machine: see `voices`.
     """
 
     after_ms: float = 0
@@ -54,7 +55,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMedia:
-    """Play an announcement before the answer. If the time of the answer is None, never answer."""
+    """Play an announcement before the answer. Never answer if the time of the answer is None."""
 
     announcement: Samples
     answer_after_ms: float | None
@@ -101,9 +102,7 @@ async def ring(call: IncomingCall) -> None:
 
 
 class Phone:
-    """One user agent. `voice` is the audio that it sends in every call, in complete frames. Use it with `async
-    with`.
-    """
+    """One user agent. It sends `voice` in every call, in complete frames. Use it with `async with`."""
 
     def __init__(
         self,
@@ -181,8 +180,8 @@ class Phone:
         headers: Iterable[Header] = (),
         call_id: str = "",
     ) -> OutgoingCall:
-        """Call `user` at `proxy` and return at once; `caller_id` and `display` make the From. The Call-ID begins with
-        `call_id`.
+        """Call `user` at `proxy`; returns the call at once. `caller_id` and `display` are the parts of From. The
+        Call-ID begins with `call_id`.
         """
         sender = Party(Uri(caller_id, self.address[0]), display)
         call = OutgoingCall(self, Uri(user, *proxy), proxy, sender, headers, call_id)
@@ -201,8 +200,8 @@ class Phone:
         headers: Iterable[Header] = (),
         timeout_s: float = WAIT_S,
     ) -> OutgoingCall:
-        """Call, and return the call after its final response. The arguments are those of `dial`. Raises TimeoutError;
-        the call then stays in `placed`.
+        """Call as `dial` does, and wait for the final response; returns the call. Raises TimeoutError; the call then
+        stays in `placed`.
         """
         call = self.dial(user, proxy, caller_id=caller_id, display=display, headers=headers)
         await call.final(timeout_s)
@@ -222,9 +221,10 @@ class Phone:
     async def transact(
         self, request: Request, address: Address, confirm: Callable[[Response], None] = lambda _: None
     ) -> Response | None:
-        """The final response to a request, which is sent until then; None after the last retransmission (17.1).
+        """Send a request again and again until its final response; returns that response. None after the last
+        retransmission (17.1).
 
-        `confirm` is called with every final response, repeated ones included.
+        Calls `confirm` with every final response, also with repeated ones.
         """
         finals: list[Response] = []
         answered = asyncio.Event()
@@ -242,7 +242,7 @@ class Phone:
         return finals[0] if finals else None
 
     async def repeat(self, data: bytes, address: Address, until: asyncio.Event) -> bool:
-        """Retransmit `data` until the event `until`; False if it never comes."""
+        """Retransmit `data` until the event `until`. False if the event did not come before the last retransmission."""
         for turn, interval_s in enumerate(intervals(self._t1_s)):
             if turn:
                 self.send(data, address)

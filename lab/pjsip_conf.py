@@ -29,8 +29,8 @@ def pjsip(
     tls: Path | None = None,
     srtp: bool = False,
 ) -> str:
-    """The configuration of an Asterisk that listens at `address` by UDP, TCP or TLS, there with the key and certificate
-    in the file `tls`. With `trusted`, it believes its peers' identities; with `srtp`, all media are encrypted (SDES).
+    """The configuration of an Asterisk that listens at `address` over UDP, TCP or TLS. `tls` is the file with the key
+    and certificate. `trusted`: it trusts its peers' identities. `srtp`: it encrypts all media (SDES).
     """
     more = "trust_id_inbound = yes\n" * trusted + f"transport = {transport}\n" * (transport != "udp")
     more += "media_encryption = sdes\n" * srtp
@@ -63,7 +63,7 @@ def _named(name: str) -> str:
 
 
 def trunk(name: str, here: Address, there: Address) -> str:
-    """An endpoint that leads to another PBX at `there`, and accepts calls from that IP address, from `here`."""
+    """An endpoint that leads from `here` to another PBX at `there`, and accepts calls from that IP address."""
     return (
         f"[trunk]\ntype = transport\nprotocol = udp\nbind = {here[0]}:{here[1]}\n"
         f"{_endpoint(name, 'allow = ulaw', here[0])}transport = trunk\naors = {name}\n"

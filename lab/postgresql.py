@@ -45,7 +45,7 @@ READY_S: Final = 60.0
 
 
 def change_url(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
-    """The address of a database, with the given parts replaced."""
+    """The URL of a database, with these parts replaced."""
     parsed = urlsplit(url)
     place = f"{user or parsed.username}@{host or parsed.hostname}:{port or parsed.port}"
     return urlunsplit(parsed._replace(netloc=place, path=f"/{database}" if database else parsed.path))
@@ -56,7 +56,7 @@ def database_of(url: str) -> str:
 
 
 class PostgreSQLMissing(Exception):
-    """There is no PostgreSQL, and fetching it failed; the text gives the reason."""
+    """There is no PostgreSQL, and it could not be fetched. The message gives the reason."""
 
 
 @contextmanager
@@ -107,12 +107,12 @@ class PostgreSQL:
         return server
 
     def url(self, database: str = "postgres", port: int = 0) -> str:
-        """The address of a database; `port` is the port of a proxy, if any."""
+        """The URL of a database. `port` is the port of a proxy, if there is one."""
         return f"postgresql://{self.user}@127.0.0.1:{port or self.port}/{database}"
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """Context with the address of a new database, which is dropped at the end."""
+        """Context with the URL of a new database. It is dropped at the end."""
         name = f"d_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
         yield self.url(name)
@@ -153,7 +153,9 @@ class PostgreSQL:
         )
 
     def follow(self, primary: PostgreSQL) -> None:
-        """Become a standby of a server that has a data folder and does not run (streaming replication)."""
+        """Make this server a standby of `primary` (streaming replication). `primary` must have a data folder and must
+        not run.
+        """
         self.password = primary.password
         data = self._folder / "data"
         shutil.copytree(primary._folder / "data", data)
@@ -166,7 +168,7 @@ class PostgreSQL:
                 os.chown(path, NOBODY, NOBODY)
 
     def promote(self) -> None:
-        """Make a standby the primary, and wait until it is."""
+        """Promote this standby to primary, and wait until it is the primary."""
         self.execute("SELECT pg_promote()")
 
     def start(self) -> None:
@@ -187,7 +189,7 @@ class PostgreSQL:
         raise PostgreSQLMissing(f"PostgreSQL does not start:\n{self.log[-2000:]}")
 
     def stop(self) -> None:
-        """Stop the server in an orderly way, which aborts running queries."""
+        """Stop the server in an orderly way. This aborts running queries."""
         if self._process:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
@@ -231,7 +233,7 @@ class PostgreSQL:
         self.remove()
 
     def _is_ready(self) -> bool:
-        """True if it accepts connections, which it writes into its PID file."""
+        """True if the server accepts connections, by its PID file."""
         try:
             lines = (self._folder / "data/postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The resources of a process by Linux's counts, and the orderly end of our own process."""
+"""The resources of a process, as Linux counts them, and an orderly end of this process."""
 
 import os
 import signal
@@ -12,25 +12,24 @@ def end_in_order() -> None:
 
 
 def processor_s(pid: int) -> float:
-    """Processor time since it began, in seconds, by the kernel's ticks (mostly 10 ms)."""
+    """Processor time of the process since its start, in seconds, by the kernel's ticks (mostly 10 ms)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ended_children_s(pid: int) -> float:
-    """Processor time of its children that have ended, in seconds."""
+    """Processor time of the process's ended children, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory in megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def share_of_memory_mib(pid: int) -> float:
-    """Proportional memory in MiB: shared pages count in parts."""
+    """Proportional set size in MiB: each shared page is divided among its processes."""
     (line,) = (each for each in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if each.startswith("Pss:"))
     return int(line.split()[1]) / 1024
 

@@ -31,8 +31,8 @@ def prometheus_program(name: str) -> list[str]:
 
 
 def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
-    """The output of promtool about files, or about its input `given`. Raises AssertionError with the same text if it
-    objects.
+    """The output of promtool about files, or about its input `given`. Raises AssertionError with that output if
+    promtool finds an error.
     """
     done = subprocess.run(
         [*prometheus_program("promtool"), *arguments],
@@ -49,8 +49,8 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
 
 
 class Prometheus:
-    """A Prometheus that scrapes one address twice a second, with alert rules. It listens on the loopback address while
-    in the context.
+    """A Prometheus with alert rules that scrapes one address twice a second. It runs on the loopback address, as long
+    as the context.
     """
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:
@@ -84,7 +84,7 @@ class Prometheus:
         self._process.wait(60)
 
     def get(self, path: str, **query: str) -> Any:
-        """The data of an answer of its HTTP API; it may just have started."""
+        """The data of an answer of Prometheus's HTTP API. Waits while Prometheus starts."""
         address = f"{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         deadline_s = time.monotonic() + READY_S
         while True:
@@ -97,13 +97,13 @@ class Prometheus:
                 time.sleep(0.1)
 
     def value(self, expression: str) -> float | None:
-        """The present value; None if there is none."""
+        """The present value of the expression. None if it has no value."""
         found = self.get("query", query=expression)["result"]
         assert len(found) <= 1, found
         return float(found[0]["value"][1]) if found else None
 
     def becomes(self, expression: str, wanted: float, within_s: float = READY_S) -> None:
-        """Wait until the expression has this value."""
+        """Wait until the expression has the value `wanted`. Raises AssertionError after `within_s`."""
         deadline_s = time.monotonic() + within_s
         while (found := self.value(expression)) != wanted:
             assert time.monotonic() < deadline_s, f"{expression} is {found} and not {wanted}"

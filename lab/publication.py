@@ -1,4 +1,4 @@
-"""The lab's registry in an association's publication: signed, with keys made for this run."""
+"""The lab's registry in an association's publication, signed with keys that are made for this run."""
 
 import atexit
 import functools
@@ -15,7 +15,7 @@ MEMBER: Final = "m-0001"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The publication for a member's machine."""
+    """A publication, as settings name it on a member's machine."""
 
     source: Path
     root: Path
@@ -24,7 +24,7 @@ class Publication:
 
 @functools.cache
 def publication(registry: Path) -> Publication:
-    """The registry in this file, published and signed now. The publication stays until this process ends."""
+    """Publish and sign the registry in this file now. The publication stays until this process ends."""
     # Imported here, because most of the lab needs no association.
     from lab.registry.trust.association import Association
 

@@ -21,7 +21,7 @@ _LONGEST_LOSS: Final = 500
 
 @dataclass(frozen=True)
 class Recording:
-    """The received packets as one signal: `samples[0]` was heard at `start_ns`; gaps are silence."""
+    """The received packets as one signal. `samples[0]` was heard at `start_ns`; gaps are silence."""
 
     samples: Signal
     start_ns: int

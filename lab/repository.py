@@ -1,4 +1,4 @@
-"""The tested repository: its files, its links and the product's modules."""
+"""The repository under test: its files, its links and the product's modules."""
 
 import ast
 import gc
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def files() -> list[Path]:
-    """Every file that is or may become a part of the repository."""
+    """Every file that git tracks or does not ignore."""
     listing = subprocess.check_output(
         ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT
     )
@@ -25,9 +25,7 @@ def links() -> list[Path]:
 
 
 def modules() -> list[Path]:
-    """The Python files of the product. The verifier beside the documents is left out: it stands alone, and is not
-    installed.
-    """
+    """The Python files of the product, without the verifier in docs/, which is separate and not installed."""
     apart = [ROOT / folder for folder in ("bench", "docs", "lab", "tests", "tools")]
     return [path for path in files() if path.suffix == ".py" and not any(map(path.is_relative_to, apart))]
 
@@ -35,8 +33,8 @@ def modules() -> list[Path]:
 def parsed(source: str) -> ast.Module:
     """The syntax tree of a module's text.
 
-    In CPython 3.11 a parse fails if another one begins during it (its issue 106905): the garbage collector runs in the
-    middle of the first, and an object that it finalises may format a traceback, which parses.
+    The garbage collector is off meanwhile. In CPython 3.11 a parse fails if another parse starts during it (issue
+    106905): the collector may finalise an object that formats a traceback, which parses.
     """
     was = gc.isenabled()
     gc.disable()

@@ -1,7 +1,7 @@
 """RTP (RFC 3550): one thread sends and receives for all streams of a lab.
 
-Received packets carry the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so our own scheduling does not affect
-measurements. Sent packets follow an absolute schedule: a late packet does not delay the next. All times are
+Received packets carry the kernel's time stamp (SO_TIMESTAMPNS, CLOCK_REALTIME), so the scheduling of this process does
+not affect measurements. Sent packets follow an absolute schedule: a late packet does not delay the next. All times are
 nanoseconds of `time.time_ns()`.
 """
 
@@ -70,7 +70,7 @@ class Inserted(NamedTuple):
 
 
 class Stream:
-    """One party's RTP socket; `packets` are all that it received. `Media.open` creates it."""
+    """One party's RTP socket. `packets` holds all packets that it received. `Media.open` creates it."""
 
     def __init__(self, media: Media) -> None:
         self.packets: list[Packet] = []
@@ -106,11 +106,13 @@ class Stream:
         return bool(self._frames)
 
     def speak(self, remote: Address, payload_type: int, voice: Samples) -> None:
-        """Send `voice` (complete frames) to `remote` in a loop until closed; a later call replaces it."""
+        """Send `voice` (complete frames) to `remote` in a loop, until the stream is closed or the next call of
+        `speak`.
+        """
         self.transmit(remote, payload_type, encode_frames(voice, payload_type), CODECS[payload_type].ticks)
 
     def transmit(self, remote: Address, payload_type: int, frames: Sequence[bytes], ticks: int) -> None:
-        """Send ready payloads in a loop, as `speak` does; each has 20 ms, which is `ticks` of the RTP clock."""
+        """Send encoded payloads in a loop, as `speak` does. Each has 20 ms, which is `ticks` of the RTP clock."""
         with self._media.lock:
             fresh = not self._frames
             self.remote, self.payload_type, self._frames, self._next = remote, payload_type, frames, 0
@@ -121,7 +123,7 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """Our key for the session description; empty without encryption."""
+        """Our key for the session description. Empty without encryption."""
         return self.srtp.key if self.srtp else ""
 
     def agree(self, remote: Address, key: str) -> None:
@@ -131,12 +133,12 @@ class Stream:
             self.srtp.accept(key)
 
     def insert(self, packets: Iterable[Inserted]) -> None:
-        """Send these packets in place of the voice, which then continues at its scheduled place."""
+        """Send these packets in place of the voice. The voice then continues at its scheduled place."""
         with self._media.lock:
             self._inserted.extend(packets)
 
     def close(self) -> None:
-        """Stop sending and receiving; `packets` is complete and stays."""
+        """Stop sending and receiving. `packets` stays, and is now complete."""
         self._media.close_stream(self)
 
     def send(self, now_ns: int) -> int:
@@ -157,7 +159,7 @@ class Stream:
         return self._due_ns
 
     def report(self) -> None:
-        """Send an RTCP report about the present source, if anything was received from it (RFC 3550, 6.4.2)."""
+        """Send an RTCP report about the present source, if any packet came from it (RFC 3550, 6.4.2)."""
         source = [packet for packet in self.packets if packet.ssrc == self.packets[-1].ssrc]
         if not source:
             return
@@ -188,7 +190,9 @@ class Stream:
         return True
 
     def close_sockets(self) -> int:
-        """Close the sockets; returns the number of received packets that were dropped."""
+        """Close the sockets; returns the number of packets that the kernel dropped because they were not read in
+        time.
+        """
         lost = dropped(self._rtp)
         self._rtp.close()
         self._rtcp.close()
@@ -196,11 +200,11 @@ class Stream:
 
 
 class Media:
-    """The thread of all streams of a lab. Use it as a context manager, which raises OSError if the lab itself lost
-    packets: then no phone is a reliable witness of what Asterisk sent.
+    """The thread of all streams of a lab. Use it as a context manager. It raises OSError if the lab itself lost
+    packets, because the captures then do not show what Asterisk sent.
 
-    `host` is the address of its streams. Of 100 packets, `loss` are lost in each direction. With `srtp`, all are
-    encrypted.
+    `host` is the address of the streams. `loss` is the number of lost packets in each 100, in each direction. With
+    `srtp`, all packets are encrypted.
     """
 
     def __init__(self, host: str = HOST, loss: int = 0, srtp: bool = False) -> None:
@@ -250,7 +254,7 @@ class Media:
         return stream
 
     def schedule(self, stream: Stream, due_ns: int) -> None:
-        """Let the stream send from `due_ns` on; the caller holds the lock."""
+        """Let the stream send from `due_ns` on. The caller must hold the lock."""
         heapq.heappush(self._schedule, (due_ns, next(self._tie), stream))
         if self._schedule[0][2] is stream:
             os.eventfd_write(self._wake, 1)
@@ -294,8 +298,8 @@ class Media:
 
 
 def _jitter(packets: Sequence[Packet]) -> int:
-    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz; at least one, because this clock often
-    has none.
+    """The jitter of the packets (RFC 3550, 6.4.1), in units of 8 kHz. At least 1 for two packets or more, because on
+    loopback it is often 0.
     """
     jitter = 0.0
     for before, packet in pairwise(packets):
@@ -329,7 +333,7 @@ def stamp_arrivals(udp: socket.socket) -> None:
 
 
 def dropped(opened: socket.socket) -> int:
-    """Number of datagrams that the kernel dropped because the socket's buffer was full: it was read too late."""
+    """Number of datagrams that the kernel dropped because the socket's buffer was full."""
     counts = opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
     return int(_MEMINFO.unpack(counts)[_DROPS])
 
@@ -337,8 +341,8 @@ def dropped(opened: socket.socket) -> int:
 def stamping() -> socket.socket:
     """A socket that keeps the kernel's time stamps switched on while it is open.
 
-    The first socket that asks for them switches them on, and the kernel does that a moment later. Until then the stamp
-    of a datagram is the time of reading: of five first datagrams two were stamped like that.
+    The first socket that asks for time stamps switches them on, and the kernel does that a moment later. Until then a
+    datagram gets the time of its reading as its stamp: two of the first five did in a test.
     """
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((HOST, 0))
@@ -355,7 +359,7 @@ def stamping() -> socket.socket:
 
 
 def receive_stamped(udp: socket.socket) -> tuple[bytes, int, Address] | None:
-    """One datagram, its arrival (kernel's, CLOCK_REALTIME, ns) and its sender; None if none is waiting."""
+    """One datagram, its arrival by the kernel (CLOCK_REALTIME, ns) and its sender. None if no datagram is waiting."""
     try:
         data, ancillary, _, (host, port, *_) = udp.recvmsg(65536, _ANCILLARY)
     except BlockingIOError:

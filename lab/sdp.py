@@ -43,7 +43,7 @@ class Session:
 
     @classmethod
     def parse(cls, body: bytes) -> Session:
-        """The session in a description. Raises SipError if it has no audio in one of our codecs."""
+        """The session that a body describes. Raises SipError if it has no audio in one of our codecs."""
         general, *media = re.split(r"^(?=m=)", body.decode(errors="replace"), flags=re.MULTILINE)
         audio = next((match for section in media if (match := _AUDIO.match(section))), None)
         # The media's own lines come after the session's lines and override them.
@@ -72,14 +72,14 @@ class Session:
 
     @property
     def payload_type(self) -> int:
-        """The first format that is one of our codecs."""
+        """The payload type of the first format that is one of our codecs."""
         return next(number for number in self.formats if number in CODECS)
 
     def answer(
         self, address: Address, codecs: Sequence[int] = (PCMU, PCMA), video: int = 0, version: int = 1, key: str = ""
     ) -> Session:
-        """The answer to this offer (RFC 3264): its first format in `codecs`, telephone events if offered, and its video
-        at the port `video` (0 refuses it). Raises SipError if no codec is common to both.
+        """The answer to this offer (RFC 3264): the offer's first format in `codecs`, telephone events if offered, and
+        video at the port `video` (0 refuses it). Raises SipError without a common codec.
         """
         common = next((number for number in self.formats if number in codecs), None)
         if common is None:

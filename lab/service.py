@@ -34,7 +34,7 @@ from .site import make_reachable
 
 @dataclass
 class Service:
-    """One service for one Asterisk. `policy` is copied into its settings (YAML)."""
+    """One service for one Asterisk. Its settings contain `policy` (YAML)."""
 
     asterisk: Asterisk
     registry: Path
@@ -79,7 +79,7 @@ class Service:
         self.ledger = scratch / "ledger" / "ledger.sqlite3"
 
     def start(self, *options: str, timeout_s: float = 120) -> None:
-        """Start it and wait until it logs that it is ready."""
+        """Start the service, and wait until it logs that it is ready."""
         self._write_settings()
         self.asterisk.act_alone_by(fallback_parameters(load_settings(self.settings, {}).policy))
         already = len(self.log())
@@ -152,7 +152,9 @@ class Service:
         )
 
     def _association(self) -> str:
-        """A name for the publisher of the registry: a machine has one association, and this one has several in turn."""
+        """A unique name for the publisher of this registry. A machine has only one association, but the lab uses
+        several in turn.
+        """
         return hashlib.sha256(self._trusted().encode()).hexdigest()[:16]
 
     def _trusted(self) -> str:
@@ -163,7 +165,7 @@ class Service:
         return f"source: {self.address or self.registry}, trust: {self.trust or 'unsigned'}"
 
     def _where(self) -> str:
-        """The ledger's address as settings."""
+        """The ledger's place, as settings."""
         if self.shared is None:
             return f"url: 'sqlite:///{self.ledger}'"
         password = self.asterisk.scratch / "postgresql.password"
@@ -172,7 +174,7 @@ class Service:
         return f"url: '{self.shared.url}', spool: {self.ledger}, password_file: {password}"
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop it with a signal (SIGTERM by default); returns its exit code."""
+        """Stop the service with a signal; returns its exit code, None if it does not run."""
         if self.process is None:
             return None
         self.process.send_signal(number)
@@ -196,7 +198,7 @@ class Service:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def entered(self, within_s: float = 60) -> None:
-        """Wait until the end of each call in the journal is in the evidence, or was read and rejected."""
+        """Wait until the service has entered or rejected the end of each call in the journal."""
         asked_s, deadline_s = time.time(), time.monotonic() + within_s
         ended = {line.split(",")[1] for line in self.journal() if line.startswith("ended,")}
         read = JournalFolder(self.asterisk.sounds / "journal", self.asterisk.sounds).read_until
@@ -228,10 +230,11 @@ class Service:
         return found
 
     def records(self, since: datetime | None = None) -> dict[str, dict[str, Any]]:
-        """The evidence by call id, as in `idtone ledger list --json`, of calls that began since `since`; acts are left
-        out. It waits for the last step of calls that have just ended, which the service writes later.
+        """The evidence of calls that began since `since`, by call id, as in `idtone ledger list --json`. Acts are left
+        out. Waits for the last step of calls that have just ended, which the service writes later.
 
-        A starting service closes earlier calls: these have a step since `since`, but began before it.
+        A starting service closes earlier calls. Such a call has a step after `since`, but began before it, and is left
+        out.
         """
 
         def kept(record: Record) -> bool:

@@ -28,7 +28,7 @@ def answer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") ->
 
 
 async def refresh(call: Call, method: Literal["UPDATE", "INVITE"]) -> Response:
-    """The other side's response to a refresh of the session."""
+    """Refresh the session; returns the other side's response."""
     return await (call.reinvite(headers=offer_headers()) if method == "INVITE" else call.ask("UPDATE", offer_headers()))
 
 

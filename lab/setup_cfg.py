@@ -1,4 +1,4 @@
-"""Contents of setup.cfg about the distribution: its libraries, and the packages behind the links of `idtone/`."""
+"""The distribution by setup.cfg: its libraries, and the packages behind the links in `idtone/`."""
 
 import configparser
 
@@ -14,6 +14,6 @@ def setup_cfg() -> configparser.ConfigParser:
 
 
 def package_folders() -> dict[str, str]:
-    """Every package and its folder, behind the links."""
+    """Each package with its real folder, behind the links."""
     packages = find_packages(str(ROOT), include=setup_cfg()["options.packages.find"]["include"].split())
     return {name: str((ROOT / name.replace(".", "/")).resolve().relative_to(ROOT.resolve())) for name in packages}

@@ -1,4 +1,4 @@
-"""The service beside the PBX that the tests of one file share."""
+"""The service that the tests of one file share, beside a shared PBX."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lab.service import Service
 
 
 class SharedService:
-    """The service beside the shared PBX. One runs at a time, and it is started again only for other settings."""
+    """The service beside the shared PBX. Only one runs at a time. It starts again only for other settings."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk = asterisk
@@ -28,18 +28,20 @@ class SharedService:
         return self._running
 
     def left(self) -> None:
-        """Stop the service, after one with the lab's registry and the default policy was the latest to run here."""
+        """Stop the service, so that the hook finds the files of a service with the lab's registry and the default
+        policy. Start such a service first if another one ran last.
+        """
         if self._latest != Service(self.asterisk, LAB_REGISTRY):
             self.serving()
         self._stop()
 
     def settled(self) -> None:
-        """Stop it, so that others may run, with a journal free of lines from earlier tests."""
+        """Stop the service, so that others may run. The journal has no lines of earlier tests."""
         self.serving()
         self.away()
 
     def away(self) -> None:
-        """Stop it, so that others may run."""
+        """Stop the service, so that others may run."""
         self._stop()
         self._latest = None
 

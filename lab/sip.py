@@ -44,7 +44,7 @@ class SipError(Exception):
 
 
 def bracketed(host: str) -> str:
-    """The host in the form of URIs and Via: an address of IPv6 is in brackets."""
+    """The host as in URIs and Via, with an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -88,7 +88,7 @@ class Uri:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The value of From, To, Contact or Route: a URI, a display name, header parameters."""
+    """The value of From, To, Contact or Route: a URI, a display name and header parameters."""
 
     uri: Uri
     display: str = ""
@@ -135,7 +135,7 @@ class Message:
     body: bytes = b""
 
     def all(self, name: str) -> list[str]:
-        """All values of a header; comma-separated values are split."""
+        """All values of a header, with comma-separated values split."""
         name = name.lower()
         values = [value for key, value in self.headers if key.lower() == name]
         if name in _COMMA_SEPARATED:
@@ -227,7 +227,7 @@ class Response(Message):
 
 
 def parse(data: bytes) -> Request | Response:
-    """The message in one datagram; octets that are not UTF-8 become surrogates. Raises SipError."""
+    """The message in one datagram. Octets that are not UTF-8 become surrogates. Raises SipError."""
     head, separator, body = data.partition(b"\r\n\r\n")
     start, *lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "surrogateescape")).split("\r\n")
     headers = [_header(line) for line in lines]

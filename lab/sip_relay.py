@@ -1,7 +1,7 @@
 """A relay of the phones' SIP to Asterisk over TCP or TLS, between the phones' UDP and Asterisk's connections.
 
-It listens by UDP at Asterisk's address, where Asterisk listens only by TCP; and by TCP at the address of each given
-phone. It changes nothing in the messages.
+It listens on UDP at Asterisk's address, where Asterisk listens only on TCP, and on TCP at each phone's address. It does
+not change the messages.
 """
 
 import asyncio
@@ -62,8 +62,8 @@ class _Relay(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def relay(asterisk: Address, phones: list[Address], tls: Path | None) -> AsyncIterator[None]:
-    """Context in which the relay runs. `tls` is a file with the key and certificate for both ends. The relay does not
-    check certificates.
+    """Context in which the relay runs. `tls` is a file with the key and the certificate of both ends. The relay does
+    not check certificates.
     """
     client = server = None
     if tls:

@@ -1,4 +1,4 @@
-"""Load by SIPp: short calls at a fixed rate, independent of the answers, and their outcomes.
+"""Load by SIPp: short calls at a fixed rate that does not depend on the answers, and the calls' outcomes.
 
 SIPp is Debian's, unpacked and used in place. Its callers dial the lab's forwarded numbers at the extension for calls
 from a carrier. The calls arrive at another SIPp, which answers all calls at once.
@@ -31,7 +31,7 @@ _DONE: Final = frozenset({0, 1, 97})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call in the caller's view; times are in seconds since the epoch."""
+    """One call, as the caller sees it. Times are seconds since the epoch."""
 
     number: str
     call: str
@@ -47,13 +47,13 @@ class Outcome:
 
     @property
     def verdict_s(self) -> float | None:
-        """Seconds from the INVITE to the ringing, as the ringing follows the verdict; None if it did not ring."""
+        """Seconds from the INVITE to the ringing, which directly follows the verdict. None if it did not ring."""
         return None if self.rung_s is None else self.rung_s - self.sent_s
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One call in the called phone's view; times are in seconds since the epoch."""
+    """One call, as the called phone sees it. Times are seconds since the epoch."""
 
     number: str
     call: str
@@ -72,11 +72,11 @@ class Called:
     folder: Path
 
     def arrivals(self) -> list[Arrival]:
-        """The answered calls; available after its end."""
+        """The answered calls. Available after the end of SIPp."""
         return [_arrival(line) for line in log_lines(self.folder)]
 
     def rung(self) -> list[str]:
-        """The dialled numbers; available after its end."""
+        """The dialled numbers. Available after the end of SIPp."""
         return [arrival.number for arrival in self.arrivals()]
 
 
@@ -97,7 +97,7 @@ def called(folder: Path, sink: int | None = None, scenario: str = "called") -> I
 
 
 class Load:
-    """Load of `rate` calls per second for `seconds`, to each of the `numbers` in turn. It starts at once."""
+    """Load of `rate` calls per second for `seconds`, to each of the `numbers` in turn. Starts at once."""
 
     def __init__(
         self,
@@ -111,8 +111,8 @@ class Load:
         hold_s: float = 0.2,
         endpoints: Sequence[str] = ("",),
     ) -> None:
-        """`way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come through each of the
-        `endpoints` in turn; each number has calls through each of them if the counts have no common divisor.
+        """Start SIPp. `way` is the prefix of the extension; `hold_s` is the duration of a call. The calls come through
+        the `endpoints` in turn. Each number gets calls through each endpoint if the two counts have no common divisor.
         """
         self.offered = round(rate * seconds)
         self._folder = folder
@@ -137,7 +137,7 @@ class Load:
         return self._process.pid
 
     def outcomes(self) -> list[Outcome]:
-        """The outcomes, after waiting for the end. Calls that Asterisk forgot never end and are not among them."""
+        """Wait for the end; returns the outcomes. Calls that Asterisk forgot never end, and are not among them."""
         try:
             code = self._process.wait(max(0.0, self._over_s - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -148,20 +148,20 @@ class Load:
         return [_outcome(line) for line in log_lines(self._folder)]
 
     def retransmissions(self) -> int:
-        """The number of retransmitted messages; available after its end."""
+        """The number of retransmitted messages. Available after the end of SIPp."""
         whole = (self._folder / "statistics.csv").read_text().rpartition("\n")[0]
         rows = list(csv.DictReader(whole.splitlines(), delimiter=";"))
         return int(rows[-1]["Retransmissions(C)"])
 
     def stop(self) -> None:
-        """Kill it if it still runs."""
+        """Kill SIPp if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
 
 def call_arguments(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]:
-    """The arguments of a caller of the numbers in `numbers.csv`."""
+    """The arguments of a SIPp that calls the numbers in `numbers.csv`."""
     return [
         "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(calls), "-l", "20000", "-timeout", f"{leave_s:.0f}",
         "-d", f"{1000 * hold_s:.0f}",
@@ -169,7 +169,7 @@ def call_arguments(rate: float, calls: int, leave_s: float, hold_s: float) -> li
 
 
 def start_sipp(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
-    """A SIPp that runs a scenario of this folder. It logs into `folder`."""
+    """Start a SIPp with a scenario of lab/sipp. It logs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     program = _sipp()
     with (folder / "screen").open("wb") as screen, (folder / "errors").open("wb") as errors:

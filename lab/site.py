@@ -1,4 +1,4 @@
-"""The conditions of a test: properties of machines in the field that a laboratory tends to forget.
+"""The conditions of a test: properties of operators' machines that a laboratory tends to forget.
 
 `SITE=name` in the environment chooses one of `SITES` for all tests, and
 `SITE='time_zone=America/St_Johns,idle_channels=0'` changes the default.
@@ -72,7 +72,7 @@ class Site:
         return self.users == "own" and not _why_no_users()
 
     def begun(self, change_s: float = 60) -> Site:
-        """The site with a time zone for programs: `FORWARD` or `BACK` is replaced by a zone whose clock changes in
+        """The site with a time zone that programs know. For `FORWARD` or `BACK` that is a zone whose clock changes in
         `change_s` seconds.
         """
         if self.time_zone not in (FORWARD, BACK):
@@ -101,20 +101,20 @@ class Site:
         return ", ".join(words)
 
     def identity(self, who: str, *visible: Path) -> Identity | None:
-        """The user of `asterisk` or `idtone`; None if programs keep ours."""
+        """The user of `asterisk` or `idtone`. None if programs run as this process's user."""
         if not self.own_users:
             return None
         needed = (ROOT, Path(sys.base_prefix), Path(sys.prefix), _cache(), *map(_reached, visible))
         return Identity(_uid(who), asterisk_gid(), self.umask, self.host_name, tuple(str(each) for each in needed))
 
     def command(self, who: str, command: list[str], *visible: Path) -> list[str]:
-        """The command that runs `command` as that user, who reaches the folders `visible`."""
+        """The command that runs `command` as that user, and lets it reach the folders `visible`."""
         identity = self.identity(who, *visible)
         return identity.command(command) if identity else command
 
     def give(self, folder: Path, who: str, mode: int) -> None:
-        """Create `folder` for that user, in Asterisk's group; all files in it become the user's too. Files that are the
-        user's already stay unchanged: a sound's file would seem changed.
+        """Create `folder` for that user, in Asterisk's group, and give the user all files in it. Files that already
+        belong to the user stay unchanged: otherwise a sound file would seem changed.
         """
         folder.mkdir(parents=True, exist_ok=True)
         if self.own_users:
@@ -140,7 +140,7 @@ class Site:
     # -- environment --------------------------------------------------------------------------------------------
 
     def environment(self, home: Path) -> dict[str, str]:
-        """The environment of a program of the site: ours, with its time zone and its locale."""
+        """The environment of a program of the site: this process's, with the site's time zone and locale."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LC_") and name != "LANG"}
         compiled = {"LOCPATH": str(_locales())} if _compiled(self.locale) else {}
         if self.disk_ms and (slow := slow_disk.slow_disk_library(_cache())):
@@ -157,8 +157,8 @@ BACK: Final = "back"
 
 
 def changing_time_zone(at_s: float, forward: bool) -> str:
-    """A time zone (a rule of POSIX) whose clock changes at this second, by an hour: forward, from three hours before
-    UTC; or back, from four. Its other change is half a year away.
+    """A time zone (a POSIX rule) whose clock changes by an hour at this second: forward, from UTC+3 to UTC+4, or back.
+    Its other change is half a year away.
     """
     local = time.gmtime(at_s + (3 if forward else 4) * 3600)
     day = local.tm_yday - 1
@@ -177,7 +177,7 @@ BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_ch
 
 
 def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
-    """The site that the environment names. Raises ValueError, which lists the possible names."""
+    """The site that the environment names. Raises ValueError with the possible names."""
     from .sites import SITES  # whose sites are made of this module's
 
     text = environment.get(CHOICE, "")
@@ -203,7 +203,7 @@ def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
 
 
 def _parts(text: str) -> list[str]:
-    """The parts between the commas; a rule of a time zone has its own commas, and no `=`."""
+    """The parts between the commas. A time zone's rule has commas too, but no `=`, and stays whole."""
     parts: list[str] = []
     for part in text.split(","):
         if "=" in part or not parts:
@@ -217,8 +217,8 @@ def _parts(text: str) -> list[str]:
 
 
 def make_reachable(folder: Path) -> None:
-    """Let others pass through the temporary folders above `folder`: pytest closes all of its own. Its topmost one stays
-    closed, because the next run closes it again; `become_user` avoids that one.
+    """Let other users pass through the temporary folders above `folder`, which pytest closes. pytest's topmost folder
+    stays closed, because the next run closes it again; `become_user` works around it.
     """
     for each in (folder, *folder.parents):
         if (
@@ -231,7 +231,7 @@ def make_reachable(folder: Path) -> None:
 
 
 def _reached(folder: Path) -> Path:
-    """The folder with all that this run of pytest creates, if `folder` is in it; otherwise `folder`."""
+    """The folder of all that this run of pytest creates, if `folder` is in it. Otherwise `folder`."""
     below = [each for each in (folder, *folder.parents) if each.parent.name.startswith("pytest-of-")]
     return below[0] if below else folder
 

@@ -1,8 +1,8 @@
-"""The sites by name, and the tests on each. `tests/lab/test_site.py` checks the table of CONTRIBUTING.md.
+"""The sites by name. `tests/lab/test_site.py` checks the table of them in CONTRIBUTING.md.
 
-`tests/calls/test_sites.py` tests all promises on each site: on the default in `make test`, on those of `OFTEN` in `make
-test-breadth`, on all of `SITES` and `multiplied()` in `make test-sites`. All other tests of calls run on the default,
-`japan`, or on the one that `SITE=` names.
+`tests/calls/test_sites.py` tests all promises on a site: on the default in `make test`, on those of `OFTEN` in `make
+test-breadth`, and on all of `SITES` and `combined_sites()` in `make test-sites`. All other tests of calls run on the
+default, `japan`, or on the site that `SITE=` names.
 """
 
 import itertools
@@ -50,7 +50,7 @@ _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
 
 
 def combined_sites() -> dict[str, Site]:
-    """The combinations of each value of some dimensions with each of the others, by their values."""
+    """All combinations of the values of some dimensions, named by these values."""
     combined = (dict(zip(_MULTIPLIED, values, strict=True)) for values in itertools.product(*_MULTIPLIED.values()))
     return {" ".join(values.values()): replace(JAPAN, **values) for values in combined}
 

@@ -1,4 +1,6 @@
-"""A disk on which each opening of the journal takes longer: a library that Asterisk preloads. It needs a C compiler."""
+"""A slow disk, simulated by a library that Asterisk preloads: each opening of the journal takes longer. It needs a C
+compiler.
+"""
 
 import hashlib
 import os
@@ -40,7 +42,7 @@ SLOW(fopen64)
 
 
 def slow_disk_library(cache: Path) -> Path | None:
-    """The library, compiled into the folder `cache` once; None if there is no compiler."""
+    """The path of the library, which is compiled once into the folder `cache`. None without a compiler."""
     path = cache / f"slow-disk-{hashlib.sha256(_SOURCE.encode()).hexdigest()[:8]}.so"
     compiler = shutil.which("cc")
     if path.exists() or not compiler:

@@ -1,7 +1,6 @@
-"""Spellings of numbers that an Asterisk dialplan can get, each with its meaning; generated from the parts of a
-spelling.
+"""Spellings of numbers that can reach an Asterisk dialplan, each with its meaning. They are generated from parts.
 
-They are tested with `numbers.parse`, with the hook without the service, and with both together.
+Tests give them to `numbers.parse`, to the hook without the service, and to both together.
 """
 
 import itertools
@@ -68,7 +67,7 @@ def _in_every_width(*forms: str) -> tuple[str, ...]:
 
 
 def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
-    """`count` of all combinations, the same each time, with all values of each part."""
+    """`count` of all combinations, the same each time. Each value of each part occurs."""
     return [_combination(index * 7919 % math.prod(map(len, parts)), parts) for index in range(count)]
 
 
@@ -84,7 +83,9 @@ def _combination(at: int, parts: Sequence[Sequence[object]]) -> tuple[object, ..
 def _combined(
     count: int, written: Sequence[str], rest: Sequence[str] = _REST, surroundings: Sequence[str] = _AROUND
 ) -> list[str]:
-    """The numbers in these spellings (with `-` for a separator), in all surroundings."""
+    """`count` spellings of numbers: these spellings (with `-` for a separator), combined with `rest` and
+    `surroundings`.
+    """
     return [
         width(around.format(number.replace("-", separator), tail).replace(";>", ">"))
         for around, number, separator, width, tail in _some(count, surroundings, written, SEPARATORS, _WIDTHS, rest)
@@ -154,7 +155,7 @@ def _national(number: str) -> tuple[str, ...]:
 
 
 def _abroad(number: str) -> tuple[str, ...]:
-    """The spellings from abroad, or to abroad."""
+    """The international spellings: as dialled from abroad, or to abroad."""
     whole, short = dashed(number), dashed(number)[1:]
     return (
         f"+81-{short}", f"+81-{whole[0]}-{short}", f"81-{short}", f"81-{whole}", f"010-81-{short}",

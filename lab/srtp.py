@@ -1,4 +1,4 @@
-"""Encrypted RTP (RFC 3711), its keys agreed by SDES (RFC 4568) with the suite that every phone has."""
+"""Encrypted RTP (RFC 3711). SDES (RFC 4568) agrees the keys, with the suite that every phone has."""
 
 import base64
 import os
@@ -11,7 +11,7 @@ _KEY_OCTETS: Final = 30
 
 
 class Srtp:
-    """One stream's encryption: our key for sent packets, theirs for received ones."""
+    """The encryption of one stream: our key for sent packets, the other side's key for received ones."""
 
     def __init__(self) -> None:
         octets = os.urandom(_KEY_OCTETS)
@@ -34,7 +34,7 @@ class Srtp:
         return self._ours.protect_rtcp(report)
 
     def unprotect(self, data: bytes) -> bytes | None:
-        """The packet; None if it is not encrypted with the other side's key."""
+        """The decrypted packet. None if it is not encrypted with the other side's key."""
         try:
             return self._theirs.unprotect(data) if self._theirs else None
         except Error:

@@ -1,4 +1,4 @@
-"""Does systemd's work for `config/idtone.service` in a lab without systemd, by the same unit file and protocol.
+"""Runs the service like systemd, for a lab without systemd, by `config/idtone.service` and systemd's protocol.
 
 It starts the service with NOTIFY_SOCKET and WATCHDOG_USEC, waits for READY=1, kills a process that is silent for longer
 than WatchdogSec (SIGABRT, then SIGKILL), starts it again after RestartSec, and follows MAINPID.
@@ -43,7 +43,7 @@ class Unit:
 
 @dataclass
 class Life:
-    """One main process, from its start to its end; times are of `time.monotonic()`."""
+    """One main process, from its start to its end. Times are from `time.monotonic()`."""
 
     pid: int
     started_s: float
@@ -90,7 +90,7 @@ class Supervisor(Service):
         return self._thread is None or not self._thread.is_alive()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, timeout_s: float = 60) -> int | None:
-        """Stop like `systemctl stop`, with the signal `number`."""
+        """Stop as `systemctl stop` does, with the signal `number`."""
         if self._thread is None:
             return None
         self._stop_with = number
@@ -103,12 +103,12 @@ class Supervisor(Service):
         return 0
 
     def reload(self) -> None:
-        """Begin the acts of `systemctl reload`."""
+        """Start a reload like `systemctl reload`, without waiting for its end."""
         assert "; kill -HUP $MAINPID || exit 1; " in self.unit["ExecReload"]
         os.kill(self.pid, signal.SIGHUP)
 
     def reloads(self) -> bool:
-        """Do `systemctl reload` to its end. True if the next instance has taken over."""
+        """Reload like `systemctl reload`, and wait for the end. True if the next instance has taken over."""
         environment = {"PATH": os.defpath, "MAINPID": str(self.pid), "RUNTIME_DIRECTORY": str(self._runtime)}
         line = self.as_itself(shlex.split(self.unit["ExecReload"]))
         return subprocess.run(line, env=environment, stderr=subprocess.DEVNULL, check=False).returncode == 0
@@ -197,7 +197,9 @@ class Supervisor(Service):
         return main
 
     def _end_group(self, group: int) -> None:
-        """End the other processes of the ended main process's group, as of a cgroup: a hand-over may be in progress."""
+        """End the other processes in the group of the ended main process, as systemd does in a cgroup. A hand-over may
+        be in progress.
+        """
         deadline_s = time.monotonic() + self.unit.seconds("TimeoutStopSec")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, self._stop_with)
@@ -207,7 +209,7 @@ class Supervisor(Service):
                 time.sleep(0.02)
 
     def _end(self, main: int) -> None:
-        """Send SIGABRT with SIGCONT, as systemd does; then SIGKILL."""
+        """Send SIGABRT with SIGCONT, as systemd does, and later SIGKILL."""
         signal.pidfd_send_signal(main, signal.SIGABRT)
         signal.pidfd_send_signal(main, signal.SIGCONT)
         if not _readable([main], self.unit.seconds("TimeoutAbortSec")):
@@ -226,7 +228,9 @@ def _runs(group: int) -> bool:
 
 
 def _readable(awaited: list[int | socket.socket], timeout_s: float | None = None) -> list[int | socket.socket]:
-    """The readable descriptors, as from `select.select`, also above 1023: a lab with many calls has them."""
+    """The readable descriptors, as from `select.select`, but also above 1023, because a lab with many calls has such
+    numbers.
+    """
     poll = select.poll()
     known = {each if isinstance(each, int) else each.fileno(): each for each in awaited}
     for descriptor in known:

@@ -13,8 +13,8 @@ from .idtone_programs import locate_command
 
 class Terminal:
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Run a command; returns exit code, standard output (parsed if JSON was asked for) and standard error. The
-        first of `words` may contain several: `"licence renew"`.
+        """Run a command; returns exit code, standard output (parsed with `--json`) and standard error. The first of
+        `words` may be several words: `"licence renew"`.
         """
         app, arguments = locate_command([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
@@ -31,17 +31,17 @@ class Terminal:
         return code, json.loads(told) if "--json" in words and told else told, error
 
     def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """Run a command, which must end with this code; returns its standard output."""
+        """Run a command; returns its standard output. Asserts the exit code."""
         ended, out, error = self.run(*words, typed=typed)
         assert ended == code, error
         return out
 
     def told(self, *words: object, typed: str = "", code: int = 0) -> Any:
-        """Run a command, which must end with this code; returns its JSON."""
+        """Run a command with `--json`; returns its parsed output. Asserts the exit code."""
         return self.shown(*words, "--json", typed=typed, code=code)
 
     def error(self, *words: object, typed: str = "") -> str:
-        """Run a command, which must be refused; returns its error, in one line."""
+        """Run a command that must be refused; returns its error in one line."""
         code, out, error = self.run(*words, typed=typed)
         assert (code, out) == (command_line.UNUSABLE, ""), error
         return " ".join(error.split())

@@ -1,7 +1,7 @@
 """The tests in phases, as `make test` runs them: python -m lab.test_phases MARKERS [--workers N] [--callers N]
 
-Computing tests run beside the calls, in the idle class: they take the processor time that calls leave, and delay no
-phone. Tests that measure times have the machine alone afterwards.
+Tests without calls run beside the calls, in the scheduler's idle class: they take the processor time that calls leave,
+and delay no phone. Tests that measure times run afterwards, alone on the machine.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _LOOK_S: Final = 0.2
 
 
 def main() -> int:
-    """The exit code: 0 if all tests passed. After a failed test, no test gets the machine alone."""
+    """Run the phases; returns 0 if all tests passed. After a failed test, the tests that run alone are left out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("markers", help="in addition to those of the phases, as for pytest -m; empty for all tests")
     parser.add_argument("--workers", type=int, default=3, help="of the tests that compute")
@@ -73,7 +73,9 @@ def _pytest(markers: str, workers: int, *paths: str) -> list[str]:
 
 
 def _that_have_the_machine_alone() -> list[str]:
-    """The files with tests that need the machine alone. Reading all the others takes longer than some of the tests."""
+    """The files with tests that run alone. pytest gets only these, because collecting the others takes longer than some
+    tests.
+    """
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return [f"{path.relative_to(ROOT)}" for path in files if "pytest.mark.alone" in path.read_text("utf-8")]
 
@@ -85,8 +87,8 @@ def _code(command: Sequence[str]) -> int:
 
 @contextmanager
 def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Context with a pytest in a separate process group. A signal that ends us interrupts the complete group once, like
-    Ctrl-C, so that its tests end what they started. SIGKILL interrupts only pytest.
+    """Context with a pytest in a separate process group. A signal that ends this process interrupts the whole group
+    once, like Ctrl-C, so that the tests end what they started. SIGKILL of this process interrupts only pytest.
     """
     process = subprocess.Popen(
         [*ENDS_WITH_US, *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
@@ -100,7 +102,7 @@ def started(command: Sequence[str], output: IO[bytes] | None = None) -> Iterator
 
 
 def _followed(path: Path, writer: subprocess.Popen[bytes]) -> Iterator[bytes]:
-    """The present and coming output of a process, until its end."""
+    """The output of a process, as it is written, until the process ends."""
     with path.open("rb") as file:
         while True:
             has_ended = writer.poll() is not None

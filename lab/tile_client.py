@@ -2,7 +2,7 @@
 
     python -m lab.tile_client     prints the program's path
 
-Debian's Go compiles it once, and only the program is kept, in the user's cache.
+Debian's Go compiles it once. Only the program stays, in the user's cache.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*
 
 
 def tile_client(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
-    """The program: `URL VKEY` prints the number of entries in the tree, or exits with 1. Raises PackagesUnavailable."""
+    """The path of the program. With `URL VKEY` it prints the number of entries in the tree, or exits with 1. Raises
+    PackagesUnavailable.
+    """
     return go_program("tile-client", SOURCE, PACKAGES, WITHOUT, progress, environment)
 
 
@@ -39,8 +41,8 @@ def go_program(
     progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """The program that Debian's Go compiles from a file with `packages`, including Go itself. Raises
-    PackagesUnavailable.
+    """The path of a program that Debian's Go compiles from `source`. `packages` are Debian's, including Go itself.
+    Raises PackagesUnavailable.
     """
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(source.read_bytes()).hexdigest()[:8]

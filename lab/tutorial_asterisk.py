@@ -22,7 +22,7 @@ OWN_MODULES: Final = [*(name for name in MODULES if "pj" not in name), "app_reco
 
 
 def make(folder: Path, installation: AsteriskInstallation) -> Path:
-    """Write the files, and return the program."""
+    """Write the files; returns the path of the program."""
     for name in ("etc", "run", "log", "spool", "db", "sounds"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in _files(folder, installation).items():

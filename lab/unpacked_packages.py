@@ -39,7 +39,7 @@ def unpacked_tree(
     progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
+    """The folder with `packages` and their dependencies, unpacked. Fetches them if the folder is missing or damaged.
 
     A `label` distinguishes trees of the same packages. Raises PackagesUnavailable.
     """
@@ -69,7 +69,7 @@ def unpacked_tree(
 
 
 def cache_directory(environment: Mapping[str, str], progress: Progress) -> Path:
-    """The folder that keeps unpacked trees between runs: in the user's cache, or a private temporary folder."""
+    """The folder that keeps unpacked trees between runs: in the user's cache, otherwise a private temporary folder."""
     home = environment.get("HOME")
     cache = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else None)
     if cache:
@@ -110,7 +110,7 @@ def seal(tree: Path, suite: str) -> None:
 
 
 def suite_of(tree: Path) -> str | None:
-    """The suite of a tree; None if the tree has changed since it was sealed."""
+    """The Debian suite of a tree. None if the tree has changed since `seal`."""
     try:
         expected = json.loads((tree / _MANIFEST).read_text())
     except (OSError, ValueError):
@@ -122,7 +122,7 @@ def suite_of(tree: Path) -> str | None:
 
 @contextlib.contextmanager
 def exclusive_lock(lock: Path, what: str, progress: Progress) -> Iterator[None]:
-    """Context that holds the lock, so that of two runs only one gets `what`."""
+    """Context that holds the lock, so that only one of several runs gets `what`. Waits for the others."""
     with lock.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,7 +133,9 @@ def exclusive_lock(lock: Path, what: str, progress: Progress) -> Iterator[None]:
 
 
 def _measure(tree: Path) -> dict[str, Any]:
-    """Count and bytes of the regular files: enough to detect missing or truncated files without reading them."""
+    """The number of regular files and their bytes. They show missing or truncated files without a read of the
+    contents.
+    """
     sizes = [
         path.lstat().st_size
         for folder, _, names in os.walk(tree)
@@ -144,7 +146,7 @@ def _measure(tree: Path) -> dict[str, Any]:
 
 
 def print_found(find: Callable[[], object]) -> int:
-    """Print the found or fetched path. The exit code is 2 if it is not available."""
+    """Print the found or fetched path; returns the exit code, 2 if it is not available."""
     try:
         print(find())
     except PackagesUnavailable as error:

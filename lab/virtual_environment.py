@@ -2,8 +2,8 @@
 
     python -m lab.virtual_environment FOLDER
 
-Debian packages `ensurepip` separately. Without it, pip comes from Debian's package of pip, which is not installed. An
-existing working environment of this Python is kept. Standard library only.
+Debian packages `ensurepip` separately. Without it, pip comes from Debian's pip package, which is only unpacked. A
+working environment of this Python stays. Standard library only.
 """
 
 import importlib.util
@@ -32,7 +32,9 @@ def make(folder: Path) -> None:
 
 
 def _works(folder: Path) -> bool:
-    """True if the folder's Python starts, has pip and this version, which may differ after an upgrade."""
+    """True if the folder's Python starts, has pip, and has this Python's version. The version may differ after an
+    upgrade.
+    """
     check = _SAME_PYTHON_WITH_PIP.format(*sys.version_info[:2])
     try:
         return subprocess.run([folder / "bin/python", "-c", check], capture_output=True, check=False).returncode == 0
@@ -52,7 +54,7 @@ def _bring_pip(folder: Path) -> None:
 
 
 def _install_pip(folder: Path, wheel: Path) -> None:
-    """Let the wheel install itself: it is a zip file, and Python can run a module inside."""
+    """Let pip's wheel install itself. It is a zip file, and Python can run a module in it."""
     subprocess.run(
         [folder / "bin/python", f"{wheel}/pip", "--quiet", "install", "--no-index", "--no-deps", wheel], check=True
     )

@@ -1,6 +1,6 @@
 """The voices of the lab's parties: pseudo-noise in the telephone band, a different one for each role.
 
-A short piece of noise matches at one place only, so a measurement finds which party speaks, and since when.
+A short piece of noise matches at only one place, so a measurement finds which party speaks, and since when.
 """
 
 from typing import Final
@@ -17,7 +17,9 @@ _BAND_HZ: Final = (300, 3400)
 
 
 def voice(seed: int) -> Samples:
-    """The voice with this number: flat spectrum within the band, random phases. It loops without a break."""
+    """The voice with this number. It has a flat spectrum within the band and random phases, and loops without a
+    break.
+    """
     frequencies_hz = np.fft.rfftfreq(PERIOD, 1 / SAMPLE_RATE_HZ)
     inside = (frequencies_hz >= _BAND_HZ[0]) & (frequencies_hz <= _BAND_HZ[1])
     phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, len(frequencies_hz))
@@ -32,12 +34,12 @@ ANNOUNCEMENT: Final = voice(3)
 
 
 def member_voices(count: int) -> list[Samples]:
-    """The voices of phones that are called together; the first is `CALLED`."""
+    """The voices of phones that are called at the same time. The first is `CALLED`."""
     return [CALLED, *(voice(10 + number) for number in range(1, count))]
 
 
 def tone(frequency_hz: float, on_ms: int, off_ms: int = 0, level_rms: float = LEVEL_RMS) -> Samples:
-    """A tone and the silence after it; complete frames."""
+    """A tone and the silence after it, in complete frames."""
     time_s = np.arange(on_ms * SAMPLE_RATE_HZ // 1000) / SAMPLE_RATE_HZ
     samples = level_rms * np.sqrt(2) * np.sin(2 * np.pi * frequency_hz * time_s)
     return np.rint(np.pad(samples, (0, off_ms * SAMPLE_RATE_HZ // 1000))).astype(np.int16)

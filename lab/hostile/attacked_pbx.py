@@ -1,4 +1,4 @@
-"""The PBX under attack: a member's dialplan by the README, and other, careless ones."""
+"""The PBX under attack, with a member's dialplan from the README, and with careless ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ exten = s,1,Set(DB(canary/sang)=yes)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """The parts of a call in Asterisk's reading."""
+    """The parts of a call, as Asterisk read them."""
 
     extension: str
     caller: str
@@ -72,7 +72,7 @@ class ReceivedCall:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """One call, and its final status; 0 without a response."""
+    """One hostile call and its final SIP status: 0 if there was no response."""
 
     name: str
     parts: Parts
@@ -84,7 +84,7 @@ def headers(name: str, way: str, called: Address) -> bytes:
 
 
 async def attack(asterisk: Asterisk, attacker: Attacker, called: Counter, parts: Parts, way: str) -> Attack:
-    """Call, and return when the call is over."""
+    """Make one hostile call, and return when it is over."""
     name = unique_name()
     invite = parts.invite(attacker.address, asterisk.sip_address, headers(name, way, called.address))
     return Attack(name, parts, await attacker.send_invite(invite, asterisk.sip_address))
@@ -113,7 +113,7 @@ class Pbx:
     service: Service
 
     async def batch(self, calls: Sequence[tuple[Parts, str]], answering: bool = False) -> Batch:
-        """Place all calls at once, and collect the results when Asterisk is empty again."""
+        """Place all calls at once, wait until Asterisk has no channels, and collect the results."""
         async with Attacker() as attacker, Counter(answering) as called:
             attacks = await asyncio.gather(
                 *(attack(self.asterisk, attacker, called, parts, way) for parts, way in calls)

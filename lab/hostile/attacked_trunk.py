@@ -1,4 +1,4 @@
-"""A PBX whose trunk is under attack: hostile INVITEs come through separate endpoints, honest calls through the
+"""A PBX whose trunk is under attack. Hostile INVITEs come through separate endpoints, honest calls through the
 lab's.
 """
 
@@ -35,8 +35,8 @@ _DIALPLAN: Final = f"""
 
 
 class AttackedTrunk(Asterisk):
-    """Accepts calls over UDP and TCP, from a trunk that trusts nothing (`anonymous`) and one that trusts identities
-    (`trusting`). A test still has to set the global variable `ATTACKED_PORT`: the port of the called phone.
+    """Accepts calls over UDP and TCP from two trunks: `anonymous` trusts nothing, `trusting` trusts asserted
+    identities. The test must set the global variable `ATTACKED_PORT` to the called phone's port.
     """
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Fuzzes the readers of ARI's data and of the operator's documents with inputs from atheris: `make fuzz`.
 
-Every input must be read, or refused with one of our errors or a value for it; a value that was read must be usable.
+Each reader must accept an input, or refuse it with one of our errors or with its value for an error. An accepted value
+must be usable.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ TARGETS: Final[tuple[Callable[[str], None], ...]] = (
 
 
 def texts() -> Iterator[tuple[Callable[[str], None], str]]:
-    """Valid inputs of every kind, for atheris to damage."""
+    """Valid inputs of every kind, with their readers. atheris mutates them."""
     recorded = json.loads((_HERE / "recorded.json").read_text("utf-8"))
     for message in recorded["events"]:
         yield read_event, json.dumps(message)

@@ -1,4 +1,4 @@
-"""Sends hostile INVITEs at a steady rate, independent of the answers, and answers what Asterisk sends back.
+"""Sends hostile INVITEs at a steady rate, without waiting for answers, and responds to Asterisk's messages.
 
     python -m lab.hostile.hostile_load --seed N --first N --count N --rate R --pbx PORT --tcp PORT [--weapon NAME]
 
@@ -46,7 +46,7 @@ class LoadResult:
 
 
 class CalledPhone(Endpoint):
-    """The destination of hostile calls, which is mostly busy."""
+    """The called phone of the hostile calls. It is mostly busy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,9 @@ class Attacker(Endpoint):
             del self._responses[invite.number]
 
     async def _over_tcp(self, invite: Invite) -> str:
-        """The result of an INVITE over TCP. The connection ends with the call, or after the same time."""
+        """The result of an INVITE over TCP. The connection closes at the end of the call, or after the same time as
+        over UDP.
+        """
         writer = None
         try:
             async with asyncio.timeout(FINAL_S):
@@ -178,7 +180,7 @@ async def _within(wait_s: float, queue: asyncio.Queue[bytes]) -> bytes:
 
 
 def follow_up(invite: bytes, response: bytes, method: bytes, number: bytes) -> bytes:
-    """The ACK or BYE of an answered INVITE, with the same headers."""
+    """The ACK or BYE after a response to an INVITE, with the INVITE's headers."""
     success = response[8:9] == b"2"
     uri = re.search(rb"<([^>]*)>", header(response, b"Contact")) if success else None
     start = invite.split(b" ", 2)

@@ -1,4 +1,4 @@
-"""An HTTP server in Asterisk's place, for behaviour that the real one never shows on demand."""
+"""An HTTP server in place of Asterisk's, for behaviour that the real one never shows on demand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHANNEL: Final = "/ari/channels/1795.1"
 
 
 def fixed_response(**response: Any) -> Answer:
-    """An answer that is always the same response."""
+    """A handler that always gives this response."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(**response)
@@ -38,7 +38,7 @@ def fixed_response(**response: Any) -> Answer:
 
 @dataclass
 class HostileServer:
-    """A server that answers like Asterisk, except on the paths of `answers`; `talk` controls the WebSocket."""
+    """A server that answers like Asterisk, except for the paths in `answers`. `talk` handles the WebSocket."""
 
     talk: Talk
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class HostileServer:
 
 
 async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
-    """The requests over the WebSocket; pings are answered meanwhile."""
+    """The requests over the WebSocket. Answers pings meanwhile."""
     async for message in socket:
         if message.type is WSMsgType.PING:
             await socket.pong(message.data)
@@ -101,7 +101,7 @@ async def answer_like_asterisk(socket: web.WebSocketResponse) -> None:
 
 
 def answer_always(**changes: Any) -> Talk:
-    """A talk that gives each request the same answer."""
+    """A WebSocket handler that answers each request, with the same `changes` of Asterisk's answer."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         async for asked in requests(socket):
@@ -111,7 +111,7 @@ def answer_always(**changes: Any) -> Talk:
 
 
 def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
-    """The answer to a request over the WebSocket."""
+    """Asterisk's answer to a request over the WebSocket, in JSON. `changes` replaces fields."""
     said = {
         "type": "RESTResponse",
         "request_id": asked["request_id"],
@@ -123,5 +123,5 @@ def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
 
 
 async def hang_forever(_: web.WebSocketResponse) -> None:
-    """Say nothing, and read nothing."""
+    """Keep the WebSocket open without a word, and read nothing."""
     await asyncio.Event().wait()

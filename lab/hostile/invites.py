@@ -1,7 +1,7 @@
 """Hostile INVITEs by number: the same seed and number make the same octets.
 
-They vary each header that the hook or Asterisk's JSON reads: its length up to a datagram's, its octets, its escapes,
-and its repetitions. One in thirty is a torture message of `torture`.
+They vary each header that the hook or Asterisk's JSON reads: its length (up to a datagram), its octets, its escapes and
+its repetitions. One in thirty is a message from `torture`.
 """
 
 import random
@@ -156,7 +156,7 @@ CONTENTS: Final = (_long, _octets, _octets, _named(NOT_UTF_8), _named(UNICODE), 
 
 
 def _content(rng: random.Random) -> tuple[str, bytes]:
-    """The text for a place, mostly beside a number, and half of the time escaped as in a user part."""
+    """A hostile text, mostly next to a number. Half of the time it is escaped as in a user part."""
     about, drawn = rng.choice(CONTENTS)(rng)
     if rng.random() < 0.4:
         drawn, about = escape_user(drawn)[:LONGEST], f"{about}, escaped"
@@ -165,7 +165,7 @@ def _content(rng: random.Random) -> tuple[str, bytes]:
 
 
 def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: str = "") -> Invite:
-    """The INVITE of this number, from `own` to the PBX at `to`. With a weapon's name only that part is hostile."""
+    """INVITE `number`, from `own` to the PBX at `to`. With the name of a weapon, only that part is hostile."""
     rng = random.Random(f"{seed}/{number}")
     tcp = rng.randrange(TCP_EVERY) == 0
     words = {
@@ -218,7 +218,7 @@ def hostile_invite(seed: int, number: int, own: Address, to: Address, weapon: st
 
 
 def _one_line(value: bytes) -> bytes:
-    """The value without line breaks, which would begin another header, and so would not be hostile."""
+    """The value without line breaks: a line break would only begin another header, and so would not be hostile."""
     return _RAW.sub(b"", value).rstrip(b"\r\n")
 
 

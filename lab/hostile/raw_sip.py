@@ -1,6 +1,6 @@
-"""SIP in octets: a caller that sends messages which no SIP library would write, and phones that only count calls.
+"""SIP in octets: a caller whose messages no SIP library would write, and phones that only count calls.
 
-The callers and phones of `lab` refuse to write or to read most of this, as they should.
+The lab's normal phones rightly refuse to write or to read most of this.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def escape_user(user: bytes) -> bytes:
 
 
 def quote_name(name: bytes) -> bytes:
-    """A display name. A line break in it would end the header, so it is replaced by a space."""
+    """A quoted display name. A space replaces a line break, which would end the header."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", re.sub(rb"[\r\n\0]", b" ", name)) + b'"'
 
 
@@ -38,7 +38,7 @@ def sdp(port: int = 40_000) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an INVITE that other programs read, in octets, escaped by the rules of SIP."""
+    """The parts of an INVITE that other programs read: octets, escaped by SIP's rules."""
 
     called: bytes
     caller: bytes = b"05012345678"
@@ -70,7 +70,7 @@ class Parts:
 
 
 class Endpoint(asyncio.DatagramProtocol):
-    """A UDP port. It may send to the source of a received datagram."""
+    """A UDP port that sends and receives datagrams."""
 
     def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -103,7 +103,7 @@ def call_id(message: bytes) -> bytes:
 
 
 class Attacker(Endpoint):
-    """Sends messages, and returns the final answer of each."""
+    """Sends hostile messages, and returns the final status of each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,8 +120,8 @@ class Attacker(Endpoint):
             waiting.put_nowait(data)
 
     async def send_invite(self, invite: bytes, address: Address) -> int:
-        """Send an INVITE; returns the status of the final response, 0 if there is no response. An answered call is hung
-        up at once.
+        """Send an INVITE; returns the status of the final response, 0 if there is none. Hangs up an answered call at
+        once.
 
         Raises TimeoutError if only a provisional response came.
         """
@@ -179,7 +179,7 @@ def respond(request: bytes, status: bytes, headers: bytes = b"", body: bytes = b
 
 @dataclass(eq=False)
 class Counter(Endpoint):
-    """A phone that is always busy, or always answers, and records the address of each INVITE."""
+    """A phone that is always busy, or always answers. It records the Request-URI of each INVITE."""
 
     answering: bool = False
     invited: list[bytes] = field(default_factory=list)
@@ -205,7 +205,7 @@ class Counter(Endpoint):
         return respond(invite, b"200 OK", contact + b"Content-Type: application/sdp\r\n", sdp())
 
     def users_of(self, call: str) -> list[bytes]:
-        """The users to which a call of the lab was dialled, by its mark in the address."""
+        """The users that a call of the lab dialled here. The call's mark in the Request-URI identifies it."""
         mark = b";lab=" + call.encode()
         return [uri.removeprefix(b"sip:").partition(b"@")[0] for uri in self.invited if uri.endswith(mark)]
 

@@ -1,4 +1,4 @@
-"""Torture messages after RFC 4475, written from its descriptions; as INVITEs where their fault allows it.
+"""Torture messages written from the descriptions of RFC 4475. They are INVITEs if their fault allows that.
 
 `MARK`, `OWN`, `HOST` and `OVER` are filled in as in `invites`.
 """
@@ -27,7 +27,7 @@ def _message(
     without: Sequence[str] = (),
     **instead: bytes,
 ) -> bytes:
-    """A message with other values for single headers (`Call_ID=…`), further lines, and without some headers."""
+    """A message with changed headers (`Call_ID=…`), with the lines `more`, and without the headers `without`."""
     values = _LINES | {name.replace("_", "-"): value for name, value in instead.items()}
     if body is not _BODY and "Content_Length" not in instead:
         values["Content-Length"] = b"%d" % len(body)

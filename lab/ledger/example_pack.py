@@ -84,8 +84,8 @@ def _calls() -> Iterator[Step]:
 
 
 def make_pack(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
-    """The files of the pack, and the document's values by their names there. `shown` is the basis that the request
-    shows to the second person.
+    """The files of the pack, and the values in the document, by their names there. `shown` is the legal basis that the
+    request shows to the second person.
     """
     draws = count(1)
     # Each draw of random octets is one value repeated: 01 01 …, then 02 02 …
@@ -126,7 +126,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
 def _values(
     files: Files, chosen: list[PackedCall], approval: list[PackedCall], note: Note, days: str
 ) -> dict[str, str]:
-    """The values of keys and plaintext, computed by the document's text alone, independent of the code."""
+    """The values of keys and plaintext, computed as the document says, without the product's code."""
     leaves = {one.proof.index: one.content for each in (*chosen, *approval) for one in each.proven}
     [record_key] = [each.record_key for each in chosen if each.call_id == CALLS[1]]
     assert record_key
@@ -175,7 +175,7 @@ def _canonical(value: object) -> str:
 
 
 def zip_values(octets: bytes) -> dict[str, str]:
-    """The part of the ZIP file that the document prints; sizes in it differ between versions of zlib."""
+    """The part of the ZIP file that the document prints. Its sizes differ between versions of zlib."""
     listed = octets.index(b"PK\1\2")
     name = MANIFEST.encode()
     return {
@@ -197,7 +197,7 @@ def _folded(text: str) -> str:
 
 
 def printed_blocks() -> dict[str, str]:
-    """Name → block in the document."""
+    """The blocks of the document, by name."""
     found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return {name: text.replace("\n  ", "") for name, text in found}
 

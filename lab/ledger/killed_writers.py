@@ -1,4 +1,4 @@
-"""Processes that write a ledger until they are killed. They are forked from one that has imported everything."""
+"""Processes that write a ledger until they are killed. They are forked from a process that has imported everything."""
 
 import multiprocessing
 import os
@@ -28,8 +28,8 @@ _FORKS.set_forkserver_preload([__name__])
 
 
 def run_until_killed(after_s: float | None, work: Callable[..., None], *arguments: object) -> list[str]:
-    """The texts that a process told until it was killed, `after_s` after the first one. If that is None, the process
-    kills itself. It must not end in another way.
+    """Run `work` in a process and kill it `after_s` after its first text; returns its texts. With None, the process
+    kills itself. Asserts that it does not end in another way.
     """
     receiving, sending = _FORKS.Pipe(duplex=False)
     process = _FORKS.Process(target=_begin, args=(dict(os.environ), work, sending, *arguments), daemon=True)
@@ -58,7 +58,7 @@ def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: o
 
 
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
-    """Write calls, and tell each one when all of its steps are acknowledged; the tree is maintained meanwhile."""
+    """Write calls, and report each when all its steps are acknowledged. Maintain the tree meanwhile."""
     sqlite.journal_mode = lambda: journal
     housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
     writer = writer_of(url)
@@ -69,7 +69,7 @@ def write_calls(telling: Connection, url: str, journal: str, start: str) -> None
 
 
 def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None:
-    """Write calls and replicate them, in small batches; tells when the first one has arrived."""
+    """Write calls and replicate them in small batches. Report the first arrival."""
     replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
     with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
@@ -103,7 +103,7 @@ GIVING_UP = {
 
 
 def give_up(telling: Connection, config: str, moment: str) -> None:
-    """Give up the end of a log, and die at the given moment."""
+    """Give up the unsigned end of a log, and die at the given moment."""
     _die_after(record_act, "_admit", GIVING_UP[moment])
     options.acting_person = lambda: ALICE
     telling.send("giving up")
@@ -118,7 +118,9 @@ def replace_key(telling: Connection, config: str, moment: str) -> None:
 
 
 def _die_after(where: Any, name: str, moment: tuple[Any, str]) -> None:
-    """Die before this call, once the other one has begun: the ledger was opened before."""
+    """Make this process die before the call `where.name`, once the call `moment` has begun: the ledger is open by
+    then.
+    """
     owner, method = moment
     done = getattr(owner, method)
     ready: list[bool] = []

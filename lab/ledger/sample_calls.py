@@ -31,7 +31,9 @@ def sounded_call(
 
 
 def calls_of_all_kinds() -> list[Step]:
-    """Calls of every kind that a search could confuse, some at the same moment, some written out of order."""
+    """Calls of every kind that a search could confuse. Some happen at the same time, and some are written out of
+    order.
+    """
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="alone", ms=3000)
     late = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="late", ms=4000)
     by_the_hook = fallback(None, None, call_id="by-the-hook", ms=9000)

@@ -1,4 +1,4 @@
-"""The evidence of calls, and the places of tests' ledgers."""
+"""The evidence of sample calls, and the places of the tests' ledgers."""
 
 import time
 from collections.abc import Callable
@@ -39,7 +39,7 @@ BYPASS = Decision(Outcome.BYPASS, Reason.EMERGENCY)
 
 
 def time_after(ms: float) -> datetime:
-    """The moment `ms` after the decision."""
+    """The time `ms` milliseconds after the sample decision."""
     return NOW + timedelta(milliseconds=ms)
 
 
@@ -56,7 +56,7 @@ def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> S
 def fallback(
     outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
 ) -> Step:
-    """The step of a decision by the hook alone; the notice is for `parties`."""
+    """The step of a fallback decision by the hook. `parties` hear the notice."""
     return steps.fallback(forwarded(call_id), time_after(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
@@ -73,7 +73,7 @@ def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
 
 
 def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[Step]:
-    """Steps of a call whose sound was played to these parties, each with the source of that knowledge."""
+    """Steps of a call whose sound was played to some parties. `known_by` says for each party how that is known."""
     told = [
         decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
         steps.answered(call_id, time_after(10)),
@@ -85,7 +85,7 @@ def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[S
 
 
 def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
-    """A call whose caller gave up during the sound; the step comes after the call's end."""
+    """A call whose caller gave up during the sound. The end of the sound is recorded after the end of the call."""
     return [
         decided(PLAY, call_id, start_ms),
         steps.answered(call_id, time_after(start_ms + 10)),
@@ -96,7 +96,9 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
 
 
 def evidence(calls: int = 20) -> list[Step]:
-    """Overlapping calls, most of them finished. Of each four, one was sent its sound, and the second has two leaves."""
+    """Overlapping calls, most of them finished. In each group of four, one call has a sent sound, and the second call
+    has two leaves.
+    """
     told: list[Step] = []
     for number in range(calls):
         name, ms = f"pbx-1-1793491200.{number}", number * 20_000
@@ -115,7 +117,7 @@ def url_of(path: Path) -> str:
 
 
 def days_of(url: str) -> DayKeys:
-    """The keys of the days, beside the ledger."""
+    """The day keys in the file beside the ledger."""
     return DayKeys(path_of(url).with_name("key.days"), RING)
 
 
@@ -124,7 +126,7 @@ def successor_trees_of(url: str) -> SuccessorTrees:
 
 
 def key_ring_of(url: str) -> KeyRing:
-    """The keys of a ledger, in memory or beside it."""
+    """The key ring of a ledger: in memory, or in the files beside it."""
     return KeyRing(
         days_of(url),
         Signer(LOG.name, SEED),
@@ -135,7 +137,7 @@ def key_ring_of(url: str) -> KeyRing:
 
 
 def write_each(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
-    """Write each step at once, in a transaction of its own. Raises LedgerError, TimeoutError."""
+    """Write each step at once, in a separate transaction. Raises LedgerError, TimeoutError."""
     for step in told:
         written = writer.append(step)
         writer.hurry()
@@ -143,7 +145,7 @@ def write_each(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
 
 
 def without_tokens(step: Step) -> Step:
-    """A step after reading, without the tokens that only the key can make."""
+    """The step as it is read back without keys: without the search tokens."""
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
 
 

@@ -1,4 +1,4 @@
-"""Acts of tests on a ledger's file: write, read, verify, lock and damage it."""
+"""Functions on a ledger's file for tests: write, read, verify, lock and damage it."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ def writer_of(url: str, *reserve_bytes: int) -> LedgerWriter:
 
 
 def write(url: str, *calls: Iterable[Step]) -> None:
-    """Write calls with a separate writer, in few transactions."""
+    """Write calls with a new writer, in few transactions."""
     with writer_of(url) as writer:
         futures = [writer.append(step) for call in calls for step in call]
     for future in futures:
@@ -35,7 +35,7 @@ def write(url: str, *calls: Iterable[Step]) -> None:
 
 
 def write_keys(folder: Path) -> None:
-    """The keys beside a ledger: what opens its numbers, and what signs it."""
+    """Write the two keys beside a ledger: one opens its numbers, and one signs it."""
     for name, octets in (("key", KEY), ("key.sign", SEED)):
         (folder / name).write_bytes(octets)
         (folder / name).chmod(0o600)
@@ -55,13 +55,13 @@ def wait_until_written(writer: LedgerWriter) -> None:
 
 
 def records_of(url: str) -> dict[str, Record]:
-    """The records for a reader with the ledger's keys, by call id; the newest is last."""
+    """The records by call id, read with the ledger's keys. The newest is the last."""
     with LedgerReader.open(url, days_of(url)) as reader:
         return {record.call_id: record for record in reader.records()}
 
 
 def open_reader(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
-    """A reader of a ledger. With `server`, it reads the replica there, which is made for it."""
+    """A reader of a ledger. With `server`, it copies the ledger there and reads that replica."""
     if server is None:
         return LedgerReader.open(url, days)
     spool = path_of(url)
@@ -76,7 +76,7 @@ def open_reader(url: str, days: DayKeys | None = None, server: Server | None = N
 
 
 def verification_faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
-    """The faults by `idtone ledger verify`, or the error that the database cannot be read."""
+    """The faults that `idtone ledger verify` finds, or the error if the database cannot be read."""
     try:
         seen = key_ring_of(url).seen.latest(LOG)
         with LedgerReader.open(url, days_of(url)) as reader:
@@ -87,16 +87,14 @@ def verification_faults(url: str, *notes: tuple[str, Note], log: Signer | None =
 
 
 def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
-    """The rows of a statement that reads or changes a ledger without its writer's knowledge."""
+    """The rows of a statement that reads or changes a ledger's file. The writer does not know of it."""
     with closing(sqlite3.connect(file)) as connection, connection:
         return connection.execute(statement, values).fetchall()
 
 
 @contextmanager
 def lock_ledger(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
-    """Context in which another program locks the ledger with these statements. Without statements, it locks the ledger
-    like a writer.
-    """
+    """Context in which another connection locks the ledger with these statements, by default like a writer."""
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         for statement in statements or ("BEGIN IMMEDIATE",):
             other.execute(statement).fetchall()
@@ -104,7 +102,7 @@ def lock_ledger(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
 
 
 def overwrite(file: Path, octets: bytes = b"\xff" * 100, at: int = 0) -> None:
-    """Overwrite a part of a file, by default the header of a database."""
+    """Overwrite octets of a file, by default the header of a database."""
     with file.open("r+b") as opened:
         opened.seek(at)
         opened.write(octets)

@@ -1,6 +1,7 @@
-"""The failures of a node, and how `idtone status`, an alert and a mail report each within two minutes.
+"""The failures of a node, with their reports. `idtone status`, an alert and a mail report each within two minutes.
 
-`first_month.py` causes each of them and measures. `when-something-fails.md` has the same table for operators.
+`tests/packages/first_month.py` causes each failure and measures the time. `when-something-fails.md` has the same table
+for operators.
 """
 
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ FAILURES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FailureCause:
-    """Failures at the same time, and their cause: lines that root types. `mend` reverts them."""
+    """Failures at the same time, with their cause. Root types the lines `make`; the lines `mend` revert them."""
 
     failures: tuple[str, ...]
     make: tuple[str, ...]

@@ -80,7 +80,7 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 
 def commands(mark: str, page: str) -> list[str]:
-    """The lines of the Japanese page for an act, or for `first day`."""
+    """The commands on the Japanese page for the mark of an act, or for `first day`."""
     found = [line for name, block in blocks(JAPANESE / page) if name == mark for line in block.splitlines()]
     assert found, f"docs/ja/how-to/{page} has no commands for {mark}"
     return found

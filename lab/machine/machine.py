@@ -1,7 +1,7 @@
 """A separate Debian with a real systemd, in which packages are built and installed.
 
 Its processes, files, cgroups and name are separate; the network is this machine's. It needs root. It ends with the
-Python that started it, and leaves no process and no mount. Two at a time must use different ports.
+Python process that started it, and leaves no process and no mount. Two of them at a time must use different ports.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ and certificates."""
 
 
 class MachineFailed(Exception):
-    """A machine did not start, or a command in it failed; the text has the output."""
+    """A machine did not start, or a command in it failed. The message has the output."""
 
 
 class Machine:
-    """One Debian, from an image. `lent` are folders of this machine that it sees at the same path."""
+    """One Debian, from an image. It sees the folders `lent` of this machine at the same path."""
 
     def __init__(self, image: Path, *lent: Path) -> None:
         if os.geteuid():
@@ -129,13 +129,13 @@ class Machine:
 
     @property
     def leader(self) -> int:
-        """The pid that its systemd has on this machine; 0 if systemd does not run."""
+        """The process id of its systemd on this machine. 0 if systemd does not run."""
         assert self._started
         children = Path(f"/proc/{self._started.pid}/task/{self._started.pid}/children").read_text().split()
         return int(children[0]) if children else 0
 
     def inside(self, *namespaces: str) -> list[str]:
-        """Prefix of a command that runs in the machine, or only in these `namespaces` of it."""
+        """The prefix of a command that runs in the machine, or only in these of its namespaces."""
         entered = [f"--{name}" for name in namespaces or ("mount", "pid", "ipc", "uts", "cgroup")]
         return [*_WITHOUT_CLOCK, "nsenter", "--target", str(self.leader), *entered, "--root", "--wd"]
 
@@ -189,7 +189,7 @@ class Machine:
 
 
 class Shell:
-    """A shell that gets typed lines. The settings of one line last for the next ones."""
+    """A shell that gets typed lines. Variables and the current folder last from line to line."""
 
     def __init__(self, started: subprocess.Popen[bytes]) -> None:
         self._started = started
@@ -216,7 +216,7 @@ class Shell:
 
 @contextmanager
 def _cgroup(name: str) -> Iterator[Path]:
-    """Context with a cgroup for one machine. Two machines in one would remove each other's units, which then fail."""
+    """Context with a cgroup for one machine. Two machines in one cgroup would remove each other's units."""
     mounts = (line.split() for line in Path("/proc/mounts").read_text().splitlines())
     cgroup = next(Path(at) for _, at, kind, *_ in mounts if kind == "cgroup2") / name
     cgroup.mkdir()
@@ -244,7 +244,7 @@ def _end_all(started: subprocess.Popen[Any]) -> None:
 
 
 def image(release: str, *packages: str) -> Path:
-    """A tar archive of a fresh Debian with `packages` and systemd. It is made once and kept in the user's cache."""
+    """A tar archive of a fresh Debian with `packages` and systemd. It is made once, and stays in the user's cache."""
     base = image(release) if packages else None
     cache = cache_directory(os.environ, _tell)
     kept = cache / f"machine-{'-'.join((release, *packages))}-{debian_archive.architecture()}.tar"

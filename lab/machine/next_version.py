@@ -1,4 +1,4 @@
-"""The same packages as a later version of the product, for tests of an upgrade and of the way back."""
+"""The same packages as a later version of the product, for tests of an upgrade and a downgrade."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,9 @@ _SITE: Final = "opt/venvs/idtone/lib/python3*/site-packages"
 
 
 def make_next(machine: Machine, packages: Sequence[Path], version: str) -> list[Path]:
-    """Make the packages of another version beside `packages`, and return their paths; all are paths in the machine. The
-    conffile differs too."""
+    """Make the packages of another version beside `packages`; returns their paths. All paths are in the machine. The
+    conffile differs too.
+    """
     return [_make_next(machine, package, version) for package in packages]
 
 

@@ -67,15 +67,17 @@ class OperatorNode:
         file.chmod(mode)
 
     def resemble(self) -> None:
-        """Add parts that an operator's machine has, and this one lacks: a current mirror, a limit, a known name."""
+        """Add what an operator's machine has and this one lacks: a current mirror, a limit of open files, a known host
+        name.
+        """
         self.write("/etc/apt/apt.conf.d/50old-mirror", 'Acquire::Check-Valid-Until "false";\n')
         self.write("/etc/systemd/system/asterisk.service.d/limit.conf", "[Service]\nLimitNOFILE=65536\n")
         with (self.root / "etc/hosts").open("a") as hosts:  # as Debian's installer writes it
             hosts.write(f"127.0.0.1 localhost\n127.0.1.1 {self.machine.run('hostname').strip()}\n")
 
     def type(self, lines: Iterable[str], refused: tuple[str, ...] = ()) -> str:
-        """Type lines in one shell like an operator, and return their output. A line that begins as `refused` may fail.
-        The limit of each line is `LINE_S`.
+        """Type lines in one shell, as an operator does; returns their output. A line that begins like one of `refused`
+        may fail. Each line may take `LINE_S`.
         """
         said = ""
         with self.machine.shell(**JAPAN) as shell:
@@ -105,14 +107,14 @@ class OperatorNode:
         return said
 
     def prepare_calls(self) -> None:
-        """Install the operator's own dialplan, which forwards with the hook; and a sendmail."""
+        """Install a sendmail, and the operator's own dialplan, which forwards calls with the hook."""
         plan = self.root / "etc/asterisk/extensions.conf"
         plan.write_text(plan.read_text() + _DIALPLAN)
         self.machine.run("asterisk", "-rx", "dialplan reload")
         self.write("/usr/sbin/sendmail", _SENDMAIL, 0o755)
 
     def place(self) -> None:
-        """Begin a forwarded call, whose caller stays for four seconds."""
+        """Begin a forwarded call. Its caller stays for four seconds."""
         self.machine.run("asterisk", "-rx", f"channel originate Local/{NUMBER}@first-month application Wait 4")
 
     def records(self, limit: int = 1) -> list[dict[str, Any]]:
@@ -158,7 +160,7 @@ class OperatorNode:
         return found
 
     def processor_s(self, unit: str) -> float:
-        """The processor time that a unit's processes have used since it was started."""
+        """The processor time of a unit's processes since its start, in seconds."""
         shown = self.machine.run("systemctl", "show", "--value", "--property", "CPUUsageNSec", unit)
         return int(shown) / 1e9
 
@@ -171,8 +173,8 @@ class OperatorNode:
         return bool(found["running"] and found["ari"]["connected"] and not found["troubles"])
 
     def bad(self) -> set[str]:
-        """The doctor's findings that are not good. The look after an act is also the one before the next act, because a
-        look takes longer than most acts.
+        """The doctor's findings that are not good. The result after one act is reused before the next one, because the
+        doctor takes longer than most acts.
         """
         known, self._known = self._known, None
         return self._look() if known is None else known
@@ -208,7 +210,7 @@ class OperatorNode:
         return [f"To: {each['To']}\n{each['Subject']}\n{each.get_content()}" for each in read if each["To"]]
 
     def wait(self, condition: Callable[[], bool], what: str, within_s: float, every_s: float = 0.5) -> float:
-        """Wait until a condition holds; returns the seconds."""
+        """Wait until a condition holds; returns the seconds that it took."""
         began_s = time.monotonic()
         while not condition():
             assert time.monotonic() - began_s < within_s, f"not within {within_s:.0f} s: {what}; {self.status()}"

@@ -1,4 +1,6 @@
-"""An Asterisk that runs in a machine, as Asterisk's user there, and has nothing of idtone before its setup."""
+"""An Asterisk that runs in a machine as the machine's user `asterisk`. It has nothing of idtone before `idtone
+setup`.
+"""
 
 import shlex
 from dataclasses import replace

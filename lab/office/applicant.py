@@ -1,4 +1,4 @@
-"""An applicant's submission by the desk's public form, in its stored form."""
+"""An applicant's submission through the desk's public form, as the desk stores it."""
 
 import hashlib
 from collections.abc import Mapping

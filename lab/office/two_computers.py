@@ -1,8 +1,8 @@
-"""The computers in the pages about the office, as folders: a page's commands run there. The holders of the first day
-use one home; a successor has another one.
+"""The computers of the documentation's pages about the office, as folders. A page's commands run in them. The holders
+of the first day share one home folder; a successor has another one.
 
-The commands stay those of the page. Only the folders that it names begin elsewhere, questions are answered with yes,
-`runuser` and `chown` change no user, and `systemctl` only records its acts.
+The commands are those of the page, with few changes: its folders begin elsewhere, each question is answered with yes,
+`runuser` and `chown` change no user, and `systemctl` only records its arguments.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ systemctl() { echo "systemctl $*" >> "$UNITS"; }
 
 @dataclass
 class TwoComputers:
-    """The two computers. `root` is the office's; the stick is in it, too. No private key of a person is ever on the
+    """The two computers. `root` is the office's, and contains the USB stick. No private key of a person may be on the
     stick.
     """
 
@@ -44,7 +44,7 @@ class TwoComputers:
 
     @classmethod
     def founded(cls, root: Path, office: Office) -> TwoComputers:
-        """The computers after the first day, with keys and users by its page."""
+        """The computers after the first day, with the keys and users that its page makes."""
         here = cls(root, office)
         for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
@@ -72,12 +72,12 @@ class TwoComputers:
 
     @property
     def officer(self) -> Path:
-        """The medium of one officer, who brings a key for the night."""
+        """The medium with which an officer brings a key for the night."""
         return self.root / "media/officer"
 
     @property
     def own(self) -> Path:
-        """The folder with the holders' keys and the root."""
+        """The folder with the holders' keys and the root file."""
         return self.holder / "idtone-keys"
 
     @property
@@ -96,9 +96,9 @@ class TwoComputers:
         return [word for name in names for word in ("--key", self.key(name))]
 
     def type(self, page: str, *names: str, typed: str = "", home: Path | None = None, **changed: str) -> str:
-        """Run the commands of the page's blocks in the shell, and return their output. `typed` are the answers to
-        OpenSSL; `home` is the home of a holder with another computer; `changed` are other words in place of the page's.
-        Raises AssertionError if a command fails.
+        """Run the commands of these blocks of the page in a shell; returns their output. `typed`: the answers to
+        OpenSSL. `home`: the home folder of a holder with another computer. `changed`: words that replace words of the
+        page. Raises AssertionError if a command fails.
         """
         said = ""
         for name in names:
@@ -123,7 +123,7 @@ class TwoComputers:
         return said
 
     def private_keys(self) -> list[str]:
-        """Private keys of persons on the stick, in files and in archives."""
+        """The files and archives on the stick that contain a private key of a person."""
         found = []
         for path in self.stick.rglob("*") if self.stick.exists() else ():
             if path.suffixes[-2:] == [".tar", ".gz"]:
@@ -138,7 +138,7 @@ class TwoComputers:
         return _FOLDER.sub(rf"{self.root}/\1", script).replace("--directory /", f"--directory {self.root}/")
 
     def as_member(self, node: Path, root: Path | None = None) -> Any:
-        """The output of a member's node after looking for a new edition; `root` is another root than its own."""
+        """Let a member's node look for a new edition; returns its output. `root` replaces the node's root file."""
         node.mkdir(exist_ok=True)
         if root or not (node / "root.json").exists():
             shutil.copy(root or self.own / "1.root.json", node / "root.json")

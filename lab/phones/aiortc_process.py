@@ -1,7 +1,7 @@
 """A phone of aiortc that speaks SIP over a WebSocket (RFC 7118), as a process: `aiortc_process.py SETTINGS`.
 
-It writes and reads the lines of `pjsua_process.py`. It registers, because the PBX cannot open a WebSocket to it. It
-needs the packages aiortc and aiohttp, and this repository in PYTHONPATH.
+It reads and writes the same lines as `pjsua_process.py`. It registers, because the PBX cannot open a WebSocket to it.
+It needs the packages aiortc and aiohttp, and this repository in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def tell(what: str, number: int | None = None, **more: Any) -> None:
 
 
 class Call:
-    """One call's media, and the objects for its end."""
+    """One call's media, and the objects that are needed at its end."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -48,7 +48,7 @@ class Call:
         self.peer.on("track", lambda track: setattr(self, "writing", asyncio.create_task(self.record(track))))
 
     async def record(self, track: Any) -> None:
-        """Record all that the phone would play."""
+        """Record everything that the phone would play."""
         file: wave.Wave_write | None = None
         try:
             while True:

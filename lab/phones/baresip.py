@@ -1,4 +1,6 @@
-"""Debian's baresip. It records what it plays, after its buffers; the module ctrl_tcp shows and controls it."""
+"""Debian's baresip. It records what it plays, after its buffers. The module ctrl_tcp reports its events and controls
+it.
+"""
 
 import asyncio
 import contextlib
@@ -35,7 +37,7 @@ WITHOUT: Final = (*DESKTOP, "libgl1-*")
 
 
 class Baresip(Program):
-    """A baresip. `wanted.settings` are further lines of its configuration: its buffers."""
+    """A baresip. `wanted.settings` are more lines of its configuration, such as its buffers."""
 
     name = "baresip"
 
@@ -96,7 +98,7 @@ class Baresip(Program):
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _watch(self, reader: asyncio.StreamReader) -> None:
-        """Read its events, which come as netstrings."""
+        """Read baresip's events, which come as netstrings."""
         with contextlib.closing(self._writer):
             await self._heed(reader)
 

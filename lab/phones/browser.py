@@ -120,7 +120,7 @@ class Browser(Program):
             await asyncio.sleep(LOOK_S)
 
     async def _run(self, script: str) -> Any:
-        """The result of a script in the page. Only one runs at a time."""
+        """Run a script in the page; returns its result. Only one script runs at a time."""
         async with self._turn:
             return await asyncio.to_thread(self.driver.execute_script, script)
 

@@ -37,8 +37,8 @@ dropped.
 
 
 class Capture:
-    """The RTP packets on the loopback interface, by their destination port. Use it as a context manager, which raises
-    OSError if it missed some.
+    """The RTP packets on the loopback interface, by destination port. Use it as a context manager. It raises OSError if
+    it missed packets.
     """
 
     def __init__(self) -> None:
@@ -72,9 +72,9 @@ class Capture:
             raise OSError(f"the capture read too late: {lost} packets on the loopback interface were dropped")
 
     def take(self, sockets: Collection[Address], since_ns: int, until_ns: int) -> list[Packet]:
-        """The packets that came to these sockets between these times. Packets older than two minutes are dropped.
+        """The packets that arrived at these sockets between these times. Drops packets older than two minutes.
 
-        The last packets of a call may come when the next one has begun, so a stream that began earlier is left out.
+        The last packets of a call may arrive after the next call has begun. So a stream that began earlier is left out.
         """
         oldest_ns = time.time_ns() - KEPT_NS
         with self._lock:
@@ -95,7 +95,7 @@ class Capture:
 
 
 def media(data: bytes) -> tuple[Address, Packet] | None:
-    """Destination of an RTP packet, and the packet; None if the datagram is something else."""
+    """The destination of an RTP packet, and the packet. None for another datagram."""
     start = (data[0] & 0x0F) * 4
     if data[9] != _UDP or len(data) < start + 8:
         return None

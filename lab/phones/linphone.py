@@ -32,7 +32,9 @@ TOLD: Final = (
 
 
 class Linphone(Program):
-    """A linphonec that answers by itself. It records each call in a separate file, which is set before the call."""
+    """A linphonec that answers by itself. It records each call in a separate file, whose name is set before the
+    call.
+    """
 
     name = "linphone"
     terminal = True
@@ -67,8 +69,8 @@ class Linphone(Program):
         return [loader, option, f"{self._own_grammars(root)}:{libraries}", program, "-c", settings, "-a"]
 
     def _own_grammars(self, root: Path) -> Path:
-        """A folder with a libbelr that finds the grammars in the working folder: it knows only the path of an installed
-        package.
+        """A folder with a changed libbelr, which finds its grammars in the working folder. The original knows only the
+        path of an installed package.
         """
         (self.folder / "grammars").symlink_to(root / "usr/share/belr/grammars")
         library = next(root.glob("usr/lib/*/libbelr.so.1"))
@@ -88,7 +90,7 @@ class Linphone(Program):
         await self._order(f"record {self.recording(0)}")
 
     async def _order(self, line: str) -> None:
-        """Send one command. linphonec keeps only the last line that comes between two of its looks."""
+        """Send one command. If several lines come before linphonec reads its input, it keeps only the last one."""
         await self.write(line)
         await asyncio.sleep(LOOKS_EVERY_S)
 

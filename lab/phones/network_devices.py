@@ -1,6 +1,7 @@
 """Devices between the PBX and a phone: a NAT, a lossy network, a wrong address, a media relay.
 
-A proxy for SIP over UDP before one phone. It changes the session descriptions like such a device, and nothing else.
+Each is a proxy for SIP over UDP before one phone. It changes the session descriptions as such a device does, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ _RTCP = re.compile(rb"a=rtcp:[^\r\n]*\r\n")
 
 
 class MediaPath(Protocol):
-    """A change of the session descriptions, by the call's Call-ID."""
+    """The changes of a call's session descriptions. `call` is its Call-ID."""
 
     async def offer(self, call: str, body: bytes) -> bytes:
-        """The PBX's offer in the form for the phone."""
+        """The PBX's offer, changed for the phone."""
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
-        """The phone's answer in the form for the PBX."""
+        """The phone's answer, changed for the PBX."""
 
     async def close(self) -> None: ...
 
 
 def change_media_address(body: bytes, host: str | None = None, port: int | None = None) -> bytes:
-    """A session description with another address."""
+    """The session description with another media address; None keeps a part."""
     if host:
         body = _HOST.sub(host.encode(), body)
     if port is not None:
@@ -47,9 +48,7 @@ def change_media_address(body: bytes, host: str | None = None, port: int | None 
 
 @dataclass
 class AnnouncedAddress:
-    """A phone that announces another address than its own, `host` or `port`. With `early`, it does so only before the
-    answer.
-    """
+    """A phone that announces a wrong address: `host` or `port`. With `early`, it does so only before the answer."""
 
     host: str | None = None
     port: int | None = None
@@ -67,7 +66,7 @@ class AnnouncedAddress:
 
 @dataclass
 class LossyNetwork:
-    """A network that loses `percent` of the RTP packets in each direction, and no RTCP; it records the packets that
+    """A network that loses `percent` of the RTP packets in each direction, but no RTCP. It records the packets that
     reach the phone.
     """
 
@@ -101,7 +100,7 @@ class LossyNetwork:
 
 
 class _Relay(asyncio.DatagramProtocol):
-    """Carries one component between the PBX (`far`) and the phone (`near`)."""
+    """Relays one component (RTP or RTCP) between the PBX (`far`) and the phone (`near`)."""
 
     def __init__(self, lossy: LossyNetwork, component: int) -> None:
         self.lossy, self.component, self.port = lossy, component, 0
@@ -149,7 +148,7 @@ def _address(body: bytes, component: int) -> Address:
 
 
 class NetworkDevice(asyncio.DatagramProtocol):
-    """The proxy before the phone at `phone`; the PBX dials it at `port`."""
+    """The SIP proxy before the phone at `phone`. The PBX dials the proxy's `port`."""
 
     def __init__(self, phone: Address, media: MediaPath, port: int) -> None:
         self.phone, self.media, self.port = phone, media, port
@@ -167,7 +166,7 @@ class NetworkDevice(asyncio.DatagramProtocol):
         task.add_done_callback(self._tasks.discard)
 
     async def ended(self) -> None:
-        """Cancel all that is in progress, so that no more media is created."""
+        """Cancel all work in progress, so that no new media path is created."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -212,7 +211,7 @@ class NetworkDevice(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def network_device(phone: Address, media: MediaPath) -> AsyncIterator[NetworkDevice]:
-    """Context with the proxy."""
+    """Context with a running proxy before this phone."""
     (port,) = free_ports(1, socket.SOCK_DGRAM)
     loop = asyncio.get_running_loop()
     transport, proxy = await loop.create_datagram_endpoint(

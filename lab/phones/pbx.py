@@ -53,9 +53,7 @@ ALSO: Final = (
 
 
 class PhonesPbx(Asterisk):
-    """A PBX, used like `Asterisk`. It has `tcp_port` and `tls_port` beside `sip_port`; the WebSocket is at
-    `http_port`.
-    """
+    """A PBX, used like `Asterisk`. It also has `tcp_port` and `tls_port`; the WebSocket is at `http_port`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,7 +78,7 @@ class PhonesPbx(Asterisk):
 
     @property
     def key_and_certificate(self) -> Path:
-        """A key and a certificate for SIP over TLS, for the PBX and for the phones."""
+        """A file with a key and a certificate for SIP over TLS. The PBX and the phones use the same file."""
         return self.etc / "phones.pem"
 
     @property

@@ -1,7 +1,7 @@
-"""A phone of PJSUA2, as a process of its own Python: `pjsua_process.py SETTINGS`, a JSON file.
+"""A phone of PJSUA2, as a process of a separate Python: `pjsua_process.py SETTINGS`. SETTINGS is a JSON file.
 
-It writes JSON lines: `ready`, then `incoming`, `answered` and `ended` with the call's number; and reads the lines
-`call URI`, `hangup` and `quit`. Call n is recorded as `n.wav`. It needs the package pjsua2-python and nothing else.
+It writes JSON lines: `ready`, then `incoming`, `answered` and `ended` with the call's number. It reads the lines `call
+URI`, `hangup` and `quit`. It records call n as `n.wav`. It needs only the package pjsua2-python.
 """
 
 from __future__ import annotations

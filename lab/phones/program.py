@@ -1,4 +1,4 @@
-"""A program as a phone: the common part of all such phones."""
+"""A phone that is another maker's program: the common part of all such phones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ DESKTOP: Final = (
 
 
 def two_ports() -> int:
-    """A port that is free for UDP and TCP, like the next one: some phones use both, for SIP over TLS."""
+    """A port that is free for UDP and TCP, and whose next port is free too. For SIP over TLS some phones use both
+    ports.
+    """
     while True:
         first, second = free_ports(2)
         if second == first + 1 and [first, second] == [_udp(first), _udp(second)]:
@@ -47,7 +49,7 @@ def _udp(port: int) -> int | None:
 
 
 async def wait_for_file(path: Path, within_s: float = 3.0) -> bool:
-    """True once the WAV file has the size that its header states; False if it does not within `within_s`."""
+    """Wait until the WAV file has the size that its header states. False if that takes longer than `within_s`."""
     for _ in range(round(within_s / LOOKS_EVERY_S)):
         if _is_whole(path):
             return True
@@ -66,7 +68,9 @@ def _is_whole(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PhoneProperties:
-    """The wanted properties of a phone. A kind of phone refuses unsupported ones when it is created (ValueError)."""
+    """The wanted properties of a phone. Creating a phone raises ValueError for a property that its kind does not
+    support.
+    """
 
     codec: str = "PCMU"
     """`PCMU`, `PCMA`, `G722`, `GSM` or `opus`."""
@@ -89,7 +93,7 @@ class PhoneProperties:
 
 
 class Program:
-    """One phone's process. It answers by itself, and numbers the calls in order. Use it with `async with`."""
+    """One phone's process. The phone answers by itself, and numbers its calls in order. Use it with `async with`."""
 
     name: str
     terminal = False
@@ -107,24 +111,26 @@ class Program:
         self.voice = self.voice_at(8000)
 
     def voice_at(self, rate_hz: int) -> Path:
-        """The phone's voice: one step of the codec. Some phones take digital silence for a pause, and send nothing."""
+        """A WAV file with the phone's voice: a constant value of one step of the codec. Some phones take digital
+        silence for a pause and send nothing.
+        """
         path = self.folder / f"voice-{rate_hz}.wav"
         soundfile.write(path, np.full(rate_hz * 20, 8, np.int16), rate_hz)
         return path
 
     @classmethod
     def fetch(cls) -> object:
-        """Get or find the phone's software; returns its place. Raises PackagesUnavailable."""
+        """Find or fetch the phone's software; returns its place. Raises PackagesUnavailable."""
         return None
 
     @property
     def target(self) -> str:
-        """The phone's URI for the PBX."""
+        """The phone's URI, as the PBX dials it."""
         transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
         return f"sip:phone@{LOOPBACK}:{self.port}{transport}"
 
     def number(self, name: str) -> str:
-        """The URI of a number at the PBX."""
+        """The URI of a number at the PBX, as the phone dials it."""
         ports = {"udp": self.pbx.sip_port, "tcp": self.pbx.tcp_port, "tls": self.pbx.tls_port}
         transport = "" if self.wanted.transport == "udp" else f";transport={self.wanted.transport}"
         return f"sip:{name}@{LOOPBACK}:{ports[self.wanted.transport]}{transport}"
@@ -149,7 +155,7 @@ class Program:
         await self.happened("answered", number + 1)
 
     async def connected(self, number: int) -> None:
-        """Wait until the phone's own call with this number is connected."""
+        """Wait until the call with this number, which the phone made, is connected."""
         await self.happened("connected", number + 1)
 
     async def hang_up(self) -> None:
@@ -205,14 +211,14 @@ class Program:
         return "\n".join([json.dumps(each) for each in self.told[-20:]] + [errors])
 
     async def write(self, line: str) -> None:
-        """Write a line to its standard input."""
+        """Write a line to the phone's standard input."""
         assert self.process
         assert self.process.stdin
         self.process.stdin.write(f"{line}\n".encode())
         await self.process.stdin.drain()
 
     async def happened(self, what: str, count: int = 1, within_s: float = 10.0) -> dict[str, Any]:
-        """The last event `what`, after waiting for `count` of them."""
+        """Wait for `count` events `what`; returns the last of them."""
 
         def found() -> list[dict[str, Any]]:
             return [each for each in self.told if each["what"] == what]

@@ -1,6 +1,6 @@
-"""The share of the profile's sound in a phone's input: its packets, or its own recording.
+"""The part of the profile's sound that reached a phone, by its packets or by its own recording.
 
-Parties of these calls send silence, so loud parts are the sound. A frame is 20 ms of the sound without its pauses.
+The parties of these calls send silence, so loud parts are the sound. Frames are 20 ms of the sound without its pauses.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ Wave = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The sound at the phone. The best stretch of its length has `loud` of the sound's `of` frames; `verdict` is the
+    """The sound at the phone. The best stretch of the sound's length has `loud` of its `of` frames. `verdict` is the
     verifier's.
     """
 
@@ -53,7 +53,7 @@ class Received:
 
 
 class SoundJudge:
-    """Judges recordings of one profile's sound. It is slow to create, and can be reused."""
+    """Judges recordings of one profile's sound. Creating it is slow, so reuse it."""
 
     def __init__(self) -> None:
         profile = load_library()[SOUND]
@@ -73,7 +73,7 @@ class SoundJudge:
         return Received(frames, self.of, self._verifier.verify(samples, rate_hz).verdict)
 
     def packets(self, packets: Sequence[Packet]) -> Received:
-        """The sound in a port's packets. They are taken at their own times, or in order if Asterisk was late."""
+        """The sound in a port's packets: placed at their own times, or in order without gaps if Asterisk was late."""
         edge_s = EXACT_S if {packet.payload_type for packet in packets} <= {PCMU, PCMA} else EDGE_S
         found = []
         for each in (packets, in_order(packets)):
@@ -87,7 +87,7 @@ class SoundJudge:
         return count_by_sequence(packets, packets_in(self._length_s * 1000), self.of)
 
     def recording(self, path: Path) -> Received:
-        """The sound in a phone's own recording, of one channel; none if there is no recording."""
+        """The sound in a phone's own recording, of one channel. ABSENT if there is no recording."""
         if not path.exists() or path.stat().st_size <= 44:  # the header of a file without a sample
             return Received(0, self.of, ToneVerdict.ABSENT)
         samples, rate_hz = soundfile.read(path, always_2d=True)
@@ -95,10 +95,10 @@ class SoundJudge:
 
 
 def count_by_sequence(packets: Sequence[Packet], wanted: int, of: int) -> Received:
-    """The share of a sound of `wanted` packets that came, by their sequence numbers alone.
+    """The received part of a sound of `wanted` packets, by their sequence numbers alone.
 
-    Asterisk sends the sound first, again from the beginning if a part of it was not sent, and then the other party's
-    voice with another SSRC. So the sound is the last packets of the first SSRC.
+    Asterisk sends the sound first, and starts it again if a part could not be sent. Then it sends the other party's
+    voice with another SSRC. So the sound is in the last packets of the first SSRC.
     """
     came = {packet.sequence for packet in packets if packet.ssrc == packets[0].ssrc}
     if not came:

@@ -1,6 +1,7 @@
-"""Requirements of other makers' phones: Python packages in a separate folder in the user's cache, and npm's.
+"""Packages that other makers' phones need: Python packages in a separate folder of the user's cache, and npm packages.
 
-None of it is a part of idtone, nor needed to develop it. Versions are fixed, so that figures stay comparable.
+idtone does not contain these packages, and its development does not need them. Versions are fixed, so that figures stay
+comparable.
 """
 
 import hashlib
@@ -22,8 +23,8 @@ NPM: Final = {"jssip": "3.13.8", "tuf-js": "5.0.1", "esbuild": "0.28.2"}
 
 
 def python_with(*names: str) -> Path:
-    """The path of a Python with these packages. It is Debian's 3.11, because each package has a binary for that.
-    Raises PackagesUnavailable.
+    """The path of a Python with these packages. It is Debian's Python 3.11, for which each package has a binary. Raises
+    PackagesUnavailable.
     """
     wanted = [f"{name}=={PYTHON[name]}" for name in names]
     debian = unpacked_tree("python3.11", "python3-pip-whl", "libstdc++6", suites=("bookworm",))
@@ -51,7 +52,7 @@ def python_with(*names: str) -> Path:
 
 
 def bundle(name: str, entry: str, variable: str, runs_in: str = "browser") -> Path:
-    """A package of npm with its dependencies, as one script that sets `variable` in a page, or in `node`. Raises
+    """An npm package with its dependencies, as one script. The script sets `variable` in a page, or in `node`. Raises
     PackagesUnavailable.
     """
     cache = cache_directory(os.environ, print_progress)

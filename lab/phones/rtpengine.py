@@ -32,7 +32,7 @@ STARTS_WITHIN_S: Final = 10.0
 
 @dataclass
 class Rtpengine:
-    """One rtpengine, which is `Media` for `between`. Use it with `with`."""
+    """One rtpengine, as the `MediaPath` of a `network_device`. Use it with `with`."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""SIPp as a called phone that sends nothing; the packets go to a port of ours, where every octet is recorded."""
+"""SIPp as a called phone that sends no media. Its packets go to a port of the lab, which records every octet."""
 
 import asyncio
 from contextlib import ExitStack

@@ -50,7 +50,7 @@ def with_numbers(*members: Iterable[str]) -> str:
 
 
 def with_keys(text: str, **keys: Iterable[object]) -> str:
-    """The registry with keys of nodes, by the last digit of their member's id, as `m1`."""
+    """The registry `text` with keys of nodes. `m1=…` gives the keys of member m-0001."""
     for member, given in keys.items():
         line = f"  - id: m-000{member[1:]}\n"
         text = text.replace(line, f"{line}    keys: {[str(key) for key in given]}\n")
@@ -71,6 +71,8 @@ def faults_of(text: str) -> tuple[Fault, ...]:
 
 
 def valid_until_2096(sha256: str = "") -> str:
-    """A registry in which 0312345678 may use the sound `sample`, or only this master of it if `sha256` is given."""
+    """A registry in which 0312345678 may use the sound `sample`. With `sha256` it may use only the master with this
+    digest.
+    """
     text = GOOD.partition("  - id: m-0002")[0].replace("2036-12-01", "2096-12-01").replace("2037-01-10", "2096-01-10")
     return text.replace("Sample sound", f"Sample sound, sha256: {sha256}") if sha256 else text

@@ -1,4 +1,4 @@
-"""`make demo` installs idtone alone, and none of the tools for its development."""
+"""`make demo` installs only idtone, without the tools for its development."""
 
 import configparser
 import re

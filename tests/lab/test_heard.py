@@ -78,8 +78,8 @@ def test_sound_and_voice_are_placed_to_the_sample(payload_type: int, before_ms: 
 @pytest.mark.parametrize(("payload_type", "delay_ms", "least"), [(G722, 1.4, 0.998), (OPUS, 6.5, 0.999)])
 @pytest.mark.parametrize("lost", [(), (2,)])
 def test_wideband_codecs_are_heard_too(payload_type: int, delay_ms: float, least: float, lost: tuple[int, ...]) -> None:
-    """`delay_ms`: of the codec's filters. What is lost is lost in the silence before the sound. The notes' hard edges
-    ring in G.722's filters, into the pauses between them: there the correlation is 0.896.
+    """`delay_ms` is the delay of the codec's filters. The lost packets are in the silence before the sound. In G.722's
+    filters the notes' hard edges ring into the pauses between the notes, so the correlation is only 0.896.
     """
     samples = (silence(100), SAMPLE, SPEECH, silence(100))
     heard = measure(capture(*samples, payload_type=payload_type, lost=lost, begin_ms=5))
@@ -245,7 +245,7 @@ def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_ow
 
 
 def test_a_voice_after_the_sound_is_heard_after_it() -> None:
-    """Its later packets may arrive in a burst, as after a pause of the sending phone."""
+    """The voice's later packets may arrive in a burst, as after a pause of the sending phone."""
     sound, voice = capture(SAMPLE), capture(SPEECH, begin_ms=441)
     burst = [
         packet._replace(ssrc=78, arrival_ns=max(packet.arrival_ns - 18_000_000 * (number > 2), voice[2].arrival_ns))
@@ -333,7 +333,7 @@ def test_a_sound_that_is_played_again_is_whole_the_second_time_whatever_was_lost
 
 @pytest.mark.parametrize(("before_ms", "is_good"), [(0, True), (60, True), (1000, False)])
 def test_parties_that_a_local_channel_connected_before_the_sound_are_noticed(before_ms: int, is_good: bool) -> None:
-    """Some packets of a voice may come first, which the channel held."""
+    """Some packets of a voice, which the channel held, may come before the sound."""
 
     def received(voice: Samples) -> list[Packet]:
         said = np.tile(voice, 6)

@@ -1,4 +1,4 @@
-"""The shipped configuration on a real Kamailio, between nodes and a carrier that are sockets of this test."""
+"""The shipped configuration on a real Kamailio. The nodes and the carrier are sockets of this test."""
 
 import re
 import select

@@ -1,4 +1,4 @@
-"""The PASSporT of a diversion (RFC 8946) that the shipped Kamailio adds with a key, checked by another JOSE."""
+"""The PASSporT of a diversion (RFC 8946), which the shipped Kamailio signs. An independent JOSE library checks it."""
 
 import json
 import re

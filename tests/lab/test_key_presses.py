@@ -1,4 +1,4 @@
-"""Pressed keys between two lab phones: on a real call nothing else would show that they were pressed at all."""
+"""Pressed keys between two lab phones. In a call through Asterisk, no other test would show that they were pressed."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Two of the lab's phones call each other directly: no Asterisk, but real UDP."""
+"""Two of the lab's phones call each other directly, over real UDP and without Asterisk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TALK_S = 0.25
 
 
 class LossyPhone(Phone):
-    """A phone that loses the sent datagrams with these numbers, and retransmits quickly."""
+    """A phone that loses its sent datagrams with these numbers, and retransmits quickly."""
 
     def __init__(self, media: Media, voice: Samples, lost: set[int]) -> None:
         super().__init__(media, voice, t1_s=0.05)
@@ -90,7 +90,7 @@ async def test_an_answer_that_crosses_the_cancel_is_hung_up(alice: Phone, bob: P
 @pytest.mark.parametrize("lost_at", range(3))
 @pytest.mark.parametrize("who", ["caller", "called"])
 async def test_a_lost_datagram_does_not_fail_the_call(media: Media, who: str, lost_at: int) -> None:
-    """One side's INVITE, ACK and BYE, and the other side's 180, 200 and 200 to the BYE, each in turn."""
+    """The caller loses its INVITE, ACK or BYE; the called phone loses its 180, its 200, or its 200 to the BYE."""
     async with (
         LossyPhone(media, voices.CALLER, {lost_at} if who == "caller" else set()) as caller,
         LossyPhone(media, voices.CALLED, {lost_at} if who == "called" else set()) as called,
@@ -135,7 +135,7 @@ async def test_a_call_to_no_phone_times_out(media: Media) -> None:
 
 
 class Peer:
-    """A UDP socket for complete messages, to send what our phones never send."""
+    """A UDP socket for messages that the lab's phones never send."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -157,7 +157,9 @@ class Peer:
             return parse(await asyncio.get_running_loop().sock_recv(self._socket, 65536))
 
     async def ask(self, request: Request, phone: Phone) -> Response:
-        """The final response to a request. The caller of this function acknowledges that of an INVITE."""
+        """Send a request; returns its final response. The caller of this function acknowledges the response to an
+        INVITE.
+        """
         self.send(request.encode(), phone)
         while True:
             message = await self.hear()

@@ -1,4 +1,4 @@
-"""The PostgreSQL of the tests: fetched from Debian where the machine has none; killed and started again."""
+"""The PostgreSQL of the tests. It is fetched from Debian if the machine has none, and killed and started again."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""The phases of `make test` with programs in place of pytest: the codes that they return, and the processes that are
-left.
-"""
+"""The phases of `make test`, with other programs in place of pytest: the exit codes, and the processes that remain."""
 
 import signal
 import subprocess

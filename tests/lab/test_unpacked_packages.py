@@ -19,12 +19,12 @@ PROGRAM = "usr/sbin/asterisk"
 
 
 def asterisk(path: Path, version: str = "22.10.1~dfsg-1") -> Path:
-    """Program that answers `-V` like Asterisk."""
+    """A program that answers `-V` like Asterisk."""
     return script(path, f"echo 'Asterisk {version}'")
 
 
 def ffmpeg(path: Path, encoders: frozenset[str] = FFMPEG_ENCODERS) -> Path:
-    """Program that lists encoders like ffmpeg."""
+    """A program that lists encoders like ffmpeg."""
     return script(path, *(f"echo ' A....D {name} a coder'" for name in sorted(encoders)))
 
 
@@ -36,7 +36,7 @@ def script(path: Path, *lines: str) -> Path:
 
 
 class Debian:
-    """Replaces `debian.fetch`, and records its arguments."""
+    """Replaces `debian_archive.fetch`, and records its arguments."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, ...]] = []
@@ -65,7 +65,9 @@ def debian(monkeypatch):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch, debian):
-    """A machine with nothing on it, and Debian's archive, as arguments to pass on."""
+    """A machine with no programs, and Debian's archive. Returns the keyword arguments for a search, and the lines of
+    its progress.
+    """
     monkeypatch.setattr(asterisk_installation, "SYSTEM_PATH", ())
     said: list[str] = []
     return {"progress": said.append, "environment": {"PATH": f"{tmp_path}/bin", "HOME": f"{tmp_path}/home"}}, said

@@ -22,20 +22,20 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["wal", "persist"])
 def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both journals, whichever this SQLite would get."""
+    """SQLite's journal mode: both modes in turn, independent of this SQLite's version."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: request.param)
     return request.param
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A ledger's file in a directory of its own; neither exists yet."""
+    """The path of a ledger's file in a separate directory. Neither exists yet."""
     return tmp_path / "ledger" / "ledger.sqlite3"
 
 
 @pytest.fixture(scope="session")
 def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a ledger of `evidence()` and its keys, to be copied."""
+    """The folder of a ledger of `evidence()` and its keys. Tests work on copies."""
     folder = tmp_path_factory.mktemp("evidence")
     write(url_of(folder / "ledger.sqlite3"), evidence())
     return folder
@@ -43,7 +43,7 @@ def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def filled(file: Path, evidence_folder: Path) -> str:
-    """Address of a ledger of `evidence()`."""
+    """The URL of a ledger of `evidence()`."""
     copy_ledger(evidence_folder, file.parent)
     return url_of(file)
 
@@ -55,7 +55,7 @@ def pack(evidence_folder: Path) -> Files:
 
 @pytest.fixture
 def files(pack: Files) -> Files:
-    """Files of a pack, to be changed."""
+    """The files of a pack. A test may change them."""
     return dict(pack)
 
 
@@ -66,5 +66,5 @@ def url(file: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
-    """Function that opens a reader of a ledger: where it was written, and where its replica is."""
+    """A function that opens a reader of a ledger: of the ledger itself, or of its replica."""
     return partial(open_reader, server=request.getfixturevalue("server") if request.param == "postgresql" else None)

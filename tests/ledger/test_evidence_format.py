@@ -1,4 +1,6 @@
-"""docs/evidence-format.md: its example is what the code makes, and the verifier beside it rejects what ours rejects."""
+"""docs/evidence-format.md. The code still makes its example, and the verifier beside it rejects the same packs as
+idtone.
+"""
 
 import ast
 import base64
@@ -68,7 +70,7 @@ def run(*arguments: object) -> SimpleNamespace:
 
 @pytest.fixture
 def rejected(tmp_path):
-    """Function that returns the verifier's message on a pack that is not good."""
+    """A function that returns the verifier's message about a bad pack."""
 
     def reject(files: Files, log=LOG) -> str:
         write_zip(tmp_path / "pack.zip", files)
@@ -220,15 +222,15 @@ def test_an_approval_that_is_none_is_told(rejected):
 
 
 def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
-    """The digest that was approved is that of the pack, but the request says something else."""
+    """The approved digest is that of the pack, but the request says something else."""
     pack, _ = make_pack(replace(BASIS, court="another court"))
     assert verify_pack_files(pack, LOG).faults == ["what was approved is another legal basis than this"]
     assert "of another legal basis" in rejected(pack)
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
-    """It would go out under their approval otherwise, or one program would read the first of two, another the
-    second.
+    """Otherwise it would go out under their approval. Or of two entries one program would read the first, and another
+    the second.
     """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
@@ -275,8 +277,8 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
 
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
-    """ZIP file of names, contents, and octets that stand behind the compressed ones as if they were part of them. It
-    states `size` for each content, or the true size if that is not given.
+    """A ZIP file from names, contents, and octets that follow the compressed content as if they were part of it. It
+    states `size` for each content, by default the true size.
     """
     octets, listed = b"", b""
     for name, content, behind in held:

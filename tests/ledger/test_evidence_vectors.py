@@ -1,4 +1,4 @@
-"""docs/evidence-vectors: all programs that verify accept and refuse the same, by the same rules."""
+"""docs/evidence-vectors. All verifiers accept and refuse the same vectors, by the same rules."""
 
 import re
 from collections import Counter
@@ -63,7 +63,7 @@ def _fits(rule: str | None, found: frozenset[str] | None) -> bool:
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
 def test_an_association_may_sign_with_keys_in_tokens(verifier):
-    """These are no vectors, since each such signature is another one."""
+    """They are not vectors, because each signature of a token is different."""
     token, other = generate_private_key(SECP256R1()), generate_private_key(SECP384R1())
     made = {
         None: metadata(logs(OURS), named=(token, other), by=(token, other)),
@@ -95,14 +95,14 @@ def test_the_second_opinion_is_short_and_needs_nothing_but_node():
 
 
 def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(tmp_path):
-    """`make bench-tampering` shows it for packs, too, and counts."""
+    """`make bench-tampering` also shows it for packs, and counts the results."""
     outcomes = list(ledger_outcomes(tmp_path))
     assert [each for each in outcomes if each.found is False] == []
     assert sum(each.found is True for each in outcomes) > 70
 
 
 def test_a_ledger_of_good_leaves_is_good(tmp_path):
-    """Each step is there: `verify` knows the calls in progress."""
+    """No step is missing: `verify` knows the calls in progress."""
     files, held = LedgerFiles(tmp_path), 0
     for name, rule, leaves in trees():
         content = [without_day(each) for each in leaves]

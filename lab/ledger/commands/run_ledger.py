@@ -48,7 +48,7 @@ def listed_calls(*arguments: object, typed: str | None = None) -> list[str]:
 
 
 def output_words(result: Result) -> list[list[str]]:
-    """The words of each line; a time is two words."""
+    """The words of each line of the output. A time is two words."""
     return [line.split() for line in result.stdout.splitlines()]
 
 
@@ -61,7 +61,7 @@ def completions(typed: str, **environment: str) -> list[str]:
 
 @contextmanager
 def follow_list(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Context with `list --follow` in a process."""
+    """Context with a process of `idtone ledger list --follow`."""
     command = [sys.executable, "-c", FOLLOWING, "ledger", "list", "--follow", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

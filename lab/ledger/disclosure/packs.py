@@ -1,4 +1,4 @@
-"""Packs of four calls, and possible changes of them."""
+"""A pack of four calls, and changes of it."""
 
 import io
 import json
@@ -28,7 +28,7 @@ Manifest = dict[str, Any]
 
 
 def pack_of(folder: Path, *, sealed: bool = False) -> Files:
-    """Four of the twenty calls in a ledger of `evidence()`; one has two leaves."""
+    """The files of a pack with four of the twenty calls of `evidence()`. One of the four has two leaves."""
     url = url_of(folder / "ledger.sqlite3")
     with LedgerReader.open(url, None if sealed else days_of(url)) as reader:
         calls = [PackedCall(name, reader.proofs(name), reader.record_key(name)) for name in NAMES]
@@ -46,7 +46,7 @@ def pack_of(folder: Path, *, sealed: bool = False) -> Files:
 def resealed(
     files: Files, change: Callable[[Manifest], object] = lambda manifest: None, signer: Signer = SIGNER
 ) -> Files:
-    """The pack after a change by a holder of the signing key, who cannot change the tree."""
+    """The pack after a change of its manifest by someone who has the signing key and cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}
@@ -103,7 +103,7 @@ CLAIMS: list[tuple[Callable[[Manifest], object], str]] = [
 
 
 def hidden_in_stream(octets: bytes) -> bytes:
-    """A ZIP with additional octets, which its directory counts as part of the last file."""
+    """The ZIP with additional octets. Its directory counts them as part of the last file."""
     with zipfile.ZipFile(io.BytesIO(octets)) as archive:
         start = archive.start_dir
         (*_, last) = archive.infolist()

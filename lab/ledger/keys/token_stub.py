@@ -1,6 +1,6 @@
 """A stand-in for `python -m idtone.core.hardware_tokens`: a key that behaves as a file says.
 
-Its command line names the file. It writes a line into the file beside it at each start.
+The command line names the file. At each start it writes a line into another file beside that one.
 """
 
 from __future__ import annotations

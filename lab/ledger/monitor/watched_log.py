@@ -30,7 +30,7 @@ HOUR_MS = 3_600_000
 
 @contextmanager
 def witness_in_thread(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
-    """Context with a witness in a thread; yields its entry for `witnesses`."""
+    """Context with a witness in a thread. Yields its entry for the setting `witnesses`."""
     bound: list[int] = []
     is_bound = threading.Event()
     loop = asyncio.new_event_loop()
@@ -56,7 +56,7 @@ def witness_in_thread(folder: Path, clock_s: Callable[[], float]) -> Iterator[st
 
 @dataclass
 class WatchedLogs:
-    """The published log. `out` is available at `place`."""
+    """Published logs with their witness and monitor. The folder `out` is served at the address `place`."""
 
     folder: Path
     place: str = ""
@@ -76,7 +76,7 @@ class WatchedLogs:
         write(self.url(of), *calls)
 
     def cosign(self, of: str = "ledger") -> None:
-        """Have the head cosigned, as the service does."""
+        """Get the witness's cosignature for the checkpoint, as the service does."""
 
         async def ask() -> None:
             with writer_of(self.url(of)) as writer:
@@ -86,7 +86,7 @@ class WatchedLogs:
         asyncio.run(ask())
 
     def publish(self, of: str = "ledger", out: Path | None = None) -> None:
-        """Publish the head with its present cosignatures."""
+        """Publish the checkpoint with its present cosignatures."""
         with LedgerReader.open(self.url(of)) as reader:
             text = reader.checkpoint()
             assert text
@@ -107,7 +107,7 @@ class WatchedLogs:
         return MonitoredLogs.model_validate({"state": self.folder / "state", "page": page, "logs": [log]})
 
     def look(self, ms: float = HOUR_MS, is_over: Callable[[], bool] = lambda: False) -> LogReport:
-        """The monitor's report, `ms` after the evidence begins."""
+        """Run the monitor at `ms` after the start of the evidence; returns its report."""
 
         def clock() -> datetime:
             return time_after(ms)

@@ -11,9 +11,9 @@ STALL = "stall"
 
 
 class FaultyNetwork:
-    """Passes bytes on, both ways. `judge` decides on each piece: (to_server, octets) → None, CUT or STALL.
+    """Passes bytes on in both directions. `judge` decides on each piece: (to_server, octets) → None, CUT or STALL.
 
-    A cut or stalled piece does not arrive. A stalled connection stays open, but nothing arrives any more.
+    A cut or stalled piece does not arrive. A stalled connection stays open, but delivers nothing more.
     """
 
     def __init__(self, port: int) -> None:

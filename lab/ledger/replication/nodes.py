@@ -81,7 +81,7 @@ class Node:
         return ReplicaConnection(self.settings, self.name)
 
     def replicate(self) -> int:
-        """Replicate all steps by a new connection; returns their number."""
+        """Replicate all steps over a new connection; returns their number."""
         connection, replicated = self.connection(), 0
         try:
             while True:
@@ -93,7 +93,7 @@ class Node:
             connection.close()
 
     def in_copy(self, postgresql: PostgreSQL, query: str) -> list[tuple[Any, ...]]:
-        """The rows of a query as an administrator; `{}` in it is the schema."""
+        """The rows of a query in the replica, run as an administrator. `{}` in the query becomes the schema."""
         return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database_of(self.settings.url))
 
     def own(self) -> LedgerReader:
@@ -112,7 +112,7 @@ class Node:
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
-    """Table → all rows that are copied, and the signed head."""
+    """All replicated rows by table, and the signed checkpoint."""
     queries = {
         "steps": "SELECT id, node, call_id, kind, at, details, leaf FROM steps ORDER BY id",
         "hashes": "SELECT place, hash FROM hashes ORDER BY place",
@@ -125,7 +125,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
 
 
 def is_replicated(node: Node) -> bool:
-    """True if PostgreSQL has the same rows of a node as the node itself."""
+    """True if PostgreSQL has exactly the node's own rows."""
     return rows(node.ledger) == rows(node.replica)
 
 
@@ -136,7 +136,9 @@ def node(tmp_path: Path, server: Server) -> Node:
 
 @pytest.fixture(scope="module")
 def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> Iterator[tuple[Path, str]]:
-    """The folder of three nodes, and their database: each has one call that was heard, and some that were not."""
+    """The folder of three nodes, and the URL of their database. Each node has one call with a sound, and some
+    without.
+    """
     folder = tmp_path_factory.mktemp("nodes")
     with postgresql.database() as url:
         for number, name in enumerate(NAMES):
@@ -151,7 +153,7 @@ def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL)
 
 
 def _by_name(folder: Path, url: str, password: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
-    """Three nodes by name; this machine is tokyo."""
+    """Three nodes by name. This process runs on the node tokyo."""
     nodes = {name: Node.of(folder, name, url, password) for name in NAMES}
     monkeypatch.setenv("IDTONE_NODE", "tokyo")
     for name in ("url", "password", "spool", "key_file"):

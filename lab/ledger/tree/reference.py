@@ -1,4 +1,4 @@
-"""The Merkle tree after RFC 6962, word for word and slow, and the leaves of Certificate Transparency's tests."""
+"""The Merkle tree, slow and exactly as RFC 6962 defines it, and the leaves of Certificate Transparency's tests."""
 
 from collections.abc import Mapping, Sequence
 
@@ -68,7 +68,7 @@ def _largest_power_below(n: int) -> int:
 
 
 class Stored:
-    """A tree's list of hashes in memory."""
+    """The stored hashes of a tree, in memory."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
         self.frontier = Frontier()
@@ -81,7 +81,7 @@ class Stored:
 
 
 def head(size: int, root: bytes = b"") -> Checkpoint:
-    """The head of the log whose signer is `SIGNER`."""
+    """A checkpoint of the log that `SIGNER` signs."""
     return Checkpoint(SIGNER.key.name, size, root or ROOTS[size])
 
 

@@ -1,6 +1,4 @@
-"""The leaves of a tree as the rows of a ledger's file, written by the holder of all its keys, or by someone without a
-key.
-"""
+"""The leaves of a tree as rows of a ledger's file. The writer holds all keys, or none."""
 
 import json
 import re
@@ -28,16 +26,16 @@ Row = tuple[Any, ...]
 
 
 class NotRows(Exception):
-    """The leaves have no form as rows of a database."""
+    """The leaves cannot be written as rows of a database."""
 
 
 def without_day(content: bytes) -> bytes:
-    """A leaf that needs no key of a day."""
+    """The leaf, changed so that it needs no day key."""
     return content.replace(b'"day":"2026-11-01",', b"")
 
 
 def rows_of(leaves: Sequence[bytes]) -> list[Row]:
-    """(id, node, call_id, kind, at, details, leaf) by id. Raises NotRows."""
+    """The rows of the leaves' steps, sorted by id: (id, node, call_id, kind, at, details, leaf). Raises NotRows."""
     rows = []
     for number, content in enumerate(leaves):
         try:
@@ -61,7 +59,7 @@ def rows_of(leaves: Sequence[bytes]) -> list[Row]:
 
 
 class LedgerFiles:
-    """A folder with ledgers for `faults`."""
+    """A folder in which `faults` makes its ledgers."""
 
     def __init__(self, folder: Path) -> None:
         self._empty = folder / "empty" / "ledger.sqlite3"
@@ -69,8 +67,8 @@ class LedgerFiles:
         write(url_of(self._empty))
 
     def faults(self, rows: Sequence[Row], hashed: Sequence[bytes], of: Sequence[Row] | None = None) -> list[str]:
-        """The faults by `verify` of these rows, beside a signed tree of `hashed`, and MACs of the rows `of`, by default
-        the same.
+        """The faults that `verify` finds in a ledger with these rows. Its signed tree hashes `hashed`; its MACs are
+        those of the rows `of`, by default the same rows.
         """
         shutil.rmtree(self._file.parent, ignore_errors=True)
         shutil.copytree(self._empty.parent, self._file.parent)

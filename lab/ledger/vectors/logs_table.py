@@ -1,4 +1,4 @@
-"""Packs whose registry tells the owner of the log, and the witnesses that count (section 6.8)."""
+"""Packs whose registry names the owner of the log and the accepted witnesses (section 6.8)."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ Keys = tuple[int | EllipticCurvePrivateKey, ...]
 
 
 def keys(*numbers: int | EllipticCurvePrivateKey) -> dict[str, Key]:
-    """Keys by id; `numbers` are the bytes of their seeds, or keys as in tokens."""
+    """Keys by id. `numbers` are the bytes of their seeds, or elliptic-curve keys as in tokens."""
     made = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) if isinstance(n, int) else n for n in numbers]
     return {SSlibKey.from_crypto(each.public_key()).keyid: each for each in made}
 
@@ -68,7 +68,7 @@ def _signature(key: Key, octets: bytes) -> bytes:
 
 
 def _signed(signed: Said, by: Mapping[str, Key], bad: Mapping[str, Key] | None = None) -> bytes:
-    """Signed metadata. `bad`: the keys whose lines hold a signature of another text."""
+    """Signed metadata. The keys in `bad` have signed another text."""
     octets = encode_canonical(signed).encode()
     lines = [{"keyid": name, "sig": _signature(key, octets + b"x").hex()} for name, key in (bad or {}).items()]
     lines += [{"keyid": name, "sig": _signature(key, octets).hex()} for name, key in by.items()]
@@ -84,9 +84,9 @@ def metadata(
     named: Keys = (3, 4),
     bad: Keys = (),
 ) -> dict[str, bytes]:
-    """An association's metadata. The keys `own` and `own` + 1 sign its root; `by`, of its keys `named`, sign its
-    registry; `bad` are those whose lines hold a signature of another text. It has only the files that a verifier of 6.8
-    needs.
+    """An association's metadata, with only the files that a verifier of 6.8 needs. The keys `own` and `own` + 1 sign
+    its root. The root names the keys `named` for the registry, and the keys `by` sign it. The keys in `bad` have signed
+    another text.
     """
     head = {"expires": "2036-01-01T00:00:00Z", "spec_version": "1.0.31"}
     roots, delegates = keys(own, own + 1), keys(*named)
@@ -134,8 +134,8 @@ def of(
     made: dict[str, bytes] | None = None,
     **parts: Any,
 ) -> Plan:
-    """The plan of a call that this registry decided, with the registry at the time of the export, if that is another
-    one.
+    """The plan of a call that this registry decided. `at_export` is the registry at the time of the export, if it is
+    another one.
     """
     shown = made or metadata(said)
     digest = _digest(shown)

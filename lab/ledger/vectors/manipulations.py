@@ -1,6 +1,7 @@
-"""Kinds of manipulations × verifiers: each before the signature, by the holder of the log's key, and after it.
+"""Kinds of manipulations and the verdict of each verifier. Each is made before the signature by the holder of the log's
+key, and after it.
 
-Before: everything is signed, sealed and cosigned again. After: the signatures stay those of the original.
+Before the signature: everything is signed, sealed and cosigned again. After it: the original signatures stay.
 """
 
 # ruff: noqa: S608 - the statements are what is tried
@@ -86,8 +87,8 @@ STATEMENTS: Final = (
 
 
 class Outcome(NamedTuple):
-    """The result of one verifier. `found` is None if the verifier cannot meet this kind: its input cannot contain it,
-    or is not changed by it.
+    """The result of one verifier. `found` is None if this manipulation does not exist for the verifier: it cannot be in
+    the verifier's input, or does not change it.
     """
 
     kind: str
@@ -97,7 +98,7 @@ class Outcome(NamedTuple):
 
 
 def ledger_outcomes(folder: Path) -> Iterator[Outcome]:
-    """The results for leaves as rows of a ledger's file."""
+    """The results for manipulated leaves in a ledger's file."""
     files = LedgerFiles(folder)
     good = [without_day(each) for each in tree()]
     rows = rows_of(good)
@@ -124,7 +125,7 @@ def _bad_trees() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def forged_outcomes(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterator[Outcome]:
-    """The results for forgeries by someone who has no key and writes the file `ledger`, which also has a call in
+    """The results for forgeries by someone without a key who can write the file `ledger`. The file also has a call in
     progress. `verify` returns its faults.
     """
     whole = ledger.read_bytes()
@@ -141,7 +142,7 @@ def forged_outcomes(ledger: Path, verify: Callable[[], Sequence[str]]) -> Iterat
 
 
 def pack_outcomes() -> Iterator[Outcome]:
-    """The results for packs, their ZIP files, and packs with all leaves of a tree."""
+    """The results for manipulated packs, ZIP files, and packs with all leaves of a tree."""
     known = bases()
     rows = [*_of_packs(known), *_of_trees()]
     for verifier, name in PACKS.items():
@@ -185,7 +186,7 @@ def _of_trees() -> Iterator[tuple[str, str, Vector | None]]:
 
 
 def _pack_of(leaves: Sequence[bytes]) -> Plan | None:
-    """A pack of all leaves; None if a leaf does not name its call."""
+    """The plan of a pack with all these leaves. None if a leaf does not name its call."""
     calls: dict[str, list[int]] = {}
     for number, content in enumerate(leaves):
         try:

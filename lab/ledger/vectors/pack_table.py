@@ -1,4 +1,4 @@
-"""Packs that a verifier has to accept or to refuse: the change, the broken rule, and the construction."""
+"""Packs that a verifier must accept or refuse. Each row has the change, the broken rule, and the plan."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -669,7 +669,7 @@ def bad_requests() -> Iterator[Row]:
 
 
 def bad_numbers() -> Iterator[Row]:
-    """Numbers that two programs could read differently, or people otherwise than sealed."""
+    """Packs with numbers that two programs could read differently, or that people could read other than sealed."""
     for what, plain in {
         "no object": b"[]",
         "a number": b"5",
@@ -725,7 +725,7 @@ REGISTRY: Final = hashlib.sha256(
 
 
 def registry(digest: str, metadata: dict[str, bytes] = METADATA) -> Plan:
-    """A pack with a call that `REGISTRY` decided, and with a file that shows a registry."""
+    """The plan of a pack with a call that `REGISTRY` decided, and with a file of a registry."""
     return _showing(digest, _shown(metadata))
 
 
@@ -763,7 +763,7 @@ def bad_registries() -> Iterator[Row]:
 
 
 def unknown_kinds() -> Iterator[Row]:
-    """Leaves with unknown kinds of steps, which a tree may hold."""
+    """Packs with unknown kinds of steps in their leaves. A tree may hold such steps."""
     for kind in ("-", "en-ded", "interrupted-", "later"):
         yield f"a step of the kind {kind!r}", "leaf-form", edited(1, '"sound-started"', f'"{kind}"')
 

@@ -1,4 +1,4 @@
-"""Packs and trees that the holder of the log's key could make: right ones, or with any content."""
+"""Packs and trees that the holder of the log's key could make, correct or with any content."""
 
 import base64
 import copy
@@ -69,8 +69,8 @@ CALL, LATE, OTHER = "pbx-1-1793491200.1", "pbx-1-1793491200.2", "pbx-1-179349120
 
 
 def tree(before: int = 0) -> list[bytes]:
-    """Five leaves, whose steps come after `before` others: a call with numbers, a call that ended during its sound,
-    another call, and late steps of the second one and of the third, which was interrupted.
+    """Five leaves: a call with numbers, a call that ended during its sound, an interrupted call, and late steps of the
+    second and of the third call. Their steps follow `before` other steps.
     """
     ended = {"hangup_cause": 16, "status": "CONNECTED"}
     return [
@@ -106,8 +106,8 @@ BASIS: Final[dict[str, str]] = {
 
 @dataclass
 class Plan:
-    """The plan of a pack. Each part can be changed before; `change`, `touch` and `seal` change the result before the
-    manifest is sealed, before it is written, and after.
+    """The plan of a pack. Each field can be replaced. `change` edits the result before the manifest is sealed, `touch`
+    before it is written, and `seal` afterwards.
     """
 
     leaves: list[bytes] = field(default_factory=tree)

@@ -1,4 +1,4 @@
-"""The leaves of complete trees, and octets of ZIP files, that a verifier has to accept or to refuse."""
+"""The leaves of complete trees, and octets of ZIP files, which a verifier must accept or refuse."""
 
 # ruff: noqa: E501 - a row of these tables is one thing that was done
 
@@ -92,7 +92,7 @@ def good_trees() -> Iterator[Tree]:
 
 
 def overlapping(dice: random.Random) -> list[bytes]:
-    """Calls in any order; some continue after their end."""
+    """The leaves of overlapping calls in a random order. Some calls have steps after their end."""
     open_calls: dict[str, list[dict]] = {}
     over: dict[str, int] = {}
     leaves = []
@@ -217,8 +217,8 @@ def trees() -> Iterator[Tree]:
 
 
 def zipped(files: Files, level: int = 6, **other: int) -> bytes:
-    """A ZIP file with adjustable parts: `other` has values of its fixed fields, in the headers before the files
-    (`local_…`), or in the list (`listed_…`).
+    """A ZIP file. `other` sets fixed fields in the headers before the files (`local_…`) or in the directory
+    (`listed_…`).
     """
     octets, listed = b"", b""
     for name, content in files.items():

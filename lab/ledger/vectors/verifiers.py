@@ -1,4 +1,4 @@
-"""All programs that verify, and the broken rules that they find in vectors."""
+"""All verifiers, and the broken rules that each finds in vectors."""
 
 import base64
 import json
@@ -102,7 +102,7 @@ def _by_python(vector: Vector, known: Mapping[str, Any]) -> Rules:
 
 
 def by_javascript(vectors: Sequence[Vector], known: Mapping[str, Any]) -> list[Rules | None]:
-    """The rules that tools/second-opinion finds broken, in one process."""
+    """The rules that tools/second-opinion finds broken. All vectors run in one process."""
     lines = "".join(f"{json.dumps(each)}\n" for each in (known, *vectors))
     done = subprocess.run(
         [*find_or_get_node(), JAVASCRIPT, "-"], input=lines, capture_output=True, encoding="utf-8", check=False

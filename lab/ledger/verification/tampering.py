@@ -1,4 +1,4 @@
-"""A tamperer who can write the ledger's file, and tries everything."""
+"""Every kind of change by someone who can write the ledger's file."""
 
 import random
 import shutil
@@ -17,7 +17,7 @@ SEED = 20261101
 
 @dataclass
 class Tamperer:
-    """Changes a ledger in one of the ways in `WAYS`; the changed calls are finished, or part of the tree."""
+    """Changes a ledger in one of the ways in `WAYS`. It changes only calls that have ended or are in the tree."""
 
     dice: random.Random
     file: Path
@@ -25,7 +25,7 @@ class Tamperer:
     """Earlier copies of the file."""
 
     def tamper(self, way: str) -> str:
-        """Do one change; returns its description."""
+        """Make one change of the kind `way`; returns its description."""
         if way == "roll back":
             copy = self.dice.choice(self.older)
             return f"{shutil.copyfile(copy, self.file)} is {copy.name} again"
@@ -109,7 +109,7 @@ class Tamperer:
         return f"the steps with {column} {one} and {other} have changed places"
 
     def truncate(self, connection: sqlite3.Connection) -> str:
-        """Remove all content from some leaf on, including the hashes."""
+        """Remove all content from one leaf on, including the hashes."""
         leaves = connection.execute("SELECT id, leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id").fetchall()
         kept = self.dice.randrange(len(leaves))
         last = leaves[kept - 1][0] if kept else 0
@@ -147,8 +147,8 @@ WAYS: Final = ("change", "remove", "insert", "reorder", "truncate", "tree")
 
 
 def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, bool]]:
-    """The description of each change of a real file, and True if it was found; `count` changes, in all ways in turn,
-    each alone.
+    """Make `count` changes of a real ledger, each on a fresh copy and of each kind in turn. Yields the description, and
+    True if the verification found the change.
     """
     file = folder / "ledger" / "ledger.sqlite3"
     url, told, older = url_of(file), evidence(), []

@@ -27,7 +27,7 @@ accuracy = secs:1
 
 
 class TimeStampingAuthority:
-    """An authority's keys and its root, in a folder."""
+    """An authority with its keys and its root certificate in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class TimeStampingAuthority:
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Context with the authority's address."""
+        """Context of the authority's HTTP server; yields its address."""
         authority = self
 
         class Handler(BaseHTTPRequestHandler):

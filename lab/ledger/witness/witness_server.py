@@ -1,4 +1,4 @@
-"""A witness of ours over HTTP."""
+"""A witness of idtone, served over HTTP."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ NAME = "witness.example/1"
 
 @asynccontextmanager
 async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator[str]:
-    """Context with a witness for one log; yields its entry for `ledger.witnesses`."""
+    """Context with a witness for one log. Yields its entry for `ledger.witnesses`."""
     over, bound = asyncio.Event(), asyncio.get_running_loop().create_future()
     with WitnessState.locked(folder / "witness") as state:
         signer = state.signer(NAME)
@@ -31,7 +31,7 @@ async def running_witness(folder: Path, key: VerifierKey = LOG) -> AsyncIterator
 
 @contextmanager
 def running_witness_in_thread(folder: Path, key: VerifierKey) -> Iterator[str]:
-    """Context like `running_witness`, but in a thread, for commands, which have their own event loop."""
+    """Context like `running_witness`, but in a thread: for tests of commands, which have their own event loop."""
     begun: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def stay() -> None:

@@ -1,4 +1,4 @@
-"""The authority on the command line: a folder, keys beside it, and people who type."""
+"""The office on the command line: a folder, keys beside it, and people who type."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,19 +49,19 @@ class Office(Terminal):
         return self.folder / "suspensions.yaml"
 
     def act_as(self, name: str, uid: int) -> str:
-        """Let another account run the commands; returns its name in the history."""
+        """Run the following commands as another account; returns its name in the history."""
         person = Person(uid, name, AccountKnownBy.LOGIN)
         self.monkeypatch.setattr("idtone.office.commands.options.acting_person", lambda: person)
         return str(person)
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
-        """Run a command on the folder, which is added to its options; returns exit code, output and error."""
+        """Run a command on the office's folder; returns exit code, output and error. Adds `--folder` to its options."""
         with self.monkeypatch.context() as here:
             here.setenv(VARIABLE, str(self.folder))
             return super().run(*("registry" for _ in words[:1] if words[0] in READING), *words, typed=typed)
 
     def refused(self, command: str, *arguments: object, typed: str = "") -> str:
-        """The error of a refused command on the folder. Asserts that nothing has changed."""
+        """Run a command that must be refused; returns its error. Asserts that no file in the folder has changed."""
         before = self.state()
         error = self.error(command, *arguments, typed=typed)
         assert self.state() == before
@@ -74,11 +74,11 @@ class Office(Terminal):
 
     @property
     def root(self) -> Path:
-        """The root that members and holders keep."""
+        """The root file that members and key holders keep."""
         return self.folder / "repository" / "metadata" / "1.root.json"
 
     def new_keys(self, *names: str) -> list[str]:
-        """Make keys as their holders do; returns the options for `key rotate` and `publication begin`."""
+        """Make keys as their holders do; returns their options for `key rotate` and `publication begin`."""
         self.key("any").parent.mkdir(exist_ok=True)
         made = {name: self.run("key new", self.key(name), "--json")[1]["public"] for name in names}
         return [word for name in names for word in ("--public", f"{name.partition('-')[0]}={made[name]}")]

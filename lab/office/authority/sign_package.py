@@ -1,4 +1,4 @@
-"""Signing of a prepared package of changes, after a change of it."""
+"""Signing a prepared package of changes, also after someone has changed the package."""
 
 from collections.abc import Callable
 from pathlib import Path

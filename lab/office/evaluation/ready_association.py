@@ -56,7 +56,9 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 def use_own_ledger(office: Office) -> None:
-    """Give a copy of an office its own ledger. The copied settings still have the full path of the original's."""
+    """Point the settings of a copied office to the copy's own ledger. They still have the full path of the
+    original's.
+    """
     OfficeLedger(office.folder).settings_file.unlink()
     with OfficeLedger(office.folder).open():
         pass

@@ -1,4 +1,4 @@
-"""A person's acts at a browser: clicks, choices and typing, counted; and the text of the page afterwards."""
+"""A person's acts at a browser: clicks, choices and typing. It counts them, and reads the text of each page."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ _BUSY: Final = "return document.readyState !== 'complete' || window.left === tru
 
 
 class PageFault(Exception):
-    """A page has another text than expected."""
+    """A page lacks the expected text."""
 
 
 @dataclass
 class BrowserUser:
-    """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files; `typed` counts the
-    fields that are typed into.
+    """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files. `typed` counts the
+    fields with typed text.
     """
 
     browser: Browser
@@ -56,7 +56,7 @@ class BrowserUser:
         self.click(f"body > nav a[href='{path}']")
 
     def act(self, action: str, fields: Mapping[str, str], button: str = "button:not([name])") -> None:
-        """Fill in the form that sends to `action`, and send it. A folded form is opened first."""
+        """Fill in the form that posts to `action`, and send it. Unfold the form first if it is folded."""
         self.send(f"main form[action='{action}']", fields, button)
 
     def send(self, form: str, fields: Mapping[str, str], button: str = "button") -> None:
@@ -88,7 +88,7 @@ class BrowserUser:
 
     @contextmanager
     def counted(self) -> Iterator[list[float]]:
-        """Context whose list is filled at the end with its clicks, typed fields and seconds."""
+        """Context that yields a list. At its end the list gets the context's clicks, typed fields and seconds."""
         clicks, typed, began_s = self.clicks, self.typed, time.monotonic()
         counts: list[float] = []
         yield counts
@@ -145,7 +145,7 @@ class BrowserUser:
             time.sleep(0.03)
 
     def _files(self) -> dict[Path, int]:
-        """Each file with its time of writing: a new file of the same name replaces the old one."""
+        """The downloaded files with their times of writing. The times show a new file with an old name."""
         found = {}
         for each in self.downloads.iterdir():
             with suppress(FileNotFoundError):  # Chromium renames a file when it is complete

@@ -1,4 +1,6 @@
-"""The same year by commands: the people's typing and writing by the manual, in place of each task's pages."""
+"""The same year by commands. For each task, people type commands and write files as the manual says, instead of using
+pages.
+"""
 
 import hashlib
 import shutil
@@ -40,7 +42,7 @@ customer:
 
 @dataclass(frozen=True)
 class CommandEffort:
-    """The effort of one task: commands, and files that a person writes by hand; the seconds count the commands."""
+    """The effort of one task: the commands, the files that a person writes by hand, and the seconds of the commands."""
 
     commands: int
     files: int
@@ -48,7 +50,7 @@ class CommandEffort:
 
 
 class CommandOffice(Terminal):
-    """The same office as on the pages, at its beginning."""
+    """The same office as on the pages, worked by commands. It starts at the office's first day."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +66,7 @@ class CommandOffice(Terminal):
         return self.folder / "keys" / f"{name}.pem"
 
     def does(self, command: str, *words: object, typed: str = "") -> Any:
-        """The JSON output of a command on the office's folder."""
+        """Run a command on the office's folder; returns its JSON output."""
         self.commands += 1
         return self.told(command, "--folder", self.office, *words, typed=typed)
 
@@ -79,20 +81,20 @@ class CommandOffice(Terminal):
         return self.has(name, text.encode())
 
     def has(self, name: str, octets: bytes) -> Path:
-        """A file that a person has: a scan, a recording, a table of Excel."""
+        """A file that a person already has: a scan, a recording, an Excel table. This does not count as effort."""
         path = self.folder / "desk" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(octets)
         return path
 
     def sha256(self, path: Path) -> str:
-        """The output of `sha256sum`."""
+        """The digest that a person reads from `sha256sum`. Counts as a command."""
         self.commands += 1
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def play_by_command(folder: Path) -> Mapping[str, CommandEffort]:
-    """All tasks in their order, by name. Raises AssertionError if a command fails."""
+    """Do all tasks in their order; returns their efforts by name. Raises AssertionError if a command fails."""
     played = {}
     office = CommandOffice(folder)
     with passphrase():
@@ -145,7 +147,7 @@ def _again(office: CommandOffice) -> None:
 
 
 def _hand_in(office: CommandOffice) -> None:
-    """Store an applicant's submission, as the public form does: an applicant has a browser, and no command."""
+    """Store an applicant's submission as the public form does. An applicant has a browser, but no commands."""
     fields = {
         "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
         "signed": iso_day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
@@ -209,7 +211,7 @@ def _undo(office: CommandOffice) -> None:
 
 
 def _publish(office: CommandOffice, *keys: str) -> None:
-    """Publish with holders who do not meet."""
+    """Publish with key holders who do not meet."""
     package = office.folder / f"package-{office.commands}"
     office.does("publication prepare", "--package", package)
     root = office.office / "repository/metadata/1.root.json"

@@ -1,4 +1,4 @@
-"""The year by pages, task by task, with the effort of each."""
+"""The year by pages, with the effort of each task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .tasks import TASKS, Task
 
 @dataclass(frozen=True)
 class PageEffort:
-    """One task and its effort; `fault` is empty if each page had its expected text."""
+    """The effort of one task. `fault` is empty if each page had its expected text."""
 
     name: str
     clicks: int
@@ -23,7 +23,7 @@ class PageEffort:
 
 
 def play_by_page(folder: Path, tasks: Sequence[Task] = TASKS) -> list[PageEffort]:
-    """The tasks in their order, up to the first fault: the next ones build on it."""
+    """Do the tasks in their order; returns their efforts. Stops at the first fault, because later tasks build on it."""
     walked = []
     with PageOffice(folder) as office:
         for task in tasks:

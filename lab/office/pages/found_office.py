@@ -1,4 +1,4 @@
-"""The beginning of the office in both years: keys and the very first edition, by command; applicants apply online."""
+"""The start of the office in both years: the keys and the first edition, by command. Applicants apply online."""
 
 from pathlib import Path
 

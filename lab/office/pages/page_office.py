@@ -1,4 +1,4 @@
-"""An office whose people use only pages: its console, the holders' signing pages, and one browser for all."""
+"""An office whose people use only pages: the console, and the holders' signing pages. All share one browser."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ WIDE, TELEPHONE = 1280, 390
 
 
 class PageOffice(Terminal):
-    """An office on pages. The keys and the very first edition are made by command, where the keys are. All else is done
-    on pages.
-    """
+    """An office on pages. Commands make only the keys and the first edition, on the computer with the keys."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,7 +82,7 @@ class PageOffice(Terminal):
         )
 
     def at(self, user: str, width: int = WIDE) -> BrowserUser:
-        """A user's `Hands`, signed in, at the console's first page for the office."""
+        """A user, signed in, at the console's first page for the office."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
         if user not in self._sessions:
@@ -98,7 +96,7 @@ class PageOffice(Terminal):
         return self.hands
 
     def sign(self, package: Path, key: str) -> Path:
-        """Sign a package as the holder of a key does at `idtone-sign`: open, read, sign; returns the signed package."""
+        """Open, read and sign a package at `idtone-sign`, as the holder of a key does; returns the signed package."""
         hands = self.hands
         with signing_page(self.folder / "kept" / key) as address:
             hands.open(address.url())
@@ -109,7 +107,7 @@ class PageOffice(Terminal):
             return hands.download("a[href='signed.zip']")
 
     def file(self, name: str, octets: bytes) -> str:
-        """A file that a person has: a scan, a table of Excel."""
+        """A file that a person already has, such as a scan or an Excel table; returns its path as text."""
         path = self.folder / "desk" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(octets)
@@ -118,7 +116,7 @@ class PageOffice(Terminal):
 
 @contextmanager
 def signing_page(kept: Path) -> Iterator[PageAddress]:
-    """Context with a holder's `idtone-sign` in a thread, with the root that the holder keeps."""
+    """Context with a holder's `idtone-sign` in a thread. `kept` is the root file that the holder keeps."""
     begun: Future[tuple[PageAddress, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:

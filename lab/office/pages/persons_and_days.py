@@ -1,4 +1,4 @@
-"""The persons, subjects and days of the year, for pages and for commands."""
+"""The persons, subjects and days of the year, used on the pages and by the commands."""
 
 import io
 import wave
@@ -18,7 +18,7 @@ SHEET_NUMBERS: Final = 110
 
 
 def tone_master() -> bytes:
-    """Half a second of an invented recording, the same each time."""
+    """Half a second of an invented recording (WAV), the same each time."""
     made = io.BytesIO()
     with wave.open(made, "wb") as file:
         file.setnchannels(1)
@@ -34,10 +34,10 @@ def witness_key() -> str:
 
 
 def iso_day(number: int = 0) -> str:
-    """A day in Japan, `number` days from today."""
+    """The date in Japan, `number` days from today."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(days=number)).date().isoformat()
 
 
 def iso_minute(minutes: int = 0) -> str:
-    """A minute in Japan, in the form of a browser's field."""
+    """The time in Japan, `minutes` from now, as a browser's date and time field takes it."""
     return (datetime.now(UTC).astimezone(JAPAN) + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M")

@@ -1,4 +1,4 @@
-"""The year of an office by its pages, task by task, as people do them in a browser."""
+"""The tasks of an office's year, as people do them in a browser."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from .persons_and_days import (
 
 @dataclass(frozen=True)
 class Task:
-    """A task. `by_command.BY_COMMAND` has the typing and writing for it instead."""
+    """A task on pages. `by_command.BY_COMMAND` has the same task by commands."""
 
     name: str
     title: tuple[str, str]
@@ -53,7 +53,7 @@ def _application(office: PageOffice, member: str, names: tuple[str, str], number
 
 
 def hand_in(office: PageOffice) -> None:
-    """Fill in the desk's public form as an applicant, who has no account."""
+    """Fill in the desk's public form, as an applicant without an account does."""
     hands = office.hands
     hands.open(f"{office.site.address}/application")
     hands.send(
@@ -244,8 +244,8 @@ def undo(office: PageOffice) -> None:
 
 
 def _publish(office: PageOffice, kind: str, holders: Sequence[tuple[str, str]]) -> None:
-    """Publish: the office prepares, each holder signs at `idtone-sign`, and the office takes the last copy, which
-    publishes.
+    """Publish: the office prepares a package, each holder signs it at `idtone-sign`, and the office takes in the last
+    copy, which publishes.
     """
     hands = office.at(CLERK)
     hands.menu("/office/publication")

@@ -1,4 +1,4 @@
-"""The documentation's page about the office's tasks: clicks beside the commands, as counted in a run."""
+"""The documentation's page about the office's tasks. It compares clicks and commands, as counted in a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +50,7 @@ _SUMS: Final = ("Total", "合計")
 
 
 def rows(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> list[tuple[str, list[float]]]:
-    """The figures by the name of the task; the last row has their sums."""
+    """The figures of each task. The last row has their sums."""
     found: list[tuple[str, list[float]]] = [
         (each.name, [each.clicks, each.typed, each.seconds, *_figures(played[each.name])]) for each in walked
     ]
@@ -62,7 +62,7 @@ def _figures(played: CommandEffort) -> list[float]:
 
 
 def without_seconds(figures: Sequence[float]) -> list[float]:
-    """The figures that are the same on each machine."""
+    """The figures without the seconds, which differ between machines."""
     return [figures[place] for place in (0, 1, 3, 4)]
 
 

@@ -1,4 +1,4 @@
-"""Refused contractors, and the last days of their refusals."""
+"""Refused contractors, and the days on which their refusals end."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -29,7 +29,7 @@ LONGEST_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class PublicDemo:
-    """A public site that is being served, with its number service and the report desk."""
+    """The addresses of a served site, its number service and the report desk."""
 
     address: str
     desk: str
@@ -39,7 +39,7 @@ class PublicDemo:
 
 @contextmanager
 def demo(folder: Path) -> Iterator[PublicDemo]:
-    """Context with the demo. `folder` gets the association's files and the site."""
+    """Context with the running demo. Writes the association's files and the site into `folder`."""
     ports = free_ports(2)
     address, desk = (f"http://{LOOPBACK}:{port}" for port in ports)
     with pytest.MonkeyPatch.context() as patch:

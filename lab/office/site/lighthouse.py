@@ -1,4 +1,4 @@
-"""Lighthouse's scores of a page: performance, accessibility, best practices and search-engine optimisation."""
+"""Lighthouse's scores of a page: performance, accessibility, best practices and search engines."""
 
 import json
 import os
@@ -15,7 +15,7 @@ LONGEST_S: Final = 300
 
 
 def scores(address: str, chromium: Chromium) -> dict[str, float]:
-    """The scores by category, from 0 to 1, at the speed of a slow smartphone. Raises PackagesUnavailable."""
+    """Scores by category, from 0 to 1, measured at the speed of a slow smartphone. Raises PackagesUnavailable."""
     program = npm.installed(LIGHTHOUSE) / "node_modules" / "lighthouse" / "cli" / "index.js"
     flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
     done = subprocess.run(
@@ -31,6 +31,6 @@ def scores(address: str, chromium: Chromium) -> dict[str, float]:
 
 
 def pages(site: Path) -> list[str]:
-    """The paths of the pages for visitors, in both languages. Pages for print are left out."""
+    """Paths of the pages for visitors, in both languages. Pages for print are left out."""
     found = (path.relative_to(site) for path in site.rglob("*.html") if "posters" not in path.parts)
     return sorted(path.as_posix() for path in found)

@@ -1,5 +1,5 @@
-"""The lab's association and its public site, with a stopped number, a never-originating number, and the figures of a
-month.
+"""The lab's association and its public site, with a stopped number, a number that never originates, and a month's
+figures.
 """
 
 import json
@@ -22,7 +22,9 @@ ADDRESS: Final = "http://127.0.0.1:8711"
 def published_site(
     office: Office, public: str = "names_holders: true, course: true", address: str = ADDRESS, desk: str = ""
 ) -> Any:
-    """Publish the lab's registry, and write its public site to `site` beside the folder. Returns the output."""
+    """Publish the lab's registry, and write its site into the folder `site` beside the office's; returns the command's
+    output.
+    """
     office.folder.mkdir(parents=True, exist_ok=True)
     issued = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
     office.registry.write_text(GOOD.partition("suspensions:")[0].replace("0612345*", "061234500*"))

@@ -1,11 +1,11 @@
-"""Lets an association's office work through a year in one afternoon: `make demo-authority`.
+"""Plays a year of the association's office by commands: `make demo-authority`.
 
     python -m lab.office.year [--json] [FOLDER]
 
-The commands are the product's, and so are the files, keys, signatures and ledgers; the desk runs on 127.0.0.1. Only the
-calls are not real: their decisions are the product's, but no phone rings. The calls that the evaluation counts, the
-office's observations for it, and its witness are invented. Acts without an option for their time take place now. Exits
-with 0 only if each step had its expected result. Stops everything that it started.
+The commands, files, keys, signatures and ledgers are real; the desk runs on 127.0.0.1. Only the calls are not: the
+product decides them, but no phone rings. The calls that the evaluation counts, the office's observations and the
+witness are invented. Acts without an option for their time take place now. Exits with 0 only if each step had its
+expected result. Stops everything that it started.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def taken(year: OfficeYear, number: int, step: Step) -> Finding:
 
 
 def run(folder: Path, screen: Console) -> list[Finding]:
-    """Take the steps, up to the first one that fails: the next ones build on it."""
+    """Take the steps; returns their results. Stops at the first step that fails, because later steps build on it."""
     findings: list[Finding] = []
     with OfficeYear(folder) as year:
         for number, step in enumerate(STEPS, 1):

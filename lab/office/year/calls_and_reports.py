@@ -1,4 +1,4 @@
-"""Calls, and the acts of the office and the members about them: reports, suspensions, evidence."""
+"""Calls, and what the office and the members do about these calls: reports, suspensions and evidence."""
 
 import asyncio
 import re
@@ -40,8 +40,8 @@ WORDS: Final = "銀行員を名乗る男に口座を聞かれた"
 
 
 def call(year: OfficeYear, member: str, id_: str, at: datetime, number: str = REPORTED) -> str:
-    """The outcome of a forwarded call of the number: decided by the registry that the node has verified, heard to its
-    end, and recorded. The decision is the product's; no phone rang.
+    """Record a forwarded call of the number, with its sound heard to the end; returns its outcome. The product decides
+    it, by the registry that the node has verified. No phone rings.
     """
     settings = year.settings(member)
     forwarded = forwarded_call(id_, number)
@@ -76,8 +76,8 @@ def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
 
 
 def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Somebody reports a call on the public page. The desk asks the member in charge of the number. This member names
-    the one that the call came from, which answers from its ledger.
+    """A person reports a call on the public page. The desk asks the member in charge of the number. That member names
+    the member that the call came from, and that one answers from its ledger.
     """
     at = now()
     outcome = call(year, WHOLESALER, "c-1", at)
@@ -123,8 +123,8 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The police stop a number and a range. Two people enter each; differing entries are refused. A node fetches the
-    new edition, refuses the calls, and confirms it.
+    """The police stop a number and a range. Two people enter each, and the office refuses entries that differ. A node
+    fetches the new edition, refuses the calls, and confirms the suspensions.
     """
     asked = ("--requested", now().isoformat(timespec="seconds"))
     number = ("suspension number", "--reference", "R-1", *asked)
@@ -161,12 +161,12 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def confirm(year: OfficeYear, member: str) -> None:
-    """Confirm suspensions as the service does when it takes them into use; here without the rest of the service."""
+    """Confirm suspensions as the service does when it starts to use them, but without a running service."""
     settings = year.settings(member)
     registry = read_local_registry(settings.registry).index()
 
     async def no_calls(_: float) -> bool:
-        """True: no call is in progress."""
+        """True, because no call is in progress."""
         return True
 
     confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
@@ -183,8 +183,8 @@ def confirm(year: OfficeYear, member: str) -> None:
 
 
 def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A police office comes with a warrant. It gets the evidence of a call and signs for it; the index of the year has
-    this pack, and the one kept for the association.
+    """The police come with a warrant, get the evidence of a call, and sign for it. The year's index has this pack, and
+    the pack that is kept for the association.
     """
     pack, paper = year.folder / "warrant.zip", year.folder / "receipt.pdf"
     year.member(

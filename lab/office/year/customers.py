@@ -1,4 +1,4 @@
-"""A member's customers: their forms, and a refused one who goes to another member."""
+"""A member's customers: a form, and a refused customer that applies to another member."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, day
 
 
 def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A reseller's customer fills in the form. A gap is found; then the form is printed, recorded, and opened again."""
+    """A reseller's customer fills in the form. The check finds a gap. Then the form is printed, recorded, and opened
+    again.
+    """
     form = (CONFIG / "customer_application.yaml").read_text("utf-8")
     file = year.folder / "customer.yaml"
     file.write_text(re.sub(r"    address: .*# 本店の所在地\n", "", form), "utf-8")
@@ -32,7 +34,9 @@ def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]
 
 
 def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The customer whose numbers were stopped is refused. Under another spelling it applies to the other member."""
+    """The customer whose numbers were stopped is refused. It applies to the other member with another spelling of its
+    name.
+    """
     reseller, wholesaler, other = (year.folder / f"{name}.yaml" for name in ("refused", "hopped", "honest"))
     _customer(reseller, "見本商事株式会社", "ミホンショウジ", "8000000000001", "東京都見本区見本町1-2-3")
     _customer(wholesaler, "㈱見本商事", "ﾐﾎﾝｼｮｳｼﾞ", None, "東京都見本区見本町一丁目2番3号")

@@ -1,4 +1,4 @@
-"""Draws the state after a step as SVG: rows of boxes with arrows between them, read from left to right."""
+"""Draws the state after a step as SVG: rows of boxes, from left to right, with arrows between them."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""The office begins, members join it, hand numbers on, and register their nodes."""
+"""The office starts. Members join the association, hand numbers on, and register their nodes."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 
 
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The first files, eight keys, and the first edition; and the report officer's key, which the desk needs."""
+    """Make the first files, eight keys and the first edition; and the report officer's key, which the desk needs."""
     year.authority("publication new-registry")
     made = year.told("publication", "begin", "--folder", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
@@ -50,8 +50,8 @@ def _count(year: OfficeYear, of_set: str) -> int:
 
 
 def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """Two members apply and are examined. The second is refused, applies again, and is granted. A third one applies by
-    the public form, and waits.
+    """Two members apply, and the office examines them. It refuses the second, which applies again and is granted. A
+    third member applies by the public form and waits.
     """
     first, second, again = (
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
@@ -85,7 +85,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def _application(year: OfficeYear, member: str, id_: str) -> Path:
-    """An application after the sample in config/, with the member's id, names and numbers."""
+    """An application made from the sample in config/, with the member's id, names and numbers."""
     text = (CONFIG / "member_application.yaml").read_text("utf-8")
     japanese, english = NAMES[member].split(" / ")
     text = re.sub(r"id: A-2026-0001", f"id: {id_}", text)
@@ -99,7 +99,7 @@ def _application(year: OfficeYear, member: str, id_: str) -> Path:
 
 
 def pledge(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The members sign the pledge: without it, no licence is valid."""
+    """The members sign the pledge. No licence is valid without it."""
     text = year.folder / "pledge.md"
     shutil.copy(CONFIG / "pledge.md", text)
     sha256 = hashlib.sha256(text.read_bytes()).hexdigest()
@@ -159,7 +159,7 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def decided(year: OfficeYear) -> str:
-    """The reason of the decision for the resold number by the office's present files."""
+    """The reason of the decision about the resold number, by the office's present files."""
     decision = decide(forwarded_call("c-0"), from_folder(year.office).index(), Policy(member=RESELLER), now())
     return decision.reason.value
 
@@ -184,7 +184,7 @@ def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
 
 
 def make_node(year: OfficeYear, member: str) -> None:
-    """The settings of a node, and its empty ledger with new keys."""
+    """Write the settings of a member's node, and make its empty ledger with new keys."""
     home = year.settings_file(member).parent
     home.mkdir()
     year.settings_file(member).write_text(

@@ -1,4 +1,4 @@
-"""The folders of one year: the office's, its keys', two members', the public site; and the commands in them."""
+"""The folders of one year, for the office, its keys, two members and the public site; and the commands in them."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ STOPPED, STOPPED_RANGE, OTHER = "0362345701", "0362345710-0362345719", "03623457
 
 
 class StepFailed(Exception):
-    """A command ended with another exit code than expected, or listed another number of items."""
+    """A command ended with an unexpected exit code, or listed an unexpected number of items."""
 
 
 def only(listed: Iterable[T]) -> T:
@@ -45,13 +45,13 @@ def only(listed: Iterable[T]) -> T:
 
 
 def localise(english: str, japanese: str) -> str:
-    """The text in the language of the terminal."""
+    """The one of the two texts that is in the terminal's language."""
     return japanese if is_japanese() else english
 
 
 class OfficeYear(Terminal):
-    """A year. Use it as a context: at its end it stops all that it started. An earlier year in the folder is
-    removed.
+    """A year in a folder. Use it as a context: at its end it stops all that it started. Removes an earlier year from
+    the folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -93,7 +93,7 @@ class OfficeYear(Terminal):
 
     @property
     def root(self) -> Path:
-        """The root that the members got from the association by hand."""
+        """The root file, which the association handed to the members in person."""
         return self.folder / "root.json"
 
     def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
@@ -109,7 +109,7 @@ class OfficeYear(Terminal):
         return self.shown(command, "--folder", self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
-        """Sign with two keys of each set, and write the public list."""
+        """Publish with the signatures of two keys of each set, and write the public list."""
         numbers = {"registry": (1, 3), "duty": (1, 2)}
         given = [word for name in sets for number in numbers[name] for word in ("--key", self.key(name, number))]
         reason = ("--why", why) if why else ()
@@ -141,7 +141,7 @@ class OfficeYear(Terminal):
 
 @contextlib.contextmanager
 def passphrase() -> Iterator[str]:
-    """Context with a random passphrase in the environment, where the commands read it."""
+    """Context with a random passphrase in the environment variable that the commands read; yields the passphrase."""
     before = os.environ.get(PASSPHRASE)
     os.environ[PASSPHRASE] = made = secrets.token_urlsafe(24)
     try:
@@ -158,5 +158,5 @@ def now() -> datetime:
 
 
 def days(number: int = 0) -> str:
-    """A day in Japan, `number` days from today."""
+    """The date in Japan, `number` days from today."""
     return (now().astimezone(JAPAN) + timedelta(days=number)).date().isoformat()

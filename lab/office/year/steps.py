@@ -15,9 +15,9 @@ from .year_end import evaluate, verify
 
 @dataclass(frozen=True)
 class Step:
-    """A step. `act` returns its result, which must contain `expected`, and the boxes of the picture unless it has
-    written the picture. `told` is filled in with the result, in the terminal's language. `picture` is the end of the
-    picture's name.
+    """A step. `act` returns its result, which must contain `expected`, and the boxes of the picture; no boxes if it has
+    written the picture itself. `told` is a text in both languages, with places for the result. `picture` is the end of
+    the picture's file name.
     """
 
     name: str

@@ -18,7 +18,7 @@ WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
 
 
 def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The members send the year's figures, which a witness has cosigned. The office evaluates and publishes; anyone can
+    """The members send the year's figures, cosigned by a witness. The office evaluates and publishes them. Anyone can
     verify the badge.
     """
     entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
@@ -65,7 +65,7 @@ def _cosign(year: OfficeYear, member: str) -> None:
 
 
 def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """The office's ledger and the members' are verified, and a stranger verifies the public list without a network."""
+    """Verify the ledgers of the office and the members. A stranger verifies the public list without a network."""
     ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
     members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
     history = year.told("history", "show", "--folder", year.office)

@@ -1,5 +1,5 @@
-"""The tables of FreePBX and Wazo that `lines.query` reads, after their own projects' definitions (types as far as they
-matter here): FreePBX's module `core` (module.xml), Wazo's xivo-manage-db.
+"""The tables of FreePBX and Wazo that `lines.query` reads, as their projects define them (types only as far as needed):
+FreePBX's module `core` (module.xml), and Wazo's xivo-manage-db.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""Tables of lines for tests, and calls that present their numbers."""
+"""Tables of lines for tests, and calls that present the lines' numbers."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A member's own suspensions, and the persons who act on them."""
+"""A member's own suspensions, and the persons who request, approve and lift them."""
 
 from datetime import UTC, date, datetime
 

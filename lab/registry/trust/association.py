@@ -39,7 +39,7 @@ class _OneRoot:
 
 
 def sign_without_rules(monkeypatch: pytest.MonkeyPatch, role: str) -> None:
-    """Make the association sign a file with faults."""
+    """Let the association sign faulty metadata of this role: the checks before the signature are off."""
     blind = replace(KINDS[role], rules=lambda _: (), differences=lambda old, new: ())
     monkeypatch.setitem(KINDS, role, blind)
     for module in ("workspace", "edition_rules"):
@@ -81,7 +81,7 @@ class Association:
 
     @property
     def repository(self) -> Path:
-        """The repository that members read."""
+        """The folder of the repository that members read."""
         return self.workspace.repository.folder
 
     def root(self) -> Path:
@@ -90,7 +90,7 @@ class Association:
 
 @dataclass
 class Machine:
-    """A member's machine."""
+    """A member's machine, which keeps its own copy of the publication."""
 
     association: Association
     folder: Path

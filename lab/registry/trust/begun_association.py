@@ -18,7 +18,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Association:
 
 @pytest.fixture
 def association(begun: Association, tmp_path: Path) -> Association:
-    """A copy of the association."""
+    """A copy of the association that has published, for one test."""
     shutil.copytree(begun.folder, tmp_path / "association")
     return Association(tmp_path / "association", dict(begun.keys), new=False)
 

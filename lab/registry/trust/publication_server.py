@@ -44,7 +44,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 
 class TileServer(QuietHandler):
-    """A server that marks the bundles of a published ledger as compressed, like a node's web server."""
+    """A server that marks the entry bundles of a published ledger as compressed, as a node's web server does."""
 
     def send_response(self, code: int, message: str | None = None) -> None:
         super().send_response(code, message)
@@ -56,7 +56,7 @@ class TileServer(QuietHandler):
 def serve_https(
     folder: Path, certificate: Path, handler: type[QuietHandler] = QuietHandler, port: int = 0
 ) -> Iterator[str]:
-    """Context with the address of a folder served over HTTPS, at a free port if none is given."""
+    """Context of a server for a folder over HTTPS, by default at a free port; yields its address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     serve = functools.partial(handler, directory=str(folder))

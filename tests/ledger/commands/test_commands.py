@@ -46,7 +46,9 @@ ALL = ["--since", "2026-10-01T00:00:00+09:00"]
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a ledger: a heard call, a refused one, and one that was connected without the sound."""
+    """A folder with a ledger of three calls: one with its sound, a refused one, and one that was connected without the
+    sound.
+    """
     folder = tmp_path_factory.mktemp("commands")
     evidence = [
         *heard_call("c-heard"),
@@ -63,14 +65,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Key of the ledger that the settings name; beside it is the key that signs the ledger."""
+    """The key file of the ledger that the settings name. Beside it is the key that signs the ledger."""
     use_copy(made, file, monkeypatch)
     return file.with_name("key")
 
 
 @pytest.fixture
 def other(key: Path) -> str:
-    """Address of a ledger that is still to be written, with the same keys."""
+    """The URL of a ledger with the same keys that is not written yet."""
     return url_of(key.with_name("other.sqlite3"))
 
 
@@ -311,8 +313,8 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
 )
 @pytest.mark.parametrize("is_last", [False, True])
 def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, is_last):
-    """A hold that is lifted, of other calls, or gone in the database: its key stays, also when another hold of the
-    same call ends.
+    """A forged act lifts the hold, names other calls, or removes the hold from the database. The key of the held call
+    stays, even when another hold of the same call ends.
     """
     file = key.with_name("ledger.sqlite3")
     why = ("--reference", "R-9", "--basis", "dispute", "--why", "w")

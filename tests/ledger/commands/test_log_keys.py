@@ -1,5 +1,5 @@
-"""`idtone-evidence log replace-key` and `end`: the statements of the trees before and after about each other, and what
-verifies.
+"""`idtone-evidence log replace-key` and `end`: the statements of the old and the new tree about each other, and their
+verification.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ EVERY_TIME = ("the end is written", "the next tree has its name")
 
 
 class Node:
-    """A ledger with two calls that are over and one in progress, and its settings."""
+    """A ledger with two ended calls and one in progress, and its settings."""
 
     def __init__(self, folder: Path, more: str = "") -> None:
         self.config = folder / "idtone.yaml"
@@ -85,7 +85,7 @@ class Node:
         return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
 
     def head(self) -> Path:
-        """File with the last signed head."""
+        """The file with the last signed checkpoint."""
         path = self.config.with_name("head")
         path.write_bytes(self.settings.seen().read_bytes())
         return path
@@ -147,7 +147,7 @@ def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_
 
 
 def test_the_cosigned_head_of_the_old_tree_stays(node):
-    """Packs of the old tree need the cosignatures, although the new tree has a head of its own in that file."""
+    """Packs of the old tree need the cosignatures, although the file also has a checkpoint of the new tree."""
     ring = node.ring()
     heads = {}
     for origin in (LOG, f"{LOG}.2"):
@@ -232,7 +232,7 @@ def test_a_log_ends(node):
 
 @pytest.fixture
 def with_token(tmp_path: Path) -> Iterator[Node]:
-    """A node whose key is in a token; without the file of its PIN, the token is unreachable."""
+    """A node whose key is in a token. Without the PIN file, the token is unreachable."""
     with token.softhsm(tmp_path, "log") as library:
         token.new_key(library, "log", 1, token.EDWARDS)
         (tmp_path / "pin").write_text(token.PIN)
@@ -240,14 +240,14 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
-    """State and finding of each topic of the ledger."""
+    """The doctor's state and finding for each topic of the ledger."""
     inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
     return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
-    """Let the token fail after the check that it is there, and before the end of the log."""
+    """Let the token fail after the check of its presence, and before the end of the log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LogKeys, "check", lambda *_: node.config.with_name("pin").unlink())
         with pytest.raises(LedgerError, match="the end is written and not signed"):
@@ -306,7 +306,7 @@ def lost(with_token: Node) -> Node:
 
 
 def _lose(node: Node) -> None:
-    """Lose the token, whose file SoftHSM has in a folder of its own."""
+    """Lose the token: rename its file in SoftHSM's folder."""
     [file] = node.config.parent.glob("*/token.object")
     file.rename(file.with_name("lost"))
 
@@ -317,7 +317,7 @@ def _find(node: Node) -> None:
 
 
 def before_of(node: Node) -> dict[str, Any]:
-    """Result of `verify` for the first log."""
+    """The result of `verify` for the first log."""
     [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
     return node.verify("--ledger", f"sqlite:///{aside}")
 
@@ -363,7 +363,7 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
-    """The process may have been killed before the file beside the key said that it is signed."""
+    """The process may have been killed before it wrote into the file beside the key that the end is signed."""
     monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
     path = lost.settings.continued()
@@ -477,7 +477,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
 
 @rest_in_breadth("given_up", ["act-1", ""])
 def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkeypatch, given_up):
-    """A file that says it without an act, or hides the act."""
+    """The file says that the end was given up, without an act; or it hides the act."""
     as_person(monkeypatch, ALICE)
     if not given_up:
         lost.run("log give-up", "--why", "burnt", "--yes")
@@ -491,7 +491,7 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
 
 
 def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(lost, monkeypatch):
-    """The end in the first leaf of the next log, and all that the lost key has signed."""
+    """The end is given up as the first leaf of the next log says, and with everything that the lost key has signed."""
     as_person(monkeypatch, ALICE)
     lost.run("log replace-key", "--why", "x", "--yes")
     path = lost.settings.continued()
@@ -545,7 +545,7 @@ def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
 
 
 def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
-    """The act is not in the log that names the leaves, and the service runs."""
+    """The act is not in the log that names the leaves. The service runs meanwhile."""
     as_person(monkeypatch, ALICE)
     lost.run("log replace-key", "--why", "x", "--yes")
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
@@ -582,7 +582,7 @@ def test_the_reason_is_one_line_without_numbers(node, why):
 
 
 def test_a_leaf_after_the_end_is_found(node):
-    """The leaf is written and signed by somebody who has all keys, and another program."""
+    """Someone with all keys and another program writes and signs the leaf."""
     node.write(steps.log_ended("act-1", NOW, ALICE, "x"), *heard_call("later", 20_000))
     report = run("verify", "-c", node.config, "--json")
     assert report.exit_code == 1

@@ -1,4 +1,4 @@
-"""Exports that take two persons: those that are allowed, and every way around the rule."""
+"""Exports that need two persons: the permitted ones, and every way around the rule."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -139,7 +139,7 @@ def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock():
 
 @pytest.mark.parametrize("act", [ASKED, approved()])
 def test_nothing_counts_for_longer_than_the_writer_lets_it(act):
-    """The writer's limit holds, by its own clock, whatever the settings of the person who acts."""
+    """The writer applies its own limit by its own clock. The settings of the person who acts do not matter."""
     known, shorter = {} if act is ASKED else requests([ASKED]), DisclosureRules(term=TERM - HOUR)
     assert objection(act, known, RULES, act.at) is None
     assert objection(act, known, shorter, act.at + timedelta(minutes=59)) is not None

@@ -1,4 +1,4 @@
-"""Receipts and confirmations: those that may be recorded, and the index and figures of a year."""
+"""Receipts and confirmations that may be recorded, and the index and the figures of a year."""
 
 from dataclasses import replace
 from datetime import date, timedelta

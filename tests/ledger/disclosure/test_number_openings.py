@@ -1,4 +1,4 @@
-"""Each look at telephone numbers, with its reason, is in the ledger; the numbers are not."""
+"""The ledger records each look at telephone numbers with its reason, but not the numbers."""
 
 import json
 

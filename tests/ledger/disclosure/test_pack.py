@@ -1,4 +1,4 @@
-"""Packs: their content, and the parties that can verify them. tests/ledger/test_evidence_format.py changes them."""
+"""Packs: their content, and who can verify them. Changed packs are in tests/ledger/test_evidence_format.py."""
 
 import base64
 import json

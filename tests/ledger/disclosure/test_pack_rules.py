@@ -1,4 +1,4 @@
-"""Packs that the holder of the log's key could seal, and that no ledger of idtone writes."""
+"""Packs that the holder of the log's key could seal, but that no ledger of idtone writes."""
 
 import json
 import struct
@@ -35,7 +35,7 @@ def checkpoint(size: int = 9, root: bytes = bytes(32), cosigned: datetime | None
 
 
 def content(*told: tuple[int, str], call: str = "c-1", after: int = 0, at: int | float = AT) -> bytes:
-    """Leaf of steps (id, kind)."""
+    """A leaf with steps (id, kind)."""
     texts = [step_text(number, "pbx-1", kind, at, "{}") for number, kind in told]  # type: ignore[arg-type]
     return leaf(call, texts, after)
 
@@ -156,7 +156,7 @@ def told_pack(files: Files) -> Files:
 
 
 def with_files(files: Files, other: Files) -> Files:
-    """Pack sealed again by the holder of the key."""
+    """The pack with these files, sealed again by the holder of the key."""
     digests = {name: sha256(octets).hexdigest() for name, octets in other.items()}
     return resealed({**files, **other}, lambda manifest: manifest["files"].update(digests))
 
@@ -176,7 +176,7 @@ def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
 
 
 def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
-    """ReportLab is missing, which the part `office` brings."""
+    """ReportLab is missing: only the extra `office` installs it."""
     good = with_files(told_pack, report_files(remade_report(told_pack, verify_pack_files(told_pack, LOG))))
     monkeypatch.delitem(sys.modules, "idtone.core.paper.pdf")
     monkeypatch.setitem(sys.modules, "reportlab", None)
@@ -212,7 +212,7 @@ def test_a_profile_of_another_sound_is_told(told_pack, profile):
     ],
 )
 def test_a_header_before_a_file_that_differs_from_the_list_is_told(files, tmp_path: Path, at, octets):
-    """A program that reads one file after the other would see another pack."""
+    """A program that reads the ZIP file from its start would see another pack."""
     path = tmp_path / "x"
     write_zip(path, files)
     changed = bytearray(path.read_bytes())

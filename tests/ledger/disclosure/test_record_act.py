@@ -1,4 +1,4 @@
-"""Acts of the ledger's keepers, recorded with and without the service."""
+"""Acts of the people who keep the ledger, recorded with and without a running service."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ def export(act_id: str) -> Step:
 
 
 def command(url: str, act=export) -> str:
-    """Record an act, as a command does. Returns its id."""
+    """Record an act as a command does; returns its id."""
     return record_act(url, "pbx-1", key_ring_of(url), act, ALONE)
 
 
 def record_all(url: str, writer: LedgerWriter) -> None:
-    """Record all waiting acts, as the service does now and then."""
+    """Record all waiting acts, as the service does at intervals."""
     record_act_module._record_all(url, writer, ALONE)
 
 
@@ -59,7 +59,7 @@ def recorded(url: str, act_id: str) -> tuple[Step, ...]:
 
 @pytest.fixture
 def folder(file: Path) -> Path:
-    """Folder in which commands leave acts for the service."""
+    """The folder in which commands leave acts for the service."""
     folder = file.with_name(f"{file.name}.acts")
     folder.mkdir(parents=True)
     folder.chmod(0o700)
@@ -67,7 +67,7 @@ def folder(file: Path) -> Path:
 
 
 def left(folder: Path, step: Step) -> Path:
-    """File of an act, as a command leaves it."""
+    """The file of an act, as a command leaves it."""
     path = folder / f"{step.call_id}.act"
     act = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
     path.write_text(json.dumps(act))

@@ -1,4 +1,4 @@
-"""The report of a pack: its content, as a page and on paper."""
+"""The report of a pack: its content as an HTML page and as a PDF."""
 
 import html
 import io
@@ -173,7 +173,7 @@ def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
 
 
 def elements(node: Any) -> Iterator[Any]:
-    """Elements of the structure of a PDF, in the order in which it is read."""
+    """The elements of a PDF's structure, in reading order."""
     if "/S" in node:
         yield node
     kids = node.get("/K", [])
@@ -183,7 +183,7 @@ def elements(node: Any) -> Iterator[Any]:
 
 
 def marks(page: pypdf.PageObject, reader: pypdf.PdfReader) -> Iterator[int | None]:
-    """Numbers of the content on a page, None for what is no content."""
+    """The numbers of the marked content on a page. None stands for parts that are not content."""
     within: list[int | None] = []
     for operands, operator in ContentStream(page.get_contents(), reader).operations:
         if operator in (b"BDC", b"BMC"):
@@ -232,7 +232,9 @@ def test_the_pdf_says_that_it_is_for_archives():
 
 @pytest.mark.nightly
 def test_a_validator_finds_the_pdf_fit_for_archives(tmp_path):
-    """Debian has no veraPDF. PDFBox's Preflight checks PDF/A-1b, whose demands a PDF/A-2a of this kind meets, too."""
+    """Debian has no veraPDF. PDFBox's Preflight checks for PDF/A-1b, and a PDF/A-2a of this kind meets those rules
+    too.
+    """
     path, octets = tmp_path / "report.pdf", as_pdf(content(8))
     other = octets.replace(b"<pdfaid:part>2", b"<pdfaid:part>1").replace(b"mance>A<", b"mance>B<")
     packages = ("libpdfbox2-java", "libcommons-logging-java", "libjaxb-api-java", "libbcprov-java")

@@ -74,7 +74,7 @@ def test_what_the_hook_decided_is_written_as_a_decision_of_its_own(step, details
 
 
 def test_a_step_says_what_is_known():
-    """It says nothing that is unknown: no hangup cause 0, no party's packets that nobody has counted."""
+    """A step leaves out unknown values, such as a hangup cause 0 or packets that were not counted."""
     ended = steps.sound_ended("c", NOW, 440, Party.CALLED, "packets", 0, "notice")
     by_time = steps.sound_ended("c", NOW, 440, Party.CALLER, known_by="time")
     refused = steps.ended("c", NOW, CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)

@@ -1,5 +1,5 @@
-"""The log's key in a token: it signs the tree; while it is unreachable, evidence is written and calls wait for
-nothing.
+"""The log's key in a token signs the tree. While the token is unreachable, evidence is still written, and no call
+waits.
 """
 
 import json
@@ -48,14 +48,14 @@ PLACE = "hsm:1?label=log"
 
 @dataclass
 class Stub:
-    """A token that a test commands; `ring` has its key."""
+    """A fake token that a test controls. `ring` has its key."""
 
     mode: Path
     url: str
     pin: str = token.PIN
 
     def does(self, word: str) -> None:
-        """Give the token a word, completely or not at all, because it reads meanwhile."""
+        """Give the token a command. The file is replaced as a whole, because the token may read it at any time."""
         after = self.mode.with_suffix(".after")
         after.write_text(word)
         after.replace(self.mode)
@@ -182,7 +182,7 @@ def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub,
 
 @pytest.fixture
 def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Database of a log of two leaves whose end is not signed; the token is still unreachable, and the next log
+    """The database of a log of two leaves whose end is not signed. The token is still unreachable, and the next log has
     begun.
     """
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
@@ -284,7 +284,7 @@ def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one
 
 @pytest.mark.parametrize("signed", [1, 2])
 def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
-    """The file beside the key knows what was signed."""
+    """The file beside the key records what was signed."""
     text = Checkpoint(LOG.name, signed, bytes(32)).text
     key_ring_of(stub.url).seen.remember(Note(text, (Signer(LOG.name, SEED).sign(text),)))
     stub.does("good")
@@ -338,7 +338,7 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
 
 
 def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(stub, ended, monkeypatch):
-    """No token signs what is thrown away each time."""
+    """The token does not sign checkpoints that are thrown away each time."""
     looked: list[object] = []
     asked: list[object] = []
     check = sign_log_end._check
@@ -367,7 +367,7 @@ def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(s
 
 
 def test_a_file_that_has_just_changed_is_read_again_all_the_same(stub, ended, monkeypatch):
-    """It may change once more within what the stamps of a file can tell apart."""
+    """The file may change again before its time stamp can show a difference."""
     looked: list[object] = []
     check = sign_log_end._check
     monkeypatch.setattr(sign_log_end, "_check", lambda *of: looked.append(of) or check(*of))

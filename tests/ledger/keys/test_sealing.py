@@ -99,8 +99,8 @@ def test_another_spelling_of_the_numbers_is_not_opened(content):
 
 
 def test_a_version_opens_and_verifies_what_each_version_before_wrote():
-    """The values are of one key: a day's key, a held record's key, a call, and MACs. Other values would make ledgers
-    unreadable.
+    """The values come from one key: a day key, a held record's key, a call, and MACs. If the code made other values,
+    old ledgers would be unreadable.
     """
     key = LedgerKey(bytes(range(32)))
     day = key.unwrap(

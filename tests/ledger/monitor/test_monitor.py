@@ -37,7 +37,7 @@ WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 
 @pytest.fixture
 def followed(world: WatchedLogs) -> WatchedLogs:
-    """A world whose monitor has seen three leaves, which the witness has cosigned."""
+    """Logs whose monitor has seen three leaves. The witness has cosigned them."""
     world.tell(heard_call("a"), cancelled_call("b", 1000))
     world.cosign()
     world.publish()
@@ -47,7 +47,7 @@ def followed(world: WatchedLogs) -> WatchedLogs:
 
 
 def other_history(world: WatchedLogs, calls: int) -> None:
-    """Publish a history that the same key has signed, in place of the first one."""
+    """Publish another history, signed by the same key, in place of the first one."""
     world.tell(*(heard_call(f"other-{number}", 1000 * number) for number in range(calls)), of="other")
     world.replace("other")
 
@@ -107,7 +107,7 @@ def after_its_cosignature(world: WatchedLogs) -> None:
 
 
 def change(name: str) -> Callable[[WatchedLogs], None]:
-    """Function that changes a bit of a file that is new."""
+    """A function that changes a bit of a new file."""
 
     def tamper(world: WatchedLogs) -> None:
         world.tell(heard_call("c", 2000))
@@ -206,7 +206,7 @@ def test_an_alarm_is_raised(followed, name, monkeypatch):
 
 
 def test_only_new_tiles_are_read_and_one_old_tile_again(world, monkeypatch):
-    """A look that is interrupted keeps what was judged until then."""
+    """An interrupted look keeps the results so far."""
     read: list[str] = []
     whole = TileSite.read
 
@@ -267,7 +267,7 @@ def test_an_alarm_ends_with_its_cause_except_for_what_was_signed(followed):
 
 
 def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
-    """A log that was cut off, and is away; then the monitor's own state cannot be read."""
+    """The log has alarms for a cut, and becomes unreachable. Then the monitor cannot read its own state."""
     cut_off(followed)
     [shrunk] = followed.look().alarms
     away(followed)
@@ -297,7 +297,7 @@ def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
 
 
 def test_a_file_that_was_wrong_is_good_again_only_when_it_was_read(followed):
-    """It stays wrong while the log shows a head of another key, or one of fewer leaves."""
+    """The alarm stays while the log shows a checkpoint of another key, or one with fewer leaves."""
     shutil.copytree(followed.out, followed.folder / "old")
     change("tile/entries/000.p/4")(followed)
     [tile] = followed.look().alarms

@@ -1,4 +1,4 @@
-"""Each step arrives once, whatever dies or does not answer, at whatever moment."""
+"""Each step arrives exactly once, whichever program dies or hangs, and whenever it does."""
 
 import logging
 import random
@@ -77,7 +77,7 @@ def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, mo
 @pytest.mark.parametrize("fault", [CUT, STALL])
 @pytest.mark.parametrize("to_server", [True, False])
 def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_server, monkeypatch):
-    """Messages from the first to the last are lost: the commit itself too, and the word that it was done."""
+    """Each message is lost in turn, from the first to the last, including the commit and its confirmation."""
     monkeypatch.setattr(replica_batch, "COMPARED", 2)  # so that each transaction has as many messages as the one before
     node.write(heard_call("c-0"))
     node.replicate()

@@ -125,7 +125,7 @@ def test_what_was_changed_in_postgresql_is_told_with_its_node(nodes, postgresql,
 
 @pytest.mark.nightly
 def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_path, postgresql):
-    """Whoever may write everything in PostgreSQL can put another ledger there, with its key."""
+    """Someone who may write everything in PostgreSQL can put another ledger there, with its key."""
     forged = Node.at(tmp_path / "forged", "osaka", nodes["osaka"].server)
     forged.write(heard_call("osaka-other"))
     forged.in_copy(postgresql, "DROP SCHEMA {} CASCADE")
@@ -138,7 +138,7 @@ def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_p
 
 @pytest.mark.nightly
 def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgresql):
-    """A ledger that was dropped, or is shown by another name, would be good otherwise."""
+    """Otherwise a dropped ledger, or one under another name, would count as good."""
     osaka, tokyo = str(nodes["osaka"].key), nodes["tokyo"]
     checkpoint = tmp_path / "checkpoint"
     with nodes["osaka"].ledger.reading() as own:
@@ -160,7 +160,7 @@ def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgr
 
 @pytest.mark.nightly
 def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes, postgresql):
-    """It may lag, and may have been cut back, with its checkpoint, to what it was once."""
+    """The copy may lag behind. It may also have been set back, with its checkpoint, to an earlier state."""
 
     def missing() -> list[int]:
         return [each["missing_leaves"] for each in json_output("verify")]

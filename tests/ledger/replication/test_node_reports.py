@@ -1,4 +1,6 @@
-"""A node's reports on itself in PostgreSQL: each second, also while its replica is in trouble; and their readers."""
+"""A node's reports on itself in PostgreSQL, and their readers. It reports each second, even while its replica has a
+fault.
+"""
 
 import json
 import logging
@@ -166,7 +168,7 @@ def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
 
 
 def test_a_server_that_hangs_holds_up_the_others_once(node, postgresql, monkeypatch):
-    """It accepts connections and answers nothing, which no time limit of its own can end."""
+    """The server accepts connections and answers nothing. None of its own time limits can end that."""
     node.replicate()
     monkeypatch.setattr(node_reports, "AGAIN_S", 0.0)
     with FaultyNetwork(postgresql.port) as between:

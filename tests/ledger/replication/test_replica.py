@@ -19,7 +19,7 @@ from lab.postgresql import change_url, database_of
 
 @pytest.fixture
 def two(tmp_path, server):
-    """Two nodes of one name, with a ledger and a key each."""
+    """Two nodes of the same name, each with a ledger and a key."""
     return [Node.at(tmp_path / place, "pbx-1", server) for place in ("here", "there")]
 
 
@@ -167,7 +167,7 @@ def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
 
 @pytest.mark.nightly
 def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
-    """Its user may make no schema."""
+    """The node's database user may not create a schema."""
     database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")

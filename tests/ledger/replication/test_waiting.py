@@ -1,4 +1,4 @@
-"""Waits of PostgreSQL's callers, whatever causes them: the evidence of calls is written, and nobody waits for ever."""
+"""Waits for PostgreSQL, whatever causes them. The evidence of calls is still written, and no wait lasts for ever."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from lab.postgresql import database_of
 
 @pytest.fixture
 def node(node, monkeypatch):
-    """A node with the journal in which any reader keeps the writer from its commit."""
+    """A node with the journal mode in which each reader blocks the writer's commit."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: "persist")
     node.write(heard_call("c-0"))
     node.replicate()
@@ -33,7 +33,7 @@ def node(node, monkeypatch):
 
 @pytest.fixture
 def other(node, postgresql):
-    """Another session of PostgreSQL."""
+    """Another session in PostgreSQL."""
     with psycopg.connect(
         host="127.0.0.1",
         port=postgresql.port,
@@ -53,7 +53,7 @@ def meanwhile(work: Callable[[], object]) -> Future[object]:
 
 @pytest.mark.nightly
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
-    """A new connection asks, and compares everything that is compared."""
+    """A new connection sends all queries, because it compares everything."""
     asked, stalled, at = 0, threading.Event(), 0
 
     def judge(to_server: bool, octets: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Calls that are counted by the database: the counts equal those of a look at each record."""
+"""Calls that the database counts. The counts equal those of a look at each record."""
 
 import sqlite3
 from contextlib import closing

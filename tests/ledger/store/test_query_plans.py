@@ -1,4 +1,4 @@
-"""Queries at each start, each commit and each second read a few rows, however many calls the ledger has."""
+"""Queries that run at each start, commit or second. They read only a few rows, however many calls the ledger has."""
 
 import sqlite3
 from collections.abc import Iterator

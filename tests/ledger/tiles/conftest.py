@@ -1,4 +1,4 @@
-"""A node whose ledger is published, as its keeper has it."""
+"""A node with a published ledger, on the node's own machine."""
 
 from pathlib import Path
 
@@ -23,6 +23,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ledger's file, which the settings name."""
+    """The ledger's file, which the settings name."""
     use_copy(made, file, monkeypatch)
     return file

@@ -1,4 +1,4 @@
-"""A client that knows nothing of idtone reads and verifies what idtone publishes, from a plain web server."""
+"""A client without any code of idtone reads and verifies a published ledger from a plain web server."""
 
 import functools
 import http.server
@@ -18,7 +18,7 @@ from lab.tile_client import tile_client
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address of the ledger that is published in it."""
+    """A folder, and the address of the ledger that it publishes."""
     out = tmp_path / "out"
     out.mkdir()
     serve = functools.partial(TileServer, directory=str(out))

@@ -26,8 +26,8 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(QuietHandler):
-    """A server that does what the path says. It compresses every uncompressed file, and expands every
-    compressed one.
+    """A server that misbehaves as the path says. It compresses every uncompressed file, and expands every compressed
+    one.
     """
 
     busy = 1

@@ -41,7 +41,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def published(out: Path, *options: object) -> dict[str, Any]:
-    """Report of the command on the one ledger that it publishes."""
+    """The command's report on the only ledger that it publishes."""
     (report,) = json_output("log tiles", out, *options)
     return report
 
@@ -90,7 +90,9 @@ def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
 
 
 def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
-    """The holder of the key could leave out what was recorded after the end of a call. The pack does not show it."""
+    """The holder of the key could leave out steps that were recorded after the end of a call. The pack does not show
+    that.
+    """
     published(out)
     source = TileFolder(out / "pbx-1/idtone")
     files = pack_of(ledger.parent)
@@ -271,7 +273,7 @@ def flip(name: str) -> Callable[[Path], None]:
 
 
 def flip_within(name: str) -> Callable[[Path], None]:
-    """Function that changes a bit of the content of a compressed file."""
+    """A function that changes a bit in the content of a compressed file."""
 
     def change(folder: Path) -> None:
         octets = bytearray(expanded((folder / name).read_bytes(), BUNDLE_LIMIT))
@@ -290,7 +292,7 @@ def grow(name: str) -> Callable[[Path], None]:
 
 
 def repack(name: str, pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Function that writes the entries in another form."""
+    """A function that writes the entries in another form."""
     return lambda folder: (folder / name).write_bytes(pack(gzip.decompress((folder / name).read_bytes()))) and None
 
 
@@ -373,7 +375,7 @@ def test_a_checkpoint_that_was_kept_shows_what_was_cut_off(ledger, out, tmp_path
 
 
 def test_a_signed_leaf_that_breaks_the_rules_is_found(out, tmp_path, monkeypatch):
-    """A log that signs what no ledger writes."""
+    """The log signs a leaf that no ledger writes."""
     monkeypatch.setattr("idtone.ledger.writing.log_store.leaf_closed_by", lambda unclosed, before: b"{}")
     monkeypatch.setattr("idtone.ledger.store.leaf_contents.leaf", lambda *_: b"{}")
     wrong = tmp_path / "wrong" / "ledger.sqlite3"

@@ -1,5 +1,5 @@
-"""The tree against the definition of RFC 6962, and the values with which implementations of Certificate Transparency
-are tested.
+"""The tree, compared with the definition of RFC 6962 and with the test values of Certificate Transparency's
+implementations.
 """
 
 import pytest
@@ -69,7 +69,7 @@ def test_every_proof_is_that_of_the_rfc_and_is_believed():
 
 
 def damaged(proof: list[bytes]) -> list[list[bytes]]:
-    """The proof without one of its hashes, with another instead of it, and with one more."""
+    """The proof with a hash missing, with a hash replaced, and with one hash more."""
     places = range(len(proof))
     without = [proof[:place] + proof[place + 1 :] for place in places]
     changed = [[*proof[:place], bytes(32), *proof[place + 1 :]] for place in places]
@@ -95,7 +95,7 @@ def test_a_damaged_proof_is_not_believed():
 
 
 def test_each_place_of_the_list_is_that_of_one_subtree():
-    """A level, and a number in it: the subtree of the leaves from `number << level` on."""
+    """Each place is a level and a number in it: the subtree of the leaves from `number << level` on."""
     tree = Stored(CONTENT)
     for place, stored in enumerate(tree.hashes):
         subtree = Subtree.at(place)

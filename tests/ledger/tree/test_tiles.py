@@ -1,4 +1,4 @@
-"""The tiles against C2SP tlog-tiles' own examples and definition."""
+"""The tiles, compared with the examples and the definition of C2SP tlog-tiles."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,7 +15,7 @@ TREE = Stored(LEAVES)
 
 
 def cut(size: int) -> dict[str, bytes]:
-    """All tiles of the tree of the first leaves, as the definition has them: MTH of each range of leaves."""
+    """All tiles of the tree of the first `size` leaves, by the definition: MTH of each range of leaves."""
     return {tile.path: hashed(tile) for level in levels(size) for tile in tiles(level, size)}
 
 

@@ -1,6 +1,4 @@
-"""Calls that the ledger lacks, or that call detail records of others lack: by SIP Call-ID, whatever program wrote the
-CSV.
-"""
+"""Calls that are missing in the ledger or in call detail records (CSV) of any program, compared by SIP Call-ID."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +29,7 @@ def sip_id(number: int) -> str:
 
 
 def call(number: int, end: str = "ended", sip: str | None = None, canary: bool = False) -> list[Step]:
-    """Steps of a call, one each second, with the SIP Call-ID `sip_id(number)`."""
+    """The steps of a call, one each second, with the SIP Call-ID `sip_id(number)`."""
     call_id, at = f"c-{number}", START + timedelta(seconds=number)
     asked = replace(forwarded(call_id), sip_call_id=sip_id(number) if sip is None else sip)
     later = at + timedelta(seconds=5)
@@ -44,8 +42,8 @@ def call(number: int, end: str = "ended", sip: str | None = None, canary: bool =
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Settings of a ledger of ten calls over midnight (UTC): 6 is interrupted, 7 in progress, 8 without a Call-ID, 9 a
-    canary.
+    """The settings of a ledger with ten calls over midnight (UTC). Call 6 is interrupted, 7 is in progress, 8 has no
+    Call-ID, and 9 is a canary.
     """
     folder = tmp_path_factory.mktemp("reconciled")
     path = folder / "idtone.yaml"

@@ -1,4 +1,4 @@
-"""Verification of an input that is twice as large takes twice as many operations, whatever is in it."""
+"""The cost of a verification: twice the input takes twice the operations, whatever its content."""
 
 # ruff: noqa: S608 - the statements are what is tried
 
@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def instructions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Number of hundreds of SQLite's instructions that readers have taken."""
+    """The number of SQLite instructions that readers have used, in hundreds."""
     counted = [0]
 
     def count() -> int:
@@ -89,7 +89,7 @@ def instructions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def operations(file: Path, instructions: list[int]) -> tuple[int, int]:
-    """Calls of functions in Python, and hundreds of SQLite's instructions, that a verification takes."""
+    """The number of Python function calls in a verification, and of SQLite instructions in hundreds."""
     instructions[0] = 0
     profile = cProfile.Profile()
     with LedgerReader.open(url_of(file)) as reader:

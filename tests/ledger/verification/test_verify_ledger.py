@@ -67,7 +67,7 @@ def test_it_is_good_with_calls_whose_steps_are_counted_no_further(filled, monkey
 
 
 def test_a_call_that_is_over_and_stands_in_no_leaf_is_told(filled, file):
-    """Nothing is left of the tree, nor of what was signed."""
+    """The tree and all signatures are gone."""
     file.with_name("key.seen").unlink()
     for statement in ("DELETE FROM meta WHERE key = 'checkpoint'", "DELETE FROM hashes", "DELETE FROM sought"):
         query(file, statement)
@@ -135,7 +135,7 @@ def swapped(lines: list[bytes]) -> list[bytes]:
 
 
 def made_anew(lines: list[bytes]) -> list[bytes]:
-    """Lines with a key that the holder of the ledger's key has made."""
+    """The lines, with a key made by the holder of the ledger's key."""
     _, wrapped = RING.make("2026-11-01")
     return [lines[0][:11] + base64.b64encode(wrapped) + b"\n", *lines[1:]]
 
@@ -172,7 +172,7 @@ def test_a_step_before_the_first_is_told(filled, file, number):
 @pytest.mark.parametrize("place", [2**40, 2**62, 2**63 - 1])
 @pytest.mark.parametrize("more", ["", "DELETE FROM sought"])
 def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, place, more):
-    """Once `verify` counted up to it."""
+    """An earlier version of `verify` counted up to its number."""
     query(file, f"UPDATE steps SET id = ? WHERE {which}", place)  # noqa: S608
     if more:
         query(file, more)
@@ -195,7 +195,7 @@ def test_the_steps_of_few_calls_are_remembered(filled, monkeypatch):
 @pytest.mark.parametrize("table", sorted(TABLES))
 @pytest.mark.parametrize("end", ["", " LIMIT 3"])
 def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
-    """Once `verify` read a view without an end for ever."""
+    """An earlier version of `verify` read an endless view for ever."""
     (columns,) = zip(*query(file, f"SELECT name FROM pragma_table_info('{table}')"), strict=True)  # noqa: S608
     query(file, f"ALTER TABLE {table} RENAME TO other")
     endless = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{end}) SELECT"  # noqa: S608
@@ -214,7 +214,7 @@ def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file
 
 
 def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
-    """The driver raises another error for it than for such a text in a row."""
+    """The driver raises another error for such a name than for such a text in a row."""
     whole = file.read_bytes()
     place = whole.index(b"CREATE TABLE sought") - len("soughtsought") - 1
     assert whole[place : place + 6] == b"sought", whole[place : place + 40]
@@ -225,7 +225,7 @@ def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
 
 
 def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
-    """It would lead the search of a number to a call of another."""
+    """The entry would lead a search for one number to a call of another number."""
     ((last,),) = query(file, "SELECT max(id) FROM steps")
     for step in (last + 3, 2**62):
         query(file, "INSERT INTO sought VALUES (?, ?)", 7, step)
@@ -260,7 +260,7 @@ def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
 
 
 def misled(file: Path, index: str, expression: str) -> None:
-    """Build an index again as if steps had other values, and make it look as it was."""
+    """Rebuild an index as if the steps had other values, and restore its definition."""
     [(sql,)] = query(file, "SELECT sql FROM sqlite_schema WHERE name = ?", index)
     column = index.removeprefix("ix_steps_")
     for text in (sql.replace(f"({column})", f"({expression})"), sql):
@@ -298,7 +298,7 @@ def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, cal
 
 
 def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(filled, file):
-    """The index holds each step's id twice, as only one who writes its pages can have it."""
+    """The index holds each step's id twice. Only someone who writes its pages can make that."""
     ((at, step, other),) = query(
         file,
         "SELECT at, id, (SELECT max(id) FROM steps WHERE call_id <> ?) FROM steps WHERE call_id = ? AND leaf NOT NULL",
@@ -311,7 +311,7 @@ def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(f
 
 
 def test_steps_of_two_calls_that_an_index_exchanges_are_told(url, file, monkeypatch):
-    """It leads to as many steps of each call as there are."""
+    """The index leads to the right number of steps for each call."""
     monkeypatch.setattr(verifying, "PAGE_ROWS", 7)
     write(url, evidence(3), [step for both in zip(heard_call("a"), heard_call("b"), strict=True) for step in both])
     assert verification_faults(url) == []
@@ -388,7 +388,7 @@ def test_a_value_of_another_type_is_no_way_around(url, file, change):
 
 
 def test_a_step_that_was_put_into_another_is_told(url, file):
-    """The leaf is the same to the byte, and a step of a call in progress stands where the other was."""
+    """The leaf is the same to the byte. A step of a call in progress is in the place of the moved step."""
     write(url, heard_call("a"))
     (at_us, inner), (after_us, outer) = query(file, "SELECT at, details FROM steps WHERE id IN (2, 3) ORDER BY id")
     merged = f'{inner},"id":2,"kind":"answered","node":"pbx-1"}},{{"at":{after_us},"details":{outer}'
@@ -428,7 +428,7 @@ def test_a_call_that_is_told_to_be_in_progress_and_is_not_is_told(filled, file, 
 
 
 def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file):
-    """Pages are matched again once one was not, wherever calls lie across them."""
+    """After a page with a fault, the next pages are matched again, even if a call lies across pages."""
     write(url, evidence(200))
     query(file, "UPDATE steps SET at = at + 1 WHERE id = 100")
     [(call,)] = query(file, "SELECT call_id FROM steps WHERE id = 100")
@@ -462,8 +462,8 @@ def test_an_act_is_held_to_the_rules_by_any_id(url):
 
 
 def test_each_unsigned_leaf_of_a_replica_under_way_has_to_be_the_services(url, file, monkeypatch):
-    """All of them are checked, not only the last. Such a replica, whose checkpoint comes later, is in PostgreSQL: here
-    its row is.
+    """`verify` checks all of them, not only the last. In PostgreSQL such a replica gets its checkpoint later; here only
+    its row is written.
     """
     monkeypatch.setattr(verifying, "FAULTS_LIMIT", 3)
     monkeypatch.setattr(LedgerRows, "extent", lambda self: Extent(*self._all(verification_queries._EXTENT)[0]))

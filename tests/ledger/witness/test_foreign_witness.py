@@ -1,4 +1,6 @@
-"""Sigsum's witness cosigns our log, and ours cosigns a log by sigsum's client: Debian's packages, as they are."""
+"""Sigsum's witness cosigns idtone's log, and idtone's witness cosigns a log by sigsum's client. Both are Debian's
+unchanged packages.
+"""
 
 import hashlib
 import os
@@ -77,7 +79,7 @@ def answers(place: str) -> bool:
 
 
 async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(tmp_path):
-    """Its log is named after its key (`ledger.origin`)."""
+    """Sigsum needs a log that is named after its key (`ledger.origin`)."""
     named = {"url": f"sqlite:///{tmp_path}/l.sqlite3", "key_file": tmp_path / "key"}
     public = KeyRing.of(LedgerSettings(**named), "pbx-1").signer.key.public
     settings = LedgerSettings(**named, origin=f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}")
@@ -102,7 +104,9 @@ async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(t
 
 
 def test_our_witness_cosigns_a_log_by_sigsums_client(tmp_path):
-    """It learns by 409 what the witness has cosigned, and is refused a tree that does not continue that one."""
+    """The client learns from 409 which tree the witness has cosigned. The witness refuses a tree that does not continue
+    that tree.
+    """
     public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
     log = VerifierKey(f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}", Algorithm.ED25519, public)
     client = go_program("sigsum-client", CLIENT, PACKAGES, WITHOUT)

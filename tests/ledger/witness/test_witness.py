@@ -31,7 +31,7 @@ from lab.ledger_copies import copy_ledger
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
-    """Ask the witness, as the service does now and then. Without a writer, a ledger is opened for it."""
+    """Ask the witness, as the service does at intervals. Without `writer`, this opens the ledger."""
     with nullcontext(writer) if writer else writer_of(url) as asking:
         cosigning = Cosigning(asking, key_ring_of(url), [witness], 60)
         async with aiohttp.ClientSession() as session:
@@ -55,7 +55,9 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
 
 
 async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
-    """The disk is as it was before, with what was signed last: the witness alone knows better."""
+    """The disk is restored to an earlier state, including the record of the last signature. Only the witness knows of
+    the later one.
+    """
     await written(url, "c-1")
     shutil.copytree(file.parent, tmp_path / "backup")
     await written(url, "c-2")
@@ -75,7 +77,7 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
-    """The history is written anew, with as many leaves or more, by somebody who has the keys."""
+    """Someone with the keys rewrites the history, with as many leaves or more."""
     await written(url, "c-1", "c-2")
     async with running_witness(tmp_path) as witness:
         await ask(url, witness)
@@ -88,7 +90,7 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
 
 
 class Answering:
-    """A server that answers as a witness does, and need not be one."""
+    """A server that gives any answers in place of a witness."""
 
     def __init__(self, *answers: tuple[int, str, str]) -> None:
         """Set the status, content type and text of each answer."""

@@ -1,4 +1,6 @@
-"""The ledger on a small disk that others fill. test_full_disk.py runs these tests where they can mount one."""
+"""The ledger on a small disk that other programs fill. test_full_disk.py runs these tests where they can mount a
+disk.
+"""
 
 import logging
 import os
@@ -29,7 +31,7 @@ class Neighbour:
         self._file = disk / "other.log"
 
     def fill(self) -> None:
-        """Write for as long as there is a byte."""
+        """Write until the disk has no free byte."""
         with self._file.open("ab", buffering=0) as file:
             for size in (2**20, 2**12, 1):
                 try:
@@ -44,7 +46,7 @@ class Neighbour:
 
 @pytest.fixture
 def mounted(file: Path) -> Callable[[int], Neighbour]:
-    """Function that gives the ledger a disk of so many megabytes."""
+    """A function that mounts a disk of this size (MB) for the ledger."""
 
     def mount(megabytes: int) -> Neighbour:
         file.parent.mkdir()
@@ -55,7 +57,7 @@ def mounted(file: Path) -> Callable[[int], Neighbour]:
 
 
 def late(writer: LedgerWriter, number: int) -> bool:
-    """True if a call that is written now is late, at least in part."""
+    """True if steps of a call that is written now have to wait for room."""
     futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
     writer.hurry()
     errors = [error for future in futures if (error := future.exception(60))]
@@ -64,7 +66,7 @@ def late(writer: LedgerWriter, number: int) -> bool:
 
 
 def found(url: str) -> tuple[int, list[dict[str, object]]]:
-    """Number of complete calls in a good ledger, and its gaps."""
+    """The number of complete calls in a ledger, and its gaps. Asserts that it verifies."""
     assert verification_faults(url) == []
     records = records_of(url).values()
     calls = [record for record in records if record.outcome]

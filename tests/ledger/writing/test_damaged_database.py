@@ -1,4 +1,4 @@
-"""Databases that are damaged, byte by byte: files that are set aside, continued, and left alone."""
+"""Databases that are damaged byte by byte. Some files are set aside, some continued, and some left alone."""
 
 import errno
 import json
@@ -53,7 +53,7 @@ DAMAGES = {
 
 @pytest.fixture
 def persist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the journal with which everything is in the file itself."""
+    """Use the journal mode that keeps all data in the file itself."""
     monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: "persist")
 
 
@@ -64,7 +64,7 @@ def filled(url: str) -> str:
 
 
 def ring_of(url: str) -> KeyRing:
-    """Key ring as `KeyRing.of` would have it now, for the tree that is signed now."""
+    """The key ring as `KeyRing.of` would make it now, for the present tree."""
     ring = key_ring_of(url)
     return replace(ring, signer=ring.signer_of(ring.successor_trees.origin))
 
@@ -79,7 +79,7 @@ def is_good(url: str) -> bool:
 
 
 def continues(url: str) -> dict[str, object]:
-    """Statement of the ledger about the one before it."""
+    """The ledger's statement about the ledger before it."""
     with LedgerReader.open(url) as reader:
         return dict(reader.continuation().details)
 
@@ -181,7 +181,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
 
 
 def flip(file: Path, word: bytes) -> None:
-    """Spoil a byte in the last place of this word, which makes it no UTF-8."""
+    """Damage a byte at the last place of this word, so that the text is not UTF-8."""
     overwrite(file, b"\xff", file.read_bytes().rindex(word))
 
 
@@ -302,7 +302,7 @@ def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, 
 
 
 def test_the_two_link_up(tmp_path, monkeypatch):
-    """The operator's commands do it."""
+    """The operator's commands link the two ledgers."""
     file = tmp_path / "l.sqlite3"
     settings = LedgerSettings(url=f"sqlite:///{file}", key_file=tmp_path / "key")
     for path in (settings.key_file, tmp_path / "key.sign"):

@@ -1,4 +1,4 @@
-"""A writer that is killed: everything that it had acknowledged is there."""
+"""A killed writer. Everything that it had acknowledged is in the ledger."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Room for evidence on the disk, and the steps that are kept while there is none."""
+"""Room for evidence on the disk, and the steps that wait while there is no room."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from lab.ledger.sample_ledger import writer_of
 
 
 def test_the_ledger_on_a_small_disk_that_others_fill(tmp_path):
-    """The tests of on_a_small_disk.py, in a namespace in which they may mount file systems."""
+    """Run the tests of on_a_small_disk.py in a namespace in which they may mount file systems."""
     namespace = ["unshare", "-rm"]
     probe = subprocess.run([*namespace, "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False)
     if probe.returncode:

@@ -1,4 +1,4 @@
-"""The tree as it grows in the database: what becomes a leaf, and when it is no longer signed."""
+"""The growing tree in the database: which steps become leaves, and when the tree is no longer signed."""
 
 import json
 import logging
@@ -67,7 +67,7 @@ ROOTS: set[Checkpoint] = set()
 
 
 def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
-    """Write in groups of so many steps, by one writer or by one for each."""
+    """Write steps in groups of `group`, by one writer or with a new writer for each group."""
     groups = [told[start : start + group] for start in range(0, len(told), group)]
     if reopened:
         for each in groups:
@@ -108,8 +108,8 @@ def test_odd_calls_are_leaves_too(url):
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize(("group", "reopened"), [(1, False), (1, True), (7, False)])
 def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
-    """The decisions come while it is in progress, after its end, and by the next process. Once such a ledger was bad
-    for ever.
+    """The decisions come while the call is in progress, after its end, and from the next process. With an earlier
+    version, such a ledger was bad for ever.
     """
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 

@@ -1,4 +1,4 @@
-"""Decisions that Asterisk has been given, and those that a killed service leaves."""
+"""Decisions that Asterisk has received, and decisions that a killed service leaves."""
 
 import json
 import os
@@ -24,7 +24,7 @@ VARIABLES = 250_000
 
 @dataclass
 class Slow:
-    """A ledger that writes when a test says so."""
+    """A ledger that writes only when a test tells it to."""
 
     steps: list[tuple[Step, Future[None]]] = field(default_factory=list)
     fails: LedgerError | None = None

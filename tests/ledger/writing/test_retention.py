@@ -17,7 +17,7 @@ YEAR = timedelta(days=365)
 
 
 async def forgetting(days: DayKeys, writer: LedgerWriter, done: Callable[[], object]) -> None:
-    """Forget old records, as the service does by itself, until `done` is true."""
+    """Delete the keys of old records, as the service does, until `done` returns true."""
     task = asyncio.create_task(forget_in_time(days, writer, YEAR, lambda: NOW))
     await wait_until(done, "what is due")
     task.cancel()

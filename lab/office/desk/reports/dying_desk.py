@@ -13,7 +13,7 @@ MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (Re
 
 
 def kill_desk_at(moment: str, call: int, words: list[str]) -> None:
-    """Run `idtone` with these arguments. Kill it at the given call of the method that `moment` names."""
+    """Run `idtone` with these words, and kill it at call number `call` of the method that `moment` names."""
     owner, method = MOMENTS[moment]
     done, calls = getattr(owner, method), 0
 

@@ -1,4 +1,4 @@
-"""An authority's folder with two members that have keys, a report desk in it, and the members' documents."""
+"""An office's folder with a report desk and two members that have keys; and the members' documents."""
 
 import base64
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ SERVICE = "うその電話サービス"
 
 
 def authority(folder: Path) -> Path:
-    """The folder of an authority with three members. The report officer's key is beside the folder."""
+    """The folder of an office with three members. The report officer's key is beside the folder."""
     folder.mkdir()
     text = GOOD.partition("suspensions:")[0]
     text += '  - id: m-0003\n    name: {ja: 三番電話, en: Third Telecom}\n    numbers: ["0312340003"]\n'
@@ -62,7 +62,7 @@ def service_report() -> ServiceReport:
 
 
 class Members:
-    """The acts of the members at one desk."""
+    """Acts of the members at one desk."""
 
     def __init__(self, folder: Path) -> None:
         self.desk = Desk(folder, RULES)
@@ -80,14 +80,14 @@ class Members:
         return str(self.desk.accept(octets, NOW)["report"])
 
     def fetch(self, member: str, request: str | None = None) -> list[Request]:
-        """The requests to a member, or one of them."""
+        """The desk's requests to a member, or only the one with this id."""
         key = X25519PrivateKey.generate()
         to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
         return list(read(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
 
     def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
-        """The member's signed document that answers a request."""
+        """The member's signed member's signed answer to a request."""
         return self.document(ANSWER, {"request": request, "result": result, "found": {"calls": 0}, **more}, member)
 
     def answered(self, member: str, result: str = "not-ours", **more: Any) -> None:
