@@ -32,7 +32,7 @@ from .missing_steps_file import MissingFile
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
-"""Maximum number of steps in one transaction, which is about 20 ms of work."""
+"""Maximum number of steps in one transaction. Writing them takes about 20 ms."""
 LINGER_S: Final = 0.15
 """Time for which a step may wait for others if nothing waits for it, in seconds. They go to the disk together, because
 a commit takes as much processor time as a hundred steps. Until then, decisions are in the file of pending decisions,
