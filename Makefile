@@ -162,7 +162,7 @@ bench-before: $(DEV) lab
 		$(if $(RATE),--rate $(RATE)) $(if $(JSON),--json) $(if $(PAGE),--page)
 
 bench-profile: $(DEV) lab
-	@$(VENV)/bin/python -m bench.cost.profile $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(TURNS),--turns $(TURNS)) \
+	@$(VENV)/bin/python -m bench.cost.asterisk_time $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(TURNS),--turns $(TURNS)) \
 		$(if $(AGAIN),--again) $(if $(PAGE),--page) $(if $(JSON),--json)
 
 bench-soak: $(DEV) lab
@@ -199,7 +199,7 @@ bench-ledger: $(DEV)
 	@$(VENV)/bin/python -m bench.ledger $(if $(RECORDS),--records $(RECORDS)) $(if $(LARGE),--large $(LARGE)) $(if $(JSON),--json)
 
 bench-token: $(DEV)
-	@$(VENV)/bin/python -m bench.token $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.token_signing $(if $(JSON),--json)
 
 bench-misuse: $(DEV)
 	@$(VENV)/bin/python -m bench.misuse $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
@@ -208,7 +208,7 @@ bench-brake: $(DEV)
 	@$(VENV)/bin/python -m bench.brake $(if $(DAYS),--days $(DAYS)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-console: $(DEV)
-	@$(VENV)/bin/python -m bench.console_calls $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.console_search $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
 
 bench-console-pages: $(DEV) lab
 	@$(VENV)/bin/python -m bench.console_pages $(if $(CALLS),--calls $(CALLS)) $(if $(JSON),--json)
@@ -249,13 +249,13 @@ bench-tampering: $(DEV)
 		$(if $(PAGE),--page) $(if $(RESULT),--result $(RESULT))
 
 bench-refusals: $(DEV)
-	@$(VENV)/bin/python -m bench.refusals $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.refusal_check $(if $(TOKENS),--tokens $(TOKENS)) $(if $(JSON),--json)
 
 bench-identities: $(DEV)
-	@$(VENV)/bin/python -m bench.identities $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
+	@$(VENV)/bin/python -m bench.identity_matching $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-hostile: $(DEV) lab
-	@$(VENV)/bin/python -m bench.hostile $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
+	@$(VENV)/bin/python -m bench.hostile_invites $(if $(COUNT),--count $(COUNT)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(WEAPON),--weapon $(WEAPON)) $(BENCH)
 
 bench-progress: $(DEV) lab
@@ -295,13 +295,13 @@ detector: $(DEV)
 	@$(VENV)/bin/python -m tools.detector_package
 
 signer: $(DEV)
-	@$(VENV)/bin/python -m tools.signer $(FOR) $(PYTHON_VERSION)
+	@$(VENV)/bin/python -m tools.signer_executable $(FOR) $(PYTHON_VERSION)
 
 deb: $(DEV)
 	@$(VENV)/bin/python -m tools.deb $(RELEASES)
 
 test-packages: $(DEV) lab
-	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/environment.py \
+	@RELEASES='$(RELEASES)' DRILLS='$(DRILLS)' $(VENV)/bin/python -m pytest -v tests/packages/virtual_environment.py \
 		tests/packages/wheel.py tests/packages/installation.py tests/packages/office_first_day.py tests/packages/first_month.py \
 		tests/packages/second_node.py $(ARGS)
 
@@ -355,7 +355,7 @@ environment:
 
 # A real Asterisk, so that fetching one is seen and its errors are read.
 lab:
-	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.bootstrap >&2
+	@$(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,$(PYTHON)) -m lab.asterisk_installation >&2
 
 postgresql: $(DEV)
 	@$(VENV)/bin/python -m lab.postgresql >&2

@@ -6,8 +6,6 @@
 Call control decides. Asterisk plays the sound and writes the journal.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -1,7 +1,5 @@
 """The version of Asterisk, read from the text that it prints, and the behaviour that depends on it. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ per request. For older versions the requests go over HTTP; the connection asks A
 ends with its WebSocket; `runner` reconnects.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import itertools

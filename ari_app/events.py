@@ -4,8 +4,6 @@ All other events, also those of later versions, are ignored. A message that cann
 never an exception.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

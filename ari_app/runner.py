@@ -1,7 +1,5 @@
 """Runs the ARI application, and reconnects whenever its connection ends."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Common parts of every bench: its options, its results as a table or as JSON, and its progress."""
+"""Parts that all benches share: options, results as a table or as JSON, and progress."""
 
 import argparse
 import json
@@ -11,14 +11,14 @@ from rich.table import Table
 
 PROGRESS: Final = Console(stderr=True, highlight=False, markup=False)
 _WIDTH: Final = 150
-"""Width of a table with many figures, in columns, also without a terminal."""
+"""Width of tables in columns. They have many figures, so it also holds without a terminal."""
 
 Found = Mapping[str, Any]
 """Name → a figure, or several figures by name."""
 
 
 def options(description: str | None, **numbers: float) -> argparse.ArgumentParser:
-    """A parser with --json, and an option for each of these numbers, which are the defaults."""
+    """A parser with --json and, for each of `defaults`, an option with that default."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number, help="default %(default)s")
@@ -27,7 +27,7 @@ def options(description: str | None, **numbers: float) -> argparse.ArgumentParse
 
 
 def report(title: str, found: Found, as_json: bool) -> None:
-    """Print the findings; in the table each name has a line with its figures."""
+    """Print the results as JSON, or as a table with a line for each name."""
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -41,7 +41,7 @@ def report(title: str, found: Found, as_json: bool) -> None:
 
 
 def print_table(title: str, rows: Sequence[Found], width: int = _WIDTH) -> None:
-    """A row for each finding, a column for each of its figures."""
+    """Print a row for each result, with a column for each figure."""
     shown = Table(title=title)
     for name, value in rows[0].items():
         shown.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")

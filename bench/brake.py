@@ -1,11 +1,11 @@
-"""The brake's cost in a decision, the fraud that passes it, and its stops of ordinary traffic.
+"""The brake's cost per decision, the share of fraud that passes it, and its false stops of ordinary traffic.
 
     python -m bench.brake [--days 365] [--seed 1000] [--json]
 
-The decision is measured without and with the brake in one process, in turns, with a million invented subjects. The case
-of November 2025 is replayed to its last call, the frauds of `misuse` as they are, and a year of 200 customers
-(`lab/member/misuse/year.py`) in which nothing is named to the brake. The limits were chosen before; the seeds from
-`MEASURED_FROM` on had no part in that.
+Decisions with and without the brake take turns in one process, with a million invented subjects. The bench replays the
+case of November 2025 to its last call, the frauds of `misuse` unchanged, and a year of 200 customers
+(`lab/member/misuse/brake_traffic.py`) who are unknown to the brake. The brake's limits were chosen with other seeds than those
+from `MEASURED_FROM` on.
 """
 
 import random
@@ -28,10 +28,10 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import CALL_REJECTED, Policy, decide, refused_by_brake
 from idtone.core.numbers import WITHHELD, Number, NumberKind
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.core.fake_registry import HELD, NOW, FakeRegistry
+from lab.member.misuse.brake_traffic import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, Dice
-from lab.member.misuse.year import CASE_CALLS, CUSTOMERS, DAY_S, Attempt, CaseOf2025, Customers, attempts_of
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called
@@ -40,7 +40,7 @@ from lab.site import BARE
 from .bench_output import PROGRESS, options, report
 
 SHARES: Final = ShareLimits(1e-6, ShareLimit(0.3, 15), 15.0, ShareLimit(0.1, 20), 6.0)
-"""The shares of `config/misuse.yaml` (`tests/call_control/brake/test_brake.py` compares them)."""
+"""The shares of `config/misuse.yaml`; `tests/call_control/brake/test_brake.py` checks that they are equal."""
 OUT: Final = """
     [from-lab](+)
     exten = _out*.,1,Set(LAB_PORT=${CUT(EXTEN,*,3)})
@@ -50,7 +50,7 @@ OUT: Final = """
 """
 """A customer's line that presents any number."""
 CALM_EVERY_S: Final = 60.0
-"""Seconds between two runs of `calm`: the service does it every five seconds."""
+"""Seconds between two calls of `lower_steps`. The service calls it every five seconds."""
 ROUNDS: Final = 7
 CALLS: Final = 10_000
 
@@ -60,7 +60,7 @@ def new_brake(**limits: int) -> Brake:
 
 
 def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
-    """Offer a call as call control does, for a licensed number; returns True if it passed, and the holds whose step
+    """Offer a call for a licensed number, as call control does. Returns True if it passed, and the holds whose step
     rose.
     """
     at_s, call = attempt.at_s, attempt.call
@@ -72,8 +72,8 @@ def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
     return reason is None, risen
 
 
-def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
-    """The case of 2025: the number of its calls that passed, and the number after which each step came."""
+def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
+    """Replay the case of 2025. Returns how many calls passed, and how many there had been when each step began."""
     brake, attack, passed = new_brake(), CaseOf2025(seed), 0
     steps: dict[str, int] = {}
     for number in range(calls):
@@ -85,9 +85,9 @@ def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
     return {"calls": calls, "passed": passed, **steps}
 
 
-def fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
-    """A fraud of `misuse` on a line after this number of ordinary days: its calls, those that passed, the
-    highest step.
+def replay_fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
+    """Replay a fraud of `misuse` on a line after `ordinary_days` of ordinary use. Returns the fraud's calls, those that
+    passed, and the highest step.
     """
     brake, line = new_brake(), "line"
     ordinary = Dice(seed)
@@ -109,9 +109,9 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
         yield dice.call(at_s, number, number, dice.token())
 
 
-def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
-    """Ordinary traffic from a day of the year on: calls, refused ones, and the number of times that a subject came to
-    each step.
+def replay_year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
+    """Replay ordinary traffic from day `first` of the year on. Returns the calls, the refused ones, and how often a
+    subject rose to each step.
     """
     brake, customers = new_brake(), Customers(seed)
     calls = refused = 0
@@ -139,8 +139,8 @@ def year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def real(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
-    """The first calls of the case through a real Asterisk, with licensed numbers."""
+def call_through_asterisk(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
+    """Place the first calls of the case on a real Asterisk, with licensed numbers; returns the counts by reason."""
     numbers = [f"0612345{each:03}" for each in range(1000)]
     random.Random(1).shuffle(numbers)
     scratch = Path(tempfile.mkdtemp(prefix="idtone-brake-"))
@@ -179,9 +179,9 @@ def _upper(count: int) -> float:
     return high
 
 
-def cost(invented: int = 300_000) -> dict[str, float]:
-    """Microseconds of a decision without and with the brake, in turns, and of the counting after it, with `invented`
-    endpoints, customers, trunks and numbers; and the megabytes that they take.
+def decision_cost(invented: int = 300_000) -> dict[str, float]:
+    """Median microseconds of a decision with and without the brake in turns, and of the counting after it; and the
+    memory of the subjects in MB. There are `invented` endpoints, customers, trunks and numbers.
     """
     dice, registry, policy, brake = random.Random(1), FakeRegistry(), Policy(), new_brake()
     numbers = [Number(NumberKind.FIXED, f"+813{dice.randrange(10**8):08}") for _ in range(5000)]
@@ -255,12 +255,12 @@ def main() -> None:
     given = options(__doc__, days=365, seed=MEASURED_FROM).parse_args()
     made: dict[str, Any] = {}
     parts: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
-        ("cost", cost),
-        ("case of 2025", partial(case, given.seed)),
-        ("case of 2025 on a real Asterisk", real),
-        *((f"{name} on a new line", partial(fraud, name, given.seed, 0)) for name in FRAUDS),
-        *((f"{name} on a known line", partial(fraud, name, given.seed, 14)) for name in FRAUDS),
-        ("ordinary year", partial(year, given.seed, given.days)),
+        ("cost", decision_cost),
+        ("case of 2025", partial(replay_case, given.seed)),
+        ("case of 2025 on a real Asterisk", call_through_asterisk),
+        *((f"{name} on a new line", partial(replay_fraud, name, given.seed, 0)) for name in FRAUDS),
+        *((f"{name} on a known line", partial(replay_fraud, name, given.seed, 14)) for name in FRAUDS),
+        ("ordinary year", partial(replay_year, given.seed, given.days)),
     )
     for name, run in parts:
         PROGRESS.print(f"{name} …")

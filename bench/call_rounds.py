@@ -1,10 +1,10 @@
-"""Rounds of calls on a real Asterisk, one after the other: their figures, and their faults.
+"""Rounds of calls on a real Asterisk, one after the other, with their figures and faults.
 
     python -m bench.call_rounds walks [--paths 2000] [--seed N] [--round N] [--json]
     python -m bench.call_rounds kills [--kills 100] [--seed N] [--round N] [--json]
     python -m bench.call_rounds everything [--kills 100] [--seed N] [--json]
 
-Exit 1 after any fault. `--round` walks one round of a seed again.
+Exit 1 after a fault. `--round` repeats one round of a seed.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
+from lab.calls.call_paths import Round, draw_round, draw_storm
 from lab.calls.kill_everything import Figures as Killed
 from lab.calls.kill_everything import kill_everything
-from lab.calls.paths import Round, draw_round, draw_storm
-from lab.calls.walk_paths import Done, Figures, walk_round
+from lab.calls.walk_paths import Figures, FinishedRound, walk_round
 from lab.processes import end_in_order
 from lab.site import BARE
 
@@ -40,32 +40,32 @@ CALLS_PER_S: Final = 20
 _COLUMNS: Final = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
 
-def walks(seed: int, paths: int) -> Iterator[Round]:
+def draw_walks(seed: int, paths: int) -> Iterator[Round]:
     for number, first in enumerate(range(0, paths, PATHS_AT_ONCE)):
         yield draw_round(seed, number, min(PATHS_AT_ONCE, paths - first), WITHIN_S, MISHAPS)
 
 
-def kills(seed: int, count: int) -> Iterator[Round]:
+def draw_kills(seed: int, count: int) -> Iterator[Round]:
     for number, first in enumerate(range(0, count, KILLS_AT_ONCE)):
         yield draw_storm(seed, number, min(KILLS_AT_ONCE, count - first), CALLS_PER_S)
 
 
 @contextmanager
-def counted(what: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Context with a progress bar on a terminal; yields the function that advances it."""
     with Progress(*_COLUMNS, console=PROGRESS, transient=True, disable=not PROGRESS.is_terminal) as progress:
         bar = progress.add_task(what, total=total)
         yield lambda: progress.advance(bar)
 
 
-def references() -> dict[str, Any]:
+def reference_sounds() -> dict[str, Any]:
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
 
-def walk(rounds: Sequence[Round], what: str) -> list[Done]:
+def walk_rounds(rounds: Sequence[Round], what: str) -> list[FinishedRound]:
     """Walk each round on a separate Asterisk, so that a fault belongs to one round."""
-    heard, installation, done = references(), find_or_get(), []
-    with counted(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
+    heard, installation, done = reference_sounds(), find_or_get(), []
+    with progress_bar(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:
             with tempfile.TemporaryDirectory() as folder, Asterisk(installation, Path(folder), site=BARE) as asterisk:
                 done.append(asyncio.run(walk_round(asterisk, drawn, heard, advance)))
@@ -74,11 +74,11 @@ def walk(rounds: Sequence[Round], what: str) -> list[Done]:
     return done
 
 
-def everything(seed: int, kills: int) -> Killed:
+def kill_both(seed: int, kills: int) -> Killed:
     """Kill the service and Asterisk together, repeatedly, on one ledger."""
-    with counted("everything", kills) as advance, tempfile.TemporaryDirectory() as folder:
+    with progress_bar("everything", kills) as advance, tempfile.TemporaryDirectory() as folder:
         pbx = Asterisk(find_or_get(), Path(folder), site=BARE)
-        figures = asyncio.run(kill_everything(pbx, references(), seed, kills, advance))
+        figures = asyncio.run(kill_everything(pbx, reference_sounds(), seed, kills, advance))
     for complaint in figures.complaints:
         PROGRESS.print(complaint, style="red")
     return figures
@@ -91,11 +91,17 @@ def main() -> int:
     chosen = parser.parse_args()
     end_in_order()
     if chosen.what == "everything":
-        figures = everything(chosen.seed, chosen.kills)
+        figures = kill_both(chosen.seed, chosen.kills)
         wrong = len(figures.complaints)
     else:
-        drawn = [*(walks(chosen.seed, chosen.paths) if chosen.what == "walks" else kills(chosen.seed, chosen.kills))]
-        done = walk(drawn if chosen.round is None else [drawn[chosen.round]], chosen.what)
+        drawn = [
+            *(
+                draw_walks(chosen.seed, chosen.paths)
+                if chosen.what == "walks"
+                else draw_kills(chosen.seed, chosen.kills)
+            )
+        ]
+        done = walk_rounds(drawn if chosen.round is None else [drawn[chosen.round]], chosen.what)
         figures, wrong = Figures.of(done), sum(len(each.complaints) for each in done)
     report(chosen.what, {"seed": chosen.seed, "wrong": wrong, **asdict(figures)}, chosen.json)
     return 1 if wrong else 0

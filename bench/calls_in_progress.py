@@ -2,12 +2,12 @@
 
     python -m bench.calls_in_progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
 
-The calls have no media, and are spread over `--endpoints`: the more calls an endpoint has, the longer Asterisk itself
-takes for each change of one. Beside them new calls are measured, without a fault and while the service starts, hands
-over, is killed, loses its connection, and ends a third of the calls because their number is suspended. Before that,
-Asterisk's own command ends as many, one after the other, and as many come again: this gives the cost of the ends
-without idtone. Exits with 1 if Asterisk died, a call was lost, a suspended call lasted longer than 5 s, or a new call
-waited more than 20 ms longer at p99.
+The calls have no media, and are spread over `--endpoints`, because Asterisk takes longer for each change of a call if
+its endpoint has many. New calls are timed beside them: without a fault, and while the service starts, hands over, is
+killed, or loses its connection. Then a third of the calls ends. First Asterisk's own command ends them, one after the
+other, which gives the cost without idtone, and as many new ones are placed. Then the service ends these, because their
+number is suspended. Exits with 1 if Asterisk died, a call was lost, a suspended call lasted longer than 5 s, or a new
+call waited more than 20 ms longer at p99.
 """
 
 import base64
@@ -32,7 +32,7 @@ import numpy as np
 
 from idtone.ari_app.application import BETWEEN_ENDS_S
 from lab.asterisk import LOOPBACK, MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation, find_or_get
+from lab.asterisk_installation import AsteriskInstallation, find_or_get
 from lab.lab import LICENSED
 from lab.pjsip_conf import line
 from lab.processes import end_in_order, open_files, processor_s
@@ -43,9 +43,9 @@ from lab.supervisor import Supervisor
 from .bench_output import PROGRESS, options, print_table, report
 
 STOPPED: Final = "0312345611"
-"""The suspended number; LICENSED is that of the calls that continue."""
+"""The number that is suspended. Calls of LICENSED continue."""
 PROBED: Final = "0312345622"
-"""The number of new calls."""
+"""The forwarding number of the new calls that are timed."""
 SUSPENSION: Final = f"  - {{number: '{STOPPED}', since: 2026-01-01T00:00:00+09:00, reference: R-2}}\n"
 PROBES_PER_S: Final = 15.0
 PROBE_S: Final = 0.6
@@ -53,21 +53,21 @@ PROBE_S: Final = 0.6
 ENDED_WITHIN_S: Final = 5.0
 ADDED_P99_MS: Final = 20.0
 A_CALL: Final = 10
-"""File descriptors of one call; without RTCP ports and timers it has six."""
+"""File descriptors for one call. A call without RTCP ports and timers has six."""
 SPARE: Final = 400
-"""File descriptors of Asterisk for other purposes than calls."""
+"""File descriptors that Asterisk needs apart from calls."""
 SETTLE_S: Final = 60.0
 READY_S: Final = 120.0
 
 
 class BusyAsterisk(Asterisk):
-    """Asterisk with room for `calls` calls: RTP ports, and file descriptors. A call has six of them if the machine does
-    not allow ten.
+    """Asterisk with RTP ports and file descriptors for `calls` calls. A call gets ten descriptors, or six if the
+    machine allows no more.
     """
 
     calls: int = 0
     lines: Sequence[str] = ()
-    """The endpoints, of callers and of called phones."""
+    """Names of the endpoints for callers and for called phones."""
 
     def __post_init__(self) -> None:
         self.site = replace(self.site, host=LOOPBACK, transport="udp", loss=0, idle_channels=0)
@@ -92,26 +92,26 @@ class BusyAsterisk(Asterisk):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """Results of the new calls in one window, and of those in progress."""
+class WindowResults:
+    """Results of one window: the new calls in it, and the calls in progress."""
 
     what: str
     probes: int
     p50_ms: float
     p99_ms: float
-    """Milliseconds from the INVITE to the ringing, for calls while a service was there."""
+    """Milliseconds from the INVITE to the ringing at p99, for calls while a service was running."""
     while_away: int
-    """New calls while no service was there; the hook decided them."""
+    """New calls while no service was running; the hook decided them."""
     failed: int
     """New calls that were not answered."""
     in_progress: int
-    """Calls that are still in progress after it."""
+    """Calls that are still in progress after the window."""
     took_s: float | None = None
-    """Seconds until the service was back, or the suspended calls had ended."""
+    """Seconds until the service was ready again, or until the suspended calls had ended."""
 
 
 @dataclass
-class Found:
+class ProgressResults:
     """Results of all calls."""
 
     calls: int
@@ -119,8 +119,8 @@ class Found:
     descriptors_a_call: float = 0.0
     setup_s: float = 0.0
     asterisk_ms_a_call: float = 0.0
-    """Processor time for each call that was set up, in addition to that of the calls before it."""
-    rows: list[Row] = field(default_factory=list)
+    """Asterisk's processor time in milliseconds for setting up one call."""
+    rows: list[WindowResults] = field(default_factory=list)
     died: str = ""
     lost: int = 0
     hang_up_s: float | None = None
@@ -131,9 +131,9 @@ class Found:
     """Milliseconds until the suspended calls had ended, divided by their number."""
     suspended_asterisk_ms_a_call: float = 0.0
     suspended_service_ms_a_call: float = 0.0
-    """The service's processor time for each suspended call, without that of the new calls meanwhile."""
+    """The service's processor time in milliseconds for each suspended call, without the share of the new calls."""
     hang_up_all_ms_a_call: float = 0.0
-    """The same if Asterisk's own command ends the calls: the lower bound for any service."""
+    """The time per call if Asterisk's own command ends all calls: the lower bound for any service."""
     hang_up_all_asterisk_ms_a_call: float = 0.0
     records: int = 0
     incomplete: int = 0
@@ -161,12 +161,12 @@ class Found:
         ]
 
 
-class Died(Exception):
+class AsteriskDied(Exception):
     """Asterisk ended by itself."""
 
 
 @dataclass
-class Bench:
+class ProgressBench:
     """One Asterisk with its service, and the calls in progress."""
 
     asterisk: BusyAsterisk
@@ -175,16 +175,16 @@ class Bench:
     called_port: int
     rate: float
     window_s: float
-    found: Found
+    found: ProgressResults
     tell: Callable[[str], None]
     expected: int = 0
-    """Number of calls that must be in progress."""
+    """The number of calls that must be in progress."""
     windows: int = 0
     loads: list[Load] = field(default_factory=list)
     """The loads of lasting calls."""
 
     def fill(self) -> None:
-        """Place the lasting calls; a third are of the number that will be suspended."""
+        """Place the lasting calls. A third of them are of the number that will be suspended."""
         process = self.asterisk.process
         assert process
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
@@ -195,7 +195,7 @@ class Bench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """Place this many more lasting calls, of these numbers in turn."""
+        """Place `calls` further lasting calls, of these numbers in turn."""
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,
@@ -218,18 +218,18 @@ class Bench:
         self.expected = self.up()
 
     def up(self) -> int:
-        """Calls in progress. Raises Died."""
+        """Number of calls in progress. Raises AsteriskDied."""
         if self.asterisk.process is None or self.asterisk.process.poll() is not None:
             code = self.asterisk.process and self.asterisk.process.poll()
-            raise Died(f"Asterisk ended with {code}")
+            raise AsteriskDied(f"Asterisk ended with {code}")
         try:
             return self.asterisk.channels() // 2
         except RuntimeError as error:
-            raise Died(str(error)) from error
+            raise AsteriskDied(str(error)) from error
 
-    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> Row:
-        """The results of a window of new calls; after a tenth of it, `happens` is called, which returns its
-        duration.
+    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> WindowResults:
+        """Offer new calls for a window; after a tenth of it call `happens`, which returns a duration. Returns the
+        window's results.
         """
         self.windows += 1
         load = Load(
@@ -252,7 +252,7 @@ class Bench:
             each for each in outcomes if not away_from_s - 1 <= each.sent_s <= away_until_s + 0.5 or what not in AWAY
         ]
         waited_ms = sorted(1000 * each.verdict_s for each in served if each.verdict_s is not None) or [math.nan]
-        row = Row(
+        row = WindowResults(
             what,
             load.offered,
             float(np.percentile(waited_ms, 50)),
@@ -276,28 +276,28 @@ class Bench:
     # -- what happens ---------------------------------------------------------------------------------------------
 
     def restart(self) -> float:
-        """Stop the service in an orderly way, and start it; returns the seconds."""
+        """Stop the service with SIGTERM and start it; returns the seconds until it is ready."""
         began_s = time.monotonic()
         self.service.stop()
         self.service.start(timeout_s=READY_S)
         return time.monotonic() - began_s
 
     def reload(self) -> float:
-        """Hand over to a new process; returns the seconds."""
+        """Hand over to a new process of the service; returns the seconds until it is ready."""
         return self._until_ready(self.service.reload)
 
     def kill(self) -> float:
-        """Kill the service, which systemd starts again; returns the seconds."""
+        """Kill the service; systemd starts it again. Returns the seconds until it is ready."""
         return self._until_ready(lambda: os.kill(self.service.pid, signal.SIGKILL))
 
     def reconnect(self) -> float:
-        """Take the application over by another connection, until the service takes it back; returns the seconds."""
+        """Take the ARI application over with another connection, until the service takes it back; returns the
+        seconds.
+        """
         return self._until_ready(self._take_application)
 
     def hang_up(self) -> float | None:
-        """End the calls of the later suspension by Asterisk's own command, one after the other; returns the seconds
-        until the last end.
-        """
+        """End the calls of `STOPPED` with Asterisk's command, one by one; returns the seconds until the last end."""
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
         began_s, (spent_s, _) = time.monotonic(), self._spent_s()
@@ -311,14 +311,14 @@ class Bench:
         return took_s
 
     def _until_ended(self, began_s: float) -> float | None:
-        """Seconds until only the expected calls are up, and new ones."""
+        """Seconds until only the expected calls and new ones are in progress."""
         while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         took_s = time.monotonic() - began_s
         return took_s if took_s < SETTLE_S else None
 
     def suspend(self) -> float | None:
-        """Suspend the number of a third of the calls; returns the seconds until the last end."""
+        """Suspend `STOPPED`, the number of a third of the calls; returns the seconds until the last of them ended."""
         gone = self.expected // 3
         registry = self.service.registry
         draft = registry.with_name("draft.yaml")
@@ -349,7 +349,7 @@ class Bench:
         return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 
     def _until_ready(self, act: Callable[[], None]) -> float:
-        """Do an act, and wait until the service reports that it is ready once more; returns the seconds."""
+        """Call `act`, and wait until the service reports that it is ready again; returns the seconds."""
         already, began_s = self.service.log().count("ready: Asterisk"), time.monotonic()
         act()
         while self.service.log().count("ready: Asterisk") == already:
@@ -379,21 +379,21 @@ class Bench:
 
 
 AWAY: Final = frozenset({"restart", "kill"})
-"""Events without a service meanwhile; the hook decides new calls."""
+"""Events during which no service runs, so the hook decides new calls."""
 
 
-HAPPENINGS: Final[Mapping[str, Callable[[Bench], float | None]]] = {
-    "restart": Bench.restart,
-    "hand-over": Bench.reload,
-    "kill": Bench.kill,
-    "reconnect": Bench.reconnect,
-    "hang-up": Bench.hang_up,
-    "suspension": Bench.suspend,
+HAPPENINGS: Final[Mapping[str, Callable[[ProgressBench], float | None]]] = {
+    "restart": ProgressBench.restart,
+    "hand-over": ProgressBench.reload,
+    "kill": ProgressBench.kill,
+    "reconnect": ProgressBench.reconnect,
+    "hang-up": ProgressBench.hang_up,
+    "suspension": ProgressBench.suspend,
 }
 
 
 @contextmanager
-def bench(
+def progress_bench(
     installation: AsteriskInstallation,
     scratch: Path,
     calls: int,
@@ -401,8 +401,8 @@ def bench(
     rate: float,
     window_s: float,
     tell: Callable[[str], None],
-) -> Iterator[Bench]:
-    """Context with Asterisk and the service, started."""
+) -> Iterator[ProgressBench]:
+    """Context with a running Asterisk and service."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     registry = scratch / "registry.yaml"
@@ -414,15 +414,17 @@ def bench(
         with asterisk, called(scratch / "called") as answering:
             service.start(timeout_s=READY_S)
             try:
-                yield Bench(asterisk, service, scratch, answering.port, rate, window_s, Found(calls, endpoints), tell)
+                yield ProgressBench(
+                    asterisk, service, scratch, answering.port, rate, window_s, ProgressResults(calls, endpoints), tell
+                )
             finally:
                 service.stop()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
-    """Fill the bench, run all events (or `only` some), and check the evidence. Returns the results."""
+def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
+    """Place the lasting calls, run all events (or those of `only`), and check the evidence. Returns the results."""
     found = bed.found
     try:
         bed.fill()
@@ -436,7 +438,7 @@ def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
         records = [each for each in bed.service.records().values() if each["status"]]
         found.records = len(records)
         found.incomplete = sum(not each["complete"] for each in records)
-    except Died as error:
+    except AsteriskDied as error:
         known = re.findall(r"\d+ of \d+|[a-z-]+", " ".join(row.what for row in found.rows)) or ["before all"]
         found.died = f"{error}, after {known[-1]}, with {bed.expected} calls"
     finally:
@@ -446,7 +448,7 @@ def measure(bed: Bench, only: Sequence[str] = ()) -> Found:
 
 
 def main() -> int:
-    """Measure, and print a table or JSON."""
+    """Measure, and print the results. The exit code is 1 after a fault."""
     parser = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0)
     parser.add_argument("--only", nargs="*", default=(), choices=HAPPENINGS, help="what happens; default all")
     chosen = parser.parse_args()
@@ -458,7 +460,9 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="idtone-progress-") as folder,
-        bench(find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.rate, chosen.window, tell) as bed,
+        progress_bench(
+            find_or_get(), Path(folder), chosen.calls, chosen.endpoints, chosen.rate, chosen.window, tell
+        ) as bed,
     ):
         found = measure(bed, chosen.only)
     shown: dict[str, Any] = asdict(found) | {"faults": found.faults}

@@ -3,14 +3,14 @@
     python -m bench.console_attack [--calls N] [--hostile N] [--turns N] [--rounds N] [--folder FOLDER]
         [--page] [--json]
 
-The goals, with 220,000 calls and 200 hostile requests in flight: a page comes at most 100 ms later at p95 than without
-them, and a sign-in takes at most 2 s, of a browser that has signed in before and of a new one. A new one that gets
-status 503 asks again after half a second; the total time counts. Quiet and attacked turns alternate, so that other work
-on the machine affects both. The attackers are a separate process at the lowest priority: searches and exports that
-match nothing, in sessions of users; wrong sign-ins, half requests, large bodies, pages and files of strangers from
-separate addresses. A refused one asks again after a tenth of a second. The table ends with the processor time and the
-memory of the console and of its processes for long reads, by their shares. `--folder` keeps the ledger for the next
-run; `--page` writes docs/reference/console-security.md.
+The goals, with 220,000 calls and 200 hostile requests in flight: at p95 a page comes at most 100 ms later than without
+them. A sign-in takes at most 2 s, from a browser that has signed in before and from a new one. A browser that gets
+status 503 asks again after half a second; the total time counts. Turns with and without the attack alternate, so that
+other work on the machine affects both. The attackers are one process at the lowest priority. With users' sessions they
+search and export what matches nothing. Without a session, from many addresses, they send wrong sign-ins, incomplete
+requests, large bodies, and requests for pages and public files. Each attacker repeats its request a tenth of a second
+after the answer. The table ends with processor time and memory of the console, and of its processes for long reads.
+`--folder` keeps the ledger for the next run; `--page` writes docs/reference/console-security.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import yaml
 
 from idtone.console import server
 from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.http.request_limits import OF_SESSION
 from lab.console.browser.visits import Visitor, visits
@@ -45,9 +45,9 @@ from lab.console.site import PASSWORD
 from lab.processes import end_in_order, ended_children_s, processor_s, share_of_memory_mib
 
 from .bench_output import PROGRESS, options, print_table, report
-from .console_attack_page import write
-from .console_pages import WARM, cookie_of, filled_node, first_byte_ms, name_of, sign_in, sign_in_answer
-from .cost.figures import percentile
+from .console_attack_page import write_page
+from .console_pages import WARM, cookie_header, filled_node, first_byte_ms, sign_in, sign_in_answer, user_name
+from .cost.run_statistics import percentile
 
 CALLS: Final = 220_000
 HOSTILE: Final = 200
@@ -63,9 +63,9 @@ RISES_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hostile:
-    """One kind of hostile request, each on a separate connection; `{n}` is replaced by a new number in each request.
-    `is_half`: its head does not end.
+class HostileRequest:
+    """A kind of hostile request, each on a new connection. `{n}` becomes a new number in each request; `share` is its
+    weight among the kinds. With `is_half` the head of the request never ends.
     """
 
     path: str
@@ -76,22 +76,22 @@ class Hostile:
 
 
 KINDS: Final = (
-    Hostile("/calls?member=zzz{n}", 4),
-    Hostile("/calls.csv?member=zzz{n}", 4),
-    Hostile("/evidence/disclosures?year=2026&x={n}", 1),
-    Hostile("/suspensions?force-sort=reference&x={n}", 1),
-    Hostile("/licences?page={n}", 1),
-    Hostile("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
-    Hostile("/no-such-page-{n}", 3, has_session=False),
-    Hostile("/public/pack", 2, has_session=False),
-    Hostile("/sign-in", 1, has_session=False, form={"name": "{n}", "password": "wrong", "code": "0" * 300_000}),
-    Hostile("/sign-in", 2, has_session=False, is_half=True),
+    HostileRequest("/calls?member=zzz{n}", 4),
+    HostileRequest("/calls.csv?member=zzz{n}", 4),
+    HostileRequest("/evidence/disclosures?year=2026&x={n}", 1),
+    HostileRequest("/suspensions?force-sort=reference&x={n}", 1),
+    HostileRequest("/licences?page={n}", 1),
+    HostileRequest("/sign-in", 4, has_session=False, form={"name": "user-{n}", "password": "wrong", "code": ""}),
+    HostileRequest("/no-such-page-{n}", 3, has_session=False),
+    HostileRequest("/public/pack", 2, has_session=False),
+    HostileRequest("/sign-in", 1, has_session=False, form={"name": "{n}", "password": "wrong", "code": "0" * 300_000}),
+    HostileRequest("/sign-in", 2, has_session=False, is_half=True),
 )
 
 
 def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
-    """Attack until `over`; the main function of a process. Puts the number of answers by status, and the most in
-    flight, into `counted`.
+    """Attack until `over` is set; the main function of a process. Sets `begun` once the attack runs. Puts the number of
+    answers by status, and the highest number in flight, into `counted`.
     """
     os.nice(19)
     counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
@@ -102,7 +102,7 @@ async def _attack(address: str, cookies: Sequence[str], hostile: int, begun: Eve
     kinds = [kind for kind in KINDS for _ in range(kind.share)]
     numbers = iter(range(10**9))
 
-    async def one(kind: Hostile, worker: int) -> None:
+    async def one(kind: HostileRequest, worker: int) -> None:
         source = f"127.0.{1 + worker // 200}.{2 + worker % 200}"
         while not over.is_set():
             number = str(next(numbers))
@@ -134,7 +134,7 @@ async def _attack(address: str, cookies: Sequence[str], hostile: int, begun: Eve
     return {**statuses, "most in flight": places["most"]}
 
 
-def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
+def _request(host: str, kind: HostileRequest, number: str, cookie: str) -> bytes:
     body = urlencode({name: value.format(n=number) for name, value in (kind.form or {}).items()}).encode()
     lines = [
         f"{'POST' if kind.form else 'GET'} {kind.path.format(n=number)} HTTP/1.1",
@@ -151,7 +151,7 @@ def _request(host: str, kind: Hostile, number: str, cookie: str) -> bytes:
 
 
 @contextmanager
-def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, found: Counter[str]) -> Iterator[None]:
+def under_attack(console: ConsoleProcess, cookies: Sequence[str], hostile: int, found: Counter[str]) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     begun, over, counted = context.Event(), context.Event(), context.Queue()
     given = (console.address, cookies, hostile, begun, over, counted)
@@ -168,17 +168,17 @@ def attacked(console: ConsoleProcess, cookies: Sequence[str], hostile: int, foun
         process.join()
 
 
-def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
+def measure(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> dict[str, Any]:
     config, settings = filled_node(folder, calls)
     _with_real_hashes(folder / "users.yaml")
     took: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     signed_in: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
     statuses: Counter[str] = Counter()
-    used: dict[bool, Used] = {False: Used(), True: Used()}
-    most_mib = Memory(0.0, ())
+    used: dict[bool, UsedTime] = {False: UsedTime(), True: UsedTime()}
+    most_mib = UsedMemory(0.0, ())
     with console_process(config) as console:
-        visitor = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
-        theirs = [cookie_of(sign_in(console, name_of(user))) for user in range(1, 1 + USERS)]
+        visitor = Visitor.of(*Role, cookies={**sign_in(console, user_name(0)), LANGUAGE.name: "en"})
+        theirs = [cookie_header(sign_in(console, user_name(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
             for each in visits(server.make_console(settings).pages, console.address, [visitor])
@@ -188,14 +188,14 @@ def measured(folder: Path, calls: int, hostile: int, turns: int, rounds: int) ->
         for number in range(turns):
             for is_attacked in (False, True):
                 PROGRESS.print(f"turn {number + 1} of {turns}: {'attacked' if is_attacked else 'quiet'} …")
-                used[is_attacked] -= Used.now(console.pid)
+                used[is_attacked] -= UsedTime.now(console.pid)
                 if is_attacked:
-                    with attacked(console, theirs, hostile, statuses):
+                    with under_attack(console, theirs, hostile, statuses):
                         pages, sign_ins = _turn(console, visitor, paths, rounds)
-                        most_mib = max(most_mib, Memory.now(console.pid), key=lambda each: each.whole)
+                        most_mib = max(most_mib, UsedMemory.now(console.pid), key=lambda each: each.whole)
                 else:
                     pages, sign_ins = _turn(console, visitor, paths, rounds)
-                used[is_attacked] += Used.now(console.pid)
+                used[is_attacked] += UsedTime.now(console.pid)
                 every = [ms for each in pages.values() for ms in each]
                 PROGRESS.print(f"p50 {statistics.median(every):.0f} ms, p95 {percentile(every, 0.95):.0f} ms")
                 for name, ms in pages.items():
@@ -219,8 +219,8 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """Seconds of the clock, and seconds of processor time of the console's process and of its child processes."""
+class UsedTime:
+    """Seconds by the clock, and processor seconds of the console's process and of its child processes."""
 
     clock_s: float = 0.0
     console_s: float = 0.0
@@ -231,20 +231,20 @@ class Used:
         reads_s = sum(processor_s(each) + ended_children_s(each) for each in _descendants(pid))
         return cls(time.monotonic(), processor_s(pid), reads_s)
 
-    def __add__(self, other: Used) -> Used:
-        return Used(self.clock_s + other.clock_s, self.console_s + other.console_s, self.reads_s + other.reads_s)
+    def __add__(self, other: UsedTime) -> UsedTime:
+        return UsedTime(self.clock_s + other.clock_s, self.console_s + other.console_s, self.reads_s + other.reads_s)
 
-    def __sub__(self, other: Used) -> Used:
-        return self + Used(-other.clock_s, -other.console_s, -other.reads_s)
+    def __sub__(self, other: UsedTime) -> UsedTime:
+        return self + UsedTime(-other.clock_s, -other.console_s, -other.reads_s)
 
     def shares(self) -> dict[str, float]:
-        """The shares of one processor."""
+        """Share of one processor that each used."""
         return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Proportional memory in MiB, of the console and of its child processes."""
+class UsedMemory:
+    """Proportional set size in MiB, of the console and of each child process."""
 
     console: float
     reads: tuple[float, ...]
@@ -259,8 +259,8 @@ class Memory:
 
 
 def _with_real_hashes(path: Path) -> None:
-    """Replace the users' password hashes with the product's. A sign-in then takes as long as in production."""
-    users, made = yaml.safe_load(path.read_text("utf-8")), hashed(PASSWORD)
+    """Replace the users' password hashes with real ones, so that a sign-in takes as long as in production."""
+    users, made = yaml.safe_load(path.read_text("utf-8")), hash_password(PASSWORD)
     for each in users["users"]:
         each["password"] = made
     path.write_text(yaml.safe_dump(users), "utf-8")
@@ -269,7 +269,9 @@ def _with_real_hashes(path: Path) -> None:
 def _turn(
     console: ConsoleProcess, visitor: Visitor, paths: Mapping[str, str], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Milliseconds to the first octet of each page, and of each sign-in."""
+    """Measure each page and each sign-in `rounds` times. Returns the milliseconds to a page's first octet, and those of
+    a sign-in.
+    """
     took: dict[str, list[float]] = {name: [] for name in paths}
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=120)
     for _ in range(rounds):
@@ -290,7 +292,7 @@ def _turn(
 def _sign_in_status(console: ConsoleProcess, cookies: Mapping[str, str]) -> int:
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     known = {KNOWN_BROWSER.name: cookies[KNOWN_BROWSER.name]} if cookies else {}
-    answer = sign_in_answer(connection, console, name_of(0), known)
+    answer = sign_in_answer(connection, console, user_name(0), known)
     connection.close()
     if answer.status not in (http.client.SEE_OTHER, http.client.SERVICE_UNAVAILABLE):
         raise RuntimeError(f"a sign-in got status {answer.status}")
@@ -314,9 +316,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="idtone-attack-") as name:
         folder = chosen.folder or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        found = measured(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
+        found = measure(folder, chosen.calls, chosen.hostile, chosen.turns, chosen.rounds)
     if chosen.page:
-        write(found)
+        write_page(found)
     if chosen.json:
         report("", found, as_json=True)
         return

@@ -1,4 +1,4 @@
-"""The table in docs/reference/console-security.md of visitors' waiting times in an attack, made from the results of
+"""The table of waiting times during an attack, in docs/reference/console-security.md, from the results of
 `bench.console_attack`: the slowest pages, the sign-ins, processors and memory.
 """
 
@@ -7,15 +7,15 @@ from typing import Final
 from lab.repository import ROOT
 
 from .bench_output import Found
-from .page_tables import write_texts
+from .results_in_docs import write_texts
 
 PAGE: Final = ROOT / "docs" / "reference" / "console-security.md"
 BENCH: Final = "bench-console-attack"
 MOST_ROWS: Final = 8
 
 
-def write(found: Found) -> None:
-    """Write the results into the page. Raises ValueError if it has no place for them."""
+def write_page(found: Found) -> None:
+    """Write the table into the page. Raises ValueError if the page has no place for it."""
     write_texts({PAGE: table_of(found)}, BENCH)
 
 

@@ -2,9 +2,9 @@
 
     python -m bench.console_pages [--calls N] [--rounds N] [--streams N] [--turns N] [--seconds S] [--json]
 
-The goals: 50 ms until the first byte of each page, with a ledger of 1,000,000 calls; 200 open pages that follow the
-state cost the service at most 2 % of a processor, and no call waits for them. The console is a separate process, as in
-use. A bare file of the same server is measured for comparison. Times are valid for this machine and run only.
+The goals: 50 ms until the first byte of each page, with a ledger of 1,000,000 calls; 200 open pages that show the state
+live cost the service at most 2 % of a processor, and delay no call. The console is a separate process, as in
+production. A static file of the same server is measured for comparison. Times are valid for this machine and run only.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY
 
 from .bench_output import PROGRESS, options, print_table, report
-from .cost.figures import Run, percentile, together
-from .cost.measuring import Bench, bench
-from .cost.ways import Way
+from .cost.cost_bench import CostBench, cost_bench
+from .cost.forwarding_ways import Way
+from .cost.run_statistics import Run, merge_runs, percentile
 from .fill_ledger import NODE, fill
 from .metrics import row
 
@@ -56,8 +56,8 @@ STATIC: Final = "idtone.css"
 WARM: Final = 3
 
 
-class Pages(StrEnum):
-    """Load beside the service."""
+class PagesLoad(StrEnum):
+    """The load on the console during a turn."""
 
     NONE = "no console"
     CLOSED = "a console, no page open"
@@ -66,7 +66,7 @@ class Pages(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Results of one turn with a load."""
+    """The results of one turn."""
 
     run: Run
     console_share: float
@@ -77,8 +77,10 @@ class Turn:
 
 
 def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
-    """The settings of a node with a ledger of `calls` calls, and their file. An existing ledger is used again."""
-    config = configure(
+    """The settings of a node whose ledger has `calls` calls, with the path of their file. An existing ledger in
+    `folder` is used again.
+    """
+    config = write_config(
         folder,
         {
             "node": NODE,
@@ -97,12 +99,12 @@ def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
     return config, settings
 
 
-def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
-    """The time to the first byte of each page, in milliseconds."""
+def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
+    """Measure each page; returns a row for each, with the milliseconds to its first byte."""
     config, settings = filled_node(folder, calls)
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
-        user = Visitor.of(*Role, cookies={**sign_in(console, name_of(0)), LANGUAGE.name: "en"})
+        user = Visitor.of(*Role, cookies={**sign_in(console, user_name(0)), LANGUAGE.name: "en"})
         shown = [each for each in visits(server.make_console(settings).pages, console.address, [user]) if each.is_html]
         paths = {"a file": static_files.address_of(STATIC)} | {each.pattern: each.path for each in shown}
         took: dict[str, list[float]] = {name: [] for name in paths}
@@ -127,9 +129,9 @@ def pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
 
 
 def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Mapping[str, str]) -> float:
-    """Milliseconds to the first byte, on a connection that stays open, like a browser's."""
+    """Milliseconds to the first byte, on a connection that stays open as a browser's does."""
     began = time.perf_counter()
-    connection.request("GET", path, headers={"Cookie": cookie_of(cookies)})
+    connection.request("GET", path, headers={"Cookie": cookie_header(cookies)})
     answer = connection.getresponse()
     took_ms = 1000 * (time.perf_counter() - began)
     answer.read()
@@ -140,34 +142,34 @@ def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Ma
 # -- open pages -------------------------------------------------------------------------------------------------------
 
 
-def open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
-    """The cost of open pages for the service and the console, and the waiting time of calls. The loads take turns."""
-    found: dict[Pages, list[Turn]] = {each: [] for each in Pages}
-    with bench(folder) as bed:
-        config = configure(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
+def measure_open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
+    """Measure the service, the console and the calls' waiting times under each load. The loads take turns."""
+    found: dict[PagesLoad, list[Turn]] = {each: [] for each in PagesLoad}
+    with cost_bench(folder) as bed:
+        config = write_config(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
         bed.run(Way.ARI_CALLED, RATE, 2.0)  # until all is warm
         for number in range(turns):
-            for beside in Pages:
+            for beside in PagesLoad:
                 PROGRESS.print(f"turn {number + 1} of {turns}: {beside} …")
-                found[beside].append(turn(bed, config, beside, streams, seconds))
-    whole = {beside: together([each.run for each in taken]) for beside, taken in found.items()}
+                found[beside].append(run_turn(bed, config, beside, streams, seconds))
+    whole = {beside: merge_runs([each.run for each in taken]) for beside, taken in found.items()}
     share = {beside: run.service_ms_per_call * RATE / 1000 for beside, run in whole.items()}
     return {
-        beside.value: row(run, whole[Pages.NONE])
+        beside.value: row(run, whole[PagesLoad.NONE])
         | {
             "service_share": share[beside],
-            "added_service_share": share[beside] - share[Pages.NONE],
+            "added_service_share": share[beside] - share[PagesLoad.NONE],
             "console_share": statistics.mean(each.console_share for each in found[beside]),
         }
         for beside, run in whole.items()
     }
 
 
-def turn(bed: Bench, config: Path, beside: Pages, streams: int, seconds: float) -> Turn:
+def run_turn(bed: CostBench, config: Path, beside: PagesLoad, streams: int, seconds: float) -> Turn:
     with ExitStack() as stack:
-        console = None if beside is Pages.NONE else stack.enter_context(console_process(config))
-        if console and beside is Pages.OPEN:
-            stack.enter_context(followed(console, streams))
+        console = None if beside is PagesLoad.NONE else stack.enter_context(console_process(config))
+        if console and beside is PagesLoad.OPEN:
+            stack.enter_context(follow_state(console, streams))
         began_s, used_s = time.monotonic(), processor_s(console.pid) if console else 0.0
         run = bed.run(Way.ARI_CALLED, RATE, seconds)
         used_s = processor_s(console.pid) - used_s if console else 0.0
@@ -175,11 +177,11 @@ def turn(bed: Bench, config: Path, beside: Pages, streams: int, seconds: float) 
 
 
 @contextmanager
-def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
-    """Context with `streams` open pages, read in a thread. Each page receives the state from before the beginning of
-    the context until its end.
+def follow_state(console: ConsoleProcess, streams: int) -> Iterator[None]:
+    """Context with `streams` open pages, which a thread reads. Each page has received its first state before the
+    context begins.
     """
-    cookies = [sign_in(console, name_of(user)) for user in range(USERS)]
+    cookies = [sign_in(console, user_name(user)) for user in range(USERS)]
     over, all_open = threading.Event(), threading.Event()
     where = urlsplit(console.address)
     failures: list[str] = []
@@ -188,7 +190,7 @@ def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
         writer.write(
             f"GET {FOLLOWED} HTTP/1.1\r\nHost: {where.netloc}\r\n"
-            f"Cookie: {cookie_of(cookies[number % USERS])}\r\n\r\n".encode()
+            f"Cookie: {cookie_header(cookies[number % USERS])}\r\n\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 200 " in head.partition(b"\r\n")[0], head
@@ -227,9 +229,9 @@ def followed(console: ConsoleProcess, streams: int) -> Iterator[None]:
 # -- the console ------------------------------------------------------------------------------------------------------
 
 
-def configure(folder: Path, settings: Mapping[str, Any]) -> Path:
-    """The settings file of a console with users who have every role."""
-    users_file(folder / "users.yaml", {name_of(user): Role for user in range(USERS)})
+def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
+    """Write the settings file of a console whose users have every role; returns its path."""
+    users_file(folder / "users.yaml", {user_name(user): Role for user in range(USERS)})
     (port,) = free_ports(1)
     console = {"listen": f"{LOOPBACK}:{port}", "users": str(folder / "users.yaml")}
     path = folder / "console.yaml"
@@ -237,7 +239,7 @@ def configure(folder: Path, settings: Mapping[str, Any]) -> Path:
     return path
 
 
-def name_of(user: int) -> str:
+def user_name(user: int) -> str:
     return f"user-{user}"
 
 
@@ -246,12 +248,12 @@ def sign_in_answer(
 ) -> http.client.HTTPResponse:
     form = urlencode({"name": name, "password": PASSWORD, "code": ""})
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": console.address.rstrip("/")}
-    connection.request("POST", "/sign-in", form, headers | ({"Cookie": cookie_of(cookies)} if cookies else {}))
+    connection.request("POST", "/sign-in", form, headers | ({"Cookie": cookie_header(cookies)} if cookies else {}))
     return connection.getresponse()
 
 
 def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
-    """Sign in; returns the cookies of the new session, and the mark of a known browser."""
+    """Sign in; returns the cookies of the session, and the cookie that marks a known browser."""
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     answer = sign_in_answer(connection, console, name, {})
     connection.close()
@@ -262,7 +264,7 @@ def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
     return {cookie.name: given[cookie.name].value for cookie in (SESSION, KNOWN_BROWSER)}
 
 
-def cookie_of(cookies: Mapping[str, str]) -> str:
+def cookie_header(cookies: Mapping[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
@@ -273,10 +275,10 @@ def main() -> None:
         folders: Sequence[Path] = [Path(name, each) for each in ("pages", "open")]
         for folder in folders:
             folder.mkdir()
-        shown = pages(folders[0], chosen.calls, chosen.rounds)
+        shown = measure_pages(folders[0], chosen.calls, chosen.rounds)
         if not chosen.json:
             print_table(f"Time to the first byte, in a ledger of {chosen.calls:,} calls", shown)
-        beside = open_pages(folders[1], chosen.streams, chosen.turns, chosen.seconds)
+        beside = measure_open_pages(folders[1], chosen.streams, chosen.turns, chosen.seconds)
     if chosen.json:
         report("", {"calls": chosen.calls, "pages": shown, "open_pages": beside}, as_json=True)
     else:

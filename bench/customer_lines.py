@@ -2,12 +2,12 @@
 
     python -m bench.customer_lines [--numbers N] [--customers N] [--members N] [--json]
 
-Decisions are timed without and with the table, in turn in one process; the event loop's delay is that while a new
-edition is read.
+Decisions with and without the table take turns in one process. The event loop's delay is measured while a new edition
+is read.
 
-A node has one member, which holds all the numbers. With more members, each call is decided on a node of another one.
-The numbers are random, and no data of a number is in a cache, as on a node; the call itself is made just before its
-decision. Times are valid for this machine and run only.
+A node belongs to one member, which holds all the numbers. With several members, the calls go to their nodes in turn.
+The numbers are random, so none of their data is in the processor's cache, as on a real node. The call itself is made
+just before its decision. Times are valid for this machine and run only.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.parsers import parse_registry
 
 from .bench_output import options, report
-from .large_registry import some_number, text
+from .large_registry import registry_text, some_number
 
 NUMBERS: Final = 1_000_000
 CUSTOMERS: Final = 100_000
@@ -47,8 +47,8 @@ def resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
-    """Customers whose numbers are far apart in the registry."""
+def make_entries(numbers: int, customers: int, members: int) -> Iterator[Entry]:
+    """Entries of customers whose numbers are far apart in the registry."""
     dice = random.Random(3)
     found = list({some_number(dice, numbers, members) for _ in range(numbers)})
     each = len(found) // customers
@@ -78,8 +78,12 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
     return ways
 
 
-def on_nodes(registry: RegistryIndex, calls: list[ForwardedCall], now: datetime) -> list[tuple[ForwardedCall, Policy]]:
-    """Each call with the policy of a node of its number's member. Without a member no call would reach the licences."""
+def with_policies(
+    registry: RegistryIndex, calls: list[ForwardedCall], now: datetime
+) -> list[tuple[ForwardedCall, Policy]]:
+    """Each call with the policy of a node of the member that holds its number. Without a member, a decision would not
+    reach the licences.
+    """
     policies: dict[str | None, Policy] = {}
     members = [registry.member(call.forwarding_number, now) for call in calls]
     return [
@@ -100,7 +104,7 @@ def median_us(
 
 
 async def lateness_ms(work: Callable[[], object]) -> list[float]:
-    """Delays of a timer in the event loop while a thread works, in milliseconds."""
+    """Delays of a timer in the event loop while a thread runs `work`, in milliseconds."""
     late: list[float] = []
     working = asyncio.create_task(asyncio.to_thread(work))
     while not working.done():
@@ -113,8 +117,8 @@ async def lateness_ms(work: Callable[[], object]) -> list[float]:
 def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, dict[str, float]]:
     from idtone.core.responsive_loop import prefer_event_loop
 
-    registry = RegistryIndex(parse_registry(text(numbers, members), "registry.yaml"))
-    made = list(entries(numbers, customers, members))
+    registry = RegistryIndex(parse_registry(registry_text(numbers, members), "registry.yaml"))
+    made = list(make_entries(numbers, customers, members))
     ways = calls_of(made)
     began_s = time.process_time()
     built = compile_lines(made, "0")
@@ -127,7 +131,7 @@ def measure(numbers: int, customers: int, members: int = MEMBERS) -> dict[str, d
     index = LinesIndex.unpack(octets)
     read_s, memory_mb = time.process_time() - began_s, resident_mb() - before_mb
     now = datetime.now(UTC)
-    placed = {way: on_nodes(registry, calls, now) for way, calls in ways.items()}
+    placed = {way: with_policies(registry, calls, now) for way, calls in ways.items()}
     pairs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way, calls in placed.items():  # in turn, since this machine has other work as well

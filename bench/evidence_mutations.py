@@ -1,6 +1,6 @@
-"""Random changes of a ledger's pages, of its tiles, and of packs, and their detection by verifiers.
+"""Random changes of a ledger's database pages, of its tiles and of packs, and whether verifiers find them.
 
-A change that no verifier finds must be harmless by its class: the same rows, or the same files, are read.
+A change that a verifier misses must be harmless: readers still get the same rows or the same files.
 """
 
 import base64
@@ -21,7 +21,7 @@ from idtone.ledger.tiles.tiles_verification import verify_tiles
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expanded
 from lab.ledger.example_pack import PACK
 from lab.ledger.sample_evidence import LOG, evidence, key_ring_of, url_of
-from lab.ledger.sample_ledger import faults, write
+from lab.ledger.sample_ledger import verification_faults, write
 from lab.ledger.vectors import bases
 from lab.ledger.vectors.verifiers import VERIFIERS
 
@@ -30,7 +30,7 @@ _META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
-    """A change, the verifiers that missed it, and the reason if it is harmless, otherwise empty."""
+    """A change, and the verifiers that missed it. `harmless` is the reason why it is harmless; empty if it is not."""
 
     where: str
     what: str
@@ -38,8 +38,8 @@ class Mutation(NamedTuple):
     harmless: str = ""
 
 
-def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
-    """A random change of these octets: its description, and the other octets."""
+def mutate(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
+    """Change the octets at random; returns a description of the change, and the changed octets."""
     while True:
         way = dice.choice(["bit", "bit", "octet", "cut out", "put in", "swap", "copy", "cut off", "number"])
         made = bytearray(octets)
@@ -67,7 +67,7 @@ def changed(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
 
 
 def _contents(file: Path) -> dict[str, list[str]] | None:
-    """All content of the tables and their indexes; None if they cannot be read to their end."""
+    """The content of all tables and indexes; None if they cannot be read completely."""
     try:
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -85,7 +85,7 @@ def _contents(file: Path) -> dict[str, list[str]] | None:
 
 
 def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] | None) -> str:
-    """The reason why two states of a ledger are equivalent; empty if they are not."""
+    """The reason why both states of a ledger have the same content; empty if they differ."""
     if before is None or after is None:
         return ""
     differ = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
@@ -94,8 +94,8 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
     )
 
 
-def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of the ledger's file, below the level of tables."""
+def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+    """Mutations of octets in the ledger's database file."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -104,26 +104,26 @@ def pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         each.unlink()
     whole, before, dice = file.read_bytes(), _contents(file), random.Random(seed)
     for _ in range(count):
-        what, octets = changed(dice, whole)
+        what, octets = mutate(dice, whole)
         for each in file.parent.glob("ledger.sqlite3-*"):
             each.unlink()
         file.write_bytes(octets)
-        if _faults(lambda: faults(url_of(file))):
+        if _faults(lambda: verification_faults(url_of(file))):
             yield Mutation("page", what)
         else:
             yield Mutation("page", what, ("verify",), _harmless(before, _contents(file)))
 
 
 def _faults(verify: Callable[[], object]) -> bool:
-    """True if it finds a fault; an error of the database counts, too."""
+    """True if `verify` finds a fault. A database error counts as a fault."""
     try:
         return bool(verify())
     except (IdtoneError, sqlite3.Error):
         return True
 
 
-def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of a published tree."""
+def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+    """Mutations of the files of a published tree."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
     note = key_ring_of(url_of(file)).seen.latest(LOG)
@@ -143,7 +143,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
             what = "has another's octets"
             path.write_bytes(dice.choice([each for each in paths if each != path]).read_bytes())
         else:
-            what, octets = changed(dice, kept)
+            what, octets = mutate(dice, kept)
             path.write_bytes(octets)
         same = path.exists() and _octets(path) == kept_octets
         found = _faults(lambda: verify_tiles(TileFolder(out), LOG).faults)
@@ -158,7 +158,7 @@ def tile_files(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
 
 
 def _octets(file: Path) -> bytes | None:
-    """The content that is read from a published file. A bundle is expanded; None if that fails."""
+    """The content that a reader gets from a published file; an entry bundle is decompressed. None if that fails."""
     octets = file.read_bytes()
     try:
         return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets
@@ -166,8 +166,8 @@ def _octets(file: Path) -> bytes | None:
         return None
 
 
-def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of a pack: half of them of the ZIP file's octets, half of a file in it."""
+def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
+    """Mutations of a pack: half of them change octets of the ZIP file, half change a file inside it."""
     dice, known = random.Random(seed), bases()
     octets, files = PACK.read_bytes(), read_zip(PACK)
     path = folder / "x.zip"
@@ -175,10 +175,10 @@ def packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
         made: list[tuple[str, bytes]] = []
         for number in range(min(BATCH, count)):
             if number % 2:
-                made.append(changed(dice, octets))
+                made.append(mutate(dice, octets))
             else:
                 name = dice.choice(sorted(files))
-                what, content = changed(dice, files[name])
+                what, content = mutate(dice, files[name])
                 made.append((f"{name} {what}", zipped({**files, name: content})))
         count -= len(made)
         vectors = [{"name": what, "zip": base64.b64encode(content).decode()} for what, content in made]

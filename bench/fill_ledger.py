@@ -1,7 +1,7 @@
-"""A ledger of millions of records within minutes, for measurements of reading.
+"""Fills a ledger with millions of records within minutes, for benches of reading.
 
-Every step, leaf, hash, entry and signature is as the writer writes it, and `idtone ledger verify` finds nothing wrong.
-But the numbers of nearly all calls are noise: their tokens are random, and their ciphertext comes from another call.
+Every step, leaf, hash, entry and signature looks as the ledger writer would write it, and `idtone ledger verify` finds
+no fault. But nearly all sealed numbers are fake: their tokens are random, and their ciphertext comes from another call.
 """
 
 import random
@@ -29,7 +29,7 @@ from lab.ledger.sample_evidence import NOW, heard_call
 NODE: Final = "pbx-1"
 ROWS_AT_ONCE: Final = 60_000
 CACHE_KIB: Final = 2_000_000
-"""Cache for the entries by token, which come in random order."""
+"""SQLite's cache in KiB. It holds the index entries by token, because they come in random order."""
 
 _OTHERS: Final = tuple(map(parse, ("0398765432", "0398765433", "0398765434")))
 _DAY_US: Final = timedelta(days=1) // timedelta(microseconds=1)
@@ -39,10 +39,8 @@ _TOKEN: Final = re.compile(r'(?<=_token":")[0-9a-f]{32}')
 def fill(
     path: Path, key_ring: KeyRing, count: int, period: timedelta, known: Callable[[int], bool], seed: int = 1
 ) -> None:
-    """A new ledger of `count` calls, six steps each, evenly over `period` from `NOW` on.
-
-    Only the numbers of the calls in `known` (`evidence.FORWARDING` and the others), and other numbers of the first call
-    of each day, are really sealed.
+    """Make a ledger of `count` calls with six steps each, spread evenly over `period` from `NOW` on. Only the calls
+    that `known` selects have really sealed numbers, and so has the first call of each day.
     """
     with LedgerWriter.open(f"sqlite:///{path}", NODE, key_ring):
         pass
@@ -150,7 +148,7 @@ class _Filling:
         return "".join((first, noise[:32], second, noise[32:64], third, noise[64:], rest))
 
     def _day(self, at_us: int) -> str:
-        """The day of a time; computed once a day."""
+        """The day of a time. It is computed once for each day."""
         number = at_us // _DAY_US
         if number != self._newest_day[0]:
             self._newest_day = number, day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))

@@ -1,4 +1,4 @@
-"""The cost of the worst inputs for verifiers: processor time and memory of a separate process."""
+"""Processor time and memory of verifiers for the worst inputs. Each runs in a separate process."""
 
 # ruff: noqa: S608 - the statements are what is tried
 
@@ -22,7 +22,7 @@ from lab.node_js import find_or_get_node
 
 SECONDS: Final = 60
 MIB: Final = 2048
-"""Memory limit: four times the limit of an unpacked pack."""
+"""Memory limit in MiB, four times the limit of an unpacked pack."""
 
 
 class Cost(NamedTuple):
@@ -37,8 +37,8 @@ class Cost(NamedTuple):
         return self.seconds > SECONDS or self.mib > MIB or self.exit_code not in (1, 2)
 
 
-def bombs() -> Iterator[tuple[str, bytes]]:
-    """ZIP files, each made on request."""
+def hostile_packs() -> Iterator[tuple[str, bytes]]:
+    """Names and contents of hostile ZIP files. Each is made when the iterator reaches it, because they are large."""
     zeros = bytes(511 * 2**20)
     small = Plan(cosigned=[]).files()
     yield "511 MiB of zeros", zipped({**small, "report.html": zeros}, 9)
@@ -62,7 +62,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def rows(file: Path) -> Iterator[str]:
-    """Changes of a ledger's file; yields their descriptions."""
+    """Change the ledger's file in one hostile way after another; yields the description of each."""
     whole = file.read_bytes()
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
     for what, statement in {
@@ -100,7 +100,7 @@ def costs(folder: Path) -> Iterator[Cost]:
     for what in rows(file):
         yield _cost(what, "idtone ledger verify", [str(IDTONE), "ledger", "verify"], ours)
     pack = folder / "worst.zip"
-    for what, octets in bombs():
+    for what, octets in hostile_packs():
         pack.write_bytes(octets)
         keys = ["--log-key", str(LOG)]
         yield _cost(what, "idtone-evidence verify pack", [str(EVIDENCE), "verify", "pack", str(pack), *keys])
@@ -118,7 +118,7 @@ print(json.dumps([done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss
 
 
 def _cost(what: str, verifier: str, command: Sequence[str], more: dict[str, str] | None = None) -> Cost:
-    """The cost of a command, run by an intermediate process that has no other child."""
+    """The cost of a command. An intermediate process runs it, so that its figures are of this command alone."""
     done = subprocess.run(
         [sys.executable, "-c", _RUN, *command], env={**os.environ, **(more or {})}, capture_output=True, check=True
     )

@@ -2,11 +2,11 @@
 
     python -m bench.ledger [--calls N] [--records N] [--large FOLDER] [--json]
 
-Calls are those that hear a sound, six steps each. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within
-10 ms; 100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. The
-ledger for the searches is smaller by default (--records), so that it is made within a minute; 10 000 000 records take
-18 GB and some twenty minutes. In --large it is stored, and used again in the next run. Times are valid for this machine
-and run only; those of verifying are processor time.
+Each call hears a sound and has six steps. The goals: 20 000 steps/s, or 80 % of the bare loop; a proof within 10 ms;
+100 000 records verified in a second by one core; a number found within 50 ms among 10 000 000 records. By default the
+ledger for the searches is smaller (--records) and is made within a minute; 10 000 000 records take 18 GB and some
+twenty minutes. With --large it stays in that folder for the next run. Times are valid for this machine and run only;
+those of verifying are processor time.
 """
 
 import json
@@ -48,9 +48,9 @@ from .fill_ledger import fill
 CALLS: Final = 30_000
 RECORDS: Final = 300_000
 KNOWN: Final = 100
-"""Records of the searched number."""
+"""Number of records of the number that is searched."""
 ONE_BY_ONE: Final = 1500
-"""Steps that are awaited one by one, like a decision that its file cannot hold."""
+"""Number of steps that are awaited one by one, as a decision is that does not fit into its file."""
 PROOFS: Final = 300
 FINDS: Final = 30
 NEWEST: Final = 50
@@ -71,7 +71,7 @@ def key_ring(folder: Path) -> KeyRing:
 
 
 def calls(count: int) -> list[Step]:
-    """Steps of overlapping calls, 50 a second."""
+    """The steps of `count` overlapping calls, 50 calls per second."""
     return sorted(
         (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
         key=lambda step: step.at,
@@ -79,8 +79,8 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps per second of INSERTs of the same rows, `group` a transaction, in the same journal. There is no tree and no
-    key.
+    """Steps per second of bare INSERTs of the same rows, `group` per transaction, with the same journal mode. It has no
+    tree and no keys.
     """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")
@@ -102,8 +102,8 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
     return len(told) / took_s
 
 
-def written(folder: Path, told: list[Step]) -> dict[str, float]:
-    """Steps per second through the writer: handed over without waiting, and each awaited."""
+def measure_writing(folder: Path, told: list[Step]) -> dict[str, float]:
+    """Steps per second through the ledger writer, without waiting and with a wait for each step."""
     url = f"sqlite:///{folder}/ledger.sqlite3"
     with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
         began = time.perf_counter()
@@ -127,7 +127,7 @@ def written(folder: Path, told: list[Step]) -> dict[str, float]:
     }
 
 
-def proven(folder: Path, count: int) -> dict[str, float]:
+def measure_proofs(folder: Path, count: int) -> dict[str, float]:
     """Milliseconds to read a proof with its leaf."""
     dice = random.Random(1)
     took = []
@@ -141,7 +141,7 @@ def proven(folder: Path, count: int) -> dict[str, float]:
     return {"median_ms": statistics.median(took), "p99_ms": p99_ms, "hashes": len(found.proof.hashes)}
 
 
-def verified(folder: Path) -> dict[str, float]:
+def measure_verification(folder: Path) -> dict[str, float]:
     held = key_ring(folder)
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", held.days) as reader:
         began, began_s = time.process_time(), time.perf_counter()
@@ -156,9 +156,9 @@ def verified(folder: Path) -> dict[str, float]:
     }
 
 
-def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
-    """The ledger as tiles: bytes, and the processor time for writing and verifying them, as a ratio to that for
-    verifying the ledger, `records_s_core`.
+def measure_tiles(folder: Path, records_s_core: float) -> dict[str, float]:
+    """Tiles of the ledger: their bytes, and the processor time to write and to verify them as a ratio to that of
+    verifying the ledger (`records_s_core`).
     """
     out, log = folder / "tiles", key_ring(folder).signer.key
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
@@ -180,8 +180,8 @@ def tiled(folder: Path, records_s_core: float) -> dict[str, float]:
     }
 
 
-def found(folder: Path) -> dict[str, float]:
-    """Milliseconds to find the calls of a month, at its end, of a number with `KNOWN` calls and of others."""
+def measure_search(folder: Path) -> dict[str, float]:
+    """Milliseconds to find a number's calls at the end of a month, for a number with `KNOWN` calls and for others."""
     took: dict[bool, list[float]] = {True: [], False: []}
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
         for number in range(FINDS):
@@ -194,9 +194,9 @@ def found(folder: Path) -> dict[str, float]:
     return {"median_ms": others_ms, "most_ms": max(took[False]), f"with_{KNOWN}_calls_median_ms": known_ms}
 
 
-def used(folder: Path, records: int) -> dict[str, float]:
-    """Times of common acts on a large ledger: the start of a writer, the newest calls, statistics of all calls, and the
-    destruction of a day's key.
+def measure_common_acts(folder: Path, records: int) -> dict[str, float]:
+    """Times on a large ledger: to open the writer, to read the newest calls, to make the statistics of all calls, and
+    to destroy a day's key.
     """
     url, held = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
     began = time.perf_counter()
@@ -218,8 +218,8 @@ def used(folder: Path, records: int) -> dict[str, float]:
     return {"start_ms": start_ms, "newest_50_ms": newest_ms, "stats_us_a_call": stats_us, "forget_ms": forget_ms}
 
 
-def stored(folder: Path, records: int) -> dict[str, float]:
-    """Bytes a call in the file, by table and index."""
+def measure_storage(folder: Path, records: int) -> dict[str, float]:
+    """Bytes per call in the file, by table and index."""
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection:
         rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY 2 DESC").fetchall()
     whole = sum(octets for _, octets in rows)
@@ -229,8 +229,8 @@ def stored(folder: Path, records: int) -> dict[str, float]:
 def measure(
     count: int, records: int, tell: Callable[[str], None], kept: Path | None = None
 ) -> dict[str, dict[str, float]]:
-    """The figures for `count` calls; and for a ledger of `records` records, a multiple of `KNOWN`, with `KNOWN` of them
-    of one number. `kept` is the folder that stores this ledger, if given.
+    """The figures of writing for `count` calls, and those of searching in a ledger of `records` records. `records` is a
+    multiple of `KNOWN`, and `KNOWN` records are of one number. If `kept` is given, that folder keeps the ledger.
     """
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:
@@ -241,14 +241,14 @@ def measure(
         bare_s = bare_loop(place, told, GROUP)
         measured["bare"] = {"steps_s": bare_s, "one_a_commit_steps_s": bare_loop(place, told[: 2 * ONE_BY_ONE], 1)}
         tell("the ledger …")
-        measured["written"] = written(place, told)
+        measured["written"] = measure_writing(place, told)
         measured["written"]["of_bare"] = measured["written"]["steps_s"] / bare_s
         tell("proofs …")
-        measured["proof"] = proven(place, count)
+        measured["proof"] = measure_proofs(place, count)
         tell("verifying …")
-        measured["verify"] = verified(place)
+        measured["verify"] = measure_verification(place)
         tell("tiles …")
-        measured["tiles"] = tiled(place, measured["verify"]["records_s_core"])
+        measured["tiles"] = measure_tiles(place, measured["verify"]["records_s_core"])
         if not large.exists():
             tell(f"a ledger of {records:,} records …")
             filling = large.with_name(f"{large.name}.filling")
@@ -257,10 +257,14 @@ def measure(
             fill(filling / "ledger.sqlite3", key_ring(filling), records, MONTH, lambda call: call % every == 0)
             filling.rename(large)
         tell("using, finding, proving and verifying in it …")
-        measured |= {"bytes_a_call": stored(large, records), "use_among": used(large, records)}
-        measured |= {"find_among": found(large), "proof_among": proven(large, records), "verify_among": verified(large)}
+        measured |= {"bytes_a_call": measure_storage(large, records), "use_among": measure_common_acts(large, records)}
+        measured |= {
+            "find_among": measure_search(large),
+            "proof_among": measure_proofs(large, records),
+            "verify_among": measure_verification(large),
+        }
         tell("its tiles …")
-        measured["tiles_among"] = tiled(large, measured["verify_among"]["records_s_core"])
+        measured["tiles_among"] = measure_tiles(large, measured["verify_among"]["records_s_core"])
     return measured
 
 

@@ -1,7 +1,4 @@
-"""The cost of metrics in a call: without them, with a scraper, and with a crowd of scrapers, in turns.
-
-python -m bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
-"""
+"""The cost of metrics for a call: without them, with one scraper, and with a crowd of scrapers, in turns."""
 
 import asyncio
 import socket
@@ -17,9 +14,9 @@ from lab.asterisk import free_ports
 from lab.processes import end_in_order
 
 from .bench_output import PROGRESS, options, report
-from .cost.figures import Run, added, percentile, together
-from .cost.measuring import Bench, bench
-from .cost.ways import Way
+from .cost.cost_bench import CostBench, cost_bench
+from .cost.forwarding_ways import Way
+from .cost.run_statistics import Run, added_percentile, merge_runs, percentile
 
 CROWD: Final = 50
 WAY: Final = Way.ARI_CALLED
@@ -33,7 +30,7 @@ class Scrapers(StrEnum):
 
 
 async def _scrape(port: int) -> None:
-    """Scrape once; the listener may refuse it, because its connections are few."""
+    """Scrape once. The listener may refuse, because it allows few connections."""
     with suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -42,7 +39,7 @@ async def _scrape(port: int) -> None:
 
 
 async def _read_slowly(port: int) -> None:
-    """Read a byte a second; the kernel accepts few more for it."""
+    """Read the answer slowly, a byte a second, so that the connection stays occupied."""
     loop = asyncio.get_running_loop()
     while True:
         with suppress(OSError), socket.socket() as slow:
@@ -57,7 +54,7 @@ async def _read_slowly(port: int) -> None:
 
 @contextmanager
 def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
-    """Context in which a thread scrapes."""
+    """Context in which threads scrape the service."""
     if scrapers is Scrapers.OFF:
         yield
         return
@@ -80,8 +77,8 @@ def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
         thread.join()
 
 
-def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
-    """The results of one load on a freshly started service."""
+def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
+    """Start the service and run a load; returns the results."""
     (port,) = free_ports(1)
     bed.service.stop()
     bed.service.metrics = "" if scrapers is Scrapers.OFF else f"127.0.0.1:{port}"
@@ -92,15 +89,16 @@ def turn(bed: Bench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
 
 
 def row(run: Run, off: Run) -> dict[str, Any]:
-    """The figures of a run: the time from a call's INVITE to the called phone's, and the service's processor time. Both
-    are also given as the difference from the run `off`.
+    """The figures of a run: the time from the caller's INVITE to the called phone's, and the service's processor time.
+    Each also as a difference from the run `off`.
     """
     waited = [sample.post_dial_ms for sample in run.samples]
     without = [sample.post_dial_ms for sample in off.samples]
     return {
         "calls": run.offered, "failed": run.failed,
         "p50_ms": percentile(waited, 0.5), "p99_ms": percentile(waited, 0.99),
-        "added_p50_ms": str(added(waited, without, 0.5)), "added_p99_ms": str(added(waited, without, 0.99)),
+        "added_p50_ms": str(added_percentile(waited, without, 0.5)),
+        "added_p99_ms": str(added_percentile(waited, without, 0.99)),
         "service_ms_per_call": run.service_ms_per_call,
         "service_ratio": run.service_ms_per_call / off.service_ms_per_call,
     }  # fmt: skip
@@ -111,12 +109,12 @@ def main() -> None:
     chosen = options(__doc__, rounds=6, seconds=15.0, rate=20.0).parse_args()
     end_in_order()
     runs: dict[Scrapers, list[Run]] = {scrapers: [] for scrapers in Scrapers}
-    with tempfile.TemporaryDirectory(prefix="idtone-metrics-") as folder, bench(Path(folder)) as bed:
+    with tempfile.TemporaryDirectory(prefix="idtone-metrics-") as folder, cost_bench(Path(folder)) as bed:
         for number in range(chosen.rounds):
             for scrapers in Scrapers:
                 PROGRESS.print(f"round {number + 1} of {chosen.rounds}: {scrapers} …")
                 runs[scrapers].append(turn(bed, scrapers, chosen.rate, chosen.seconds))
-    whole = {scrapers: together(found) for scrapers, found in runs.items()}
+    whole = {scrapers: merge_runs(found) for scrapers, found in runs.items()}
     rows = {scrapers.value: row(run, whole[Scrapers.OFF]) for scrapers, run in whole.items()}
     report("from a call's INVITE to the called phone's; added over the service without metrics", rows, chosen.json)
 

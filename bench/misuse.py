@@ -2,10 +2,10 @@
 
     python -m bench.misuse [--calls N] [--json]
 
-Each command runs in a separate process; processor time and peak memory are those of the process. `list` holds all its
-output in memory, so it lists `LISTED` calls at most, and times are compared per call. In the ledger each call has other
-numbers, so that the scan reads and groups much and judges little. The cost of judging is measured separately, per call,
-on the days of `lab/member/misuse/traffic.py`.
+Each command runs in a separate process, whose processor time and peak memory are measured. `list` holds all its output
+in memory, so it lists at most `LISTED` calls, and times are compared per call. Each call of the ledger has its own
+numbers, so the scan reads and groups much and judges little. The cost of judging is measured separately, per call, with
+the days of `lab/member/misuse/traffic.py`.
 """
 
 import multiprocessing
@@ -34,7 +34,7 @@ PROGRAM: Final = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import mai
 
 
 def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
-    """Microseconds of a processor for each call, and peak memory, of a command that reads `calls` calls."""
+    """Processor time in microseconds per call, and peak memory, of a command that reads `calls` calls."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *command, "-c", str(config)], stdout=subprocess.DEVNULL
     ) as process:
@@ -48,12 +48,12 @@ def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
     }
 
 
-def made(folder: Path, calls: int) -> None:
+def make_ledger(folder: Path, calls: int) -> None:
     fill(folder / "l.sqlite3", key_ring(folder), calls, MONTH, lambda call: False)
 
 
-def judging() -> dict[str, float]:
-    """Microseconds of a processor for each call of generated days."""
+def judging_time() -> dict[str, float]:
+    """Processor time of judging in microseconds per call, for generated days."""
     limits = load_limits(None)
     days = [
         day_of(traffic, seed)
@@ -75,7 +75,7 @@ def main() -> None:
         (folder / "key").chmod(0o600)
         PROGRESS.print(f"making a ledger of {asked.calls:,} calls …")
         # In a separate process: the kernel counts the peak memory of a process to those that it starts.
-        filling = multiprocessing.get_context("spawn").Process(target=made, args=(folder, asked.calls))
+        filling = multiprocessing.get_context("spawn").Process(target=make_ledger, args=(folder, asked.calls))
         filling.start()
         filling.join()
         assert filling.exitcode == 0
@@ -93,7 +93,7 @@ def main() -> None:
         "scan": scan,
         "list": listing,
         "scan_of_list": {"": scan["us_a_call"] / listing["us_a_call"]},
-        "judging": judging(),
+        "judging": judging_time(),
     }
     report("A scan for misuse", found, asked.json)
 

@@ -1,9 +1,9 @@
 """Times of the office's commands with a large registry, each in a separate process, as the office runs it.
 
-Each is compared with a process that only parses registry.yaml. The ratio is that of processor time, because other work
-may run on this machine.
+Each is compared with a process that only parses registry.yaml. The ratios are of processor time, because other work may
+run on this machine.
 
-Reports are measured by `bench.reports`, refused contractors by `bench.refusals`.
+Reports are measured by `bench.reports`, refused contractors by `bench.refusal_check`.
 """
 
 import os
@@ -25,22 +25,22 @@ from idtone.core.settings.settings import PASSPHRASE
 from idtone.core.signed_notes import Signer
 from idtone.core.terminal import command_line
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
-from idtone.office.training.course import course_of, sheet_of
+from idtone.office.training.course import answer_sheet, course_of
 from lab.asterisk import IDTONE
+from lab.idtone_programs import program_of
 from lab.office import applicant
-from lab.programs import program_of
 
 from .bench_output import Found
-from .large_registry import first_of, stopping, text
+from .large_registry import first_number, registry_text, suspend_ranges
 
 MEMBERS: Final = 300
 CHAINS: Final = 1_000
 STOPS: Final = 1_000
 APPLICATIONS: Final = 300
 ENTRIES: Final = 5_000
-"""Lines of the history."""
+"""Number of lines of the history."""
 BASELINE_EVERY: Final = 8
-"""Commands between two measurements of the baseline."""
+"""Number of commands between two measurements of the baseline."""
 WHY: Final = ("--why", "bench")
 POLICE: Final = ("--reference", "P-1", "--requested", "2026-11-02T01:10:00+09:00")
 APPLICATION: Final = """\
@@ -62,7 +62,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """An authority's folder, and the files beside it."""
+    """The authority's folder, and the files beside it."""
 
     folder: Path
     numbers: int
@@ -76,7 +76,7 @@ class Office:
         return self.folder.with_name(name)
 
     def keep_root(self) -> None:
-        """Store the root, as members and holders do after `init`."""
+        """Store the root of the publication, as members and key holders do after `init`."""
         self.beside("root.json").write_bytes((self.folder / "repository" / "metadata" / "1.root.json").read_bytes())
 
     def key(self, *names: str) -> list[str]:
@@ -84,7 +84,7 @@ class Office:
 
     def number(self, member: int, place: int) -> str:
         """A number of the member."""
-        area, first = first_of(member, self.numbers // self.members)
+        area, first = first_number(member, self.numbers // self.members)
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
@@ -105,8 +105,8 @@ def prepare(office: Office, chains: int, stops: int) -> None:
             f"  - {{numbers: {office.range(at, 20 * part, 10)!r}, "
             f"links: [{{from: m-{at:05}, to: {to}, checked: {check}}}]}}\n"
         )
-    office.registry.write_text(f"{text(office.numbers, office.members)}chains:\n{''.join(links)}")
-    document = stopping(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
+    office.registry.write_text(f"{registry_text(office.numbers, office.members)}chains:\n{''.join(links)}")
+    document = suspend_ranges(min(stops, 5 * office.members), office.members, office.numbers // office.members, False)
     content = document.model_dump(mode="json", exclude_none=True)
     for entry in content["suspensions"]:
         del entry["kind"]
@@ -144,11 +144,11 @@ def prepare(office: Office, chains: int, stops: int) -> None:
 
 
 Command = tuple[str, Sequence[object], str]
-"""A name, the command's words, and the typed input."""
+"""The name, the words, and the typed input of a command."""
 
 
 def commands(office: Office) -> Iterator[Command]:
-    """The commands, ordered so that each can run after those before it."""
+    """The commands, in an order in which each can run after those before it."""
     folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
     node = Signer("m-00001/pbx-1", b"n" * 32).key
     held, free = office.number(2, 1), "05030000000"
@@ -212,7 +212,7 @@ def commands(office: Office) -> Iterator[Command]:
     yield of_office("condition enter", *WHY)
     yield of_office("condition list")
     course = course_of(None)
-    answers = sheet_of(course, {each.id: each.right for each in course.questions})
+    answers = answer_sheet(course, {each.id: each.right for each in course.questions})
     yield of_office("course record", "m-00001", "--answers", answers, typed="X\n")
     yield of_office("course certificate", "T-0001", "--person", "X", "-o", office.beside("certificate.pdf"))
     due = ("--due", "2036-01-01", "--what", "bench", "--member", "m-00001")
@@ -306,10 +306,10 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
     return Cost(took, used.ru_utime + used.ru_stime)
 
 
-def measured(
+def measure(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
-    """A row for each command; the first one is parsing registry.yaml alone."""
+    """Run all commands; returns a row for each. The first row is the baseline, which only parses registry.yaml."""
     with tempfile.TemporaryDirectory(prefix="idtone-office-") as scratch:
         office = Office(Path(scratch) / "authority", numbers, members)
         prepare(office, chains, stops)

@@ -2,10 +2,10 @@
 
     python -m bench.overload [--json]
 
-On one machine callers, called parties, Asterisk and the service share the same processors. So the figures are those of
-all together, lower than on a dedicated PBX. SIPp's share is printed. The rates rise until goodput falls; goodput is the
-calls per second of the licensed number that heard its sound, with the verdict within a second. Rates and overload are
-measured in one run, because only then they can be compared.
+Callers, called parties, Asterisk and the service share the processors of one machine. So the figures are lower than on
+a dedicated PBX; SIPp's share is printed. The rate rises until goodput falls. Goodput is the number of calls per second
+of the licensed number that got a verdict within a second and heard their sound. Rates and overload are measured in one
+run, because only then they can be compared.
 """
 
 import math
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.lab import LICENSED, SUSPENDED
 from lab.processes import end_in_order, processor_s
 from lab.publication import LAB_REGISTRY
@@ -36,7 +36,7 @@ AFTER_RATE: Final = 4.0
 TIMES: Final = 3
 GOOD_VERDICT_S: Final = 1.0
 PROMPT_S: Final = 0.25
-"""A verdict within this time, in seconds, is prompt."""
+"""Longest time of a prompt verdict, in seconds."""
 FALLEN: Final = 0.8
 MOST_RATE: Final = 500.0
 SETTLE_S: Final = 15.0
@@ -44,33 +44,31 @@ SHED_CAUSE: Final = 42
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The results of one rate."""
+class LoadResults:
+    """The results of a load at one rate."""
 
     rate: float
     offered: int
     served: int
     goodput: float
-    """Goodput per second, of calls placed during the load."""
+    """Goodput in calls per second."""
     shed: int
     wrong: int
-    """Wrong calls: those without an end, licensed ones that were connected without evidence of the sound or refused
-    otherwise than by 503 with cause 42, emergency calls that were not connected, and suspended numbers that rang.
+    """Number of wrong calls: without an end; licensed ones that were connected without evidence of the sound, or
+    refused otherwise than by 503 with cause 42; emergency calls that were not connected; suspended numbers that rang.
     """
     verdict_median_ms: float
     verdict_longest_ms: float
     shed_median_ms: float | None
     asterisk_ms_per_call: float
-    """Asterisk's processor time for each offered call."""
+    """Asterisk's processor time in milliseconds for each offered call."""
     service_ms_per_call: float
     sipp_share: float
     """The callers' share of one processor."""
 
     @property
     def served_per_processor_s(self) -> float:
-        """Served calls per second of processor time: unlike goodput, it does not depend on other work of the
-        machine.
-        """
+        """Served calls per second of processor time. It depends less than goodput on other work of the machine."""
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
     @property
@@ -79,17 +77,17 @@ class Row:
 
 
 @dataclass
-class Bench:
-    """One PBX with its service, under one load after another."""
+class OverloadBench:
+    """One PBX with its service, for one load after another."""
 
     asterisk: Asterisk
     service: Service
     scratch: Path
     loads: int = 0
 
-    def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
-        """Run a load; returns its results, and the time until the service was normal, from occasional calls in the
-        `after_s` after it.
+    def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[LoadResults, float | None]:
+        """Run a load, then occasional calls for `after_s` seconds. Returns the load's results, and the time until calls
+        were normal again.
         """
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
@@ -114,7 +112,7 @@ class Bench:
         self._settle()
         heard = self._heard() - before - sum(each.status == 200 for each in afterwards)
         verdicts_s = _verdicts_s(outcomes)
-        row = Row(
+        row = LoadResults(
             rate,
             load.offered,
             len(_served(outcomes)),
@@ -157,7 +155,7 @@ def _shed_median_ms(outcomes: Sequence[Outcome]) -> float | None:
 
 
 def _goodput(outcomes: Sequence[Outcome], load: Load) -> float:
-    """The goodput of the calls connected during the load, without its first second."""
+    """The goodput of the load without its first second, in calls per second."""
     begin_s = load.began_s + 1
     good = [
         each
@@ -179,7 +177,7 @@ def _wrong(outcomes: Sequence[Outcome], offered: int, heard: int, rung: Sequence
 
 
 def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
-    """The time from which every call was served promptly; None if that never came."""
+    """Seconds after which every call was served promptly again; None if that never happened."""
     if len(outcomes) < later.offered:
         return None
     late = [each for each in outcomes if each.status != 200 or (each.verdict_s or math.inf) > PROMPT_S]
@@ -187,12 +185,12 @@ def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
     return last_s - later.began_s if any(each.sent_s > last_s for each in outcomes) else None
 
 
-def measure(bench: Bench, tell: Callable[[Row], None]) -> dict[str, Any]:
-    """The results: the rate rises until goodput falls, then three times the sustained rate is offered."""
-    rows: list[Row] = []
+def measure(bench: OverloadBench, tell: Callable[[LoadResults], None]) -> dict[str, Any]:
+    """Raise the rate until goodput falls, then offer three times the sustained rate; returns the results."""
+    rows: list[LoadResults] = []
     rate = FIRST_RATE
 
-    def run(rate: float, seconds: float, after_s: float = 0.0) -> tuple[Row, float | None]:
+    def run(rate: float, seconds: float, after_s: float = 0.0) -> tuple[LoadResults, float | None]:
         row, normal_s = bench.run(rate, seconds, after_s)
         tell(row)
         return row, normal_s
@@ -226,7 +224,7 @@ def main() -> None:
     chosen = options(__doc__).parse_args()
     end_in_order()
 
-    def tell(row: Row) -> None:
+    def tell(row: LoadResults) -> None:
         PROGRESS.print(f"{row.rate:.0f} calls/s: {row.goodput:.1f}/s good, {row.shed} shed, {row.wrong} wrong")
 
     with (
@@ -234,7 +232,7 @@ def main() -> None:
         Asterisk(find_or_get(), Path(folder) / "pbx", site=BARE) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
     ):
-        found = measure(Bench(asterisk, service, Path(folder)), tell)
+        found = measure(OverloadBench(asterisk, service, Path(folder)), tell)
     if not chosen.json:
         before, after = found.pop("around")
         rows = (*found.pop("rates"), before, found["overload"], after)

@@ -1,6 +1,6 @@
-"""The calls of `presented_numbers`: the presented number, its spelling, and the required outcome.
+"""The calls of `presented_numbers`, each with its presented number, spelling and required outcome.
 
-The required outcome follows from the construction of the call, independent of the product's output.
+The required outcome follows from how the call is made; it does not use the product's code.
 """
 
 import random
@@ -15,12 +15,14 @@ from lab.spellings import OUT_OF_ORDER, READABLE
 
 CONNECTED, REFUSED = "connected", "refused"
 OWN, RESOLD, HERE, ALIEN, GONE = "0311110", "0311113", "0322224", "0322220", "0311114"
-"""Blocks of numbers: this member's; resold by it; ported to it; another member's; ported to that one."""
+"""Blocks of numbers: this member's, those that it resold, those ported to it; another member's, those ported to that
+member.
+"""
 INTERNET, ALIEN_INTERNET = "0501110", "0502220"
 SECOND = "0311115"
-"""A number of this member, and of another customer than the first."""
+"""A number of this member whose customer is not the first one."""
 STOPPED, SILENT = "0311118", "0311119"
-"""Own numbers that are suspended, and that never originate."""
+"""The member's own numbers: a suspended one, and one that never originates calls."""
 POLICE, BANK = "0335810", "0344440"
 BLOCKS: Final = (
     OWN, RESOLD, HERE, ALIEN, GONE, INTERNET, ALIEN_INTERNET, SECOND, STOPPED, SILENT, POLICE, BANK,
@@ -28,8 +30,8 @@ BLOCKS: Final = (
 AREAS: Final = ("03", "06", "011", "045", "052", "092", "050")
 
 
-def registry(now: datetime) -> str:
-    """The registry with these numbers."""
+def registry_text(now: datetime) -> str:
+    """The YAML text of a registry with these numbers."""
     past = (now - timedelta(days=1)).isoformat(timespec="seconds")
     valid = "{from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}"
     members = "".join(
@@ -66,7 +68,7 @@ never_originates:
 
 
 class Line(NamedTuple):
-    """An endpoint of the PBX. On a `trusted` one Asterisk takes the caller from P-Asserted-Identity."""
+    """An endpoint of the PBX. On a `trusted` one, Asterisk takes the caller's number from P-Asserted-Identity."""
 
     name: str
     trusted: bool
@@ -79,7 +81,7 @@ LINES: Final = (
     Line("line-3", True),
     Line("trunk", True),
 )
-"""Lines of the first customer, by endpoint and by account code; one that the table does not have; one from outside."""
+"""Lines of the first customer, by endpoint and by account code; a line that the table lacks; a line from outside."""
 FIRST, ACCOUNT, NOT_IN_TABLE, TRUNK = LINES
 TABLE: Final = f"""
 lines:
@@ -90,8 +92,8 @@ lines:
 
 
 class Kind(NamedTuple):
-    """A kind of number: its source; the required outcome of incoming calls, of those while the service is down, and of
-    outgoing calls.
+    """A kind of number: a function that draws one, and the required outcomes of incoming calls, of incoming calls while
+    the service is down, and of outgoing calls.
     """
 
     number: Callable[[random.Random], str]
@@ -129,7 +131,7 @@ def _nobodys(ending: str = "") -> Callable[[random.Random], str]:
 
 ALWAYS, NEVER = (CONNECTED,) * 3, (REFUSED,) * 3
 NO_MEMBERS = (CONNECTED, REFUSED, REFUSED)
-"""The outcome for a number that no member has entered yet: the notice, as on a call that came in."""
+"""The outcome for a number of no member yet: an incoming call gets the notice."""
 AT_ITS_LINE = (CONNECTED, CONNECTED, REFUSED)
 CALLER, LINE, DIFFERS = "own, its caller never originates", "own, on another line", "own, and its own Dial() differs"
 KINDS: Final[Mapping[str, Kind]] = {
@@ -158,27 +160,28 @@ PRESENTED: Final[Mapping[str, Callable[[random.Random], str]]] = {
     "another customer's": _in(SECOND),
     "outside": lambda dice: f"090{dice.randrange(10**8):08}",
 }
-"""Texts that a caller may show, if the hook replaces them by the checked number."""
+"""Texts that a caller may present if the hook replaces them by the checked number."""
 ORIGINATES: Final = _in(POLICE, BANK)
 GROUPS: Final = (*READABLE, *OUT_OF_ORDER)
 """Groups of spellings."""
 _BALANCED: Final = re.compile(r"(?s)(?:[^(]|\([^()]*\))*")
-"""Spellings without unclosed brackets, which would swallow the arguments after the number
-(`tests/calls/test_spellings.py` has such).
+"""Spellings without an unclosed bracket, which would swallow the arguments after the number.
+`tests/calls/test_spellings.py` tests those.
 """
 _IN_OPTIONS: Final = re.compile(r"[^()\[\]^,\"\\]*")
 _SHOWN: Final = re.compile(r"[^\x00-\x1f\x7f;]{1,26}")
-"""Spellings that Asterisk keeps: it drops parameters of a caller's number, and all after 79 octets."""
+"""Spellings that Asterisk keeps unchanged: it drops parameters after a caller's number, and all that follows 79 octets.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedCall:
     """One call. `shows` is the caller's number for Asterisk, `decoy` the number in the other header."""
 
     name: str
     kind: str
     group: str
-    """The group of its spelling."""
+    """The group of the presented number's spelling."""
     number: str
     written: str
     shows: str
@@ -199,7 +202,7 @@ class Offered:
         return kind.away if is_away else kind.incoming
 
     def row(self) -> str:
-        """The call's line in SIPp's file. SIPp separates by `;`, so all text from outside is encoded."""
+        """The call's line in SIPp's input file. SIPp separates fields by `;`, so all text from outside is encoded."""
         sender, asserted = (self.decoy, self.shows) if self.line.trusted and self.decoy else (self.shows, self.decoy)
         header = f"P-Asserted-Identity: <sip:{_uri(asserted)}@x>" if asserted else "X-Lab-Nothing: 1"
         return ";".join(
@@ -214,14 +217,14 @@ def _uri(text: str) -> str:
     return quote(text, safe="+")
 
 
-def offered(seed: int, calls: int) -> list[Offered]:
-    """`calls` calls, the same for the same seed."""
+def draw_calls(seed: int, calls: int) -> list[OfferedCall]:
+    """Draw `calls` calls; the same seed gives the same calls."""
     dice = random.Random(f"numbers/{seed}")
     names, weights = list(KINDS), [kind.weight for kind in KINDS.values()]
     return [_offered(dice, name, at) for at, name in enumerate(dice.choices(names, weights, k=calls))]
 
 
-def _offered(dice: random.Random, kind: str, at: int) -> Offered:
+def _offered(dice: random.Random, kind: str, at: int) -> OfferedCall:
     number = KINDS[kind].number(dice)
     way = "own-dial" if kind == DIFFERS or dice.randrange(3) == 0 else "hook"
     direction = "incoming" if kind not in (LINE, DIFFERS) and dice.randrange(3) == 0 else "outgoing"
@@ -241,7 +244,7 @@ def _offered(dice: random.Random, kind: str, at: int) -> Offered:
     decoy = ""
     if outgoing and dice.randrange(2):
         decoy = dice.choice((ORIGINATES(dice), number, *(each(dice) for each in PRESENTED.values())))
-    return Offered(
+    return OfferedCall(
         f"n{at}",
         kind,
         group,
@@ -258,7 +261,7 @@ def _offered(dice: random.Random, kind: str, at: int) -> Offered:
 
 
 def _spelled(dice: random.Random, number: str, fits: re.Pattern[str], readably: bool) -> tuple[str, str]:
-    """A group of spellings, and one of them."""
+    """The name of a group of spellings, and the number in one of them."""
     groups = READABLE if readably or dice.randrange(4) else OUT_OF_ORDER
     while True:
         group = dice.choice(tuple(groups))
@@ -268,5 +271,5 @@ def _spelled(dice: random.Random, number: str, fits: re.Pattern[str], readably: 
 
 
 def _clean(dice: random.Random, number: str) -> str:
-    """A spelling that a telephone can show."""
+    """The number in a spelling that a telephone can show."""
     return _spelled(dice, number, _SHOWN, True)[1]

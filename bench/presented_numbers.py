@@ -35,16 +35,16 @@ from typing import Any, Final
 from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import NumberRole
 from lab.asterisk import IDTONE, LOOPBACK, Asterisk, free_ports
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.pjsip_conf import pjsip
 from lab.processes import end_in_order
 from lab.service import Service
 from lab.sip import Party
-from lab.sipp import LEAVE_S, called, calling, logged, started
+from lab.sipp import LEAVE_S, call_arguments, called, log_lines, start_sipp
 from lab.site import BARE
 
 from .bench_output import PROGRESS, options, print_table, report
-from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, Offered, offered, registry
+from .presented_calls import CONNECTED, GROUPS, KINDS, LINES, REFUSED, TABLE, OfferedCall, draw_calls, registry_text
 
 UP, AWAY, RESTARTING = "up", "away", "restarting"
 STATES: Final = (UP, AWAY, RESTARTING)
@@ -54,7 +54,7 @@ WAITING: Final = 500
 """Most calls that may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
-"""Columns of the table."""
+"""Width of the table in columns."""
 DIALPLAN: Final = """
 #include idtone.conf
 
@@ -75,7 +75,7 @@ exten = _X.,1,Set(NUMBER=${URIDECODE(${PJSIP_HEADER(read,X-Number)})})
 
 
 def endpoints() -> str:
-    """The lines, and the called phone, in `pjsip.conf`."""
+    """The part of `pjsip.conf` with the lines and the called phone."""
     common = (
         "type = endpoint\ncontext = from-lab\ndisallow = all\nallow = ulaw\ndirect_media = no\n"
         f"media_address = {LOOPBACK}\nbind_rtp_to_media_address = yes\n"
@@ -90,8 +90,8 @@ def endpoints() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The users in the INVITE at the called phone. `identities` are those in P-Asserted-Identity and
+class PresentedHeaders:
+    """The user parts of the INVITE that the called phone got. `identities` are those in P-Asserted-Identity and
     Remote-Party-ID.
     """
 
@@ -101,8 +101,8 @@ class Shown:
     history: str
 
     @classmethod
-    def read(cls, line: str) -> tuple[str, Shown]:
-        """The name of the call, and the numbers in its line."""
+    def read(cls, line: str) -> tuple[str, PresentedHeaders]:
+        """The call's name, and its numbers, from a line of the called phone's log."""
         name, sender, _, *identities, diversion, history = line.split("|")
         return name.removeprefix("lab="), cls(
             _user(sender), tuple(_user(each) for each in identities if each), _user(diversion), _user(history)
@@ -114,19 +114,19 @@ def _user(header: str) -> str:
 
 
 def national(text: str) -> str:
-    """A Japanese number in national form, from any form of the hook."""
+    """A Japanese number in national form, from any form that the hook sends."""
     return f"0{text.removeprefix('+')[2:]}" if text.removeprefix("+").startswith("81") else text
 
 
 @dataclass
-class Seen:
-    """Name of a call → its status, and the numbers that it showed."""
+class ObservedCall:
+    """Two tables by the calls' names: their final status, and the numbers at the called phone."""
 
     status: dict[str, str] = field(default_factory=dict)
-    shown: dict[str, Shown] = field(default_factory=dict)
+    shown: dict[str, PresentedHeaders] = field(default_factory=dict)
 
 
-def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> str:
+def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Sequence[Record]) -> str:
     """The reason why the call is wrong; empty if it is right."""
     status = seen.status.get(call.name)
     if status is None:
@@ -143,10 +143,10 @@ def wrong(call: Offered, state: str, seen: Seen, records: Sequence[Record]) -> s
         return f"must be {must}, and was {told}"
     if (became == CONNECTED) != (record.outcome in ("PLAY", "NOTICE")) or not record.complete:
         return f"was {told}; its record says {record.outcome}, {record.status}, complete: {record.complete}"
-    return shown_wrong(call, seen.shown.get(call.name), became)
+    return find_shown_fault(call, seen.shown.get(call.name), became)
 
 
-def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
+def find_shown_fault(call: OfferedCall, shown: PresentedHeaders | None, became: str) -> str:
     """The fault in the numbers at the called phone; empty if there is none."""
     if shown is None:
         return "" if became == REFUSED else "did not arrive"
@@ -166,16 +166,18 @@ def shown_wrong(call: Offered, shown: Shown | None, became: str) -> str:
 # -- making the calls --------------------------------------------------------------------------------------------------
 
 
-def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Path, seen: Seen) -> None:
-    """Place the calls by SIPp, and wait for their ends."""
+def offer_calls(
+    asterisk: Asterisk, calls: Sequence[OfferedCall], rate: float, folder: Path, seen: ObservedCall
+) -> None:
+    """Place the calls with SIPp, and wait until they end."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
     (caller / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
     lasts_s = len(calls) / rate + LEAVE_S
     with called(folder / "called", scenario="shown") as answering:
         port, media_port = free_ports(2, socket.SOCK_DGRAM)
-        process = started(
-            "offering", caller, port, media_port, *calling(rate, len(calls), lasts_s, HOLD_S),
+        process = start_sipp(
+            "offering", caller, port, media_port, *call_arguments(rate, len(calls), lasts_s, HOLD_S),
             "-key", "called", str(answering.port), f"{asterisk.sip_address[0]}:{asterisk.sip_address[1]}",
         )  # fmt: skip
         try:
@@ -184,14 +186,14 @@ def offer(asterisk: Asterisk, calls: Sequence[Offered], rate: float, folder: Pat
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    for line in logged(caller):
+    for line in log_lines(caller):
         name, status = line.split(";")
         seen.status[name] = status
-    seen.shown |= dict(map(Shown.read, logged(answering.folder)))
+    seen.shown |= dict(map(PresentedHeaders.read, log_lines(answering.folder)))
 
 
-def again_and_again(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:
-    """Stop the service, kill it, and start its next instance beside it, in turns, until `over` is set."""
+def restart_repeatedly(service: Service, dice: random.Random, over: threading.Event, done: Counter[str]) -> None:
+    """Stop the service, kill it, and hand it over to a new instance, in turns, until `over` is set."""
     while not over.is_set():
         for way in ("stopped", "killed", "relieved"):
             before = service.process
@@ -209,12 +211,12 @@ def again_and_again(service: Service, dice: random.Random, over: threading.Event
 
 @contextmanager
 def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None]:
-    """Context in which the service restarts repeatedly; afterwards it is up."""
+    """Context in which the service restarts repeatedly. After it, the service is up."""
     over, failed = threading.Event(), list[Exception]()
 
     def restart() -> None:
         try:
-            again_and_again(service, random.Random(f"restarts/{seed}"), over, done)
+            restart_repeatedly(service, random.Random(f"restarts/{seed}"), over, done)
         except Exception as error:
             failed.append(error)
 
@@ -230,8 +232,8 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
 
 @dataclass
-class Found:
-    """The results: the calls by kind, spelling and state, and the faults."""
+class NumberResults:
+    """The results: counts of calls by kind, spelling and state, and the faults."""
 
     seed: int
     restarts: Counter[str] = field(default_factory=Counter)
@@ -242,15 +244,15 @@ class Found:
     seconds: float = 0.0
 
 
-def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
-    """Run the calls on a separate Asterisk; returns the results."""
-    found, seen, began_s = Found(seed), Seen(), time.monotonic()
+def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
+    """Run the calls on a newly started Asterisk; returns the results."""
+    found, seen, began_s = NumberResults(seed), ObservedCall(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
         "extensions.conf": DIALPLAN,
         "pjsip.conf": pjsip(asterisk.sip_address) + endpoints(),
     }
-    (scratch / "registry.yaml").write_text(registry(datetime.now(UTC)))
+    (scratch / "registry.yaml").write_text(registry_text(datetime.now(UTC)))
     (scratch / "numbers.yaml").write_text(TABLE)
     service = Service(
         asterisk,
@@ -259,7 +261,7 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
         lines=f"source: {scratch / 'numbers.yaml'}",
         brake="highest: nothing",
     )
-    calls = offered(seed, count)
+    calls = draw_calls(seed, count)
     third = -(-count // len(STATES))
     parts = {state: calls[at * third : (at + 1) * third] for at, state in enumerate(STATES)}
     with asterisk:
@@ -272,9 +274,9 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
                 if state == RESTARTING:
                     service.start(timeout_s=60)
                     with restarting(service, seed, found.restarts):
-                        offer(asterisk, part, rate, scratch / state, seen)
+                        offer_calls(asterisk, part, rate, scratch / state, seen)
                 else:
-                    offer(asterisk, part, rate, scratch / state, seen)
+                    offer_calls(asterisk, part, rate, scratch / state, seen)
             judge(service, parts, seen, found)
         finally:
             service.stop()
@@ -282,8 +284,10 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> Found:
     return found
 
 
-def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, found: Found) -> None:
-    """Compare the results of the calls with the requirements, and with the ledger."""
+def judge(
+    service: Service, parts: Mapping[str, Sequence[OfferedCall]], seen: ObservedCall, found: NumberResults
+) -> None:
+    """Compare what happened to the calls with the requirements and with the ledger; add the faults to `found`."""
     service.entered()
     records: dict[str, list[Record]] = defaultdict(list)
     with service._reader() as reader:
@@ -293,7 +297,7 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
     found.records = sum(map(len, records.values()))
     for state, calls in parts.items():
         for call in calls:
-            problem = wrong(call, state, seen, records[call.dialled])
+            problem = find_fault(call, state, seen, records[call.dialled])
             cell = found.cells[state, call.kind, call.group]
             cell.update(("calls", CONNECTED if seen.status.get(call.name) == "200" else REFUSED))
             if problem:
@@ -308,9 +312,9 @@ def judge(service: Service, parts: Mapping[str, Sequence[Offered]], seen: Seen, 
 # -- showing them ------------------------------------------------------------------------------------------------------
 
 
-def rows(found: Found, state: str) -> list[dict[str, Any]]:
-    """A row for each kind. It has `calls = connected + refused` for each group of spellings, and the number of wrong
-    ones.
+def rows(found: NumberResults, state: str) -> list[dict[str, Any]]:
+    """A row for each kind of number. For each group of spellings it has `calls = connected + refused`, and the number
+    of wrong calls.
     """
 
     def text(cells: Sequence[Counter[str]]) -> str:

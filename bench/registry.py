@@ -2,10 +2,10 @@
 
     python -m bench.registry [--numbers N] [--members N] [--json]
 
-The delays of decisions while the registry is replaced take turns with the same without a replacement, because this
-machine has other work as well. The delay of a stop meanwhile is measured too. `bench.office` has the commands.
+The delays of decisions are measured with and without a replacement of the registry in turns, because this machine has
+other work as well. The delay of a suspension during a replacement is measured too. `bench.office` has the commands.
 
-Each load happens in a separate process, so that the memory covers one load. Times are valid for this machine and run
+Each load runs in a separate process, so that the memory is of one load only. Times are valid for this machine and run
 only.
 """
 
@@ -40,7 +40,7 @@ from lab.registry.trust.association import Association, Machine
 
 from . import office
 from .bench_output import PROGRESS, options, print_table, report
-from .large_registry import FIRST_ISSUED, first_of, some_number, stopping, text
+from .large_registry import FIRST_ISSUED, first_number, registry_text, some_number, suspend_ranges
 
 NUMBERS: Final = 1_000_000
 MEMBERS: Final = 10_000
@@ -48,14 +48,14 @@ QUESTIONS: Final = 100_000
 ROUNDS: Final = (5, 10)
 SPANS: Final = 10_000
 RELOADS: Final = 100
-"""Reloads in a round of suspensions."""
+"""Number of reloads in a round of suspensions."""
 TICK_S: Final = 0.001
 ASKED: Final = ("0312345677", "0312345678")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A member's machine, in a form for another process."""
+class RegistryFolder:
+    """The paths of a member's registry. They can be sent to another process."""
 
     trust: Path
     source: str
@@ -70,8 +70,8 @@ def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict
         return pool.apply(work, arguments)
 
 
-def load(place: Place) -> dict[str, float]:
-    """Seconds to verify and read, and the process's peak memory in megabytes."""
+def measure_load(place: RegistryFolder) -> dict[str, float]:
+    """Verify and read the registry; returns the seconds of each, and the process's peak memory in megabytes."""
     source = place.open()
     began = time.perf_counter()
     source.refresh()
@@ -89,8 +89,8 @@ def calls_of(numbers: Iterable[str]) -> list[ForwardedCall]:
     return [ForwardedCall("c", Direction.INCOMING, parse(number), nobody, called) for number in numbers]
 
 
-def took_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> list[float]:
-    """Microseconds for each decision, on a node of the member that holds the number."""
+def decision_times_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> list[float]:
+    """Microseconds of each decision, on a node of the member that holds the number."""
     now, took = datetime.now(UTC), []
     for call in calls:
         policy = Policy(member=registry.member(call.forwarding_number, now) if registry else None)
@@ -100,23 +100,23 @@ def took_us(registry: RegistryIndex | None, calls: Iterable[ForwardedCall]) -> l
     return took
 
 
-def decisions(place: Place, numbers: int, members: int) -> dict[str, float]:
-    """Microseconds for a decision, with a number that was parsed before."""
+def measure_decisions(place: RegistryFolder, numbers: int, members: int) -> dict[str, float]:
+    """Microseconds of a decision on a number that is already parsed."""
     source, dice = place.open(), random.Random(1)
     source.refresh()
-    took = took_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
+    took = decision_times_us(source.current, calls_of(some_number(dice, numbers, members) for _ in range(QUESTIONS)))
     return {"median_us": statistics.median(took), "p99_us": statistics.quantiles(took, n=100)[98]}
 
 
 def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
-    """Microseconds for a decision by a registry without wholesale chains; and the ratio of the same registry with
-    `chains` of them, for numbers without a chain, and for numbers with one. In turn.
+    """Microseconds of a decision with a registry without wholesale chains; and the ratios to it with `chains` chains,
+    for numbers outside the chains and for numbers in one. They are measured in turns.
     """
-    document = parse_registry(text(numbers, members), "registry.yaml")
+    document = parse_registry(registry_text(numbers, members), "registry.yaml")
     each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
     entries = []
     for member in range(1, chains + 1):
-        area, first = first_of(member, each)
+        area, first = first_number(member, each)
         link = {"from": f"m-{member:05}", "to": "m-00000", "checked": check | {"by": f"m-{member:05}"}}
         entries.append(ChainEntry.model_validate({"numbers": f"{area}{first}-{area}{first + 9}", "links": [link]}))
     chained = document.model_copy(update={"chains": tuple(entries)})
@@ -125,11 +125,11 @@ def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIO
     dice = random.Random(1)
     some = (some_number(dice, numbers, members) for _ in range(questions))
     bare = [call for call in calls_of(some) if not _chain_of(beside, call)]
-    firsts = (first_of(1 + n % chains, each) for n in range(len(bare)))
+    firsts = (first_number(1 + n % chains, each) for n in range(len(bare)))
     resold = calls_of(f"{area}{first + n % 10}" for n, (area, first) in enumerate(firsts))
     assert all(_chain_of(beside, call) for call in resold)
     ways = ((without, bare), (beside, bare), (beside, resold))
-    rounds = [tuple(statistics.median(took_us(*way)) for way in ways) for _ in range(11)]
+    rounds = [tuple(statistics.median(decision_times_us(*way)) for way in ways) for _ in range(11)]
     return {
         "chains": chains,
         "without_us": statistics.median(one for one, _, _ in rounds),
@@ -143,12 +143,12 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
     return holding.chain if holding else None
 
 
-def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
+def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[str, float]:
     """Median nanoseconds of each look-up, and two ratios.
 
-    `few`, `many`, `stock`: a number's suspensions, in a registry with few ranges, with many, and with many and a
-    member's complete stock. `single`: the same in a table of single numbers, which is enough without ranges.
-    `holder`: the number's holder.
+    `few`, `many` and `stock` look up a number's suspensions: in a registry with few suspended ranges, with many, and
+    with many and one member's complete stock. `single` looks in a table of single numbers, which would do without
+    ranges. `holder` looks up the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()
@@ -157,7 +157,7 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
     asked = [parse(some_number(dice, numbers, members)) for _ in range(QUESTIONS)]
     single = {number.e164: index.suspensions for number in asked[:SPANS]}
     few, many, stock = (
-        index.renewed(Signed(stopping(spans, members, numbers // members, is_stock), index.expires))
+        index.renewed(Signed(suspend_ranges(spans, members, numbers // members, is_stock), index.expires))
         for spans, is_stock in ((10, False), (SPANS, False), (SPANS, True))
     )
 
@@ -182,15 +182,15 @@ def look_ups(place: Place, numbers: int, members: int) -> dict[str, float]:
 
 
 def suspending(generation: int) -> str:
-    """The suspensions of a generation, which stop one of two numbers in turn."""
+    """The suspensions file of a generation. It suspends one of two numbers, in turn."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
     entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
     return f"issued: {issued}\nsuspensions: [{entry}]\n"
 
 
-def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> None:
-    """Decide in an event loop, while a thread asks for generations and takes them; and, in turn, while it asks and
-    takes none. Results go into `line`.
+def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: int) -> None:
+    """Decide in an event loop, while a thread asks for new generations of the registry and takes them. In turns with
+    that, the thread takes none. Sends the results over `line`.
     """
     from idtone.core.responsive_loop import (
         prefer_event_loop,  # where memory is measured, without the rest of the service
@@ -242,12 +242,12 @@ def as_the_service(place: Place, line: Connection, rounds: int, each: int) -> No
         taking += asyncio.run(late_ms(True))
         leaving += asyncio.run(late_ms(False))
     found = {"reloads": len(took_s), "s": statistics.median(took_s), "decisions": 2 * len(taking), "mixed": mixed}
-    line.send(found | of_delays("", taking) | of_delays("without_", leaving))
+    line.send(found | delay_figures("", taking) | delay_figures("without_", leaving))
 
 
-def stopped_meanwhile(place: Place, line: Connection) -> None:
-    """Decide in an event loop every few milliseconds. Other members are published and, while they are compiled, a
-    suspension. Results: the delay of the suspension and of the loop, and the memory.
+def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
+    """Decide in an event loop every few milliseconds. Meanwhile a registry with other members is published and, while
+    it is compiled, a suspension. Sends over `line` the delays of the suspension and of the loop, and the memory.
     """
     from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
@@ -293,17 +293,17 @@ def stopped_meanwhile(place: Place, line: Connection) -> None:
             "mb": int(most) / 1024,
             "compiling_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         }
-        | of_delays("", late)
+        | delay_figures("", late)
     )
 
 
-def meanwhile(place: Place, *publish: Callable[[], None]) -> dict[str, float]:
-    """The results of publishing these one after the other, at the request of the process that represents the
-    service.
+def measure_during_compilation(place: RegistryFolder, *publish: Callable[[], None]) -> dict[str, float]:
+    """Publish these one after the other, each when the process that plays the service asks for it; returns that
+    process's results.
     """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
-    service = context.Process(target=stopped_meanwhile, args=(place, other))
+    service = context.Process(target=suspend_during_compilation, args=(place, other))
     service.start()
     other.close()
     try:
@@ -316,16 +316,16 @@ def meanwhile(place: Place, *publish: Callable[[], None]) -> dict[str, float]:
         service.join()
 
 
-def of_delays(name: str, late_ms: list[float]) -> dict[str, float]:
+def delay_figures(name: str, late_ms: list[float]) -> dict[str, float]:
     shares = statistics.quantiles(late_ms, n=1000)
     return {f"{name}p99_ms": shares[989], f"{name}p999_ms": shares[998], f"{name}longest_ms": max(late_ms)}
 
 
-def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
-    """The results of publishing at each request of the process that represents the service."""
+def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
+    """Publish whenever the process that plays the service asks for it; returns that process's results."""
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
-    service = context.Process(target=as_the_service, args=(place, other, rounds, each))
+    service = context.Process(target=run_as_service, args=(place, other, rounds, each))
     service.start()
     other.close()
     try:
@@ -338,31 +338,29 @@ def reloads(place: Place, rounds: int, each: int, publish: Callable[[], None]) -
 
 
 def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    """The figures of a registry. `rounds`: number of times that other members are published, and a hundred
-    suspensions.
-    """
+    """The figures of a registry. In each of `rounds` rounds other members are published, and a hundred suspensions."""
     found: dict[str, Any] = {}
     generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:
         association = Association(Path(folder, "association"))
-        association.write(text(numbers, members), suspending(0))
+        association.write(registry_text(numbers, members), suspending(0))
         tell(f"signing a registry of {numbers:,} numbers …")
         association.begin()
         machine = Machine(association, Path(folder, "machine"))
-        place = Place(machine.trust, machine.source, machine.cache)
+        place = RegistryFolder(machine.trust, machine.source, machine.cache)
         tell("loading it for the first time, and again …")
-        found["cold"] = in_a_process(load, place)
-        found["warm"] = in_a_process(load, place)
+        found["cold"] = in_a_process(measure_load, place)
+        found["warm"] = in_a_process(measure_load, place)
         tell("deciding …")
-        found["decision"] = in_a_process(decisions, place, numbers, members)
+        found["decision"] = in_a_process(measure_decisions, place, numbers, members)
         tell(f"looking up numbers among {SPANS:,} suspended ranges …")
-        found["suspended"] = in_a_process(look_ups, place, numbers, members)
+        found["suspended"] = in_a_process(measure_look_ups, place, numbers, members)
 
         tell("deciding beside wholesale chains …")
         found["chains"] = in_a_process(chain_cost, numbers, members, members // 2)
 
         def grow() -> None:
-            association.write(text(numbers, members, next(versions)))
+            association.write(registry_text(numbers, members, next(versions)))
             association.publish()
 
         def stop() -> None:
@@ -370,11 +368,11 @@ def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[
             association.publish(association.signers(Keys.DUTY))
 
         tell("stopping a number while other members are compiled …")
-        found["meanwhile"] = meanwhile(place, grow, stop)
+        found["meanwhile"] = measure_during_compilation(place, grow, stop)
         tell("taking other members beside an event loop that decides …")
-        found["reload"] = reloads(place, rounds[0], 1, grow)
+        found["reload"] = measure_reloads(place, rounds[0], 1, grow)
         tell("taking other suspensions beside it …")
-        found["suspension"] = reloads(place, rounds[1], RELOADS, stop)
+        found["suspension"] = measure_reloads(place, rounds[1], RELOADS, stop)
     return found
 
 
@@ -382,7 +380,7 @@ def main() -> None:
     chosen = options(__doc__, numbers=NUMBERS, members=MEMBERS).parse_args()
     found = {"numbers": chosen.numbers, "members": chosen.members}
     found |= measure(chosen.numbers, chosen.members, ROUNDS, PROGRESS.print)
-    rows = office.measured(chosen.numbers, min(office.MEMBERS, chosen.members), PROGRESS.print)
+    rows = office.measure(chosen.numbers, min(office.MEMBERS, chosen.members), PROGRESS.print)
     if chosen.json:
         report("", found | {"office": rows}, True)
         return

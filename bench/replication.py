@@ -2,10 +2,10 @@
 
     python -m bench.replication [--calls N] [--json]
 
-All in one run, on one PostgreSQL: the rates, and the wait for a step with no PostgreSQL in the settings, with one that
-is up to date, with one that is being filled from nothing, and with one that is down. The goals: faster than
-PostgreSQL's INSERT loop, so that the steps of a day are replicated within an hour; and a step as fast as without
-PostgreSQL.
+One run measures, on one PostgreSQL, the rates and the wait for a step. The wait is measured without PostgreSQL in the
+settings, and with a replica that is up to date, that is being filled, or whose server is down. The goals: replication
+is faster than PostgreSQL's INSERT loop, so that the steps of a day need less than an hour; and a step is as fast as
+without PostgreSQL.
 """
 
 import random
@@ -24,19 +24,19 @@ from idtone.ledger.store.postgresql import Server
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
-from lab.postgresql import PostgreSQL, programs
+from lab.postgresql import PostgreSQL, postgresql_programs
 
 from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
-"""Steps in a round that waits for each of them."""
+"""Number of steps in a round that are awaited one by one."""
 FILLING: Final = 2000
-"""Calls for the filling meanwhile."""
+"""Number of calls that are replicated during the round `filling`."""
 ROUNDS: Final = 30
 PIECE: Final = 1000
 WAYS: Final = ("none", "none again", "up", "filling", "down")
-"""The ways. The second is the same as the first: its difference from the first shows the chance."""
+"""The conditions of the wait. The second one repeats the first, and their difference shows the random variation."""
 TABLES: Final = (
     "CREATE TABLE steps (id bigint PRIMARY KEY, node text, call_id text, kind text, at bigint, details text, "
     "leaf bigint)",
@@ -47,8 +47,8 @@ TABLES: Final = (
 )
 
 
-def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
-    """Steps per second for writing the same rows into the same tables, without tree, comparison and position."""
+def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
+    """Steps per second to write the same rows into the same tables, without tree, comparison and stored position."""
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
     ) as connection:
@@ -75,8 +75,8 @@ def bare(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str
     return len(told["steps"]) / took_s
 
 
-def waited(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing a step over until it is durable, for the steps of complete calls."""
+def write_waits_ms(node: Node, name: str) -> list[float]:
+    """Milliseconds from handing over a step until it is durable, for each step of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
@@ -89,16 +89,16 @@ def waited(node: Node, name: str) -> list[float]:
     return took
 
 
-def wait(folder: Path, name: str, way: str, server: Server) -> float:
-    """The median wait of a round, in milliseconds."""
+def median_wait_ms(folder: Path, name: str, way: str, server: Server) -> float:
+    """The median wait of a round under the condition `way`, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
-        return statistics.median(waited(node, way))
+        return statistics.median(write_waits_ms(node, way))
     if way == "filling":
         node.write(*(heard_call(f"c-{each}", each * 20) for each in range(FILLING)))
     replicating = Replicator(node.settings, node.name)
     replicating.begin()
-    took = waited(node, way)
+    took = write_waits_ms(node, way)
     replicating.close()
     return statistics.median(took)
 
@@ -107,7 +107,7 @@ def measure(calls: int) -> dict[str, Any]:
     measured: dict[str, Any] = {"calls": calls}
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-replication-")))
-        postgresql = opened.enter_context(PostgreSQL(opened.enter_context(programs())))
+        postgresql = opened.enter_context(PostgreSQL(opened.enter_context(postgresql_programs())))
         away = Server.named(postgresql.url(port=1), postgresql.password)
         server = Server.named(postgresql.url(), postgresql.password)
         full = Node.at(folder, "full", server)
@@ -116,8 +116,8 @@ def measure(calls: int) -> dict[str, Any]:
         began = time.perf_counter()
         replicated = full.replicate()
         measured["replicated_steps_s"] = replicated / (time.perf_counter() - began)
-        measured["copy_steps_s"] = bare(postgresql, told, "copy")
-        measured["insert_steps_s"] = bare(
+        measured["copy_steps_s"] = bare_speed(postgresql, told, "copy")
+        measured["insert_steps_s"] = bare_speed(
             postgresql, {name: each[: len(each) // 10] for name, each in told.items()}, "insert"
         )
         measured["of_copy"] = measured["replicated_steps_s"] / measured["copy_steps_s"]
@@ -128,7 +128,7 @@ def measure(calls: int) -> dict[str, Any]:
         for number in range(ROUNDS):
             medians = {}
             for way in dice.sample(WAYS, len(WAYS)):
-                medians[way] = wait(folder, f"{way} {number}", way, away if way == "down" else server)
+                medians[way] = median_wait_ms(folder, f"{way} {number}", way, away if way == "down" else server)
             for way, median in medians.items():
                 ratios[way].append(median / medians["none"])
         measured["of_none"] = {way: statistics.median(each) for way, each in ratios.items()}

@@ -4,7 +4,7 @@
 
 Command and query take turns, because this machine has other work as well.
 
-Every report is sealed as a real one. A tenth of them waits for a member, and half of these are overdue.
+Every report is sealed as a real one. A tenth of them waits for a member, and half of that tenth is overdue.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ from .bench_output import report as print_report
 REPORTS: Final = 50_000
 ROUNDS: Final = 5
 WAITING: Final = 10
-"""One of this many reports waits for a member."""
+"""Of this many reports, one waits for a member."""
 SEED: Final = 1
 MEMBER: Final = "m-0001"
 
 
-def fill(members: Members, count: int, now: datetime) -> str:
-    """Write the reports of a year; returns the id of a closed one."""
+def make_reports(members: Members, count: int, now: datetime) -> str:
+    """Write the reports of a year; returns the id of a closed report."""
     chance = random.Random(SEED)
     reports = (
         _made(members, number, count, now, chance) for number in _shown(range(count), f"sealing {count:,} reports")
@@ -126,19 +126,19 @@ def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
     }
 
 
-def measured(folder: Path, one: str, rounds: int, members: Members) -> dict[str, Any]:
-    """The median time of each command, that of the bare query, and their ratio."""
+def measure(folder: Path, one: str, rounds: int, members: Members) -> dict[str, Any]:
+    """Median times of each command and of its bare query, and their ratio."""
     found: dict[str, Any] = {}
     for name, (words, query) in commands(folder, one).items():
         ours, bare = [], []
         for _ in range(rounds):
-            ours.append(timed(lambda words=words: run(words)))  # type: ignore[misc]
-            bare.append(timed(lambda query=query: asked(folder, query)))  # type: ignore[misc]
+            ours.append(time_of(lambda words=words: run(words)))  # type: ignore[misc]
+            bare.append(time_of(lambda query=query: run_query(folder, query)))  # type: ignore[misc]
         found[name] = _figures(ours, bare)
     query = f"SELECT * FROM requests WHERE member = '{MEMBER}' AND answered IS NULL ORDER BY due LIMIT 200"  # noqa: S608  of ours
     with members.desk.ledger.open():
-        ours = [timed(lambda: members.fetch(MEMBER)) for _ in range(rounds)]
-        bare = [timed(lambda: asked(folder, query)) for _ in range(rounds)]
+        ours = [time_of(lambda: members.fetch(MEMBER)) for _ in range(rounds)]
+        bare = [time_of(lambda: run_query(folder, query)) for _ in range(rounds)]
     found["a member fetches 200 requests"] = _figures(ours, bare)
     return found
 
@@ -149,7 +149,7 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command; returns its output. Fails if it could not be done; a negative verdict is not a failure."""
+    """Run a command; returns its output. Raises RuntimeError if it fails; a negative verdict is not a failure."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:
@@ -160,12 +160,12 @@ def run(words: list[str]) -> str:
     return said.getvalue()
 
 
-def asked(folder: Path, query: str) -> None:
+def run_query(folder: Path, query: str) -> None:
     with closing(sqlite3.connect(folder / FILE)) as database:
         database.execute(query).fetchall()
 
 
-def timed(work: Callable[[], object]) -> float:
+def time_of(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -176,9 +176,9 @@ def main() -> None:
     os.environ.pop("IDTONE_CONFIG", None)
     with tempfile.TemporaryDirectory(prefix="idtone-bench-") as scratch:
         members = Members(authority(Path(scratch) / "authority"))
-        one = fill(members, given.reports, datetime.now(UTC))
+        one = make_reports(members, given.reports, datetime.now(UTC))
         sys.stdin = io.StringIO(f"{NUMBER}\n" * 2 * given.rounds)
-        found = measured(members.desk.folder, one, given.rounds, members)
+        found = measure(members.desk.folder, one, given.rounds, members)
     print_report(f"{given.reports:,} reports", found, given.json)
 
 

@@ -2,10 +2,11 @@
 
     python -m bench.service_code_time [--calls N] [--json]
 
-Calls that hear a sound come in groups, as they share a commit at 50 calls/s. Each is decided from Asterisk's event to
-the verdict, then the journal's lines are entered, and the writer's thread writes the steps. In every second round the
-processor's caches are overwritten before each event and before the lines of a group, as other processes do it to a
-service that waits between two calls. Times are of this machine, now: compare two versions in turns.
+Calls with a sound come in groups, as many as share a commit at 50 calls/s. The service decides each, from Asterisk's
+event to the verdict; then it enters the lines of the journal, and the writer's thread writes the steps. In every second
+round the processor's caches are overwritten before each event and before the lines of a group, as other processes
+overwrite them while a service waits between two calls. Times are of this machine at this moment, so compare two
+versions in turns.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.call_counts import CallCounts
-from idtone.tones.making.sounds import put_sounds
+from idtone.tones.making.sound_files import put_sounds
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 from lab.call_control import hook_lines
@@ -42,20 +43,20 @@ from .ledger import key_ring
 
 CALLS: Final = 4_000
 GROUP: Final = 8
-"""Calls that share a commit at 50 calls/s."""
+"""Number of calls that share a commit at 50 calls/s."""
 ROUNDS: Final = 10
 SOUND: Final = timedelta(milliseconds=441)
 CHANNEL: Final = "PJSIP/trunk-0000002a"
 CACHES: Final = b"1" * 2**25, bytearray(b"1" * 2**25)
-"""Both together are more than the caches of the processor hold."""
+"""Two buffers that together are larger than the processor's caches."""
 
 
 def event(call_id: str, nonce: str, at: datetime) -> str:
-    """The event StasisStart in Asterisk's form."""
+    """The text of a StasisStart event, as Asterisk sends it."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
-        "decide", call_id, nonce, hook_lines.instant(at), *map(hook_lines.encoded, from_outside), "", "", "",
-        hook_lines.encoded("1-2345@192.0.2.1"), "",
+        "decide", call_id, nonce, hook_lines.hook_time(at), *map(hook_lines.encode_text, from_outside), "", "", "",
+        hook_lines.encode_text("1-2345@192.0.2.1"), "",
     ]  # fmt: skip
     channel = {
         "id": call_id.rpartition("-")[0], "name": CHANNEL, "state": "Ring", "protocol_id": "1-2345@192.0.2.1",
@@ -67,14 +68,14 @@ def event(call_id: str, nonce: str, at: datetime) -> str:
 
 
 class _SilentAri:
-    """An ARI that accepts every request."""
+    """An ARI connection that accepts every request."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         return None
 
 
 async def _no_journal() -> None:
-    """A journal with nothing to read."""
+    """A reader of a journal that has no lines."""
 
 
 class ServiceCode:
@@ -99,7 +100,9 @@ class ServiceCode:
         raise AssertionError(f"lines were refused: {lines}")
 
     async def run(self, groups: int, cold: bool = False) -> Mapping[str, float]:
-        """Microseconds a call. `cold`: with empty caches."""
+        """Process groups of calls; returns the processor time in microseconds per call. With `cold`, the caches are
+        emptied before.
+        """
         application = AriApplication(self._calls, _no_journal)
         application._ari = _SilentAri()  # type: ignore[assignment]
         took: dict[str, float] = dict.fromkeys(("event", "verdict", "answer", "journal"), 0.0)
@@ -144,14 +147,14 @@ class ServiceCode:
     def _lines(call_id: str, nonce: str, at: datetime) -> list[str]:
         later = at + SOUND
         return [
-            hook_lines.sounded(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
-            f"reported,{call_id},{nonce},{hook_lines.instant(later)},,same",
-            hook_lines.ended(call_id, nonce, later),
+            hook_lines.sound_line(call_id, nonce, later, sent=22, since=at, codecs="(ulaw)/(ulaw)"),
+            f"reported,{call_id},{nonce},{hook_lines.hook_time(later)},,same",
+            hook_lines.end_line(call_id, nonce, later),
         ]
 
 
 def _overwrite_caches() -> float:
-    """The processor time that it took."""
+    """Overwrite the processor's caches; returns the processor time of that."""
     began_s = time.thread_time()
     first, second = CACHES
     assert first == second
@@ -159,7 +162,7 @@ def _overwrite_caches() -> float:
 
 
 def measure(calls: int) -> dict[str, float]:
-    """Medians of rounds, in microseconds of processor time a call."""
+    """Median processor time of a call in microseconds, over several rounds."""
     groups = max(1, calls // GROUP // ROUNDS)
     with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
         code = ServiceCode(Path(folder), resources)

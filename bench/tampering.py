@@ -2,11 +2,10 @@
 
     python -m bench.tampering [--count 20000] [--seed N] [--json] [--page] [--result FILE]
 
-First all named kinds of manipulations, before and after the signature, against four verifiers; then `--count` random
-changes, a quarter each of a ledger's rows, of its file's pages, of tiles, and of packs; then the cost of the worst
-inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
-docs/explanation/evidence.md and its Japanese page; with `--result` they are those of an earlier run, whose JSON is in
-that file.
+First, four verifiers judge all named kinds of manipulation, before and after the signature. Then come `--count` random
+changes: a quarter each of a ledger's rows, of its database pages, of tiles, and of packs. Last comes the cost of the
+worst inputs. Exit 1 if a change was missed, or an input cost more than it may. `--page` puts the tables into
+docs/explanation/evidence.md and its Japanese page. With `--result`, the tables come from the JSON of an earlier run.
 """
 
 import json
@@ -20,25 +19,29 @@ from pathlib import Path
 from rich.progress import track
 
 from lab.ledger.sample_evidence import decided, evidence, url_of
-from lab.ledger.sample_ledger import faults, write
-from lab.ledger.vectors.kinds import Outcome, forged, in_ledgers, in_packs
+from lab.ledger.sample_ledger import verification_faults, write
+from lab.ledger.vectors.manipulations import Outcome, forged_outcomes, ledger_outcomes, pack_outcomes
 from lab.ledger.verification.tampering import SEED, tampered
 
 from . import bench_output, tampering_page
 from .bench_output import PROGRESS
-from .evidence_mutations import Mutation, packs, pages, tile_files
+from .evidence_mutations import Mutation, mutate_packs, mutate_pages, mutate_tiles
 from .hostile_evidence import costs
 
 
 def kinds(folder: Path) -> list[Outcome]:
-    """The result of each kind of manipulation."""
+    """The results of the verifiers for each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
-    return [*in_ledgers(folder), *forged(ledger, lambda: faults(url_of(ledger))), *in_packs()]
+    return [
+        *ledger_outcomes(folder),
+        *forged_outcomes(ledger, lambda: verification_faults(url_of(ledger))),
+        *pack_outcomes(),
+    ]
 
 
 def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
-    """A row for each verifier."""
+    """A row of counts for each verifier."""
     rows = []
     for verifier in dict.fromkeys(each.verifier for each in outcomes):
         own = [each for each in outcomes if each.verifier == verifier]
@@ -54,7 +57,12 @@ def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
 def random_changes(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
     quarter = count // 4
     rows = (Mutation("row", what, () if found else ("verify",)) for what, found in tampered(folder, quarter, seed))
-    return chain(rows, pages(folder, quarter, seed), tile_files(folder, quarter, seed), packs(folder, quarter, seed))
+    return chain(
+        rows,
+        mutate_pages(folder, quarter, seed),
+        mutate_tiles(folder, quarter, seed),
+        mutate_packs(folder, quarter, seed),
+    )
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from lab.repository import ROOT
 
 from .bench_output import Found
 from .hostile_evidence import Cost
-from .page_tables import write_texts
+from .results_in_docs import write_texts
 
 ENGLISH: Final = ROOT / "docs" / "explanation" / "evidence.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "evidence.md"
@@ -43,12 +43,12 @@ _JAPANESE: Final[Words] = {
 
 
 def write(found: Found) -> None:
-    """Write the tables into both pages, in place of the old ones. Raises ValueError if a page has no place for them."""
+    """Write the tables into both pages. Raises ValueError if a page has no place for them."""
     write_texts({ENGLISH: tables(found, _ENGLISH), JAPANESE: tables(found, _JAPANESE)}, BENCH)
 
 
 def tables(found: Found, words: Words) -> str:
-    """The kinds by verifier, the random changes by their object, and the cost of the worst inputs."""
+    """Three tables: the kinds by verifier, the random changes by their object, and the cost of the worst inputs."""
     lines = [words["kinds"], "|---|---|---|---|"]
     for row in found["kinds"]:
         counts = [

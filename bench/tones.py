@@ -1,9 +1,10 @@
-"""Speed of making and writing an hour of sound: ours, sox, ffmpeg and memcpy in turns in one run.
+"""Speed of making and writing an hour of sound: idtone, sox, ffmpeg and memcpy, in turns in one run.
 
     python -m bench.tones [--seconds S] [--repeats N] [--json]
 
-All are written to one folder, in memory if the machine has one. The rows take turns, so that other load slows all of
-them; the figures are medians. For ours, the samples and their writing are timed, not the hash that the command prints.
+All write to one folder, which is in memory if the machine has such a file system. They take turns, so that other load
+slows all of them; the figures are medians. For idtone, making and writing the samples is timed, without the hash that
+the command prints.
 """
 
 import os
@@ -33,7 +34,7 @@ _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only a folder in it is used
 
 
 def profiles(seconds: float) -> Mapping[str, Profile]:
-    """Profiles of an hour, from bursts of 0.18 s with the most repeats that a profile may have."""
+    """Name → a profile of an hour, made of bursts of 0.18 s with the highest allowed number of repeats."""
 
     def profile(
         name: str, *frequencies_hz: float, on_ms: float = 1000 * seconds, off_ms: float = 0, **more: Any
@@ -70,8 +71,8 @@ def copy_to_file(samples: memoryview, path: Path) -> None:
             file.write(samples[first : first + _PIECE])
 
 
-def others(seconds: float, path: Path) -> Sequence[list[str]]:
-    """Commands that write the same tone."""
+def other_programs(seconds: float, path: Path) -> Sequence[list[str]]:
+    """Commands of sox and ffmpeg that write the same tone."""
     return (
         f"sox -n -r {RATE_HZ} -c 1 -b 16 -e signed -t raw {path} synth {seconds} sine 1234.567 gain -19".split(),
         f"ffmpeg -y -loglevel error -f lavfi "
@@ -80,7 +81,7 @@ def others(seconds: float, path: Path) -> Sequence[list[str]]:
 
 
 def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
-    """The times of all ways, in turns."""
+    """The times of all programs and formats, which take turns."""
     samples = np.arange(round(seconds * RATE_HZ), dtype=np.int16)
     elsewhere = np.empty_like(samples)
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:
@@ -91,7 +92,7 @@ def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
         }
         ways |= {name: partial(write_ours, profile, path) for name, profile in profiles(seconds).items()}
         found: dict[str, dict[str, float] | str] = {}
-        for command in others(seconds, path):
+        for command in other_programs(seconds, path):
             if shutil.which(command[0]):
                 ways[f"{command[0]}, 1234.567 Hz"] = partial(subprocess.run, command, check=True)
             else:

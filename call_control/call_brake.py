@@ -1,7 +1,5 @@
 """The brake as call control uses it: its refusals and counts, and the steps that it adds to the evidence."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The interfaces pass on the hook's requests, and the journal's reader passes on i
 ARI or AGI.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections import Counter
@@ -40,7 +38,7 @@ from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, Step
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 
 from . import journal_lines
 from .call import Call

@@ -4,8 +4,6 @@ Writing a single line while a call is served takes several times as much process
 others, because the code and the data are no longer in the processor's cache.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The sounds of a call: the files that its verdict names, and the evidence of their playback."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from idtone.core.log_output import call_extra
 from idtone.dialplan import Played
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 
 from .call import Call
 from .journal_lines import Reported, Sounded

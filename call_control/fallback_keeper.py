@@ -1,7 +1,5 @@
 """Keeps `fallback.conf` up to date with the registry in use. The service does this, and `idtone registry update`."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import logging
@@ -258,13 +256,11 @@ def _stocks_left_out() -> Message:
 
 def not_written(directory: Path, error: OSError) -> FallbackError:
     return FallbackError(
-        Message(
-            "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service is down, "
-            "Asterisk connects numbers that were suspended after the last write, and refuses every call if "
-            "{file} is missing or damaged. Allow the user that runs idtone to write to this folder, and run: "
-            "chmod g+s {directory}",
-            directory=directory,
-            file=dialplan.FALLBACK_FILE,
-            reason=error.strerror,
-        )
+        "{directory}: the suspended numbers cannot be written for Asterisk: {reason}. While this service is down, "
+        "Asterisk connects numbers that were suspended after the last write, and refuses every call if "
+        "{file} is missing or damaged. Allow the user that runs idtone to write to this folder, and run: "
+        "chmod g+s {directory}",
+        directory=directory,
+        file=dialplan.FALLBACK_FILE,
+        reason=error.strerror,
     )

@@ -2,8 +2,6 @@
 service is down. The hook reads it with AST_CONFIG() for outgoing calls. The service writes it.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice

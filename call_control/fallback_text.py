@@ -25,7 +25,6 @@ from idtone.core.calls import Period, Suspension
 from idtone.core.decision import Policy, Remembered, Unlicensed
 from idtone.core.errors import FallbackError
 from idtone.core.number_spans import NumberSpan, disjoint, patterns
-from idtone.core.translation import Message
 
 ENTRIES_LIMIT: Final = 100_000
 """Maximum number of entries for the node's own numbers, and for the suspended numbers if these include all numbers of
@@ -246,11 +245,9 @@ def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
     end = end_of(octets)
     if end is None:
         raise FallbackError(
-            Message(
-                "{file} is missing or not whole, so while this service is down, Asterisk refuses every call; run: "
-                "idtone registry update",
-                file=dialplan.FALLBACK_FILE,
-            )
+            "{file} is missing or not whole, so while this service is down, Asterisk refuses every call; run: "
+            "idtone registry update",
+            file=dialplan.FALLBACK_FILE,
         )
     head, _, rest = octets.decode("ascii").partition(f"[{dialplan.FALLBACK_SUSPENDED}]\n")
     entries, bracket, rest = rest.partition("[")
@@ -378,11 +375,8 @@ def read_remembered(directory: Path) -> Remembered:
         return Remembered()
     except (OSError, ValueError, KeyError, OverflowError, configparser.Error) as error:
         raise FallbackError(
-            Message(
-                "{path}: the suspended numbers cannot be read, and the registry is missing; "
-                "make the registry available",
-                path=path,
-            )
+            "{path}: the suspended numbers cannot be read, and the registry is missing; make the registry available",
+            path=path,
         ) from error
 
 

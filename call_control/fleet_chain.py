@@ -1,7 +1,5 @@
 """Chains of calls over several nodes: tokens for this node's calls to other nodes, and of their calls to this node."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Callable

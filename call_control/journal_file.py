@@ -1,7 +1,5 @@
 """One file of the journal: its lines, and whether the hook can still write to it."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

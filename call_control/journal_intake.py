@@ -1,7 +1,5 @@
 """Checks the journal's lines, enters the credible ones as evidence, and refuses the others."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future

@@ -12,8 +12,6 @@ codecs of the called party's channel and, after Dial(), a slash and the codecs o
 when the called party's channel ends, shortly before or after `ended`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field

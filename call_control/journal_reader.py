@@ -6,8 +6,6 @@ after a minute, and when the evidence of all its lines is on the disk. A service
 from the beginning; the ledger shows which lines were entered before.
 """
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import logging

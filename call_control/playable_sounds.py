@@ -3,16 +3,14 @@
 So a call whose licensed sound does not match gets the notice, as if the sound were missing.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from idtone.registry.index import RegistryIndex
-from idtone.tones.making.sounds import Sound
-from idtone.tones.playable_profile import play_objection
+from idtone.tones.making.sound_files import Sound
 from idtone.tones.profile import Profile
+from idtone.tones.registered_profile_check import play_objection
 
 log = logging.getLogger(__name__)
 

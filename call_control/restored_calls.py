@@ -1,7 +1,5 @@
 """The calls that another instance decided, read from its ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self

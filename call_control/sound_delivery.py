@@ -29,8 +29,6 @@ A sound was played, or not; and its delivery is on one scale:
 Only `packets` means `sent`. With the other signs, Asterisk played the sound, but may have sent nothing of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -6,8 +6,6 @@ the right content, and the same change time before and after a playback, it is w
 takes one `lstat()`; only a changed one is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import stat
@@ -20,7 +18,7 @@ from typing import Final
 
 from idtone.core.errors import ToneError
 from idtone.core.translation import Message, joined
-from idtone.tones.making.sounds import Sound, SoundFile
+from idtone.tones.making.sound_files import Sound, SoundFile
 
 RESTORE_AFTER_S: Final = 60.0
 """Time in seconds before a damaged file is made again. An operator exchanges sounds in steps, and then reloads the

@@ -1,4 +1,4 @@
-"""The console as an aiohttp application: it admits each request, and gives it to its page."""
+"""The console as an aiohttp application. It checks each request, and calls the handler of its page."""
 
 import asyncio
 import logging
@@ -33,12 +33,12 @@ from . import static_files
 from .access.cookies import LANGUAGE, SESSION, WANTED
 from .access.own_account import PATH as ACCOUNT
 from .access.rights import Right
-from .access.sign_in import PATH as SIGN_IN
+from .access.sign_in_method import PATH as SIGN_IN
 from .console import Console
 from .language import language_of
 from .own_address import FORWARDED, own_page
 from .page import Method, Page, Visit
-from .public.operators import PATH as OPERATORS
+from .public.operator_list import PATH as OPERATORS
 from .public.packs import PATH as PACK
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
 from .threads import TooManySearchesError
@@ -82,7 +82,7 @@ def application(console: Console) -> web.Application:
 
 
 def _guarded(console: Console) -> Middleware:
-    """Refuse requests that are not meant for this console, or are too many, before anything else is done."""
+    """Refuse requests for another host, and too many requests, before anything else is done."""
     refused = console.refused
 
     @web.middleware
@@ -132,7 +132,7 @@ def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
 
 @web.middleware
 async def _protected(request: web.Request, handler: Served) -> web.StreamResponse:
-    """Add the headers that protect a page. A page that streams adds them itself, by `protect`."""
+    """Add the headers that protect a page. A streaming page adds them itself with `protect`."""
     answer = await handler(request)
     if not answer.prepared:
         protect(answer, SCRIPTED)
@@ -263,7 +263,9 @@ def _has_sign_in(console: Console) -> bool:
 
 
 def _to_sign_in(visit: Visit) -> web.Response:
-    """Lead to the sign-in. The page that a person opened is shown after it; what a page loads by itself is not."""
+    """Redirect to the sign-in. After it, the browser returns to the page that the person opened, but not to anything
+    that a page loaded by itself.
+    """
     answer = visit.redirect(SIGN_IN)
     if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):
         WANTED.give(answer, quote(wanted, safe=""))

@@ -1,4 +1,4 @@
-"""Long work outside the event loop: in a process of the lowest priority. It can be cancelled."""
+"""Long work in a process of the lowest priority, outside the event loop. It can be cancelled."""
 
 import asyncio
 import multiprocessing
@@ -58,8 +58,8 @@ class Work(Generic[R]):
     """Runs one kind of work. Only the event loop uses it."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
-        """`do`, which must be importable by name, gets the arguments of `start`, and `progress`. `take` gets its
-        result.
+        """`do` gets the arguments of `start`, and `progress`; the process must be able to import it by name. `take`
+        gets the result.
         """
         self._do = do
         self._take = take
@@ -98,7 +98,7 @@ class Work(Generic[R]):
                 self._process.kill()
 
     def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
-        """Handle a message of the task's `process`: the next one may run already."""
+        """Handle a message from `process`, in which the task runs. The next task may have begun already."""
         if not task.is_running:
             if process.is_alive():  # it was cancelled before it had begun
                 process.kill()
@@ -114,7 +114,7 @@ class Work(Generic[R]):
 
 
 def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
-    """Pass on the process's messages until it ends."""
+    """Pass the process's messages to `tell` until the process ends."""
     with connection, suppress(RuntimeError):  # the console has ended
         try:
             while True:
@@ -124,7 +124,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """Do the work and send its progress. The main function of the process."""
+    """The main function of the process: do the work, and send the progress and the result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a signal of the terminal ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0

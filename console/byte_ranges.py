@@ -1,11 +1,11 @@
-"""Answers with a part of a file, as a browser's player asks for it to seek."""
+"""Answers with a part of a file. A browser's audio player requests such parts to seek."""
 
 from http import HTTPStatus
 
 from aiohttp import web
 
 
-def ranged(request: web.Request, octets: bytes, content_type: str) -> web.Response:
+def range_response(request: web.Request, octets: bytes, content_type: str) -> web.Response:
     """The response with all octets, or with the one range that the request names (RFC 9110, 14)."""
     size, headers = len(octets), {"Accept-Ranges": "bytes"}
     try:

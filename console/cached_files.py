@@ -10,8 +10,8 @@ Stamp = tuple[int, int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """A value that changes with the file's content; None if there is no file. A folder's changes with the names in
-    it.
+    """A value that changes with the file's content; None if there is no file. A folder's value changes when a name in
+    it is added or removed.
     """
     try:
         found = path.stat()
@@ -21,8 +21,8 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class CachedFiles(Generic[T]):
-    """The result of `read`, read again when a file has changed. Any thread may ask. An error of `read` is raised again,
-    and not kept.
+    """The result of `read`, which is called again when a file has changed. Any thread may ask. An error of `read` is
+    passed on to the caller and is not cached.
     """
 
     def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
@@ -33,7 +33,7 @@ class CachedFiles(Generic[T]):
 
     @property
     def last(self) -> T | None:
-        """The last result, without a look at the files; None before the first."""
+        """The last result, even if the files have changed since; None before the first."""
         kept = self._kept
         return kept[1] if kept else None
 
@@ -44,7 +44,7 @@ class CachedFiles(Generic[T]):
         return kept is not None and kept[0] == tuple(map(stamp, self._files()))
 
     def get(self) -> T:
-        """The present result. Blocks while it reads."""
+        """The current result. Blocks while the files are read."""
         with self._lock:
             stamps = tuple(map(stamp, self._files()))
             if self._kept is None or self._kept[0] != stamps:

@@ -1,4 +1,4 @@
-"""Calls as rows of a page's table. The process of a long read renders them, so that the event loop only sends them."""
+"""Calls as rows of a page's table. The process of a long read renders the rows, so the event loop only sends them."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -27,8 +27,8 @@ _LINES.render(lines=())  # compiles what it imports, once for all processes that
 
 
 class ShownCalls(NamedTuple):
-    """A page of calls. `lines`: rows of a table, the newest call first. `newest` and `oldest` are the places of the
-    first and the last one. `reached` has the meaning of that in FoundCalls.
+    """A page of calls. `lines` are the rows of a table, the newest call first. `newest` and `oldest` are the places of
+    its first and last call. `reached` means the same as in FoundCalls.
     """
 
     lines: Markup = Markup()
@@ -42,8 +42,8 @@ NO_CALLS: Final = ShownCalls()
 
 
 def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
-    """The rows of calls. `node` is the other node whose calls they are. With `requests`, each row has a link that
-    requests its evidence.
+    """The rows of calls. `node` names the other node that they come from, and is empty for this node. With `requests`,
+    each row has a link to request its evidence.
     """
     if not records:
         return Markup()

@@ -1,4 +1,4 @@
-"""Words for the codes of calls and of their steps. Pages show the words, with the code as a tooltip. Pure."""
+"""Words for the codes of calls and their steps. Pages show the words, and the code as a tooltip. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -119,7 +119,7 @@ def words_of(table: Mapping[Any, str], code: object) -> str:
 
 
 def detail_words(name: str, value: object) -> str:
-    """One detail of a step in words; its value may hold several codes."""
+    """One detail of a step in words. Its value may consist of several codes."""
     if name not in DETAILS:
         return f"{name}: {value}"
     label, table = DETAILS[name]
@@ -128,7 +128,7 @@ def detail_words(name: str, value: object) -> str:
 
 
 def coded(table: Mapping[Any, str]) -> object:
-    """A filter: the words for a code, with the code as a tooltip."""
+    """A template filter for the words of a code, with the code as a tooltip."""
 
     @lru_cache(100)  # a page of calls has 200
     def words_in(code: object, _: bool) -> Markup:
@@ -143,7 +143,7 @@ _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|conso
 
 
 def person(text: str) -> Markup:
-    """A filter: the person, and whether a page or a command was used, with the account as a tooltip."""
+    """A template filter for a person's name and for the means used (page or command), with the account as a tooltip."""
     shown, end = Markup(), 0
     for found in _PERSON.finditer(text):
         way = translated(Message("in the console") if found[2] == "console" else Message("by command"))

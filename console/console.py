@@ -23,21 +23,21 @@ from idtone.registry.expiries import SIGNED_SOON
 from .access.attempts import Attempts
 from .access.cookies import SESSION
 from .access.sessions import Session, Sessions
-from .access.sign_in import SignIn
 from .access.sign_in_log import SignInLog
+from .access.sign_in_method import SignInMethod
 from .access.users import User, Users
-from .decided_by_minute import DecidedByMinute
-from .decided_plots import EVERY_S, DecidedPlots, decided_plots
+from .decision_plots import EVERY_S, DecisionPlots, decision_plots
+from .decisions_by_minute import DecisionsByMinute
 from .doctor_runs import DoctorRuns
 from .evaluation_run import EvaluationRun
 from .fleet_live import FleetLive
 from .ledger_verification import Verification
-from .live_state import Live
+from .live_state import LiveState
 from .made_packs import MadePacks
 from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
 from .page import Page, Visit
-from .pending_tasks import WhatWaits
+from .pending_tasks import PendingTasks
 from .pending_tasks_mail import WaitingMails
 from .prometheus_alerts import PrometheusAlerts
 from .registry_in_use import RegistryInUse
@@ -52,18 +52,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Console:
-    """All parts of the console. `commands` makes it once."""
+    """All parts of the console. A process makes one."""
 
     settings: Settings
     users: Users
-    sign_in: SignIn
+    sign_in: SignInMethod
     sessions: Sessions
-    live: Live
+    live: LiveState
     desk: Desk | None
     """The association's desk; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
-    plots: Shared[DecidedPlots] = field(init=False)
+    plots: Shared[DecisionPlots] = field(init=False)
     registry: RegistryInUse = field(init=False)
     doctor: DoctorRuns = field(init=False)
     own_address: OwnAddress = field(init=False)
@@ -83,21 +83,21 @@ class Console:
     """The fleet's state; only if `settings.ledger.is_shared()`."""
     evaluating: EvaluationRun = field(default_factory=EvaluationRun)
     made_packs: MadePacks = field(default_factory=MadePacks)
-    waits: WhatWaits = field(default_factory=WhatWaits)
+    waits: PendingTasks = field(default_factory=PendingTasks)
     mails: WaitingMails = field(init=False)
     office_files: OfficeFiles | None = field(init=False)
     prometheus: PrometheusAlerts | None = field(init=False)
     """The operator's Prometheus; None if the settings name none."""
 
     def signatures_ending_soon(self, now: datetime) -> datetime | None:
-        """End of the first of the association's signatures, or on an operator's node of its registry, if that is soon;
-        every page shows it. None if it is not soon or not known. `read_ahead` keeps it.
+        """The expiry of the association's first signature to expire, or, on an operator's node, of its registry. None
+        if it is unknown or not soon. Every page shows it; `read_ahead` updates it.
         """
         end = self.office_files.signed_until if self.office_files else self.registry.signed_until
         return end if end is not None and end - now <= SIGNED_SOON else None
 
     async def read_ahead(self) -> None:
-        """Keep in memory what pages show: parsing a registry of many numbers takes seconds."""
+        """Read the files of the pages ahead of time, repeatedly: parsing a registry of many numbers takes seconds."""
         if self.office_files:
             await asyncio.to_thread(self.office_files.read_ahead)
         else:
@@ -105,7 +105,7 @@ class Console:
                 await self.registry.look()
 
     def __post_init__(self) -> None:
-        self.plots = Shared(partial(decided_plots, DecidedByMinute(self.reader)), EVERY_S)
+        self.plots = Shared(partial(decision_plots, DecisionsByMinute(self.reader)), EVERY_S)
         self.registry = RegistryInUse(self.settings.registry)
         self.doctor = DoctorRuns(self.settings)
         self.own_address = OwnAddress.of(self.settings.console)
@@ -132,11 +132,11 @@ class Console:
         return LedgerReader.open(self.settings.ledger.own())
 
     async def user(self, name: str) -> User | None:
-        """The user of this name. Each request asks for it, so a thread is used only if the file has to be read."""
+        """The user with this name. Each request calls this, so it uses a thread only if the file must be read."""
         return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
 
     def begin_session(self, visit: Visit, name: str) -> web.Response:
-        """Begin a session for a person who has just signed in, and lead to the first page."""
+        """Begin a session for a person who has just signed in, and redirect to the first page."""
         answer = visit.redirect("/")
         self.give_session(visit, answer, name)
         return answer
@@ -145,7 +145,7 @@ class Console:
         SESSION.give(answer, self.signed_in(visit, name))
 
     def signed_in(self, visit: Visit, name: str) -> str:
-        """The token of a new session. The browser's earlier session ends."""
+        """Begin a session; returns its token. The browser's earlier session ends."""
         before = self.sessions.find(SESSION.of(visit.request))
         if before:
             self.sessions.end(before)
@@ -161,7 +161,7 @@ class Console:
         SESSION.give(answer, token)
 
     async def still_admits(self, visit: Visit) -> bool:
-        """True if the visitor of a page that streams may still see it: session, user and right are valid."""
+        """True if the visitor may still see a streaming page: session, user and right are valid."""
         session, right = visit.session, visit.page.right
         if session is None or right is None or not self.sessions.is_open(session):
             return False
@@ -169,7 +169,7 @@ class Console:
         return user is not None and session.belongs_to(user.password) and right in user.rights
 
     def end_session(self, visit: Visit, session: Session) -> web.Response:
-        """End the session of a person who signs out, and lead to the sign-in."""
+        """End the session of a person who signs out, and redirect to the sign-in."""
         self.sessions.end(session)
         self.sign_ins.signed_out(session.name, visit.address)
         answer = visit.redirect("/")

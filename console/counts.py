@@ -1,4 +1,4 @@
-"""Counts of calls for the pages of statistics. Pure."""
+"""Counts of calls for the statistics pages. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from idtone.ledger.evidence.tally import Part, Tally
 
 @dataclass(slots=True)
 class Counts:
-    """The calls of the ledger's steps up to `place`, by the days and hours of Japan."""
+    """Counts of the calls in the ledger's steps up to `place`, by days and hours in Japan."""
 
     origin: str | None = None
     """Origin of the tree that was counted."""
@@ -30,7 +30,9 @@ class Counts:
     """The place up to which the file holds the counts."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call; -1 times takes it back. `begun` is its beginning; None for the first step of the record."""
+        """Count a call; `times` -1 takes it back. `begun` is the beginning of the call; if it is None, the record's
+        first step is used.
+        """
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
             return
@@ -50,7 +52,7 @@ class Counts:
         return (min(found), max(found)) if found else None
 
     def grouped(self, part: Part, first: date, last: date) -> list[Tally]:
-        """The tallies by day, member or licence, from one day to another."""
+        """The tallies of all days from `first` to `last`, by day, member or licence."""
         found: dict[object, Tally] = {}
         for (day, member, licence), counted in self.tallies.items():
             if first <= day <= last:
@@ -63,7 +65,7 @@ class Counts:
         return [found[key] for key in sorted(found, key=str)]
 
     def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
-        """Outcome, reason and number of calls, the most frequent first."""
+        """Rows of outcome, reason and number of calls, the most frequent first."""
         found: Counter[tuple[str, str]] = Counter()
         for (day, outcome, reason), calls in self.reasons.items():
             if calls and first <= day <= last:

@@ -1,4 +1,4 @@
-"""Stores the counts of a ledger's calls in a file beside it, so that a restart of the console continues from there."""
+"""Stores the counts of a ledger's calls in a file beside the ledger. A restarted console continues from them."""
 
 import json
 import time
@@ -26,7 +26,7 @@ def write_counts(path: Path, counts: Counts) -> None:
 
 
 def read_counts(path: Path) -> Counts | None:
-    """The counts in the file; None if it has none, or if they were made by another version or in another time zone."""
+    """The counts in the file; None if there are none, or if another version or time zone made them."""
     try:
         found = json.loads(path.read_bytes())
         return _read(found) if found["counted_by"] == _counted_by() else None
@@ -35,7 +35,7 @@ def read_counts(path: Path) -> Counts | None:
 
 
 def _counted_by() -> list[object]:
-    """The version whose rules count a call, and the time zone in which its day begins."""
+    """The version of the counting rules, and the time zone that divides the days."""
     return [__version__, *time.tzname, time.timezone, time.altzone]
 
 
@@ -56,7 +56,7 @@ def _written(counts: Counts) -> dict[str, Any]:
 
 
 def _read(found: dict[str, Any]) -> Counts:
-    """The counts in the text. Raises ValueError, LookupError, TypeError or AttributeError if it has another form."""
+    """The counts in the parsed file. Raises ValueError, LookupError, TypeError or AttributeError if it is wrong."""
     counts = Counts(found["origin"], int(found["place"]), str(found["last"]), datetime.fromisoformat(found["at"]))
     counts.kept = counts.place
     for day, member, licence, *numbers in found["tallies"]:

@@ -1,6 +1,6 @@
-"""The reasons of a decision: the rules in the order in which they apply, and the finding of each. Pure.
+"""Explains a decision: the rules in the order of their application, and the finding of each. Pure.
 
-`idtone.core.decision` decides; this explains it in words.
+`idtone.core.decision` makes the decision.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ _CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
 
 
 def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
-    """The rules, up to the one that gave the decision's reason."""
+    """The rules, up to the one that gave the decision."""
     holding = registry.holding(call.forwarding_number, now)
     words = Message(REASONS[decision.reason])
     applied = []
@@ -59,7 +59,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 
 
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
-    """Rules, each with what it looks at, the reasons that it gives, and its words if it gives none."""
+    """Each rule with its object, the reasons that it can give, and its words if it gives none of them."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
     yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")
@@ -87,7 +87,7 @@ def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
 
 
 def judged_licences(call: ForwardedCall, holding: Holding | None, now: datetime) -> list[JudgedLicence]:
-    """Each licence of the member in charge, judged for this call."""
+    """Each licence of the number's member, judged for this call."""
     found = []
     for licence in holding.licences if holding else ():
         reason = judge(licence, call.direction, now)

@@ -1,4 +1,4 @@
-"""Runs of the doctor that visitors start: one at a time; the newest ones are kept while the console runs."""
+"""Runs of `idtone doctor` that visitors start, one at a time. The console keeps the newest in memory."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Findi
 
 @dataclass(frozen=True, slots=True)
 class DoctorRun:
-    """A run that has ended."""
+    """A finished run."""
 
     began: datetime
     ended: datetime
@@ -35,19 +35,19 @@ class DoctorRun:
         return Counter(finding.state for finding in self.findings)
 
 
-def examine(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
-    """The findings of all checks of `idtone doctor`. They take seconds."""
+def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
+    """The findings of all checks of `idtone doctor`, which take seconds."""
+    from idtone.operations.doctor.check_inputs import CheckInputs
     from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
-    from idtone.operations.doctor.exam import Exam
     from idtone.operations.doctor.run_checks import run
 
-    return run(Exam(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
+    return run(CheckInputs(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
 
 
 class DoctorRuns:
     """The runs of the doctor. Used by the event loop alone."""
 
-    def __init__(self, settings: Settings, do: Examine = examine) -> None:
+    def __init__(self, settings: Settings, do: Examine = run_doctor) -> None:
         self._settings = settings
         self._do = do
         self._changed = asyncio.Condition()
@@ -65,7 +65,7 @@ class DoctorRuns:
 
     @property
     def finished(self) -> int:
-        """Number of topics that the run in progress has judged."""
+        """Number of topics that the run in progress has finished."""
         return len(TOPICS) - len(self.unfinished)
 
     def start(self, by: str) -> None:

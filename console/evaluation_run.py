@@ -1,4 +1,4 @@
-"""The evaluation of a period for the office: the running one, and the newest result, which waits to be entered."""
+"""The office's evaluation of a period: the run in progress, or the newest result until it is entered."""
 
 import secrets
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from .background_work import Progress, Work
 
 
 class EvaluationRun:
-    """The evaluation in the console. Used by the event loop alone, except `enter`."""
+    """The console's evaluation. Used by the event loop alone, except `enter`."""
 
     def __init__(self) -> None:
         self.work: Work[EvaluatedMembers] = Work(evaluate, self._take)
@@ -30,7 +30,9 @@ class EvaluationRun:
         self.work.start(workspace, period)
 
     def enter(self, workspace: Workspace, seen: str, attribution: Attribution) -> None:
-        """Enter the evaluation that a person has seen. Raises IdtoneError."""
+        """Enter the evaluation in the office's records. Raises IdtoneError; UsageError if it is not the one that the
+        person has `seen`.
+        """
         found = self.found
         if found is None or not secrets.compare_digest(seen.encode(), self.id.encode()):
             raise UsageError("this evaluation was replaced or entered already; evaluate again")
@@ -42,6 +44,6 @@ class EvaluationRun:
 
 
 def evaluate(workspace: Workspace, period: Period, *, progress: Progress) -> EvaluatedMembers:
-    """The evaluation of all members, by the present folder. Raises IdtoneError."""
+    """The evaluation of all members, from the current files of the folder. Raises IdtoneError."""
     registry, criteria = read_folder(workspace)
     return evaluate_members(workspace, registry, criteria, period, datetime.now(UTC), progress=progress)

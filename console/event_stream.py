@@ -1,4 +1,4 @@
-"""Server-sent events: parts of a page that htmx replaces as they come."""
+"""Server-sent events: new versions of a page's parts, which htmx puts into the page."""
 
 import asyncio
 import logging
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 def event(name: str, text: str) -> bytes:
-    """One event. Each line of the text is a line of data."""
+    """One event, with each line of the text as a line of data."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n".encode()
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves, or the session or the console ends. An error ends the stream: the
-    answer has begun, and the browser connects again.
+    """Send the events until the visitor leaves, or until the session or the console ends. An error ends the stream,
+    because the answer has begun already; the browser then connects again.
     """
     assert visit.session is not None
     limits, of_user = visit.console.limits, f"streams of {visit.session.name}"
@@ -48,7 +48,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
 async def stream_work(
     visit: Visit, work: Work[Any], name: str, shown: Callable[[], Awaitable[str]], every_s: float
 ) -> web.StreamResponse:
-    """Send the progress of a work as events until it ends. `shown` renders the part of the page."""
+    """Send the progress of `work` as events until it ends. `shown` renders the part of the page."""
 
     async def events() -> AsyncIterator[bytes]:
         is_running = True

@@ -1,8 +1,8 @@
 """The search field in the head of each page: a call id, a member, a licence, a reference, a report, or a telephone
 number.
 
-The form sends the text in its body, because a number must not be in an address. A number is not looked up here: the
-page offers the forms that ask for the purpose.
+The form sends the text in its body, because a number must not appear in an address. A number is not searched for at
+once: the page offers the forms that ask for a purpose first.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from .access.rights import Right
-from .administration.visitors import user_path
+from .administration.users_and_sessions import user_path
 from .office import members, reports
 from .operator import calls
 from .operator.call_query import PATH as CALLS
@@ -44,7 +44,7 @@ class Hit:
 
 
 async def find(visit: Visit) -> web.StreamResponse:
-    """Show the pages found, or open the only one at once."""
+    """Show the hits, or open the page at once if there is only one hit."""
     wanted = visit.field("wanted")[:LENGTH_LIMIT]
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)
@@ -74,7 +74,7 @@ async def find(visit: Visit) -> web.StreamResponse:
 def _page(
     visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "", trouble: LedgerError | None = None
 ) -> web.Response:
-    """The page of hits. `trouble`: why the ledger was not searched."""
+    """The page of hits. `trouble` is the reason why the ledger was not searched."""
     return visit.render(
         "find.html",
         wanted=wanted,

@@ -1,4 +1,4 @@
-"""The states of all nodes, read from PostgreSQL once a second at most, for all pages together."""
+"""The states of all nodes, read from PostgreSQL for all pages together, at most once a second."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -18,14 +18,14 @@ LATEST_S: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class FleetLook:
-    """The state of the fleet. `fleet` is None if PostgreSQL cannot be read; `trouble` says why."""
+    """The state of the fleet. `fleet` is None if PostgreSQL cannot be read; `trouble` is the reason."""
 
     fleet: Fleet | None
     trouble: LedgerError | None = None
 
 
 class FleetLive:
-    """The fleet's state for the pages, read only while a page shows it. Only the event loop uses it."""
+    """The fleet's state for the pages. It is read only while a page shows it. Used by the event loop alone."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""The errors of a form by its fields: a page shows all of them at once, each at its field too."""
+"""The errors of a form by field. A page shows all of them at once, and each again at its field."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Fields = Mapping[str, FormField]
 
 
 class FormErrors(UsageError):
-    """The errors of a form; empty if nothing is wrong. A page that shows the form again gets it as its problem."""
+    """The errors of a form; empty if nothing is wrong. The page shows the form again, with this as its `problem`."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -47,23 +47,25 @@ class FormErrors(UsageError):
         return "\n".join(map(str, self._of.values()))
 
     def __iter__(self) -> Iterator[tuple[str, IdtoneError]]:
-        """The errors with their fields, in the order in which the fields were read."""
+        """Pairs of field and error, in the order in which the fields were read."""
         return iter(self._of.items())
 
     @property
     def first(self) -> str | None:
-        """The field that gets the focus."""
+        """The first field with an error, which gets the focus."""
         return next(iter(self._of), None)
 
     def of(self, field: str) -> IdtoneError | None:
         return self._of.get(field)
 
     def note(self, field: str, error: IdtoneError) -> None:
-        """Note an error. The first error of a field counts."""
+        """Note an error of a field, unless the field already has one."""
         self._of.setdefault(field, error)
 
     def read(self, field: str, read: Callable[[], R]) -> R | None:
-        """The field's value as `read` makes it; None if `read` raises IdtoneError, which is noted."""
+        """The field's value, as returned by `read`. If `read` raises IdtoneError, the error is noted and the result is
+        None.
+        """
         try:
             return read()
         except IdtoneError as error:
@@ -71,7 +73,7 @@ class FormErrors(UsageError):
             return None
 
     def take(self, fields: Fields, given: Mapping[str, str]) -> None:
-        """Note the errors of the fields that were sent."""
+        """Check the values that were sent, and note the errors."""
         for name, field in fields.items():
             text, label = given.get(name, "").strip(), field.said
             if text:
@@ -80,27 +82,27 @@ class FormErrors(UsageError):
                 self.note(name, UsageError("{name}: fill this in", name=label))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
-        """The same errors in other words, made from the field and its error."""
+        """The same errors in other words: `words` gets each field and its error."""
         worded = FormErrors()
         for field, error in self:
             worded.note(field, UsageError(words(field, error)))
         return worded
 
     def check(self) -> None:
-        """Raise itself if something is wrong."""
+        """Raise this object if it has an error."""
         if self:
             raise self
 
 
 def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
-    """The errors of the fields that were sent."""
+    """The errors in the values that were sent."""
     errors = FormErrors()
     errors.take(fields, given)
     return errors
 
 
 def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
-    """The error of a rule, at the field whose label its text names; unchanged if it names none."""
+    """The error, attached to the field whose label its text names; unchanged if it names no field."""
     said = str(error)
     if isinstance(error, FormErrors) or not isinstance(said, Message):
         return error
@@ -114,12 +116,12 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
-    """The label of each field, for rules that name a field in an error."""
+    """A function from a field to its label, for rules that name a field in an error."""
     return lambda name: fields[name].said
 
 
 def any_text(text: str, label: str) -> str:
-    """The text, unchanged: the rule of its field checks it."""
+    """The text, unchanged: another rule checks this field."""
     return text
 
 

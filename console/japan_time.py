@@ -19,12 +19,12 @@ def shown_to_minute(at: datetime | None) -> str:
 
 
 def day(at: datetime | str) -> str:
-    """The filter `day`: the day in Japan of a moment."""
+    """The filter `day`: the day of a moment in Japan."""
     return shown(datetime.fromisoformat(at) if isinstance(at, str) else at)[:10]
 
 
 def written(text: str) -> str:
-    """The filter `written`: the text with its moments to the minute, as people write them."""
+    """The filter `written`: the text, with each moment in it rewritten to the minute as people write it."""
     return _MOMENT.sub(lambda found: shown_to_minute(datetime.fromisoformat(found[0])), text)
 
 
@@ -33,26 +33,26 @@ _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)
 
 
 def exact(at: datetime) -> str:
-    """The time to the millisecond."""
+    """The time, exact to the millisecond."""
     local = at.astimezone(JAPAN)
     return f"{local.strftime('%Y-%m-%d %H:%M:%S')}.{local.microsecond // 1000:03}"
 
 
 def last_day(until: datetime | date | str) -> str:
-    """The filter `last_day`: the last day of a period."""
+    """The filter `last_day`: the last day of a period that ends before `until`."""
     return japan_time.last_day(until).isoformat()
 
 
 def last_moment(until: datetime | None) -> str:
-    """The filter `until`: the last day of a period that ends with a day, otherwise its end to the minute."""
+    """The filter `until`: the last day of a period if it ends at midnight, otherwise its end to the minute."""
     if until is None:
         return ""
     return last_day(until) if until.astimezone(JAPAN).time() == time() else shown_to_minute(until)
 
 
 def typed(text: str) -> datetime:
-    """The moment that a browser's field sends. A day alone means its beginning. If the text names a zone, that zone
-    counts.
+    """The moment in a date or time field of a browser. A day alone means its beginning. A zone in the text counts;
+    otherwise it is the time in Japan.
 
     Raises ValueError, OverflowError.
     """
@@ -61,8 +61,8 @@ def typed(text: str) -> datetime:
 
 
 def with_zone(text: str) -> str:
-    """A typed moment with its zone, for a rule that demands one. A day alone, or a text that is no moment, stays as it
-    is.
+    """A typed moment with its zone added, for a rule that demands one. A day alone stays unchanged, and so does any
+    other text.
     """
     try:
         return typed(text).isoformat() if "T" in text or " " in text else text

@@ -1,6 +1,4 @@
-"""Fetches JSON from another server, at an address of the settings: bounded in size and time. No redirect is
-followed.
-"""
+"""Fetches JSON from an address in the settings, with limits of size and time. It follows no redirect."""
 
 import json
 from http import HTTPStatus
@@ -16,7 +14,7 @@ SIZE_LIMIT: Final = 1_000_000
 
 
 class FetchError(IdtoneError):
-    """The server does not answer, or answers something other than JSON. The error does not contain the request."""
+    """The server does not answer, or its answer is not JSON. The error does not contain the request."""
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:

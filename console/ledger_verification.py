@@ -1,4 +1,4 @@
-"""The verification of this node's ledger: the running one, the last one, and the time of the last good one.
+"""Verifications of this node's ledger: the one in progress, the last one, and the time of the last good one.
 
 A file beside the ledger stores the last results, so that they survive a restart.
 """
@@ -25,8 +25,8 @@ SUFFIX: Final = ".verified"
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
-    """A result: the report as `idtone ledger verify --json` prints it, and the time of the last good one."""
+class VerificationResult:
+    """A result. `report` is as `idtone ledger verify --json` prints it; `good_at` is the time of the last good one."""
 
     at: datetime
     took_s: float
@@ -36,7 +36,7 @@ class Verified:
 
 
 class Verification:
-    """The verification in the console. Used by the event loop alone, except `last`."""
+    """The console's verification. Used by the event loop alone, except `last`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,12 +52,12 @@ class Verification:
     def start(self) -> None:
         self.work.start(self._settings)
 
-    def last(self) -> Verified | None:
+    def last(self) -> VerificationResult | None:
         """The last verification; None if there is none, or if its file cannot be read."""
         try:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
-            return Verified(
+            return VerificationResult(
                 datetime.fromisoformat(kept["at"]),
                 float(kept["took_s"]),
                 _with_texts(kept["report"], _read),
@@ -84,13 +84,13 @@ class Verification:
 
 
 def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The report with its texts changed."""
+    """The report, with `change` applied to its texts."""
     signed = [{**each, "source": change(each["source"])} for each in report["signed"]]
     return {**report, "faults": [*map(change, report["faults"])], "signed": signed}
 
 
 def _written(text: object) -> Any:
-    """A text in the file's form. It has the template, because each visitor reads it in another language."""
+    """A text in the file's form. It keeps the template with its values, because visitors have different languages."""
     if not isinstance(text, Message):
         return str(text)
     fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}
@@ -105,7 +105,7 @@ def _read(written: Any) -> str:
 
 
 def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
-    """The report of this node's own ledger, as `idtone ledger verify` makes it. Raises LedgerError."""
+    """The report on this node's own ledger, as from `idtone ledger verify`. Raises LedgerError."""
     days = days_of(settings.ledger)
     reader = LedgerReader.open(settings.ledger.own(), days)
     key = own_key(settings.ledger, settings.node, reader.origin())

@@ -1,4 +1,4 @@
-"""Long lists: their order and page by the address, and the part that a page shows."""
+"""Long lists, shown in pages. The address of a page names the order and the page number."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The order and the page that an address asks for. `page` counts from 1. Without a `column` the list keeps its
-    order.
-    """
+    """The order and page number in an address. `page` counts from 1. Without a `column`, the list keeps its order."""
 
     column: str
     falls: bool
@@ -28,19 +26,19 @@ class ListRequest:
 
     @property
     def first(self) -> int:
-        """The place of the page's first row, from 0."""
+        """The index of the page's first row, from 0."""
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
-        """The same request, or the one for the last page if its page lies beyond `total` rows."""
+        """The same request; if its page lies beyond `total` rows, the request for the last page."""
         last = max(1, -(-total // self.size))
         return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """One page of a list. `name` distinguishes several lists of one page. `is_linked`: its other pages and orders have
-    addresses; the result of a form, such as the calls of a number, has none.
+    """One page of a list. `name` distinguishes several lists on the same page. `is_linked` is True if its other pages
+    and orders have addresses. The result of a form, such as the calls of a number, has no addresses.
     """
 
     rows: Sequence[T]
@@ -69,13 +67,13 @@ class Listing(Generic[T]):
         return self.asked.first + len(self.rows)
 
     def order_of(self, column: str) -> str:
-        """The order of a column in the words of `aria-sort`; empty if the list has another order."""
+        """The value of `aria-sort` for a column; empty if the list is sorted by another one."""
         if column != self.asked.column:
             return ""
         return "descending" if self.asked.falls else "ascending"
 
     def sorted_by(self, column: str) -> str:
-        """The address of the list in the order of this column, or in the reverse order if it has that order already."""
+        """The address of the list sorted by this column; in reverse if the list is sorted by it already."""
         falls = column == self.asked.column and not self.asked.falls
         return self._address(sort=f"-{column}" if falls else column)
 
@@ -90,7 +88,7 @@ class Listing(Generic[T]):
 
 
 def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
-    """The order and page in the address, without invalid values."""
+    """The order and the page number in the address. Invalid values count as missing."""
     sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
     column = sort.removeprefix("-")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
@@ -98,7 +96,7 @@ def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, 
 
 
 def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
-    """The listing of rows that were sorted and cut elsewhere."""
+    """The listing of `rows`, the requested part of `total` rows, which the caller has sorted and cut."""
     request = visit.request
     return Listing(rows, total, asked, request.path, dict(request.query), name, request.method == "GET")
 
@@ -106,8 +104,8 @@ def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListReque
 def listing(
     visit: Visit, items: Sequence[T], columns: Mapping[str, Callable[[T], Any]], *, size: int = SIZE, name: str = ""
 ) -> Listing[T]:
-    """The part of `items` that the address asks for. `columns` has for each column the sort key; rows whose key is None
-    come last. Without a column they keep their order.
+    """The part of `items` that the address asks for. `columns` maps each column to its sort key. Rows whose key is None
+    come last. Without a column in the address, the rows keep their order.
     """
     asked = list_request(visit, columns, size=size, name=name).within(len(items))
     if asked.column:

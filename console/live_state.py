@@ -1,4 +1,4 @@
-"""The state of the running service, requested once a second for all pages together."""
+"""The state of the running service. It is requested once a second, for all pages together."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ServiceState:
     """The service's state at one moment."""
 
     at: datetime
@@ -33,20 +33,20 @@ class State:
     """Time since which the console has seen the service running, or not running."""
 
 
-class Live:
-    """The newest state, and those of the last seconds. Used by the event loop alone."""
+class LiveState:
+    """The newest state of the service, and those of the last seconds. Used by the event loop alone."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
         self._ask = ask
         self._changed = asyncio.Condition()
-        self.states: deque[State] = deque(maxlen=KEPT)
+        self.states: deque[ServiceState] = deque(maxlen=KEPT)
         self.readers = 0
         """Number of pages that follow the state now."""
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
-        """Context in which the console asks the service each second."""
+        """Context in which the console requests the state each second."""
         self.states.append(await self._look())
         asking = asyncio.create_task(self._ask_for_ever())
         try:
@@ -56,11 +56,11 @@ class Live:
             await asyncio.wait({asking})
 
     @property
-    def newest(self) -> State:
+    def newest(self) -> ServiceState:
         return self.states[-1]
 
-    async def follow(self) -> AsyncIterator[State]:
-        """Each state from now on; a reader that is late gets the newest. Ends with the console."""
+    async def follow(self) -> AsyncIterator[ServiceState]:
+        """Yields each state from now on, until the console ends. A slow reader gets only the newest."""
         self.readers += 1
         try:
             while True:
@@ -78,12 +78,12 @@ class Live:
                 self.states.append(state)
                 self._changed.notify_all()
 
-    async def _look(self) -> State:
+    async def _look(self) -> ServiceState:
         feed, trouble = None, None
         try:
             feed = await asyncio.to_thread(self._ask, self._ledger)
         except IdtoneError as error:
             trouble = error
-        now, before = datetime.now(UTC), self.states[-1] if self.states else State(datetime.now(UTC), None)
+        now, before = datetime.now(UTC), self.states[-1] if self.states else ServiceState(datetime.now(UTC), None)
         is_same = (before.feed is None, before.trouble is None) == (feed is None, trouble is None)
-        return State(now, feed, trouble, before.since or now if is_same else now)
+        return ServiceState(now, feed, trouble, before.since or now if is_same else now)

@@ -1,4 +1,6 @@
-"""Long reads, each in a process. This module imports no page and no server, so that the process is small."""
+"""The functions of long reads, each run in a separate process. This module imports neither pages nor the server, so the
+process stays small.
+"""
 
 import time
 from datetime import UTC, datetime
@@ -33,8 +35,8 @@ CROWDED_SEARCH_S: Final = 0.025
 CSV_PART_S: Final = 0.5
 
 
-def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """The calls of a page in this language; `opens`: the visitor may open numbers.
+def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
+    """One page of the calls that a search finds, in this language. `opens` is True if the visitor may open numbers.
 
     Raises LedgerError, UsageError if there is no such node.
     """
@@ -57,7 +59,7 @@ def searched(settings: Settings, query: CallQuery, limit: int, opens: bool, lang
 
 
 class CsvPart(NamedTuple):
-    """A part of the CSV. `reached` is where the next part begins; None after the last."""
+    """A part of the CSV file. The next part begins at `reached`, which is None after the last one."""
 
     text: str
     calls: int
@@ -81,8 +83,8 @@ def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: i
 
 
 def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
-    """The id of the only call that begins with `call`, or all calls that do, the newest first. Raises the errors of
-    `searched`.
+    """The calls whose id begins with the query's `call`, the newest first; if there is only one, its id. Raises the
+    errors of `calls_by_query`.
     """
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
@@ -103,7 +105,7 @@ def calls_by_number(
     requests: bool,
     language: str,
 ) -> ShownCalls:
-    """The newest calls of a number or a SIP Call-ID; `requests`: the visitor may request evidence.
+    """The newest calls of a number or a SIP Call-ID. `requests` is True if the visitor may request evidence.
 
     Raises LedgerError.
     """
@@ -130,8 +132,8 @@ def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
     return as_pdf(index_paper(year, entries, figures(entries), now))
 
 
-def verified_pack(file: Path, key: str, limit: int) -> PackVerdict:
-    """The verdict on a pack of at most `limit` octets, also unpacked. Raises IdtoneError."""
+def verify_pack(file: Path, key: str, limit: int) -> PackVerdict:
+    """The verdict on a pack. `limit` octets are the most, also for the unpacked content. Raises IdtoneError."""
     log = VerifierKey.parse(key) if key else None
     try:
         files = read_zip(file, limit)

@@ -1,5 +1,5 @@
-"""Packs made here, kept in memory for an hour, so that a broken download can be repeated. They are never on the
-disk.
+"""Evidence packs that this console made. They stay in memory for an hour, so that a broken download can be repeated,
+and are never written to the disk.
 """
 
 import time
@@ -22,7 +22,7 @@ class KeptPack:
 
 
 class MadePacks:
-    """The packs made lately, by the act of their disclosure. Used by the event loop alone."""
+    """The packs of the last hour, by the act of their disclosure. Used by the event loop alone."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -35,7 +35,7 @@ class MadePacks:
         self._kept[act] = KeptPack(user, octets, self._clock_s() + KEPT_S)
 
     def get(self, act: str, user: str) -> bytes | None:
-        """The pack; None if another user made it, or if it is no longer kept."""
+        """The pack; None if another user made it, or if its hour is over."""
         self._forget_old()
         kept = self._kept.get(act)
         return kept.octets if kept and kept.user == user else None

@@ -1,4 +1,4 @@
-"""A limit on a user's searches by number and questions about its calls, so that guessing finds no number."""
+"""A limit on each user's searches by number, so that nobody finds a number by trying many."""
 
 from typing import Final
 
@@ -11,5 +11,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """True if this user may search now; the search is counted."""
+    """True if this user may search now. The search is counted."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -1,4 +1,4 @@
-"""The other nodes that share a PostgreSQL with this one, as pages name them in their addresses."""
+"""The other nodes that share PostgreSQL with this one. Pages have the name of a node in their address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_other_node(settings: Settings, name: str) -> bool:
-    """True if the name is another node's in the same PostgreSQL; the empty name is this node."""
+    """True if the name is that of another node. The empty name means this node."""
     return bool(name) and name != settings.node and settings.ledger.is_shared()
 
 

@@ -40,7 +40,7 @@ class OwnAddress:
         )
 
     def from_where(self, peer: str | None, forwarded: Sequence[str]) -> str:
-        """The visitor's IP address; empty if it is not known. `forwarded` are the values of `FORWARDED`.
+        """The visitor's IP address; empty if it is unknown. `forwarded` are the values of the header `FORWARDED`.
 
         Only the last entry counts, because our own proxy wrote it.
         """
@@ -60,6 +60,6 @@ def _origin(address: str) -> str:
 
 
 def own_page(address: str) -> str:
-    """The address if it is a page of this console, from a cookie or a form; empty if it may lead elsewhere."""
+    """The address from a cookie or a form, if it is a page of this console; empty if it may lead elsewhere."""
     is_ours = re.fullmatch(r"/[A-Za-z0-9_~!$&'()*+,;=:@%./?-]{1,1000}", address, re.ASCII)
     return address if is_ours and not address.startswith(("//", "/sign-")) else ""

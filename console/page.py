@@ -45,7 +45,7 @@ Handler = Callable[["Visit"], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page, or the act of one form."""
+    """One page, or the target of one form."""
 
     path: str
     """The path in aiohttp's form: `/calls/{call_id}`."""
@@ -85,7 +85,7 @@ class Visit:
 
     @property
     def here(self) -> str:
-        """The address of this page, to return to; the first page if a form led here."""
+        """The address of this page, to return to it later; the first page if a form was sent here."""
         return self.request.path_qs if self.request.method == Method.GET and self.page.right is not None else "/"
 
     def may(self, right: Right) -> bool:
@@ -93,7 +93,9 @@ class Visit:
 
     @property
     def has_to_choose(self) -> bool:
-        """True if the user has to choose a password or a second factor first. Only where the console has passwords."""
+        """True if the user must first choose a password or a second factor. This occurs only if the console has
+        passwords.
+        """
         return self.console.sign_in.proof is not None and self.user is not None and self.user.is_new
 
     def part(self, name: str) -> str:
@@ -110,7 +112,7 @@ class Visit:
 
     @property
     def party(self) -> RequestingParty:
-        """The sender of the request: a user with all sessions, or a network."""
+        """The sender of the request: a user, with all of the user's sessions, or a network."""
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
@@ -119,8 +121,8 @@ class Visit:
         return transport is None or transport.is_closing()
 
     async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """Run `do`, which blocks for a moment (reading a file, for example), outside the event loop. Raises
-        ConnectionAbortedError if the visitor of a page has left; an act is done all the same.
+        """The result of `do`, which blocks for a moment, for example to read a file, and so runs in a thread. Raises
+        ConnectionAbortedError if a page's visitor has left; an act is done even then.
         """
         queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
         return await queue.run(
@@ -132,19 +134,21 @@ class Visit:
         return await self.console.threads.read(kind, self.party, self.is_gone, do, *given)
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
-        """The page of a template in `templates/`. All values are escaped. The context's `problem` may be FormErrors."""
+        """The page made from a template in `templates/`. All values are escaped. `problem` in the context may be
+        FormErrors.
+        """
         problem = context.get("problem")
         self.errors = problem if isinstance(problem, FormErrors) else None
         text = self.console.templates.page(name, self, context)
         return web.Response(text=text, status=status, content_type="text/html")
 
     def fragment(self, name: str, /, **context: Any) -> str:
-        """A part of a page, for htmx to put into a page that is shown."""
+        """A part of a page, which htmx puts into the open page."""
         return self.console.templates.fragment(name, self, context)
 
     def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """The same as `fragment`, for a part without a visitor's data. It is rendered once for each object and
-        language.
+        """The same as `fragment`, for a part without data of the visitor. It is rendered only once for each object
+        `shown` and language.
         """
         speak(self.language)
         return self.console.templates.shared(name, self.language, shown, context)

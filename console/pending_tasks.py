@@ -1,6 +1,6 @@
 """Tasks that wait for a visitor: their count in the head of each page, and the list on `/waiting`.
 
-The search runs beside the pages, so no page waits for it; each sent form starts it again.
+The search for tasks runs in the background, so no page waits for it. Each form that is sent starts it again.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ AT_MOST_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """The number of waiting tasks of one kind, for all users with this right except the person who asked for them."""
+class PendingTask:
+    """The number of pending tasks of one kind. They are for all users with the `right`, except the person `by` whom
+    they were requested.
+    """
 
     count: int
     what: Message
@@ -51,32 +53,32 @@ class Waiting:
     by: Person | None = None
 
 
-class WhatWaits:
-    """The newest list of waiting tasks. Used by the event loop alone."""
+class PendingTasks:
+    """The newest list of pending tasks. Used by the event loop alone."""
 
     def __init__(self) -> None:
-        self._newest: Sequence[Waiting] = ()
+        self._newest: Sequence[PendingTask] = ()
         self._again = asyncio.Event()
 
-    def of(self, user: User) -> list[Waiting]:
-        return waiting_for(user, self._newest)
+    def of(self, user: User) -> list[PendingTask]:
+        return tasks_of(user, self._newest)
 
     def look_again(self) -> None:
-        """Look again soon, because something was done."""
+        """Search again soon, because a user has done something."""
         self._again.set()
 
     async def follow(
         self,
-        look: Callable[[], Sequence[Waiting]],
+        find_tasks: Callable[[], Sequence[PendingTask]],
         is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
     ) -> None:
-        """Look repeatedly, while a user is signed in or gets mails. `tell` is called after each look."""
+        """Search repeatedly while `is_watched` (a user is signed in or gets mails). After each search, call `tell`."""
         while True:
             self._again.clear()
             if is_watched():
                 try:
-                    self._newest = await asyncio.to_thread(look)
+                    self._newest = await asyncio.to_thread(find_tasks)
                     await tell()
                 except Exception as error:
                     _log.error("what waits is not known: %s", in_words(error), exc_info=unexpected(error))
@@ -85,27 +87,27 @@ class WhatWaits:
                 await asyncio.wait_for(self._again.wait(), EVERY_S)
 
 
-def waiting_for(user: User, things: Iterable[Waiting]) -> list[Waiting]:
+def tasks_of(user: User, things: Iterable[PendingTask]) -> list[PendingTask]:
     """The tasks that this user can do, the late ones first. Pure."""
     me = console_person(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)
 
 
-def look(console: Console, now: datetime) -> list[Waiting]:
-    """All waiting tasks. Parts that cannot be read are left out: their own pages say why."""
-    found: list[Waiting] = []
+def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
+    """All pending tasks. Tasks in files that cannot be read are left out; the pages of these files say why."""
+    found: list[PendingTask] = []
     for part in (_stops, _exports, _of_office):
         with contextlib.suppress(IdtoneError):
             found += part(console, now)
     return found
 
 
-def _stops(console: Console, now: datetime) -> Iterator[Waiting]:
-    """The operator's own stops that need a second person's approval."""
+def _stops(console: Console, now: datetime) -> Iterator[PendingTask]:
+    """The operator's own stops that wait for a second person's approval."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
-            yield Waiting(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
+            yield PendingTask(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
 
 
 def _asked(one: OwnSuspension) -> Message | None:
@@ -120,29 +122,31 @@ def _asker(one: OwnSuspension) -> Person:
     return (one.lift_asked or one.asked).person
 
 
-def _exports(console: Console, now: datetime) -> Iterator[Waiting]:
+def _exports(console: Console, now: datetime) -> Iterator[PendingTask]:
     with console.reader() as reader:
         entries = all_entries(reader.acts(), now)
     for each in entries:
         path = f"/evidence/exports/{each.act}"
         if each.state is RequestState.OPEN and each.request:
             what = Message("Disclosure to be approved: {case}", case=each.case)
-            yield Waiting(1, what, path, Right.APPROVE_EXPORTS, by=each.request.by)
+            yield PendingTask(1, what, path, Right.APPROVE_EXPORTS, by=each.request.by)
         elif each.state is RequestState.APPROVED:
-            yield Waiting(1, Message("Disclosure to be given out: {case}", case=each.case), path, Right.REQUEST_EXPORTS)
+            yield PendingTask(
+                1, Message("Disclosure to be given out: {case}", case=each.case), path, Right.REQUEST_EXPORTS
+            )
 
 
-def _of_office(console: Console, now: datetime) -> Iterator[Waiting]:
+def _of_office(console: Console, now: datetime) -> Iterator[PendingTask]:
     if console.office_files:
         for each in first_page.waiting_in(console.office_files, now):
-            yield Waiting(each.count, each.what, each.path, Right.OFFICE, each.is_late)
+            yield PendingTask(each.count, each.what, each.path, Right.OFFICE, each.is_late)
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show the tasks that wait for the visitor now."""
+    """Show the visitor's pending tasks, by a new search."""
     assert visit.user is not None
-    found = await visit.in_thread(look, visit.console, datetime.now(UTC))
-    return visit.render("waiting.html", waiting=waiting_for(visit.user, found))
+    found = await visit.in_thread(find_tasks, visit.console, datetime.now(UTC))
+    return visit.render("waiting.html", waiting=tasks_of(visit.user, found))
 
 
 PAGES = (Page(PATH, show, Right.ENTER),)

@@ -1,8 +1,9 @@
-"""Mails to users who have asked for them: the number of waiting tasks of each kind, and the address of the console.
+"""Mails about pending tasks, for users who have asked for them. A mail has the number of tasks of each kind, and the
+console's address.
 
-A mail has no telephone number, case or reference, because it leaves the machine. A user gets one when a new task waits,
-at most one each half hour. The tasks already reported are in a file beside that of the users, so a restart repeats
-nothing.
+A mail leaves the machine, so it has no telephone number, case or reference. A user gets one mail when a new task is
+pending, at most one in half an hour. A file beside the file of users stores the tasks already reported, so a restart
+repeats no mail.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .access.rights import Right
 
 if TYPE_CHECKING:
     from .access.users import User
-    from .pending_tasks import Waiting
+    from .pending_tasks import PendingTask
 
 EVERY_S: Final = 1800.0
 ADDRESS: Final = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[A-Za-z0-9.-]{1,190}")
@@ -46,41 +47,41 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The tasks that a user was last told of, as digests, and the time, in seconds since 1970."""
+class MailedTasks:
+    """The tasks in a user's last mail, as digests, and its time in seconds since 1970."""
 
     things: frozenset[str] = frozenset()
     at_s: float = float("-inf")
 
 
-def news(told: Told, waiting: Sequence[Waiting], now_s: float) -> Told | None:
-    """The new state if a mail is due, otherwise None. Pure."""
+def mailed_after(told: MailedTasks, waiting: Sequence[PendingTask], now_s: float) -> MailedTasks | None:
+    """The state after a mail about `waiting` tasks, if a mail is due now; otherwise None. Pure."""
     things = frozenset(map(_digest, waiting))
     if not things - told.things or 0 <= now_s - told.at_s < EVERY_S:
         return None
-    return Told(things, now_s)
+    return MailedTasks(things, now_s)
 
 
-def _digest(thing: Waiting) -> str:
+def _digest(thing: PendingTask) -> str:
     return hashlib.sha256(f"{thing.path}\n{thing.what}".encode()).hexdigest()[:32]
 
 
 def checked_address(text: str) -> str:
-    """The mail address. Raises UsageError if no mail can be sent to it."""
+    """The mail address, checked. Raises UsageError if it is invalid."""
     if not text.isascii() or not ADDRESS.fullmatch(text) or text.startswith("-"):
         raise UsageError("this is no mail address; write it like sato@example.jp")
     return text
 
 
 def first_mail(to: str, node: str, address: str, now: datetime) -> EmailMessage:
-    """The mail that tests an address. Pure."""
+    """The test mail to a new address. Pure."""
     words = Message("{node}: the console sends to this address when something waits for you.", node=node)
     subject = f"[idtone] {node}: このアドレスに通知します / this address gets mails"
     return _in_both(to, subject, now, lambda: translated(words), address)
 
 
-def waiting_mail(to: str, node: str, address: str, waiting: Sequence[Waiting], now: datetime) -> EmailMessage:
-    """The mail about waiting tasks, in both languages: only a browser knows the user's language. Pure."""
+def waiting_mail(to: str, node: str, address: str, waiting: Sequence[PendingTask], now: datetime) -> EmailMessage:
+    """The mail about pending tasks, in both languages, because only the browser knows the user's language. Pure."""
     kinds = Counter[tuple[str, bool]]()
     for each in waiting:
         kinds[KINDS.get(each.right, str(each.what)), each.is_late] += each.count
@@ -112,53 +113,58 @@ def _in_both(to: str, subject: str, now: datetime, said: Callable[[], str], addr
 
 
 class WaitingMails:
-    """Sends the mails. Used by the event loop alone, except `tell_all`, which one thread at a time runs."""
+    """Sends the mails. Used by the event loop alone, except `tell_all`, which runs in one thread at a time."""
 
     def __init__(self, users_file: Path, node: str, address: str) -> None:
         self._kept = users_file.with_name("console-mails.json")
         self._node, self._address = node or platform.node(), address
 
-    async def tell(self, users: Iterable[User], waiting: Callable[[User], Sequence[Waiting]]) -> None:
+    async def tell(self, users: Iterable[User], waiting: Callable[[User], Sequence[PendingTask]]) -> None:
         mailed = [(each, waiting(each)) for each in users if each.mail and not each.locked]
         if mailed:
             await asyncio.to_thread(self.tell_all, mailed, datetime.now(UTC))
 
-    def tell_all(self, mailed: Sequence[tuple[User, Sequence[Waiting]]], now: datetime) -> None:
-        """Mail all users who have new tasks. If sendmail does not take a mail, the next try is after half an hour."""
+    def tell_all(self, mailed: Sequence[tuple[User, Sequence[PendingTask]]], now: datetime) -> None:
+        """Send mails to all users who have new tasks. A refused mail is sent again after half an hour."""
         told = self._read()
         before = dict(told)
         for user, waiting in mailed:
             assert user.mail
-            kept, found = told.get(user.name, Told()), news(told.get(user.name, Told()), waiting, now.timestamp())
+            kept, found = (
+                told.get(user.name, MailedTasks()),
+                mailed_after(told.get(user.name, MailedTasks()), waiting, now.timestamp()),
+            )
             still = kept.things & frozenset(map(_digest, waiting))
-            told[user.name] = Told(still, kept.at_s)
+            told[user.name] = MailedTasks(still, kept.at_s)
             if found is None:
                 continue
             told[user.name] = found
             try:
                 send(waiting_mail(user.mail, self._node, self._address, waiting, now))
             except Exception as error:
-                told[user.name] = Told(still, found.at_s)
+                told[user.name] = MailedTasks(still, found.at_s)
                 _log.error("a mail of what waits was not sent: %s", in_words(error), exc_info=unexpected(error))
         if told != before:
             self._write({user.name: told[user.name] for user, _ in mailed})
 
     def first(self, to: str) -> None:
-        """Send the first mail. Raises UsageError if there is no sendmail, or if it does not take the mail."""
+        """Send the test mail. Raises UsageError if sendmail is missing or refuses the mail."""
         send(first_mail(to, self._node, self._address, datetime.now(UTC)))
 
-    def _read(self) -> dict[str, Told]:
+    def _read(self) -> dict[str, MailedTasks]:
         try:
             found: dict[str, Any] = json.loads(self._kept.read_bytes())
-            return {name: Told(frozenset(each["things"]), float(each["at"])) for name, each in found.items()}
+            return {name: MailedTasks(frozenset(each["things"]), float(each["at"])) for name, each in found.items()}
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             _log.error("%s cannot be read, so users may get a mail twice: %s", self._kept, error)
             return {}
 
-    def _write(self, told: Mapping[str, Told]) -> None:
+    def _write(self, told: Mapping[str, MailedTasks]) -> None:
         plain = {
-            name: {"things": sorted(each.things), "at": each.at_s} for name, each in told.items() if each != Told()
+            name: {"things": sorted(each.things), "at": each.at_s}
+            for name, each in told.items()
+            if each != MailedTasks()
         }
         replace_private(self._kept, json.dumps(plain).encode())

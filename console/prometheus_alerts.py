@@ -1,6 +1,6 @@
-"""The alerts of idtone, as the operator's Prometheus evaluates them: its HTTP API, `/api/v1/rules`.
+"""The active alerts of idtone, from the operator's Prometheus (HTTP API, `/api/v1/rules`).
 
-The rules are those of `config/monitoring`, whose names begin with `Idtone`.
+The alert rules are those in `config/monitoring`. Their names begin with `Idtone`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class AlertState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert. `labels` are those that locate it: name and severity are left out."""
+class ActiveAlert:
+    """An alert. `labels` locate it; they do not include name and severity."""
 
     name: str
     state: AlertState
@@ -55,7 +55,9 @@ class Alert:
     """The rule's annotations."""
 
     def text(self, name: str, language: str) -> str:
-        """`summary` or `action` in this language; in English if the rule lacks it; empty if it has none."""
+        """The rule's text `name` (`summary` or `action`) in this language, otherwise in English; empty if there is
+        neither.
+        """
         in_japanese = self.texts.get(f"{name}_ja", "") if language == JAPANESE else ""
         return in_japanese or self.texts.get(name, "")
 
@@ -70,12 +72,12 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertsNow:
-    """The answer of Prometheus at `at`. `trouble`: why there is none."""
+    """The answer of Prometheus at the time `at`. `trouble` is the reason if there is no answer."""
 
     at: datetime
     rules: int = 0
     """Number of our rules that Prometheus has."""
-    alerts: Sequence[Alert] = ()
+    alerts: Sequence[ActiveAlert] = ()
     """The alerts, the firing ones first, and of these the critical ones."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
@@ -85,7 +87,7 @@ class AlertsNow:
 
 
 class AlertsError(IdtoneError):
-    """Prometheus does not answer, or answers something other than its rules."""
+    """Prometheus does not answer, or its answer is not a list of rules."""
 
 
 class _Alert(BaseModel):
@@ -119,7 +121,7 @@ _REPLY: Final = TypeAdapter(_Reply)
 
 
 def read_rules(reply: object, at: datetime) -> AlertsNow:
-    """The state of our rules in the reply of Prometheus. Pure. Raises AlertsError."""
+    """The state of idtone's rules in the reply of Prometheus. Pure. Raises AlertsError."""
     try:
         groups = _REPLY.validate_python(reply).data.groups
         ours = [rule for group in groups for rule in group.rules if rule.name.startswith(OURS)]
@@ -130,14 +132,14 @@ def read_rules(reply: object, at: datetime) -> AlertsNow:
     return AlertsNow(at, len(ours), sorted(alerts, key=_urgency), broken)
 
 
-def _alert(name: str, alert: _Alert) -> Alert:
+def _alert(name: str, alert: _Alert) -> ActiveAlert:
     labels = {label: value for label, value in alert.labels.items() if label not in _HIDDEN}
     since = alert.activeAt if alert.activeAt.tzinfo else alert.activeAt.replace(tzinfo=UTC)
     severity = alert.labels.get("severity", "")
-    return Alert(name, AlertState(alert.state), since, severity, labels, alert.annotations)
+    return ActiveAlert(name, AlertState(alert.state), since, severity, labels, alert.annotations)
 
 
-def _urgency(alert: Alert) -> tuple[bool, int, datetime]:
+def _urgency(alert: ActiveAlert) -> tuple[bool, int, datetime]:
     known = alert.severity in _SEVERITIES
     return (
         alert.state is not AlertState.FIRING,
@@ -155,7 +157,7 @@ class PrometheusAlerts:
         self._newest: tuple[float, AlertsNow] | None = None
 
     async def now(self) -> AlertsNow:
-        """The present alerts, within `WITHIN_S`."""
+        """The current alerts, requested with a timeout of `WITHIN_S`."""
         async with self._asking:
             if self._newest is None or time.monotonic() - self._newest[0] > FRESH_S:
                 found = await self._ask()

@@ -1,9 +1,9 @@
-"""A long read, in a process of low priority: it does not slow the pages, and it is killed when its visitor has left or
+"""Long reads in processes of low priority. They do not slow the pages. A process is killed when its visitor has left or
 its time is over.
 
-A server process, which has imported only what the reads need, forks these processes: that takes some ten milliseconds,
-whereas a new Python takes half a second. (multiprocessing's own server imports the program's main module in each
-process.) A process whose read has ended well waits for the next one.
+A server process forks these processes. It has imported only the modules that the reads need, so a fork takes some ten
+milliseconds, and a new Python would take half a second. (multiprocessing's own server imports the program's main module
+in each process.) After a successful read, the process waits for the next one.
 """
 
 import gc
@@ -49,8 +49,8 @@ _console: Connection | None = None
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A process of reads. `handle` is its file descriptor, which no other process gets. It does reads of one `kind`
-    alone, so a process that has read a stranger's pack never gets a password.
+    """A process for reads of one `kind`: a process that has read a stranger's pack never gets a password. `handle` is
+    its file descriptor, which no other process gets.
     """
 
     connection: Connection
@@ -71,12 +71,12 @@ class ReadEndedError(LedgerError):
     """A read has exceeded its time or its memory."""
 
 
-def none_asks(_: float) -> None:
-    """Discard the processor time of a read."""
+def no_request(_: float) -> None:
+    """Ignore the processor time of a read."""
 
 
 class ReadProcesses:
-    """The server, and the processes that it forks. For any thread."""
+    """The server, and the processes that it forks. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class ReadProcesses:
         self._busy: set[_Process] = set()
 
     def begin(self) -> None:
-        """Start the server, so that the first read need not wait for it."""
+        """Start the server now, so that the first read does not wait for it."""
         with self._lock:
             self._begin()
 
@@ -128,16 +128,16 @@ class ReadProcesses:
         is_gone: Callable[[], bool],
         is_awaited: Callable[[], bool],
         processor_s: float = 0.0,
-        tell_used_s: Callable[[float], object] = none_asks,
+        tell_used_s: Callable[[float], object] = no_request,
     ) -> R:
-        """The result of `do`, which must be importable by name. The process gets `given` through a pipe. Blocks. All
-        reads of a `kind` have one `nice`, and at most `mib` of memory.
+        """The result of `do`, which the process must be able to import by name. The process gets `given` through a
+        pipe. Blocks. All reads of a `kind` must have the same `nice` and the same `mib`, the limit of memory.
 
-        `tell_used_s` gets the processor time of `do`. If the process was ended and cannot report it, it gets the clock
-        time, which is longer.
+        `tell_used_s` gets the processor time of `do`. A killed process cannot report it; then it gets the elapsed time,
+        which is longer.
 
-        Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s`, or after `processor_s` of
-        processor time if that is not 0, and the errors of `do`.
+        Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s` or after `processor_s` of
+        processor time (0: no limit), and the errors of `do`.
         """
         process, may_stay = self._process(kind, nice, mib), False
         began_s, used_s = time.monotonic(), None
@@ -231,7 +231,7 @@ def others_wait() -> bool:
 
 
 def serve() -> None:
-    """Fork a process for each socket that the console sends, until the console ends. The server's main function."""
+    """The server's main function: fork a process for each socket that the console sends, until the console ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
@@ -259,7 +259,7 @@ def _reap(*_: object) -> None:
 
 
 def _read(connection: Connection) -> None:
-    """Answer the reads of one process, until the console ends it."""
+    """The main function of a forked process: do reads until the console ends it."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection.send(os.getpid())  # before the low priority: somebody waits for it
@@ -290,7 +290,7 @@ def _read(connection: Connection) -> None:
 
 
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
-    """End the process itself, because no read may catch this."""
+    """End the process at once. An exception would not do, because a read could catch it."""
     error = ReadEndedError(
         "The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s
     )

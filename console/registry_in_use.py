@@ -1,4 +1,4 @@
-"""The registry on this machine, read once for all visitors, and again after a change."""
+"""The registry on this machine. It is read once for all visitors, and again after a change."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ AGAIN_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """Differences from the version that this console read before."""
+class RegistryChanges:
+    """The differences between the registry and the version that this console read before."""
 
     version: int
     """The version before."""
@@ -41,12 +41,12 @@ class Changes:
 
 @dataclass(frozen=True)
 class ReadRegistry:
-    """One generation of the registry, as the console has read it."""
+    """One version of the registry, as the console has read it."""
 
     document: RegistryDocument
     index: RegistryIndex
     read_at: datetime
-    changes: Changes | None
+    changes: RegistryChanges | None
     """The differences; None: the console has read no other version."""
 
     @property
@@ -79,19 +79,20 @@ class RegistryInUse:
 
     @property
     def signed_until(self) -> datetime | None:
-        """The expiry of the registry that was read last; None if it is not signed, or none was read yet."""
+        """The expiry of the last registry that was read; None if it is unsigned, or before the first."""
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
     @property
     def read_at(self) -> datetime | None:
-        """Time at which the registry was read last; None if it was not."""
+        """The time of the last read; None before the first."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:
-        """The present registry; the one before while a newer one is being read. Without a change it costs one `stat`.
+        """The current registry. While a newer one is being read, it is the one before. Without a change this costs one
+        `stat`.
 
-        Raises UsageError if the registry cannot be used, or was not read yet; the error has no number.
+        Raises UsageError if the registry is unusable, or before it was read. The error contains no number.
         """
         if self._reading and self._reading.done() and not self._reading.exception():
             # It ended after the last look: the registry may have changed since then. A fault is still to be shown.
@@ -121,7 +122,7 @@ class RegistryInUse:
         return self._read
 
     def _witness(self) -> Path:
-        """The file that changes with the registry."""
+        """The file whose change shows that the registry has changed."""
         if self._settings.root_file() is None:
             return self._settings.file()
         return self._settings.cache / tuf_roles.KEPT
@@ -136,9 +137,9 @@ class RegistryInUse:
         return read
 
 
-def _changes(old: RegistryDocument, new: RegistryDocument) -> Changes:
+def _changes(old: RegistryDocument, new: RegistryDocument) -> RegistryChanges:
     before, after = (
         SuspensionsDocument(issued=each.registry.issued, suspensions=each.suspensions) for each in (old, new)
     )
     words = [*registry_differences(old, new), *suspension_differences(before, after)]
-    return Changes(old.registry.version, words[:CHANGES], len(words) > CHANGES)
+    return RegistryChanges(old.registry.version, words[:CHANGES], len(words) > CHANGES)

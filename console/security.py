@@ -1,4 +1,4 @@
-"""Security headers of every answer, and the check that a form comes from our own pages."""
+"""The security headers of every answer, and the check that a form comes from one of our own pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -25,7 +25,7 @@ HEADERS: Final = {
 
 
 def is_from_here(headers: Mapping[str, str], origins: frozenset[str]) -> bool:
-    """True if a browser sent this form from one of our pages. Each present-day browser names its origin."""
+    """True if a browser sent this form from one of our pages. All current browsers send the origin."""
     if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
         return False
     return headers.get("Origin", "").lower() in origins

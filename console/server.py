@@ -20,7 +20,7 @@ from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.sqlite import path_of
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.service.local_sockets import listening
 
 from . import find, pending_tasks, visitor_pages
@@ -28,13 +28,13 @@ from .access import own_account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
 from .access.sessions import Sessions
-from .access.sign_in import SignIn
+from .access.sign_in_method import SignInMethod
 from .access.users import User, Users
-from .administration import user_acts, visitors
+from .administration import user_acts, users_and_sessions
 from .application import application, protect
 from .console import Console
-from .live_state import Live
-from .office import office_pages
+from .live_state import LiveState
+from .office import page_list
 from .operator import (
     alerts,
     brake_holds,
@@ -56,7 +56,7 @@ from .operator import (
 )
 from .own_address import OwnAddress
 from .page import Page
-from .public import operators, packs
+from .public import operator_list, packs
 from .security import PLAIN
 
 CLOSE_WITHIN_S: Final = 2.0
@@ -76,7 +76,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence.PAGES,
     *evidence_statistics.PAGES,
     *evidence_exports.PAGES,
-    *visitors.PAGES,
+    *users_and_sessions.PAGES,
 )
 """The pages of every console, without the sign-in's; those with a title are in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
@@ -90,7 +90,7 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *alerts.PAGES,
 )
 """The pages about a node: its registry, its sounds, its machine."""
-OFFICE_PAGES: Final[tuple[Page, ...]] = (*office_pages.PAGES, *operators.PAGES)
+OFFICE_PAGES: Final[tuple[Page, ...]] = (*page_list.PAGES, *operator_list.PAGES)
 """The pages of the association's office, and those for everyone."""
 
 
@@ -103,7 +103,7 @@ def make_console(settings: Settings) -> Console:
         Users(settings.console.users),
         sign_in,
         Sessions(time.monotonic),
-        Live(path_of(settings.ledger.own())),
+        LiveState(path_of(settings.ledger.own())),
         Desk(office, RULES) if office else None,
         (
             *sign_in.pages,
@@ -119,7 +119,7 @@ def make_console(settings: Settings) -> Console:
     )
 
 
-def _sign_in(settings: Settings) -> SignIn:
+def _sign_in(settings: Settings) -> SignInMethod:
     if settings.console.sign_in is SignInBy.PASSWORD:
         return ByPassword()
     if settings.console.sign_in is SignInBy.PROXY:
@@ -130,7 +130,7 @@ def _sign_in(settings: Settings) -> SignIn:
 
 
 async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
-    """Serve until `over`; `ready` gets the address. Raises OSError if the socket cannot be used."""
+    """Serve until `over` is set. `ready` gets the address. Raises OSError if the socket cannot be used."""
     console.threads.processes.begin()
     runner = web.AppRunner(application(console), shutdown_timeout=CLOSE_WITHIN_S)
     async with console.live.asked():
@@ -157,7 +157,7 @@ async def attend(console: Console, ready: Callable[[str], object], over: asyncio
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's protocol. Its answer to an invalid HTTP request has the same headers as all others."""
+    """aiohttp's protocol, with our security headers also on the answer to an invalid HTTP request."""
 
     __slots__ = ()
 
@@ -187,7 +187,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 @contextmanager
 def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
-    """The socket on which browsers or a proxy connect, and its address. Raises OSError, UsageError."""
+    """The socket for browsers or a proxy, and its address. Raises OSError, UsageError."""
     where = settings.socket()
     if isinstance(where, Path):
         if where.exists() and not where.is_socket():
@@ -219,14 +219,14 @@ def _group(name: str | None) -> int | None:
 
 async def _look_for_what_waits(console: Console) -> None:
     await console.waits.follow(
-        lambda: pending_tasks.look(console, datetime.now(UTC)),
+        lambda: pending_tasks.find_tasks(console, datetime.now(UTC)),
         lambda: bool(console.sessions.all() or _mailed(console)),
         lambda: console.mails.tell(_mailed(console), console.waits.of),
     )
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who get mails about waiting tasks."""
+    """The users who get mails about pending tasks."""
     try:
         return [each for each in console.users.all() if each.mail]
     except IdtoneError:  # a page says what is wrong

@@ -1,4 +1,4 @@
-"""Reads that happen once for all pages together."""
+"""Results of reads, shared by all pages."""
 
 import asyncio
 import time
@@ -9,7 +9,9 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """The result of a blocking read. A request after `every_s` reads it again. Used by the event loop alone."""
+    """The result of a blocking read. After `every_s` seconds, the next request reads again. Used by the event loop
+    alone.
+    """
 
     def __init__(self, read: Callable[[], T], every_s: float) -> None:
         self._read = read
@@ -20,11 +22,11 @@ class Shared(Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """True if it was read before."""
+        """True if there is a result already."""
         return self._newest is not None
 
     async def get(self) -> T:
-        """The result; the same object until the next read. Raises the errors of `read`."""
+        """The result, which stays the same object until the next read. Raises the errors of `read`."""
         async with self._reading:
             if self._newest is None or time.monotonic() - self._read_s >= self._every_s:
                 self._newest = await asyncio.to_thread(self._read)

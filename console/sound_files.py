@@ -1,7 +1,6 @@
-"""The sound files from which Asterisk plays: their presence and correctness, their audio for a browser, and their
-drawings.
+"""The sound files that Asterisk plays: their presence and correctness, their audio for a browser, and their drawings.
 
-The audio libraries are loaded when the first page needs them.
+The first page that needs the audio libraries loads them.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from idtone.core.errors import RecordingError, ToneError
 from idtone.core.translation import Message, template
 from idtone.registry.sources import identity
-from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile, sha256_of
+from idtone.tones.registered_profile_check import play_objection
 
 if TYPE_CHECKING:
     from idtone.tones.measuring.inspection import MeasuredBurst
@@ -33,7 +32,7 @@ LONGEST_S: Final = 60.0
 
 
 class SoundKind(StrEnum):
-    """Role of a sound on this node."""
+    """The role of a sound on this node."""
 
     LICENSED = template("licensed sound")
     NOTICE = template("notice")
@@ -42,7 +41,7 @@ class SoundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One format of a sound."""
+    """The file of a sound in one format."""
 
     format: str
     path: Path
@@ -70,7 +69,7 @@ class SoundState:
 
     @property
     def plays(self) -> FileState | None:
-        """The file that is drawn."""
+        """The file that pages play and draw; None if there is none."""
         return next((file for file in self.files if file.octets is not None), None)
 
 
@@ -84,7 +83,7 @@ class MeasuredSound:
 
 
 def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | None) -> SoundKind:
-    """The role of a profile. `notice` is the notice's id; `tones` are the registry's."""
+    """The role of a profile. `notice` is the id of the node's notice; `tones` are the tones of the registry."""
     if tones is not None and profile.id in tones:
         return SoundKind.LICENSED
     return SoundKind.NOTICE if profile.id == notice else SoundKind.OTHER
@@ -93,13 +92,13 @@ def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | Non
 def sound_state(
     directory: Path, profile: Profile, source: str, kind: SoundKind, tones: Mapping[str, str | None] | None
 ) -> SoundState:
-    """A sound and its files in the folder."""
+    """The state of a sound and of its files in the folder."""
     files = [file_state(directory, profile, name) for name in formats()]
     return SoundState(profile, kind, source, (tones or {}).get(profile.id), play_objection(profile, tones), files)
 
 
 def formats() -> Sequence[str]:
-    from idtone.tones.making.sounds import PBX_FORMATS
+    from idtone.tones.making.sound_files import PBX_FORMATS
 
     return PBX_FORMATS
 
@@ -120,15 +119,15 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 
 @lru_cache(256)
 def _digest_of(profile: Profile, name: str) -> str:
-    """Expected digest of the sound's file. Making the file takes longer than a page may."""
+    """The digest that the sound's file must have. It is kept, because making the sound takes too long for a page."""
     from idtone.tones.making.encoders import encode
-    from idtone.tones.making.sounds import named_format
+    from idtone.tones.making.sound_files import named_format
 
     return hashlib.sha256(encode(profile, named_format(name))).hexdigest()
 
 
 def as_wav(path: Path) -> bytes:
-    """The sound of a file, as 16-bit WAVE, which each browser plays. Raises RecordingError."""
+    """The sound of a file as 16-bit WAVE, which every browser plays. Raises RecordingError."""
     import soundfile
 
     samples, rate_hz = _samples(path)
@@ -137,9 +136,9 @@ def as_wav(path: Path) -> bytes:
     return made.getvalue()
 
 
-def measured(path: Path) -> MeasuredSound:
-    """The measured content of a file. Raises RecordingError. Measuring takes longer than a page may, so the results are
-    kept.
+def measure_sound(path: Path) -> MeasuredSound:
+    """The measured content of a file. Raises RecordingError. The results are kept, because measuring takes too long for
+    a page.
     """
     return _measured(path, identity(path))
 

@@ -25,13 +25,13 @@ def _names() -> frozenset[str]:
 
 @cache
 def address_of(name: str) -> str:
-    """The address of a file; it changes with the content."""
+    """The address of a file, which changes with the content."""
     digest = hashlib.sha256(_content(name)).hexdigest()[:16]
     return PATH.format(digest=digest, name=name)
 
 
 async def serve(request: web.Request) -> web.StreamResponse:
-    """Send the file. Its name must be in the folder's list, so that no path leads out of it."""
+    """Send the file. Its name must be in the list of the folder's files, so no path leads out of the folder."""
     name = request.match_info["name"]
     if name not in _names() or request.path != address_of(name):
         return web.Response(status=HTTPStatus.NOT_FOUND)

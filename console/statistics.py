@@ -1,4 +1,4 @@
-"""Counts of all calls in the ledger. Counts are kept; only calls that have changed since are counted again."""
+"""Counts of all calls in the ledger. They are stored, so only calls that have changed since are counted again."""
 
 import hashlib
 import logging
@@ -40,8 +40,9 @@ def reader_of(settings: Settings, node: str) -> LedgerReader:
     return LedgerReader.open(settings.ledger.own())
 
 
-def count(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
-    """Continue from the `known` counts; start over if they are of another ledger, such as a restored backup.
+def count_calls(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
+    """The counts of all calls. They continue from the `known` counts, or start over if those belong to another ledger,
+    such as a restored backup.
 
     Raises LedgerError, UsageError.
     """
@@ -57,7 +58,7 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
                 counts.add(record, times, begun)
             counts.place, counts.last = newest, _hash(reader, newest)
             if is_own:
-                _keep(file_of(settings), counts)
+                _keep(counts_path(settings), counts)
         for until in _ends(counts.place, newest):
             for old, new in reader.changed_records(counts.place, until):
                 if old:
@@ -65,24 +66,24 @@ def count(settings: Settings, node: str, known: Counts | None, *, progress: Prog
                 counts.add(new)
             counts.place, counts.last = until, _hash(reader, until)
             if is_own and until - counts.kept >= (BATCH if until == newest else KEPT_EVERY):
-                _keep(file_of(settings), counts)
+                _keep(counts_path(settings), counts)
             progress(until - begun_at, newest - begun_at)
     return counts
 
 
 def _passed(progress: Progress, newest: int, steps: int) -> None:
-    """Report the progress. The last page of steps is mostly shorter than calculated."""
+    """Report the progress. The last batch of steps is mostly shorter than calculated."""
     progress(min(steps, newest), newest)
 
 
 def _hash(reader: LedgerReader, place: int) -> str:
-    """The hash of the step at this place; empty if there is no step."""
+    """The hash of the last step before `place`; empty if there is none."""
     found = next(iter(reader.steps_in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 
-def file_of(settings: Settings) -> Path:
-    """Path of the file that keeps the counts of this node's ledger. Those of other nodes are kept in memory alone."""
+def counts_path(settings: Settings) -> Path:
+    """The path of the file with the counts of this node's ledger. The counts of other nodes stay in memory."""
     return file_beside(path_of(settings.ledger.own()))
 
 
@@ -105,16 +106,18 @@ class Statistics:
     """The counts of one node's ledger. Used by the event loop alone, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
-        """`node` is another node, or empty for this node."""
+        """`node` is the name of another node, or empty for this node."""
         self._settings = settings
         self._node = node
-        self.work: Work[Counts] = Work(count, self._take)
+        self.work: Work[Counts] = Work(count_calls, self._take)
         self.shown: object = None
         """Part of these counts that a page showed last."""
-        self.counts = None if is_other_node(settings, node) else read_counts(file_of(settings))
+        self.counts = None if is_other_node(settings, node) else read_counts(counts_path(settings))
 
     def is_behind(self) -> bool:
-        """True if a new count is due. Raises LedgerError, UsageError if there is no such node."""
+        """True if the ledger has steps that are not counted yet. Raises LedgerError, UsageError if there is no such
+        node.
+        """
         with reader_of(self._settings, self._node) as reader:
             newest = reader.newest_place()
         known = self.counts

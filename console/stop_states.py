@@ -1,7 +1,7 @@
 """The progress of a stop, and of its end: asked, approved, signed, published, in force on n of m nodes. Pure.
 
-A page shows the last stage as the state. A stage is shown only on known facts: a request of one person is never `in
-force`, nor is a stop that was not published.
+A page shows the last stage as the state. Each stage rests on known facts: a request by one person is never `in force`,
+and neither is an unpublished stop.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspensio
 
 
 class StopState(StrEnum):
-    """The states of a stop, in the order in which they follow each other."""
+    """The states of a stop, in order."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -60,8 +60,8 @@ _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.O
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a stop. `since` is None if the time is not known. In the states of nodes, `count` of `nodes` have
-    confirmed it; if `nodes` is empty, it is about this node alone.
+    """A stage of a stop. `since` is None if the time is unknown. For states that nodes confirm, `count` of the `nodes`
+    have done so; if `nodes` is empty, the stage is about this node alone.
     """
 
     state: StopState
@@ -81,7 +81,7 @@ class Stage:
 
     @property
     def tone(self) -> str:
-        """The colour: good, warning for a state that will change, or quiet for the past."""
+        """The colour: `good`, `warning` (the state will change), or `quiet` (it is past)."""
         if self.state in _DONE:
             return "quiet"
         if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:
@@ -91,10 +91,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """The known facts of a stop. `reached`: the acts that people have done, each with its time if that is known.
+    """The known facts of a stop. `reached` has the acts of people, each with its time if that is known.
 
-    `confirmed`: for each node the time from which it refuses the calls, None if it has not confirmed that; empty if
-    nodes do not confirm this kind of stop. `released`: for those nodes the time from which they refuse no more.
+    `confirmed` has for each node the time since which it refuses the calls, or None if the node has not confirmed that.
+    It is empty if nodes do not confirm this kind of stop. `released` has for those nodes the time since which they no
+    longer refuse.
     """
 
     reached: Mapping[StopState, datetime | None] = field(default_factory=dict)
@@ -129,7 +130,7 @@ def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
 
 
 def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
-    """The stages of the operator's own stop, on this node and on nodes of its fleet that have reported."""
+    """The stages of an operator's own stop, on this node and on the nodes of the fleet that have reported it."""
     acts = {
         StopState.ASKED: one.asked.at if one.persons > 1 else None,
         StopState.APPROVED: one.approved and one.approved.at,

@@ -1,6 +1,6 @@
 """The filters and functions of the templates (Jinja2), in the visitor's language.
 
-This imports no page and no server: the processes of long reads use it too.
+This module imports neither pages nor the server, because the processes of long reads use it too.
 """
 
 import re
@@ -28,7 +28,7 @@ def spoken(value: object) -> str:
 
 
 def labelled(rows: str, columns: Sequence[str]) -> Markup:
-    """The filter `labelled`: rows of a table whose cells name their columns, for windows too narrow for the table."""
+    """The filter `labelled`: table rows with the column's name in each cell, for windows too narrow for the table."""
 
     def named(row: re.Match[str]) -> str:
         names = iter(columns)
@@ -42,7 +42,7 @@ _CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
 
 
 def dated(text: str) -> Markup:
-    """The filter `dated`: a sentence whose dates do not break across lines."""
+    """The filter `dated`: a sentence with dates that do not break across lines."""
     return Markup(_DAY.sub(r"<time>\g<0></time>", str(escape(text))))  # noqa: S704 - it is escaped
 
 
@@ -50,28 +50,28 @@ _DAY: Final = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 
 
 class Head(str):
-    """The head of a column. `is_figures`: its figures are aligned right. `column` is its name in the list's order."""
+    """The head of a table column. `is_figures` aligns its figures right. `column` is the name to sort the list by."""
 
     is_figures = False
     column = ""
 
 
 def figures(head: str) -> Head:
-    """The filter `figures`: a head whose figures are aligned right."""
+    """The filter `figures`: a head that aligns its figures right."""
     made = Head(head)
     made.is_figures, made.column = True, getattr(head, "column", "")
     return made
 
 
 def sorts(head: str, column: str) -> Head:
-    """The filter `sorts`: a head by which the list can be sorted."""
+    """The filter `sorts`: a head that sorts the list by `column`."""
     made = Head(head)
     made.is_figures, made.column = getattr(head, "is_figures", False), column
     return made
 
 
 def environment() -> Environment:
-    """The environment of templates for the results of a process. All values are escaped."""
+    """The template environment for the results of a read process. All values are escaped."""
     made = Environment(
         loader=PackageLoader("idtone.console", "templates"),
         autoescape=True,

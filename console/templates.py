@@ -24,7 +24,7 @@ HTMX: Final = json.dumps(
 
 @cache
 def _environment() -> Environment:
-    """The template environment. Compiled templates stay in it, for all consoles of this process."""
+    """The template environment. All consoles of this process share its compiled templates."""
     made = environment()
     made.globals.update(static=address_of, htmx_settings=HTMX)
     return made
@@ -41,7 +41,7 @@ class Templates:
         return _environment().get_template(name).render(visit=visit, **context)
 
     def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """A part of a page without a visitor's data. It is rendered once for each object that it shows."""
+        """A part of a page without data of a visitor. It is rendered only once for each object `shown` and language."""
         kept = self._shared.get((name, language))
         if kept is None or kept[0] is not shown:
             kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())

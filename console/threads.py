@@ -1,5 +1,5 @@
-"""The threads for blocking work of pages, and those that wait for the processes of long reads. A visitor with many
-requests waits for these, and delays no one else. Used by the event loop alone.
+"""The threads for the blocking work of pages, and those that wait for the processes of long reads. A visitor with many
+requests waits for them alone, and delays nobody else. Used by the event loop alone.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 from idtone.core.errors import IdtoneError
 from idtone.core.in_thread import in_thread
 
-from .read_process import ReadProcesses, none_asks
-from .turns import RequestingParty, Requests, Turns, UsedOfLate
+from .read_process import ReadProcesses, no_request
+from .turns import RecentUse, RequestingParty, Requests, Turns
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,7 +90,7 @@ class _Turn:
 
 @dataclass(slots=True)
 class OwnTurns:
-    """Turns of each party: at most `of_party` at a time, in the order of its requests."""
+    """The turns of each party, at most `of_party` at a time, in the order of its requests."""
 
     of_party: int = 1
     _turns: dict[RequestingParty, _Turn] = field(default_factory=dict)
@@ -110,15 +110,17 @@ class OwnTurns:
 
 
 @dataclass(slots=True)
-class Queue:
-    """Threads of one kind. The party that has used least comes next; requests of one party keep their order."""
+class ThreadQueue:
+    """The queue for one kind of threads. Next comes the party that has used the least. The requests of one party keep
+    their order.
+    """
 
     threads: Executor
     places: Turns
     own: OwnTurns
 
     async def run(self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[[], R]) -> R:
-        """The result of `do`. Raises ConnectionAbortedError if the client left before it began."""
+        """The result of `do`. Raises ConnectionAbortedError if the client left before `do` began."""
         async with self.own.turn(party), self.places.turn(party):
             if is_gone():
                 raise ConnectionAbortedError
@@ -126,13 +128,13 @@ class Queue:
 
 
 class Threads:
-    """All threads. `pages` are for users, `public` for everyone; `uploads` and `public_uploads` are for files that a
-    user or anyone else sends.
+    """All threads. `pages` and `uploads` (files that are sent) serve signed-in users, `public` and `public_uploads`
+    everyone else.
     """
 
     def __init__(self) -> None:
-        def queue(count: int, name: str, of_party: int = 1) -> Queue:
-            return Queue(ThreadPoolExecutor(count, name), Turns(requests, count), OwnTurns(of_party))
+        def queue(count: int, name: str, of_party: int = 1) -> ThreadQueue:
+            return ThreadQueue(ThreadPoolExecutor(count, name), Turns(requests, count), OwnTurns(of_party))
 
         self.requests = requests = Requests()
         self.processes = ReadProcesses()
@@ -141,7 +143,7 @@ class Threads:
         self.pages = queue(PAGES, "page", PAGES_OF_PARTY)
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
-        self._searches, self._searched = OwnTurns(), UsedOfLate()
+        self._searches, self._searched = OwnTurns(), RecentUse()
         """Turns of both kinds of searches, one at a time for each party; and the processor time of each party."""
         self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
         """Each party's searches and lists in progress, each with a function that is true once the visitor has left."""
@@ -149,7 +151,7 @@ class Threads:
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
-    def of_page(self, *, is_public: bool, uploads: bool) -> Queue:
+    def of_page(self, *, is_public: bool, uploads: bool) -> ThreadQueue:
         """The threads for a page's handler."""
         if uploads:
             return self.public_uploads if is_public else self.uploads
@@ -158,7 +160,7 @@ class Threads:
     async def read(
         self, kind: Reads, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        """The same as `Queue.run`, in a process (`ReadProcesses.run`). Raises TooManySearchesError too."""
+        """The same as `ThreadQueue.run`, but in a process (`ReadProcesses.run`). Also raises TooManySearchesError."""
         if kind not in (Reads.LIST, Reads.SEARCH):
             return await self._read(kind, party, is_gone, do, *given)
         searching = self._searching.setdefault(party, [])
@@ -194,7 +196,7 @@ class Threads:
         is_gone: Callable[[], bool],
         do: Callable[..., R],
         *given: Any,
-        tell_used_s: Callable[[float], object] = none_asks,
+        tell_used_s: Callable[[float], object] = no_request,
     ) -> R:
         limits, queue = LIMITS[kind], self._reads[kind]
 
@@ -215,7 +217,7 @@ class Threads:
         return await queue.run(party, is_gone, in_process)
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """Run `do`, which admits a visitor, in threads that no page uses."""
+        """The result of `do`, which is part of admitting a visitor. It runs in threads that no page uses."""
         return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:

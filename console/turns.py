@@ -1,9 +1,9 @@
-"""Turns at a shared resource: the event loop, or a kind of threads.
+"""Turns at a shared resource, the event loop or a kind of threads.
 
-Next is the party that has used least lately, so that a page waits for one turn, and not for all that others have sent.
-Each turn is charged once for each request that its party has in progress. Users with a session and strangers have
-separate shares: strangers, who can have many addresses, delay no user, and no user delays a sign-in. Used by the event
-loop alone.
+Next comes the party that has used the least lately. So a page waits for one turn, and not for all requests of others.
+The cost of a turn is multiplied by the number of requests that its party has in progress. Users with a session and
+strangers have separate shares: strangers may have many addresses, but they do not delay users, and users do not delay a
+sign-in. Used by the event loop alone.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _clock_s: Callable[[], float] = time.perf_counter
 
 
 class RequestingParty(NamedTuple):
-    """A user, or a network without a session."""
+    """The sender of requests: a signed-in user, or a network without a session."""
 
     name: str
     has_session: bool
@@ -38,7 +38,7 @@ class RequestingParty(NamedTuple):
 
 
 def party_of(user: str | None, address: str) -> RequestingParty:
-    """The party of a request: its session's user, or the network of its address."""
+    """The party of a request: the session's user, or the network of the address."""
     return (
         RequestingParty(network_of(address), has_session=False)
         if user is None
@@ -57,7 +57,7 @@ class Requests:
 
     @contextmanager
     def one(self, party: RequestingParty) -> Iterator[None]:
-        """Context of one more request of the party."""
+        """Context in which the party has one more request in progress."""
         self._counts[party] += 1
         try:
             yield
@@ -67,8 +67,8 @@ class Requests:
                 del self._counts[party]
 
 
-class UsedOfLate:
-    """Seconds that each party has used lately; half of them is forgotten after `HALF_S`."""
+class RecentUse:
+    """The seconds that each party has used lately. They decay with a half-life of `HALF_S`."""
 
     def __init__(self) -> None:
         self._used: dict[RequestingParty | bool, tuple[float, float]] = {}
@@ -88,7 +88,7 @@ class UsedOfLate:
 
 @dataclass(slots=True)
 class Turns:
-    """Turns of the parties, at most `places` at a time."""
+    """The turns of all parties, at most `places` at a time."""
 
     requests: Requests
     places: int = 1
@@ -98,17 +98,17 @@ class Turns:
     """
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
-    used: UsedOfLate = field(default_factory=UsedOfLate)
+    used: RecentUse = field(default_factory=RecentUse)
     """Use of each party, and of all with and all without a session."""
 
     @property
     def is_awaited(self) -> bool:
-        """True if a party waits for a turn; any thread may read it."""
+        """True if a party is waiting for a turn. Any thread may read this."""
         return bool(self._waiting)
 
     @asynccontextmanager
     async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
-        """Context of the party's turn."""
+        """Context in which the party holds a turn."""
         await self._take(party)
         began_s = self._spent_s()
         try:
@@ -118,8 +118,8 @@ class Turns:
 
     @types.coroutine
     def stepwise(self, party: RequestingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
-        """The result of `work`, which holds a turn between two of its awaits. It holds none while it waits: for a body
-        that arrives, a client that reads, or a thread.
+        """The result of `work`. It holds a turn while it computes between two awaits, but not while it waits for a
+        request's body, a reading client or a thread.
         """
         steps = work.__await__()
         thrown: BaseException | None = None
@@ -173,7 +173,7 @@ class Turns:
                 del self._waiting[party]
 
     def _give_back(self, party: RequestingParty, seconds: float) -> None:
-        """Give the turn back. The next one begins after the event loop has looked for what came meanwhile."""
+        """Give the turn back. The event loop handles new events before the next turn begins."""
         share = 1 - SHARE_OF_STRANGERS if party.has_session else SHARE_OF_STRANGERS
         self.used.add(party, seconds * max(1, self.requests.of(party)))
         self.used.add(party.has_session, seconds / share)

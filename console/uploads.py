@@ -1,4 +1,4 @@
-"""Forms with a file: its octets go into a private temporary file of limited size, which is removed after the answer."""
+"""Forms with a file. Its octets go into a private temporary file of limited size, which is removed after the answer."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _CHUNK: Final = 64 * 1024
 
 
 class UploadRoom:
-    """Octets of the present uploads from visitors without a session. Used by the event loop alone."""
+    """The room for uploads in progress from visitors without a session. Used by the event loop alone."""
 
     def __init__(self, octets: int = ROOM) -> None:
         self._left = octets
 
     @contextmanager
     def taking(self) -> Iterator[Callable[[int], None]]:
-        """Context with a function that reserves octets until its end. The function raises UsageError if none are
-        left.
+        """Context with a function that reserves octets until the context ends. The function raises UsageError if too
+        few are left.
         """
         taken = 0
 
@@ -59,8 +59,8 @@ class UploadRoom:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file. `file` is empty if no file was chosen. `name` is the visitor's name for it: a text, never a
-    path.
+    """An uploaded file. `file` is empty if no file was chosen. `name` is the visitor's name for it, used as a text and
+    never as a path.
     """
 
     file: Path
@@ -69,7 +69,7 @@ class Upload:
     size: int
 
     def need(self, field: str, what: Message) -> None:
-        """Demand a file. Raises FormErrors, with `what` at its field, if none was chosen."""
+        """Check that a file was chosen. Otherwise raises FormErrors with the message `what` at the field."""
         if not self.size:
             errors = FormErrors()
             errors.note(field, UsageError(what))
@@ -77,10 +77,10 @@ class Upload:
 
 
 @asynccontextmanager
-async def received(visit: Visit, limit: int) -> AsyncIterator[Upload]:
-    """The form of a visit, with one file of at most `limit` octets; its fields become those of the visit.
+async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
+    """The form of a request, with one file of at most `limit` octets. The visit gets the form's other fields.
 
-    If the visitor has a session, the form must have its token. Raises UsageError.
+    If the visitor has a session, the form must contain its token. Raises UsageError.
     """
     console = visit.console
     room = console.upload_room if visit.session is None else UploadRoom(limit + 1)

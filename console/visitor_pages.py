@@ -15,8 +15,8 @@ from .own_address import own_page
 from .page import Method, Page, Visit
 
 
-async def enter(visit: Visit) -> web.StreamResponse:
-    """Lead to the page for which the visitor had to sign in, otherwise to the first page of the menu."""
+async def show_first_page(visit: Visit) -> web.StreamResponse:
+    """Redirect to the page that the visitor opened before the sign-in, otherwise to the first page of the menu."""
     if wanted := own_page(unquote(WANTED.of(visit.request))):
         answer = visit.redirect(wanted)
         WANTED.take(answer)
@@ -43,7 +43,7 @@ async def sign_out(visit: Visit) -> web.StreamResponse:
 
 
 PAGES = (
-    Page("/", enter, Right.ENTER),
+    Page("/", show_first_page, Right.ENTER),
     Page("/language", choose_language, Right.ENTER, Method.POST, while_new=True),
     Page("/sign-out", sign_out, Right.ENTER, Method.POST, while_new=True),
 )

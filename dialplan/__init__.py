@@ -4,8 +4,6 @@
 the service exchange.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

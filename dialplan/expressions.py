@@ -2,8 +2,6 @@
 channel.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import Final
 

@@ -4,8 +4,6 @@ A line that ends with a backslash continues in the next one. `@NAME@` stands for
 its argument, which may contain further macros and Asterisk's own `${…}`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Final

@@ -4,8 +4,6 @@ Also the rule by which the service recognises an emergency call.
 `idtone.core.numbers` reads the same forms; the tests run one table through both.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Final

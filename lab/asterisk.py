@@ -29,10 +29,10 @@ from idtone.dialplan import FallbackParameters
 from idtone.service.hook_from_settings import fallback_parameters, hook_for
 from idtone.tones.profile_library import load_library
 
-from .bootstrap import AsteriskInstallation
+from .asterisk_installation import AsteriskInstallation
 from .pjsip_conf import pjsip
 from .rtp import family
-from .site import Site, chosen, reach
+from .site import Site, chosen_site, make_reachable
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_POLICY = fallback_parameters(PolicySettings())
@@ -152,10 +152,10 @@ LAB_DIALPLAN = """
 
 @cache
 def _brief(documentation: Path) -> str:
-    """Asterisk's own documentation without its texts.
+    """Asterisk's XML documentation without its texts.
 
-    At each start Asterisk searches all of it for the texts of each function and application, which takes twice as long
-    as everything else. It needs the entries for the options in files, and a name for each of the others.
+    At each start Asterisk searches the whole file for the text of each function and application. That takes twice as
+    long as everything else. Asterisk needs the entries for configuration options, and only the names of the others.
     """
     tree = ElementTree.parse(documentation)  # noqa: S314  Asterisk's own file
     for each in [*tree.getroot()]:
@@ -167,7 +167,7 @@ def _brief(documentation: Path) -> str:
 
 
 def _link_data(directory: Path, into: Path) -> None:
-    """Give an Asterisk the data of its installation, with brief documentation."""
+    """Link the data folder of an installation into `into`, with the brief documentation."""
     into.mkdir(exist_ok=True)
     documentation = directory / "documentation" / "core-en_US.xml"
     for path in directory.iterdir():
@@ -193,9 +193,9 @@ PORTS_OF_A_PROCESS = 400
 
 
 def _ports() -> Iterator[int]:
-    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has a separate range, because a
-    free port is bound only some time later. The process claims the range by a socket name that the kernel frees when
-    the process ends.
+    """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has its own range, because it
+    binds a free port only some time later. It claims the range with a socket name, which the kernel frees when the
+    process ends.
     """
     for first in range(20_000, 32_000, PORTS_OF_A_PROCESS):
         claim = socket.socket(socket.AF_UNIX)
@@ -232,7 +232,7 @@ class Asterisk:
     exported: Mapping[str, str] = field(default_factory=dict)
     """Further settings of its hook, as environment variables."""
     ari_password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
-    site: Site = field(default_factory=chosen)
+    site: Site = field(default_factory=chosen_site)
 
     def __post_init__(self) -> None:
         kind = socket.SOCK_DGRAM if self.site.transport == "udp" else socket.SOCK_STREAM
@@ -259,12 +259,12 @@ class Asterisk:
 
     @property
     def has_opus(self) -> bool:
-        """True if it decodes Opus: Debian's does; a build from the public sources does not."""
+        """True if this Asterisk decodes Opus. Debian's does; a build from the public sources does not."""
         return not self.installation.without(["codec_opus_open_source"])
 
     @property
     def has_srtp(self) -> bool:
-        """True if its phones use SRTP: the site demands it, and Asterisk was built with libsrtp."""
+        """True if the phones use SRTP: the site asks for it, and this Asterisk was built with libsrtp."""
         return self.site.srtp and not self.installation.without(["res_srtp"])
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ class Asterisk:
         self.process = None
 
     def kill(self) -> None:
-        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because of a wait in Asterisk."""
+        """End Asterisk at once, after a test. An orderly stop takes 1.6 s, because Asterisk waits."""
         if self.process:
             self.process.kill()
             self.process.wait()
@@ -334,7 +334,7 @@ class Asterisk:
         return os.pathsep.join((str(folder), os.environ["PATH"]))
 
     def act_alone_by(self, policy: FallbackParameters) -> None:
-        """Give the hook this policy, as an export with these settings would."""
+        """Give the hook this fallback policy, as an export with these settings would."""
         if policy == self._alone:
             return
         for name, value in policy.globals.items():
@@ -346,8 +346,8 @@ class Asterisk:
     def command(self, text: str, timeout_s: float = 10) -> str:
         """The output of a console command; empty if Asterisk does not run. Raises BlockingIOError if it hangs.
 
-        This talks to Asterisk's socket like `asterisk -rx`: a program for each command would take more of the machine
-        than the calls.
+        This talks to Asterisk's socket directly, like `asterisk -rx`. A new process for each command would use more of
+        the machine than the calls do.
         """
         with socket.socket(socket.AF_UNIX) as console:
             # settimeout() is no way: connect() must wait while Asterisk has not taken the earlier connections.
@@ -369,7 +369,7 @@ class Asterisk:
         return max(0, len(self.command("bridge show all").strip().splitlines()) - 1)
 
     def endings(self) -> dict[str, Ending]:
-        """The lab's name of a call → its ending, for all calls that have ended."""
+        """The lab's name of a call → its ending, for all calls that have ended. A call in progress is missing."""
         found = {}
         for line in self.command("database show lab").splitlines():
             key, separator, value = line.partition(" : ") if " : " in line else line.partition(": ")
@@ -395,8 +395,8 @@ class Asterisk:
     # -- configuration ------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Create the site's idle channels: both ends of Local channels, which wait. They are not in extensions.conf,
-        which tests replace.
+        """Create the site's idle channels: both ends of Local channels, which wait. Tests replace extensions.conf, so
+        the channels do not use it.
         """
         if not self.site.idle_channels:
             return
@@ -427,7 +427,7 @@ class Asterisk:
         self.site.share(self.etc)
         for name in ("run", "log", "spool", "db", "keys"):
             self.site.give(self.scratch / name, "asterisk", 0o750)
-        reach(self.scratch)
+        make_reachable(self.scratch)
 
     def _write_files(self) -> None:
         for folder in ("etc", "run", "log", "spool", "db", "keys"):
@@ -443,7 +443,7 @@ class Asterisk:
             write_certificate(self.certificate)
 
     def _installed(self, text: str) -> str:
-        """A modules.conf without the modules that this Asterisk does not have."""
+        """`text`, a modules.conf, without the modules that this Asterisk lacks."""
         missing = self.installation.without(_LOAD.findall(text))
         return _LOAD.sub(lambda line: "" if line[1] in missing else line[0], text)
 

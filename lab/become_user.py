@@ -1,10 +1,11 @@
-"""Makes this process another user's, as systemd does for a unit, without an entry in /etc/passwd.
+"""Switches this process to another user, as systemd does for a unit, without an entry in /etc/passwd.
 
     python -I -S lab/become_user.py IDENTITY COMMAND…     becomes IDENTITY (JSON) and executes the command
 
-A folder that the user needs may lie in a closed one: a home folder, or pytest's. Then, in a mount namespace of this
-process, an empty folder with only the needed ones hides the closed one. No other process sees that, and the machine's
-rights stay as they are. Standard library only, and few modules: each Asterisk of the tests starts with it.
+The user may need a folder inside one that it cannot enter, such as a home folder or pytest's. Then this process gets
+its own mount namespace. In it, an empty folder with only the needed folders hides the closed one. No other process sees
+that, and no mode on the disk changes. This uses only the standard library, and few modules: each Asterisk of the tests
+starts with it.
 """
 
 import ctypes
@@ -45,7 +46,7 @@ class Identity(NamedTuple):
         return bool(status.st_mode >> shift & 1)
 
     def assume(self) -> None:
-        """Become this user, for good. Raises OSError if this process may not."""
+        """Become this user, without a way back. Raises OSError if this process may not."""
         closed: dict[Path, list[Path]] = {}
         for folder in dict.fromkeys(Path(each) for each in self.visible):
             if folder.exists() and (above := self._closed_above(folder)):
@@ -67,7 +68,9 @@ class Identity(NamedTuple):
         _call("prctl", _PR_SET_DUMPABLE, 1, 0, 0, 0)
 
     def _closed_above(self, folder: Path) -> Path | None:
-        """The topmost closed folder above it, or one that each start of pytest closes again."""
+        """The topmost folder above `folder` that this user cannot enter, or that each start of pytest closes again.
+        None if there is no such folder.
+        """
         parents = reversed(folder.parents)
         return next((each for each in parents if each.name.startswith(_PYTESTS) or not self.reaches(each)), None)
 

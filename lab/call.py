@@ -30,7 +30,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InCallRequest:
     """A request that arrived within a call, except ACK, CANCEL and BYE."""
 
     request: Request
@@ -54,7 +54,7 @@ class Call(abc.ABC):
         self.dialog: Dialog | None = None
         self.session: Session | None = None
         """The last description of our media that we sent."""
-        self.asked: list[Asked] = []
+        self.asked: list[InCallRequest] = []
         """The other side's requests within the call, in order."""
         self.provisional: list[tuple[int, int]] = []
         """Status and time of every 1xx, as sent or as received."""
@@ -81,8 +81,8 @@ class Call(abc.ABC):
 
     @property
     def voice_delay_ms(self) -> float | None:
-        """The time from the answer to our first packet: our part of the other party's wait. Negative if we sent before
-        the answer.
+        """The time from the answer to our first RTP packet: our share of the other party's wait. Negative if we sent
+        RTP before the answer.
         """
         if self.answered_ns is None or self.stream.started_ns is None:
             return None
@@ -121,9 +121,7 @@ class Call(abc.ABC):
             self._ended.set()
 
     async def ask(self, method: str, headers: Iterable[Header] = (), body: bytes = b"") -> Response:
-        """The final response to a request other than INVITE, sent within the call. Raises TimeoutError if none
-        comes.
-        """
+        """Send a request other than INVITE within the call; returns its final response. Raises TimeoutError."""
         request = self._within(method, headers, body)
         response = await self._phone.transact(request, self._hop)
         if response is None:
@@ -133,9 +131,10 @@ class Call(abc.ABC):
     async def reinvite(
         self, direction: Direction | None = None, headers: Iterable[Header] = (), *, video: int | None = None
     ) -> Response:
-        """The final response to a re-INVITE (14.1) that holds, resumes or refreshes; it is acknowledged.
+        """Send a re-INVITE (14.1) that holds, resumes or refreshes, and acknowledge its final response; returns that
+        response.
 
-        If the direction excludes our sending, we are silent from now on. Raises TimeoutError.
+        If `direction` does not let us send, our stream stops. Raises TimeoutError.
         """
         assert self.session, "the media were never spoken of"
         offer = replace(
@@ -155,7 +154,7 @@ class Call(abc.ABC):
         return response
 
     async def ask_for_t38(self, within_s: float) -> Response:
-        """The final response to a re-INVITE to T.38; it is acknowledged. Raises TimeoutError."""
+        """Send a re-INVITE to T.38 and acknowledge its final response; returns that response. Raises TimeoutError."""
         request = self._within("INVITE", [SDP], self._t38())
         async with asyncio.timeout(within_s):
             response = await self._phone.transact(request, self._hop, lambda each: self._confirm(request, each))
@@ -165,7 +164,7 @@ class Call(abc.ABC):
 
     def _t38(self) -> bytes:
         assert self.session, "the media were never spoken of"
-        return fax.session(self.session.address, self.session.version + 1)
+        return fax.t38_session(self.session.address, self.session.version + 1)
 
     def _within(self, method: str, headers: Iterable[Header], body: bytes) -> Request:
         assert self.dialog, f"{method} before there is a dialog"
@@ -175,7 +174,7 @@ class Call(abc.ABC):
         return request
 
     def _confirm(self, invite: Request, response: Response) -> None:
-        """Send the ACK of a re-INVITE's final response, at each of its arrivals."""
+        """Send the ACK each time that the final response to a re-INVITE arrives."""
         assert self.dialog
         if response.status < 300:
             self.dialog.refresh(response)
@@ -191,7 +190,7 @@ class Call(abc.ABC):
 
     def take_request(self, request: Request, arrival_ns: int, source: Address) -> None:
         """Accept and record a request of the other side within the call."""
-        self.asked.append(Asked(request, arrival_ns))
+        self.asked.append(InCallRequest(request, arrival_ns))
         if request.method == "INVITE":
             self._take_reinvite(request, source)
             return
@@ -204,7 +203,7 @@ class Call(abc.ABC):
         self.finish("them", arrival_ns)
 
     def _take_reinvite(self, invite: Request, source: Address) -> None:
-        """Accept a re-INVITE (14.2): the other side moves its media, or checks that we are there."""
+        """Accept a re-INVITE (14.2). The other side moves its media, or checks that this phone is still in the call."""
         if self.dialog:
             self.dialog.refresh(invite)
         answer = self._t38() if fax.IMAGE in invite.body else self._take_offer(invite.body)
@@ -219,8 +218,8 @@ class Call(abc.ABC):
         return self.session.encode()
 
     def _heed(self, theirs: Session, ours: str) -> None:
-        """Send by the agreement: address, codec and direction. `theirs` has the chosen codec, `ours` is our
-        direction.
+        """Send RTP as agreed: to this address, in this codec and direction. `theirs` has the chosen codec; `ours` is
+        our direction.
         """
         self.stream.agree(theirs.address, theirs.key)
         self.stream.quiet = ours in ("recvonly", "inactive")
@@ -263,7 +262,7 @@ class Call(abc.ABC):
 
 
 def _agreed_timer(request: Request) -> list[Header]:
-    """The headers that accept a request's session timer (RFC 4028, 9); the present refresher stays the refresher."""
+    """The headers that accept a request's session timer (RFC 4028, 9). The refresher stays the same."""
     if not (expires := request.get("Session-Expires")):
         return []
     refresher = "" if "refresher=" in expires else ";refresher=uac"

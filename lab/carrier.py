@@ -1,6 +1,6 @@
-"""A carrier before the fleet: SIPp's calls through a proxy, and the result of each.
+"""A carrier that calls the fleet: SIPp's calls through a proxy, and the result of each.
 
-Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when it is sent, and accepts any refusal.
+Unlike `sipp.Load`, it follows the proxy's Record-Route, logs each call when SIPp sends it, and accepts any refusal.
 """
 
 import socket
@@ -13,7 +13,7 @@ from typing import Final
 
 from .asterisk import free_ports
 from .sip import Address
-from .sipp import OVERDUE_S, calling, started
+from .sipp import OVERDUE_S, call_arguments, start_sipp
 
 RETRANSMITTED_S: Final = 34.0
 """Seconds for which a request is retransmitted before the call is given up (RFC 3261, timer B and F)."""
@@ -21,7 +21,7 @@ RETRANSMITTED_S: Final = 34.0
 
 @dataclass(slots=True)
 class CarriedCall:
-    """One call in the carrier's view; times are in seconds since the epoch."""
+    """One call, as the carrier sees it. Times are seconds since the epoch."""
 
     number: str
     sent_s: float
@@ -36,7 +36,7 @@ class CarriedCall:
 
 
 class Carrier:
-    """`rate` calls a second to each of the `numbers` in turn, for `seconds`, through `proxy`. It starts at once."""
+    """Calls the `numbers` in turn through `proxy`, `rate` times a second, for `seconds`. Starts at once."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Carrier:
         hold_s: float = 0.2,
         name: str = "",
     ) -> None:
-        """A call's id at the called phone begins with `name` (letters and digits)."""
+        """Start SIPp. A call's id at the called phone begins with `name` (letters and digits)."""
         self._folder, self._name = folder, name
         self._calls: dict[str, CarriedCall] = {}
         self._read = 0
@@ -58,8 +58,8 @@ class Carrier:
         leave_s = seconds + hold_s + RETRANSMITTED_S
         self.began_s = time.time()
         self._over_s = time.monotonic() + leave_s + OVERDUE_S
-        self._process = started(
-            "carrier", folder, port, media_port, *calling(rate, round(rate * seconds), leave_s, hold_s),
+        self._process = start_sipp(
+            "carrier", folder, port, media_port, *call_arguments(rate, round(rate * seconds), leave_s, hold_s),
             "-key", "load", name, f"{proxy[0]}:{proxy[1]}",
         )  # fmt: skip
 
@@ -68,7 +68,7 @@ class Carrier:
         return self._process.pid
 
     def calls(self) -> dict[str, CarriedCall]:
-        """All calls so far, by their ids. The objects stay the same; new data are filled in."""
+        """All calls so far, by their ids. Later reads fill new data into the same objects."""
         try:
             with (self._folder / "calls").open() as file:
                 file.seek(self._read)
@@ -104,7 +104,7 @@ class Carrier:
         return self.calls()
 
     def stop(self) -> None:
-        """End it at once if it still runs."""
+        """Kill SIPp if it still runs."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

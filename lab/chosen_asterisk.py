@@ -1,8 +1,8 @@
-"""The Asterisk that the tests use, which `ASTERISK` or `ASTERISK_SUITE` can choose, and the abilities of its version.
+"""The Asterisk of the tests, and the abilities of its version. `ASTERISK` or `ASTERISK_SUITE` can choose another one.
 
     python -m lab.chosen_asterisk     prints the tests of calls that are to run on it
 
-On standard error it prints the version, and the lab's modules that this Asterisk does not have.
+On standard error it prints the version, and the modules of the lab that this Asterisk lacks.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Final
 from idtone.ari_app.asterisk_version import AsteriskVersion
 
 from .asterisk import MODULES
-from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
+from .asterisk_installation import AsteriskInstallation, AsteriskMissing, find_or_get
 
 CALLS: Final = ("tests/calls", "tests/dialplan", "tests/ari_app/test_contract.py", "tests/agi/test_contract.py")
 """The tests that a version of Asterisk must pass."""
@@ -22,7 +22,7 @@ REFUSED: Final = ("lab/operations/old_asterisk.py",)
 
 @functools.cache
 def chosen_asterisk() -> AsteriskInstallation:
-    """The Asterisk of this run, also one that idtone refuses. Raises AsteriskMissing."""
+    """The Asterisk of this run, even if idtone refuses its version. Raises AsteriskMissing."""
     return find_or_get(oldest=0)
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import tell, tree
+from .debian_archive import PackagesUnavailable, Progress
+from .unpacked_packages import print_progress, unpacked_tree
 
 WITHOUT: Final = (
     "adwaita-*", "dbus*", "dconf-*", "fontconfig", "gtk-*", "hicolor-*", "libgtk-*", "libllvm*", "libz3-*", "mesa-*",
@@ -53,15 +53,15 @@ class Chromium:
 
 
 def find_or_get_chromium(
-    folder: Path, progress: Progress = tell, environment: Mapping[str, str] = os.environ
+    folder: Path, progress: Progress = print_progress, environment: Mapping[str, str] = os.environ
 ) -> Chromium:
-    """Both programs, from one source; `folder` gets their configuration. Raises PackagesUnavailable."""
+    """Both programs, from the same source. Writes their configuration into `folder`. Raises PackagesUnavailable."""
     search_path = environment.get("PATH", os.defpath)
     installed = [shutil.which(name, path=search_path) for name in ("chromium", "chromedriver")]
     if all(installed):
         program, driver = (Path(str(path)) for path in installed)
         return Chromium(program, driver, _surroundings(folder, None, environment))
-    root = tree("chromium", "chromium-driver", without=WITHOUT, progress=progress, environment=environment)
+    root = unpacked_tree("chromium", "chromium-driver", without=WITHOUT, progress=progress, environment=environment)
     found = Chromium(
         root / "usr/lib/chromium/chromium", root / "usr/bin/chromedriver", _surroundings(folder, root, environment)
     )
@@ -82,7 +82,7 @@ def _surroundings(folder: Path, root: Path | None, environment: Mapping[str, str
 
 
 def _libraries(root: Path) -> Path:
-    """A folder with links to the libraries of the tree, without the C library; it is beside the tree, which is
+    """A folder with links to the tree's libraries, except the C library. It is beside the tree, because the tree is
     sealed.
     """
     folder = root.with_name(f"{root.name}.lib")
@@ -95,7 +95,7 @@ def _libraries(root: Path) -> Path:
 
 
 def _refusal(program: Path, environment: Mapping[str, str]) -> str | None:
-    """The error of a program that does not start; None if it starts."""
+    """The error that a program prints when it does not start. None if it starts."""
     try:
         done = subprocess.run(
             [program, "--version"],

@@ -1,7 +1,7 @@
 """The codecs of the lab's phones, by RTP payload type, in packets of 20 ms.
 
-The numbers are Asterisk's, dynamic ones included. G.711 is implemented here; G.722 and Opus come from the project's
-packages. Codecs with memory restart for each stretch of packets.
+The payload types are Asterisk's, also the dynamic ones. G.711 is implemented in `g711`; G.722 and Opus come from the
+project's packages. A codec with memory starts anew with each stretch of packets.
 """
 
 import io
@@ -37,7 +37,7 @@ FRAME: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A codec. `encode` makes the payloads of 20 ms each; `decode` gives 20 ms for each payload of a stretch."""
+    """A codec. `encode` makes payloads of 20 ms each. `decode` gives 20 ms for each payload of a stretch."""
 
     name: str
     """The name in a=rtpmap."""
@@ -49,12 +49,12 @@ class Codec:
     """Samples in an octet; 0 if it varies."""
 
     def length(self, payload: bytes) -> int:
-        """Samples at 8 kHz in a payload; always 20 ms if the samples of an octet vary."""
+        """Number of samples at 8 kHz in a payload: 20 ms if the samples per octet vary."""
         return len(payload) * self.samples_an_octet or FRAME
 
 
 def encode_frames(samples: Samples, payload_type: int) -> list[bytes]:
-    """The payloads of samples that are sent in a loop. Raises ValueError unless they are complete frames."""
+    """The payloads for samples that are sent in a loop. Raises ValueError if the samples are not complete frames."""
     if not len(samples) or len(samples) % FRAME:
         raise ValueError(f"a voice has whole frames of {FRAME} samples, not {len(samples)} samples")
     return CODECS[payload_type].encode(samples)
@@ -100,7 +100,7 @@ def _opus_decode(payloads: Sequence[bytes]) -> Samples:
 
 
 def _settled(encode: Callable[[Samples], list[bytes]], samples: Samples) -> list[bytes]:
-    """The second round of a loop: its encoder's memory starts with the end of the first round."""
+    """The payloads of a loop's second round, so that the encoder's memory begins with the end of the first round."""
     count = len(samples) // FRAME
     return encode(np.tile(samples, 3))[count : 2 * count]
 

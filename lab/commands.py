@@ -5,17 +5,15 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from .programs import located
+from .idtone_programs import locate_command
 from .service import Service
 
 
-def printed_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
-    """The JSON output of a command. Raises AssertionError if it ends with another exit code than `code`; any is allowed
-    if that is None.
-    """
+def command_json(service: Service, *arguments: object, typed: str = "", code: int | None = 0) -> Any:
+    """The JSON output of a command. Raises AssertionError if its exit code is not `code`; None allows any exit code."""
     command = [*map(str, arguments), "--json"]
     if command[:2] != ["verify", "pack"]:
         command += ["-c", str(service.settings)]
-    ended = CliRunner().invoke(*located(command), input=typed)
+    ended = CliRunner().invoke(*locate_command(command), input=typed)
     assert code in (None, ended.exit_code), f"{command}: {ended.exception!r}\n{ended.output}"
     return json.loads(ended.stdout)

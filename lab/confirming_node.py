@@ -1,4 +1,4 @@
-"""A node that confirms suspensions to the desk, and signed lists of them."""
+"""A node that confirms suspensions to the desk, and signed lists of suspensions."""
 
 import asyncio
 from collections import Counter
@@ -21,8 +21,8 @@ ENTRY = "  - {{number: '03123456{0:02}', since: 2026-11-02T00:00:00+09:00, refer
 REGISTRY = index_of(GOOD.partition("suspensions:")[0])
 
 
-def with_stops(*references: int) -> RegistryIndex:
-    """A signed generation with these stops, and with a member that gets no new numbers."""
+def registry_with_stops(*references: int) -> RegistryIndex:
+    """A signed registry that suspends these references, with a member that gets no new numbers."""
     text = "issued: 2026-11-02T00:00:00+09:00\nsuspensions:\n" + "".join(map(ENTRY.format, references))
     text += "  - {member: m-0002, kind: no-new-numbers, since: 2026-11-02T00:00:00+09:00, reference: R-0}\n"
     document = parse_suspensions(text, "suspensions.yaml")
@@ -30,7 +30,7 @@ def with_stops(*references: int) -> RegistryIndex:
 
 
 class Node:
-    """A node with a desk that can be unreachable."""
+    """A node and its desk. `away` makes the desk unreachable."""
 
     def __init__(self, folder: Path) -> None:
         key_file = folder / "ledger.key"
@@ -56,7 +56,7 @@ class Node:
         self.start()
 
     def start(self) -> None:
-        """Start the node as its next process."""
+        """Start the node's next process."""
         self.confirming = SuspensionConfirmations(
             self.settings,
             lambda: self.registry,

@@ -10,8 +10,8 @@ LASTS: Final = timedelta(minutes=1)
 
 
 def today() -> date:
-    """Today in Japan, for at least a minute: shortly before midnight this waits for the next day. Call it in the test,
-    not at its module's import, because the run may continue after midnight.
+    """Today's date in Japan. It stays right for at least a minute: shortly before midnight this waits for the next day.
+    Call it in a test, not at import, because the run may continue after midnight.
     """
     while (datetime.now(UTC) + LASTS).astimezone(JAPAN).date() != (day := datetime.now(UTC).astimezone(JAPAN).date()):
         time.sleep(1)

@@ -28,9 +28,9 @@ from idtone.tones.profile_library import load_library
 
 from . import voices
 from .asterisk import Asterisk, Ending
-from .bootstrap import AsteriskMissing, find_or_get
+from .asterisk_installation import AsteriskMissing, find_or_get
 from .heard import hear_whole, identify
-from .lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from .lab import LICENSED, SUSPENDED, Forwarding, Lab, PlacedCall, lab
 from .processes import end_in_order
 from .service import Service
 
@@ -89,7 +89,7 @@ CASES: Final = (
 
 @dataclass(frozen=True)
 class HeardSound:
-    """The content of the called phone's RTP; milliseconds after its answer."""
+    """The sound and the voice in the called phone's RTP. Times are milliseconds after its answer."""
 
     profile: str | None = None
     onset_ms: float | None = None
@@ -114,7 +114,7 @@ class Finding:
     evidence: dict[str, Any] | None
 
 
-def finding(case: Case, placed: Placed, ending: Ending, evidence: dict[str, Any] | None) -> Finding:
+def finding(case: Case, placed: PlacedCall, ending: Ending, evidence: dict[str, Any] | None) -> Finding:
     return Finding(
         case=case.name,
         outcome=evidence["outcome"] if evidence else "none recorded",
@@ -127,8 +127,8 @@ def finding(case: Case, placed: Placed, ending: Ending, evidence: dict[str, Any]
     )
 
 
-def listen(placed: Placed) -> HeardSound:
-    """Measure the called phone's capture, independent of the service's log."""
+def listen(placed: PlacedCall) -> HeardSound:
+    """The sound and the voice in the called phone's capture, measured without the service's log."""
     called = placed.called
     if called is None or called.answered_ns is None:
         return HeardSound()
@@ -178,7 +178,7 @@ def faults(case: Case, found: Finding) -> list[str]:
     return wrong
 
 
-async def place(phones: Lab, case: Case, service: Service, screen: Console) -> Finding:
+async def place_case(phones: Lab, case: Case, service: Service, screen: Console) -> Finding:
     placed = await phones.place(case.forwarding)
     if placed.caller.answered_ns is not None:
         await phones.talk_and_hang_up(placed)
@@ -198,20 +198,20 @@ async def run(asterisk: Asterisk, service: Service, screen: Console) -> list[tup
             if not case.service and service.process:
                 screen.print("stopping idtone serve …")
                 await asyncio.to_thread(service.stop)
-            found.append((case, await place(phones, case, service, screen)))
-            tell(screen, *found[-1])
+            found.append((case, await place_case(phones, case, service, screen)))
+            print_call(screen, *found[-1])
     return found
 
 
 # -- for people -------------------------------------------------------------------------------------------------------
 
 
-def tell(screen: Console, case: Case, found: Finding) -> None:
+def print_call(screen: Console, case: Case, found: Finding) -> None:
     """Print one call in words, with a timeline of the called phone's sounds."""
     number, dialled = case.forwarding.number, case.forwarding.dialled
     screen.print(f"\n[bold]{case.name}[/bold]: a call of {number} is forwarded to {dialled}")
     screen.print(f"  decided    {found.outcome}, because {found.reason}; the hook returns {found.status}")
-    screen.print(f"  heard      {in_words(found)}")
+    screen.print(f"  heard      {heard_in_words(found)}")
     if found.heard.voice_ms is not None:
         screen.print(f"             {timeline(found.heard)}", highlight=False)
     if found.evidence:
@@ -225,7 +225,7 @@ def tell(screen: Console, case: Case, found: Finding) -> None:
         screen.print(f"  [bold red]wrong[/bold red]      {escape(fault)}")
 
 
-def in_words(found: Finding) -> str:
+def heard_in_words(found: Finding) -> str:
     heard = found.heard
     if not found.dialled:
         return "nothing: the called phone never rang"
@@ -238,7 +238,7 @@ def in_words(found: Finding) -> str:
 
 
 def timeline(heard: HeardSound) -> str:
-    """The timeline: `·` silence, `♪` the sound, `█` the caller's voice; 20 ms each, from the answer on."""
+    """The timeline from the answer on, one character for 20 ms: `·` silence, `♪` the sound, `█` the caller's voice."""
     end_ms = (heard.voice_ms or 0) + 5 * CELL_MS
     cells = []
     for cell in range(int(end_ms / CELL_MS) + 1):
@@ -252,7 +252,7 @@ def timeline(heard: HeardSound) -> str:
     return "".join(cells)
 
 
-def in_the_ledger(evidence: dict[str, Any] | None) -> str:
+def evidence_in_words(evidence: dict[str, Any] | None) -> str:
     if evidence is None:
         return "none"
     return "entered later" if evidence["fallback"] else "yes"
@@ -272,7 +272,7 @@ def table(found: list[tuple[Case, Finding]]) -> Table:
             sound,
             "–" if heard.voice_ms is None else f"{heard.voice_ms:.0f}",
             call.status,
-            in_the_ledger(call.evidence),
+            evidence_in_words(call.evidence),
             "[red]✗[/red]" if faults(case, call) else "[green]✓[/green]",
         )
     return shown

@@ -25,7 +25,7 @@ def token() -> str:
 def request(
     method: str, uri: Uri, via: Address, fixed: Iterable[Header], headers: Iterable[Header] = (), body: bytes = b""
 ) -> Request:
-    """A request that begins a transaction, sent from `via`; `fixed` are From, To, Call-ID and CSeq."""
+    """A request from `via` that begins a transaction. `fixed` holds From, To, Call-ID and CSeq."""
     hop = [
         ("Via", f"SIP/2.0/UDP {bracketed(via[0])}:{via[1]};branch={BRANCH_COOKIE}{token()};rport"),
         ("Max-Forwards", "70"),
@@ -34,7 +34,7 @@ def request(
 
 
 def invite(uri: Uri, via: Address, sender: Party, headers: Iterable[Header], body: bytes, call_id: str = "") -> Request:
-    """The INVITE that begins a call (12.1.2); its Call-ID begins with `call_id`."""
+    """The INVITE that begins a call (12.1.2). Its Call-ID begins with `call_id`."""
     fixed = [
         ("From", str(sender.tagged(token()))),
         ("To", str(Party(uri))),
@@ -69,8 +69,8 @@ class Dialog:
         return self.target.address
 
     def request(self, method: str, via: Address, acknowledged: int | None = None) -> Request:
-        """The next request within the dialog (12.2.1.1). An ACK has the CSeq number `acknowledged` of its INVITE or, if
-        that is None, of the last request.
+        """The next request within the dialog (12.2.1.1). `acknowledged` is the CSeq number of an ACK's INVITE; by
+        default it is that of the last request.
         """
         if method != "ACK":
             self.sequence += 1
@@ -106,7 +106,7 @@ def server_key(request: Request) -> tuple[str, str, str]:
 
 
 def intervals(t1_s: float = T1_S, cap_s: float = T2_S) -> Iterator[float]:
-    """Seconds to wait after each sending of a message that may be lost (timers A, E and G), until 64 times T1."""
+    """The seconds to wait after each transmission of a message (timers A, E and G), up to 64 times T1 in all."""
     interval, left = t1_s, 64 * t1_s
     while left > 0:
         yield min(interval, left)

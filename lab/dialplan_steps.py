@@ -12,7 +12,7 @@ NOWHERE = "Local/nobody@nowhere"
 
 
 def steps(context: str, actions: Sequence[str]) -> str:
-    """A context whose extension `go` runs the actions in order, and then writes that it has finished."""
+    """A context. Its extension `go` runs the actions in order, and then records in AstDB that they have ended."""
     lines = [f"[{context}]", "exten = go,1,NoOp()", *(f" same = n,{action}" for action in actions)]
     return "\n".join([*lines, f" same = n,Set(DB({context}/through)=yes)", ""])
 
@@ -32,14 +32,14 @@ class HookCall:
 
 
 def _text(text: str) -> str:
-    """A dialplan expression that yields the text. Asterisk treats its result like a variable's value."""
+    """A dialplan expression whose result is the text. Asterisk treats the result like a variable's value."""
     return f"${{URIDECODE({quote(text, safe='')})}}" if text else ""
 
 
 def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
-    """Dialplan that forwards each call, and stores the hook's results: status, reason, and the source of the decision.
+    """A dialplan that forwards each call and stores the hook's results: status, reason, and the source of the decision.
 
-    The channel is answered, because `channel originate` gives up a channel that has rung for 30 s.
+    The dialplan answers the channel, because `channel originate` gives up a channel that has rung for 30 s.
     """
     actions = ["Answer()"]
     for index, call in enumerate(calls):
@@ -50,7 +50,7 @@ def hook_calls(context: str, calls: Iterable[HookCall]) -> str:
 
 @dataclass(frozen=True)
 class OwnDial:
-    """The arguments of the hook under an operator's own Dial(), which dials a Local channel that answers."""
+    """The arguments of the hook in an operator's own Dial(). That Dial() dials a Local channel, which answers."""
 
     number: str
     called: str = ""
@@ -63,7 +63,7 @@ class OwnDial:
 
 
 def own_dials(context: str, calls: Iterable[OwnDial]) -> str:
-    """Dialplan that dials each call, and stores whether it was `connected`, for less than a second, or `refused`."""
+    """A dialplan that dials each call and stores the result: `connected` (for less than a second) or `refused`."""
     actions = ["Answer()"]
     for index, call in enumerate(calls):
         actions.append(call.action)
@@ -88,13 +88,13 @@ def begin(asterisk: Asterisk, context: str) -> None:
 
 
 def results(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """The results of the context's steps, in order, after running them."""
+    """Run the context's steps; returns their results in order."""
     begin(asterisk, context)
     return written(asterisk, context, within_s)
 
 
 def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]:
-    """The results of a started context's steps, in order. Waits for the end of the steps."""
+    """Wait for the end of the started steps; returns their results in order."""
     deadline_s = time.monotonic() + within_s
     while "yes" not in asterisk.command(f"database get {context} through"):
         assert time.monotonic() < deadline_s, f"{context} is not through"
@@ -108,7 +108,7 @@ def written(asterisk: Asterisk, context: str, within_s: float = 60) -> list[str]
 
 
 def _shown(asterisk: Asterisk, context: str) -> tuple[int, dict[str, str]]:
-    """The number of the context's results, and those that the console shows."""
+    """The number of the context's results, and the results that the console shows."""
     found, total = {}, 0
     for line in asterisk.command(f"database show {context}").splitlines():
         key, separator, value = line.partition(":")

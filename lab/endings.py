@@ -1,4 +1,4 @@
-"""Every ending of a forwarded call: the event, its time, and the effects on each party and the evidence.
+"""Every ending of a forwarded call: the event, the step, and the effects on each party and on the evidence.
 
 An operator may rely on `TABLE`. Each of its rows names the tests that prove it on a real Asterisk, through both
 interfaces if they differ, and docs/reference/endings.md is made from it.
@@ -80,9 +80,9 @@ class Evidence(StrEnum):
 class Ending:
     """The result of one event at some steps.
 
-    `status` are the possible values of IDTONE_STATUS, empty if the call continues or nothing is left to set it; `cause`
-    is IDTONE_CAUSE, `sip` the response that ends the caller's INVITE (200: then a BYE). For a sound in progress, only
-    the sent part counts as sent.
+    `status` holds the possible values of IDTONE_STATUS. It is empty if the call continues, or if no program is left
+    that could set it. `cause` is IDTONE_CAUSE. `sip` is the final response to the caller's INVITE; after 200 a BYE
+    follows. Of a sound in progress, only the transmitted part counts as sent.
     """
 
     event: Event
@@ -132,7 +132,9 @@ def _goes_on(
     notify: tuple[str, ...] = ("called", "both"),
     lost: bool = False,
 ) -> Ending:
-    """The ending in which the parties are connected; with `lost` the call may end in congestion instead."""
+    """The ending for an event after which the parties are connected. With `lost` the call may end in congestion
+    instead.
+    """
     called = " or ".join(f"hears {'' if what is Hears.NOTHING else 'the '}{what}" for what in hears)
     return Ending(
         event,
@@ -345,7 +347,7 @@ IMPOSSIBLE: Final = (
 """Impossible event → reason."""
 
 
-def cells() -> dict[tuple[Step, Event, str, str], Ending]:
+def endings_table() -> dict[tuple[Step, Event, str, str], Ending]:
     """The endings by step, event, interface and the party that hears the sound."""
     return {
         (step, ending.event, interface, notify): ending

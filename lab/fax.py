@@ -1,4 +1,4 @@
-"""Facsimile over UDPTL (T.38) in a call of a lab phone. Only its session descriptions are sent, and no pictures."""
+"""Fax over UDPTL (T.38) in a call of a lab phone. It sends only session descriptions, no pictures."""
 
 from typing import Final
 
@@ -8,8 +8,8 @@ IMAGE: Final = b"m=image"
 """Media type in a session description with T.38."""
 
 
-def session(address: Address, version: int) -> bytes:
-    """A session of T.38 at an address (T.38, annex D)."""
+def t38_session(address: Address, version: int) -> bytes:
+    """The session description of T.38 at an address (T.38, annex D)."""
     host, port = address
     lines = (
         "v=0", f"o=lab {port} {version} IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0",

@@ -1,8 +1,8 @@
 """A fleet on this machine, all of it real and on the loopback address: two Kamailio, several Asterisk each with its
 service, a PostgreSQL and its standby, the association's registry over HTTPS, two witnesses, and the called parties.
 
-Each Kamailio has its own address, and a node sends a call on through the one that brought it. In place of keepalived,
-which would move the address of a dead one, the lab starts another one there.
+Each Kamailio has its own address. A node sends a call on through the Kamailio that brought it. In the field, keepalived
+moves the address of a dead Kamailio; the lab starts another one at that address.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.trust.tuf_roles import Keys
 from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.registry.trust.association import Association, Machine
-from lab.registry.trust.publication_server import over_https, write_certificate
+from lab.registry.trust.publication_server import serve_https, write_certificate
 
 from .asterisk import EVIDENCE, LOOPBACK, Asterisk, free_ports
-from .bootstrap import AsteriskInstallation
+from .asterisk_installation import AsteriskInstallation
 from .kamailio import Kamailio, KamailioInstallation
 from .lab import SUSPENDED
 from .postgresql import PostgreSQL, pair
@@ -92,13 +92,13 @@ class NodeService(Supervisor):
 
     @property
     def seen_ledger(self) -> Path:
-        """The ledger's path from this machine, also if it is on the service's own disk."""
+        """The ledger's path as this machine sees it, even if the ledger is on the service's own disk."""
         return Path(f"/proc/{self.pid}/root{self.ledger}") if self.disk_mb else self.ledger
 
 
 @dataclass
 class Node:
-    """One PBX. `links` are the network between it and the two PostgreSQL."""
+    """One PBX with its service. `links` are the networks between it and the two PostgreSQL."""
 
     name: str
     asterisk: Asterisk
@@ -113,7 +113,7 @@ class Node:
         self.asterisk.process = None
 
     def freeze(self) -> None:
-        """Stop all its processes, like a paused virtual machine."""
+        """Stop all processes of the node, like a paused virtual machine."""
         self.service.frozen = True
         for pid in self._pids():
             os.kill(pid, signal.SIGSTOP)
@@ -127,7 +127,7 @@ class Node:
         return [self.service.pid, *([self.asterisk.process.pid] if self.asterisk.process else [])]
 
     def cut(self) -> None:
-        """Let nothing pass between the node and PostgreSQL any more; the node is not told."""
+        """Drop all data between the node and PostgreSQL. The node gets no error."""
         for link in self.links:
             link.judge = lambda to_server, octets: STALL
 
@@ -137,7 +137,7 @@ class Node:
             link.cut()
 
     def metrics(self) -> dict[str, float]:
-        """Metric → its sum over the labels; empty while the service does not answer."""
+        """Each metric's sum over its labels, by name. Empty while the service does not answer."""
         try:
             with urllib.request.urlopen(f"http://{self.service.metrics}/metrics", timeout=2) as answer:
                 text = answer.read().decode()
@@ -149,7 +149,7 @@ class Node:
         return found
 
 
-class Program:
+class EvidenceProgram:
     """A command of `idtone-evidence` that runs until it is stopped, and prints a line when it is ready."""
 
     def __init__(self, log: Path, *arguments: str | Path) -> None:
@@ -202,7 +202,7 @@ class RegistryServer:
 
     def start(self) -> None:
         self._serving = ExitStack()
-        self._serving.enter_context(over_https(self.association.repository, self.certificate, port=self.port))
+        self._serving.enter_context(serve_https(self.association.repository, self.certificate, port=self.port))
 
     def stop(self) -> None:
         serving, self._serving = self._serving, None
@@ -210,7 +210,7 @@ class RegistryServer:
             serving.close()
 
     def suspend(self, *numbers: str) -> None:
-        """Publish by the duty officers that these numbers, and no others, are suspended."""
+        """Publish a list of suspensions with these numbers only, signed by the duty officers."""
         since = "since: 2026-03-01T00:00:00+09:00"
         entries = "".join(
             f"\n  - {{number: '{number}', {since}, reference: R-{place}}}" for place, number in enumerate(numbers, 1)
@@ -221,8 +221,8 @@ class RegistryServer:
 
 
 @dataclass(frozen=True)
-class Apart:
-    """A ledger outside the nodes: that of a clone, or one that was set aside. `name` is in the ids of its calls."""
+class SeparateLedger:
+    """A ledger that belongs to no node: a clone's, or one that was set aside. `name` is in the ids of its calls."""
 
     name: str
     ledger: Path
@@ -239,9 +239,9 @@ class Fleet:
     primary: PostgreSQL
     standby: PostgreSQL
     registry: RegistryServer
-    witnesses: list[Program]
+    witnesses: list[EvidenceProgram]
     phones: Called
-    apart: list[Apart] = field(default_factory=list)
+    apart: list[SeparateLedger] = field(default_factory=list)
     _helpers: list[threading.Timer] = field(default_factory=list)
 
     def server(self) -> Server:
@@ -254,7 +254,7 @@ class Fleet:
         self.later(TAKEN_OVER_S, proxy.start)
 
     def later(self, after_s: float, action: Callable[[], None]) -> None:
-        """Do an action in the background, after a delay; `settle` waits for it."""
+        """Run an action in the background, after a delay. `settle` waits for it."""
         timer = threading.Timer(after_s, action)
         self._helpers.append(timer)
         timer.start()
@@ -335,10 +335,10 @@ def _registry(folder: Path) -> RegistryServer:
 
 
 def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) -> Node:
-    """A running node with the name, keys and ledger of another one, like a copied virtual machine."""
+    """A running node with the name, keys and ledger of the node `of`, like a copied virtual machine."""
     _, pbx = _pbx(folder, asterisk, CLONE)
     there = pbx.scratch / "ledger"
-    copied(of.service.ledger, there)
+    copy_ledger(of.service.ledger, there)
     for path in of.service.ledger.parent.glob("ledger.key*"):
         shutil.copy(path, there)
     service = dataclasses.replace(of.service, asterisk=pbx, metrics=f"{LOOPBACK}:{free_ports(1)[0]}")
@@ -347,7 +347,7 @@ def clone(fleet: Fleet, of: Node, folder: Path, asterisk: AsteriskInstallation) 
     return Node(CLONE, pbx, service, ())
 
 
-def copied(ledger: Path, folder: Path) -> Path:
+def copy_ledger(ledger: Path, folder: Path) -> Path:
     """A copy of a ledger in use."""
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / ledger.name
@@ -362,16 +362,16 @@ def _pbx(folder: Path, installation: AsteriskInstallation, name: str) -> tuple[s
 
 
 def _log_key(pbx: Asterisk, name: str) -> str:
-    """The key of the node's ledger, which this creates."""
+    """The verifier key of the node's log. Creates its key."""
     ledger = pbx.scratch / "ledger"
     settings = LedgerSettings(spool=ledger / "ledger.sqlite3", key_file=ledger / "ledger.key")
     return str(KeyRing.of(settings, name).signer.key)
 
 
-def _witness(folder: Path, number: int, logs: Path) -> Program:
+def _witness(folder: Path, number: int, logs: Path) -> EvidenceProgram:
     name = f"witness-{number}"
     state = folder / name
-    return Program(
+    return EvidenceProgram(
         folder / f"{name}.log",
         "witness",
         "--name",
@@ -410,7 +410,7 @@ def _service(
 
 
 def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
-    """Run all actions in parallel. Raises the first error, after all have ended."""
+    """Run all actions in parallel. Raises the first error when all have ended."""
     errors: list[BaseException] = []
 
     def attempt(action: Callable[[], None]) -> None:
@@ -428,8 +428,8 @@ def _all_at_once(actions: Sequence[Callable[[], None]]) -> None:
         raise errors[0]
 
 
-def until(condition: Callable[[], object], what: str, within_s: float) -> float:
-    """The seconds until a condition holds. Raises TimeoutError."""
+def wait_until(condition: Callable[[], object], what: str, within_s: float) -> float:
+    """Wait until a condition holds; returns the seconds that it took. Raises TimeoutError."""
     began_s = time.monotonic()
     while True:
         with contextlib.suppress(OSError):

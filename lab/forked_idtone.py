@@ -1,8 +1,8 @@
-"""Runs `idtone` in a child of a process that has imported its modules already.
+"""Runs `idtone` in a child of a process that has already imported its modules.
 
-The child is a complete process, with its own files, signals and end. Only its start differs from that of the installed
-command, which imports for most of a second; `tests/core/test_loading.py`, the tutorial, `idtone setup` and the unit
-file's supervisor test that start.
+The child is a complete process, with its own files, signals and end. Only its start differs from the installed
+command's, which spends most of a second on imports. `tests/core/test_loading.py`, the tutorial, `idtone setup` and the
+unit file's supervisor test that start.
 """
 
 import logging

@@ -7,7 +7,7 @@ milliseconds after the answer; negative times are before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -49,6 +49,12 @@ class Heard:
     """Number of times that the sound was heard. The next fields describe one of them."""
     onset_ms: float | None
     """Start of the first intact frame; the sound's own start if that was heard."""
+    arrival_ms: float | None
+    """Arrival of the packet in which the first intact frame begins.
+
+    A phone takes the packet with the shortest delay as its clock. After a burst, the packets before it count as late,
+    and `onset_ms` is earlier than their arrival.
+    """
     end_ms: float | None
     """End of the last intact frame."""
     frames: tuple[float, ...]
@@ -57,6 +63,8 @@ class Heard:
     """The level of the sound's loudest 20 ms."""
     voice_ms: float | None
     """Time at which the other party's voice was first heard."""
+    voice_arrival_ms: float | None
+    """Arrival of the packet in which the voice begins."""
     lost: int
 
     @property
@@ -105,10 +113,12 @@ def hear_each(
             correlation=float(likeness.max(initial=0.0)),
             times=len(fits),
             onset_ms=recording.ms_after(answered_ns, fit.span[0]) if fit else None,
+            arrival_ms=recording.arrival_ms(answered_ns, fit.span[0]) if fit else None,
             end_ms=recording.ms_after(answered_ns, fit.span[1]) if fit else None,
             frames=tuple(fit.correlations.tolist()) if fit else (),
             level_dbm0=fit.level_dbm0(sound) if fit else None,
             voice_ms=recording.ms_after(answered_ns, start) if start is not None else None,
+            voice_arrival_ms=recording.arrival_ms(answered_ns, start) if start is not None else None,
             lost=recording.lost,
         )
         for fit in fits or [None]
@@ -125,8 +135,18 @@ def hear_whole(
     by_the_clock = hear(packets, answered_ns, reference=reference, voice=voice)
     if by_the_clock.complete or not packets:
         return by_the_clock
-    whole = hear(in_order(packets), answered_ns - packets[0].arrival_ns, reference=reference, voice=voice)
-    return whole if whole.correlation > by_the_clock.correlation else by_the_clock
+    begin_ns = packets[0].arrival_ns - answered_ns
+    whole = hear(in_order(packets), -begin_ns, reference=reference, voice=voice)
+    if whole.correlation <= by_the_clock.correlation:
+        return by_the_clock
+
+    def arrival_ms(even_ms: float | None) -> float | None:
+        if even_ms is None:
+            return None
+        packet = packets[round((even_ms * 1e6 - begin_ns) / FRAME_NS)]
+        return (packet.arrival_ns - answered_ns) / 1e6
+
+    return replace(whole, arrival_ms=arrival_ms(whole.arrival_ms), voice_arrival_ms=arrival_ms(whole.voice_arrival_ms))
 
 
 def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:

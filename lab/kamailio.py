@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from .asterisk import LOOPBACK, free_ports
-from .debian import PackagesUnavailable
+from .debian_archive import PackagesUnavailable
 from .repository import ROOT
 from .sip import Address
-from .unpacked_packages import command, print_found, tree
+from .unpacked_packages import command, print_found, unpacked_tree
 
 SAMPLES: Final = ROOT / "config" / "kamailio"
 CONFIGURATION: Final = "idtone-dispatcher.cfg"
@@ -62,7 +62,7 @@ def find_or_get() -> KamailioInstallation:
         found = _installation([own], ["kamcmd"], folders)
         if found and int(found.version.partition(".")[0]) >= OLDEST:
             return found
-    root = tree("kamailio", "kamailio-secsipid-modules", without=WITHOUT)
+    root = unpacked_tree("kamailio", "kamailio-secsipid-modules", without=WITHOUT)
     found = _installation(
         command(root, "usr/sbin/kamailio"),
         command(root, "usr/sbin/kamcmd"),

@@ -25,24 +25,24 @@ _VOLUME: Final = 10
 _END: Final = 0x80
 
 
-class Way(Enum):
+class KeyMethod(Enum):
     EVENTS = "RFC 4733"
     INFO = "SIP INFO"
     INBAND = "inband"
 
 
-async def press(call: Call, key: str, way: Way) -> None:
+async def press(call: Call, key: str, way: KeyMethod) -> None:
     """Press a key for `PRESSED_MS`; returns when it is released. The call must have begun to send its voice."""
-    if way is Way.INFO:
+    if way is KeyMethod.INFO:
         body = f"Signal={key}\r\nDuration={PRESSED_MS}\r\n".encode()
         response = await call.ask("INFO", [("Content-Type", "application/dtmf-relay")], body)
         assert response.status == 200, f"the INFO was refused: {response.status}"
         return
-    call.stream.insert(events(key) if way is Way.EVENTS else _spoken(key, call.stream.payload_type))
+    call.stream.insert(telephone_events(key) if way is KeyMethod.EVENTS else _spoken(key, call.stream.payload_type))
     await asyncio.sleep(PRESSED_MS / 1000)
 
 
-def events(key: str) -> Iterator[Inserted]:
+def telephone_events(key: str) -> Iterator[Inserted]:
     """The packets of one key: the duration grows, and the last packet is sent three times (RFC 4733, 2.5.1)."""
     frames = PRESSED_MS // 20
     for age in range(frames + 2):
@@ -54,11 +54,11 @@ def events(key: str) -> Iterator[Inserted]:
 
 
 def _spoken(key: str, payload_type: int) -> Iterator[Inserted]:
-    for payload in encode_frames(tones(key), payload_type):
+    for payload in encode_frames(dtmf_tones(key), payload_type):
         yield Inserted(payload_type, payload)
 
 
-def tones(key: str) -> Samples:
+def dtmf_tones(key: str) -> Samples:
     """The key's two tones (Q.23)."""
     row, column = divmod(KEYS.index(key), 4)
     time_s = np.arange(PRESSED_MS * SAMPLE_RATE_HZ // 1000) / SAMPLE_RATE_HZ
@@ -66,7 +66,7 @@ def tones(key: str) -> Samples:
     return np.rint(_LEVEL_RMS * np.sqrt(2) * both).astype(np.int16)
 
 
-def heard(packets: list[Packet]) -> str:
+def heard_keys(packets: list[Packet]) -> str:
     """The keys whose events arrived, in order."""
     begun = {(packet.ssrc, packet.timestamp): packet.payload[0] for packet in packets if packet.payload_type == EVENTS}
     return "".join(_CODES[code] for code in begun.values())

@@ -57,7 +57,7 @@ class Forwarding:
 
 
 @dataclass
-class Placed:
+class PlacedCall:
     """One call at both phones."""
 
     name: str
@@ -97,7 +97,7 @@ class Lab:
 
     async def place(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
-    ) -> Placed:
+    ) -> PlacedCall:
         """Call, and return when the call has its final response, or the caller's phone has given up."""
         placed = self.dial(forwarding, sound, behaviour)
         await placed.caller.final()
@@ -106,7 +106,7 @@ class Lab:
 
     def dial(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
-    ) -> Placed:
+    ) -> PlacedCall:
         """Call, and return at once. `behaviour` is the called phone's, for this call only."""
         name = f"c{next(self._names)}"
         if behaviour:
@@ -128,7 +128,7 @@ class Lab:
             ),
             *forwarding.headers,
         ]
-        return Placed(
+        return PlacedCall(
             name,
             self.caller.dial(
                 forwarding.dialled,
@@ -147,7 +147,7 @@ class Lab:
         uris = (Uri(forwarding.dialled, *phone.address, f";lab={name}") for phone in self.members)
         return "&".join(f"PJSIP/{forwarding.endpoint or 'lab'}/{uri}" for uri in uris)
 
-    def pair(self, placed: Placed, *others: Phone) -> None:
+    def pair(self, placed: PlacedCall, *others: Phone) -> None:
         """Find the call at the called phones and at `others`; `called` is None if no phone rang."""
         mark = f"lab={placed.name}"
         placed.rung = tuple(
@@ -159,18 +159,18 @@ class Lab:
         answered = [call for call in placed.rung if call.answered_ns]
         placed.called = next(iter([*answered, *placed.rung]), None)
 
-    async def reached(self, placed: Placed) -> IncomingCall:
+    async def reached(self, placed: PlacedCall) -> IncomingCall:
         """The call at the called phone, after waiting for it."""
 
         def there() -> bool:
             self.pair(placed)
             return placed.called is not None
 
-        await until(there, f"{placed.name} to reach the called phone")
+        await wait_until(there, f"{placed.name} to reach the called phone")
         assert placed.called
         return placed.called
 
-    async def talk_and_hang_up(self, placed: Placed, talk_s: float = TALK_S) -> None:
+    async def talk_and_hang_up(self, placed: PlacedCall, talk_s: float = TALK_S) -> None:
         """Talk until the other side hangs up, but not longer than `talk_s`."""
         with contextlib.suppress(TimeoutError):
             await placed.caller.ended(talk_s)
@@ -178,7 +178,7 @@ class Lab:
         if placed.called:
             await placed.called.ended()
 
-    async def give_up(self, placed: Placed) -> None:
+    async def give_up(self, placed: PlacedCall) -> None:
         """Cancel a call that has reached the called phone, and wait until the call has ended there."""
         await placed.caller.cancel()
         self.pair(placed)
@@ -187,14 +187,14 @@ class Lab:
 
     async def call(
         self, forwarding: Forwarding = Forwarding(), talk_s: float = TALK_S, behaviour: Behaviour | None = None
-    ) -> tuple[Placed, Ending]:
+    ) -> tuple[PlacedCall, Ending]:
         """Call, talk if the call is answered, hang up; returns the hook's result too."""
         placed = await self.place(forwarding, behaviour=behaviour)
         if placed.caller.answered_ns:
             await self.talk_and_hang_up(placed, talk_s)
         return placed, await self.ending(placed)
 
-    async def ending(self, placed: Placed) -> Ending:
+    async def ending(self, placed: PlacedCall) -> Ending:
         """The hook's result in the dialplan. Waits until the caller's channel has ended."""
         found: dict[str, Ending] = {}
 
@@ -202,7 +202,7 @@ class Lab:
             found.update(await asyncio.to_thread(self.asterisk.endings))
             return placed.name in found
 
-        await until(there, f"the ending of {placed.name}")
+        await wait_until(there, f"the ending of {placed.name}")
         return found[placed.name]
 
     async def nothing_is_left(self, within_s: float = 30.0) -> None:
@@ -214,7 +214,7 @@ class Lab:
             )
 
         try:
-            await until(empty, "Asterisk to be empty", within_s)
+            await wait_until(empty, "Asterisk to be empty", within_s)
         except AssertionError as error:
             left = await asyncio.to_thread(self.asterisk.command, "core show channels concise")
             left += await asyncio.to_thread(self.asterisk.command, "bridge show all")
@@ -239,7 +239,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
         caller = await life.enter_async_context(Phone(media, voices.CALLER))
         members = [
             await life.enter_async_context(Phone(media, voice, scripted(behaviour)))
-            for voice, behaviour in zip(voices.members(len(behaviours)), behaviours, strict=True)
+            for voice, behaviour in zip(voices.member_voices(len(behaviours)), behaviours, strict=True)
         ]
         if asterisk.site.transport != "udp":
             addresses = [phone.address for phone in (caller, *members)]
@@ -247,7 +247,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
         yield Lab(asterisk, caller, tuple(members), scripts)
 
 
-async def until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
+async def wait_until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
     """Wait for a condition, plain or asynchronous. Raises AssertionError if it does not come true."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s

@@ -3,7 +3,7 @@
 import os
 
 from . import unpacked_packages
-from .bootstrap import AsteriskInstallation
+from .asterisk_installation import AsteriskInstallation
 
 MODULE = "app_macro.so"
 PACKAGES = ("asterisk", "asterisk-modules")
@@ -15,7 +15,7 @@ def with_macros(at_hand: AsteriskInstallation) -> AsteriskInstallation:
     """The Asterisk at hand if it has Macro(), otherwise bullseye's 16. Raises PackagesUnavailable."""
     if (at_hand.module_directory / MODULE).exists():
         return at_hand
-    root = unpacked_packages.tree(*PACKAGES, suites=(SUITE,))
+    root = unpacked_packages.unpacked_tree(*PACKAGES, suites=(SUITE,))
     # The loader and some libraries are in /lib, which later releases merge into /usr/lib.
     (loader,) = root.glob("lib/*/ld-linux*.so.*")
     machine = root / "usr/lib" / loader.parent.name

@@ -11,7 +11,7 @@ import pytest
 from .ledger_copies import copy_ledger
 
 
-def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` fills, and that no test changes."""
     with _alone(factory, name) as kept:
         made = kept.with_suffix(".made")

@@ -16,7 +16,7 @@ import pymysql
 
 from .asterisk import free_ports
 from .postgresql import NOBODY
-from .unpacked_packages import command, tell, tree
+from .unpacked_packages import command, print_progress, unpacked_tree
 
 WITHOUT: Final = tuple(
     "adduser debconf init-system-helpers lsof mariadb-client* perl* procps psmisc rsync galera* libdbi-perl".split()
@@ -31,7 +31,7 @@ class MariaDB:
     def __init__(self) -> None:
         self.password = secrets.token_urlsafe(12)
         self._root = secrets.token_urlsafe(12)
-        self._tree = tree("mariadb-server-core", without=WITHOUT, progress=tell)
+        self._tree = unpacked_tree("mariadb-server-core", without=WITHOUT, progress=print_progress)
         self._folder = Path(tempfile.mkdtemp(prefix="idtone-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None
         (self.port,) = free_ports(1)

@@ -11,20 +11,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import command, print_found, tell, tree
+from .debian_archive import PackagesUnavailable, Progress
+from .unpacked_packages import command, print_found, print_progress, unpacked_tree
 
 OLDEST: Final = 18
 
 
-def find_or_get_node(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> list[str]:
+def find_or_get_node(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> list[str]:
     """The command that starts Node.js. Raises PackagesUnavailable."""
     installed = shutil.which("node", path=environment.get("PATH", os.defpath))
     if installed and _version([installed]) >= OLDEST:
         return [installed]
     if installed:
         progress(f"lab: passing over {installed}: it is older than version {OLDEST}")
-    found = command(tree("nodejs", progress=progress, environment=environment), "usr/bin/node")
+    found = command(unpacked_tree("nodejs", progress=progress, environment=environment), "usr/bin/node")
     if _version(found) < OLDEST:
         raise PackagesUnavailable(f"{found[-1]} does not start, or is older than version {OLDEST}. Install nodejs")
     return found

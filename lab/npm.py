@@ -6,17 +6,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .debian import PackagesUnavailable
-from .unpacked_packages import alone, cache_directory, tell
+from .debian_archive import PackagesUnavailable
+from .unpacked_packages import cache_directory, exclusive_lock, print_progress
 
 
 def installed(package: str) -> Path:
     """A folder in which Node finds this package, given with its version. Raises PackagesUnavailable."""
-    cache = cache_directory(os.environ, tell)
+    cache = cache_directory(os.environ, print_progress)
     kept = cache / re.sub(r"[^\w.]+", "-", f"npm-{package}")
-    with alone(cache / "npm.lock", "npm", tell):
+    with exclusive_lock(cache / "npm.lock", "npm", print_progress):
         if not (kept / "complete").exists():
-            tell(f"lab: fetching {package} from npm …")
+            print_progress(f"lab: fetching {package} from npm …")
             shutil.rmtree(kept, ignore_errors=True)
             kept.mkdir(parents=True)
             (kept / "package.json").write_text("{}")

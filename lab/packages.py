@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import command, print_found, tell, tree
+from .debian_archive import PackagesUnavailable, Progress
+from .unpacked_packages import command, print_found, print_progress, unpacked_tree
 
 FFMPEG_ENCODERS: Final = frozenset(("aac", "g722", "g726le", "libmp3lame", "libopus", "libspeex"))
 """The encoders that an ffmpeg must have; otherwise it is skipped."""
@@ -39,12 +39,12 @@ _MACHINES_OWN: Final = (
 """Libraries taken from the machine: the C library, because a process can have only one."""
 
 
-def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
+def library(package: str, name: str, progress: Progress = print_progress) -> ctypes.CDLL:
     """A shared library from Debian, loaded into this process, such as `libbcg729.so.0` of `libbcg729-0`.
 
     Raises PackagesUnavailable, also if it does not fit the machine's C library.
     """
-    root = tree(package, progress=progress)
+    root = unpacked_tree(package, progress=progress)
     waiting = [
         path
         for path in sorted(root.glob("usr/lib/*/lib*.so.*"))
@@ -70,7 +70,7 @@ def library(package: str, name: str, progress: Progress = tell) -> ctypes.CDLL:
     raise PackagesUnavailable(f"{name} of {package} cannot be loaded: {'; '.join(refusals[:3])}")
 
 
-def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
+def find_or_get_ffmpeg(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
     """The folder to add to PATH for an ffmpeg with the lab's encoders: the machine's own, or Debian's.
 
     Raises PackagesUnavailable.
@@ -80,7 +80,7 @@ def find_or_get_ffmpeg(progress: Progress = tell, environment: Mapping[str, str]
         return Path(installed).parent
     if installed:
         progress(f"lab: passing over {installed}: it cannot write {', '.join(sorted(missing))}")
-    root = tree("ffmpeg", without=FFMPEG_WITHOUT, progress=progress, environment=environment)
+    root = unpacked_tree("ffmpeg", without=FFMPEG_WITHOUT, progress=progress, environment=environment)
     if missing := FFMPEG_ENCODERS - _encoders(command(root, "usr/bin/ffmpeg")):
         raise PackagesUnavailable(
             f"the ffmpeg in {root} does not start or cannot write {', '.join(sorted(missing))}. Install ffmpeg"
@@ -101,7 +101,7 @@ def sodium() -> None:
     with contextlib.suppress(OSError):
         ctypes.CDLL(SODIUM)
         return
-    root = tree("libsodium23")
+    root = unpacked_tree("libsodium23")
     folder = root.with_name(f"{root.name}.lib")  # beside the tree, which has a C library too
     folder.mkdir(exist_ok=True)
     found = next(root.glob(f"usr/lib/*/{SODIUM}"))
@@ -113,7 +113,7 @@ def sodium() -> None:
 
 def faketime() -> Path:
     """The library that gives a process another time when it is preloaded. Raises PackagesUnavailable."""
-    return next(tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
+    return next(unpacked_tree("libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1"))
 
 
 def _encoders(ffmpeg: Sequence[str]) -> set[str]:

@@ -24,9 +24,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 from .asterisk import free_ports
-from .debian import PackagesUnavailable, Progress
+from .debian_archive import PackagesUnavailable, Progress
 from .packages import write_script
-from .unpacked_packages import command, tell, tree
+from .unpacked_packages import command, print_progress, unpacked_tree
 
 INSTALLED: Final = Path("/usr/lib/postgresql")
 """Debian's folder of the programs of each version, outside PATH."""
@@ -44,7 +44,7 @@ NOBODY: Final = 65534
 READY_S: Final = 60.0
 
 
-def changed(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
+def change_url(url: str, *, user: str = "", host: str = "", port: int = 0, database: str = "") -> str:
     """The address of a database, with the given parts replaced."""
     parsed = urlsplit(url)
     place = f"{user or parsed.username}@{host or parsed.hostname}:{port or parsed.port}"
@@ -60,7 +60,7 @@ class PostgreSQLMissing(Exception):
 
 
 @contextmanager
-def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator[Path]:
+def postgresql_programs(installed: Path = INSTALLED, progress: Progress = print_progress) -> Iterator[Path]:
     """Context with the folder of `initdb` and `postgres`, which any user can run. Raises PostgreSQLMissing."""
     own = [folder for folder in installed.glob("*/bin") if (folder / "postgres").exists()]
     newest = max(own, key=lambda folder: float(folder.parent.name), default=None)
@@ -68,7 +68,7 @@ def programs(installed: Path = INSTALLED, progress: Progress = tell) -> Iterator
         yield newest
         return
     try:
-        kept = tree("postgresql", without=WITHOUT, progress=progress)
+        kept = unpacked_tree("postgresql", without=WITHOUT, progress=progress)
     except PackagesUnavailable as error:
         raise PostgreSQLMissing(f"No PostgreSQL for the tests: {error}\nInstall the package postgresql") from error
     with tempfile.TemporaryDirectory(prefix="idtone-postgresql-") as folder:
@@ -267,7 +267,7 @@ def pair(programs: Path) -> Iterator[tuple[PostgreSQL, PostgreSQL]]:
 def main() -> int:
     """Find or fetch PostgreSQL and print the folder of its programs."""
     try:
-        with programs() as found:
+        with postgresql_programs() as found:
             print(found)
     except PostgreSQLMissing as error:
         print(f"lab: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from .asterisk import free_ports
-from .packages import command, tree
+from .packages import command, unpacked_tree
 
 WITHOUT: Final = tuple(
     """
@@ -24,10 +24,10 @@ WITHOUT: Final = tuple(
 READY_S: Final = 120.0
 
 
-def program(name: str) -> list[str]:
+def prometheus_program(name: str) -> list[str]:
     """The command of `prometheus` or `promtool`. Raises PackagesUnavailable."""
     installed = shutil.which(name)
-    return [installed] if installed else command(tree("prometheus", without=WITHOUT), f"usr/bin/{name}")
+    return [installed] if installed else command(unpacked_tree("prometheus", without=WITHOUT), f"usr/bin/{name}")
 
 
 def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
@@ -35,7 +35,7 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
     objects.
     """
     done = subprocess.run(
-        [*program("promtool"), *arguments],
+        [*prometheus_program("promtool"), *arguments],
         env=os.environ | {"GOGC": "400"},  # its garbage would take more processor time
         input=given.encode() if isinstance(given, str) else given,
         stdout=subprocess.PIPE,
@@ -68,7 +68,7 @@ class Prometheus:
         with (self._scratch / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *program("prometheus"),
+                    *prometheus_program("prometheus"),
                     f"--config.file={self._scratch / 'prometheus.yml'}",
                     f"--storage.tsdb.path={self._scratch / 'data'}",
                     f"--web.listen-address=127.0.0.1:{self._port}",

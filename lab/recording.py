@@ -27,9 +27,17 @@ class Recording:
     start_ns: int
     lost: int
     """Missing packets between the received ones; telephone events within the voice count as missing."""
+    begins: npt.NDArray[np.int64]
+    """First sample of each packet, in ascending order."""
+    arrivals_ns: npt.NDArray[np.int64]
 
     def ms_after(self, answered_ns: int, index: float) -> float:
         return (self.start_ns - answered_ns + index * _SAMPLE_NS) / 1e6
+
+    def arrival_ms(self, answered_ns: int, index: int) -> float:
+        """Arrival of the packet that holds this sample, in ms after the answer."""
+        packet = max(int(np.searchsorted(self.begins, index, side="right")) - 1, 0)
+        return float(self.arrivals_ns[packet] - answered_ns) / 1e6
 
 
 def reassemble(packets: Sequence[Packet]) -> Recording:
@@ -47,14 +55,18 @@ def reassemble(packets: Sequence[Packet]) -> Recording:
         (stretch for voice in voices.values() for stretch in _stretches(voice)), key=lambda stretch: stretch.first_ns
     )
     if not stretches:
-        return Recording(np.zeros(0), 0, 0)
+        return Recording(np.zeros(0), 0, 0, np.zeros(0, np.int64), np.zeros(0, np.int64))
     begins_ns = _in_turn(stretches)
     start_ns = min(begins_ns)
     begins = [round((begin_ns - start_ns) / _SAMPLE_NS) for begin_ns in begins_ns]
     samples = np.zeros(max(begin + len(stretch.samples) for begin, stretch in zip(begins, stretches, strict=True)))
     for begin, stretch in zip(begins, stretches, strict=True):
         samples[begin : begin + len(stretch.samples)] += stretch.samples
-    return Recording(samples, start_ns, sum(stretch.lost for stretch in stretches))
+    packet_begins = np.concatenate([begin + stretch.begins for begin, stretch in zip(begins, stretches, strict=True)])
+    order = np.argsort(packet_begins, kind="stable")
+    arrivals_ns = np.concatenate([stretch.arrivals_ns for stretch in stretches])
+    lost = sum(stretch.lost for stretch in stretches)
+    return Recording(samples, start_ns, lost, packet_begins[order], arrivals_ns[order])
 
 
 @dataclass(frozen=True)
@@ -64,10 +76,18 @@ class _Stretch:
     samples: Signal
     start_ns: int
     """Begin by the packet with the shortest delay."""
-    first_ns: int
-    """Arrival of the first packet."""
-    last_ns: int
+    begins: npt.NDArray[np.int64]
+    """First sample of each packet."""
+    arrivals_ns: npt.NDArray[np.int64]
     lost: int
+
+    @property
+    def first_ns(self) -> int:
+        return int(self.arrivals_ns.min())
+
+    @property
+    def last_ns(self) -> int:
+        return int(self.arrivals_ns.max())
 
 
 def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
@@ -103,7 +123,7 @@ def _stretches(packets: Sequence[Packet]) -> Iterator[_Stretch]:
         arrivals_ns = np.array([packets[order[member]].arrival_ns for member in members])
         lost = sequences[members[-1]] - sequences[members[0]] + 1 - len(members)
         start_ns = int((arrivals_ns - begins * _SAMPLE_NS).min())
-        yield _Stretch(samples, start_ns, int(arrivals_ns.min()), int(arrivals_ns.max()), int(lost))
+        yield _Stretch(samples, start_ns, begins, arrivals_ns, int(lost))
 
 
 def _unwrap(counters: Sequence[int], bits: int) -> npt.NDArray[np.int64]:

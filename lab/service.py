@@ -29,7 +29,7 @@ from .asterisk import IDTONE, Asterisk
 from .become_user import Identity
 from .forked_idtone import Forked
 from .publication import LAB_REGISTRY, MEMBER, publication
-from .site import reach
+from .site import make_reachable
 
 
 @dataclass
@@ -126,8 +126,8 @@ class Service:
         if site.own_users:  # otherwise the service makes them
             for folder in (self.ledger.parent, scratch / "registry"):
                 site.give(folder, "idtone", 0o700)
-        reach(scratch)
-        reach(self.registry.parent)
+        make_reachable(scratch)
+        make_reachable(self.registry.parent)
         password = self.asterisk.scratch / "ari.password"
         password.write_text(self.asterisk.ari_password)
         password.chmod(0o600)

@@ -13,7 +13,7 @@ SHORTEST_S: Final = 90
 Refresher = Literal["uac", "uas"]
 
 
-def offered(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[Header, ...]:
+def offer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[Header, ...]:
     """The headers of an INVITE or UPDATE with a session timer."""
     return (
         ("Supported", "timer"),
@@ -22,14 +22,14 @@ def offered(expires_s: int = SHORTEST_S, refresher: Refresher = "uac") -> tuple[
     )
 
 
-def agreed(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") -> tuple[Header, ...]:
+def answer_headers(expires_s: int = SHORTEST_S, refresher: Refresher = "uas") -> tuple[Header, ...]:
     """The headers of the response to a session timer."""
     return ("Require", "timer"), ("Session-Expires", f"{expires_s};refresher={refresher}")
 
 
 async def refresh(call: Call, method: Literal["UPDATE", "INVITE"]) -> Response:
     """The other side's response to a refresh of the session."""
-    return await (call.reinvite(headers=offered()) if method == "INVITE" else call.ask("UPDATE", offered()))
+    return await (call.reinvite(headers=offer_headers()) if method == "INVITE" else call.ask("UPDATE", offer_headers()))
 
 
 def refreshes(call: Call) -> int:

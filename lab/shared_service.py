@@ -7,7 +7,7 @@ from lab.publication import LAB_REGISTRY, MEMBER
 from lab.service import Service
 
 
-class Beside:
+class SharedService:
     """The service beside the shared PBX. One runs at a time, and it is started again only for other settings."""
 
     def __init__(self, asterisk: Asterisk) -> None:

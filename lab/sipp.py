@@ -73,7 +73,7 @@ class Called:
 
     def arrivals(self) -> list[Arrival]:
         """The answered calls; available after its end."""
-        return [_arrival(line) for line in logged(self.folder)]
+        return [_arrival(line) for line in log_lines(self.folder)]
 
     def rung(self) -> list[str]:
         """The dialled numbers; available after its end."""
@@ -84,7 +84,7 @@ class Called:
 def called(folder: Path, sink: int | None = None, scenario: str = "called") -> Iterator[Called]:
     """Context of a SIPp that answers every call. Received RTP goes to the port `sink`, if given."""
     port, media_port = free_ports(2, socket.SOCK_DGRAM)
-    process = started(scenario, folder, port, media_port, "-key", "sink", str(sink or media_port))
+    process = start_sipp(scenario, folder, port, media_port, "-key", "sink", str(sink or media_port))
     try:
         yield Called(port, folder)
     finally:
@@ -127,8 +127,8 @@ class Load:
         self.began_s = time.time()
         self.ends_s = self.began_s + seconds
         self._over_s = time.monotonic() + seconds + hold_s + LEAVE_S + OVERDUE_S
-        self._process = started(
-            "caller", folder, port, media_port, *calling(rate, self.offered, seconds + hold_s + LEAVE_S, hold_s),
+        self._process = start_sipp(
+            "caller", folder, port, media_port, *call_arguments(rate, self.offered, seconds + hold_s + LEAVE_S, hold_s),
             "-trace_stat", "-stf", "statistics.csv", "-fd", "1", f"{pbx[0]}:{pbx[1]}",
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ class Load:
             code = 0
         if code not in _DONE:
             raise RuntimeError(f"SIPp ended with {code}: {(self._folder / 'errors').read_text()[:2000]}")
-        return [_outcome(line) for line in logged(self._folder)]
+        return [_outcome(line) for line in log_lines(self._folder)]
 
     def retransmissions(self) -> int:
         """The number of retransmitted messages; available after its end."""
@@ -160,7 +160,7 @@ class Load:
             self._process.wait()
 
 
-def calling(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]:
+def call_arguments(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]:
     """The arguments of a caller of the numbers in `numbers.csv`."""
     return [
         "-inf", "numbers.csv", "-r", f"{rate:g}", "-m", str(calls), "-l", "20000", "-timeout", f"{leave_s:.0f}",
@@ -168,7 +168,7 @@ def calling(rate: float, calls: int, leave_s: float, hold_s: float) -> list[str]
     ]  # fmt: skip
 
 
-def started(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
+def start_sipp(scenario: str, folder: Path, port: int, media_port: int, *more: str) -> subprocess.Popen[bytes]:
     """A SIPp that runs a scenario of this folder. It logs into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     program = _sipp()
@@ -184,10 +184,10 @@ def started(scenario: str, folder: Path, port: int, media_port: int, *more: str)
 
 def _sipp() -> list[str]:
     """The command of Debian's SIPp."""
-    return packages.command(packages.tree("sip-tester"), "usr/bin/sipp")
+    return packages.command(packages.unpacked_tree("sip-tester"), "usr/bin/sipp")
 
 
-def logged(folder: Path) -> list[str]:
+def log_lines(folder: Path) -> list[str]:
     """The lines that the scenario has logged."""
     path = folder / "calls"
     written = path.read_text() if path.exists() else ""

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
+from .asterisk_installation import AsteriskInstallation, find_or_get
 from .become_user import Identity
-from .bootstrap import AsteriskInstallation, find_or_get
-from .unpacked_packages import cache_directory, tell
+from .unpacked_packages import cache_directory, print_progress
 
 ROOT: Final = Path(__file__).parents[1]
 CHOICE: Final = "SITE"
@@ -77,7 +77,7 @@ class Site:
         """
         if self.time_zone not in (FORWARD, BACK):
             return self
-        return replace(self, time_zone=changing(time.time() + change_s, self.time_zone == FORWARD))
+        return replace(self, time_zone=changing_time_zone(time.time() + change_s, self.time_zone == FORWARD))
 
     def left_out(self) -> list[str]:
         """Conditions that this machine cannot provide, each with its reason."""
@@ -86,7 +86,7 @@ class Site:
             missing.append(f"own users: {why}")
         if self.host_name and not self.own_users:
             missing.append("host name: it is given together with own users")
-        if self.disk_ms and not slow_disk.library(_cache()):
+        if self.disk_ms and not slow_disk.slow_disk_library(_cache()):
             missing.append("slow disk: there is no C compiler")
         if self.srtp and self.installation().without(["res_srtp"]):
             missing.append("SRTP: this Asterisk was built without libsrtp")
@@ -143,7 +143,7 @@ class Site:
         """The environment of a program of the site: ours, with its time zone and its locale."""
         ours = {name: value for name, value in os.environ.items() if not name.startswith("LC_") and name != "LANG"}
         compiled = {"LOCPATH": str(_locales())} if _compiled(self.locale) else {}
-        if self.disk_ms and (slow := slow_disk.library(_cache())):
+        if self.disk_ms and (slow := slow_disk.slow_disk_library(_cache())):
             compiled |= {"LD_PRELOAD": str(slow), slow_disk.DELAY: str(self.disk_ms)}
         return ours | compiled | {"TZ": self.time_zone, "LANG": self.locale, "HOME": str(home)}
 
@@ -156,7 +156,7 @@ FORWARD: Final = "forward"
 BACK: Final = "back"
 
 
-def changing(at_s: float, forward: bool) -> str:
+def changing_time_zone(at_s: float, forward: bool) -> str:
     """A time zone (a rule of POSIX) whose clock changes at this second, by an hour: forward, from three hours before
     UTC; or back, from four. Its other change is half a year away.
     """
@@ -176,7 +176,7 @@ BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_ch
 """The site of a freshly unpacked Asterisk; also of the benches, whose figures then are those of the calls alone."""
 
 
-def chosen(environment: Mapping[str, str] = os.environ) -> Site:
+def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
     """The site that the environment names. Raises ValueError, which lists the possible names."""
     from .sites import SITES  # whose sites are made of this module's
 
@@ -216,7 +216,7 @@ def _parts(text: str) -> list[str]:
 # -- the machine ------------------------------------------------------------------------------------------------------
 
 
-def reach(folder: Path) -> None:
+def make_reachable(folder: Path) -> None:
     """Let others pass through the temporary folders above `folder`: pytest closes all of its own. Its topmost one stays
     closed, because the next run closes it again; `become_user` avoids that one.
     """
@@ -241,7 +241,7 @@ _TEMPORARY: Final = (Path(tempfile.gettempdir()), ROOT / "build")
 
 @functools.cache
 def _cache() -> Path:
-    return cache_directory(os.environ, tell)
+    return cache_directory(os.environ, print_progress)
 
 
 def _uid(who: str) -> int:

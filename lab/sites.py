@@ -49,7 +49,7 @@ _MULTIPLIED: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 
 
-def multiplied() -> dict[str, Site]:
+def combined_sites() -> dict[str, Site]:
     """The combinations of each value of some dimensions with each of the others, by their values."""
     combined = (dict(zip(_MULTIPLIED, values, strict=True)) for values in itertools.product(*_MULTIPLIED.values()))
     return {" ".join(values.values()): replace(JAPAN, **values) for values in combined}

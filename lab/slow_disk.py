@@ -39,7 +39,7 @@ SLOW(fopen64)
 """
 
 
-def library(cache: Path) -> Path | None:
+def slow_disk_library(cache: Path) -> Path | None:
     """The library, compiled into the folder `cache` once; None if there is no compiler."""
     path = cache / f"slow-disk-{hashlib.sha256(_SOURCE.encode()).hexdigest()[:8]}.so"
     compiler = shutil.which("cc")

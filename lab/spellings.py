@@ -45,12 +45,12 @@ _SCRIPTS: Final = {
 }  # fmt: skip
 
 
-def wide(text: str) -> str:
+def full_width(text: str) -> str:
     """The text in full-width characters, as a Japanese keyboard writes them."""
     return text.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000})
 
 
-def digits_wide(text: str) -> str:
+def full_width_digits(text: str) -> str:
     return text.translate({code: code + 0xFEE0 for code in range(ord("0"), ord("9") + 1)})
 
 
@@ -58,11 +58,13 @@ def _plain(text: str) -> str:
     return text
 
 
-_WIDTHS: Final[Sequence[Callable[[str], str]]] = (_plain, wide, _plain, digits_wide)
+_WIDTHS: Final[Sequence[Callable[[str], str]]] = (_plain, full_width, _plain, full_width_digits)
 
 
 def _in_every_width(*forms: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(spelled for form in forms for spelled in (form, wide(form), digits_wide(form))))
+    return tuple(
+        dict.fromkeys(spelled for form in forms for spelled in (form, full_width(form), full_width_digits(form)))
+    )
 
 
 def _some(count: int, *parts: Sequence[object]) -> list[tuple[object, ...]]:
@@ -193,7 +195,9 @@ READABLE: Final[Mapping[str, Spell]] = {
     "dashes": lambda number: (text.replace("-", dash) for text in _national(number) for dash in DASHES),
     "from abroad": lambda number: _combined(130, _abroad(number), ("",), ("{}{}",)),
     "184 and 186": lambda number: _combined(100, _caller_id_asked(number), ("",), ("{}{}",)),
-    "full width": lambda number: (width(text) for text in _written(number) for width in (wide, digits_wide)),
+    "full width": lambda number: (
+        width(text) for text in _written(number) for width in (full_width, full_width_digits)
+    ),
     "by hand": lambda number: _in_every_width(*_by_hand(number)),
     "addresses": lambda number: _combined(200, _national(number)),
     "marks": lambda number: (*_marked(number), *_marked(f"+81{number[1:]}")),

@@ -8,7 +8,7 @@ from typing import Any
 
 from idtone.core.terminal import command_line
 
-from .programs import located
+from .idtone_programs import locate_command
 
 
 class Terminal:
@@ -16,7 +16,7 @@ class Terminal:
         """Run a command; returns exit code, standard output (parsed if JSON was asked for) and standard error. The
         first of `words` may contain several: `"licence renew"`.
         """
-        app, arguments = located([*str(words[0]).split(), *map(str, words[1:])])
+        app, arguments = locate_command([*str(words[0]).split(), *map(str, words[1:])])
         code, out, err = 0, io.StringIO(), io.StringIO()
         before, sys.stdin = sys.stdin, io.StringIO(typed)
         try:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from . import debian
-from .debian import PackagesUnavailable, Progress
-from .unpacked_packages import SUITES, alone, cache_directory, print_found, tell
+from . import debian_archive
+from .debian_archive import PackagesUnavailable, Progress
+from .unpacked_packages import SUITES, cache_directory, exclusive_lock, print_found, print_progress
 
 SOURCE: Final = Path(__file__).with_name("ledger") / "tiles" / "client" / "main.go"
 PACKAGES: Final = ("golang-go", "golang-golang-x-mod-dev")
@@ -26,7 +26,7 @@ WITHOUT: Final = ("gcc-*", "libc-bin", "libc6*", "libcrypt*", "libgcc-*", "perl*
 """Packages that a plain Go program does not need."""
 
 
-def tile_client(progress: Progress = tell, environment: Mapping[str, str] = os.environ) -> Path:
+def tile_client(progress: Progress = print_progress, environment: Mapping[str, str] = os.environ) -> Path:
     """The program: `URL VKEY` prints the number of entries in the tree, or exits with 1. Raises PackagesUnavailable."""
     return go_program("tile-client", SOURCE, PACKAGES, WITHOUT, progress, environment)
 
@@ -36,7 +36,7 @@ def go_program(
     source: Path,
     packages: Sequence[str],
     without: Sequence[str],
-    progress: Progress = tell,
+    progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
     """The program that Debian's Go compiles from a file with `packages`, including Go itself. Raises
@@ -45,7 +45,7 @@ def go_program(
     cache = cache_directory(environment, progress)
     named = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
     program = cache / f"{name}-{named}-{platform.machine()}"
-    with alone(cache / f"{name}.lock", name, progress):
+    with exclusive_lock(cache / f"{name}.lock", name, progress):
         if not program.exists():
             progress(f"lab: fetching Go from Debian, and compiling {name} …")
             with tempfile.TemporaryDirectory(prefix="compiling-", dir=cache) as folder:
@@ -55,7 +55,7 @@ def go_program(
 
 def _compile(scratch: Path, source: Path, packages: Sequence[str], without: Sequence[str]) -> Path:
     root = scratch / "tree"
-    debian.fetch(packages, root, SUITES, without)
+    debian_archive.fetch(packages, root, SUITES, without)
     compilers = sorted(root.glob("usr/lib/go-*/bin/go"))
     if not compilers:
         raise PackagesUnavailable(f"{', '.join(packages)} hold no compiler")

@@ -37,7 +37,7 @@ def softhsm(folder: Path, label: str) -> Iterator[Path]:
 
 @cache  # the check that it is complete takes as long as everything else here
 def _unpacked() -> Path:
-    return packages.tree("softhsm2")
+    return packages.unpacked_tree("softhsm2")
 
 
 def new_key(library: Path, label: str, number: int, curve: str) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from .call import Call
 from .dialog import Dialog
-from .lab import until
+from .lab import wait_until
 from .sip import Party, Response, Uri
 
 
@@ -39,5 +39,5 @@ def progress(call: Call) -> list[int]:
 
 async def outcome(call: Call) -> int:
     """The transfer's final status, after waiting for it. Raises AssertionError if it does not arrive."""
-    await until(lambda: progress(call) and progress(call)[-1] >= 200, "the end of the transfer")
+    await wait_until(lambda: progress(call) and progress(call)[-1] >= 200, "the end of the transfer")
     return progress(call)[-1]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from .asterisk import EMPTY, MODULES
-from .bootstrap import AsteriskInstallation, AsteriskMissing, find_or_get
+from .asterisk_installation import AsteriskInstallation, AsteriskMissing, find_or_get
 
 OWN_MODULES: Final = [*(name for name in MODULES if "pj" not in name), "app_record"]
 """Modules of the tutorial, whose phones are Local channels; one of them records what it hears."""

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from . import debian
-from .debian import PackagesUnavailable, Progress
+from . import debian_archive
+from .debian_archive import PackagesUnavailable, Progress
 
 SUITES: Final = ("trixie", "forky")
 """Debian releases with the lab's packages, the more stable first."""
@@ -27,16 +27,16 @@ _MANIFEST: Final = ".complete.json"
 """Written last; holds the number and size of the tree's files."""
 
 
-def tell(line: str) -> None:
+def print_progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def tree(
+def unpacked_tree(
     *packages: str,
     suites: Sequence[str] = SUITES,
     without: Sequence[str] = (),
     label: str = "",
-    progress: Progress = tell,
+    progress: Progress = print_progress,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
     """The folder with `packages` and their dependencies, unpacked. It is fetched if it is missing or damaged.
@@ -49,7 +49,7 @@ def tree(
     # A complete tree lasts, so nobody waits for it while another is fetched: the user's time limit may run already.
     if suite_of(kept):
         return kept
-    with alone(cache / "packages.lock", "packages", progress):
+    with exclusive_lock(cache / "packages.lock", "packages", progress):
         for leftover in cache.glob("unpacking-*"):
             shutil.rmtree(leftover)
         if suite_of(kept):
@@ -61,7 +61,7 @@ def tree(
         unpacking = Path(tempfile.mkdtemp(prefix="unpacking-", dir=cache))
         try:
             fetched = unpacking / "tree"
-            seal(fetched, debian.fetch(packages, fetched, suites, without))
+            seal(fetched, debian_archive.fetch(packages, fetched, suites, without))
             fetched.rename(kept)
         finally:
             shutil.rmtree(unpacking, ignore_errors=True)
@@ -121,7 +121,7 @@ def suite_of(tree: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def alone(lock: Path, what: str, progress: Progress) -> Iterator[None]:
+def exclusive_lock(lock: Path, what: str, progress: Progress) -> Iterator[None]:
     """Context that holds the lock, so that of two runs only one gets `what`."""
     with lock.open("a") as held:
         try:

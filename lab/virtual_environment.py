@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 from typing import Final
 
-from . import debian
+from . import debian_archive
 
 _WHEELS: Final = "usr/share/python-wheels"
 """The folder of pip in Debian's package python3-pip-whl."""
@@ -47,7 +47,7 @@ def _bring_pip(folder: Path) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         unpacked = Path(scratch, "pip")
-        debian.fetch(["python3-pip-whl"], unpacked)
+        debian_archive.fetch(["python3-pip-whl"], unpacked)
         _install_pip(folder, next((unpacked / _WHEELS).glob("pip-*.whl")))
 
 
@@ -65,7 +65,7 @@ def main() -> int:
         return 2
     try:
         make(Path(sys.argv[1]))
-    except debian.PackagesUnavailable as error:
+    except debian_archive.PackagesUnavailable as error:
         print(f"No pip for {sys.argv[1]}: {error}\nInstall python3-venv and try again", file=sys.stderr)
         return 2
     return 0

@@ -31,7 +31,7 @@ ANNOUNCEMENT: Final = voice(3)
 """The announcement of early media."""
 
 
-def members(count: int) -> list[Samples]:
+def member_voices(count: int) -> list[Samples]:
     """The voices of phones that are called together; the first is `CALLED`."""
     return [CALLED, *(voice(10 + number) for number in range(1, count))]
 

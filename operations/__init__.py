@@ -1,1 +1,1 @@
-"""The operator's commands that need several rooms: checks, set-up, exports and imports."""
+"""The operator's commands that need more than one room: checks, set-up, exports and imports."""

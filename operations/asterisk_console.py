@@ -11,7 +11,7 @@ from idtone.core.errors import ChangeError
 
 TIMEOUT_S: Final = 10.0
 _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
-"""Folders where asterisk is installed, but which are not in every user's PATH."""
+"""Folders in which Asterisk may be installed. Not every user has them in PATH."""
 
 
 class AsteriskConsole:
@@ -61,7 +61,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """The running Asterisk's version, otherwise that of the installed program; None if there is neither."""
+        """The version of the running Asterisk, or else of the installed program; None without both."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text

@@ -31,7 +31,7 @@ from idtone.service.brake_keeper import release_in_file
 _COLUMNS: Final = ("token", "step", "kind", "line", "name", "signal", "since", "node", "call")
 _SHOWN: Final = 8
 _LEAST: Final = 6
-"""Minimum length of a token's beginning that a person enters."""
+"""Fewest characters of a token that a person may enter."""
 _OBEYED_WITHIN_S: Final = 5.0
 
 

@@ -1,4 +1,4 @@
-"""Reports of changes, before and after they are made."""
+"""Shows changes on the PBX before and after they are made."""
 
 import textwrap
 from collections.abc import Collection, Iterable
@@ -17,7 +17,7 @@ from .planned_changes import Group
 
 
 class AttemptReport(TypedDict):
-    """A group of changes for programs. `made` is None if it was not attempted."""
+    """A group of changes in JSON. `made` is None if the group was not attempted."""
 
     ids: list[str]
     changes: list[str]
@@ -36,7 +36,7 @@ class Attempt:
     copies: Path | None = None
 
     def make(self, changer: Changer) -> None:
-        """Make the changes, or record why that failed."""
+        """Make the changes; if that fails, record the reason."""
         try:
             changer.make(self.group.changes)
             self.made = True
@@ -55,7 +55,7 @@ class Attempt:
 
 
 def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
-    """Print the planned changes with their purpose; `nothing` if there is no change."""
+    """Print the planned changes with their purpose, or the text `nothing` if there are none."""
     if not groups:
         out.print(Text(translated(nothing)))
     for group in groups:

@@ -1,6 +1,8 @@
-"""Files for an operator's own lines: Asterisk's files, or those that a distribution leaves to the operator.
+"""Configuration files for an operator's own lines: Asterisk's files, or those that a distribution reserves for the
+operator.
 
-A distribution rewrites its files and would lose lines in them. It is recognised by the #includes of its files. Pure.
+A distribution rewrites its own files, so that lines in them would be lost. The #includes in the files show which
+distribution it is. Pure.
 """
 
 import re
@@ -17,7 +19,7 @@ class CustomFile:
     """The distribution's name; empty for a plain Asterisk."""
     file: str
     in_section: bool = False
-    """True if the file is included inside the section [general], so that its lines need no section."""
+    """True if [general] includes the file: then its lines need no section."""
 
 
 DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
@@ -27,7 +29,7 @@ DIALPLAN, ARI_USERS, ARI_GENERAL, HTTP, MODULES = (
     "http.conf",
     "modules.conf",
 )
-"""Purposes of the lines. The first word is Asterisk's own file."""
+"""Purposes of the lines. Each begins with the name of Asterisk's own file."""
 
 FREEPBX, WAZO, VITALPBX = "FreePBX", "Wazo", "VitalPBX"
 

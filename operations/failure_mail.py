@@ -1,4 +1,4 @@
-"""`idtone-failed`: a mail that a unit of systemd has failed or trouble has begun, by the machine's own sendmail."""
+"""`idtone-failed`: mails, by the machine's own sendmail, that a systemd unit has failed or that trouble has begun."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from idtone.core.translation import JAPANESE, Message, speak, translated
 from idtone.service.status_client import answer, restarts
 from idtone.service.troubles import Trouble, troubles
 
-from .trouble_mail_timing import ToldTroubles
+from .trouble_mail_timing import MailedTroubles
 
 LINES: Final = 60
 _WITHIN_S: Final = 60.0
@@ -49,11 +49,11 @@ def failed(
     not take the mail.
     """
     if not unit:
-        told_of_trouble(config, to)
+        mail_trouble_changes(config, to)
         return
     said = _shown("journalctl", "--unit", unit, "--lines", str(LINES), "--no-pager", "--output", "cat")
     state = _shown("systemctl", "status", "--no-pager", "--lines", "0", unit)
-    send(mail(unit, platform.node(), to, state, said, datetime.now(UTC)))
+    send(failed_unit_mail(unit, platform.node(), to, state, said, datetime.now(UTC)))
 
 
 def main() -> None:
@@ -61,9 +61,9 @@ def main() -> None:
     command_line.run(command_line.lone_command(failed))
 
 
-def told_of_trouble(config: Path | None, to: str) -> None:
-    """Mail the troubles that have begun or ended since the last run. They are remembered only after the mail was handed
-    over.
+def mail_trouble_changes(config: Path | None, to: str) -> None:
+    """Mail the troubles that have begun or ended since the last run. The record of the run is written only after
+    sendmail has taken the mail.
     """
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
@@ -71,14 +71,14 @@ def told_of_trouble(config: Path | None, to: str) -> None:
         present = troubles(answer(load_settings(config)), restarts(), datetime.now(UTC))
     except IdtoneError as error:
         present = [Trouble("settings", Message("the settings cannot be used: {error}", error=error))]
-    news = ToldTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)
+    news = MailedTroubles.of(kept.read_bytes() if kept.exists() else b"").after(present, now_s)
     if news.is_worth_a_mail:
         send(trouble_mail(present, platform.node(), to, datetime.now(UTC), news.is_over))
     replace_durably(kept, news.told.to_json())
 
 
 def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
-    """The mail about trouble, in both languages. Pure."""
+    """The mail about trouble, in English and Japanese. Pure."""
     wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
     if wrong:
         subject = "異常が発生しています / trouble"
@@ -112,8 +112,8 @@ def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
     return made
 
 
-def mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
-    """The mail about a failed unit, in both languages: the language of its reader is not known. Pure."""
+def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
+    """The mail about a failed unit, in English and Japanese: the reader's language is not known. Pure."""
     made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"

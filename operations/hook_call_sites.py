@@ -1,5 +1,5 @@
-"""Places in the operator's dialplan that call the hook: in Asterisk's files, and in its loaded dialplan. I/O, read
-only.
+"""Places in the operator's dialplan that call the hook, in Asterisk's files and in the loaded dialplan.
+I/O, read only.
 """
 
 import re
@@ -12,8 +12,8 @@ from idtone.core.errors import ChangeError
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE
 
 from .asterisk_console import AsteriskConsole
-from .doctor.asterisk_files import Line
-from .doctor.ignored_gosub_results import without_comments
+from .doctor.asterisk_config_files import Line
+from .doctor.unsupported_hook_uses import without_comments
 
 _CALL: Final = re.compile(rf"(?<![\w-])(?:{FORWARD_CONTEXT}|{CALLED_CONTEXT})(?![\w-])")
 _PATTERNS: Final = ("*.conf", "*.ael", "*.lua")
@@ -21,7 +21,7 @@ _COMMENTS: Final = {".ael": "//", ".lua": "--"}
 _MOST_FILES: Final = 1000
 _CONTEXT: Final = re.compile(r"\[ (?:Included )?Context '([^']+)' created by '([^']+)' \]")
 _FROM_FILES: Final = ("pbx_config", "pbx_ael", "pbx_lua")
-"""Registrars that fill the dialplan from files. These files are read separately: they show the dialplan after a
+"""Registrars that fill the dialplan from files. Their files are read instead, because these show the dialplan after a
 reload.
 """
 
@@ -46,7 +46,7 @@ def _in_files(folder: Path) -> Iterator[str]:
 
 
 def _loaded(console: AsteriskConsole) -> Iterator[str]:
-    """Contexts that come from no file, but from a database or from the console; empty if Asterisk does not answer."""
+    """Contexts that come from a database or from the console, not from a file; empty if Asterisk does not answer."""
     with suppress(ChangeError):
         context = ""
         named = set()

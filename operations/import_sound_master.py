@@ -1,4 +1,4 @@
-"""`idtone tone import`: makes a profile from a supplied master, and checks it by the registry."""
+"""`idtone tone import`: makes a profile from a supplied master, and checks it against the registry."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def import_master(
         None if tones is None else {entry.id: entry.sha256 for entry in tones},
         replace,
     )
-    from idtone.tones.making.sounds import PBX_FORMATS  # takes longer to load than most commands to run
+    from idtone.tones.making.sound_files import PBX_FORMATS  # takes longer to load than most commands to run
 
     # Asterisk could open a file of another format in the folder from which it plays, which the service does not check.
     needed = "all" if output or sounds else ",".join(PBX_FORMATS)

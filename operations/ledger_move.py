@@ -1,8 +1,9 @@
 """`idtone-evidence log move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
 
-The slow copy is made while the service writes. Then the service stops, the changes since are copied, and it starts with
-the new settings. In these few seconds the hook decides calls by itself, and the journal keeps their evidence. If this
-is killed at any step, the settings name one complete ledger, and no service has written into the other one.
+The long copy is made while the service writes. Then the service stops, the changes since then are copied, and the
+service starts with the new settings. In these few seconds the hook decides calls itself, and the journal keeps their
+evidence. If the move is killed at any step, the settings name one complete ledger, and no service has written to the
+other one.
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ _MOVING: Final = ".moving"
 _NOT_COPIED: Final = (".reserve", ".next", ".status")
 """Files that the service makes again: the reserve and its sockets."""
 _SET_ASIDE: Final = (".damaged-", ".ended-", ".restored-", ".moved-")
-"""Files that stay in place: their path is recorded, or nobody needs them."""
+"""Files that stay in place: their path is recorded, or they are no longer needed."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
-"""Folders that the unit cannot see."""
+"""Folders that systemd hides from the unit."""
 _BLOCK: Final = 2**20
 _ROOM: Final = 1.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """The move of the ledger `old` into `folder`, under the same name."""
+    """A move of the ledger `old` to `folder`, under the same file name."""
 
     settings: Settings
     config: Path
@@ -59,7 +60,7 @@ class _Move:
         return self.folder / self.old.name
 
     def files(self) -> list[Path]:
-        """The ledger and the service's files beside it, under its name."""
+        """The ledger, and the service's files beside it whose names begin with the ledger's."""
         beside = (each for each in self.old.parent.glob(f"{self.old.name}*"))
         endings = ((each, each.name.removeprefix(self.old.name)) for each in beside)
         return sorted(
@@ -70,7 +71,9 @@ class _Move:
 
     @property
     def drop_ins(self) -> list[Path]:
-        """The drop-ins of the units that write beside the ledger: the service's, and the console's for its requests."""
+        """Drop-ins of the two units that write beside the ledger: the service, and the console, which writes its
+        requests.
+        """
         return [UNITS / f"{unit}.service.d" / _DROP_IN for unit in (UNIT, f"{UNIT}-console")]
 
     @property
@@ -188,9 +191,7 @@ def _check_settings(one: _Move) -> None:
 
 
 def _renamed(one: _Move) -> Path:
-    """Rename the old ledger, which the settings no longer name, and remove the files beside it. Returns its new
-    name.
-    """
+    """Rename the old ledger, which is no longer in use, and remove the files beside it. Returns its new path."""
     kept = one.old.with_name(f"{one.old.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for path in one.files():
         if path == one.old:
@@ -210,7 +211,7 @@ def _settings_text(one: _Move) -> str:
 
 
 def _copy(one: _Move, draft: Path) -> None:
-    """Make the draft equal to the present files. The second time only differences are written. Raises ChangeError."""
+    """Make the draft equal to the present files. A second call writes only the differences. Raises ChangeError."""
     try:
         present = one.files()
         for path in present:
@@ -240,7 +241,7 @@ def _in(draft: Path) -> list[Path]:
 
 
 def _write_difference(path: Path, target: Path) -> None:
-    """Write the blocks that differ. They are on the disk when this returns."""
+    """Copy the blocks that differ, durably, to the target."""
     with path.open("rb") as source, target.open("r+b" if target.exists() else "w+b") as copy:
         while block := source.read(_BLOCK):
             at = copy.tell()

@@ -1,4 +1,4 @@
-"""Makes changes on the PBX, stores copies of the old content, and puts it back if a change fails. I/O.
+"""Makes changes on the PBX, keeps copies of the old content, and restores it if a change fails. I/O.
 
 The copies of one run are in one folder, not beside their files: an `#include` with a pattern must not find them.
 `record.json` there has what a copy cannot hold: new files, owners and modes.
@@ -29,10 +29,10 @@ from .asterisk_console import AsteriskConsole
 from .planned_changes import AsteriskChange, Change, FileChange, FolderChange, ProgramChange, RightsChange
 
 PROGRAM_S: Final = 90.0
-"""Limit of a program: systemd gives the service a minute to start."""
+"""Seconds within which a program must end. systemd gives the service a minute to start."""
 USUAL_COPIES: Final = Path("/var/backups/idtone")
-"""Folder of the copies. It belongs to root: in the service's own folder the service could exchange a copy before root
-puts it back.
+"""Usual folder of the copies. It belongs to root: in a folder of its own, the service could exchange a copy before root
+restores it.
 """
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
@@ -42,7 +42,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PriorState:
     """The state before a change. `content` is None for a folder or a new file, `rights` for anything new."""
 
     content: bytes | None
@@ -65,7 +65,7 @@ class Changer:
 
     def make(self, group: Sequence[Change]) -> None:
         """Make all changes of a group, or none. Raises ChangeError."""
-        made: list[tuple[Change, Held | None]] = []
+        made: list[tuple[Change, PriorState | None]] = []
         known = len(self._entries)
         path: object = ""
         try:
@@ -73,12 +73,12 @@ class Changer:
                 if isinstance(change, AsteriskChange) and change.once and self._is_so(change):
                     continue
                 if isinstance(change, AsteriskChange | ProgramChange):
-                    self._note({"back": back_of(change)})
+                    self._note({"back": reverting_command(change)})
                     made.append((change, None))
                     self._run(change)
                 else:
                     path = change.path
-                    before = held(change.path)
+                    before = prior_state(change.path)
                     self._keep(change, before)
                     made.append((change, before))
                     _apply(change, before)
@@ -106,15 +106,15 @@ class Changer:
     def _is_so(self, change: AsteriskChange) -> bool:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
-    def _keep(self, change: FileChange | FolderChange | RightsChange, before: Held) -> None:
-        """Copy a file that will be changed, and record the data that the copy cannot hold. Raises ChangeError."""
+    def _keep(self, change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
+        """Copy a file before its change, and record what the copy cannot hold. Raises ChangeError."""
         entry: Entry = {"path": str(change.path), "rights": before.rights}
         if isinstance(change, FileChange):
             entry["after"] = digest(change.after)
             if before.content is not None:
                 entry["copy"] = f"{len(self._entries):02}-{change.path.name}"
                 self._write(self.folder / entry["copy"], before.content)
-                entry["added"] = added(before.content, change.after).decode("latin-1")
+                entry["added"] = inserted_text(before.content, change.after).decode("latin-1")
         self._note(entry)
 
     def _note(self, entry: Entry) -> None:
@@ -135,7 +135,7 @@ class Changer:
             ) from error
 
     def _forget(self, known: int) -> None:
-        """Remove the copies and entries of a group that was put back."""
+        """Remove the copies and entries after the first `known` entries: their group was reverted."""
         for entry in self._entries[known:]:
             if "copy" in entry:
                 (self.folder / entry["copy"]).unlink(missing_ok=True)
@@ -147,7 +147,7 @@ class Changer:
                 (self.folder / RECORD).unlink(missing_ok=True)
                 self.folder.rmdir()
 
-    def _put_back(self, made: Sequence[tuple[Change, Held | None]]) -> list[str]:
+    def _put_back(self, made: Sequence[tuple[Change, PriorState | None]]) -> list[str]:
         """Revert changes: files first, because Asterisk's commands read them. Returns those that could not be
         reverted.
         """
@@ -161,16 +161,16 @@ class Changer:
         for change, _ in reversed(made):
             if isinstance(change, AsteriskChange | ProgramChange):
                 with suppress(ChangeError):  # a program that does not answer did nothing either
-                    take_back(back_of(change), self._console)
+                    run_reverting_command(reverting_command(change), self._console)
         return left
 
 
-def back_of(change: AsteriskChange | ProgramChange) -> list[str]:
+def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
     """The command that reverts a change, in the record's form."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
-def take_back(command: Sequence[str], console: AsteriskConsole) -> None:
+def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
     """Run a command from `back_of`. Raises ChangeError."""
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
@@ -199,8 +199,8 @@ def run_program(command: Sequence[str]) -> None:
         raise ChangeError("{command} failed: {error}", command=shlex.join(command), error=said[0])
 
 
-def added(before: bytes, after: bytes) -> bytes:
-    """The text that was inserted at one place; empty if there are other changes too."""
+def inserted_text(before: bytes, after: bytes) -> bytes:
+    """The bytes that were inserted at one place; empty if the content differs in any other way."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""
@@ -221,9 +221,9 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """The reason why this change needs a person's check first; empty if it does not. Raises OSError.
+    """The reason why a person has to check this change first; empty without one. Raises OSError.
 
-    A link could lead root to another file. A new file would lose an access control list.
+    A link could lead root to another file. A file that is replaced would lose its access control list.
     """
     if isinstance(change, AsteriskChange | ProgramChange):
         return ""
@@ -249,20 +249,20 @@ def is_done(change: Change) -> bool:
     if not isinstance(change, RightsChange):
         return False
     wanted = (change.mode, _user(change.user), _group(change.group))
-    present = held(change.path).rights
+    present = prior_state(change.path).rights
     return present is not None and all(new in (None, -1, old) for new, old in zip(wanted, present, strict=True))
 
 
-def held(path: Path) -> Held:
+def prior_state(path: Path) -> PriorState:
     try:
         status = path.lstat()
     except FileNotFoundError:
-        return Held(None, None)
+        return PriorState(None, None)
     content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
-    return Held(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
+    return PriorState(content, (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
 
 
-def _apply(change: FileChange | FolderChange | RightsChange, before: Held) -> None:
+def _apply(change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
     """Make one change. Raises ChangeError, OSError."""
     try:
         user, group = _user(change.user), _group(change.group)
@@ -297,7 +297,7 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
         os.close(descriptor)
 
 
-def restore(path: Path, before: Held) -> None:
+def restore(path: Path, before: PriorState) -> None:
     """Restore a file or folder to its earlier state. Raises OSError."""
     if before.rights is None:
         with suppress(FileNotFoundError):
@@ -313,7 +313,7 @@ def restore(path: Path, before: Held) -> None:
 
 
 def _user(name: str | None) -> int:
-    """The user's id; -1 for None. Raises LookupError with the user."""
+    """The user's id; -1 for None. Raises LookupError that names the user."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:
@@ -323,7 +323,7 @@ def _user(name: str | None) -> int:
 
 
 def _group(name: str | None) -> int:
-    """The group's id; -1 for None. Raises LookupError with the group."""
+    """The group's id; -1 for None. Raises LookupError that names the group."""
     if name is None or name.isdecimal():
         return int(name or -1)
     try:

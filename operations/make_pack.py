@@ -1,4 +1,4 @@
-"""Evidence packs by the rules of the settings: their requests, and the packs of approved requests."""
+"""Makes evidence packs, and requests for them, by the rules in the settings."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.profile_library import Library, load_library
 
-from .registry_excerpts import shown_registries
+from .registry_excerpts import registry_excerpts
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class MadePack:
 
 
 def require_keys(settings: Settings) -> None:
-    """Check that the keys of the ledger exist. Raises LedgerError if one is missing: no export and no answer to a
-    request creates one.
+    """Check that the ledger's keys exist, because no export and no answer to a request may create one. Raises
+    LedgerError if a key is missing.
     """
     require_log_keys(settings.ledger, settings.node)
 
@@ -71,7 +71,7 @@ def checked_case(case: str | None) -> str:
 
 
 def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
-    """The legal basis of a demand, whose texts are those of the options of `idtone ledger export`.
+    """The legal basis of a demand. `demand` has the texts by the names of the options of `idtone ledger export`.
 
     Raises UsageError if a text that the basis needs is missing.
     """
@@ -104,7 +104,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """The complete ids of the calls. Prints those that were given by their beginnings."""
+    """The complete ids of the calls. Prints the ids of calls that were given by a beginning only."""
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
@@ -113,8 +113,8 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
 
 
 def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Check that the calls are this node's. Raises UsageError for a call in another node's ledger: only that node has
-    the key that seals its pack.
+    """Check that the calls are this node's. Raises UsageError for another node's call: only that node has the key to
+    seal a pack of it.
     """
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
@@ -131,7 +131,7 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
 def request_pack(
     settings: Settings, person: Person, case: str, calls: Sequence[str], sealed: bool, basis: LegalBasis
 ) -> dict[str, object]:
-    """Enter a request, which another person has to approve. Raises UsageError, LedgerError."""
+    """Record a request for a pack; another person has to approve it. Raises UsageError, LedgerError."""
     now = datetime.now(UTC)
     key_ring = KeyRing.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own()) as reader:
@@ -160,7 +160,7 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make the requested and approved pack. Raises UsageError, LedgerError: then nothing may be given out."""
+    """Make the pack of an approved request. After an error nothing may be given out. Raises UsageError, LedgerError."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
@@ -189,7 +189,7 @@ def make_pack(
     request: DisclosureRequest | None = None,
     ledger: str | None = None,
 ) -> MadePack:
-    """Make a pack, and record beforehand that `person` has it. Raises UsageError, LedgerError."""
+    """Record that `person` exports these calls, then make the pack. Raises UsageError, LedgerError."""
     key_ring = KeyRing.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
@@ -220,7 +220,7 @@ def make_pack(
     ]
     profiles = _profiles(summaries, load_library(settings.sounds.profiles))
     policy = settings.policy.policy(settings.association.member)
-    registries, last, missing = shown_registries(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
+    registries, last, missing = registry_excerpts(summaries, UsedRegistries(settings.registry.cache / FOLDER), policy)
     for error in missing:
         print(translated("the pack lacks a registry: {error}", error=error), file=sys.stderr)
     shown = {f"registry/{sha256}.json": content for sha256, content in registries.items()}
@@ -250,7 +250,9 @@ def make_pack(
 
 
 def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
-    """The profiles of the played sounds. The association's own has only its identity: its form is secret."""
+    """The profiles of the played sounds by their ids. The association's own sound appears without its form, which is
+    secret.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for name, played in played_files(summary.record for summary in summaries).items():
         profile = library.get(name)

@@ -15,7 +15,7 @@ from .doctor import observe_asterisk
 
 
 def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:
-    """Have Asterisk place a call with this `body` (POST /channels). Raises UsageError if it refuses, AriError."""
+    """Place a call by POST /channels with this `body`. Raises UsageError if Asterisk refuses it, AriError."""
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
         raise UsageError("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
@@ -23,7 +23,9 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[], None]]:
-    """Context that shows on standard error how long the call has lasted; call the yielded function to update it."""
+    """Context that shows on standard error how long the call has lasted. Each call of the yielded function updates the
+    display.
+    """
     began_s = time.monotonic()
     with Console(stderr=True).status("") as status:
 

@@ -1,4 +1,6 @@
-"""Common acts on this node's own suspensions: order them, apply them without the service, record them. I/O."""
+"""Acts on this node's own suspensions, for several commands: order one, apply it without the service,
+record it. I/O.
+"""
 
 import time
 from collections.abc import Callable
@@ -37,16 +39,16 @@ from idtone.service.suspension_keeper import duty_terms
 PUT_TO_USE_WITHIN_S: Final = 5.0
 """Most seconds that a command waits for the service."""
 ELSEWHERE_WITHIN_S: Final = 6.0
-"""Most seconds that it waits for the other nodes, which need some three seconds."""
+"""Most seconds that a command waits for the other nodes, which need about three seconds."""
 
 
 class SuspensionActs:
-    """One command's acts, as the service's user or as root. Files that root writes keep the owner of those that they
-    replace.
-    """
+    """The acts of one command, run as the service's user or as root. A file that root replaces keeps its owner."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError, also for an account shared by several persons if a suspension takes two persons."""
+        """Raises UsageError. If a suspension needs two persons, it also does so for an account that several persons
+        share.
+        """
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here
@@ -60,7 +62,7 @@ class SuspensionActs:
 
     @property
     def persons(self) -> int:
-        """Number of persons that a suspension takes."""
+        """Number of persons that a suspension needs, by the settings."""
         return self.settings.policy.own_suspensions.persons
 
     def act(self, why: str = "") -> Act:
@@ -74,7 +76,7 @@ class SuspensionActs:
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Enter a new suspension in the file. This comes before the ledger, which may be in trouble. Raises
+        """Enter a new suspension in the file. Do this before the record in the ledger, which may be in trouble. Raises
         UsageError.
         """
         wanted = set(one.numbers)
@@ -85,8 +87,8 @@ class SuspensionActs:
             draft.put(one)
 
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
-        """Enter a new suspension, apply it if it is approved, and record it; returns it, with the error if the ledger
-        has not recorded it. Refusing the calls is what counts. Raises UsageError and FallbackError.
+        """Enter a new suspension, apply it if it is approved, and record it. Returns it, and the error if the ledger
+        has not recorded it: the calls are refused even then. Raises UsageError and FallbackError.
         """
         self.enter(one)
         if one.approved:
@@ -114,7 +116,8 @@ class SuspensionActs:
     # -- in force -----------------------------------------------------------------------------------------------------
 
     def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
-        """The suspension with the service's confirmation, or with this command's if no service runs or answers.
+        """The suspension after the service has confirmed it. If no service answers, this command applies and confirms
+        it.
 
         Raises UsageError and FallbackError.
         """
@@ -128,7 +131,7 @@ class SuspensionActs:
         return self._put_to_use(one.id)
 
     def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
-        """The suspension with the confirmations so far by the other nodes of the fleet."""
+        """The suspension with the confirmations that other nodes of the fleet have given in time."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):
             return one
@@ -141,7 +144,7 @@ class SuspensionActs:
         return one
 
     def _put_to_use(self, suspension: str) -> OwnSuspension:
-        """Apply the suspension in Asterisk's file alone."""
+        """Apply the suspension only in the file that Asterisk reads."""
         stops = StopsInUse(self.path)
         self._write(stops)
         at = datetime.now(UTC)

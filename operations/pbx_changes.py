@@ -1,7 +1,7 @@
-"""The changes that a PBX needs: the hook, modules, the HTTP server, the ARI user. I/O, read only.
+"""The changes that a PBX needs for idtone: the hook, modules, the HTTP server, the ARI user. I/O, read only.
 
-Each function looks at the present files and returns the missing changes; an empty list if none is missing. Raises
-ChangeError if a file is not idtone's or cannot be read, OSError.
+Each function reads the present files and returns the changes that are still needed. All raise OSError, and ChangeError
+if a file cannot be read or is not idtone's.
 """
 
 import os
@@ -15,7 +15,7 @@ from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
 from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
-from .doctor import asterisk_files, asterisk_findings, modules, observe_machine
+from .doctor import asterisk_config_files, asterisk_findings, modules, observe_machine
 from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
@@ -40,7 +40,7 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
     changes: list[Change] = []
     if before != ours:
         changes.append(FileChange(path, before, ours, HOOK_MODE, *owners(folder)))
-    including = observe_machine.including(folder)
+    including = observe_machine.files_including_hook(folder)
     if including is None:
         raise ChangeError("{folder} cannot be read here", folder=folder)
     if not including:
@@ -54,16 +54,18 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
 
 
 def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
-    """The changes that load the installed ones of these modules that do not run, now and at each start of Asterisk."""
+    """The changes that load the wanted modules now and at each start of Asterisk. Modules that run, or are not
+    installed, are left out.
+    """
     console = AsteriskConsole(folder)
     running, installed = console.running(), console.settings().get("Module directory")
     if installed is None:
         return []
-    lines, trouble = asterisk_files.text(folder / "modules.conf")
+    lines, trouble = asterisk_config_files.text(folder / "modules.conf")
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble)
     options = _module_options(lines or "")
-    order = modules.in_order(sorted(modules.used(wanted, running) - running), running)
+    order = modules.loading_order(sorted(modules.used(wanted, running) - running), running)
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
@@ -77,7 +79,7 @@ _OPTION: Final = re.compile(r"^\s*(autoload|load|preload|require|noload)\s*=>?\s
 
 
 def _module_options(text: str) -> set[tuple[str, str]]:
-    """The options of modules.conf, with the names of modules without `.so`."""
+    """The options in a text of modules.conf. The names of modules have no `.so`."""
     kinds = {"preload": "load", "require": "load"}
     return {(kinds.get(name, name), value.removesuffix(".so")) for name, value in _OPTION.findall(text)}
 
@@ -94,7 +96,7 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:
-    """The changes that enable ARI and add the user. `group` is Asterisk's: it alone may read the file with the
+    """The changes that enable ARI and add the user. Only `group`, which is Asterisk's, may read the file with the
     password.
     """
     changes: list[FileChange] = []
@@ -116,30 +118,30 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
 
 
 def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
-    """The changes that reload ARI, or load it: without ari.conf, or with ARI disabled, Asterisk has not loaded it."""
+    """The changes that reload ARI, or load it. Asterisk has not loaded it if ari.conf is missing or disables ARI."""
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
         return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
-    return [module_load(name) for name in modules.in_order(("res_ari",), running) if name not in running]
+    return [module_load(name) for name in modules.loading_order(("res_ari",), running) if name not in running]
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:
     """The options of a section, from the file and all included ones. Raises ChangeError if they cannot be read."""
-    text, trouble = asterisk_files.text(folder / name)
+    text, trouble = asterisk_config_files.text(folder / name)
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / name, trouble=trouble)
     return asterisk_findings.sections(text or "").get(section, {})
 
 
 def owners(folder: Path) -> tuple[str | None, str]:
-    """User and group for a new file of Asterisk's: those of the folder. Only root can set the user."""
+    """User and group for a new file in Asterisk's folder: those of the folder. The user is None if we are not root."""
     held = observe_machine.rights(folder)
     user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None
     return user, observe_machine.group_name(held.group)
 
 
 def _place(folder: Path, purpose: str) -> CustomFile:
-    return custom_file_for(purpose, observe_machine.read(folder / purpose.partition(" ")[0])[0] or "")
+    return custom_file_for(purpose, observe_machine.read_text(folder / purpose.partition(" ")[0])[0] or "")
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:

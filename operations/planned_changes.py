@@ -12,7 +12,7 @@ from typing import Final
 from idtone.core.translation import Message, joined
 
 MOST_LINES: Final = 40
-"""Longer new files are not shown."""
+"""Most lines of a new file that are shown; of a longer one only the name is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class FolderChange:
 
 @dataclass(frozen=True, slots=True)
 class RightsChange:
-    """Other rights of a file or folder. None keeps the present value."""
+    """New access rights of a file or folder. None keeps the present value."""
 
     path: Path
     mode: int | None = None
@@ -79,8 +79,8 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A command of Asterisk's console. Afterwards `wanted`, a regular expression, must match in the output of `proof`.
-    `back` reverts the command.
+    """A command of Asterisk's console. After it, the output of the command `proof` must match `wanted`, a regular
+    expression. `back` is the command that reverts it.
     """
 
     command: str
@@ -88,7 +88,7 @@ class AsteriskChange:
     wanted: str
     back: str
     once: bool = False
-    """True if the command is unnecessary when the proof matches already."""
+    """True if the command is left out when the output of `proof` already matches."""
 
     def __str__(self) -> str:
         return f"asterisk -rx {quote(self.command)}"
@@ -96,7 +96,7 @@ class AsteriskChange:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """A program that changes the machine; `back` reverts it."""
+    """A program that changes the machine. `back` is the command that reverts the change."""
 
     command: tuple[str, ...]
     back: tuple[str, ...]
@@ -146,8 +146,8 @@ def with_include(content: bytes, name: str) -> bytes:
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
     """A configuration file with more options in a section; None if it has no such section.
 
-    Of several options with one name Asterisk uses the last. So the lines come after those with the same names, or at
-    the beginning of the section.
+    Asterisk uses the last of several options with one name. So the lines come after options with the same names, or
+    else at the beginning of the section.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
     if head is None:

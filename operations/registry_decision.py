@@ -1,4 +1,6 @@
-"""`idtone registry decide`: the decision for a call by a registry, or the repeated decisions of an evidence pack."""
+"""`idtone registry decide`: shows the decision for a call by a registry, or repeats the decisions in an
+evidence pack.
+"""
 
 from __future__ import annotations
 
@@ -61,9 +63,9 @@ def decide(
     Exit 0: each decision that the registry made is the recorded one. 1: one is not, or cannot be repeated.
     """
     if pack is not None:
-        from .repeated_decisions import repeat  # this needs the ledger, which no other decision does
+        from .repeated_decisions import repeat_decisions  # this needs the ledger, which no other decision does
 
-        repeat(pack, root, log_key, as_json)
+        repeat_decisions(pack, root, log_key, as_json)
         return
     if number is None or direction is None:
         raise UsageError("name the call with --number and --direction, or a pack with --pack")

@@ -49,13 +49,13 @@ NOT_BY_REGISTRY: Final = frozenset(
 # -- what a pack shows ------------------------------------------------------------------------------------------------
 
 
-def shown_registries(
+def registry_excerpts(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
-    """The excerpts of the registries by which these calls were decided, for their numbers, by digest; the digest of the
-    last one, which tells whose log it is, if it is signed; and the errors of missing ones.
+    """Excerpts, by digest, of the registries that decided these calls; the digest of the last signed one, which shows
+    whose log it is; and the errors of missing registries. An excerpt has the entries for the calls' numbers.
 
-    `policy` is the member's present one. For calls whose numbers stay sealed only the metadata are included.
+    `policy` is the member's present one. An excerpt for calls with sealed numbers has only the metadata.
     """
     found: dict[str, bytes] = {}
     missing: list[TrustError] = []
@@ -128,7 +128,7 @@ def _proven(entries: NumberEntries, numbers: Iterable[int]) -> list[dict[str, An
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON, without the called numbers that hear nothing: these decide only about skipping a sound."""
+    """The policy as JSON, without the called numbers that get no sound: they only let a sound be skipped."""
     check = policy.chain_check
     return {
         "member": policy.member,
@@ -168,9 +168,10 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """A repeated decision. `decision` is None if it could not be repeated; `why` says why, or why it may differ from
-    the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: its root is the given one.
+class RepeatedDecision:
+    """A repeated decision. `decision` is None if it could not be repeated. `why` gives the reason for that, or for a
+    difference from the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: the signature
+    is by the given root.
     """
 
     record: Record
@@ -190,27 +191,28 @@ class Repeated:
 
     @property
     def is_good(self) -> bool:
-        """False if the decision differs from the recorded one, or could have been repeated and was not."""
+        """True if the decision is the recorded one. Also true with a `why`, if the recorded reason does not depend on
+        the registry alone.
+        """
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
 
-def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> Repeated:
-    """The repeated decision on a call of a pack, by its registry's entries for the call's numbers. `root` is the
-    association's, from another source than the pack; None if there is none. Raises TrustError if the pack contradicts
-    itself.
+def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> RepeatedDecision:
+    """The repeated decision on a call of a pack, by the excerpt of its registry. `root` is the association's root from
+    a source other than the pack, or None. Raises TrustError if the pack contradicts itself.
     """
     record = told.record
     if record.reason in NOT_BY_REGISTRY or record.registry_sha256 is None:
         words = Message("the registry alone does not decide: {reason}", reason=record.reason)
-        return Repeated(record, why=words)
+        return RepeatedDecision(record, why=words)
     name = f"registry/{record.registry_sha256}.json"
     if name not in files:
-        return Repeated(
+        return RepeatedDecision(
             record, why=Message("the pack does not show the registry {sha256}", sha256=record.registry_sha256)
         )
     forwarding = told.numbers.get(NumberRole.FORWARDING)
     if forwarding is None or forwarding.kind is NumberKind.MALFORMED:
-        return Repeated(record, why=Message("the number stays sealed, or is no number"))
+        return RepeatedDecision(record, why=Message("the number stays sealed, or is no number"))
     try:
         shown = json.loads(files[name])
         registry, signed, is_known = _registry(shown, record, root)
@@ -227,7 +229,7 @@ def repeated(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] 
         told.numbers.get(NumberRole.CALLED, WITHHELD),
     )
     decision = decide(call, registry, policy, time_by(registry, record.steps[0].at))
-    return Repeated(record, decision, "", signed, is_known)
+    return RepeatedDecision(record, decision, "", signed, is_known)
 
 
 def _registry(

@@ -65,7 +65,7 @@ def update(
 
 
 _Read = tuple[str, RegistryIndex | None, str]
-"""The source of the registry; its index, None if that was not needed; and the outcome for fallback.conf."""
+"""The source of the registry; its index, None if it was not needed; and the result of writing fallback.conf."""
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
@@ -86,8 +86,8 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """The same as `_unsigned`, for a signed registry. If the source cannot be used, fallback.conf is written from the
-    cache. Raises TrustError too.
+    """The signed registry, from its source. If the source cannot be used, fallback.conf is written from the cache.
+    Raises TrustError, DocumentError and FallbackError.
     """
     from idtone.registry.trust.publication_client import (
         PublicationClient,  # here, because TUF takes longer to import than all the rest
@@ -127,7 +127,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _kept(repository: PublicationClient) -> Published | None:
-    """The generation in the cache; None if there is none, or if it is damaged and has to be fetched again."""
+    """The generation in the cache. None without one, or if it is damaged and has to be fetched again."""
     try:
         return repository.last_good()
     except TrustError:
@@ -139,7 +139,7 @@ def _is_kept(repository: PublicationClient, published: Published) -> bool:
 
 
 class _Suspended:
-    """fallback.conf, if this machine has a folder for it: the association's machines have none."""
+    """Writes fallback.conf if this machine has a folder for it. The association's machines have none."""
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory

@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: the decisions on the calls of a pack, repeated with the registries in it."""
+"""`idtone registry decide --pack`: repeats the decisions on the calls of a pack with the registries in the pack."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,13 @@ from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from idtone.registry.commands.check_progress import checking
 
 from .registry_decision import cell
-from .registry_excerpts import Repeated, repeated
+from .registry_excerpts import RepeatedDecision, repeat_decision
 
 
-def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
-    """Decide the calls of a pack again, and print whether the decisions are the recorded ones.
+def repeat_decisions(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
+    """Decide the calls of a pack again, and print for each call if the decision is the recorded one.
 
-    Exit 1: one that the registry made differs, or cannot be repeated.
+    Exit 1: a decision by the registry differs, or cannot be repeated.
     """
     files = read_zip(pack)
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
@@ -32,12 +32,12 @@ def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) ->
 
         with checking():
             trusted = read_root(root)
-    found: list[Repeated] = []
+    found: list[RepeatedDecision] = []
     for told in verdict.told:
         try:
-            found.append(repeated(files, told, trusted))
+            found.append(repeat_decision(files, told, trusted))
         except TrustError as error:
-            found.append(Repeated(told.record, why=str(error)))
+            found.append(RepeatedDecision(told.record, why=str(error)))
     if as_json:
         command_line.print_json({"faults": faults, "calls": list(map(_again, found))})
     else:
@@ -46,7 +46,7 @@ def repeat(pack: Path, root: Path | None, log_key: str | None, as_json: bool) ->
         command_line.exit_negative()
 
 
-def _again(one: Repeated) -> dict[str, Any]:
+def _again(one: RepeatedDecision) -> dict[str, Any]:
     record, decision = one.record, one.decision
     return {
         "call_id": record.call_id,
@@ -64,12 +64,12 @@ def _again(one: Repeated) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """The facts that are compared, of a record or of a decision."""
+    """The facts of a record or of a decision that are compared."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 
 
-def _told(one: Repeated) -> list[str]:
+def _told(one: RepeatedDecision) -> list[str]:
     record, decision = one.record, one.decision
     recorded = f"{record.outcome}, {record.reason}"
     if decision is None:

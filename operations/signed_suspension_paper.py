@@ -1,4 +1,4 @@
-"""The paper for the police about one suspension of this node, signed by the key of the ledger. I/O."""
+"""The paper for the police about one suspension by this node, signed with the ledger's key. I/O."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from .own_suspensions import SuspensionActs
 
 @dataclass(frozen=True, slots=True)
 class SignedPaper:
-    """The paper as PDF. `note` signs it: `idtone-evidence verify paper` looks for it beside the PDF, as FILE.note."""
+    """The paper as PDF, and `note`, which signs it. `idtone-evidence verify paper` looks for the note beside the PDF,
+    in FILE.note.
+    """
 
     pdf: bytes
     note: bytes
@@ -25,7 +27,7 @@ class SignedPaper:
 
 
 def signed_paper(desk: SuspensionActs, one: OwnSuspension, now: datetime) -> SignedPaper:
-    """The signed paper with the present state of a suspension. The ledger records it first. Raises LedgerError."""
+    """The signed paper on the present state of a suspension, recorded in the ledger. Raises LedgerError."""
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that others do not need
 
     settings = desk.settings

@@ -80,9 +80,9 @@ def suspend(
     one, failure = desk.order(one)
     one = desk.awaited_elsewhere(one)
     if as_json:
-        command_line.print_json(as_plain(one))
+        command_line.print_json(as_json_object(one))
     else:
-        command_line.say(told(one, spans))
+        command_line.say(outcome_message(one, spans))
         show_nodes(one)
     if failure:
         raise not_recorded(failure) from failure
@@ -90,8 +90,8 @@ def suspend(
         command_line.exit_negative()
 
 
-def told(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """The message about a suspension: it waits for approval or is in force. At most five `spans` are named, masked."""
+def outcome_message(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
+    """A message that the suspension waits for approval or is in force. It names at most five of the `spans`, masked."""
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -133,7 +133,7 @@ def show_nodes(one: OwnSuspension) -> None:
         )
 
 
-def as_plain(one: OwnSuspension) -> dict[str, object]:
+def as_json_object(one: OwnSuspension) -> dict[str, object]:
     """The suspension for JSON, without telephone numbers."""
     found = one.model_dump(mode="json", exclude={"numbers", "covered"}, exclude_none=True)
     return {**found, "state": one.state, "numbers": one.count}
@@ -144,7 +144,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
     if customer is not None:
         if source is not None:
             raise UsageError("--customer and FILE cannot go together; choose one")
-        return of_customer(customer, settings)
+        return spans_of_customer(customer, settings)
     if source is not None and source != str(command_line.STREAM) and holds_number(source):
         raise UsageError(
             "a telephone number must not stand on the command line, where others see it; leave it out, and the "
@@ -163,8 +163,8 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
         raise UsageError("that number cannot be used: {error}", error=error) from error
 
 
-def of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The numbers of a customer in the present table of lines. Raises UsageError."""
+def spans_of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
+    """The spans of a customer's numbers in the present table of lines. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
             "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"

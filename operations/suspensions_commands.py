@@ -1,5 +1,5 @@
-"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for the duties and papers of
-suspensions.
+"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for their duties
+and papers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 
 from .own_suspensions import SuspensionActs
 from .signed_suspension_paper import signed_paper
-from .suspend_command import as_plain, show_nodes, told
+from .suspend_command import as_json_object, outcome_message, show_nodes
 
 _COLUMNS: Final = (
     "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended",
@@ -64,7 +64,7 @@ def list_suspensions(
     settings = load_settings(config)
     found = [each for each in read_suspensions(suspensions_path(settings)).suspensions if every or each.is_open]
     if as_json:
-        command_line.print_json([as_plain(each) for each in found])
+        command_line.print_json([as_json_object(each) for each in found])
         return
     if not found:
         command_line.say("this node has stopped no number itself")
@@ -132,9 +132,9 @@ def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
     """Apply a changed suspension, record the act, and print the outcome."""
     one = desk.awaited_elsewhere(desk.finish(one))
     if as_json:
-        command_line.print_json(as_plain(one))
+        command_line.print_json(as_json_object(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:
-        command_line.say(told(one, [NumberSpan(*each) for each in one.numbers]))
+        command_line.say(outcome_message(one, [NumberSpan(*each) for each in one.numbers]))
         show_nodes(one)
     elif one.lift_asked and not one.lifted:
         command_line.say("{id}: in force until another person approves its end", id=one.id)
@@ -162,7 +162,7 @@ def close(
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
     if as_json:
-        command_line.print_json(as_plain(one))
+        command_line.print_json(as_json_object(one))
     else:
         command_line.say("{id}: {duty} is closed", id=one.id, duty=Message(DUTY_WORDS[duty]))
 

@@ -1,4 +1,4 @@
-"""The times of mails about trouble. A mail is due when it begins, when it has come back, and once when all is well
+"""The times of mails about trouble. A mail is due when trouble begins, when it comes back, and once when all is well
 again. Pure.
 """
 
@@ -12,25 +12,25 @@ from typing import Final
 from idtone.service.troubles import Trouble
 
 LASTS_S: Final = 20.0
-"""A trouble counts when it is still there after this time: an upgrade or a restart takes less."""
+"""Seconds after which a trouble counts. An upgrade or a restart takes less."""
 BACK_S: Final = 120.0
-"""A trouble that was gone for this long counts as new, so that its return is reported too."""
+"""Seconds without a trouble after which it counts as new, so that its return is reported too."""
 OVER_S: Final = 600.0
-"""All trouble must be gone for this long before a mail says that all is well."""
+"""Seconds without any trouble before a mail says that all is well."""
 
 
 @dataclass(frozen=True, slots=True)
-class ToldTroubles:
-    """The times at which earlier runs observed each trouble, by its id, in seconds since the machine started."""
+class MailedTroubles:
+    """The times at which earlier runs observed troubles, by their ids, in seconds since the start of the machine."""
 
     first_s: dict[str, float] = field(default_factory=dict)
-    """Id → beginning of a present trouble that each run since has seen."""
+    """Id → time at which a trouble began that every run since then has seen."""
     last_s: dict[str, float] = field(default_factory=dict)
-    """Id → last observation of a trouble that a mail named; if it comes back, it counts once it is due again."""
+    """Id → time at which a trouble was last seen that a mail has named."""
 
     @classmethod
-    def of(cls, kept: bytes) -> ToldTroubles:
-        """The troubles that `to_json` has written; empty for any other content, so that trouble is reported again."""
+    def of(cls, kept: bytes) -> MailedTroubles:
+        """The troubles in a text by `to_json`. Empty for any other content: then trouble is reported again."""
         try:
             found = json.loads(kept)
             return cls(
@@ -43,10 +43,12 @@ class ToldTroubles:
     def to_json(self) -> bytes:
         return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
 
-    def after(self, present: Iterable[Trouble], now_s: float) -> News:
-        """The news of this run. After a start of the machine, whose clock starts at zero, nothing counts as seen."""
+    def after(self, present: Iterable[Trouble], now_s: float) -> TroubleChanges:
+        """The changes since the last run. After a restart of the machine nothing counts as seen, because this clock
+        starts at zero.
+        """
         before = (
-            self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else ToldTroubles()
+            self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else MailedTroubles()
         )
         here = {each.id: each for each in present}
         first_s = {name: before.first_s.get(name, now_s) for name in here}
@@ -61,12 +63,12 @@ class ToldTroubles:
         last_s |= {name: now_s for name in here if name in known or name in due}
         soon = {each.id for each in here.values() if each.is_warning}
         is_over = bool(before.last_s.keys() - last_s.keys()) and {*last_s, *here} <= soon
-        return News(ToldTroubles(first_s, last_s), bool(begun), is_over)
+        return TroubleChanges(MailedTroubles(first_s, last_s), bool(begun), is_over)
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    told: ToldTroubles
+class TroubleChanges:
+    told: MailedTroubles
     has_begun: bool
     is_over: bool
     """True if all is well again; warnings of coming trouble may remain."""

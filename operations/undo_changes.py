@@ -1,7 +1,7 @@
 """Undoes the recorded changes of a command, the latest first. I/O.
 
-From a file that was changed since, only the added lines are removed; if they cannot be found it stays, and is reported.
-The present content is copied before.
+If a file was changed since, only the added lines are removed. If they cannot be found, the file is left and reported.
+The present content is copied first.
 """
 
 import json
@@ -18,15 +18,15 @@ from idtone.core.translation import Message
 from idtone.dialplan import HOOK_FILE
 
 from .asterisk_console import AsteriskConsole
-from .make_changes import RECORD, Entry, Held, digest, held, restore, take_back
+from .make_changes import RECORD, Entry, PriorState, digest, prior_state, restore, run_reverting_command
 
 UNDONE: Final = "undone.json"
-"""The record of a run that was undone."""
+"""Name of the record of a run that was undone."""
 
 
 @dataclass
 class Undone:
-    """The restored paths, and those left as they are: path → reason."""
+    """The restored paths; and path → reason for those that were left as they are."""
 
     restored: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Undone:
 def runs(copies: Path, command: str) -> list[Path]:
     """The folders of the command's runs that were not undone, the latest first. Raises UsageError.
 
-    Only records of root or of this account are followed, because they say which files are written.
+    Only records that belong to root or to this account are used, because a record says which files are written.
     """
     found = []
     for record in sorted(copies.glob(f"*/{RECORD}"), reverse=True):
@@ -66,7 +66,7 @@ def removed_hook(folder: Path) -> Path | None:
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:
-    """Undo one run: files in reverse order, then commands, which read them. Raises OSError."""
+    """Undo one run: first the files, the latest first, then the commands, which read the files. Raises OSError."""
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     done = Undone()
     for number, entry in reversed(list(enumerate(entries))):
@@ -79,13 +79,13 @@ def undo(folder: Path, console: AsteriskConsole) -> Undone:
     for entry in reversed(entries):
         if "back" in entry:
             with suppress(ChangeError):  # a program that does not answer reads its files at its next start
-                take_back(entry["back"], console)
+                run_reverting_command(entry["back"], console)
     (folder / RECORD).replace(folder / UNDONE)
     return done
 
 
 def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> None:
-    present = held(path)
+    present = prior_state(path)
     if present.rights is None:
         return
     rights = tuple(entry["rights"]) if entry["rights"] else None
@@ -93,7 +93,7 @@ def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> 
         if rights is None and any(path.iterdir()):
             done.left[str(path)] = Message("it has files")
         else:
-            restore(path, Held(None, rights))
+            restore(path, PriorState(None, rights))
             done.restored.append(str(path))
         return
     if present.content is None:
@@ -103,7 +103,7 @@ def _undo(folder: Path, number: int, path: Path, entry: Entry, done: Undone) -> 
     if present.content == before:
         return
     if digest(present.content) == entry["after"]:
-        restore(path, Held(before, rights))
+        restore(path, PriorState(before, rights))
     else:
         replace_durably(folder / f"{number:02}-{path.name}.undone", present.content, 0o600)
         added = entry.get("added", "").encode("latin-1")

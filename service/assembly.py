@@ -1,7 +1,5 @@
 """Loads and assembles the parts of an instance according to the settings, before it begins to serve."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -40,7 +38,7 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.making.formats import SoundFormat
-from idtone.tones.making.sounds import Sound, put_sounds
+from idtone.tones.making.sound_files import Sound, put_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import Library, load_library
 from idtone.tones.sound_contents import SoundContents

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from idtone.core.errors import BackupError
 from idtone.core.files import replace_durably
-from idtone.core.translation import Message
 
 _MODE: Final = 0o600
 _SLACK: Final = 1.5
@@ -77,12 +76,10 @@ def write(result: BackupResult, path: Path) -> None:
 
 def not_written(path: Path, error: OSError) -> BackupError:
     return BackupError(
-        Message(
-            "{path}: cannot be written: {reason}; run this as the service's user, or see backup.result and "
-            "backup.directory",
-            path=path,
-            reason=error.strerror,
-        )
+        "{path}: cannot be written: {reason}; run this as the service's user, or see backup.result and "
+        "backup.directory",
+        path=path,
+        reason=error.strerror,
     )
 
 

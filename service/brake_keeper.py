@@ -4,8 +4,6 @@ A thread writes the files (`brake.state_files`). The stops and releases of this 
 (`node_state`), authenticated with the fleet's key; `OtherNodes` reads those of the other nodes there.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

@@ -4,8 +4,6 @@ So the modules that handle calls do not count for monitoring. The counts begin w
 that time are counted when they end.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Future

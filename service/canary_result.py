@@ -1,7 +1,5 @@
 """The result of the last canary call, as a file. `idtone canary` writes it; metrics, status and the doctor read it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping
@@ -115,11 +113,9 @@ def write(result: CanaryResult, path: Path) -> None:
 
 def not_written(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        Message(
-            "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
-            path=path,
-            reason=error.strerror,
-        )
+        "{path}: cannot be written: {reason}; run this as the service's user, or see canary.result",
+        path=path,
+        reason=error.strerror,
     )
 
 
@@ -166,9 +162,7 @@ def make_folder(settings: Settings) -> None:
             folder.chmod(_FOLDER_MODE | 0o2000)
     except OSError as error:
         raise UsageError(
-            Message(
-                "{folder}: cannot be made for the canary's recordings: {reason}; run this as the service's user",
-                folder=folder,
-                reason=error.strerror,
-            )
+            "{folder}: cannot be made for the canary's recordings: {reason}; run this as the service's user",
+            folder=folder,
+            reason=error.strerror,
         ) from error

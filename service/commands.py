@@ -1,7 +1,5 @@
 """`idtone serve`: runs the service."""
 
-from __future__ import annotations
-
 import asyncio
 import faulthandler
 import logging
@@ -32,7 +30,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.tones.making.sounds import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, named_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 
@@ -101,7 +99,7 @@ def _reported(form: log_output.LogFormat) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = UsageError(Message("{error}; correct this, and start the service again", error=error))
+        problem = UsageError("{error}; correct this, and start the service again", error=error)
         if form is log_output.LogFormat.TEXT:
             raise problem from error
         log.critical("%s", problem)
@@ -140,7 +138,7 @@ def check_settings(settings: Settings) -> None:
         try:
             trusted_root(root)
         except OSError as error:
-            raise TrustError(Message("{root}: {reason}", root=root, reason=error.strerror)) from error
+            raise TrustError("{root}: {reason}", root=root, reason=error.strerror) from error
         PublicationClient(root, settings.registry.source, settings.registry.cache).check_usable()
     _check_keys(settings.ledger, settings.node)
 

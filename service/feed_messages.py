@@ -3,8 +3,6 @@
 JSON contains only their English words. Besides these the feed carries their templates and fields.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Final
 

@@ -10,8 +10,6 @@ Each message is one JSON packet. The old instance passes its listening socket fo
 closed. `n` counts the hand-overs before this one. Only the service's user can use the socket's file.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging
@@ -22,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 from .local_sockets import connected, is_trusted_peer, listening
 
@@ -67,9 +64,7 @@ class Peer:
             packet, descriptors = receive()
         except (TimeoutError, OSError) as error:
             raise UsageError(
-                Message(
-                    "the other instance of `idtone serve` does not answer: {reason}", reason=str(error) or "timed out"
-                )
+                "the other instance of `idtone serve` does not answer: {reason}", reason=str(error) or "timed out"
             ) from error
         finally:
             loop.remove_reader(self._socket)

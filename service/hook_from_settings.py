@@ -1,7 +1,5 @@
 """Makes the hook from the settings."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -15,7 +13,6 @@ from idtone.core.decision import Policy
 from idtone.core.errors import UsageError
 from idtone.core.settings.policy import CallerHears, PolicySettings
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.tones.notations.indications import to_asterisk
 from idtone.tones.profile_library import Library
 
@@ -86,7 +83,5 @@ def _asking(settings: Settings) -> str:
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))
     if program is None:
-        raise UsageError(
-            Message("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
-        )
+        raise UsageError("agi.listen is a Unix socket, but idtone-agi, which Asterisk runs for it, is not installed")
     return f"{program},{settings.agi.listen},"

@@ -1,7 +1,5 @@
 """One instance of the service. It can take over from the previous instance, and hand over to the next one."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -453,10 +451,8 @@ class Instance:
         answer, descriptors = await peer.next_message_with_descriptors()
         if "agi" not in answer:
             raise UsageError(
-                Message(
-                    "the running instance does not hand over: {reason}",
-                    reason=answer.get("refused", Message("it has ended")),
-                )
+                "the running instance does not hand over: {reason}",
+                reason=answer.get("refused", Message("it has ended")),
             )
         handed_over = HandedOver()
         for listener in (Listener(fileno=descriptor) for descriptor in descriptors):
@@ -468,7 +464,7 @@ class Instance:
             handed_over.ari = await resources.enter_async_context(self._connect())
         except AriRefused as error:
             raise UsageError(
-                Message("{error}; {remedy}. The running instance continues", error=error, remedy=remedy(error))
+                "{error}; {remedy}. The running instance continues", error=error, remedy=remedy(error)
             ) from error
         except AriError as error:
             log.warning("%s; taking over without a connection to Asterisk", error)
@@ -563,6 +559,6 @@ class Instance:
             await asyncio.to_thread(self._metrics.close)
         await peer.send(**{"over": True, "hand-overs": self._hand_overs})
         if not (await peer.next_message()).get("serving"):
-            raise UsageError(Message("the next instance took over but does not serve; its log says why"))
+            raise UsageError("the next instance took over but does not serve; its log says why")
         log.info("the next instance has taken over")
         write_reload_result(HANDED_OVER, os.environ)

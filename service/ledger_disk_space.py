@@ -1,7 +1,5 @@
 """The free space on the ledger's disk, and the number of days for which it suffices at the rate of the last week."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

@@ -1,7 +1,5 @@
 """Shows a state on the terminal, once or each second until it is interrupted."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Checks from time to time that the hook that Asterisk has loaded is the one for this service's settings."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Unix sockets that only the service's user, root and, if one is named, a group can use."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import UsageError
-from idtone.core.translation import Message
 
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 WAITING: Final = 8
@@ -56,20 +53,16 @@ def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None
             return
         except OSError as error:
             raise UsageError(
-                Message(
-                    "{path}: the running instance cannot be reached: {reason}; run this as the same user",
-                    path=path,
-                    reason=error.strerror,
-                )
+                "{path}: the running instance cannot be reached: {reason}; run this as the same user",
+                path=path,
+                reason=error.strerror,
             ) from error
         if not is_trusted_peer(end, _owner(path.parent)):
             raise UsageError(
-                Message(
-                    "{path}: a process of another user (id {user}) listens there, so its answer is not used; "
-                    "find it (ss -xlp) and end it, then: systemctl restart idtone",
-                    path=path,
-                    user=_peer(end),
-                )
+                "{path}: a process of another user (id {user}) listens there, so its answer is not used; "
+                "find it (ss -xlp) and end it, then: systemctl restart idtone",
+                path=path,
+                user=_peer(end),
             )
         yield end
 
@@ -100,11 +93,9 @@ def _owner(folder: Path) -> int:
         sticky = each != folder and status.st_mode & stat.S_ISVTX
         if status.st_uid not in (0, owner) or (status.st_mode & _OTHERS_WRITE and not sticky):
             raise UsageError(
-                Message(
-                    "{folder}: other users can write there, so root does not trust the service's socket below it; run: "
-                    "chmod go-w {folder}; or run this as the service's user",
-                    folder=each,
-                )
+                "{folder}: other users can write there, so root does not trust the service's socket below it; run: "
+                "chmod go-w {folder}; or run this as the service's user",
+                folder=each,
             )
     return owner
 

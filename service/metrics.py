@@ -4,8 +4,6 @@ Prometheus.
 No metric contains a telephone number, a call id or a member. Names follow Prometheus' conventions.
 """
 
-from __future__ import annotations
-
 import platform
 import time
 from bisect import bisect_right

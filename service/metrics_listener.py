@@ -4,8 +4,6 @@ All requests of a second get the same text, so a hundred scrapers take little mo
 are few and end after some seconds, so they cannot use up the open files that evidence needs.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

@@ -4,8 +4,6 @@
 a call id or a member.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections import deque

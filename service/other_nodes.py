@@ -3,8 +3,6 @@
 While PostgreSQL is away, each node acts alone, and the stops that it took over stay in force.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Sequence

@@ -4,8 +4,6 @@ The command in the unit knows the process that it has asked, and waits for a fil
 process. So it does not need D-Bus, as `systemctl` would, or a time limit for a failure.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Mapping

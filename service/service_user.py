@@ -1,7 +1,5 @@
 """Lets root act as the service's user, because root's files would lock the service out. I/O."""
 
-from __future__ import annotations
-
 import grp
 import os
 import pwd
@@ -13,7 +11,6 @@ from typing import Final
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import DEFAULT_FILE
-from idtone.core.translation import Message
 
 from .systemd import unit_properties
 
@@ -72,13 +69,11 @@ def act_as_service(
         return
     if folder.exists() and (foreign := next(_foreign(folder, user.uid, whole), None)):
         raise UsageError(
-            Message(
-                "{path} does not belong to the service's user {user}, so the service cannot use it; run: chown -R "
-                "{user}: {folder}; then run this again",
-                path=foreign,
-                user=user.name,
-                folder=quote(str(folder)),
-            )
+            "{path} does not belong to the service's user {user}, so the service cannot use it; run: chown -R "
+            "{user}: {folder}; then run this again",
+            path=foreign,
+            user=user.name,
+            folder=quote(str(folder)),
         )
     missing = [each for each in (folder, *folder.absolute().parents) if make and not each.exists()]
     for place in reversed(missing):
@@ -99,10 +94,8 @@ def refuse_root(config: Path | None) -> None:
     """
     if os.geteuid() == 0 and (user := unit_user(config)):
         raise UsageError(
-            Message(
-                "the service runs as {user} here, and root's files would lock it out; run: systemctl start idtone",
-                user=user.name,
-            )
+            "the service runs as {user} here, and root's files would lock it out; run: systemctl start idtone",
+            user=user.name,
         )
 
 

@@ -2,8 +2,6 @@
 minute.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 from pathlib import Path
@@ -44,15 +42,13 @@ def ask(ledger: Path) -> dict[str, Any] | None:
             found = json.loads(octets)
         except TimeoutError as error:
             raise UsageError(
-                Message(
-                    "the service does not answer within {seconds:g} s; its log, and `systemctl status idtone`, say why",
-                    seconds=ANSWER_WITHIN_S,
-                )
+                "the service does not answer within {seconds:g} s; its log, and `systemctl status idtone`, say why",
+                seconds=ANSWER_WITHIN_S,
             ) from error
         except (OSError, ValueError):
             return None  # it has just ended
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise UsageError(Message("the service is of another version; use the `idtone` that it runs"))
+        raise UsageError("the service is of another version; use the `idtone` that it runs")
     return read_messages(found)
 
 

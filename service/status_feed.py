@@ -4,8 +4,6 @@ A reader connects and gets the object; then the connection ends. Only the servic
 contains a telephone number or a member. Counts and states come from the same functions as the metrics.
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 import json

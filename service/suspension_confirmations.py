@@ -6,8 +6,6 @@ each entry, and its end, is confirmed once. `ended.json` has the ended calls tha
 confirm.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib
@@ -27,7 +25,6 @@ from idtone.core.daemon_thread import in_daemon
 from idtone.core.errors import IdtoneError, LedgerError
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
 from idtone.registry.correspondence import desk_client
@@ -76,9 +73,7 @@ def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
     except (FileNotFoundError, ValueError):
         return ConfirmedSuspensions(frozenset(), None, 0)
     except OSError as error:
-        raise LedgerError(
-            Message("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror)
-        ) from error
+        raise LedgerError("{folder}: cannot be read: {reason}", folder=folder, reason=error.strerror) from error
 
 
 def folder_of(ledger: Path) -> Path:
@@ -256,7 +251,7 @@ class SuspensionConfirmations:
         replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
 
     def _not_written(self, error: OSError) -> LedgerError:
-        return LedgerError(Message("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror))
+        return LedgerError("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
 
     def _confirmed(self) -> dict[str, str]:
         """The confirmed entries: digest → reference."""

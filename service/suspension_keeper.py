@@ -7,8 +7,6 @@ The nodes of a fleet stop together. This node's suspensions are sealed in its st
 of the other nodes are added to the file (`fleet_suspensions`).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

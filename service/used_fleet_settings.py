@@ -4,8 +4,6 @@ An older edition, such as a forgotten or kept copy, is refused, because it would
 go back on purpose, sign the old content with a new version.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from dataclasses import dataclass
@@ -46,10 +44,10 @@ def last_used(settings: Settings) -> UsedFleetSettings | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise LedgerError(Message("{path}: cannot be read: {reason}", path=path, reason=error.strerror)) from error
+        raise LedgerError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerError(
-            Message("{path}: is damaged; if fleet.settings is your newest edition, remove {path}", path=path)
+            "{path}: is damaged; if fleet.settings is your newest edition, remove {path}", path=path
         ) from error
 
 

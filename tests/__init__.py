@@ -1,5 +1,3 @@
-"""Tests of idtone."""
-
 import os
 
 from idtone.core.terminal.command_line import THREADS_OF_NUMPY

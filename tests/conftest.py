@@ -1,4 +1,4 @@
-"""The real Asterisk and PostgreSQL that the tests share. They are there, or the run fails: nothing is skipped."""
+"""The real Asterisk and PostgreSQL that the tests share. If one is missing, the run fails; no test is skipped."""
 
 import contextlib
 import gc
@@ -18,20 +18,20 @@ from hypothesis.internal.conjecture import providers
 
 from idtone.core import translation
 from idtone.ledger.store.postgresql import Server
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.call_control.memory_evidence import MemoryEvidence
-from lab.made_once import shared
+from lab.idtone_programs import cache_commands
+from lab.made_once import shared_folder
 from lab.packages import find_or_get_ffmpeg, sodium
-from lab.postgresql import PostgreSQL, programs
-from lab.programs import keep_commands
+from lab.postgresql import PostgreSQL, postgresql_programs
 from lab.repository import ROOT
 from lab.service import Service
-from lab.shared_service import Beside
-from lab.site import chosen, reach
+from lab.shared_service import SharedService
+from lab.site import chosen_site, make_reachable
 
 # How long an example takes is a fact of the machine and of what runs beside it. Each run tries the same examples, and
 # fails only for what was changed; `make fuzz` looks for new ones, also at the end of `make test-nightly`.
@@ -68,26 +68,26 @@ LONGEST: Final = {
         "ledger/monitor/test_monitor.py",
     )
 }
-"""Files that were measured as long, and have fewer calls, or more tests, than others of their kind."""
+"""Files that were measured as long, although they have fewer calls or tests than others of their kind."""
 
 sodium()  # the room for refused customers needs it when it is imported
 
 
 def pytest_configure() -> None:
     Service.forks = True
-    keep_commands()
+    cache_commands()
 
 
 def pytest_report_header() -> list[str]:
-    """Header lines of the report: the conditions of the calls, and what this machine cannot give to them."""
-    site = chosen()
+    """Lines for the head of the report: the site of the calls, and the conditions that this machine cannot provide."""
+    site = chosen_site()
     return [f"site: {site}", *(f"LEFT OUT of the site: {each}" for each in site.left_out())]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Collect without garbage collection. Imports and tests are lasting objects: it would take an eighth of the time of
-    a collection.
+    """Collect without garbage collection, which would take an eighth of the time. Imports and tests live until the end
+    anyway.
     """
     gc.disable()
     try:
@@ -98,8 +98,8 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 
 def _import_beginning_elsewhere(config: pytest.Config) -> None:
-    """Import the tests, beginning at another file in each worker. In a fresh clone all workers would otherwise compile
-    the same files at the same time; so another worker has compiled most of what one needs.
+    """Import the tests, starting at another file in each worker. In a fresh clone the workers would otherwise all
+    compile the same files at the same time; this way each finds most files compiled.
     """
     if not (worker := getattr(config, "workerinput", None)):
         return
@@ -111,7 +111,7 @@ def _import_beginning_elsewhere(config: pytest.Config) -> None:
 
 
 def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
-    """Files of tests at `path`, without those that are to be ignored."""
+    """Test files at `path`, without ignored ones."""
     ignored = [ROOT / each for each in config.getoption("ignore") or ()]
     for file in path.rglob("test_*.py") if path.is_dir() else [path]:
         if not any(file.is_relative_to(each) for each in ignored):
@@ -120,9 +120,9 @@ def _tests_in(path: Path, config: pytest.Config) -> Iterator[Path]:
 
 @pytest.hookimpl(trylast=True)  # only of the tests that run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the files so that workers begin with those that take longest: at the end none waits for another. Calls all
-    take their time, so after the longest these are the files of many calls. Of other tests, the long ones are mostly in
-    files of few.
+    """Sort the files so that the longest come first, and no worker waits for another at the end. After the files that
+    were measured as long come those with many calls. Among the other tests, files with few tests come first, because
+    these are mostly long.
     """
     if hasattr(config, "workerinput"):
         assert not {path for path in LONGEST if not path.is_file()}
@@ -136,21 +136,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Freeze the imported objects, so that the garbage collector need not look through them for each test."""
+    """Freeze the imported objects, so that the garbage collector does not examine them in each test."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def own_language() -> Iterator[None]:
-    """Check that no test leaves a language chosen: a test that chooses one does so in a context of its own."""
+    """Check that no test leaves a language chosen. A test that needs one chooses it in a context."""
     yield
     assert translation._CHOSEN.get() is None
 
 
 @pytest.fixture
 def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Set the machine's time zone to Japan's."""
+    """Set the machine's time zone to Japan."""
     with monkeypatch.context() as there:
         there.setenv("TZ", "JST-9")
         time.tzset()
@@ -160,19 +160,19 @@ def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
-    """Temporary folder of the test that the site's users can reach too."""
-    reach(tmp_path)
+    """A temporary folder for the test, which the site's users can reach too."""
+    make_reachable(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def installation() -> AsteriskInstallation:
-    return chosen().installation()
+    return chosen_site().installation()
 
 
 @pytest.fixture(scope="session")
 def ffmpeg() -> Iterator[Path]:
-    """Program of an ffmpeg that is in PATH for the rest of the run: the machine's own or a fetched one."""
+    """The path of an ffmpeg that is in PATH for the rest of the run: the machine's own, or an unpacked one."""
     folder = find_or_get_ffmpeg()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath))))
@@ -181,22 +181,22 @@ def ffmpeg() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """A real PostgreSQL. Tests may kill it; they leave it running."""
-    with programs() as found, PostgreSQL(found) as running:
+    """A real PostgreSQL. A test that kills it starts it again."""
+    with postgresql_programs() as found, PostgreSQL(found) as running:
         yield running
 
 
 @pytest.fixture
 def server(postgresql: PostgreSQL) -> Iterator[Server]:
-    """An empty database of this test's own."""
+    """An empty database for this test."""
     with postgresql.database() as url:
         yield Server.named(url, postgresql.password)
 
 
 @pytest.fixture(scope="module")
 def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
-    """A PBX with the hook in its dialplan, shared by the tests of one file. No file finds what another one left, in
-    whatever order they run.
+    """A PBX with the hook in its dialplan, which the tests of one file share. Files do not affect each other, whatever
+    their order.
     """
     with Asterisk(installation, tmp_path_factory.mktemp("pbx")) as running:
         yield running
@@ -204,13 +204,13 @@ def asterisk(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sound]:
-    """The shipped sounds: `sample` has 440 ms or 22 packets, `notice` has 560 ms or 28 packets."""
+    """The shipped sounds. `sample` has 440 ms (22 packets), `notice` 560 ms (28 packets)."""
     return ensure_sounds(tmp_path_factory.mktemp("sounds"), load_library().values(), ["sln"])
 
 
 @pytest.fixture(scope="session")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of `make demo-authority`; `out` and `err` hold what it printed. It is only read."""
+    """The result folder of `make demo-authority`. `out` and `err` hold its output. Tests only read it."""
 
     def work_through(folder: Path) -> None:
         command = [sys.executable, "-m", "lab.office.year", "--json", folder]
@@ -219,7 +219,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "out").write_text(ended.stdout)
         (folder / "err").write_text(ended.stderr)
 
-    return shared(tmp_path_factory, "year", work_through)
+    return shared_folder(tmp_path_factory, "year", work_through)
 
 
 @pytest.fixture
@@ -229,31 +229,31 @@ def evidence() -> MemoryEvidence:
 
 @pytest.fixture(scope="session")
 def references() -> dict[str, Any]:
-    """Waveform of each shipped profile at 8 kHz."""
+    """Name of each shipped profile → its waveform at 8 kHz."""
     return {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
 
 @pytest.fixture(scope="module")
-def beside(asterisk: Asterisk) -> Iterator[Beside]:
-    one = Beside(asterisk)
+def beside(asterisk: Asterisk) -> Iterator[SharedService]:
+    one = SharedService(asterisk)
     yield one
     one.away()
 
 
 @pytest.fixture
-def serving(beside: Beside) -> Callable[..., Service]:
-    """Function that starts the service with a registry, a policy or a transport of its own."""
+def serving(beside: SharedService) -> Callable[..., Service]:
+    """A function that starts the service with another registry, policy or transport."""
     return beside.serving
 
 
 @pytest.fixture
-def service(beside: Beside) -> Service:
+def service(beside: SharedService) -> Service:
     """The service with the lab's registry and the default policy."""
     return beside.serving()
 
 
 @pytest.fixture
-def away(beside: Beside) -> Asterisk:
-    """Asterisk after the service ran with the lab's registry and was stopped."""
+def away(beside: SharedService) -> Asterisk:
+    """An Asterisk whose service ran with the lab's registry and was stopped."""
     beside.left()
     return beside.asterisk

@@ -1,5 +1,5 @@
-"""Code blocks that a reader copies out of the documents work: commands, settings. The tutorial is run as a whole
-(test_tutorial); `tests/calls` runs the dialplans.
+"""Commands and settings that a reader copies from the documents work. test_tutorial runs the tutorial as a whole, and
+`tests/calls` runs the dialplans.
 """
 
 import functools
@@ -14,12 +14,12 @@ import yaml
 from idtone.core.settings.settings import LedgerSettings, Settings
 from idtone.ledger.store.postgresql import Server
 from idtone.office.commands import COMMANDS as OFFICE_COMMANDS
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(page for page in DOCS.rglob("*.md") if page.name != "evidence-format.md")]
-"""Pages with code blocks, without the evidence format: its blocks are its bytes, which have tests of their own."""
+"""Pages with code blocks. The evidence format is left out: its blocks are octets, and have tests of their own."""
 PLACEHOLDERS = ("…",)
 AS_USER = re.compile(r"^(?:sudo(?: -u \S+)?|runuser -u \S+ --) ")
 
@@ -29,12 +29,14 @@ def blocks(page: Path) -> list[str]:
 
 
 def joined(block: str) -> list[str]:
-    """Lines of the block; one that ends with a backslash continues in the next."""
+    """The lines of the block. A line that ends with a backslash is joined with the next."""
     return re.sub(r"\\\n +", "", block).splitlines()
 
 
 def commands(block: str) -> list[list[str]]:
-    """Words of each line that calls a program of ours. Text behind three spaces explains the line."""
+    """The words of each line that calls one of our programs. Text behind three spaces explains the line, and is left
+    out.
+    """
     lines = [re.split(r" {3,}| *[#<>|&]+(?= |$)", AS_USER.sub("", line.strip()))[0] for line in joined(block)]
     lines = [line for line in lines if "$(" not in line]  # a shell writes the rest of it
     return [shlex.split(line) for line in lines if line.startswith(tuple(f"{program} " for program in PROGRAMS))]
@@ -61,7 +63,7 @@ def loaded(command: Any) -> Any:
 
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
-    command, rest = tree(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
+    command, rest = command_tree(words[0]), [word for word in words[1:] if word not in PLACEHOLDERS]
     while hasattr(command, "commands") and (rest or not command.invoke_without_command):
         name, *rest = rest
         command = command.commands[name]
@@ -72,7 +74,7 @@ def test_a_command_has_the_options_and_arguments_that_a_page_gives_it(words):
 
 
 def parsed(command: Any, rest: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Options and arguments of a command, and the words that it does not take."""
+    """The options and arguments of a command, and the words that it does not accept."""
     given, left, _ = command.make_parser(command.context_class(command)).parse_args(rest)
     return given, left
 
@@ -85,20 +87,20 @@ SPANS = [
     for verb, _, rest in [words.partition(" ")]
     if f"{noun} {verb}" in OFFICE_COMMANDS
 ]
-"""Mentions of the association's commands in sentences and tables: place, noun and verb, the rest."""
+"""Mentions of `idtone-office` commands in sentences and tables: the place, noun and verb, and the rest."""
 
 
 def unusable(name: str, rest: list[str]) -> bool:
-    """True if a command does not take these words, of which a sentence may leave some out, or names the folder `.`."""
+    """True if a command does not accept these words, or if they name the folder `.`. A sentence may leave words out."""
     noun, verb = name.split()
-    command = loaded(tree("idtone-office").commands[noun].commands[verb])
+    command = loaded(command_tree("idtone-office").commands[noun].commands[verb])
     words = [word.strip("[]") for word in rest]
     plain = [word for before, word in zip(["", *words], words, strict=False) if word != "…" or before.startswith("-")]
     return "." in plain or bool(parsed(command, [*plain, *values(command, plain)])[1])
 
 
 def values(command: Any, words: list[str]) -> list[str]:
-    """Value that a sentence leaves out because it ends with an option."""
+    """A value for an option at the end of a sentence, which does not give it."""
     last = words[-1] if words else ""
     return ["x" for each in command.params if last in each.opts and not getattr(each, "is_flag", True)]
 
@@ -128,15 +130,15 @@ def test_there_is_something_to_copy():
 
 
 OUTSIDE = ["EXTEN", "CALLERID(num)", "FROM_DID", "OUTNUM", "DIAL_NUMBER", "TRUNKEXTEN", "WAZO_DSTNUM"]
-"""Values that a caller or a carrier chose."""
+"""Variables whose value a caller or a carrier chooses."""
 FILTERED = re.compile(r"\$\{FILTER\([^,{}]+,\$\{CUT\([\w()]+,(?:\\;,1|@,\$\{FIELDQTY\(\w+,@\)\})\)\}\)\}")
 ASKED = re.compile(r'\$\{REGEX\("[^"]+" \$\{\w+\}\)\}')
 DIGITS = re.compile(r"_?[0-9XZN+*#]+")
-"""Pattern that only digits match."""
+"""Pattern of an extension that matches only digits."""
 
 
 def unfiltered(block: str) -> list[str]:
-    """Lines of the block that pass a value from outside on to an application as it came."""
+    """The lines of the block that pass a value from outside to an application without a filter."""
     found, clean, digits = [], set(), False
     for line in block.splitlines():
         if pattern := re.search(r"^\s*(?:exten\s*=>?\s*)?(_?[^\s,]+)(?:,1,|\s*=>\s*\{)", line):
@@ -158,7 +160,9 @@ def is_dialplan(block: str) -> bool:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_dialplan_filters_what_comes_from_outside(page):
-    """Its text is copied: `&` in a dialled number would ring another phone, and `/110` would look like an emergency."""
+    """Readers copy these dialplans. Unfiltered, `&` in a dialled number would ring another phone, and `/110` would look
+    like an emergency.
+    """
     assert [line for block in blocks(page) if is_dialplan(block) for line in unfiltered(block)] == []
 
 

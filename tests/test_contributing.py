@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md names only existing things: files, names in files, targets of make, the default site."""
+"""CONTRIBUTING.md names only things that exist: files, names in files, targets of make, the default site."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""docs/explanation/data-protection.md names everything that the product writes, in both languages."""
+"""docs/explanation/data-protection.md lists everything that the product writes, in both languages."""
 
 import ast
 import re
@@ -9,13 +9,13 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.registry.model import RegistryDocument
 from lab.repository import ROOT, modules, parsed
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
 TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
-"""Modules by which the others write."""
+"""Modules that write files on behalf of other modules."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {
     "agi/server.py": (),  # a socket
@@ -31,8 +31,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/authority/history.py": ("history/",),
     "core/signing_keys.py": ("idtone-office key new",),
     "office/authority/key_holders.py": ("key-holders.json",),
-    "office/authority/operator_list_site.py": ("site",),
-    "office/site/month_facts.py": ("public-figures/",),
+    "office/authority/write_operator_list.py": ("site",),
+    "office/site/month_figures.py": ("public-figures/",),
     "office/site/site_folder.py": ("site",),
     "office/site/site_sounds.py": (),  # a WAVE file in memory
     "service/reload_result.py": (),  # the number of a process
@@ -130,7 +130,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "core/matplotlib_pictures.py": (),  # what the modules that draw ask for
     "registry/suspensions/suspension_file.py": ("….suspensions", "….suspensions-lock"),
     "tones/master_import.py": ("sounds.profiles", "idtone tone"),
-    "tones/making/sounds.py": ("sounds.directory",),
+    "tones/making/sound_files.py": ("sounds.directory",),
     "tones/showing/plotting.py": ("idtone tone plot",),
     "tones/verification/verify_folder.py": ("idtone tone verify --csv",),
 }
@@ -169,7 +169,7 @@ REGISTRY: dict[str, tuple[str, str] | None] = {
     "by": ("which member checked", "卸先の確認(会員"),
     "day": ("when", "確認日"),
 }  # fmt: skip
-"""Fields of the registry, each with the name in its row; None if it is not about a person or a member."""
+"""Fields of the registry, each with the name in its row; None for a field that is not about a person or a member."""
 DOCUMENTS = {
     "figures": ("figures", "数値"),
     "report": ("reports (the call and the reporter sealed)", "申告(通話と申告者は封じたまま)"),
@@ -179,7 +179,7 @@ DOCUMENTS = {
     "own-suspension": ("reports of their own ones (no numbers)", "事業者自身による停止の報告(番号なし)"),
     "refusal-check": ("blinded checks of customers", "利用者の照合(目隠しされた値)"),
 }
-"""Kinds of documents that the desk keeps, each with the name in its row."""
+"""The desk's kinds of documents, each with the name in its row."""
 CALLS = {
     "draft", "make_private", "mkstemp", "open_private", "rename", "replace_durably", "replace_private", "write_bytes",
     "write_picture", "write_text", "NamedTemporaryFile", "TemporaryDirectory",
@@ -187,7 +187,7 @@ CALLS = {
 
 
 def writes(node: ast.AST) -> bool:
-    """True if this is a call by which a file is made, changed or renamed."""
+    """True if the node is a call that makes, changes or renames a file."""
     if not isinstance(node, ast.Call):
         return False
     name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -206,7 +206,7 @@ def writes(node: ast.AST) -> bool:
 
 
 def cells(page: Path) -> list[str]:
-    """First cell of each row."""
+    """The first cell of each row."""
     return re.findall(r"^\| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
 
 
@@ -224,14 +224,14 @@ def test_the_page_names_everything_that_is_written(page):
 
 
 def row(page: Path, name: str) -> str:
-    """Second cell of the row of a file: the data of persons."""
+    """The second cell of a file's row: the personal data in it."""
     found = re.findall(rf"^\| [^|]*`{re.escape(name)}`[^|]* \| (.*?) \|", page.read_text("utf-8"), re.MULTILINE)
     assert len(found) == 1, name
     return str(found[0])
 
 
 def fields(kind: object) -> Iterator[str]:
-    """Names in a model and in the models in it, as the code has them."""
+    """The names of all fields of a model and of the models in it, as the code has them."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             yield name

@@ -1,4 +1,4 @@
-"""docs/adr/README.md names each decision as its own record does, and the records point at each other."""
+"""docs/adr/README.md gives each decision the title of its record, and related records name each other."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,9 @@ HEAD = re.compile(
     rf"|Superseded by {LINK.format('superseded')}, \d{{4}}-\d\d)\."
     r"(?P<more>[^#]*)\n\n## Context\n"
 )
-"""Pattern of a title, and of a status line that begins with one of these; the rest of that paragraph is free."""
+"""Pattern of a title, followed by a status line that begins with one of these words. The rest of that paragraph is
+free.
+"""
 
 
 def head(path: Path) -> re.Match[str]:

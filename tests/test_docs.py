@@ -1,4 +1,4 @@
-"""The documentation agrees with the product: it names only what exists, and everything that exists."""
+"""The documentation agrees with the product. It names only what exists, and everything that exists."""
 
 import inspect
 import re
@@ -17,7 +17,7 @@ from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, StepKind
 from idtone.service.node_state import STATE
 from idtone.service.status_feed import FEED
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 from tools import messages
 from tools.reference_pages import pages
@@ -30,7 +30,7 @@ PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
 HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
 PATIENCE_LINES = 200
-"""Longest page, in lines, that somebody reads from its beginning to its end."""
+"""Most lines of a page that people read from beginning to end."""
 SECTIONS = set(Settings.model_fields)
 
 
@@ -40,7 +40,7 @@ def indented(text: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def made() -> Mapping[Path, str]:
-    """Pages that the code makes."""
+    """Path of each generated page → its text."""
     return pages()
 
 
@@ -63,7 +63,7 @@ def test_every_page_is_in_the_index():
 
 def test_both_languages_have_the_same_commands():
     def blocks(path: Path) -> list[str]:
-        """Text between fences, without comments."""
+        """The text of each code block, without comments."""
         fenced = re.findall(r"^ *```\n(.*?)^ *```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         return [re.sub(r" *# .*$", "", block, flags=re.MULTILINE) for block in fenced]
 
@@ -73,7 +73,7 @@ def test_both_languages_have_the_same_commands():
 
 def test_both_languages_name_the_same_things():
     def named(path: Path) -> set[str]:
-        """Settings, modules, variables and files."""
+        """The settings, modules, variables and files that the page names."""
         return set(re.findall(r"`([A-Za-z_.]*[_.][A-Za-z_.]+)`", path.read_text("utf-8")))
 
     for page in ("how-to/install.md", "reference/hook.md", "reference/files.md"):
@@ -171,7 +171,7 @@ def test_files_and_targets_that_a_page_at_the_top_names_exist(page):
 GONE = re.compile(
     "請求|件名|事件番号|持ち出|当番|決定|インスタンス|二名|二人|[^0-9]2 名|複写|写して|フォールバックになり"
 )
-"""Words for which docs/ja/terms.md has another one: of the law, of the field, or of our own."""
+"""Words that docs/ja/terms.md replaces by other ones: terms of the law, of the field, or of this project."""
 
 
 def test_japanese_texts_use_the_words_of_the_terms_alone():
@@ -182,10 +182,10 @@ def test_japanese_texts_use_the_words_of_the_terms_alone():
 
 
 def test_every_command_is_in_the_changelog():
-    """The changelog names each command until the first release; a new one cannot be forgotten."""
+    """Until the first release the changelog names every command, so a new one cannot be forgotten."""
     changelog = " ".join((ROOT / "CHANGELOG.md").read_text("utf-8").split())
     for program in PROGRAMS:
-        top = tree(program)
+        top = command_tree(program)
         assert f"`{program}" in changelog
         for name, command in getattr(top, "commands", {}).items():
             inner = getattr(command, "commands", None)

@@ -1,4 +1,4 @@
-"""The acts of the first month: both languages have the same commands, and the index names each with its test.
+"""The tasks of the first month: both languages have the same commands, and the index names each task with its test.
 
 `tests/packages/first_month.py` runs them on a node.
 """
@@ -10,8 +10,8 @@ import pytest
 
 from idtone.service import troubles
 from lab.alert_rules import ALERTS
-from lab.machine.acts import ACTS, ENGLISH, JAPANESE, LATER, SECOND, blocks, commands
 from lab.machine.failures import FAILURES, HAPPENINGS
+from lab.machine.first_month import ACTS, ENGLISH, JAPANESE, LATER, SECOND, blocks, commands
 
 EACH = (*ACTS, *LATER, *SECOND)
 OFFICE = ("office-first-day.md", "office-holder-leaves.md", "office-lost-key.md", "office-moves.md")
@@ -55,7 +55,7 @@ def test_the_page_of_failures_has_each(folder) -> None:
 
 
 def test_each_trouble_has_an_alert_that_fires_within_two_minutes() -> None:
-    """A drill makes each of them: `tests/packages/first_month.py`."""
+    """`tests/packages/first_month.py` provokes each of these troubles."""
     source = Path(troubles.__file__).read_text("utf-8")
     named = re.findall(r'Trouble\(\s*f?"([\w-]+(?:{[\w.]+})?)"', source)
     known = {re.sub("{.+}", "incoming", name) for name in named} - {"licence-lapses-soon-incoming"}

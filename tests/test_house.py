@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can see."""
+"""The rules of this repository that a program can check."""
 
 import ast
 import re
@@ -54,7 +54,7 @@ AGAINST_THE_ARROWS = {
 
 @pytest.fixture
 def house(tmp_path: Path) -> Path:
-    """A copy of the product to break."""
+    """A copy of the product, for tests that break its rules."""
     for path in [*modules(), ROOT / "pyproject.toml", *links()]:
         (tmp_path / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, tmp_path / path.relative_to(ROOT), follow_symlinks=False)
@@ -62,7 +62,7 @@ def house(tmp_path: Path) -> Path:
 
 
 def import_linter(house: Path) -> tuple[int, str]:
-    """Exit code and output."""
+    """The exit code and output of the import linter."""
     verdict = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=house,
@@ -75,7 +75,7 @@ def import_linter(house: Path) -> tuple[int, str]:
 
 @pytest.mark.nightly
 def test_who_may_import_whom_is_kept_and_each_breach_is_found(house):
-    """An import against the arrows, and a module or room that has no place. By day `make check` finds breaches."""
+    """Breaches: an import against the layers, and a module or room without a place. By day, `make check` finds them."""
     code, told = import_linter(house)
     assert code == 0, told
     assert f"Analyzed {len(modules())} files" in told
@@ -115,8 +115,8 @@ TRACES = (
     *("debian.", "pypi.", "pythonhosted.", "npmjs."),
     *(mark.lower() for mark in MARKS),
 )
-"""Substrings in lower case, one of which is in all that the patterns find: a look for them costs a tenth of a
-search.
+"""Substrings in lower case. Every match of the patterns contains one of them, and looking for them takes a tenth of the
+time.
 """
 
 
@@ -127,7 +127,7 @@ HOST_NAMES = (
 
 
 def is_possible(text: str) -> bool:
-    """True if the patterns may find something in it."""
+    """True if the patterns may match in the text."""
     lower = text.lower()
     return any(trace in lower for trace in TRACES)
 
@@ -154,7 +154,7 @@ def test_nothing_of_one_machine_and_nothing_unfinished():
 
 
 def modules_of_tests(path: Path, text: str) -> Iterator[str]:
-    """Places at which a module imports from `tests`, or starts a module of `tests` by its name."""
+    """The places where a module imports from `tests`, or starts a module of `tests` by its name."""
     package = path.parent.relative_to(ROOT).parts
     if not (re.search(r"\btests(?:\.\w|\s+import\b)", text) or ("from ." in text and package[0] == "tests")):
         return  # to parse each module would take long
@@ -204,7 +204,9 @@ def test_a_docstring_begins_with_what_the_reader_gets():
 
 
 def test_no_test_changes_the_clock_of_all_threads():
-    """Another thread of the process may wait by it; `lab.change_library.change_library` changes it for one module."""
+    """Another thread of the process may depend on the clock. `lab.patch_library.patch_library` changes it for one
+    module only.
+    """
     change = re.compile(r"setattr\((?:\w+\.)*(?:time|asyncio), ")
     for line, found in (('setattr(module.time, "sleep", x)', True), ('setattr(module, "time", x)', False)):
         assert bool(change.search(line)) is found

@@ -1,4 +1,4 @@
-"""The alert rules and the dashboards in config/monitoring: they fit the metrics, and the right alerts fire."""
+"""The alert rules and dashboards in config/monitoring fit the metrics, and the right alerts fire."""
 
 import json
 import re
@@ -76,7 +76,7 @@ WELL = {
     'idtone_decision_seconds_bucket{interface="ari",le="1"}': "0+100x90",
     'idtone_decision_seconds_bucket{interface="ari",le="+Inf"}': "0+100x90",
 }
-"""Metrics of a service to which nothing happens, minute by minute."""
+"""Metrics of a healthy service, with a value for each minute."""
 CASES: list[tuple[dict[str, str], set[str]]] = [
     ({}, set()),
     ({'up{job="idtone"}': "1x70 0x20"}, {"IdtoneDown"}),
@@ -169,7 +169,7 @@ CASES: list[tuple[dict[str, str], set[str]]] = [
     ({"idtone_clock_timestamp_seconds": "-8+60x90"}, {"IdtoneClockWrong"}),
     ({"idtone_clock_timestamp_seconds": "4+60x90"}, set()),
 ]
-"""Series that differ from `WELL`, and the alerts that fire after 85 minutes, and no others."""
+"""Series that differ from `WELL`, and exactly the alerts that fire after 85 minutes."""
 COLD: list[tuple[str, str]] = [
     ('idtone_decisions_total{reason="service-unavailable"}', "IdtoneFallback"),
     ('idtone_decisions_total{reason="overload"}', "IdtoneOverload"),
@@ -191,7 +191,7 @@ CASES += [
         ({series: "71x75 _x3 71x12"}, set[str]()),  # Prometheus missed some scrapes
     )
 ]
-"""A counter that is seen for the first time: what the hook did in the night, while the service was down."""
+"""Counters that appear for the first time: what the hook did at night, while the service was down."""
 
 
 def names(expression: str) -> set[str]:
@@ -204,7 +204,7 @@ def test_each_alert_on_an_increase_is_tested_from_a_cold_start() -> None:
 
 
 def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
-    """All cases in one run, each an instance of its own: promtool takes a second for each run."""
+    """All cases run at once, each as an instance of its own, because each run of promtool takes a second."""
     input_series = [
         {"series": _of(f"case {number}", series), "values": values}
         for number, (other, _) in enumerate(CASES)
@@ -233,7 +233,7 @@ def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> None:
 
 
 def lapsed() -> dict[str, Any]:
-    """Words of an alert about a direction, in Japanese those of the law."""
+    """The expected words of an alert about a direction; in Japanese, those of the law."""
     name = "idtone_licence_lapses_timestamp_seconds"
     directions = {"incoming": "着信転送", "outgoing": "発信転送"}
     [alert] = [each for each in ALERTS if each["alert"] == "IdtoneLicenceLapsed"]
@@ -285,7 +285,7 @@ def test_a_dashboard_is_what_its_table_says(path: Path) -> None:
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Values of a JSON document that hold no others, by their paths."""
+    """The values of a JSON document that are neither objects nor lists, with their paths."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not items:
         yield path, value
@@ -294,7 +294,7 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def wrong_types(value: object, path: str = "") -> Iterator[str]:
-    """Fields of a model, and of the models in it, whose values are not of the declared type."""
+    """The fields of a model and of the models in it whose values do not have the declared type."""
     if isinstance(value, list):
         for place, each in enumerate(value):
             yield from wrong_types(each, f"{path}/{place}")
@@ -310,7 +310,7 @@ def wrong_types(value: object, path: str = "") -> Iterator[str]:
 
 
 def faults(document: dict[str, Any]) -> set[str]:
-    """Fields that Grafana's own model of a dashboard does not know, or knows with another type."""
+    """The fields that Grafana's own model of a dashboard lacks, or has with another type."""
     register_default_plugins()
     read = Dashboard.from_json(document)
     known = dict(leaves(json.loads(json.dumps(read, cls=JSONEncoder))))

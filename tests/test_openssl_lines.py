@@ -1,4 +1,4 @@
-"""The lines of OpenSSL in the documents do what the page says. `tests/office/test_succession.py` runs those about the
+"""The OpenSSL commands in the documents do what the pages say. `tests/office/test_succession.py` runs the ones for the
 holders' keys.
 """
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from idtone.ledger.disclosure.recipient_signature import office_key_digest
-from lab.ledger.witness.authority import Authority
+from lab.ledger.witness.time_stamping_authority import TimeStampingAuthority
 from lab.repository import ROOT
 
 HOW_TO = ROOT / "docs" / "how-to"
@@ -40,7 +40,7 @@ def test_old_timestamps_are_stamped_by_a_new_authority(tmp_path):
     [block] = [each for each in re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "openssl" in each]
     (tmp_path / "ledger.key.stamps").mkdir()
     (tmp_path / "ledger.key.stamps" / "1.tsr").write_bytes(b"an old reply")
-    authority = Authority(tmp_path / "authority")
+    authority = TimeStampingAuthority(tmp_path / "authority")
     (tmp_path / "new-root.pem").write_bytes(authority.root.read_bytes())
     with authority.serving() as url:
         said = run(block.replace("https://new-tsa.example/", url).replace("/var/lib/idtone", str(tmp_path)), tmp_path)

@@ -1,4 +1,4 @@
-"""The distribution: its packages and its libraries. tests/packages/wheel.py makes and installs it."""
+"""The packages and libraries of the distribution. tests/packages/wheel.py builds and installs it."""
 
 import re
 import sys
@@ -8,16 +8,16 @@ from lab.repository import ROOT, modules
 from lab.setup_cfg import package_folders, setup_cfg
 
 IMPORT = re.compile(r"^[ \t]*(?:import (\w+)|from (\w+)[\w.]* import )", re.MULTILINE)
-"""Pattern of an absolute import: one library in a line, as the formatter and the linter keep it."""
+"""Pattern of an absolute import. The formatter and the linter keep one library in a line."""
 BROUGHT = {"pydantic_core": "pydantic"}
-"""Libraries that come with a declared one, in the one version that fits it."""
+"""Libraries that come with a declared one, in exactly the version that it needs."""
 
 NEEDED_BY = {"audioop-lts": "pydub"}
-"""Libraries that a declared one imports without declaring them."""
+"""Libraries that a declared one imports without declaring them itself."""
 TOOLS = {"audit", "dev", "docs", "fuzz", "release"}
-"""Extras of which the product itself imports nothing."""
+"""Extras from which the product itself imports nothing."""
 LOCKED_EXTRAS = ("console", "mariadb", "office", "openid", "postgresql", "sounds", "timestamps", "token")
-"""Extras that the Debian packages have."""
+"""Extras that the Debian packages contain."""
 
 
 def test_every_folder_with_modules_is_a_package():
@@ -55,17 +55,17 @@ def test_the_lock_has_every_library_with_hashes_and_names_no_host():
 
 
 def normalised(name: str) -> str:
-    """Distribution's name as indexes compare it: upper case, `_` and `.` do not count."""
+    """A distribution's name as indexes compare it, without regard to upper case, `_` and `.`."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requirements() -> list[str]:
-    """Libraries that the product may import: those that are always there, and those that its users can add."""
+    """The libraries that the product may import: those that it always needs, and those of its users' extras."""
     options = setup_cfg()
     extras = (lines for name, lines in options["options.extras_require"].items() if name not in TOOLS)
     return [line for lines in (options["options"]["install_requires"], *extras) for line in lines.strip().splitlines()]
 
 
 def imported() -> set[str]:
-    """First names of all absolute imports of the product, wherever they are."""
+    """The top-level names of all absolute imports anywhere in the product."""
     return {name for path in modules() for names in IMPORT.findall(path.read_text("utf-8")) for name in names} - {""}

@@ -1,4 +1,4 @@
-"""The tutorial's commands run, in their order, on a real Asterisk, and end as it says."""
+"""The tutorial's commands run in order on a real Asterisk, with the output that it shows."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from lab.repository import ROOT
 
 PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "ja" / "tutorial.md"]
 PORT = "18088"
-"""Port of ARI in the tutorial."""
+"""The port of ARI in the tutorial."""
 
 FIRST = """
 set -euo pipefail
@@ -86,7 +86,9 @@ def test_every_command_of_the_tutorial_runs(commands, tmp_path):
 
 
 def test_what_is_not_run_only_prepares():
-    """`make` fetches what the tests have, and takes minutes the first time."""
+    """The steps that are not run only prepare the machine. `make` unpacks what the tests already have, and takes
+    minutes the first time.
+    """
     assert blocks(PAGES[0], language="") == blocks(PAGES[1], language="") == ["make venv lab\n"]
 
 

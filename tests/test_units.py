@@ -1,4 +1,6 @@
-"""The units of systemd: hardened as the service's is, installed by the packages, and started by whom it says here."""
+"""The systemd units: each is hardened like the service's, is installed by a package, and is started by the program that
+is named here.
+"""
 
 import re
 import shutil
@@ -57,7 +59,7 @@ def test_the_canary():
 
 
 def test_what_brings_suspensions_to_asterisk():
-    """The service starts its timer, and does not stop it."""
+    """The service starts the timer, and does not stop it."""
     update, service, timer = (unit(text) for text in (text_of("registry.service"), SERVICE, text_of("registry.timer")))
     assert update["Service"]["ReadWritePaths"] == service["Service"]["ReadWritePaths"]
     assert update["Service"]["ExecStart"] == "/usr/local/bin/idtone registry update --quiet"

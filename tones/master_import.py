@@ -21,15 +21,15 @@ from idtone.core.files import Draft, draft
 from idtone.core.yaml_documents import read_text
 
 from .making.master_recording import LONGEST_MASTER_S
-from .making.sounds import Sound, ensure_sounds, named_format
+from .making.sound_files import Sound, ensure_sounds, named_format
 from .master_measurement import Master, decibels, examine
 from .measuring.levels import SILENCE_DB
-from .playable_profile import play_objection
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
 from .profile_library import namesake
 from .recordings.audio_files import read_file
-from .recordings.leg import Leg
 from .recordings.open_recording import open_recording, warn
+from .recordings.recorded_leg import Leg
+from .registered_profile_check import play_objection
 from .sound_contents import list_of, list_path
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024

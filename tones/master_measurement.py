@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 from idtone.core.translation import Message, joined
 
+from .making.amplitude import LOWEST_RATE_HZ
 from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
 from .making.oscillation import Samples
-from .making.scale import LOWEST_RATE_HZ
 from .mask_runs import mask_runs
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
-from .recordings.leg import Leg
+from .recordings.recorded_leg import Leg
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0

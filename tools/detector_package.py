@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import npm
-from lab.phones.equipment import NPM
+from lab.phones.required_packages import NPM
 from lab.repository import ROOT
 
 SOURCES: Final = ROOT / "tones" / "detector"

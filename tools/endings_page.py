@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from lab.endings import IMPOSSIBLE, TABLE, Ending, Event, Step
 from lab.repository import ROOT
 
-from . import endings_ja
+from . import endings_translation
 
 PAGE = ROOT / "docs" / "reference" / "endings.md"
 PAGE_JA = ROOT / "docs" / "ja" / "reference" / "endings.md"
@@ -30,13 +30,13 @@ COLUMNS_JA = "| 段階 | 発信側 | 着信側 | 証跡 | `IDTONE_STATUS` | `IDT
 
 
 def page(japanese: bool) -> str:
-    head = endings_ja.HEAD if japanese else HEAD
+    head = endings_translation.HEAD if japanese else HEAD
     return "\n".join((head, *(part for event in Event for part in section(event, japanese))))
 
 
 def section(event: Event, japanese: bool) -> Iterator[str]:
-    said = endings_ja.WORDS.__getitem__ if japanese else str
-    yield f"## {endings_ja.EVENTS[event] if japanese else event[0].upper() + event[1:]}\n"
+    said = endings_translation.WORDS.__getitem__ if japanese else str
+    yield f"## {endings_translation.EVENTS[event] if japanese else event[0].upper() + event[1:]}\n"
     yield COLUMNS_JA if japanese else COLUMNS
     yield "|---|---|---|---|---|---|---|"
     for row in TABLE:
@@ -68,7 +68,7 @@ def where(row: Ending, japanese: bool) -> str:
 
 def steps_of(steps: tuple[Step, ...], japanese: bool) -> str:
     if japanese:
-        named = "、".join(endings_ja.STEPS[step] for step in Step if step in steps)
+        named = "、".join(endings_translation.STEPS[step] for step in Step if step in steps)
         return "すべての段階" if set(steps) == set(Step) else named
     return "at any step" if set(steps) == set(Step) else ", ".join(step for step in Step if step in steps)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from idtone.core.settings.settings import CONFIG, DEFAULT_FILE
 from idtone.core.translation import paragraphs
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 
 from . import messages
@@ -29,7 +29,7 @@ WORDS_JA: Final = {
 def man_pages(japanese: bool) -> dict[Path, str]:
     """The pages by their paths: `idtone.1` and one for each group of its commands, and one for each other program."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
-    root = tree("idtone")
+    root = command_tree("idtone")
     others = [name for name in PROGRAMS if name != "idtone"]
     groups = {name: command for name, command in root.commands.items() if hasattr(command, "commands")}
     single = {name: command for name, command in root.commands.items() if name not in groups}
@@ -39,7 +39,7 @@ def man_pages(japanese: bool) -> dict[Path, str]:
         path = FOLDER / f"idtone-{name}{ending}"
         pages[path] = page(f"idtone {name}", group.help or "", group.commands, ["idtone"], japanese)
     for program in others:
-        top = tree(program)
+        top = command_tree(program)
         every = {
             f"{name} {each}".strip(): one
             for name, command in getattr(top, "commands", {"": top}).items()

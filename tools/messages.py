@@ -26,7 +26,7 @@ from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
 from idtone.core.translation import paragraphs
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT, modules, parsed
 
 PO: Final = ROOT / "config" / "locale" / "ja" / "LC_MESSAGES" / "idtone.po"
@@ -73,7 +73,7 @@ SYSTEM: Final = tuple(
 def texts() -> dict[str, list[tuple[str, int]]]:
     """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
     found: dict[str, list[tuple[str, int]]] = {}
-    for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(tree(program)))]:
+    for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(command_tree(program)))]:
         found.setdefault(text, [])
     for path in sorted(modules()):
         for text, line in (*message_texts(path), *column_texts(path)):

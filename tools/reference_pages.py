@@ -20,7 +20,7 @@ from idtone.core.calls import Outcome, Reason
 from idtone.core.decision_words import OUTCOMES, REASONS
 from idtone.core.settings.settings import locations, variable_name
 from idtone.core.translation import paragraphs
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT
 
 from . import dashboards, endings_page, messages, metrics_page, status_page
@@ -288,7 +288,7 @@ def command_pages(japanese: bool) -> dict[Path, str]:
     folder, head = (REFERENCE_JA, COMMANDS_HEAD_JA) if japanese else (REFERENCE, COMMANDS_HEAD)
     pages: dict[tuple[str, ...], list[tuple[str, Any]]] = {}
     for program in PROGRAMS:
-        top = tree(program)
+        top = command_tree(program)
         if not hasattr(top, "commands"):
             pages["idtone",].append((program, top))
             continue

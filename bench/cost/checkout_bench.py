@@ -2,12 +2,13 @@
 
     PYTHON checkout_bench.py PACKAGE
 
-`PACKAGE` is the place of `bench.cost` in this checkout. Standard input has a line `WAY RATE SECONDS` for each load;
-standard output has a line of JSON for each, after `ready`. `compare_versions` starts it by its path, in two
-checkouts.
+`PACKAGE` is the place of `bench.cost` in this checkout. First it prints `ready`. Then it reads a line `WAY RATE
+SECONDS` for each load, and prints a line of JSON with the results. `compare_versions` starts this file by its path in
+two checkouts.
 """
 
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -19,8 +20,11 @@ from pathlib import Path
 def main(package: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # it stops what it has started
     sys.path[0] = os.getcwd()  # that checkout's modules, not the ones beside this file
-    measuring, ways = (importlib.import_module(f"{package}.{name}") for name in ("measuring", "ways"))
-    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder, measuring.bench(Path(folder)) as bed:
+    old = importlib.util.find_spec(f"{package}.cost_bench") is None  # a checkout from before the modules were renamed
+    names = ("measuring", "ways") if old else ("cost_bench", "forwarding_ways")
+    bench, ways = (importlib.import_module(f"{package}.{name}") for name in names)
+    start = bench.bench if old else bench.cost_bench
+    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder, start(Path(folder)) as bed:
         print("ready", flush=True)
         for line in sys.stdin:
             way, rate, seconds = line.split()

@@ -1,4 +1,5 @@
-"""The cost of the hook now and in an earlier version, each in its own checkout on its own PBX, in turns in one run.
+"""The cost of the hook in this version and in an earlier one. Each has its own checkout and PBX; they take turns in one
+run.
 
     python -m bench.cost.compare_versions FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
 
@@ -21,10 +22,10 @@ from lab.processes import end_in_order
 from lab.repository import ROOT
 
 from ..bench_output import PROGRESS, Found, options, report
-from ..page_tables import write_texts
-from .figures import percentile
+from ..results_in_docs import write_texts
+from .forwarding_ways import Way
 from .goals import HOOK
-from .ways import Way
+from .run_statistics import percentile
 
 TURNS: Final = 12
 RATE: Final = 5.0
@@ -63,7 +64,7 @@ _ENGLISH: Final = {
 }  # fmt: skip
 
 
-def costs(loads: Loads) -> dict[str, float]:
+def costs_per_call(loads: Loads) -> dict[str, float]:
     """The cost of the hook over the native way of the same turn."""
     hook, native = loads[HOOK], loads[Way.NATIVE]
     connected, post_dial = (
@@ -77,11 +78,11 @@ def costs(loads: Loads) -> dict[str, float]:
     }
 
 
-def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
-    """Each figure before and now: the median of the turns, and of the differences within each turn, with the interval
-    of the medians of 95 of 100 resamplings.
+def compare(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
+    """Each figure before and now: its median over the turns. `difference` is the median difference within a turn; `low`
+    and `high` enclose the medians of 95 of 100 resamplings.
     """
-    pairs = [(costs(before), costs(now)) for before, now in turns]
+    pairs = [(costs_per_call(before), costs_per_call(now)) for before, now in turns]
     dice = random.Random(_SEED)
     found = {}
     for name in pairs[0][0]:
@@ -97,14 +98,14 @@ def compared(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]
     return found
 
 
-def failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
-    """Number of all offered calls, of failed ones, and of those without a complete record."""
+def count_failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
+    """Numbers of offered calls, of failed calls, and of calls without a complete record."""
     loads = [load for turn in turns for version in turn for load in version.values()]
     return {name: sum(load[name] for load in loads) for name in ("offered", "failed", "unrecorded")}
 
 
 @contextmanager
-def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
+def checkout_process(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
     """Context with the PBX of a checkout. Raises RuntimeError if it does not start."""
     python = folder / ".venv" / "bin" / "python"
     with subprocess.Popen(
@@ -129,7 +130,7 @@ def bed(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
                 process.terminate()
 
 
-def load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
+def request_load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
     """Run one load in a checkout; returns its results."""
     assert of.stdin
     assert of.stdout
@@ -145,11 +146,14 @@ def load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> di
 def measure(before: Path, package: str, turns: int, rate: float, seconds: float) -> list[tuple[Loads, Loads]]:
     found: list[tuple[Loads, Loads]] = []
     with ExitStack() as stack:
-        beds = [stack.enter_context(bed(before, package)), stack.enter_context(bed(ROOT, PACKAGE))]
+        beds = [
+            stack.enter_context(checkout_process(before, package)),
+            stack.enter_context(checkout_process(ROOT, PACKAGE)),
+        ]
         for turn in range(turns):
             of: dict[int, Loads] = {}
             for version in (0, 1) if turn % 2 else (1, 0):
-                of[version] = {way: load(beds[version], way, rate, seconds) for way in (Way.NATIVE, HOOK)}
+                of[version] = {way: request_load(beds[version], way, rate, seconds) for way in (Way.NATIVE, HOOK)}
             found.append((of[0], of[1]))
             PROGRESS.print(f"turn {turn + 1} of {turns}")
     return found
@@ -161,8 +165,8 @@ def version_of(folder: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def table(found: Found, words: Mapping[str, str]) -> str:
-    """The section of the page: what was compared, and a line for each figure."""
+def table_text(found: Found, words: Mapping[str, str]) -> str:
+    """The section of the page: the compared versions, and a line for each figure."""
     lines = [
         words["title"], "", words["summary"].format(**found["calls"], **found["versions"]), "",
         f"| {words['what']} | {words['before']} | {words['now']} | {words['difference']} |", "|---|---|---|---|",
@@ -176,9 +180,9 @@ def table(found: Found, words: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(found: Found) -> None:
+def write_page(found: Found) -> None:
     """Write the section into both pages."""
-    write_texts({ENGLISH: table(found, _ENGLISH), JAPANESE: table(found, _JAPANESE)}, BENCH)
+    write_texts({ENGLISH: table_text(found, _ENGLISH), JAPANESE: table_text(found, _JAPANESE)}, BENCH)
 
 
 def main() -> None:
@@ -190,10 +194,10 @@ def main() -> None:
     end_in_order()
     turns = measure(chosen.folder.resolve(), chosen.package, chosen.turns, chosen.rate, chosen.seconds)
     versions = {"old": version_of(chosen.folder), "new": version_of(ROOT)}
-    found = {**compared(turns), "calls": {"turns": len(turns), **failures(turns)}, "versions": versions}
+    found = {**compare(turns), "calls": {"turns": len(turns), **count_failures(turns)}, "versions": versions}
     report("what the hook costs", found, chosen.json)
     if chosen.page:
-        write(found)
+        write_page(found)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""The picture of a bench: the additions, and the processor time, over the rate."""
+"""The picture of a bench's results: added time and processor time against the rate of calls."""
 
 from pathlib import Path
 from typing import Any
 
-from .figures import percentile
-from .goals import ALONE, Table
-from .ways import COMPARED
+from .forwarding_ways import COMPARED
+from .goals import ALONE, RunTable
+from .run_statistics import percentile
 
 
-def plot(table: Table, path: Path) -> None:
+def plot(table: RunTable, path: Path) -> None:
     """Write the picture as PNG."""
     import matplotlib as mpl
 

@@ -1,11 +1,11 @@
-"""The goals: the hook's highest cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
+"""The goals: upper limits of the hook's cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .figures import Finding, Run, added, clean, percentile
-from .ways import Way
+from .forwarding_ways import Way
+from .run_statistics import GoalResult, Run, added_percentile, is_clean, percentile
 
 ALONE, BUSY, BUSIER, BUSIEST = 1.0, 50.0, 100.0, 140.0
 """Calls per second at which goals are judged. The first is one call at a time."""
@@ -13,7 +13,7 @@ HOOK: Final = Way.ARI_CALLED
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RunTable:
     """All runs of a bench, by way and rate."""
 
     runs: Mapping[tuple[Way, float], Run]
@@ -26,22 +26,22 @@ class Table:
         return self.runs.get((way, rate))
 
     def native(self) -> Run:
-        """The native run at its lowest rate. All other runs are compared with it."""
+        """The native run at the lowest rate, the base of all comparisons."""
         return next(run for rate in self.rates if (run := self.get(Way.NATIVE, rate)))
 
     def clean_rate(self, way: Way) -> float:
-        """Highest rate up to which the way's runs are all clean; 0 if its first run is not clean."""
+        """Highest rate up to which all runs of the way are clean; 0 if the first one is not."""
         highest = 0.0
         for rate in self.rates:
             run = self.get(way, rate)
-            if run is None or not clean(run, self.native()):
+            if run is None or not is_clean(run, self.native()):
                 break
             highest = rate
         return highest
 
 
-def findings(table: Table) -> Iterator[Finding]:
-    """The findings for all goals that this table can judge."""
+def judge_goals(table: RunTable) -> Iterator[GoalResult]:
+    """The result for each goal that this table can judge."""
     hook, native, dial = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
     busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
     busier, native_busier = (table.get(way, BUSIER) for way in (HOOK, Way.NATIVE))
@@ -57,19 +57,19 @@ def findings(table: Table) -> Iterator[Finding]:
         (hook, dial, _post_dial, 0.5, "post-dial delay added by the decision, p50", 1.8),
     ):
         if run and base:
-            yield Finding(what, added(figure(run), figure(base), share).value, goal)
+            yield GoalResult(what, added_percentile(figure(run), figure(base), share).value, goal)
     most = table.clean_rate(Way.NATIVE)
     for way, goal in ((Way.ARI_CALLED, 0.85), (Way.AGI_CALLED, 0.75)):
         if most:
-            yield Finding(f"highest clean rate, {way}, of native's", table.clean_rate(way) / most, goal, True, "")
+            yield GoalResult(f"highest clean rate, {way}, of native's", table.clean_rate(way) / most, goal, True, "")
     for rate, goal in ((BUSY, 1.2), (BUSIEST, 0.9)):
         if run := table.get(HOOK, rate):
-            yield Finding(f"service's processor time a call, {rate:g} calls/s", run.service_ms_per_call, goal)
+            yield GoalResult(f"service's processor time a call, {rate:g} calls/s", run.service_ms_per_call, goal)
     for run, goal in ((busy, 1.2), (both, 1.35)):
         if run and native_busy:
             ratio = run.asterisk_ms_per_call / native_busy.asterisk_ms_per_call
             what = f"Asterisk's processor time a call, of native's, {run.way}, {under_load}"
-            yield Finding(what, ratio, goal, unit="")
+            yield GoalResult(what, ratio, goal, unit="")
 
 
 def _connected(run: Run) -> Sequence[float]:
@@ -84,8 +84,8 @@ def _post_dial(run: Run) -> Sequence[float]:
     return [sample.post_dial_ms for sample in run.samples]
 
 
-def row(run: Run, native: Run) -> dict[str, float | int | str | None]:
-    """One line of the table, as plain values."""
+def table_row(run: Run, native: Run) -> dict[str, float | int | str | None]:
+    """A row of the printed table."""
     base = percentile(_connected(native), 0.5)
     connected = [value - base for value in _connected(run)]
     return {

@@ -15,8 +15,8 @@ _SO_TIMESTAMPNS: Final = 35
 """Socket option of Linux; Python has no name for it."""
 
 
-class Sink:
-    """The receiver. Streams are distinguished by their source and SSRC, because Asterisk reuses its ports."""
+class PacketSink:
+    """The receiver. Its streams are told apart by source port and SSRC, because Asterisk reuses its ports."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -29,7 +29,7 @@ class Sink:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
-    def __enter__(self) -> Sink:
+    def __enter__(self) -> PacketSink:
         self._thread.start()
         return self
 
@@ -51,7 +51,7 @@ class Sink:
                 self._first[stream] = seconds + nanoseconds / 1e9
 
     def by_port(self) -> dict[int, list[float]]:
-        """Source port → beginnings of its streams, in seconds since the epoch and in order."""
+        """Source port → times of its streams' first packets, in seconds since the epoch, in order."""
         found: dict[int, list[float]] = {}
         for (port, _), at in sorted(self._first.items(), key=lambda each: each[1]):
             found.setdefault(port, []).append(at)

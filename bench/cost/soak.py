@@ -19,19 +19,19 @@ import numpy as np
 from lab.processes import end_in_order, open_files, resident_mb
 
 from .. import bench_output
-from .measuring import Bench, bench
-from .ways import Way
+from .cost_bench import CostBench, cost_bench
+from .forwarding_ways import Way
 
 MINUTES: Final = 30.0
 RATE: Final = 50.0
 LOOK_S: Final = 5.0
 WARM_SHARE: Final = 0.25
-"""Share of the time at the beginning that the slopes leave out: caches fill."""
+"""Share of the time at the beginning that is left out of the growth, because caches fill then."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """An observation at one moment, in seconds since the beginning."""
+class ResourceUse:
+    """Memory, open files and channels at one moment, `at_s` seconds after the beginning."""
 
     at_s: float
     service_mb: float
@@ -41,14 +41,14 @@ class Look:
     channels: int
 
 
-def _looks(bed: Bench, over: threading.Event, into: list[Look]) -> None:
+def _looks(bed: CostBench, over: threading.Event, into: list[ResourceUse]) -> None:
     service, asterisk = bed.service.process, bed.asterisk.process
     assert service
     assert asterisk
     began_s = time.monotonic()
     while not over.wait(LOOK_S):
         into.append(
-            Look(
+            ResourceUse(
                 time.monotonic() - began_s,
                 resident_mb(service.pid),
                 resident_mb(asterisk.pid),
@@ -59,8 +59,8 @@ def _looks(bed: Bench, over: threading.Event, into: list[Look]) -> None:
         )
 
 
-def slopes(looks: Sequence[Look]) -> dict[str, float]:
-    """Growth of each figure in an hour, by least squares; empty for too few observations."""
+def growth_per_hour(looks: Sequence[ResourceUse]) -> dict[str, float]:
+    """Growth of each figure per hour, by least squares; empty for fewer than three observations."""
     if len(looks) < 3:
         return {}
     warm = [look for look in looks if look.at_s >= WARM_SHARE * looks[-1].at_s]
@@ -69,9 +69,9 @@ def slopes(looks: Sequence[Look]) -> dict[str, float]:
     return {name: float(np.polyfit(hours, [getattr(look, name) for look in warm], 1)[0]) for name in names}
 
 
-def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
-    """The results of both interfaces in turns, a minute each."""
-    looks: list[Look] = []
+def soak(bed: CostBench, minutes: float, rate: float) -> dict[str, Any]:
+    """Results of `minutes` of calls. ARI and AGI take turns, a minute each."""
+    looks: list[ResourceUse] = []
     over = threading.Event()
     looking = threading.Thread(target=_looks, args=(bed, over, looks))
     looking.start()
@@ -87,19 +87,21 @@ def soak(bed: Bench, minutes: float, rate: float) -> dict[str, Any]:
         looking.join()
     counted = ("offered", "failed", "unrecorded", "retransmissions", "left")
     sums = {name: sum(getattr(run, name) for run in runs) for name in counted}
-    looked = {"growth_per_hour": slopes(looks), "looks": [asdict(look) for look in looks]}
+    looked = {"growth_per_hour": growth_per_hour(looks), "looks": [asdict(look) for look in looks]}
     return {"minutes": minutes, "rate": rate, **sums, **looked}
 
 
 def main() -> int:
-    """Exit 1: a call failed, was not recorded, or left a channel behind."""
+    """Run the soak, and print its results. The exit code is 1 if a call failed, has no record, or left a channel
+    behind.
+    """
     parser = argparse.ArgumentParser(description="Calls for a long time, and what grows.")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")
     parser.add_argument("--json", type=Path, help="write the findings there")
     chosen = parser.parse_args()
     end_in_order()
-    with tempfile.TemporaryDirectory(prefix="idtone-soak-") as folder, bench(Path(folder)) as bed:
+    with tempfile.TemporaryDirectory(prefix="idtone-soak-") as folder, cost_bench(Path(folder)) as bed:
         found = soak(bed, chosen.minutes, chosen.rate)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))

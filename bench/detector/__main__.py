@@ -1,8 +1,9 @@
-"""Agreement of the browser's detector with Python's verifier, its cost, and its false alarms.
+"""The browser's detector compared with Python's verifier: agreement, cost, and false alarms.
 
 python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 
-For each profile, it judges `--trials` legs of each condition, chain and near miss, and listens to `--hours` of speech.
+For each profile the detector judges `--trials` legs of each condition, chain and near miss, and then `--hours` of
+speech.
 """
 
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.tones.profile import Profile
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 
 from ..bench_output import PROGRESS, options, report
 from ..verify import confidence, speech_and_music
@@ -28,14 +29,16 @@ from .detector_process import RATE_HZ, DetectorProcess
 PART: Final = Part.HELD_OUT
 THERE: Final = ("conforms", "present")
 DISAGREEING: Final = 0.005
-"""The stated error: the share of legs with another verdict than Python's."""
+"""The stated error: the largest share of legs on which the detector's verdict differs from Python's."""
 REAL_TIME_FACTOR: Final = 0.05
 FALSE_ALARMS_PER_HOUR: Final = 0.01
 SHOWN: Final = 20
 
 
-def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
-    """Legs of every kind, without the positions of lost packets: a browser does not know them."""
+def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
+    """Legs of every kind with their names. Positions of lost packets are left out, because a browser does not know
+    them.
+    """
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
         for trial in trials(profile, condition, start, count, PART):
@@ -47,15 +50,15 @@ def legs(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal
             yield f"{name}, {coding}", trial.samples
 
 
-def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
-    """Both verdicts on each leg, counted, and the legs on which they differ."""
+def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
+    """Compare both verdicts on each leg; returns their counts, and the legs on which they differ."""
     both: Counter[str] = Counter()
     differing: list[str] = []
     worst_s = worst_score = 0.0
     for profile in profiles().values():
         PROGRESS.print(f"verdicts: {profile.id} …")
         verifier = Verifier(profile)
-        for number, (name, samples) in enumerate(legs(profile, start, count)):
+        for number, (name, samples) in enumerate(every_leg(profile, start, count)):
             python, browser = verifier.verify(samples, RATE_HZ), judge.judge(profile, samples).result
             both[f"{python.verdict} / {browser['verdict']}"] += 1
             if python.verdict != browser["verdict"]:
@@ -78,8 +81,8 @@ def agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
     }
 
 
-def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
-    """False alarms in a stream of speech without a sound, for all profiles; and the processor time of each."""
+def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
+    """Count the false alarms of each profile in a stream of speech without a sound, and measure the processor time."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     alarms = left_open = 0
@@ -106,8 +109,8 @@ def false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, 
     }
 
 
-def web_audio(judge: DetectorProcess) -> dict[str, Any]:
-    """The results of one clean leg of each profile through an AudioWorklet at 48 kHz."""
+def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
+    """Results of one clean leg of each profile in an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")
@@ -121,10 +124,10 @@ def main() -> int:
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
     speech_and_music.base(PART)
     with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:
-        found = agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
+        found = measure_agreement(judge, chosen.start, chosen.trials) if chosen.trials else {}
         if chosen.hours:
-            found |= false_alarms(judge, chosen.start, chosen.hours)
-        found |= web_audio(judge)
+            found |= measure_false_alarms(judge, chosen.start, chosen.hours)
+        found |= run_in_web_audio(judge)
     report("The detector in browsers beside Python's verifier", found, chosen.json)
     return int(
         found.get("agreement", {}).get("share", 0) > DISAGREEING

@@ -1,4 +1,4 @@
-"""The detector in a process of Node, which judges legs one after the other."""
+"""The browser's detector in a process of Node, which judges one leg after the other."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ RATE_HZ: Final = 8000
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class DetectorResult:
     """The detector's result, and its processor time."""
 
     result: dict[str, Any]
@@ -33,7 +33,7 @@ class Judged:
 
 
 class DetectorProcess(AbstractContextManager["DetectorProcess"]):
-    """The detector's process. Use it as a context; `folder` gets the samples and the profiles."""
+    """The detector's process, as a context. It writes the samples and profiles for Node into `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,8 +48,8 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         if self._process is not None:
             self._process.communicate()
 
-    def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> Judged:
-        """The verdict on samples at 8 kHz."""
+    def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> DetectorResult:
+        """The detector's result for samples at 8 kHz."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -57,10 +57,10 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         job = {"profile": self._profile(profile), "file": self._samples(samples), "rate": RATE_HZ, "stream": stream}
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
-        return Judged(**json.loads(process.stdout.readline()))
+        return DetectorResult(**json.loads(process.stdout.readline()))
 
     def heard(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
-        """The result in Web Audio, by `node-web-audio-api`. Raises PackagesUnavailable."""
+        """The result in Web Audio, as `node-web-audio-api` runs it. Raises PackagesUnavailable."""
         command = [*find_or_get_node(), str(BESIDE / "hear.mjs"), str(DETECTOR)]
         files = [self._profile(profile), self._samples(samples), str(RATE_HZ)]
         done = subprocess.run(

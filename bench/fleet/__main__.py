@@ -2,9 +2,9 @@
 
     python -m bench.fleet [--rate 30] [--minutes 10] [--only TEXT] [--json]
 
-The goals: calls in progress on other parts are untouched, only calls in set-up on the dead part are lost, no record is
-lost or double, and a suspended number is never connected. Exit 1 if one was missed. `--minutes` is the duration of the
-network cut between a node and the database.
+The goals: calls in progress on other parts are untouched; only calls in set-up on the dead part are lost; each call has
+exactly one record; and a suspended number is never connected. Exit 1 if a goal was missed. `--minutes` is the duration
+of the network cut between a node and the database.
 """
 
 import sys
@@ -13,15 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get as find_asterisk
+from lab.asterisk_installation import find_or_get as find_asterisk
 from lab.fleet import fleet
 from lab.kamailio import find_or_get as find_kamailio
-from lab.postgresql import programs
+from lab.postgresql import postgresql_programs
 from lab.processes import end_in_order
 
 from ..bench_output import PROGRESS, options, print_table, report
-from .drills import Drill, Row, drill, drills
-from .ledger_drills import Cloned, Restored
+from .drills import Drill, DrillResult, all_drills, run_drill
+from .ledger_drills import ClonedNodeDrill, RestoredLedgerDrill
 
 DISK_MB: Final = 24
 
@@ -32,11 +32,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only drills whose name has this in it")
     chosen = parser.parse_args()
     end_in_order()
-    rows: list[Row] = []
+    rows: list[DrillResult] = []
     asterisk = find_asterisk()
     with (
         tempfile.TemporaryDirectory(prefix="idtone-drills-") as folder,
-        programs() as postgresql,
+        postgresql_programs() as postgresql,
         fleet(
             Path(folder),
             asterisk,
@@ -46,13 +46,16 @@ def main() -> int:
             tell=PROGRESS.print,
         ) as running,
     ):
-        first = (Restored(Path(folder) / "restored", 1).drill(), Cloned(Path(folder), 0, asterisk).drill())
-        every: tuple[Drill, ...] = (*first, *drills(60 * chosen.minutes))
+        first = (
+            RestoredLedgerDrill(Path(folder) / "restored", 1).drill(),
+            ClonedNodeDrill(Path(folder), 0, asterisk).drill(),
+        )
+        every: tuple[Drill, ...] = (*first, *all_drills(60 * chosen.minutes))
         for number, one in enumerate(every):
             if chosen.only not in one.name:
                 continue
             PROGRESS.print(f"{one.name} …")
-            rows.append(drill(running, one, chosen.rate, Path(folder) / f"drill-{number}"))
+            rows.append(run_drill(running, one, chosen.rate, Path(folder) / f"drill-{number}"))
             PROGRESS.print(f"  {'; '.join(rows[-1].faults) or 'as it should be'}")
     missed = sum(bool(row.faults) for row in rows)
     if chosen.json:
@@ -62,7 +65,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _shown(row: Row) -> dict[str, object]:
+def _shown(row: DrillResult) -> dict[str, object]:
     found = row.judged
     return {
         "drill": row.name,

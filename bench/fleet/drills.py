@@ -1,4 +1,4 @@
-"""Drills: a part of the fleet fails during calls, and comes back; the effects on calls and evidence."""
+"""Drills: a part of the fleet fails during calls, and comes back. Each shows the effect on calls and evidence."""
 
 import os
 import signal
@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Final
 
 from lab.carrier import CarriedCall, Carrier
-from lab.fleet import Fleet, Node, until
+from lab.fleet import Fleet, Node, wait_until
 from lab.lab import LICENSED, SUSPENDED
 
-from .call_fates import Judged, judge
+from .call_results import CallResults, judge_calls
 
 NUMBERS: Final = (LICENSED,)
 BEFORE_S, AFTER_S = 4.0, 5.0
 LONG_S, LONG_RATE = 10.0, 1.0
-"""Duration and rate of the calls that are in progress at the failure."""
+"""Duration in seconds, and rate per second, of the calls that are in progress at the failure."""
 BACK_S: Final = 60.0
 FILLING_S: Final = 6.0
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill. `strike` makes a part fail, `mend` brings it back after `away_s`; `is_back` is true once it works again.
+    """A drill. `strike` makes a part fail, and `mend` repairs it after `away_s`; `is_back` is True once the part works
+    again.
 
-    `dead_nodes` are those on which calls may be lost; `dead_proxy`: calls through the first Kamailio may be lost.
+    Calls may be lost on `dead_nodes` and, with `dead_proxy`, through the first Kamailio.
     """
 
     name: str
@@ -38,29 +39,29 @@ class Drill:
     dead_nodes: Collection[str] = ()
     dead_proxy: bool = False
     prepare: Callable[[Fleet], None] = lambda fleet: None
-    """A preparation before the calls."""
+    """Called before the calls begin."""
     noticed: Callable[[Fleet], bool] | None = None
-    """True if a node has reported the fault; None if it need not report it."""
+    """Tells if a node has reported the fault; None if no report is expected."""
     splits: bool = False
-    """Calls begin in one ledger and end in another one."""
+    """True if a call may begin in one ledger and end in another."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """The result of a drill. `noticed_s` is from the strike until a node's report, `back_s` from the repair until the
-    part works again; None if that did not come. `faults` are the missed goals.
+class DrillResult:
+    """The result of a drill. `noticed_s` is from the failure to a node's report of it, `back_s` from the repair until
+    the part works again; None if that did not happen. `faults` are the missed goals.
     """
 
     name: str
     away_s: float
     noticed_s: float | None
     back_s: float | None
-    judged: Judged
+    judged: CallResults
     faults: list[str]
 
 
-def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
-    """The result of a drill, with calls before, during and after the failure."""
+def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResult:
+    """Run a drill with calls before, during and after the failure; returns its result."""
     one.prepare(fleet)
     away_s, noticed_s = one.away_s, None
     seconds = BEFORE_S + away_s + AFTER_S
@@ -88,25 +89,25 @@ def drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> Row:
         one.strike(fleet)
         if noticed := one.noticed:
             with suppress(TimeoutError):
-                until(lambda: noticed(fleet), "a word of it", away_s)
+                wait_until(lambda: noticed(fleet), "a word of it", away_s)
                 noticed_s = time.time() - struck_s
         time.sleep(max(0.0, struck_s + away_s - time.time()))
         one.mend(fleet)
         try:
-            back_s: float | None = until(lambda: one.is_back(fleet), one.name, BACK_S)
+            back_s: float | None = wait_until(lambda: one.is_back(fleet), one.name, BACK_S)
         except TimeoutError:
             back_s = None
         calls: dict[str, CarriedCall] = {}
         for carrier in carriers:
             calls |= carrier.finish()
     fleet.settle()
-    found = judge(fleet, calls, struck_s, one.dead_nodes, "1x" if one.dead_proxy else "")
-    row = Row(one.name, away_s, noticed_s, back_s, found, [])
-    row.faults.extend(faults(one, row))
+    found = judge_calls(fleet, calls, struck_s, one.dead_nodes, "1x" if one.dead_proxy else "")
+    row = DrillResult(one.name, away_s, noticed_s, back_s, found, [])
+    row.faults.extend(missed_goals(one, row))
     return row
 
 
-def faults(one: Drill, row: Row) -> list[str]:
+def missed_goals(one: Drill, row: DrillResult) -> list[str]:
     """The missed goals."""
     found = row.judged
     wanted = {
@@ -134,12 +135,12 @@ def _node(place: int) -> Callable[[Fleet], Node]:
     return lambda fleet: fleet.nodes[place]
 
 
-def active(fleet: Fleet, node: Node) -> bool:
+def is_active(fleet: Fleet, node: Node) -> bool:
     return all(proxy.states()[node.asterisk.sip_address].startswith("A") for proxy in fleet.proxies)
 
 
-def replicates(fleet: Fleet) -> bool:
-    """True if all nodes replicate, and nothing waits."""
+def is_replicated(fleet: Fleet) -> bool:
+    """True if all nodes replicate and no step waits."""
     told = [node.metrics() for node in fleet.nodes]
     return all(
         each.get("idtone_ledger_replicated") == 1 and each.get("idtone_ledger_unreplicated_steps") == 0 for each in told
@@ -151,7 +152,7 @@ def _ready(node: Node) -> bool:
 
 
 def _nothing(fleet: Fleet) -> None:
-    """Do nothing: systemd or keepalived mends it."""
+    """Do nothing: systemd or keepalived repairs the part."""
 
 
 def _kill_service(fleet: Fleet) -> None:
@@ -159,7 +160,9 @@ def _kill_service(fleet: Fleet) -> None:
 
 
 def _restart(node: Callable[[Fleet], Node]) -> Callable[[Fleet], None]:
-    """A function that kills all processes of a frozen node. The calls that wait in its sockets are then not placed."""
+    """A function that kills a frozen node's service and Asterisk, and starts them again. The calls that waited in their
+    sockets are lost.
+    """
 
     def restart(fleet: Fleet) -> None:
         frozen = node(fleet)
@@ -177,7 +180,7 @@ def _kill_proxy(fleet: Fleet) -> None:
 
 
 def _fill(fleet: Fleet) -> None:
-    """Fill the node's disk repeatedly for a while: at first the database finds room in its own file."""
+    """Fill the node's disk repeatedly for a while, because the database first finds free pages in its own file."""
     node = next(node for node in fleet.nodes if node.service.disk_mb)
     with node.service.seen_ledger.with_name("others").open("ab", buffering=0) as file:
         until_s = time.monotonic() + FILLING_S
@@ -200,22 +203,22 @@ def _fail_over(fleet: Fleet) -> None:
     fleet.standby.promote()
 
 
-def drills(cut_s: float) -> tuple[Drill, ...]:
-    """All drills, the lasting ones last; the network between a node and the database is cut for `cut_s`."""
+def all_drills(cut_s: float) -> tuple[Drill, ...]:
+    """All drills, the longest ones last. One cuts the network between a node and the database for `cut_s` seconds."""
     first, second = _node(0), _node(1)
     return (
         Drill(
             "Asterisk killed", lambda fleet: first(fleet).kill_asterisk(), lambda fleet: first(fleet).asterisk.start(),
-            lambda fleet: active(fleet, first(fleet)) and _ready(first(fleet)), dead_nodes={"pbx-1"},
+            lambda fleet: is_active(fleet, first(fleet)) and _ready(first(fleet)), dead_nodes={"pbx-1"},
         ),
         Drill("service killed", _kill_service, _nothing, lambda fleet: _ready(first(fleet)), away_s=0.1),
         Drill(
             "node frozen", lambda fleet: second(fleet).freeze(), lambda fleet: second(fleet).thaw(),
-            lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
+            lambda fleet: is_active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
         ),
         Drill(
             "node frozen, then restarted", lambda fleet: second(fleet).freeze(), _restart(second),
-            lambda fleet: active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
+            lambda fleet: is_active(fleet, second(fleet)) and _ready(second(fleet)), dead_nodes={"pbx-2"},
         ),
         Drill(
             "Kamailio killed", _kill_proxy, _nothing, lambda fleet: bool(fleet.proxies[0].states()), away_s=0.1,
@@ -229,12 +232,12 @@ def drills(cut_s: float) -> tuple[Drill, ...]:
             "witness gone", lambda fleet: fleet.witnesses[0].stop(), lambda fleet: _start_witness(fleet),
             lambda fleet: fleet.witnesses[0].running,
         ),
-        Drill("disk full on a node", _fill, _make_room, replicates),
+        Drill("disk full on a node", _fill, _make_room, is_replicated),
         Drill(
             "network to the database cut", lambda fleet: second(fleet).cut(), lambda fleet: second(fleet).mend(),
-            replicates, away_s=cut_s,
+            is_replicated, away_s=cut_s,
         ),
-        Drill("primary database killed", _fail_over, _nothing, replicates, away_s=2.5),
+        Drill("primary database killed", _fail_over, _nothing, is_replicated, away_s=2.5),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ make bench-fleet JSON=1 > build/drills.json make bench-fleet-scale JSON=1 > buil
 build/talking.json make bench-servers JSON=1 > build/servers.json python -m bench.fleet.fleet_page build/drills.json
 build/scale.json build/talking.json build/servers.json
 
-Each file replaces the stored figures of its bench; one alone is enough.
+Each file replaces the stored figures of its bench; the other figures stay.
 """
 
 import json
@@ -17,19 +17,19 @@ from typing import Any, Final
 
 from lab.repository import ROOT
 
-from .model import (
+from .fleet_sizing import (
     PARTS,
-    Carried,
-    Demand,
-    Measured,
+    CallCost,
+    FleetDemand,
+    FleetSize,
     ServerSizing,
-    Sizing,
-    Talk,
-    carried,
-    million,
+    TalkCost,
+    TalkLoad,
+    million_calls_cost,
     nodes_for,
-    server_of,
-    size,
+    size_fleet,
+    size_server,
+    talk_load,
 )
 
 FIGURES: Final = Path(__file__).with_name("figures.json")
@@ -37,7 +37,7 @@ PAGES: Final = {
     "en": ROOT / "docs" / "explanation" / "fleet.md",
     "ja": ROOT / "docs" / "ja" / "explanation" / "fleet.md",
 }
-DEMANDS: Final = (Demand(300_000, 3), Demand(1e6, 10), Demand(10e6, 100))
+DEMANDS: Final = (FleetDemand(300_000, 3), FleetDemand(1e6, 10), FleetDemand(10e6, 100))
 DRILLS: Final = {
     "Asterisk killed": "Asterisk の強制終了",
     "service killed": "サービスの強制終了",
@@ -54,14 +54,14 @@ DRILLS: Final = {
 }
 TALK_S: Final = 180.0
 PROCESSORS, BUSY = 8, 0.6
-"""Processors of a node, and the number of them that may be busy."""
+"""The processors of a node, and the share of them that may be busy."""
 _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
 def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
-    """The tables in Markdown, by the names of their markers."""
+    """Name of a marker → its table in Markdown."""
     place = 0 if language == "en" else 1
-    measured = Measured.of_json(figures["measured"])
+    measured = CallCost.of_json(figures["measured"])
     return {
         "drills": _drills(figures["drills"], figures["rate"], place),
         "call": _call(measured, place),
@@ -122,8 +122,8 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def _call(measured: Measured, place: int) -> str:
-    hours = million(measured).processor_hours
+def _call(measured: CallCost, place: int) -> str:
+    hours = million_calls_cost(measured).processor_hours
     rows = [
         (
             (f"processor of {name}", f"{name} のプロセッサー時間")[place],
@@ -155,7 +155,7 @@ def _call(measured: Measured, place: int) -> str:
     return _table(head[place], rows)
 
 
-_NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[Sizing], str]]]] = (
+_NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[FleetSize], str]]]] = (
     (
         ("calls/s in the busiest hour, all / one node", "最繁時の毎秒の通話、全体 / 1 ノード"),
         lambda one: f"{one.busy_calls_per_s:.0f} / {one.busy_calls_per_s_of_node:.1f}",
@@ -195,14 +195,14 @@ _NEEDS: Final[Sequence[tuple[tuple[str, str], Callable[[Sizing], str]]]] = (
 )
 
 
-def _sizing(measured: Measured, place: int) -> str:
-    sizes = [size(measured, demand) for demand in DEMANDS]
+def _sizing(measured: CallCost, place: int) -> str:
+    sizes = [size_fleet(measured, demand) for demand in DEMANDS]
     head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
     return _table(head, [nodes, *((words[place], *map(figure, sizes)) for words, figure in _NEEDS)])
 
 
-_CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[Carried], str]]]] = (
+_CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[TalkLoad], str]]]] = (
     (
         ("calls in progress, all / one node", "通話中の数、全体 / 1 ノード"),
         lambda one: f"{one.in_progress:,.0f} / {one.in_progress_of_node:,.0f}",
@@ -229,9 +229,9 @@ _CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[Carried], str]]]] = (
 )
 
 
-def _talking(measured: Measured, found: Mapping[str, float], place: int) -> str:
-    talk = Talk(*(found[each.name] for each in fields(Talk)))
-    carries = [carried(measured, talk, demand, TALK_S) for demand in DEMANDS]
+def _talking(measured: CallCost, found: Mapping[str, float], place: int) -> str:
+    talk = TalkCost(*(found[each.name] for each in fields(TalkCost)))
+    carries = [talk_load(measured, talk, demand, TALK_S) for demand in DEMANDS]
     least = [nodes_for(measured, talk, demand, TALK_S, BUSY * PROCESSORS) for demand in DEMANDS]
     head = (("calls a day", "1 日の通話")[place], *(f"{demand.calls_per_day:,.0f}" for demand in DEMANDS))
     nodes = (("nodes", "ノード")[place], *(str(demand.nodes) for demand in DEMANDS))
@@ -256,9 +256,9 @@ _OF_A_SERVER: Final[Sequence[tuple[tuple[str, str], Callable[[ServerSizing], str
 )
 
 
-def _servers(measured: Measured, found: Mapping[str, Any], place: int) -> str:
+def _servers(measured: CallCost, found: Mapping[str, Any], place: int) -> str:
     replay_ms = found["away"]["replay_postgresql_ms"]
-    sizes = [server_of(measured, DEMANDS[-1], servers, replay_ms) for servers in _SERVERS]
+    sizes = [size_server(measured, DEMANDS[-1], servers, replay_ms) for servers in _SERVERS]
     head = (("PostgreSQL servers", "PostgreSQL サーバー")[place], *map(str, _SERVERS))
     return _table(head, [(words[place], *map(figure, sizes)) for words, figure in _OF_A_SERVER])
 
@@ -307,7 +307,7 @@ def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
     return _table(head, [[str(int(row["nodes"])), *(f"{row[name]:.2f}" for name in names)] for row in compared])
 
 
-def written(text: str, made: Mapping[str, str]) -> str:
+def replace_tables(text: str, made: Mapping[str, str]) -> str:
     """The page with these tables between its markers."""
     for name, table in made.items():
         text, count = re.subn(
@@ -322,7 +322,7 @@ def written(text: str, made: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Store the figures of these runs, and write them into the pages."""
+    """Store the figures of these runs, and write the tables into both pages."""
     figures = json.loads(FIGURES.read_text("utf-8"))
     for path in sys.argv[1:]:
         found = json.loads(Path(path).read_text("utf-8"))
@@ -336,7 +336,7 @@ def main() -> None:
             figures |= found
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     for language, page in PAGES.items():
-        page.write_text(written(page.read_text("utf-8"), tables(figures, language)), "utf-8")
+        page.write_text(replace_tables(page.read_text("utf-8"), tables(figures, language)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Drills on a node's ledger: an old backup of it is restored, or the whole node is cloned.
+"""Drills on a node's ledger: an old backup is restored, or the whole node is cloned.
 
 Both are repaired by the steps in docs/how-to/keep-evidence.md and docs/how-to/several-nodes.md.
 """
@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from idtone.ledger.store.postgresql import schema_of
-from lab.bootstrap import AsteriskInstallation
-from lab.fleet import CLONE, DATABASE, READY_S, Apart, Fleet, Node, clone, copied
+from lab.asterisk_installation import AsteriskInstallation
+from lab.fleet import CLONE, DATABASE, READY_S, Fleet, Node, SeparateLedger, clone, copy_ledger
 from lab.kamailio import NODES
 
-from .drills import LONG_S, Drill, replicates
+from .drills import LONG_S, Drill, is_replicated
 
 FORKED: Final = ("is not the beginning of", "steps of this node, and")
 """The log entry of a node whose ledger does not continue its replica."""
 
 
-class Restored:
-    """A drill: a node's service starts with a backup of its ledger. Its last signed head is on another disk."""
+class RestoredLedgerDrill:
+    """A drill: a node's service starts with an old backup of its ledger. The ledger's last signed head is on another
+    disk.
+    """
 
     def __init__(self, folder: Path, place: int) -> None:
         self._folder, self._place = folder, place
@@ -30,7 +32,7 @@ class Restored:
             "node restored from an old backup",
             self._strike,
             self._mend,
-            replicates,
+            is_replicated,
             away_s=15.0,
             prepare=self._back_up,
             noticed=self._is_noticed,
@@ -41,7 +43,7 @@ class Restored:
         return fleet.nodes[self._place]
 
     def _back_up(self, fleet: Fleet) -> None:
-        self._backup = copied(self._node(fleet).service.ledger, self._folder / "backup")
+        self._backup = copy_ledger(self._node(fleet).service.ledger, self._folder / "backup")
 
     def _strike(self, fleet: Fleet) -> None:
         service = self._node(fleet).service
@@ -59,13 +61,13 @@ class Restored:
         node = self._node(fleet)
         node.service.stop()
         _move(node.service.ledger, self._folder / "aside")
-        fleet.apart.append(Apart(node.name, self._folder / "aside" / node.service.ledger.name))
+        fleet.apart.append(SeparateLedger(node.name, self._folder / "aside" / node.service.ledger.name))
         _move(self._folder / "newest" / node.service.ledger.name, node.service.ledger.parent)
         node.service.start(timeout_s=READY_S)
 
 
-class Cloned:
-    """A drill: a copy of a node, with the same name, keys and ledger, takes calls beside the original."""
+class ClonedNodeDrill:
+    """A drill: a copy of a node takes calls beside the original, with the same name, keys and ledger."""
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
         self._folder, self._place, self._asterisk = folder, place, asterisk
@@ -75,7 +77,7 @@ class Cloned:
             "node cloned",
             self._strike,
             self._mend,
-            replicates,
+            is_replicated,
             away_s=15.0,
             noticed=self._is_noticed,
         )
@@ -85,7 +87,7 @@ class Cloned:
         self._already = len(self._original.service.log())
         self._clone = clone(fleet, self._original, self._folder, self._asterisk)
         address = self._clone.asterisk.sip_address
-        fleet.apart.append(Apart(CLONE, self._clone.service.ledger, address))
+        fleet.apart.append(SeparateLedger(CLONE, self._clone.service.ledger, address))
         for proxy in fleet.proxies:
             proxy.call("dispatcher.add", NODES, f"sip:{address[0]}:{address[1]}")
 
@@ -94,8 +96,8 @@ class Cloned:
         return any(words in said for words in FORKED)
 
     def _mend(self, fleet: Fleet) -> None:
-        """Take the clone out of the dispatchers, and end it after its last call. If the replica is the clone's, it is
-        made again.
+        """Take the clone out of the dispatchers, and stop it after its last call. If the replica came from the clone,
+        make it again.
         """
         address = self._clone.asterisk.sip_address
         for proxy in fleet.proxies:

@@ -2,8 +2,8 @@
 
     python -m bench.fleet.node_scaling [--rate 20] [--seconds 30] [--json]
 
-The model is made from the measurement with one node, and predicts those with two and three. Only the ratios of measured
-to predicted figures matter, because other work on the machine changes all figures alike.
+The model is made from the measurement with one node; it predicts the figures for two and three nodes. Only the ratios
+of measured to predicted figures count, because other work on the machine changes all figures alike.
 """
 
 import tempfile
@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get as find_asterisk
+from lab.asterisk_installation import find_or_get as find_asterisk
 from lab.carrier import Carrier
-from lab.fleet import Fleet, fleet, until
+from lab.fleet import Fleet, fleet, wait_until
 from lab.kamailio import find_or_get as find_kamailio
 from lab.lab import LICENSED
-from lab.postgresql import programs
+from lab.postgresql import postgresql_programs
 from lab.processes import end_in_order, ended_children_s, processor_s
 
 from ..bench_output import PROGRESS, options, print_table, report
-from .model import PARTS, Cost, Measured, predicted
+from .fleet_sizing import PARTS, CallCost, PartCost, predict_load
 
 NODES: Final = (1, 2, 3)
 IDLE_S: Final = 10.0
@@ -34,7 +34,7 @@ _STORED: Final = """
 
 
 @dataclass(frozen=True)
-class Counted:
+class Counters:
     """Counters of the fleet since its start; processor time in seconds."""
 
     at_s: float
@@ -46,9 +46,9 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """The measurement of `nodes` with `calls_per_s` calls: busy processors, without and with calls, and stored rows and
-    bytes.
+class ScalingRun:
+    """The measurement of `nodes` nodes: busy processors by part, without calls and at `calls_per_s`; rows and bytes
+    that were stored.
     """
 
     nodes: int
@@ -59,8 +59,8 @@ class Scaled:
     stored_per_s: dict[str, float]
 
 
-def counted(running: Fleet) -> Counted:
-    """The present counters. Those of PostgreSQL count all nodes together."""
+def read_counters(running: Fleet) -> Counters:
+    """The fleet's current counters. Those of PostgreSQL are for all nodes together."""
     pids: dict[str, Iterable[int]] = {
         "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
         "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],
@@ -70,7 +70,7 @@ def counted(running: Fleet) -> Counted:
     spent_s = {name: sum(map(processor_s, each)) for name, each in pids.items()}
     spent_s["postgresql"] += sum(ended_children_s(each.pids[0]) for each in (running.primary, running.standby))
     ((octets, wal),) = running.primary.execute(_STORED, "idtone")
-    return Counted(
+    return Counters(
         time.monotonic(),
         spent_s,
         _rows(running),
@@ -81,7 +81,7 @@ def counted(running: Fleet) -> Counted:
 
 
 def _rows(running: Fleet) -> int:
-    """Number of rows, counted one by one, because PostgreSQL's statistics are late."""
+    """Number of rows in PostgreSQL. It is counted, because PostgreSQL's statistics lag behind."""
     schemas = running.primary.execute(
         "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'idtone!_%' ESCAPE '!'", "idtone"
     )
@@ -90,25 +90,25 @@ def _rows(running: Fleet) -> int:
     return int(running.primary.execute(f"SELECT {query}", "idtone")[0][0])
 
 
-def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled:
-    """The measurement without calls, then with them."""
-    before = counted(running)
+def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> ScalingRun:
+    """Measure a fleet without calls, then with calls."""
+    before = read_counters(running)
     time.sleep(IDLE_S)
-    idle = counted(running)
+    idle = read_counters(running)
     half = rate / len(running.proxies)
     carriers = [
         Carrier(proxy.address, [LICENSED], half, seconds, folder / f"carrier-{number}", name=f"s{number}")
         for number, proxy in enumerate(running.proxies)
     ]
     calls = sum(len(carrier.finish()) for carrier in carriers)
-    until(
+    wait_until(
         lambda: all(node.metrics().get("idtone_ledger_unreplicated_steps") == 0 for node in running.nodes),
         "replicas",
         30,
     )
-    after = counted(running)
+    after = read_counters(running)
     took_s = after.at_s - idle.at_s
-    return Scaled(
+    return ScalingRun(
         len(running.nodes),
         calls / took_s,
         _processors(before, idle),
@@ -123,19 +123,19 @@ def measure(running: Fleet, rate: float, seconds: float, folder: Path) -> Scaled
     )
 
 
-def _processors(before: Counted, after: Counted) -> dict[str, float]:
+def _processors(before: Counters, after: Counters) -> dict[str, float]:
     took_s = after.at_s - before.at_s
     return {name: (after.processor_s[name] - before.processor_s[name]) / took_s for name in PARTS}
 
 
-def measured(one: Scaled) -> Measured:
-    """The cost of one call, by a measurement."""
+def call_cost(one: ScalingRun) -> CallCost:
+    """The cost of one call, calculated from a measurement."""
     rate, stored = one.calls_per_s, one.stored_per_s
     parts = {
-        name: Cost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
+        name: PartCost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
         for name in PARTS
     }
-    return Measured(
+    return CallCost(
         parts,
         rows_per_call=stored["rows_per_s"] / rate,
         database_bytes_per_call=stored["database_bytes_per_s"] / rate,
@@ -145,16 +145,16 @@ def measured(one: Scaled) -> Measured:
     )
 
 
-def ratios(model: Measured, one: Scaled) -> dict[str, float]:
+def model_ratios(model: CallCost, one: ScalingRun) -> dict[str, float]:
     """Ratio of each measured figure to the predicted one."""
-    told = predicted(model, one.calls_per_s, one.nodes)
+    told = predict_load(model, one.calls_per_s, one.nodes)
     return {name: value / told[name] for name, value in {**one.busy, **one.stored_per_s}.items() if told[name]}
 
 
-def scale(rate: float, seconds: float, tell: Callable[[str], None]) -> list[Scaled]:
-    """The measurement of a new fleet for each number of nodes."""
+def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) -> list[ScalingRun]:
+    """Measure a new fleet for each number of nodes."""
     found = []
-    with programs() as postgresql:
+    with postgresql_programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()
         for nodes in NODES:
             tell(f"{nodes} nodes …")
@@ -170,9 +170,9 @@ def main() -> None:
     """Measure, and print tables or JSON."""
     chosen = options(__doc__, rate=20.0, seconds=30.0).parse_args()
     end_in_order()
-    found = scale(chosen.rate, chosen.seconds, PROGRESS.print)
-    model = measured(found[0])
-    compared = [{"nodes": one.nodes, **ratios(model, one)} for one in found[1:]]
+    found = measure_scaling(chosen.rate, chosen.seconds, PROGRESS.print)
+    model = call_cost(found[0])
+    compared = [{"nodes": one.nodes, **model_ratios(model, one)} for one in found[1:]]
     if chosen.json:
         measurements = [asdict(one) for one in found]
         report("", {"measured": asdict(model), "over_predicted": compared, "measurements": measurements}, True)

@@ -4,8 +4,8 @@
 
 With two servers, each node has its replica on one of them.
 
-Both servers are real, and run on this machine. Each node replicates from a separate process. The layouts take turns,
-because other work on the machine changes all figures alike; so only the ratios and the processor time matter.
+Both servers run on this machine. Each node replicates from a separate process. The layouts take turns, because other
+work on the machine changes all figures alike. So only the ratios and the processor time count.
 """
 
 import random
@@ -24,7 +24,7 @@ from idtone.ledger.replication.node_reports import NodeReportsReader
 from idtone.ledger.store.postgresql import Server
 from lab.ledger.replication.nodes import Node, rows
 from lab.ledger.sample_evidence import heard_call
-from lab.postgresql import PostgreSQL, programs
+from lab.postgresql import PostgreSQL, postgresql_programs
 from lab.processes import ended_children_s, processor_s
 
 from ..bench_output import PROGRESS, options, report
@@ -35,25 +35,25 @@ NODES: Final = ("a-1", "a-2", "b-1", "b-2")
 ROUNDS: Final = 3
 READS: Final = 10
 MEANWHILE: Final = 200
-"""Calls of a node while the other server is down, and before."""
+"""Calls of a node during the other server's failure, and as many before it."""
 
 Layout = Sequence[Node]
 """The nodes, each with the server that it replicates to."""
 
 
-def write(node: Node, first: int, calls: int) -> None:
+def write_calls(node: Node, first: int, calls: int) -> None:
     node.write(*(heard_call(f"{node.name}-{number}", number * 20) for number in range(first, first + calls)))
 
 
 def replicate(node: Node) -> float:
-    """Replicated steps per second."""
+    """Replicate the node's ledger until no step waits; returns its steps per second."""
     began_s = time.perf_counter()
     steps = node.replicate()
     return steps / (time.perf_counter() - began_s)
 
 
-def spent_s(server: PostgreSQL) -> float:
-    """Processor time of all the server's processes, including those that have ended."""
+def server_time_s(server: PostgreSQL) -> float:
+    """Processor time of all processes of the server, in seconds, including those that have ended."""
     while True:
         try:
             return sum(map(processor_s, server.pids)) + ended_children_s(server.pids[0])
@@ -70,12 +70,12 @@ def databases(servers: Sequence[PostgreSQL], nodes: Sequence[Node]) -> Iterator[
         yield [node.changed(url=urls[at // share]) for at, node in enumerate(nodes)]
 
 
-def filled(servers: Sequence[PostgreSQL], layout: Layout, processes: Executor) -> dict[str, float]:
-    """The times for filling all replicas in parallel, divided by the number of calls."""
-    before_s, began_s = [spent_s(each) for each in servers], time.perf_counter()
+def fill_replicas(servers: Sequence[PostgreSQL], layout: Layout, processes: Executor) -> dict[str, float]:
+    """Fill all replicas in parallel; returns the calls per second, and the processor time of a call."""
+    before_s, began_s = [server_time_s(each) for each in servers], time.perf_counter()
     list(processes.map(Node.replicate, layout))
     took_s = time.perf_counter() - began_s
-    spent = [spent_s(each) - before for each, before in zip(servers, before_s, strict=True)]
+    spent = [server_time_s(each) - before for each, before in zip(servers, before_s, strict=True)]
     calls = sum(_calls(node) for node in layout)
     return {
         "calls_per_s": calls / took_s,
@@ -90,7 +90,7 @@ def _calls(node: Node) -> int:
 
 
 def median_ratio(one: Callable[[], object], two: Callable[[], object]) -> tuple[float, float]:
-    """The median of `one` in milliseconds, and the median ratio of `two` to it. They take turns."""
+    """Median time of `one` in milliseconds, and the median ratio of `two` to `one`. They run in turns."""
 
     def took_ms(work: Callable[[], object]) -> float:
         began_s = time.perf_counter()
@@ -105,7 +105,7 @@ def servers_of(layout: Layout) -> list[Server]:
     return list(dict.fromkeys(node.server for node in layout))
 
 
-def read(one: Layout, two: Layout) -> dict[str, float]:
+def compare_reading(one: Layout, two: Layout) -> dict[str, float]:
     def newest(layout: Layout) -> object:
         return Ledgers.in_postgresql(servers_of(layout), {}).records(limit=50)
 
@@ -115,9 +115,9 @@ def read(one: Layout, two: Layout) -> dict[str, float]:
     return {"list_ms": list_ms, "list_ratio": list_ratio, "states_ms": state_ms, "states_ratio": state_ratio}
 
 
-def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
-    """The results when the second server is killed: a node of the first one continues, and those of the second one
-    wait.
+def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
+    """Kill the second server. A node of the first one continues, and the nodes of the second one wait. Returns the
+    times.
     """
     beside, waiting = layout[0], layout[len(layout) // 2 :]
     with_s, without_s = list[float](), list[float]()
@@ -125,7 +125,7 @@ def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
         for times in (with_s, without_s):
             if times is without_s:
                 second.kill()
-            write(beside, 10**6 + 10_000 * number + 1000 * (times is without_s), MEANWHILE)
+            write_calls(beside, 10**6 + 10_000 * number + 1000 * (times is without_s), MEANWHILE)
             times.append(1 / replicate(beside))
             if times is without_s:
                 second.start()
@@ -134,9 +134,9 @@ def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
     ledgers = Ledgers.in_postgresql(servers_of(layout), {})
     read_s = time.perf_counter() - began_s
     for node in waiting:
-        write(node, 10**7, calls)
+        write_calls(node, 10**7, calls)
     second.start()
-    before_s = spent_s(second)
+    before_s = server_time_s(second)
     rates = [replicate(node) for node in waiting]
     return {
         "others_ratio": statistics.median(b / a for a, b in zip(with_s, without_s, strict=True)),
@@ -144,13 +144,13 @@ def away(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
         "read_while_away_s": read_s,
         "waiting_calls": calls * len(waiting),
         "replayed_steps_per_s": statistics.mean(rates),
-        "replay_postgresql_ms": 1000 * (spent_s(second) - before_s) / (calls * len(waiting)),
+        "replay_postgresql_ms": 1000 * (server_time_s(second) - before_s) / (calls * len(waiting)),
         "lost_rows": sum(rows(node.ledger) != rows(node.replica) for node in waiting),
     }
 
 
-def moved(first: PostgreSQL, second: PostgreSQL, layout: Layout) -> dict[str, float]:
-    """The results of moving a node to the other server by its settings alone, where it is filled again."""
+def measure_move(first: PostgreSQL, second: PostgreSQL, layout: Layout) -> dict[str, float]:
+    """Move a node to the other server by its settings alone; its replica is filled again there. Returns the times."""
     node = layout[0].changed(url=layout[-1].settings.url)
     began_s = time.perf_counter()
     steps = node.replicate()
@@ -168,19 +168,19 @@ def measure(calls: int) -> dict[str, Any]:
     dice, found = random.Random(1), dict[str, Any]()
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="idtone-servers-")))
-        first = opened.enter_context(PostgreSQL(opened.enter_context(programs())))
+        first = opened.enter_context(PostgreSQL(opened.enter_context(postgresql_programs())))
         second = opened.enter_context(first.another())
         processes = opened.enter_context(ProcessPoolExecutor(len(NODES), mp_context=get_context("spawn")))
         nodes = [Node.of(folder, name, first.url(), first.password) for name in NODES]
         PROGRESS.print(f"writing {calls:,} calls on each of {len(nodes)} nodes …")
-        list(processes.map(write, nodes, [0] * len(nodes), [calls] * len(nodes)))
+        list(processes.map(write_calls, nodes, [0] * len(nodes), [calls] * len(nodes)))
         ways = {"one": [first], "two": [first, second]}
         figures: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
         for number in range(ROUNDS):
             PROGRESS.print(f"replicating to one server and to two, round {number + 1} of {ROUNDS} …")
             for way in dice.sample(list(ways), len(ways)):
                 with databases(ways[way], nodes) as layout:
-                    figures[way].append(filled(ways[way], layout, processes))
+                    figures[way].append(fill_replicas(ways[way], layout, processes))
         found["nodes"], found["calls_of_node"] = len(nodes), calls
         for way, each in figures.items():
             found[way] = {name: statistics.median(one[name] for one in each) for name in each[0]}
@@ -190,11 +190,11 @@ def measure(calls: int) -> dict[str, Any]:
             for layout in (one, two):
                 list(processes.map(Node.replicate, layout))
             PROGRESS.print("reading …")
-            found["read"] = read(one, two)
+            found["read"] = compare_reading(one, two)
             PROGRESS.print("one server away …")
-            found["away"] = away(second, two, calls)
+            found["away"] = measure_failure(second, two, calls)
             PROGRESS.print("moving a node …")
-            found["moved"] = moved(first, second, two)
+            found["moved"] = measure_move(first, second, two)
     return found
 
 

@@ -2,8 +2,8 @@
 
     python -m bench.fleet.talking_calls [--calls 200] [--seconds 20] [--json]
 
-Both parties send a packet each 20 ms (G.711), and Asterisk relays it. The arriving packets are counted, because lost
-packets would make the figure too small.
+Both parties send a packet each 20 ms (G.711), and Asterisk relays it. Lost packets would make the figures too small, so
+the packets that arrive are counted.
 """
 
 import os
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.asterisk import LOOPBACK
-from lab.bootstrap import find_or_get
+from lab.asterisk_installation import find_or_get
 from lab.lab import LICENSED
 from lab.processes import end_in_order, open_files, processor_s, resident_mb
 from lab.publication import LAB_REGISTRY
@@ -34,22 +34,20 @@ from ..calls_in_progress import READY_S, BusyAsterisk
 RATE: Final = 20.0
 PACKET_S: Final = 0.02
 PARTS: Final = 10
-"""Parts into which the packets of 20 ms are divided; they are sent one part after the other, because calls do not begin
-together.
-"""
+"""Number of groups of calls. Their packets are spread over the 20 ms, because real calls do not send in step."""
 SOUND_OVER_S: Final = 3.0
 ROOM: Final = 8 * 1024 * 1024
 RELAYED: Final = 0.98
-"""The least share of packets that must arrive."""
+"""The smallest share of packets that must arrive."""
 
 
 @dataclass(frozen=True, slots=True)
-class Talking:
+class TalkResults:
     """The cost of one call in progress."""
 
     calls: int
     asterisk_ms_per_s: float
-    """Processor time in each second in which both parties send."""
+    """Asterisk's processor time for each second in which both parties send."""
     silent_asterisk_ms_per_s: float
     asterisk_mb: float
     open_files: float
@@ -102,15 +100,15 @@ def _started(service: Service) -> Iterator[None]:
 
 
 def rtp_ports(pid: int) -> list[int]:
-    """Asterisk's RTP ports of all legs: `BusyAsterisk` takes them from this range, RTP at the even ones."""
+    """The RTP ports of all legs at Asterisk: the even ports that it has open in `BusyAsterisk`'s range."""
     own = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
     sockets = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
     ports = {int(each[1].rpartition(":")[2], 16) for each in sockets if f"socket:[{each[9]}]" in own}
     return sorted(port for port in ports if 5000 <= port < 20_000 and port % 2 == 0)
 
 
-def talk(ports: Sequence[int], seconds: float) -> int:
-    """Send to all of these ports; returns the number of packets for each."""
+def send_talk(ports: Sequence[int], seconds: float) -> int:
+    """Send packets to all of these ports; returns the number of packets for each port."""
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         began_s = time.monotonic()
@@ -125,8 +123,8 @@ def talk(ports: Sequence[int], seconds: float) -> int:
     return sent
 
 
-def measure(scratch: Path, calls: int, seconds: float) -> Talking:
-    """The cost of silent calls, then of the same calls with talk."""
+def measure(scratch: Path, calls: int, seconds: float) -> TalkResults:
+    """Measure silent calls, then the same calls with talk; returns the cost."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asterisk = BusyAsterisk(find_or_get(), scratch / "pbx")
@@ -162,7 +160,7 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
                 time.sleep(seconds)
                 spent_s.append(processor_s(pid))
                 before = heard.count
-                sent = talk(ports, seconds)
+                sent = send_talk(ports, seconds)
                 spent_s.append(processor_s(pid))
                 time.sleep(0.5)
                 relayed = (heard.count - before) / (sent * calls)
@@ -173,7 +171,7 @@ def measure(scratch: Path, calls: int, seconds: float) -> Talking:
     if relayed < RELAYED:
         raise RuntimeError(f"only {relayed:.0%} of the packets arrived: the machine has other work")
     silent_s, talking_s = (after_s - before_s for before_s, after_s in pairwise(spent_s))
-    return Talking(
+    return TalkResults(
         calls,
         1000 * talking_s / (sent * PACKET_S) / calls,
         1000 * silent_s / seconds / calls,

@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.bootstrap import find_or_get
-from lab.debian import PackagesUnavailable
+from lab.asterisk_installation import find_or_get
+from lab.debian_archive import PackagesUnavailable
 from lab.phones.capture import Capture
 from lab.phones.kinds import KINDS
 from lab.phones.pbx import MEDIA, PhonesPbx
-from lab.phones.received_sound import Judge
+from lab.phones.received_sound import SoundJudge
 from lab.phones.rtpengine import Rtpengine
 from lab.processes import end_in_order
 from lab.publication import LAB_REGISTRY
@@ -33,20 +33,20 @@ from lab.site import BARE
 
 from ..bench_output import PROGRESS, options, report
 from . import phones_page
-from .claims import Row, summary
+from .claims import SituationResults, summary
 from .situations import SITUATIONS, Situation
 from .trial_calls import POLICIES, Trial
 
 INSIDE: Final = "10.99.0.1"
-"""The address for ICE in the network namespace."""
+"""The address of this namespace that ICE uses."""
 
 
 STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Continue in a separate network namespace, if root may create one. It has loopback and one more address, and no
-    route to the network.
+    """Restart this program in a network namespace of its own, if root may create one. It has loopback and one more
+    address, and no route to the network.
     """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return
@@ -65,7 +65,7 @@ def enter_namespace() -> None:
 
 
 def fetch_all() -> None:
-    """Get all phones while there is a network."""
+    """Download all phones while there is still a network."""
     for kind in (*KINDS.values(), Rtpengine):
         try:
             kind.fetch()
@@ -73,10 +73,12 @@ def fetch_all() -> None:
             PROGRESS.print(f"{kind.__name__} is not to be had: {error}")
 
 
-async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_once: int) -> dict[Situation, Row]:
-    """The rows of these situations, some of them tried in parallel."""
+async def try_situations(
+    trial: Trial, situations: Sequence[Situation], count: int, at_once: int
+) -> dict[Situation, SituationResults]:
+    """Try the situations, `at_once` of them in parallel; returns the results of each."""
     places = asyncio.Semaphore(at_once)
-    rows: dict[Situation, Row] = {}
+    rows: dict[Situation, SituationResults] = {}
 
     async def one(situation: Situation) -> None:
         async with places:
@@ -92,9 +94,9 @@ async def tried(trial: Trial, situations: Sequence[Situation], count: int, at_on
 
 
 def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int) -> list[dict[str, object]]:
-    """The rows as JSON, in the order of the situations."""
-    rows: dict[Situation, Row] = {}
-    judge = Judge()
+    """Try the situations on a new PBX; returns their rows as JSON, in order."""
+    rows: dict[Situation, SituationResults] = {}
+    judge = SoundJudge()
     with contextlib.ExitStack() as life:
         pbx = life.enter_context(PhonesPbx(find_or_get(), scratch / "pbx", site=BARE))
         capture = life.enter_context(Capture()) if Capture.possible() else None
@@ -105,7 +107,7 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
                 service.start(timeout_s=STARTS_WITHIN_S)
                 try:
                     trial = Trial(pbx, service, judge, scratch / f"calls-{len(rows)}", capture)
-                    rows |= asyncio.run(tried(trial, mine, count, at_once))
+                    rows |= asyncio.run(try_situations(trial, mine, count, at_once))
                 finally:
                     service.stop()
     return [rows[each].to_json() for each in situations]

@@ -1,4 +1,4 @@
-"""Comparison of the record's claims about a sound with the phone's input. Pure."""
+"""The record's claims about a sound, compared with the phone's input. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ FRAME_MS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
-    """One sound for one party: the phone's input, and the record's claim. `played_for`: the record says that it was
-    played to its end. `astray`: the situation loses packets on purpose after Asterisk has sent them.
+class PlayedSound:
+    """One sound for one party: what the phone received, and what the record claims. `played_for`: the record says that
+    the sound was played to its end. `astray`: the situation loses packets on purpose after Asterisk sent them.
     """
 
     party: Party
@@ -23,12 +23,14 @@ class Sounding:
     played_for: bool
     astray: bool = False
     played: Received | None = None
-    """The sound in the phone's recording, if `received` is from its packets; None if `received` is the recording."""
+    """The sound in the phone's recording, if `received` comes from packets; None if `received` itself comes from the
+    recording.
+    """
 
     @property
     def claims_more(self) -> bool:
-        """True for a false claim. `confirmed` claims that the phone received all of the sound. `sent` claims that it
-        was sent: over a lossless path, the phone then has it.
+        """True if the record claims too much: `confirmed` although the phone did not receive all of the sound, or
+        `sent` although it did not arrive over a lossless path.
         """
         if self.received.whole:
             return False
@@ -37,7 +39,7 @@ class Sounding:
     @property
     def claims_less(self) -> bool:
         """True if the phone received all of the sound, and the record does not even claim that it was sent. For the
-        caller, whose packets are not counted, the claim is that it was played.
+        caller, whose packets are not counted, the record must claim that it was played.
         """
         if not self.received.whole:
             return False
@@ -45,17 +47,17 @@ class Sounding:
 
 
 @dataclass
-class Row:
-    """The results of one situation's calls. `missing` says why there were none."""
+class SituationResults:
+    """The results of one situation's calls. `missing` is the reason if no call was possible."""
 
     name: str
     phone: str
-    soundings: list[Sounding] = field(default_factory=list)
+    soundings: list[PlayedSound] = field(default_factory=list)
     calls: int = 0
     missing: str = ""
     nat: bool = False
     unfinished: list[str] = field(default_factory=list)
-    """The reason for each call that did not come to its end; a fault of the test or of the phone."""
+    """For each call that did not come to its end, the reason: a fault of the test or of the phone."""
 
     @property
     def more(self) -> int:
@@ -65,7 +67,7 @@ class Row:
     def less(self) -> int:
         return sum(each.claims_less for each in self.soundings)
 
-    def of(self, party: Party) -> list[Sounding]:
+    def of(self, party: Party) -> list[PlayedSound]:
         return [each for each in self.soundings if each.party is party]
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def _range(values: Sequence[int]) -> list[int]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """The figures of all rows together, from their JSON."""
+    """The figures of all rows together; `rows` are in the form of `to_json`."""
     tried = [row for row in rows if row["calls"]]
     behind = [row["parties"]["called"] for row in tried if row["nat"] and "called" in row["parties"]]
     return {

@@ -1,9 +1,9 @@
-"""The table in docs/explanation/phones.md and its Japanese page, made from the bench's results."""
+"""Writes the bench's results as a table into docs/explanation/phones.md and its Japanese page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bench.page_tables import write_texts
+from bench.results_in_docs import write_texts
 from lab.repository import ROOT
 
 from .claims import summary
@@ -46,7 +46,7 @@ def write(rows: Sequence[dict[str, Any]], count: int) -> None:
 
 
 def table(rows: Sequence[dict[str, Any]], words: Words, count: int) -> str:
-    """The summary, and a line for each party of each situation."""
+    """The summary, and a line for each party of each situation, in Markdown."""
     of = next((party["of"] for row in rows for party in row["parties"].values()), 0)
     lines = [
         words["summary"].format(**summary(rows), count=count),

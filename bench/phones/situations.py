@@ -1,4 +1,4 @@
-"""The situations: the phone, the devices between it and the PBX, and the events of the call."""
+"""The situations, each with its phones, the devices between them and the PBX, and the events of the call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,41 +11,45 @@ import numpy as np
 from lab.g711 import Samples
 from lab.incoming_call import IncomingCall
 from lab.phone import Answer, Behaviour, EarlyMedia
-from lab.phones.between import Announced, Lossy, Media
+from lab.phones.network_devices import AnnouncedAddress, LossyNetwork, MediaPath
 from lab.phones.pbx import REGISTERED
-from lab.phones.program import Wanted
+from lab.phones.program import PhoneProperties
 from lab.phones.rtpengine import Rtpengine
 
 SILENCE: Final[Samples] = np.full(800, 8, np.int16)
-"""One step of the codec. So loud parts at a phone are the sound."""
+"""A signal of one codec step: as quiet as silence, so that only the sound is loud at a phone."""
 ELSEWHERE: Final = "127.0.0.9"
-"""The address that a phone behind NAT announces: nothing listens there."""
+"""The address that a phone behind NAT announces. Nothing listens there."""
 OWN: Final = "lab"
 LONG_S: Final = 7.0
-"""Seconds until each phone has sent a report (RTCP) about the time after the sound; they come every five seconds."""
+"""Seconds of a call in which each phone sends a report (RTCP) on the time after the sound. Reports come every five
+seconds.
+"""
 
-PLAIN: Final = Wanted()
+PLAIN: Final = PhoneProperties()
 ANSWERING: Final = Answer(after_ms=20)
 
-BetweenFactory = Callable[[Path], Media]
+BetweenFactory = Callable[[Path], MediaPath]
 
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """A situation. `what` and `japanese` are for the table; `phone` and `caller` are kinds of `trial_calls.KINDS`."""
+    """A situation. `what` and `japanese` describe it in the tables; `phone` and `caller` are kinds of
+    `trial_calls.KINDS`.
+    """
 
     what: str
     japanese: str
     phone: str = OWN
-    wanted: Wanted = PLAIN
+    wanted: PhoneProperties = PLAIN
     endpoint: str = "phone"
     hears: str = "called"
     caller: str = OWN
-    caller_wanted: Wanted = PLAIN
+    caller_wanted: PhoneProperties = PLAIN
     caller_endpoint: str = "phone"
     between: BetweenFactory | None = None
     during: str = ""
-    """Act on rtpengine at the answer: `freeze` or `kill`."""
+    """What happens to rtpengine at the answer: `freeze` or `kill`."""
     way: str = "hook"
     talk_s: float = 0.5
     astray: bool = False
@@ -55,18 +59,18 @@ class Situation:
     """The address that the lab's own phone announces."""
     reports_s: float | None = None
     hangs_up: bool = False
-    """The called phone ends the call before it is connected."""
+    """True if the called phone hangs up before the call is connected."""
     lacking: str = ""
-    """The reason if it cannot be tried."""
+    """The reason why this machine cannot try the situation; empty if it can."""
     caller_offers: str = "sendrecv"
-    """The direction in the caller's offer; empty for a late offer."""
+    """The media direction in the caller's offer; empty if the INVITE has no offer."""
     caller_silent: bool = False
     """True if the caller sends nothing."""
 
     @property
     def alone(self) -> bool:
-        """True if no other one may run beside it: the lab cannot name the calls, or two phones would register
-        as one.
+        """True if no other situation may run at the same time, because the lab could not tell their calls apart, or two
+        phones would register as one.
         """
         return self.way != "hook" or bool({self.endpoint, self.caller_endpoint} & {*REGISTERED})
 
@@ -75,7 +79,7 @@ class Situation:
 
 
 def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall], Awaitable[None]]:
-    """The behaviour with early media, and a hold in the middle of the sound."""
+    """A called phone with early media that puts the call on hold in the middle of the sound."""
 
     async def behave(call: IncomingCall) -> None:
         call.progress(SILENCE)
@@ -90,7 +94,7 @@ def holding(after_ms: int, for_ms: int, early_ms: int) -> Callable[[IncomingCall
 
 
 def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awaitable[None]]:
-    """The behaviour with media that begin `before_ms` before the answer, with a 183 or without."""
+    """A called phone that sends media from `before_ms` before its answer, after a 183 if `signalled`."""
 
     async def behave(call: IncomingCall) -> None:
         if signalled:
@@ -104,53 +108,54 @@ def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awa
 
 
 async def silent(call: IncomingCall) -> None:
-    """Answer, and send nothing."""
+    """Answer the call, and send no media."""
     call.stream.quiet = True
     call.answer()
 
 
-def watched(_: Path) -> Media:
-    return Lossy(0)
+def watched(_: Path) -> MediaPath:
+    return LossyNetwork(0)
 
 
-def watched_behind_nat(_: Path) -> Media:
-    return Lossy(0, ELSEWHERE)
+def watched_behind_nat(_: Path) -> MediaPath:
+    return LossyNetwork(0, ELSEWHERE)
 
 
-def closed(_: Path) -> Media:
-    return Announced(port=9)
+def closed(_: Path) -> MediaPath:
+    return AnnouncedAddress(port=9)
 
 
-def elsewhere(_: Path) -> Media:
-    return Announced(host=ELSEWHERE)
+def elsewhere(_: Path) -> MediaPath:
+    return AnnouncedAddress(host=ELSEWHERE)
 
 
-def first_elsewhere(_: Path) -> Media:
-    return Announced(port=9, early=True)
+def first_elsewhere(_: Path) -> MediaPath:
+    return AnnouncedAddress(port=9, early=True)
 
 
 def losing(percent: int) -> BetweenFactory:
-    return lambda _: Lossy(percent)
+    return lambda _: LossyNetwork(percent)
 
 
-def rtpengine(folder: Path) -> Media:
+def rtpengine(folder: Path) -> MediaPath:
     return Rtpengine(folder)
 
 
-def behind_rtpengine(folder: Path) -> Media:
+def behind_rtpengine(folder: Path) -> MediaPath:
     return Rtpengine(folder, announced=ELSEWHERE)
 
 
 # -- the table ------------------------------------------------------------------------------------------------------
 
-_TCP, _TLS = Wanted(transport="tcp"), Wanted(transport="tls")
-_SDES, _DTLS, _ICE = Wanted(srtp="sdes"), Wanted(srtp="dtls"), Wanted(ice=True)
-_NAT = Wanted(announced=ELSEWHERE)
+_TCP, _TLS = PhoneProperties(transport="tcp"), PhoneProperties(transport="tls")
+_SDES, _DTLS, _ICE = PhoneProperties(srtp="sdes"), PhoneProperties(srtp="dtls"), PhoneProperties(ice=True)
+_NAT = PhoneProperties(announced=ELSEWHERE)
 
 
 def _codecs(phone: str, *codecs: str) -> list[Situation]:
     return [
-        Situation(f"{codec}, UDP", f"{codec}、UDP", phone, Wanted(codec=codec), between=watched) for codec in codecs
+        Situation(f"{codec}, UDP", f"{codec}、UDP", phone, PhoneProperties(codec=codec), between=watched)
+        for codec in codecs
     ]
 
 
@@ -188,7 +193,7 @@ SITUATIONS: Final = (
         "behind NAT, early media",
         "NAT の内側、アーリーメディア",
         "pjsua2",
-        Wanted(early_ms=300),
+        PhoneProperties(early_ms=300),
         "phone-nat",
         between=watched_behind_nat,
         nat=True,
@@ -202,8 +207,10 @@ SITUATIONS: Final = (
         astray=True,
     ),
     Situation("behind NAT, no rtp_symmetric", "NAT の内側、rtp_symmetric なし", "pjsua2", _NAT, astray=True),
-    Situation("early media", "アーリーメディア", "pjsua2", Wanted(early_ms=300), between=watched),
-    Situation("hold during the sound", "鳴動中の保留", "pjsua2", Wanted(hold=((120, True), (360, False))), talk_s=1.5),
+    Situation("early media", "アーリーメディア", "pjsua2", PhoneProperties(early_ms=300), between=watched),
+    Situation(
+        "hold during the sound", "鳴動中の保留", "pjsua2", PhoneProperties(hold=((120, True), (360, False))), talk_s=1.5
+    ),
     Situation("own Dial()", "自前の Dial()", "pjsua2", way="own-dial", between=watched),
     Situation("loss of 5 %", "損失 5 %", "pjsua2", between=losing(5), astray=True),
     Situation("loss of 30 %", "損失 30 %", "pjsua2", between=losing(30), astray=True),
@@ -223,7 +230,7 @@ SITUATIONS: Final = (
         "183 with port A, 200 with port B",
         "183 はポート A、200 はポート B",
         "pjsua2",
-        Wanted(early_ms=300),
+        PhoneProperties(early_ms=300),
         between=first_elsewhere,
         astray=True,
     ),
@@ -288,22 +295,24 @@ SITUATIONS: Final = (
     Situation("behind NAT", "NAT の内側", "linphone", endpoint="phone-nat", between=watched_behind_nat, nat=True),
     Situation("loss of 5 %", "損失 5 %", "linphone", between=losing(5), astray=True),
     Situation("sound for both", "双方への音", "linphone", caller="linphone", hears="both"),
-    Situation("WebRTC, Opus", "WebRTC、Opus", "aiortc", Wanted(codec="opus", ice=True, srtp="dtls"), "webrtc"),
-    Situation("WebRTC, PCMU", "WebRTC、PCMU", "aiortc", Wanted(ice=True, srtp="dtls"), "webrtc-ulaw"),
+    Situation("WebRTC, Opus", "WebRTC、Opus", "aiortc", PhoneProperties(codec="opus", ice=True, srtp="dtls"), "webrtc"),
+    Situation("WebRTC, PCMU", "WebRTC、PCMU", "aiortc", PhoneProperties(ice=True, srtp="dtls"), "webrtc-ulaw"),
     Situation(
         "WebRTC, sound for both",
         "WebRTC、双方への音",
         caller="aiortc",
-        caller_wanted=Wanted(codec="opus"),
+        caller_wanted=PhoneProperties(codec="opus"),
         caller_endpoint="webrtc",
         hears="both",
     ),
-    Situation("WebRTC in Chromium (JsSIP)", "Chromium の WebRTC(JsSIP)", "chromium", Wanted(codec="opus"), "webrtc"),
+    Situation(
+        "WebRTC in Chromium (JsSIP)", "Chromium の WebRTC(JsSIP)", "chromium", PhoneProperties(codec="opus"), "webrtc"
+    ),
     Situation(
         "WebRTC in Chromium (JsSIP), sound for both",
         "Chromium の WebRTC(JsSIP)、双方への音",
         caller="chromium",
-        caller_wanted=Wanted(codec="opus"),
+        caller_wanted=PhoneProperties(codec="opus"),
         caller_endpoint="webrtc",
         hears="both",
     ),

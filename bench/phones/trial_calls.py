@@ -16,21 +16,21 @@ from typing import Any, Final
 from idtone.core.calls import Delivery, Party
 from lab import transfer
 from lab.asterisk import LOOPBACK, Ending
-from lab.debian import PackagesUnavailable
+from lab.debian_archive import PackagesUnavailable
 from lab.incoming_call import IncomingCall
-from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone, ring
-from lab.phones.between import Lossy, Media, between
 from lab.phones.capture import Address, Capture, sockets
 from lab.phones.kinds import KINDS
+from lab.phones.network_devices import LossyNetwork, MediaPath, network_device
 from lab.phones.pbx import REGISTERED, PhonesPbx
 from lab.phones.program import Program
-from lab.phones.received_sound import Judge, Received
+from lab.phones.received_sound import Received, SoundJudge
 from lab.phones.rtpengine import Rtpengine
 from lab.service import Service
 
-from .claims import Row, Sounding
+from .claims import PlayedSound, SituationResults
 from .situations import OWN, SILENCE, Situation
 
 POLICIES: Final = {
@@ -40,31 +40,37 @@ POLICIES: Final = {
 }
 PARTIES: Final = {"called": (Party.CALLED,), "caller": (Party.CALLER,), "both": (Party.CALLED, Party.CALLER)}
 KEPT: Final = 0.6
-"""Least share of the sent sound in a recording if only the phone's own buffer dropped the rest."""
+"""Least share of the sent sound that a recording has if only the phone's own buffer dropped the rest."""
 CALL_WITHIN_S: Final = 30.0
 DURING_S: Final = 0.1
 
 
 Heard = tuple[Received, Received | None]
-"""The sound at a phone; and the sound in its recording, or None if only the recording is known."""
+"""The sound that a phone received, and the sound in its recording. The second is None if the first comes from the
+recording.
+"""
 
 
 @dataclass
 class Trial:
-    """The PBX, its service, and other parts for all situations."""
+    """The PBX, its service, and what all situations share."""
 
     pbx: PhonesPbx
     service: Service
-    judge: Judge
+    judge: SoundJudge
     folder: Path
     capture: Capture | None = None
-    """The capture; None if the machine allows none: then the proxy's packets count, or the phone's own recording."""
+    """Captures packets; None if the machine does not allow it. Then the proxy's packets count, or the phone's
+    recording.
+    """
     tell: Callable[[str], None] = lambda _: None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
-    async def run(self, situation: Situation, count: int) -> Row:
+    async def run(self, situation: Situation, count: int) -> SituationResults:
         """Place `count` calls, one after the other; returns their results."""
-        row = Row(situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat)
+        row = SituationResults(
+            situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat
+        )
         if situation.lacking:
             row.missing = situation.lacking
             return row
@@ -91,7 +97,7 @@ class Trial:
             row.calls += 1
             for party, (one, played) in received.items():
                 row.soundings.append(
-                    Sounding(
+                    PlayedSound(
                         party,
                         one,
                         record["delivery"].get(party, Delivery.NOT_KNOWN),
@@ -103,7 +109,7 @@ class Trial:
         return row
 
     async def _calls(
-        self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: Row
+        self, life: AsyncExitStack, situation: Situation, number: int, count: int, row: SituationResults
     ) -> list[tuple[str, dict[Party, Heard]]]:
         desk = await _Desk.open(life, self, situation, number)
         calls = []
@@ -118,7 +124,7 @@ class Trial:
         return calls
 
     def _records(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The records by the lab's names of the calls."""
+        """Name of a call → its record."""
         endings: dict[str, Ending] = self.pbx.endings()
         records = self.service.records()
         return {
@@ -130,7 +136,7 @@ class Trial:
 
 @dataclass
 class _Desk:
-    """All parts for one situation."""
+    """The phones and devices of one situation, and its calls."""
 
     trial: Trial
     situation: Situation
@@ -140,13 +146,13 @@ class _Desk:
     caller: Program | None
     target: str
     engine: Rtpengine | None
-    media: Media | None
+    media: MediaPath | None
     third: Phone | None
     """The target of an attended transfer."""
     sockets: dict[Party, set[Address]] = field(default_factory=dict)
-    """Party → sockets of the other maker's phone, in the latest call."""
+    """Party → sockets of another maker's phone in the latest call."""
     ended_ns: int = 0
-    """End of the latest call: packets that a frozen relay still has come later."""
+    """End of the latest call. Packets after it come from a relay that was frozen."""
 
     @classmethod
     async def open(cls, life: AsyncExitStack, trial: Trial, situation: Situation, number: int) -> _Desk:
@@ -172,7 +178,7 @@ class _Desk:
                 life.callback(engine.stop)
                 await engine.ready()
             phone = (LOOPBACK, called.port) if called else phones.called.address
-            proxy = await life.enter_async_context(between(phone, media))
+            proxy = await life.enter_async_context(network_device(phone, media))
             target = f"sip:phone@{LOOPBACK}:{proxy.port}"
         if situation.caller != OWN:
             caller = KINDS[situation.caller](
@@ -185,7 +191,7 @@ class _Desk:
         return cls(trial, situation, number, phones, called, caller, target, engine, media, third)
 
     async def call(self, turn: int) -> tuple[str, dict[Party, Heard]]:
-        """Place one call; returns its name, and the sound that each party received."""
+        """Place a call; returns its name, and the sound that each party received."""
         name = f"{self.number:03}{turn:05}"
         mark = f";lab={name}"
         since_ns = time.time_ns()
@@ -208,7 +214,7 @@ class _Desk:
         return name, received
 
     def _came(self, party: Party, since_ns: int) -> Received | None:
-        """The packets at the port of another maker's phone; None if only the phone knows."""
+        """The packets that reached another maker's phone; None if only the phone itself knows."""
         situation = self.situation
         wanted = situation.wanted if party is Party.CALLED else situation.caller_wanted
         endpoint = situation.endpoint if party is Party.CALLED else situation.caller_endpoint
@@ -218,7 +224,7 @@ class _Desk:
         if self.trial.capture and self.sockets.get(party):
             packets = self.trial.capture.take(self.sockets[party], since_ns, self.ended_ns)
             return self.trial.judge.packets(packets) if plain else self.trial.judge.counted(packets)
-        if party is Party.CALLED and isinstance(self.media, Lossy) and plain:
+        if party is Party.CALLED and isinstance(self.media, LossyNetwork) and plain:
             return self.trial.judge.packets(list(self.media.received))
         return None
 
@@ -232,7 +238,7 @@ class _Desk:
         }
 
     def _reached(self, mark: str) -> IncomingCall | None:
-        """The call at our own phone, the third one after a transfer."""
+        """The call at the lab's own phone; after a transfer, at the third phone."""
         phone = self.third or self.phones.called
         return next((call for call in phone.calls if mark in str(call.request.uri)), None)
 
@@ -245,7 +251,7 @@ class _Desk:
         return f"PJSIP/{self.situation.endpoint}/{self.target}"
 
     async def _placed(self, name: str, mark: str, turn: int) -> OutgoingCall:
-        """Call with our own phone."""
+        """Call from the lab's own phone."""
         situation = self.situation
         headers = [
             ("X-Lab-Call", name), ("X-Lab-Called", ""), ("X-Lab-Number", LICENSED), ("X-Lab-Timeout", "10"),
@@ -279,7 +285,7 @@ class _Desk:
         return outgoing
 
     async def _transfer(self, name: str, mark: str) -> None:
-        """Transfer the call: the called phone calls a third one, and connects it during the sound."""
+        """Transfer the call: the called phone calls the third one, and connects it during the sound."""
         assert self.third
         consulted = await self.phones.called.call(
             str(self.third.address[1]),
@@ -287,7 +293,7 @@ class _Desk:
             headers=[("X-Lab-Way", "inside"), ("X-Lab-Call", f"{name}9")],
         )
         calls = self.phones.called.calls
-        await until(lambda: calls and mark in str(calls[-1].request.uri), f"{name} to reach the called phone")
+        await wait_until(lambda: calls and mark in str(calls[-1].request.uri), f"{name} to reach the called phone")
         calls[-1].answer()
         await asyncio.sleep(DURING_S)
         assert (await transfer.attended(calls[-1], consulted)).status == 202
@@ -300,7 +306,7 @@ class _Desk:
         self.engine.signal(signal.SIGSTOP if self.situation.during == "freeze" else signal.SIGKILL)
 
     async def _dialled(self, name: str, mark: str, turn: int) -> None:
-        """Call with the other maker's phone."""
+        """Call from the other maker's phone."""
         assert self.caller
         pbx, situation = self.trial.pbx, self.situation
         direction = "outgoing" if situation.hears == "both" else "incoming"

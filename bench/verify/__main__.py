@@ -1,4 +1,4 @@
-"""Starts the experiment; every process computes on one thread, so that times are meaningful."""
+"""Starts the experiment. Each process computes on one thread only, so that the times can be compared."""
 
 import os
 import sys

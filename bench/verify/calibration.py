@@ -1,11 +1,11 @@
-"""Learns the verifier's weights of evidence, from development material alone.
+"""Learns the verifier's weights of evidence from the development material only.
 
     python -m bench.verify.calibration
 
-Evidence against the sound: every fit within the tolerance in speech and music. Evidence for it: the fits of the sound
-itself under every condition. A logistic regression weighs the features. The threshold is as high as the goals of
-detection allow, all profiles together, and a margin above the highest false log-odds at least. Writes `CALIBRATION`;
-the false alarms in it are counted by the experiment, on held-out material.
+The evidence against the sound is every fit within the tolerance in speech and music. The evidence for it is the fits of
+the sound itself under every condition. A logistic regression weighs the features. The threshold is the highest one with
+which all profiles reach the goals of detection, and at least a margin above the highest false log-odds. Writes
+`CALIBRATION`. The experiment later counts its false alarms, on held-out material.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import Progress
 
 from idtone.tones.verification.log_odds import Features
-from idtone.tones.verification.verify import Verifier, heard_of
+from idtone.tones.verification.verifier import Verifier, heard_of
 
 from ..bench_output import PROGRESS
 from .conditions import CONDITIONS, trials
@@ -31,10 +31,10 @@ from .speech_and_music import Part, music_take, speech_take
 
 NAMES: Final = tuple(field.name for field in fields(Features))
 MARGIN: Final = 2.0
-"""The threshold lies at least this far above the highest false log-odds."""
+"""Least distance of the threshold above the highest false log-odds."""
 STEP: Final = 0.05
 GREY_HOURS: Final = 30.0
-"""Hours in which one profile has one false log-odds above `grey`."""
+"""Hours in which one profile has one false log-odds above `grey`, on average."""
 _MUSIC_EVERY: Final = 8
 _RIDGE: Final = 0.003
 
@@ -49,8 +49,10 @@ class Task:
     count: int
 
 
-def gather(task: Task) -> tuple[Task, Rows, float]:
-    """The features of a task's fits, and their hours of material (for trials: the number of those not found)."""
+def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
+    """The features of a task's fits, and the hours of its material. For trials, the number of trials without a fit
+    instead of hours.
+    """
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
     if task.condition is None:
@@ -76,8 +78,8 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
     return task, rows, float(missed)
 
 
-def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Weights and constant of a ridge logistic regression; both classes have equal weight."""
+def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Weights and constant of a ridge logistic regression in which both classes have equal weight."""
     values = np.column_stack([np.vstack([false, true]), np.ones(len(false) + len(true))])
     wanted = np.repeat([0.0, 1.0], [len(false), len(true)])
     importance = np.repeat([1000 / len(false), 1000 / len(true)], [len(false), len(true)])
@@ -91,11 +93,11 @@ def learn(false: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
-    """The share of all trials with at least this log-odds."""
+    """The share of all trials whose log-odds reach the threshold."""
     return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
 
 
-def tasks(takes: int, count: int) -> Iterator[Task]:
+def calibration_tasks(takes: int, count: int) -> Iterator[Task]:
     for profile in profiles():
         for first in range(0, takes, 4):
             yield Task(profile, None, first, min(4, takes - first))
@@ -108,12 +110,12 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=48, help="ten-minute takes of speech and music for each profile")
     parser.add_argument("--trials", type=int, default=60, help="trials of each profile in each condition")
     given = parser.parse_args()
-    work = list(tasks(given.takes, given.trials))
+    work = list(calibration_tasks(given.takes, given.trials))
     with ProcessPoolExecutor(os.cpu_count()) as pool, Progress(console=PROGRESS) as progress:
-        conclude(list(progress.track(pool.map(gather, work), total=len(work))))
+        write_weights(list(progress.track(pool.map(gather_evidence, work), total=len(work))))
 
 
-def conclude(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
+def write_weights(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
     false: dict[str, Rows] = {name: [] for name in profiles()}
     true: dict[tuple[str, str], tuple[Rows, int]] = {}
     hours = 0.0
@@ -123,7 +125,7 @@ def conclude(gathered: Sequence[tuple[Task, Rows, float]]) -> None:
             hours += amount
         else:
             true[task.condition, task.profile] = rows, task.count
-    weights = learn(
+    weights = learn_weights(
         np.array([row for rows in false.values() for row in rows]),
         np.array([row for rows, _ in true.values() for row in rows]),
     )

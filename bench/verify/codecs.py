@@ -1,6 +1,6 @@
 """Speech codecs, encoded and decoded: from samples at 8 kHz to the samples at the far end.
 
-Each takes a row of legs as one signal, because a program or a codec takes longer to start than to code one leg.
+Each takes many legs in a row as one signal, because starting a program or codec takes longer than coding one leg.
 """
 
 import ctypes
@@ -110,7 +110,7 @@ def g729(samples: Pcm) -> Pcm:
 
 
 def _frames(samples: Pcm, frame: int) -> tuple[Pcm, Pcm]:
-    """The samples padded to complete frames, and an empty array of the same size."""
+    """The samples, padded to complete frames, and an empty array of the same size."""
     whole = np.zeros(-(-len(samples) // frame) * frame, np.int16)
     whole[: len(samples)] = samples
     return whole, np.zeros_like(whole)

@@ -19,7 +19,7 @@ from . import codecs
 from .codecs import RATE_HZ, Pcm
 
 Lost = npt.NDArray[np.bool_]
-"""Flags of the packets of 20 ms: True if the packet is lost."""
+"""For each packet of 20 ms, True if it is lost."""
 Line = Callable[[Pcm, Lost], Pcm]
 
 FRAME: Final = RATE_HZ // 50
@@ -165,8 +165,8 @@ def plain(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def _repeated(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples with the last period in place of lost ones, quieter from 10 ms on, silent from 60 ms on; then a short
-    cross-fade.
+    """The samples with the last period in place of lost ones. It fades from 10 ms on, is silent from 60 ms on, and ends
+    in a short cross-fade.
     """
     shortest, longest, window, fade = RATE_HZ // 200, RATE_HZ * 15 // 1000, RATE_HZ // 50, RATE_HZ // 250
     heard = samples.astype(np.float64)

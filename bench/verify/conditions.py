@@ -19,14 +19,15 @@ PACKET: Final = RATE_HZ // 50
 """Samples in a packet of 20 ms."""
 LOUDER_DB: Final = (-6.0, 3.0)
 _GUARD: Final = RATE_HZ // 4
-"""Silence between the legs of one row, longer than any codec's delay; a leg keeps the one after it."""
+"""Samples of silence between the legs of one row. It is longer than any codec's delay; each leg keeps the silence after
+it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A leg that contains the sound from `start_ms` on (a codec adds its delay), `gain_db` over the profile's level.
-
-    `lost` are the spans of missing samples; they are zero.
+    """A leg that contains the sound from `start_ms` on, before a codec's delay. It is `gain_db` louder than the
+    profile's level. `lost` has the spans of missing samples, which are zero.
     """
 
     samples: Signal
@@ -37,7 +38,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The impairments of a leg. Noise of a kind covers all of it, `snr_db` below the sound while it sounds."""
+    """The impairments of a leg. The noise covers the whole leg, `snr_db` below the level of the sounding parts."""
 
     name: str
     coding: Coding | None = codecs.g711_mu
@@ -66,18 +67,18 @@ CONDITIONS: Final = {
 
 
 def trials(profile: Profile, condition: Condition, first: int, count: int, part: Part) -> list[Trial]:
-    """The trials with the numbers from `first` on. Each depends only on its number, and on the codec's memory."""
+    """The `count` trials from number `first` on. A trial depends only on its number and on the state of the codec."""
     sound, rms = sound_of(profile), sounding_rms(profile)
     chances = [_chance(profile, condition, part, first + n) for n in range(count)]
-    return carry([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
+    return apply_coding([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
 
 
-def carried(
+def legs_through(
     sounds: Sequence[Signal], coding: Coding | None, chances: Sequence[np.random.Generator], part: Part
 ) -> list[Trial]:
-    """Legs with these sounds, one each, through a codec."""
+    """Legs through a codec, one for each of these sounds."""
     condition = Condition("any", coding)
-    return carry(
+    return apply_coding(
         [leg_of(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
     )
 
@@ -94,7 +95,7 @@ def sound_of(profile: Profile) -> Signal:
 
 
 def sounding_rms(profile: Profile) -> float:
-    """The RMS over the bursts, ramps included, without the pauses."""
+    """The RMS of the bursts, with their ramps and without the pauses."""
     sound = sound_of(profile)
     sounding = np.zeros(len(sound), bool)
     for burst in profile.bursts():
@@ -102,9 +103,9 @@ def sounding_rms(profile: Profile) -> float:
     return float(np.sqrt(np.mean(sound[sounding] ** 2)))
 
 
-def shifted(sound: Signal, delay: float, phase: float) -> Signal:
-    """The sound, delayed by a part of a sample, with every frequency turned by `phase`, as by filters and clocks of a
-    line.
+def shift(sound: Signal, delay: float, phase: float) -> Signal:
+    """The sound with a delay of `delay` samples, which may be a fraction, and every frequency turned by `phase`, as
+    filters and clocks of a line do.
     """
     size = 1 << (len(sound) + 128).bit_length()
     padded = np.zeros(size)
@@ -114,8 +115,8 @@ def shifted(sound: Signal, delay: float, phase: float) -> Signal:
     return np.asarray(np.fft.irfft(spectrum, size)[64 : 64 + len(sound) + 1], np.float32)
 
 
-def carry(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
-    """All legs through one run of the codec; lost samples stay lost."""
+def apply_coding(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
+    """The legs after one run of the codec over all of them. Lost samples stay lost."""
     if coding is None:
         return list(legs)
     guard = np.zeros(_GUARD, np.float32)
@@ -139,9 +140,9 @@ def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> 
 
 
 def leg_of(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
-    """A leg with this sound. `rms` is the sound's while it sounds; a leg without noise does not need it."""
+    """A leg with this sound. `rms` is that of the sounding parts; it counts only for a leg with noise."""
     gain_db = float(chance.uniform(*LOUDER_DB))
-    heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
+    heard = shift(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
     heard *= np.float32(10 ** (gain_db / 20))
     before, after = (int(seconds * RATE_HZ) for seconds in chance.uniform((0.3, 0.3), (3.0, 2.0)))
     samples = np.zeros(before + len(heard) + after, np.float32)
@@ -198,7 +199,7 @@ def ring_back() -> Signal:
 
 
 def _lost(length: int, loss: float, chance: np.random.Generator) -> tuple[tuple[int, int], ...]:
-    """Spans of packets that are lost independently, at an arbitrary phase."""
+    """Spans of samples in packets that are lost independently of each other. The packets begin at a random sample."""
     if not loss:
         return ()
     edges = np.arange(int(chance.integers(PACKET)), length - PACKET, PACKET)

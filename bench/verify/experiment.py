@@ -18,9 +18,9 @@ from rich.progress import BarColumn as Bar
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..bench_output import PROGRESS
-from . import measurements, results, speech_and_music
+from . import jobs, results, speech_and_music
 from .conditions import CONDITIONS
-from .measurements import FREQUENCY_CONDITION, Job, Key, Tally
+from .jobs import FREQUENCY_CONDITION, Job, Key, Tally
 from .near_misses import CODINGS, near_misses
 from .profiles import profiles
 from .results import Row
@@ -30,18 +30,18 @@ from .transmission_chains import CHAINS, DAMAGES, WHOLE
 PARTS_OF_IT: Final = ("throughput", "inspect", "detection", "chains", "near-misses", "frequency", "false-alarms")
 HOURS: Final = 4.0
 TRIALS: Final = 40
-"""Number of trials that two processors do in about eight minutes. The goals ask for 300 hours and 3 000 trials."""
+"""Number of trials. Two processors need about eight minutes for these; the goals need 3 000 trials and 300 hours."""
 OTHER_SHARE: Final = 1 / 15
-"""Share of the hours for music and for the network's signals: 20 each for 300 of speech."""
+"""Hours of music, and of network signals, as a share of the hours of speech: 20 each for 300."""
 NEAR_MISS_SHARE: Final = 1 / 10
-"""Share of the trials for each kind through each codec; each profile has a hundred of those."""
+"""Trials for each kind of near miss through each codec, as a share of all; a profile has a hundred such pairs."""
 CHAIN_SHARE: Final = 3 / 8
-"""Share of the trials for each chain; a third of that with each damage. With 40 trials, each chain has every loss and
-room.
+"""Trials for each chain as a share of all, and a third of that with each damage. With 40 trials, each chain has every
+loss and room.
 """
 
 PART: Final = Part.HELD_OUT
-"""The part of the material."""
+"""The part of the material that judges the verifier."""
 
 _COLUMNS: Final = (
     TextColumn("{task.description:24}"),
@@ -54,8 +54,8 @@ _TRIALS_AT_ONCE: Final = 30
 _TAKES_AT_ONCE: Final = 2
 
 
-def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
-    """All jobs of the processes, the longest work first. The first trial and take have the number `start`."""
+def make_jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
+    """All jobs for the processes, the longest first. Their first trial or take has the number `start`."""
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
     split = partial(_split, start=start)
@@ -74,7 +74,7 @@ def jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, 
                     for coding in CODINGS:
                         yield from split(kind, (name,), what, coding, near)
         elif kind == "frequency":
-            sines = tuple(name for name in names if measurements.steady(profiles()[name]))
+            sines = tuple(name for name in names if jobs.is_steady(profiles()[name]))
             if sines:
                 yield from split(kind, sines, FREQUENCY_CONDITION.name, "", 5 * count)
         elif kind == "false-alarms":
@@ -91,7 +91,7 @@ def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int
 
 
 def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
-    """The sum of all processes' results, in the order of the jobs."""
+    """The sum of all jobs' results, in the order of the jobs."""
     found: dict[Key, Tally] = {}
     with (
         Progress(*_COLUMNS, console=PROGRESS) as progress,
@@ -100,7 +100,7 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
         tasks = {
             kind: progress.add_task(kind, total=count) for kind, count in Counter(job.kind for job in work).items()
         }
-        running = {processes.submit(measurements.run, job): job for job in work}
+        running = {processes.submit(jobs.run, job): job for job in work}
         try:
             done: dict[Job, dict[Key, Tally]] = {}
             for future in as_completed(running):
@@ -116,7 +116,7 @@ def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. The exit code is 0 if every goal was reached."""
+    """Measure, and print the results. The exit code is 0 if every goal was reached."""
     parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__.partition("\n")[0])
     parser.add_argument("--hours", type=float, default=HOURS, help="of speech for false alarms (default %(default)s)")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each kind and profile (default %(default)s)")
@@ -141,16 +141,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in names:
             PROGRESS.print(f"throughput: {name} …")
             for what in ("speech", "music"):
-                times = measurements.throughput(name, what, PART)
+                times = jobs.throughput(name, what, PART)
                 found.append(results.throughput_row(name, what, times, with_numba))
 
     if "inspect" in wanted:
         for what in ("speech", "music"):
-            for length_s in measurements.INSPECTED_S:
+            for length_s in jobs.INSPECTED_S:
                 PROGRESS.print(f"inspect: {what}, {length_s:g} s …")
-                found.append(results.inspect_row(what, length_s, measurements.inspecting(what, length_s, PART)))
+                found.append(results.inspect_row(what, length_s, jobs.inspection_time(what, length_s, PART)))
 
-    work = list(jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
+    work = list(make_jobs(wanted, names, chosen.hours, chosen.trials, chosen.start))
     if work:
         found += results.rows(measure(work, chosen.workers))
     results.print_tables(found)
@@ -166,4 +166,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json:
         results.write_json(found, settings, chosen.json)
 
-    return int(any(row.reached is results.Reached.MISSED for row in found))
+    return int(any(row.reached is results.GoalStatus.MISSED for row in found))

@@ -12,35 +12,35 @@ from idtone.tones.profile import Profile, Segment, build_profile
 
 from . import codecs
 from .codecs import Coding
-from .conditions import Trial, carried, ring_back, sound_of
+from .conditions import Trial, legs_through, ring_back, sound_of
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, rms_of_level
 
 CODINGS: Final[dict[str, Coding | None]] = {"clean": None, "g711-mu": codecs.g711_mu, "gsm": codecs.gsm}
 
 Sound = Callable[[np.random.Generator], Signal]
-"""Makes the signal; its random parts come from the generator."""
+"""A function that makes a signal; its random parts come from the generator."""
 
 _LEVEL_DBM0: Final = -16
 
 
 def near_misses(profile: Profile) -> dict[str, Sound]:
-    """The near misses by name: nearly this profile, but different by more than its tolerance."""
+    """Name → near miss: like this profile, but with a difference beyond its tolerance."""
     altered = {name: _fixed(sound_of(other)) for name, other in _altered(profile)}
     others = {f"profile {name}": _fixed(sound_of(other)) for name, other in profiles().items() if name != profile.id}
     return altered | others | _NETWORK
 
 
 def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count: int, part: Part) -> list[Trial]:
-    """Legs with the near miss, each by its number, through one of CODINGS."""
+    """Legs with the near miss, from number `first` on, through one of CODINGS."""
     make = near_misses(profile)[name]
     seed = zlib.crc32(f"{part.value} {profile.id} {name} {coding}".encode())
     chances = [np.random.default_rng([seed, first + n]) for n in range(count)]
-    return carried([make(chance) for chance in chances], CODINGS[coding], chances, part)
+    return legs_through([make(chance) for chance in chances], CODINGS[coding], chances, part)
 
 
-def signals_take(part: Part, index: int) -> Take:
-    """The take with this number: the network's signals one after the other, and noise between them, on a noisy line."""
+def signal_take(part: Part, index: int) -> Take:
+    """The take with this number: on a noisy line, all the network's signals in a row with noise between them."""
     chance = np.random.default_rng([zlib.crc32(f"{part.value} signals".encode()), index])
     kinds, pieces, length = list(_NETWORK.values()), [], 0
     while length < TAKE_S * RATE_HZ:
@@ -109,14 +109,14 @@ def _scaled(segment: Segment, frequency: float, time: float) -> Segment:
 
 
 def _cadence(*segments: tuple[tuple[float, ...], float, float], repeat: int = 1) -> Sound:
-    """A signal of frequencies, on and off in ms, `repeat` times."""
+    """A signal of frequencies that are on and off for these milliseconds, `repeat` times."""
     plain = [{"frequencies_hz": hz, "on_ms": on_ms, "off_ms": off_ms, "ramp_ms": 0} for hz, on_ms, off_ms in segments]
     tree = {"id": "tone", "title": "tone", "level_dbm0": _LEVEL_DBM0, "segments": plain, "repeat": repeat}
     return _fixed(synthesise(build_profile(tree, "tone"), RATE_HZ).astype(np.float32))
 
 
 def _dtmf(on_ms: float) -> Sound:
-    """A signal of ten random digits."""
+    """A function that makes ten random DTMF digits, each `on_ms` long."""
     rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
     def dial(chance: np.random.Generator) -> Signal:
@@ -127,7 +127,7 @@ def _dtmf(on_ms: float) -> Sound:
 
 
 def _fsk(rate: int, mark_hz: float, space_hz: float) -> Sound:
-    """A signal of two seconds of random bits, with continuous phase."""
+    """A function that makes two seconds of random bits as FSK with continuous phase."""
 
     def send(chance: np.random.Generator) -> Signal:
         bits = chance.integers(2, size=2 * rate)

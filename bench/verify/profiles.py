@@ -1,4 +1,4 @@
-"""The sounds that the verifier is judged on: the shipped ones, and one of each kind that a licensee might bring."""
+"""The sounds that the experiment uses: the shipped ones, and one of each kind that a licensee might bring."""
 
 from typing import Any, Final
 

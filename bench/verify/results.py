@@ -1,4 +1,4 @@
-"""The experiment's results beside its goals: rows, their table and their JSON."""
+"""The experiment's results compared with its goals: as rows, as a table and as JSON."""
 
 import json
 from collections import Counter
@@ -13,7 +13,7 @@ from idtone.tones import verification
 
 from ..bench_output import print_table
 from . import confidence
-from .measurements import Key, Tally
+from .jobs import Key, Tally
 from .transmission_chains import WHOLE
 
 CALIBRATION: Final = Path(verification.__file__).with_name("calibration.json")
@@ -29,16 +29,18 @@ ABSENT_GOAL: Final = 0.005
 DAMAGED_GOAL: Final = 0.001
 FREQUENCY_GOAL: Final = 1.3
 THROUGHPUT_GOAL: Final = {True: 15_000.0, False: 1_500.0}
-"""Goals with numba and without, × real time."""
+"""Goal of the throughput with numba (True) and without it, as multiples of real time."""
 INSPECT_GOAL: Final = 2.0
-"""Goal as a share of the recording's length."""
+"""Highest processor time of an inspection, as a share of the recording's length."""
 
 HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
-"""Goal of hours without a false alarm."""
+"""Hours that must pass without a false alarm."""
 
 
-class Reached(StrEnum):
-    """State of a goal. `SHOWN`: the 95 % bound reaches it too. `SO_FAR`: only the figure does, on too few trials."""
+class GoalStatus(StrEnum):
+    """State of a goal. `SHOWN`: its 95 % bound reaches it too. `SO_FAR`: only the figure reaches it, because there were
+    too few trials.
+    """
 
     SHOWN = "reached"
     SO_FAR = "reached so far"
@@ -48,7 +50,7 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `bound` is the one-sided 95 % bound towards the worse; `trials` and `hours` are its basis."""
+    """A figure. `bound` is its one-sided 95 % bound towards the worse; `trials` and `hours` are what it rests on."""
 
     measure: str
     profile: str
@@ -60,12 +62,12 @@ class Row:
     trials: int | None = None
     hours: float | None = None
     goal: float | None = None
-    reached: Reached = Reached.NONE
+    reached: GoalStatus = GoalStatus.NONE
     notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """The rows of all tallies, and those over all profiles if there are several."""
+    """A row for each tally, and rows over all profiles if there are several."""
     found: list[Row] = []
     for (kind, profile, what), tally in tallies.items():
         if kind == "detection":
@@ -79,7 +81,9 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def state_false_alarms(found: Sequence[Row]) -> None:
-    """Write the false alarms in speech, music and signals, of all profiles together, to the verifier's calibration."""
+    """Write the rate of false alarms in speech, music and signals, for all profiles together, into the verifier's
+    calibration.
+    """
     alarms = [row for row in found if row.measure == "false alarms"]
     hours, count = sum(row.hours or 0.0 for row in alarms), sum(row.hits or 0 for row in alarms)
     stored = json.loads(CALIBRATION.read_text(encoding="utf-8"))
@@ -110,12 +114,12 @@ def _alarm_row(profile: str, what: str, tally: Tally) -> Row:
     notes = {name.removeprefix("at: "): count for name, count in tally.items() if name.startswith("at: ")}
     bound = confidence.events_at_most(alarms) / hours
     enough = hours >= 0.99 * HOURS_GOAL[what]
-    reached = Reached.MISSED if alarms else Reached.SHOWN if enough else Reached.SO_FAR
+    reached = GoalStatus.MISSED if alarms else GoalStatus.SHOWN if enough else GoalStatus.SO_FAR
     return Row("false alarms", profile, what, alarms / hours, "/h", bound, alarms, None, hours, 0.0, reached, notes)
 
 
 def _open_row(profile: str, what: str, tally: Tally) -> Row:
-    """The row of undecided places in speech and music, the cost of caution."""
+    """The row of places in speech and music that the verifier left undecided."""
     hours, count = tally["milliseconds"] / 3_600_000, tally["cannot-tell"]
     bound = confidence.events_at_most(count) / hours
     return Row("left open in other sounds", profile, what, count / hours, "/h", bound, count, None, hours)
@@ -126,7 +130,7 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
     ratio = (tally["square_millionths"] / 1e6 / measured) ** 0.5
     # The sum of squares is a chi-squared one; for this many trials its root is normal.
     bound = ratio * (1 + 1.645 / (2 * measured) ** 0.5)
-    reached = _at_most(ratio, bound, FREQUENCY_GOAL) if tally["measured"] else Reached.MISSED
+    reached = _at_most(ratio, bound, FREQUENCY_GOAL) if tally["measured"] else GoalStatus.MISSED
     counts = {"hits": tally["measured"], "trials": tally["trials"]}
     return Row(
         "frequency error", profile, what, ratio, "× Cramér–Rao", bound, **counts, goal=FREQUENCY_GOAL, reached=reached
@@ -134,8 +138,8 @@ def _frequency_row(profile: str, what: str, tally: Tally) -> Row:
 
 
 def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """Rows of complete sounds called absent or left open, and of damaged ones called conforming: for each profile, and
-    for all.
+    """Rows of complete sounds that were called absent or left undecided, and of damaged ones that were called
+    conforming. There is one for each profile, and one for all.
     """
     found = []
     names = tuple(dict.fromkeys(key[1] for key in tallies))
@@ -166,7 +170,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
                     hits,
                     trials,
                     goal=goal,
-                    reached=Reached.NONE if goal is None else _at_most(rate, bound, goal),
+                    reached=GoalStatus.NONE if goal is None else _at_most(rate, bound, goal),
                     notes=notes,
                 )
             )
@@ -174,7 +178,7 @@ def _chain_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """One row for each profile, with the accepted near misses in its notes."""
+    """A row for each profile; its notes name the accepted near misses."""
     found = []
     for profile in dict.fromkeys(key[1] for key in tallies):
         mine = {key[2]: tally for key, tally in tallies.items() if key[1] == profile}
@@ -203,27 +207,27 @@ def _near_miss_rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 def throughput_row(profile: str, what: str, times: float, with_numba: bool) -> Row:
     goal, unit = THROUGHPUT_GOAL[with_numba], f"× real time {'with' if with_numba else 'without'} numba"
-    reached = Reached.SHOWN if times >= goal else Reached.MISSED
+    reached = GoalStatus.SHOWN if times >= goal else GoalStatus.MISSED
     return Row("throughput", profile, what, times, unit, goal=goal, reached=reached)
 
 
 def inspect_row(what: str, length_s: float, share: float) -> Row:
-    reached = Reached.SHOWN if share <= INSPECT_GOAL else Reached.MISSED
+    reached = GoalStatus.SHOWN if share <= INSPECT_GOAL else GoalStatus.MISSED
     return Row("inspect", "", f"{what}, {length_s:g} s", share, "of its length", goal=INSPECT_GOAL, reached=reached)
 
 
-def _at_least(rate: float, bound: float, goal: float | None) -> Reached:
+def _at_least(rate: float, bound: float, goal: float | None) -> GoalStatus:
     if goal is None:
-        return Reached.NONE
-    return Reached.MISSED if rate < goal else Reached.SHOWN if bound >= goal else Reached.SO_FAR
+        return GoalStatus.NONE
+    return GoalStatus.MISSED if rate < goal else GoalStatus.SHOWN if bound >= goal else GoalStatus.SO_FAR
 
 
-def _at_most(value: float, bound: float, goal: float) -> Reached:
-    return Reached.MISSED if value > goal else Reached.SHOWN if bound <= goal else Reached.SO_FAR
+def _at_most(value: float, bound: float, goal: float) -> GoalStatus:
+    return GoalStatus.MISSED if value > goal else GoalStatus.SHOWN if bound <= goal else GoalStatus.SO_FAR
 
 
 def print_tables(found: Sequence[Row]) -> None:
-    """Print the rows of each measure, and of all profiles together, with the commonest reasons for a missed goal."""
+    """Print the rows by measure, the rows of all profiles together, and the commonest reasons for a missed goal."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
         print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])
@@ -238,7 +242,7 @@ def _together(mine: Sequence[Row]) -> Iterator[Row]:
 
 def _shown(row: Row) -> dict[str, str]:
     counted = f"{row.hits} in {row.hours:.1f} h" if row.hours else f"{row.hits}/{row.trials}" if row.trials else ""
-    reasons = Counter(row.notes).most_common(4) if row.reached is Reached.MISSED else ()
+    reasons = Counter(row.notes).most_common(4) if row.reached is GoalStatus.MISSED else ()
     return {
         "profile": row.profile, "what": row.what, "value": f"{_number(row.value)} {row.unit}".strip(), "of": counted,
         "bound": "" if row.bound is None else _number(row.bound), "goal": "" if row.goal is None else f"{row.goal:g}",

@@ -1,7 +1,7 @@
 """Effects of a phone or a room on a leg: adaptive playout, noise suppression, reverberation.
 
-The responses of the rooms are synthetic, and so is the adaptive buffer: it repeats or leaves out periods like that of
-WebRTC (NetEq). The suppressors are the libraries themselves.
+The rooms and the adaptive buffer are simulated. The buffer repeats or leaves out periods like WebRTC's NetEq. The noise
+suppressors are real libraries.
 """
 
 import ctypes
@@ -19,15 +19,14 @@ from .speech_and_music import Signal
 
 _SHORTEST: Final = RATE_HZ // 400
 _LONGEST: Final = RATE_HZ * 15 // 1000
-"""Longest period that an adaptive buffer repeats or leaves out: they are 2.5 to 15 ms."""
+"""Longest period, in samples, that an adaptive buffer repeats or leaves out. Periods are 2.5 to 15 ms long."""
 _BUSY: Final = 0.6
-"""Share of the places that the buffer uses while it drains or fills."""
+"""Share of the possible places that the buffer uses while it drains or fills."""
 
 
-def played_out(samples: Signal, chance: np.random.Generator) -> Signal:
-    """The samples after an adaptive buffer: at times it repeats a period or leaves one out, at most once in 60 ms.
-
-    It drains or fills for some hundred milliseconds, then rests.
+def adaptive_playout(samples: Signal, chance: np.random.Generator) -> Signal:
+    """The samples after an adaptive buffer, which at times repeats or leaves out a period, at most once in 60 ms. It
+    drains or fills for some hundred milliseconds, and then rests.
     """
     pieces: list[Signal] = []
     place = 0
@@ -68,7 +67,7 @@ def _period(piece: Signal) -> int:
     return _SHORTEST + int(np.argmax(scores))
 
 
-def in_a_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
+def add_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
     """The sound in a room: direct sound, early reflections, a decaying tail, and noise."""
     length = int(min(rt60_s, 0.6) * RATE_HZ)
     times_s = np.arange(length) / RATE_HZ
@@ -97,7 +96,7 @@ def _pink(length: int, chance: np.random.Generator) -> Signal:
 _library = functools.cache(packages.library)
 
 
-def suppressed_by_speex(samples: Pcm) -> Pcm:
+def suppress_by_speex(samples: Pcm) -> Pcm:
     """The samples after the noise suppression of libspeexdsp, in frames of 20 ms."""
     library, frame = _library("libspeexdsp1", "libspeexdsp.so.1"), RATE_HZ // 50
     library.speex_preprocess_state_init.restype = ctypes.c_void_p
@@ -112,7 +111,7 @@ def suppressed_by_speex(samples: Pcm) -> Pcm:
     return whole[: len(samples)]
 
 
-def suppressed_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
+def suppress_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
     """The samples after the noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
     wide = np.clip(soxr.resample(samples.astype(np.float64), RATE_HZ, 16000, "HQ"), -32768, 32767).astype("<i2")
     processor = AudioProcessor(0, level)

@@ -1,8 +1,8 @@
-"""Speech and music without a sound of ours: Debian's Asterisk prompts, espeak-ng's voices, music on hold.
+"""Speech and music without an identification sound: Debian's Asterisk prompts, espeak-ng's voices, music on hold.
 
-All of it is divided once: the part that shaped the verifier's thresholds (DEVELOPMENT) and the part that judges it
-(HELD_OUT). The base is unpacked and decoded into the user's cache; any number of hours is made from it by a change of
-pitch and tempo, of level, band, noise and law, each take depends only on its number.
+The material has two fixed parts: one that shaped the verifier's thresholds (DEVELOPMENT), and one that judges it
+(HELD_OUT). It is unpacked and decoded into the user's cache. Any number of hours is made from it by changes of pitch,
+tempo, level, band, noise and companding law. A take depends only on its number.
 """
 
 import functools
@@ -25,7 +25,7 @@ import soundfile
 import soxr
 
 from lab import g711, packages
-from lab.unpacked_packages import alone, cache_directory, tell
+from lab.unpacked_packages import cache_directory, exclusive_lock, print_progress
 
 Signal = npt.NDArray[np.float32]
 """Samples at 8 kHz, one channel; 1.0 is full scale."""
@@ -34,12 +34,12 @@ RATE_HZ: Final = 8000
 TAKE_S: Final = 600
 
 _SEAL: Final = "base-2"
-"""A part of the cache's name; it changes with the cached content."""
+"""A part of the cache folder's name. It changes when the cached content changes."""
 _PEAK_0_DBM0: Final = 22827 / 32768
 
 
 class Part(StrEnum):
-    """One of the two parts of the material, which share no prompt, no voice and no piece of music."""
+    """A part of the material. The two parts share no prompt, voice or piece of music."""
 
     DEVELOPMENT = "development"
     HELD_OUT = "held-out"
@@ -47,7 +47,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """About ten minutes of one source."""
+    """About ten minutes of material from one source."""
 
     name: str
     samples: Signal
@@ -69,10 +69,10 @@ _PROMPTS: Final = {
 }
 _MUSIC: Final = "asterisk-moh-opsound-g722"
 _SIGNALS: Final = re.compile(r"(?:a|de)scending-2tone|beep.*|confbridge-(?:join|leave)")
-"""Files of the prompts that are tones, not speech."""
+"""Names of prompt files that are tones, not speech."""
 _VOICE_VARIANTS: Final = ("", "+f2", "+m3", "+f4", "+m7", "+croak", "+whisper", "+klatt2")
 _VOICES_AT_ONCE: Final = 8
-"""Number of groups of espeak's languages, so that there are not a hundred small files."""
+"""Number of groups into which espeak's languages are divided, to avoid a hundred small files."""
 _SYLLABLES: Final = tuple(
     consonant + vowel for consonant in ("b d f g h k l m n p r s t v z ch sh st tr kl").split() for vowel in "aeiou"
 )
@@ -83,7 +83,7 @@ def takes_in(hours: float) -> int:
 
 
 def speech_take(part: Part, index: int) -> Take:
-    """The speech take with this number: clips of one source, one after the other, as a telephone line carries them."""
+    """The speech take with this number: clips of one source in a row, as a telephone line carries them."""
     chance = _chance(part, "speech", index)
     source = _voice(part, chance)
     tempo = float(chance.uniform(0.78, 1.3))
@@ -96,7 +96,7 @@ def _voice(part: Part, chance: np.random.Generator) -> Path:
 
 
 def music_take(part: Part, index: int) -> Take:
-    """The music take with this number: one piece from any place in it, at another pitch."""
+    """The music take with this number: a part of one piece, at another pitch."""
     sources = [path for path in base(part) if path.stem.startswith("music")]
     chance = _chance(part, "music", index)
     source = sources[index % len(sources)]
@@ -110,7 +110,7 @@ def music_take(part: Part, index: int) -> Take:
 
 
 def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
-    """`length` samples of one talker without longer pauses, at an active level of 0 dB: its RMS is 1."""
+    """`length` samples of one talker without long pauses, with an active RMS of 1."""
     source = _load(_voice(part, chance))
     tempo = float(chance.uniform(0.85, 1.2))
     wanted = int(length * tempo) + 64
@@ -123,7 +123,7 @@ def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
 
 
 def babble(part: Part, length: int, chance: np.random.Generator, talkers: int = 8) -> Signal:
-    """The signal of several talkers at once, with an RMS of 1."""
+    """Several talkers at once, with an RMS of 1."""
     samples = np.sum([talker(part, length, chance) for _ in range(talkers)], axis=0)
     return np.asarray(samples / np.sqrt(np.mean(samples**2)), np.float32)
 
@@ -135,17 +135,17 @@ def rms_of_level(level_dbm0: float) -> float:
 
 @functools.cache
 def base(part: Part) -> tuple[Path, ...]:
-    """The decoded sources of a part, each an array of int16 at 8 kHz on disk; they are made on the first call, in a
+    """The decoded sources of a part, each a file with an array of int16 at 8 kHz. The first call makes them, in a
     minute.
     """
-    cache = cache_directory(os.environ, tell) / f"material-{_SEAL}"
+    cache = cache_directory(os.environ, print_progress) / f"material-{_SEAL}"
     folder = cache / part.value
     cache.mkdir(parents=True, exist_ok=True)
-    with alone(cache / "lock", "the material", tell):
+    with exclusive_lock(cache / "lock", "the material", print_progress):
         for leftover in cache.glob("making-*"):
             shutil.rmtree(leftover)
         if not folder.exists():
-            tell(f"bench: decoding the {part.value} material, once …")
+            print_progress(f"bench: decoding the {part.value} material, once …")
             making = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
             try:
                 _make_base(part, making)
@@ -157,12 +157,12 @@ def base(part: Part) -> tuple[Path, ...]:
 
 def _make_base(part: Part, folder: Path) -> None:
     for name, package in _PROMPTS[part].items():
-        root = packages.tree(package)
+        root = packages.unpacked_tree(package)
         files = sorted(path for path in root.rglob("*") if path.suffix in (".wav", ".gsm") and _is_speech(path))
         _save(folder / f"{name}.npy", [_read(path) for path in files])
     for group, voices in enumerate(_voices(part)):
         _save(folder / f"espeak-{group}.npy", [_spoken(voice) for voice in voices])
-    pieces = sorted(path for path in packages.tree(_MUSIC).rglob("*.g722") if path.is_file())
+    pieces = sorted(path for path in packages.unpacked_tree(_MUSIC).rglob("*.g722") if path.is_file())
     mine = pieces[:1] if part is Part.DEVELOPMENT else pieces[1:]
     for path in mine:
         _save(folder / f"music-{path.stem}.npy", [_read_g722(path)])
@@ -173,7 +173,7 @@ def _is_speech(path: Path) -> bool:
 
 
 def _save(path: Path, clips: Sequence[npt.NDArray[np.int16]]) -> None:
-    """Save clips one after the other, with a fifth of a second between them."""
+    """Save the clips in a row, with a fifth of a second between them."""
     gap = np.zeros(RATE_HZ // 5, np.int16)
     np.save(path, np.concatenate([part for clip in clips for part in (clip, gap)]))
 
@@ -201,7 +201,7 @@ def _as_int16(samples: Signal, rate_hz: int) -> npt.NDArray[np.int16]:
 
 
 def _voices(part: Part) -> list[list[str]]:
-    """espeak's languages, in groups; every third one is for the development."""
+    """espeak's languages, in groups. Every third language is for the development."""
     listing = _espeak("--voices")
     languages = sorted({line.split()[1] for line in listing.decode(errors="replace").splitlines()[1:]})
     mine = [name for index, name in enumerate(languages) if (index % 3 == 0) == (part is Part.DEVELOPMENT)]
@@ -209,7 +209,7 @@ def _voices(part: Part) -> list[list[str]]:
 
 
 def _spoken(voice: str) -> npt.NDArray[np.int16]:
-    """Some minutes of a language in several voices: numbers, in the words of each language, and syllables."""
+    """Some minutes of speech in one language, by several voices: numbers, in that language's words, and syllables."""
     chance = random.Random(zlib.crc32(voice.encode()))
     clips = []
     for variant in _VOICE_VARIANTS:
@@ -246,7 +246,7 @@ def _word(chance: random.Random) -> str:
 def _espeak_command() -> tuple[str, ...]:
     if installed := shutil.which("espeak-ng"):
         return (installed,)
-    root = packages.tree("espeak-ng")
+    root = packages.unpacked_tree("espeak-ng")
     data = next(root.glob("usr/lib/*/espeak-ng-data"))
     return (*packages.command(root, "usr/bin/espeak-ng"), f"--path={data.parent}")
 
@@ -267,7 +267,7 @@ def _load(path: Path) -> npt.NDArray[np.int16]:
 
 
 def _clips(path: Path, tempo: float, chance: np.random.Generator) -> Signal:
-    """Stretches of some seconds from all over the source, each at its own level, at another pitch and tempo."""
+    """Clips of some seconds from random places in the source, each at its own level, with changed pitch and tempo."""
     source = _load(path)
     wanted = int(TAKE_S * RATE_HZ * tempo)
     found: list[Signal] = []
@@ -281,9 +281,7 @@ def _clips(path: Path, tempo: float, chance: np.random.Generator) -> Signal:
 
 
 def _line(samples: Signal, chance: np.random.Generator) -> Signal:
-    """The signal with the effects of a telephone line: a narrower band or not, noise or not, one of the laws or
-    none.
-    """
+    """The signal with random effects of a telephone line: a narrower band, noise, and one of the companding laws."""
     line = samples
     if chance.random() < 0.4:
         line = _band(line, float(chance.uniform(150, 350)), float(chance.uniform(3000, 3600)))

@@ -1,6 +1,7 @@
-"""Twenty paths of a call from Asterisk to a recording, each with loss that the recording does not show, and rooms.
+"""Twenty paths of a call from Asterisk to a recording, with packet loss that the recording does not show, and with
+rooms.
 
-A trial is positive (the complete sound was sent) or one of DAMAGES (a part was never sent, or an additional burst was).
+A trial has the complete sound, or one of DAMAGES: a part was not sent, or an additional burst was.
 """
 
 import zlib
@@ -24,27 +25,25 @@ ROOMS: Final[dict[str, tuple[float, float] | None]] = {
     "room 30 dB": (30.0, 0.3),
     "room 20 dB": (20.0, 0.6),
 }
-"""Name → the signal-to-noise ratio in the room and its reverberation time; None if there is no room between line and
-file.
-"""
+"""Name of a room → its signal-to-noise ratio and reverberation time; None if the file was recorded on the line."""
 
 Handling = Callable[[Signal, np.random.Generator], Signal]
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Codecs in order, each with packets lost before it, then the phone's processing."""
+    """Codecs in order, each after a packet loss, then the phone's processing."""
 
     lines: tuple[Line, ...]
     handlings: tuple[Handling, ...] = ()
 
 
 def _speex(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(rooms_and_phones.suppressed_by_speex(_pcm(samples)))
+    return _signal(rooms_and_phones.suppress_by_speex(_pcm(samples)))
 
 
 def _webrtc(samples: Signal, chance: np.random.Generator) -> Signal:
-    return _signal(rooms_and_phones.suppressed_by_webrtc(_pcm(samples)))
+    return _signal(rooms_and_phones.suppress_by_webrtc(_pcm(samples)))
 
 
 CHAINS: Final = {
@@ -62,20 +61,18 @@ CHAINS: Final = {
     "G.729, AMR": Chain((concealment.g729, concealment.amr)),
     "GSM, G.729": Chain((concealment.gsm, concealment.g729)),
     "Opus, AMR": Chain((concealment.opus, concealment.amr)),
-    "G.711, playout": Chain((concealment.g711,), (rooms_and_phones.played_out,)),
-    "Opus, playout": Chain((concealment.opus,), (rooms_and_phones.played_out,)),
+    "G.711, playout": Chain((concealment.g711,), (rooms_and_phones.adaptive_playout,)),
+    "Opus, playout": Chain((concealment.opus,), (rooms_and_phones.adaptive_playout,)),
     "G.711, WebRTC's suppression": Chain((concealment.g711,), (_webrtc,)),
     "AMR, WebRTC's suppression": Chain((concealment.amr,), (_webrtc,)),
     "G.711, Speex's suppression": Chain((concealment.g711,), (_speex,)),
-    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, rooms_and_phones.played_out)),
+    "Speex, its suppression, playout": Chain((concealment.speex,), (_speex, rooms_and_phones.adaptive_playout)),
 }
 
 
 def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: int) -> Trial:
-    """The leg with this number, which also chooses its loss and its room: fifteen in a row have all combinations, and a
-    shorter row has all rooms.
-
-    The verifier does not know the lost packets, as in a recording.
+    """The leg with this number. The number also chooses loss and room: fifteen in a row have all combinations, and a
+    shorter row has all rooms. The verifier does not get the lost packets, as with a recording.
     """
     loss = LOSSES[number % len(LOSSES)]
     room = list(ROOMS.values())[number % len(ROOMS)]
@@ -90,12 +87,12 @@ def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: i
     for handle in CHAINS[chain].handlings:
         heard = handle(heard, chance)
     if room:
-        heard = rooms_and_phones.in_a_room(heard, chance, *room)
+        heard = rooms_and_phones.add_room(heard, chance, *room)
     return replace(sent, samples=_signal(_pcm(heard)))
 
 
 def lost_packets(count: int, loss: float, chance: np.random.Generator) -> Lost:
-    """Lost packets, in bursts of one and a half packets on average (Gilbert's model)."""
+    """Flags of lost packets, in bursts of 1.5 packets on average (Gilbert's model)."""
     leave = 1 / 1.5
     enter = loss * leave / (1 - loss)
     lost, state = np.zeros(count, bool), False
@@ -113,7 +110,7 @@ def _whole(profile: Profile, chance: np.random.Generator) -> Signal:
 
 
 def _one_burst(profile: Profile, chance: np.random.Generator) -> Signal:
-    """The sound without 70 % of one burst: its beginning, its end or its middle."""
+    """The sound without 70 % of one burst: the burst's beginning, end or middle is missing."""
     spans = _spans(profile)
     first, end = spans[int(chance.integers(len(spans)))]
     return _silenced(profile, [_share(first, end, 0.7, float(chance.choice([0.0, 0.5, 1.0])))])

@@ -10,8 +10,6 @@ those without a call since the previous generation (as in the clock algorithm). 
 stop is kept by its token.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The subjects to which the brake counts a call. Pure."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from idtone.core.calls import Direction, ForwardedCall

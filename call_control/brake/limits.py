@@ -5,8 +5,6 @@ A limit has three values. A line that is not known yet gets `new`. A line with `
 volume. A kind without a limit for a signal is never braked by that signal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum

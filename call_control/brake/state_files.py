@@ -6,8 +6,6 @@ Neither file contains a telephone number: subjects are tokens (`shared_stops.tok
 bitmaps.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging
@@ -19,7 +17,6 @@ from typing import Any, Final
 from idtone.core.errors import UsageError
 from idtone.core.settings.fleet import read_fleet_key
 from idtone.core.settings.settings import Settings
-from idtone.core.translation import Message
 from idtone.ledger.keys.key_file import read_key
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
@@ -76,15 +73,11 @@ def read_state(path: Path, key: bytes | None = None) -> BrakeState:
         return BrakeState((), {}, {})
     except OSError as error:
         raise UsageError(
-            Message(
-                "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
-            )
+            "{path}: cannot be read: {reason}; run this as the service's user", path=path, reason=error.strerror
         ) from error
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
-            Message(
-                "{path}: is damaged; remove it, and see in `idtone ledger list` what the brake has stopped", path=path
-            )
+            "{path}: is damaged; remove it, and see in `idtone ledger list` what the brake has stopped", path=path
         ) from error
     if key is None or told.get("key") == _name_of(key):
         return BrakeState(holds, released, windows)

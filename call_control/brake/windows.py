@@ -6,8 +6,6 @@ of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret 
 up to 3000 numbers and 6 % at 10,000. Each bit stands for thousands of numbers, so no number can be read from it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import lru_cache

@@ -1,7 +1,8 @@
 """Limits on the attempts to sign in.
 
-An attacker who tries a user's name must not lock that user out. So attempts from a browser in which the user has signed
-in before (`known_browser`) are counted for this browser alone. All others are counted for the name and for the network.
+An attacker who tries a user's name must not lock out that user. So if the user has signed in with a browser before
+(`known_browser`), its attempts are counted for that browser alone. All other attempts are counted for the name and for
+the network.
 """
 
 import time
@@ -22,9 +23,9 @@ MOST_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to sign in. `browser` is the known browser's mark; it and the address may be empty. A passkey has no
-    name: its failures count for the network alone, and not at all if the address is not known. A passkey cannot be
-    guessed, so its failures need not lock others out.
+    """An attempt to sign in. `browser` is the known browser's mark; it and the address may be empty. An attempt with a
+    passkey has no name. Its failures count for the network alone, or not at all if the address is unknown: nobody can
+    guess a passkey, so its failures need not lock others out.
     """
 
     name: str
@@ -43,8 +44,8 @@ class Attempt:
 
 
 class Attempts:
-    """The recent failures of names, browsers and networks. Each attempt counts as a failure until it succeeds, so many
-    at once gain nothing. For the event loop alone.
+    """The recent failures of names, browsers and networks. Each attempt counts as a failure until it succeeds, so it
+    does not help to send many at once. Used by the event loop alone.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +53,7 @@ class Attempts:
         self._failures: dict[str, deque[float]] = {}
 
     def begins(self, attempt: Attempt) -> bool:
-        """True if the attempt is allowed; then it counts as a failure until it succeeds."""
+        """True if the attempt is allowed. It then counts as a failure until it succeeds."""
         if any(self._recent(key) >= most for key, most in attempt.limits):
             return False
         for key, most in attempt.limits:
@@ -72,7 +73,7 @@ class Attempts:
                 times.pop()
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of the name or the browser, and take this attempt from those of the address."""
+        """Forget the failures of the name or of the browser, and this attempt's failure of the network."""
         keys = [key for key, _ in attempt.limits]
         for key in keys[:1]:
             self._failures.pop(key, None)

@@ -1,5 +1,5 @@
-"""Sign-ins in progress at a provider. Each is in a cookie of its browser, sealed for this process, so an attacker who
-begins many cannot displace others.
+"""Sign-ins in progress at an OpenID provider. The browser stores each one in a cookie that only this process can open.
+So an attacker who begins many sign-ins cannot displace those of others.
 """
 
 import hmac
@@ -26,12 +26,12 @@ _STATE: Final = 43
 
 
 class NotBegunError(IdtoneError):
-    """A browser comes back from the provider, but has not begun a sign-in here."""
+    """A browser came back from the provider without a sign-in that began here."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunSignIn:
-    """The secrets of one sign-in, needed when the browser comes back."""
+    """The secrets of one sign-in. They are needed when the browser comes back."""
 
     began_s: float
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -55,8 +55,8 @@ class BegunSignIns:
         return begun, urlsafe_b64encode(nonce + sealed).decode()
 
     def ended(self, cookie: str, state: str) -> BegunSignIn:
-        """The sign-in that this cookie and state belong to. It ends here: a second answer to it is refused, also after
-        an error. Raises NotBegunError.
+        """The sign-in of this cookie and state, which ends now. A second answer to it is refused, even after an error.
+        Raises NotBegunError.
         """
         begun, now_s = self._opened(cookie), self._clock_s()
         self._ended = {each: at_s for each, at_s in self._ended.items() if now_s - at_s < LASTS_S}

@@ -18,7 +18,7 @@ from idtone.core.yaml_documents import read_text
 from ..page import Page, Visit
 from .begun_sign_ins import BegunSignIns
 from .cookies import OPENID
-from .sign_in import PATH
+from .sign_in_method import PATH
 
 try:
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -67,7 +67,7 @@ class ByOpenId:
         return self._page(visit)
 
     async def _begin(self, visit: Visit) -> web.StreamResponse:
-        """Lead to the provider."""
+        """Redirect the browser to the provider."""
         try:
             metadata = await self._provider.metadata()
         except OpenIdError as error:
@@ -91,8 +91,8 @@ class ByOpenId:
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
-        """Sign in the browser that comes back with a code. Its session's cookie is Strict, so a page leads on, not a
-        redirect.
+        """Sign in the browser that comes back with a code. The answer is a page with a link, not a redirect: after a
+        redirect from the provider, the browser would not send the session's cookie (SameSite=Strict).
         """
         try:
             name = await self._name(visit)

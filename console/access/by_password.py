@@ -12,9 +12,9 @@ from ..page import Method, Page, Visit
 from .attempts import Attempt, Attempts
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
-from .passkeys import REFUSED, Challenges, named, relying_party, request_options, used
-from .password_prompt import OFTEN, PasswordProof, Refusal
-from .sign_in import PATH
+from .passkeys import REFUSED, Challenges, passkey_after_use, passkey_and_challenge, relying_party, request_options
+from .password_proof import OFTEN, PasswordProof, Refusal
+from .sign_in_method import PATH
 from .users import NAME_LIMIT, Passkey, User, change_users
 
 
@@ -73,14 +73,14 @@ class ByPassword:
         return visit.console.begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
-        """The user, and the passkey before and after its signature. Raises UsageError."""
+        """The user, and the passkey before and after its signature was counted. Raises UsageError."""
         answer = (visit.entered or {}).get("credential", "")
-        passkey, challenge = named(answer)
+        passkey, challenge = passkey_and_challenge(answer)
         owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)
         if not self._challenges.takes(challenge) or owned is None or not relying_party(visit):
             raise UsageError(REFUSED)
         user, known = owned
-        return user, known, used(visit, answer, challenge, known)
+        return user, known, passkey_after_use(visit, answer, challenge, known)
 
 
 def _with(name: str, before: Passkey, after: Passkey, users: dict[str, User]) -> None:

@@ -1,6 +1,8 @@
-"""The mark of a browser in which a user has signed in by password. It gives no access: attempts are counted by it.
+"""The mark of a browser in which a user has signed in by password. It gives no access; it only identifies the browser
+whose attempts are counted.
 
-Its key is derived from the user's password hash. So a new password makes each mark void, and nothing is stored.
+The key of a mark is derived from the user's password hash. So nothing is stored, and a new password makes all marks
+invalid.
 """
 
 import hashlib
@@ -16,7 +18,7 @@ def mark_for(user: User) -> str:
 
 
 def browser_of(user: User | None, mark: str) -> str:
-    """The browser that this mark names; empty if the mark is not this user's."""
+    """The id of the browser with this mark; empty if the mark is not this user's."""
     nonce = mark.partition(".")[0]
     if user is None or not nonce or not hmac.compare_digest(mark.encode(), _signed(user, nonce).encode()):
         return ""

@@ -45,7 +45,7 @@ KEYS_EVERY_S: Final = 10.0
 
 
 class OpenIdError(IdtoneError):
-    """The provider cannot be reached, or its answer or the browser's does not prove the user's identity."""
+    """The provider cannot be reached, or the answers of provider and browser do not prove the user's identity."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Provider:
             return self._keys[1]
 
     async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
-        """The JSON object that the provider answers. Raises OpenIdError, without the request's content."""
+        """The JSON object in the provider's answer. Raises OpenIdError, whose text does not contain the request."""
         try:
             status, found = await fetch(method, url, WITHIN_S, **more)
         except FetchError as error:

@@ -1,5 +1,6 @@
 """A user's own account: the open sessions and, where the console has passwords, a new password or a new secret of the
-one-time codes. An act that could lock the user out, or let somebody else in, asks for the password and the code again.
+one-time codes. The password and the code are required again for an act that could lock the user out or let somebody
+else in.
 """
 
 import secrets
@@ -19,8 +20,8 @@ from ..page import Method, Page, Visit
 from ..pending_tasks_mail import checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
-from .passkeys import CHALLENGE_S, MOST, created, creation_options, relying_party
-from .password_prompt import PasswordProof, Refusal, as_entered
+from .passkeys import CHALLENGE_S, MOST, creation_options, registered_passkey, relying_party
+from .password_proof import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
 from .passwords import new_secret, provisioning_uri
 from .rights import Right
@@ -78,7 +79,7 @@ class Account:
         )
 
     async def end_sessions(self, visit: Visit) -> web.StreamResponse:
-        """End the user's chosen sessions, but not this one."""
+        """End the sessions that the user chose, but not this one."""
         assert visit.user is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -90,7 +91,7 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Set the address for mails about waiting tasks, or remove it if the field is empty. A first mail tests it."""
+        """Set the address for mails about pending tasks; an empty field removes it. A mail tests a new address."""
         assert visit.user is not None
         if refusal := await self._asked(visit):  # a guest at the session must not get the user's mails
             return self._page(visit, refusal)
@@ -117,13 +118,13 @@ class Account:
         return await self._proof.asked_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
-        """Change the password. The user's other sessions end, because they were proved by the old one."""
+        """Change the password. The user's other sessions end, because they began with the old password."""
         assert visit.user is not None
         assert self._proof is not None
         new = as_entered(visit, "new")
         if wrong := _objection(visit, new) or await self._asked(visit):
             return self._page(visit, wrong)
-        hashed = await self._proof.hashed(visit, new)
+        hashed = await self._proof.hash_password(visit, new)
 
         def changed(user: User) -> User:
             passkeys = () if user.given_until else user.passkeys  # another who knew the password may have made them
@@ -132,7 +133,7 @@ class Account:
         return await self._changed(visit, "password", changed)
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
-        """Show a new secret. It takes effect when the user has entered one of its codes."""
+        """Show a new secret for one-time codes. It takes effect when the user has entered one of its codes."""
         assert visit.session is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -167,7 +168,7 @@ class Account:
         )
 
     async def begin_passkey(self, visit: Visit) -> web.StreamResponse:
-        """Show the button by which the browser creates a passkey."""
+        """Show the button that makes the browser create a passkey."""
         assert visit.user is not None
         assert visit.session is not None
         if refusal := await self._asked(visit):
@@ -189,7 +190,7 @@ class Account:
         if not challenge or time.monotonic() - begun_s > CHALLENGE_S:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, _LATE))
         try:
-            new = created(visit, (visit.entered or {}).get("credential", ""), challenge, name)
+            new = registered_passkey(visit, (visit.entered or {}).get("credential", ""), challenge, name)
         except UsageError as error:
             return self._page(visit, Refusal(HTTPStatus.FORBIDDEN, Message("{error}", error=error)))
         return await self._changed(

@@ -1,5 +1,5 @@
-"""Passkeys (WebAuthn): requests to the browser, and the check of its answers. A passkey asks its owner for a finger, a
-face or a PIN, so it is two factors in one.
+"""Passkeys (WebAuthn): requests to the browser, and the verification of its answers. A passkey also asks its owner for
+a fingerprint, a face or a PIN, so it counts as two factors.
 """
 
 import hashlib
@@ -48,7 +48,8 @@ REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in wi
 
 
 class Challenges:
-    """Challenges. Nothing is stored for one before it is used: each holds its time and a code over its content.
+    """Issues and checks challenges. An unused challenge is not stored: it contains its time and a message
+    authentication code.
 
     Used by the event loop alone.
     """
@@ -63,7 +64,7 @@ class Challenges:
         return body + self._code(body)
 
     def takes(self, challenge: bytes) -> bool:
-        """True if the challenge is ours, recent and not used before. It is used up by that."""
+        """True if the challenge is ours, recent and unused. This call uses it up."""
         body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
         now_s = self._clock_s()
         made_s = int.from_bytes(body[_NONCE:], "big")
@@ -82,7 +83,7 @@ def relying_party(visit: Visit) -> str:
     """The host name in the visitor's browser, to which a passkey belongs; empty for an IP address, which can have no
     passkeys.
 
-    The request's host is one of our own: others were refused.
+    Requests with a foreign host were refused before.
     """
     host = urlsplit(f"//{visit.request.host.lower()}").hostname or ""
     return "" if ":" in host or host.replace(".", "").isdigit() else host
@@ -119,7 +120,7 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
     )
 
 
-def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
+def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
     """The passkey that the browser has created. Raises UsageError."""
     host = relying_party(visit)
     try:
@@ -140,8 +141,8 @@ def created(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
     )
 
 
-def named(answer: str) -> tuple[str, bytes]:
-    """The id of the passkey that an answer names, and the challenge that it answers. Nothing of it is verified yet.
+def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
+    """The id of the passkey in the browser's answer, and the challenge. Neither is verified yet.
 
     Raises UsageError.
     """
@@ -152,8 +153,8 @@ def named(answer: str) -> tuple[str, bytes]:
         raise UsageError(REFUSED) from error
 
 
-def used(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
-    """The passkey with its new count, if it has signed the challenge. Raises UsageError."""
+def passkey_after_use(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
+    """The passkey with its new counter. Raises UsageError if it has not signed the challenge."""
     host = relying_party(visit)
     try:
         verified = verify_authentication_response(

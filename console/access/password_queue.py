@@ -1,7 +1,7 @@
-"""The queue for the comparison of passwords: argon2 takes 64 MiB and a processor, so one runs at a time.
+"""The queue of passwords to be compared. argon2 takes 64 MiB and a whole processor, so one comparison runs at a time.
 
-Known browsers come first, then the networks with the fewest failed attempts: many wrong passwords do not delay a right
-one. Before each turn of a network with failures there is a pause, in which pages have the processor.
+Known browsers come first, then the networks with the fewest failed attempts, so many wrong passwords do not delay a
+right one. Before each turn of a network with failures, a pause leaves the processor to the pages.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ KNOWN: Final = -1
 REST_S: Final = 0.25
 
 
-class LineFullError(Exception):
+class QueueFullError(Exception):
     """The queue is full of attempts with fewer failures."""
 
 
@@ -27,7 +27,7 @@ class _Waiting:
     turn: asyncio.Future[None]
 
 
-class PasswordLine:
+class PasswordQueue:
     """The queue of attempts. Used by the event loop alone."""
 
     def __init__(self) -> None:
@@ -37,9 +37,7 @@ class PasswordLine:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Context of one turn. Raises LineFullError, also for an attempt that waits already, but never for a known
-        browser.
-        """
+        """Context of one turn. Raises QueueFullError, even while the attempt waits; never for a known browser."""
         if self._is_taken:
             await self._wait(rank)
         self._is_taken = True
@@ -53,9 +51,9 @@ class PasswordLine:
             worst = max(self._waiting)
             if worst.rank > rank:
                 self._waiting.remove(worst)
-                worst.turn.set_exception(LineFullError())
+                worst.turn.set_exception(QueueFullError())
             elif rank != KNOWN:
-                raise LineFullError
+                raise QueueFullError
         self._came += 1
         mine = _Waiting(rank, self._came, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
@@ -69,7 +67,7 @@ class PasswordLine:
             raise
 
     def _next(self) -> None:
-        """Give the turn directly to the best rank, so that no other attempt can take it first."""
+        """Hand the turn directly to the attempt with the lowest rank, so that no new attempt can take it first."""
         if self._waiting and min(self._waiting).rank > 0:
             asyncio.get_running_loop().call_later(REST_S, self._give)
         else:

@@ -1,4 +1,4 @@
-"""Rules for a new password: its length, and no common passwords or words that everyone here knows."""
+"""Rules for a new password: a minimum length, no common password, and no name that everyone here knows."""
 
 import re
 from collections.abc import Container, Iterable
@@ -22,7 +22,7 @@ COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The most common passwords, in lower case. The list holds only those that the other rules allow."""
+    """The most common passwords that the other rules would allow, in lower case."""
     lines = COMMON.read_text("utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 

@@ -29,15 +29,13 @@ def _unknown_users_hash() -> str:
     return _hasher.hash("unknown")
 
 
-def hashed(password: str) -> str:
-    """The argon2id hash of a password. It takes some tens of milliseconds and 64 MiB on purpose, as `is_password`
-    does.
-    """
+def hash_password(password: str) -> str:
+    """The argon2id hash of a password. Like `is_password`, it takes some tens of ms and 64 MiB, on purpose."""
     return _hasher.hash(password)
 
 
 def is_password(entered: str, expected: str) -> bool:
-    """True if this hash is of the entered password. Raises MemoryError if there is too little memory to compare."""
+    """True if the hash `expected` is that of the entered password. Raises MemoryError if too little memory is free."""
     try:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
     except (VerifyMismatchError, InvalidHashError):
@@ -47,7 +45,7 @@ def is_password(entered: str, expected: str) -> bool:
 
 
 def new_password() -> str:
-    """A password of 80 random bits that an administrator can read out on the telephone."""
+    """A password of 80 random bits, easy to read out on the telephone."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))
 
@@ -78,11 +76,11 @@ class PasswordCheck:
         """User and secret → the last step of the clock whose code was used."""
 
     def expected(self, user: User | None) -> str:
-        """The hash with which the entered password is compared."""
+        """The hash to compare the entered password with; a substitute if the user is unknown."""
         return user.password if user and user.password else self._unknown_users_hash
 
     def is_right(self, user: User | None, matches: bool, code: str) -> bool:
-        """True if password and code are right. `matches`: the password matched the `expected` hash."""
+        """True if password and code are right. `matches` is True if the password matched the `expected` hash."""
         if not matches or user is None or not user.password:
             return False
         if user.given_until is not None and self._clock_s() >= user.given_until.timestamp():
@@ -90,7 +88,7 @@ class PasswordCheck:
         return user.totp is None or self.takes(user.name, user.totp, code)
 
     def takes(self, name: str, secret: str, code: str) -> bool:
-        """True if the code is valid for this user's secret and was not used before. It is used up by that."""
+        """True if the code is valid for the secret and unused. This call uses it up."""
         generator, now = one_time_codes(secret), int(self._clock_s()) // STEP_S
         for step in (now - 1, now, now + 1):
             expected = generator.generate(step * STEP_S)

@@ -1,6 +1,6 @@
 """The sessions of signed-in persons, in memory: a restart of the console ends them.
 
-The browser holds a random token in a cookie, this process its SHA-256.
+The browser stores a random token in a cookie; this process stores only the token's SHA-256.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Session:
     """The token in each form of this session, so that no other site can send the form."""
 
     def belongs_to(self, password: str | None) -> bool:
-        """True if the user's password hash is the same as at the beginning of the session."""
+        """True if the user's password hash has not changed since the session began."""
         now = _digest(password or "")
         if self.proof is None:
             self.proof = now
@@ -63,7 +63,9 @@ class Sessions:
         self._by_digest: dict[bytes, Session] = {}
 
     def begin(self, name: str, address: str = "") -> tuple[str, Session]:
-        """Begin a session; returns it, and its new token. A token from before the sign-in no longer counts."""
+        """Begin a session with a new token; returns the token and the session. If there are too many sessions, the
+        least recently used one ends.
+        """
         self._forget_old()
         self._make_room([digest for digest, each in self._by_digest.items() if each.name == name], MOST_OF_USER)
         self._make_room([*self._by_digest], MOST)
@@ -76,7 +78,7 @@ class Sessions:
             self.end(min((self._by_digest[digest] for digest in digests), key=lambda each: each.used_s))
 
     def find(self, token: str) -> Session | None:
-        """The session of a token, prolonged by this use; None if the session is over."""
+        """The session of a token; this use prolongs it. None if the session is over."""
         self._forget_old()
         session = self._by_digest.get(_digest(token))
         if session:
@@ -84,13 +86,13 @@ class Sessions:
         return session
 
     def user_of(self, token: str) -> str | None:
-        """The user of a token's session, which is not prolonged; None if there is no such session."""
+        """The user of a token's session; None if there is no such session. This does not prolong the session."""
         session = self._by_digest.get(_digest(token))
         return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
-        """True if the session may continue a request in progress, such as a stream that its user watches without a
-        click. This does not prolong it.
+        """True if the session is still valid for a request in progress, such as a stream that the user only watches.
+        This does not prolong the session.
         """
         return not session.is_ended and self._clock_s() - session.began_s < LASTS_S
 

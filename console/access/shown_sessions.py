@@ -10,7 +10,7 @@ from .sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as a row. `id` ends the session; it gives no access."""
+    """A session as a row. A form ends the session by its `id`, which gives no access."""
 
     id: str
     name: str

@@ -48,7 +48,9 @@ class SignInLog:
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
     def second(self, name: str, administered: Administered) -> None:
-        """Log an approval by a user that an administrator may have created for it."""
+        """Log an approval by a second person whose account an administrator created or changed: the two may be one
+        person.
+        """
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
             name,
@@ -74,7 +76,7 @@ class SignInLog:
         return [each for each in self._failures if each.at >= earliest]
 
 
-def counted(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
-    """User (None: unknown name), address, and number of failures; the most frequent first. Pure."""
+def count_failures(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
+    """Rows of user (None if the name is unknown), address and number of failures, the most frequent first. Pure."""
     counts = Counter((each.name, each.address) for each in failures)
     return [(*who, number) for who, number in counts.most_common()]

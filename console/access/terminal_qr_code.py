@@ -1,4 +1,6 @@
-"""A QR code for a terminal: two rows of squares in a line, dark on light, independent of the terminal's colours."""
+"""A QR code for a terminal. Each line of text shows two rows of squares, dark on light whatever the terminal's colours
+are.
+"""
 
 from typing import Final
 
@@ -9,7 +11,7 @@ _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 
 def squares(text: str) -> list[list[bool]]:
-    """The rows of the code, without its margin; True is dark."""
+    """The rows of the text's QR code without its margin; True is dark."""
     # It imports all of ReportLab's graphics, for half a second; only who gets a second factor needs it.
     from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
 
@@ -20,7 +22,7 @@ def squares(text: str) -> list[list[bool]]:
 
 
 def lines(text: str) -> list[str]:
-    """The code as lines for a terminal."""
+    """The text's QR code as lines for a terminal."""
     code = squares(text)
     width = len(code) + 2 * MARGIN
     light = [[False] * width for _ in range(MARGIN)]

@@ -43,8 +43,8 @@ def _name(value: str) -> str:
 
 
 class Passkey(Model):
-    """A passkey of a user (WebAuthn): its id and public key (Base64url), and its counter of signatures, if it has
-    one.
+    """A user's passkey (WebAuthn). `id` and `key` (the public key) are Base64url; `count` is its counter of signatures,
+    0 if it has none.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=1400)]
@@ -54,7 +54,7 @@ class Passkey(Model):
 
 
 class SavedSearch(Model):
-    """A search for calls that a user has saved: the query of its address, which holds no number."""
+    """A search for calls that a user has saved. `query` is the query of its address, which holds no number."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     query: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -70,8 +70,8 @@ class Administered(Model):
 class User(Model):
     """One user. A sign-in by proxy or by OpenID Connect does not use the password.
 
-    `given_until` is set while the password is one that an administrator has given: it is valid until then, and its user
-    has to choose another one before any other act. `code_due`: the same for a second factor.
+    `given_until` is set while the user has a password from an administrator. That password is valid until then, and the
+    user must choose another one before any other act. `code_due` is True if the user must first set up a second factor.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
@@ -89,7 +89,7 @@ class User(Model):
 
     @property
     def is_new(self) -> bool:
-        """True if the user has to choose a password or a second factor first. Only for sign-in by password."""
+        """True if the user must first choose a password or a second factor. Only for sign-in by password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
@@ -110,8 +110,9 @@ def read_users(path: Path) -> UsersFile:
 
 
 def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Change the file at once and durably; no other user may read it. `change` gets the users by name and changes them.
-    If it raises, the file stays as it was. Changes of several processes come one after the other.
+    """Replace the file atomically and durably; no other account of the machine may read it. `change` gets the users by
+    name and changes them in place. If it raises an error, the file stays as it was. A lock orders the changes of
+    several processes.
 
     Raises DocumentError, UsageError.
     """
@@ -150,7 +151,7 @@ def _not_written(path: Path, error: OSError) -> UsageError:
 
 
 class Users:
-    """The users as the file has them now: a change counts from the next request."""
+    """The users in the file. A change of the file counts from the next request."""
 
     def __init__(self, path: Path) -> None:
         self._by_name = CachedFiles(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
@@ -162,11 +163,11 @@ class Users:
 
     @property
     def is_read(self) -> bool:
-        """True if the file has not changed since it was last read: then `get` only checks that."""
+        """True if the file has not changed since it was last read; then `get` does not read it again."""
         return self._by_name.is_read
 
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
-        """The user and the passkey of this id, if the user may sign in. Raises DocumentError."""
+        """The user and the passkey with this id; None if the user may not sign in. Raises DocumentError."""
         return next(
             ((user, each) for user in self.all() if not user.locked for each in user.passkeys if each.id == passkey),
             None,

@@ -1,5 +1,5 @@
-"""Administration: add a user, change roles, lock, reset, end all sessions, remove. Where the console has passwords,
-each act asks the administrators for their own password and code again.
+"""Acts of administrators: add a user, change roles, lock, reset, end all sessions, remove. If the console has
+passwords, each act asks for the administrator's own password and code again.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,21 +13,21 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message
 
-from ..access.password_prompt import Refusal
+from ..access.password_proof import Refusal
 from ..access.passwords import new_password
 from ..access.rights import Right, Role
 from ..access.shown_sessions import rows_of
 from ..access.users import User, change_users
 from ..page import Method, Page, Visit
 from . import user_rules
-from .visitors import PATH, USERS, user_path, visitors
+from .users_and_sessions import PATH, USERS, show_users, user_path
 
 Change = Callable[[dict[str, User]], None]
 _ABSENT: Final = Message("There is no such user.")
 
 
-async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show one user, with the acts."""
+async def show_user(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
+    """Show one user, with the forms of the acts."""
     console, name = visit.console, visit.part("name")
     user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
     if user is None:
@@ -49,37 +49,37 @@ async def show(visit: Visit, refusal: Refusal | None = None) -> web.StreamRespon
 async def add(visit: Visit) -> web.StreamResponse:
     name, roles = visit.field("name"), _roles(visit)
     password, hashed = await _password(visit)
-    change = partial(user_rules.added, name=name, roles=roles, password=hashed, by=_me(visit), now=datetime.now(UTC))
+    change = partial(user_rules.add_user, name=name, roles=roles, password=hashed, by=_me(visit), now=datetime.now(UTC))
     if refusal := await _changed(visit, name, "added", change):
-        return await visitors(visit, refusal)
+        return await show_users(visit, refusal)
     return _given(visit, name, password) if password else visit.redirect(user_path(name))
 
 
 async def reset(visit: Visit) -> web.StreamResponse:
     name = visit.part("name")
     password, hashed = await _password(visit)
-    change = partial(user_rules.reset, name=name, password=hashed, by=_me(visit), now=datetime.now(UTC))
+    change = partial(user_rules.reset_password, name=name, password=hashed, by=_me(visit), now=datetime.now(UTC))
     verb = "reset the password and the second factor of"
     return await _done(visit, verb, change, lambda: _given(visit, name, password))
 
 
 async def change_roles(visit: Visit) -> web.StreamResponse:
     change = partial(
-        user_rules.with_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit), now=datetime.now(UTC)
+        user_rules.change_roles, name=visit.part("name"), roles=_roles(visit), by=_me(visit), now=datetime.now(UTC)
     )
     return await _done(visit, "changed the roles of", change, ends=False)
 
 
 async def lock(visit: Visit) -> web.StreamResponse:
-    return await _done(visit, "locked", partial(user_rules.locked, name=visit.part("name"), by=_me(visit)))
+    return await _done(visit, "locked", partial(user_rules.lock, name=visit.part("name"), by=_me(visit)))
 
 
 async def unlock(visit: Visit) -> web.StreamResponse:
-    return await _done(visit, "unlocked", partial(user_rules.unlocked, name=visit.part("name")), ends=False)
+    return await _done(visit, "unlocked", partial(user_rules.unlock, name=visit.part("name")), ends=False)
 
 
 async def remove(visit: Visit) -> web.StreamResponse:
-    change = partial(user_rules.removed, name=visit.part("name"), by=_me(visit))
+    change = partial(user_rules.remove_user, name=visit.part("name"), by=_me(visit))
     return await _done(visit, "removed", change, lambda: visit.redirect(PATH))
 
 
@@ -87,7 +87,7 @@ async def end_sessions(visit: Visit) -> web.StreamResponse:
     """End all sessions of the user except this one."""
     name = visit.part("name")
     if refusal := await _asked(visit):
-        return await show(visit, refusal)
+        return await show_user(visit, refusal)
     sessions = visit.console.sessions
     for session in sessions.of(name):
         if session is not visit.session:
@@ -104,12 +104,12 @@ async def _done(
     *,
     ends: bool = True,
 ) -> web.StreamResponse:
-    """Do the act and show the answer. `ends`: the user's sessions end, so that none outlives a lock that is lifted
-    later, or a reset.
+    """Do the act and show the answer. With `ends`, the user's sessions end now, so that none of them is valid again
+    after the user is unlocked or reset.
     """
     name = visit.part("name")
     if refusal := await _changed(visit, name, verb, change):
-        return await show(visit, refusal)
+        return await show_user(visit, refusal)
     if ends:
         visit.console.sessions.end_all_of(name)
     return answer() if answer else visit.redirect(user_path(name))
@@ -136,11 +136,11 @@ async def _password(visit: Visit) -> tuple[str, str]:
     """A new password and its hash; both are empty if a proxy or a provider knows the users."""
     proof = visit.console.sign_in.proof
     password = new_password() if proof else ""
-    return password, await proof.hashed(visit, password) if proof else ""
+    return password, await proof.hash_password(visit, password) if proof else ""
 
 
 def _given(visit: Visit, name: str, password: str) -> web.Response:
-    """The page with the new password; no other page shows it."""
+    """The page that shows the new password. No other page shows it."""
     return visit.render(
         "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
     )
@@ -163,7 +163,7 @@ _ACTS: Final = {
 def pages(*, has_passwords: bool) -> Sequence[Page]:
     return (
         Page(USERS, add, Right.ADMINISTER, Method.POST),
-        Page(USERS + "/{name}", show, Right.ADMINISTER),
+        Page(USERS + "/{name}", show_user, Right.ADMINISTER),
         *(
             Page(f"{USERS}/{{name}}/{name}", act, Right.ADMINISTER, Method.POST)
             for name, act in _ACTS.items()

@@ -1,7 +1,7 @@
 """Rules for an administrator's acts on the console's users. Pure.
 
-Administrators cannot change their own roles, nor lock or remove their own accounts, and the one who acts must be an
-administrator at that moment. So there is always one left, also when two act against each other.
+Administrators cannot change their own roles, and cannot lock or remove their own accounts. At the moment of the act
+they must still be administrators. So one always remains, even if two act against each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ Users = dict[str, User]
 
 
 def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
-    """Make the change, if `by` still is an administrator who may sign in. Raises UsageError."""
+    """Make the change. Raises UsageError if `by` is no longer an administrator who may sign in."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
         raise UsageError("you are no administrator any more")
     change(users)
 
 
-def added(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
+def add_user(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
     """Add a user. `password` is its hash; None if a proxy or a provider knows the users. Raises FormErrors."""
     errors = FormErrors()
     errors.read("name", lambda: _check_name(users, name))
@@ -50,7 +50,7 @@ def _check_name(users: Users, name: str) -> None:
         ) from error
 
 
-def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
+def change_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: datetime) -> None:
     errors = FormErrors()
     errors.read("roles", lambda: _need(roles))
     errors.check()
@@ -59,17 +59,17 @@ def with_roles(users: Users, name: str, roles: Sequence[Role], by: str, now: dat
     users[name] = _of(users, name).model_copy(update={"roles": tuple(roles), "administered": administered})
 
 
-def locked(users: Users, name: str, by: str) -> None:
+def lock(users: Users, name: str, by: str) -> None:
     _other(name, by)
     users[name] = _of(users, name).model_copy(update={"locked": True})
 
 
-def unlocked(users: Users, name: str) -> None:
+def unlock(users: Users, name: str) -> None:
     users[name] = _of(users, name).model_copy(update={"locked": False})
 
 
-def reset(users: Users, name: str, password: str, by: str, now: datetime) -> None:
-    """Set another password and remove the second factor, for a user who has lost them. The user has to choose both
+def reset_password(users: Users, name: str, password: str, by: str, now: datetime) -> None:
+    """Set another password and remove the second factor, for a user who has lost either. The user must choose both
     again.
     """
     _other(name, by)
@@ -77,7 +77,7 @@ def reset(users: Users, name: str, password: str, by: str, now: datetime) -> Non
     users[name] = _given(_of(users, name), password, now).model_copy(update={"administered": administered})
 
 
-def removed(users: Users, name: str, by: str) -> None:
+def remove_user(users: Users, name: str, by: str) -> None:
     _other(name, by)
     del users[_of(users, name).name]
 

@@ -17,7 +17,7 @@ from idtone.core.terminal.prompts import ask_line
 from idtone.core.translation import Message
 
 from ..access.password_rules import common_passwords, objection
-from ..access.passwords import hashed, new_secret, provisioning_uri
+from ..access.passwords import hash_password, new_secret, provisioning_uri
 from ..access.rights import Role
 from ..access.users import User, change_users, read_users
 from ..administration import user_rules
@@ -62,7 +62,7 @@ def user(
 def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Path | None) -> None:
     settings = load_settings(config)
     secret = new_secret() if password and not no_code else None
-    new = hashed(_new_password(name, settings.node)) if password else None
+    new = hash_password(_new_password(name, settings.node)) if password else None
 
     def changed(users: dict[str, User]) -> None:
         old = users.get(name)
@@ -107,7 +107,7 @@ def _remove(name: str, config: Path | None) -> None:
 
 
 def _unlock(name: str, config: Path | None) -> None:
-    change_users(load_settings(config).console.users, partial(user_rules.unlocked, name=name))
+    change_users(load_settings(config).console.users, partial(user_rules.unlock, name=name))
 
 
 def _new_password(name: str, node: str) -> str:

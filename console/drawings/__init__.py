@@ -1,1 +1,1 @@
-"""Drawings (SVG) of the templates, computed here: points, ticks and words. Pure."""
+"""Computes the points, ticks and words of the SVG drawings in the templates. Pure."""

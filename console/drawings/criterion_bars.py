@@ -1,4 +1,4 @@
-"""Bars of a member's points by criterion, each out of the most that can be had. Pure."""
+"""Bars of a member's points by criterion, each beside the most points possible. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LABEL: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One criterion's bar. `full` and `reached` are widths; `points` is None if the criterion is not counted."""
+    """The bar of one criterion. `full` and `reached` are widths. `points` is None if the criterion is not counted."""
 
     top: int
     name: str
@@ -26,7 +26,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
+class CriterionBars:
     width: int
     height: int
     label: int
@@ -34,8 +34,8 @@ class Points:
     bars: tuple[Bar, ...]
 
 
-def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
-    """The bars. Each is as wide as the weight of its criterion, so its area shows its part of the score."""
+def criterion_bars(rows: Sequence[ScoreRow], language: str) -> CriterionBars:
+    """The bars. The full width of each is proportional to the highest weighted points of its criterion."""
     heaviest = max((row.criterion.weight * row.criterion.most for row in rows), default=1)
     bars = []
     for n, row in enumerate(rows):
@@ -43,4 +43,4 @@ def points_of(rows: Sequence[ScoreRow], language: str) -> Points:
         full = max(8, WIDTH * row.criterion.weight * of // heaviest)
         name = getattr(row.criterion.title, language)
         bars.append(Bar(n * ROW, name, row.points, of, full, full * (row.points or 0) // of))
-    return Points(WIDTH, len(rows) * ROW, LABEL, BAR, tuple(bars))
+    return CriterionBars(WIDTH, len(rows) * ROW, LABEL, BAR, tuple(bars))

@@ -1,4 +1,4 @@
-"""Counts by month, stacked by kind: the rectangles of the bars, and the words of the axes. Pure."""
+"""A bar chart of counts by month, stacked by kind: the rectangles of the bars, and the texts of the axes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ YEARS: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A part of a month's bar. Its `number`, from 1, chooses its colour."""
+    """The part of one kind in a month's bar. Its `number`, from 1, selects the colour."""
 
     number: int
     x: float
@@ -47,7 +47,7 @@ class MonthBars:
 
 
 def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
-    """The bars. `months` have the form `2026-11`; `series` has, under each name, one count for each month."""
+    """The chart. `months` have the form `2026-11`. `series` maps each name to its counts, one for each month."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     step = (right - LEFT) / len(months)
     top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)

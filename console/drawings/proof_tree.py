@@ -1,4 +1,4 @@
-"""The path of a leaf to the root of its tree, with the siblings. Pure."""
+"""The path from a leaf to the root of its Merkle tree, with the siblings. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _AROUND: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box with the beginning of a hash, at its middle `x` and its top `y`."""
+    """A box with the beginning of a hash. `x` is its middle, `y` its top."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class ProofTree:
 
 
 def proof_tree(check: ProofCheck) -> ProofTree:
-    """The drawing: root at the top, leaf at the bottom, each sibling at the side from which it was joined."""
+    """The drawing. The root is at the top, the leaf at the bottom, and each sibling on its side of the path."""
     levels = len(check.path)
 
     def y(level: int) -> float:

@@ -1,4 +1,4 @@
-"""A linear scale with round ticks. Pure."""
+"""A linear time scale with round ticks. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class TimeScale:
-    """The scale from milliseconds (`first_ms` … `last_ms`) to places on the drawing (`left` … `right`)."""
+    """A linear scale from milliseconds (`first_ms` … `last_ms`) to positions in the drawing (`left` … `right`)."""
 
     first_ms: float
     last_ms: float
@@ -25,7 +25,7 @@ class TimeScale:
         return round(self.left + min(max(share, 0.0), 1.0) * (self.right - self.left), 1)
 
     def ticks(self, most: int = 7) -> list[Tick]:
-        """The ticks at round times, at most `most`."""
+        """At most `most` ticks, at round times."""
         span = self.last_ms - self.first_ms
         if span <= 0:
             return [Tick(self.left, time_text(self.first_ms, 1))]

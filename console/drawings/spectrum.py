@@ -22,8 +22,8 @@ _MOMENTS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """A spectrum. `points` draw an SVG polyline: for each frequency its loudest moment, relative to the loudest
-    of all.
+    """A spectrum. `points` are those of an SVG polyline: for each frequency the highest level that occurs, relative to
+    the highest of all frequencies.
     """
 
     width: int
@@ -37,7 +37,7 @@ class Spectrum:
 
 
 def spectrum(samples: Floats, sample_rate_hz: int) -> Spectrum:
-    """The spectrum of one channel of `samples`; 1.0 is full scale."""
+    """The spectrum of `samples`, one channel with 1.0 as full scale."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def x(hertz: float) -> float:

@@ -1,4 +1,4 @@
-"""Counts over time, stacked by series: the points of the areas, and the ticks of the axes. Pure."""
+"""A plot of counts over time, stacked by series: the points of the areas, and the ticks of the axes. Pure."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _MOST_TICKS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One series."""
+    """The area of one series."""
 
     name: str
     points: str
@@ -30,7 +30,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A line of the grid, at `at` units from the left or the top, and its words."""
+    """A line of the grid, `at` units from the left or the top, and its text."""
 
     at: float
     text: str
@@ -58,11 +58,11 @@ def stacked_plot(
     step: timedelta | None = None,
     now: datetime | None = None,
 ) -> StackedPlot:
-    """The plot. `times` are at least two moments at equal distances, in local time. `series` has, under each name, one
-    count for each moment.
+    """The plot. `times` are at least two moments at equal intervals, in local time. `series` maps each name to its
+    counts, one for each moment.
 
-    If `step` is given, one moment is enough, and each count is drawn as a step of this length, otherwise as a point.
-    The count that contains `now` is incomplete; the line to its point is drawn as incomplete too.
+    With a `step`, each count is drawn as a step of this length, and one moment is enough. Without it, each count is
+    drawn as a point. The count of the interval that contains `now` is drawn as incomplete, and so is the line to it.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()

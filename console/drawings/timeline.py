@@ -1,4 +1,4 @@
-"""The timeline of a call, to scale: the set-up, and the complete call. Pure."""
+"""The timeline of a call, to scale: its set-up and the whole call. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _MUCH: Final = 4.0
 
 
 class BarKind(StrEnum):
-    """The kind of a bar, and its class in the style sheet."""
+    """The kind of a bar, which is also its class in the style sheet."""
 
     RINGING = "ringing"
     SOUND = "sound"
@@ -46,8 +46,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StepMark:
-    """One step, or several whose numbers would cover each other. `xs` are the places of the steps; `text` has their
-    numbers from 1, as `2` or `2–5`, and is at `x`.
+    """The mark of one step, or of several steps whose numbers would overlap. `xs` are the positions of the steps.
+    `text` (at `x`) has their numbers, counted from 1, as `2` or `2–5`.
     """
 
     xs: tuple[float, ...]
@@ -58,7 +58,7 @@ class StepMark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane of a band. `party` is None for the call itself."""
+    """A lane of a band. `party` is None in the lane of the call itself."""
 
     y: float
     party: Party | None
@@ -86,7 +86,7 @@ class Timeline:
 
 
 def timeline(record: Record) -> Timeline:
-    """The timeline of a call, in one or two bands: the set-up, and the whole call if it is much longer."""
+    """The timeline of a call. It has a band for the set-up, and another for the whole call if that is much longer."""
     zero = record.steps[0].at
     at_ms = [(step.at - zero) / timedelta(milliseconds=1) for step in record.steps]
     first, last = min(at_ms), max(at_ms)
@@ -104,7 +104,7 @@ def timeline(record: Record) -> Timeline:
 
 
 def _setup_ms(record: Record, zero: datetime, last: float) -> float:
-    """End of the set-up, with a little room after it, in milliseconds."""
+    """The end of the set-up and a margin after it, in milliseconds."""
     times = record.times
     ends = [
         (at - zero) / timedelta(milliseconds=1)
@@ -134,7 +134,7 @@ def _band(title: str, top: float, record: Record, at_ms: Sequence[float], scale:
 
 
 def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: TimeScale) -> Iterable[Bar]:
-    """The bars of a lane: ringing and talk of the call, or the sound of a party."""
+    """The bars of a lane: ringing and talking in the call's lane, or the sound in a party's lane."""
     began: tuple[float, BarKind] | None = None
     for step, ms in zip(steps, at_ms, strict=True):
         ending, beginning = _edges(step, lane.party)
@@ -149,7 +149,7 @@ def _bars(steps: Sequence[Step], at_ms: Sequence[float], lane: Lane, scale: Time
 
 
 def _edges(step: Step, party: Party | None) -> tuple[BarKind | None, BarKind | None]:
-    """The bar that ends with this step in the lane, and the bar that begins."""
+    """The bar that ends with this step in the party's lane, and the bar that begins."""
     if party is None:
         if step.kind in (StepKind.DECIDED, StepKind.FALLBACK):
             return None, BarKind.RINGING
@@ -173,7 +173,7 @@ def _bar(start_ms: float, end_ms: float, lane: Lane, kind: BarKind, scale: TimeS
 
 
 def _marks(shown: Iterable[tuple[int, float]], lanes_top: float, scale: TimeScale) -> list[StepMark]:
-    """The marks from left to right; steps whose numbers would cover each other share one mark."""
+    """The marks from left to right. Steps whose numbers would overlap share one mark."""
     marks: list[StepMark] = []
     numbers: list[list[int]] = []
     for number, ms in sorted(shown, key=lambda each: each[1]):

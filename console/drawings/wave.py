@@ -1,4 +1,4 @@
-"""The waveform of a sound as a closed line. Pure."""
+"""The waveform of a sound as a polygon. Pure."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,8 +21,8 @@ _COLUMNS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A waveform. `points` draw an SVG polygon. The highest point is the loudest sample, `peak_dbfs` below full
-    scale.
+    """A waveform. `points` are those of an SVG polygon. Its highest point is the loudest sample, whose level is
+    `peak_dbfs`.
     """
 
     width: float

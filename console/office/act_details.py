@@ -1,4 +1,4 @@
-"""The details of an act of the office as people read them: names, times in Japan, last days, words for codes. Pure."""
+"""The details of an office act in a readable form: names, times in Japan, last days, and words for codes. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from idtone.core.translation import Message, template
-from idtone.office.authority.acceptances import AGREEMENT_WORDS
-from idtone.office.authority.duties import DUTY_WORDS
+from idtone.office.authority.agreements import AGREEMENT_WORDS
+from idtone.office.authority.compliance_duties import DUTY_WORDS
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
 from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.observations import OBSERVATION_WORDS
@@ -94,7 +94,7 @@ def detail(name: str, value: object) -> Message:
 
 
 def subject(text: str) -> str:
-    """The subject of an act for display: a period with its last day, a member with the day of its question."""
+    """The subject of an act for display. A period is shown with its last day, and a member's test with its day."""
     text = _PERIOD.sub(lambda found: f"{found[1]} – {_last_day(found[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 
@@ -104,7 +104,9 @@ def _last_day(text: str) -> str:
 
 
 def _read(shown: Callable[[], str], text: str) -> str:
-    """The text for display; unchanged if its day does not exist, so that one damaged line does not hide the others."""
+    """The text as `shown` displays it; unchanged if its day does not exist, so that one damaged line does not hide the
+    others.
+    """
     try:
         return shown()
     except (ValueError, OverflowError):

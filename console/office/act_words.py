@@ -6,7 +6,7 @@ from typing import Final
 from idtone.core.calls import Reason
 from idtone.core.translation import template
 from idtone.member.evaluation.measures import NoValue
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.office.desk.reports.number_holder import Basis
 
 from ..form_errors import Fields, FormField
@@ -131,9 +131,9 @@ BASIS_WORDS: Final[Mapping[Basis, str]] = {
 CERTIFICATION: Final[Fields] = {
     "number": FormField(template("Number of the certification")),
     "document": FormField(template("Notice of the certification")),
-    "until": FormField(template("Valid until"), day),
-    "next_check": FormField(template("Next check"), day),
+    "until": FormField(template("Valid until"), parse_day),
+    "next_check": FormField(template("Next check"), parse_day),
     "mark": FormField(template("Mark of ETOC"), is_required=False),
-    "mark_until": FormField(template("End of the mark"), day, is_required=False),
+    "mark_until": FormField(template("End of the mark"), parse_day, is_required=False),
 }
 """The fields of a certification."""

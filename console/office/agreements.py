@@ -1,4 +1,4 @@
-"""Agreements of members besides the pledge, members that use the standard form, and the course with its test."""
+"""The members' agreements besides the pledge: use of the standard form, and the course with its test."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,13 +10,13 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, joined, template
-from idtone.office.authority.acceptances import AGREEMENT_WORDS, accept, acceptances, end_acceptance
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.agreements import AGREEMENT_WORDS, accept_agreement, end_acceptance, read_acceptances
+from idtone.office.authority.typed_dates import in_japan, parse_day
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, member_choices
+from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
@@ -26,12 +26,12 @@ _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),
     "agreement": FormField(template("Agreement"), one_of(AGREEMENT_WORDS)),
     "version": FormField(template("Version")),
-    "since": FormField(template("First day"), day),
+    "since": FormField(template("First day"), parse_day),
     "document": FormField(template("By which document")),
 }
 _END: Final[Fields] = {
     "which": FormField(template("Agreement"), any_text),
-    "through": FormField(template("Last day"), day),
+    "through": FormField(template("Last day"), parse_day),
     **WHY,
 }
 
@@ -39,9 +39,9 @@ _END: Final[Fields] = {
 async def agreements(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """All agreements, or those of one kind."""
+    """Show all agreements, or those of one kind."""
     files, kind = files_of(visit), visit.query("kind")
-    found = await visit.in_thread(acceptances, files.folder)
+    found = await visit.in_thread(read_acceptances, files.folder)
     members = (await visit.in_thread(files.registered)).members
     in_force = {(each.member, each.agreement) for each in found if not each.through}
     lacking = {what: [member for member in members if (member, what) not in in_force] for what in AGREEMENT_WORDS}
@@ -71,7 +71,7 @@ async def record(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        accept(
+        accept_agreement(
             workspace,
             visit.field("member"),
             visit.field("agreement"),
@@ -105,7 +105,7 @@ async def end(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    found = await visit.in_thread(acceptances, files_of(visit).folder)
+    found = await visit.in_thread(read_acceptances, files_of(visit).folder)
     text = csv_text(_COLUMNS, [[getattr(each, name) for name in _COLUMNS] for each in found])
     headers = {"Content-Disposition": 'attachment; filename="agreements.csv"'}
     return web.Response(text="\ufeff" + text, content_type="text/csv", charset="utf-8", headers=headers)

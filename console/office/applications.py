@@ -11,7 +11,7 @@ from idtone.core.translation import Message, template
 from idtone.core.yaml_documents import read_text
 from idtone.office.authority import change_registry
 from idtone.office.authority.history import ReviewResult
-from idtone.office.authority.typed_dates import end, in_japan, moment
+from idtone.office.authority.typed_dates import in_japan, parse_end, parse_moment
 from idtone.office.desk.applicants.submission import STATE_WORDS
 
 from ..access.rights import Right
@@ -19,7 +19,7 @@ from ..form_errors import Fields, FormField, one_of
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
@@ -27,8 +27,8 @@ LIMIT: Final = 1_000_000
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {
-    "from": FormField(template("Valid from"), moment, is_required=False),
-    "until": FormField(template("Valid until"), end),
+    "from": FormField(template("Valid from"), parse_moment, is_required=False),
+    "until": FormField(template("Valid until"), parse_end),
     **WHY,
 }
 
@@ -72,12 +72,12 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive an application that a member has sent, a YAML file."""
+    """Receive a member's application, a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:
         text, name = read_text(upload.file, size_limit=LIMIT), upload.name or "application.yaml"
-        kept, _ = change_registry.apply(workspace, text, name, attributed(visit))
+        kept, _ = change_registry.accept_application(workspace, text, name, attribution_of(visit))
         return f"{PATH}/{kept.id}"
 
     return await do_act_on_file(visit, LIMIT, act, applications, WHY, Message("choose the file of the application"))
@@ -87,7 +87,9 @@ async def review(visit: Visit) -> web.StreamResponse:
     files, name = files_of(visit), visit.part("application")
 
     def act() -> None:
-        change_registry.review(files.workspace, name, ReviewResult(visit.field("result")), attributed(visit))
+        change_registry.review_application(
+            files.workspace, name, ReviewResult(visit.field("result")), attribution_of(visit)
+        )
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _REVIEW)
 
@@ -97,9 +99,9 @@ async def grant(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         given = visit.field("from")
-        start = moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
-        until = end(visit.field("until"), Message("Valid until"))
-        change_registry.grant(files.workspace, name, start, until, attributed(visit))
+        start = parse_moment(given, Message("Valid from")) if given else in_japan(datetime.now(UTC))
+        until = parse_end(visit.field("until"), Message("Valid until"))
+        change_registry.grant_application(files.workspace, name, start, until, attribution_of(visit))
 
     return await do_act(visit, act, application, f"{PATH}/{name}", _GRANT)
 

@@ -16,7 +16,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
-from .acts import WHY, attributed, do_act_on_file, files_of
+from .common_parts import WHY, attribution_of, do_act_on_file, files_of
 
 PATH: Final = "/office/tones"
 _FIELDS: Final[Fields] = {
@@ -51,7 +51,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
     def act(upload: Upload) -> str:
         tone, title = upload.fields["tone"], upload.fields["title"]
-        enter_tone(files.workspace, tone, title, upload.file.read_bytes(), attributed(visit), Message("Title"))
+        enter_tone(files.workspace, tone, title, upload.file.read_bytes(), attribution_of(visit), Message("Title"))
         return PATH
 
     return await do_act_on_file(visit, LIMIT, act, tones, _FIELDS, Message("choose the WAV file of the master"))

@@ -1,4 +1,4 @@
-"""Wholesale chains of numbers (卸): the members they pass through, the checks of resellers, and changes of links."""
+"""Wholesale chains of numbers (卸): their members, the checks of resellers, and changes of links."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import template
 from idtone.office.authority.certifications import certification, certify_link
 from idtone.office.authority.change_registry import Attribution
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.office.authority.wholesale_links import LinkCheck, add_link, check_link, link_check, remove_link
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import ChainEntry
@@ -23,13 +23,13 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .acts import WHY, Change, do_change, entries, files_of, spans_of
+from .common_parts import WHY, Change, do_change, entries, files_of, spans_of
 
 PATH: Final = "/office/chains"
 _NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
 _RESELLER: Final[Fields] = {"reseller": FormField(template("Reseller"), any_text)}
 _CHECK: Final[Fields] = {
-    "checked": FormField(template("Checked on"), day),
+    "checked": FormField(template("Checked on"), parse_day),
     "document": FormField(template("By which document")),
     "by": FormField(template("Checked by"), any_text),
 }
@@ -50,7 +50,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 async def chains(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all chains, those of one member, or those with a reseller that is not checked yet."""
+    """Show all chains, those of one member, or those with an unchecked reseller."""
     registered = await visit.in_thread(files_of(visit).registered)
     unchecked, member = bool(visit.query("unchecked")), visit.query("member")
     found = [
@@ -72,7 +72,7 @@ async def chains(
 
 
 def is_checked(chain: ChainEntry) -> bool:
-    """True if each reseller of the chain is checked."""
+    """True if all resellers of the chain are checked."""
     return all(link.checked for link in chain.links)
 
 

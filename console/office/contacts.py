@@ -1,4 +1,4 @@
-"""The members' contacts: corporate number, notification, web and mail address, as the public list shows them."""
+"""The members' contacts in the public list: corporate number, notification, web and mail address."""
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -9,14 +9,14 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import template
-from idtone.office.authority.change_registry import describe
+from idtone.office.authority.change_registry import record_particulars
 from idtone.office.authority.member_contacts import COLUMNS, contact_rows
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of, member_choices
+from .common_parts import WHY, attribution_of, do_act, files_of, member_choices
 
 PATH: Final = "/office/contacts"
 _RECORD: Final[Fields] = {"member": FormField(template("Member"), any_text), **WHY}
@@ -31,7 +31,7 @@ SORTS: Final[Mapping[str, Callable[[Row], object]]] = {
 async def contacts(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the contacts of all members, or of those with missing entries."""
+    """Show the contacts of all members, or only of those with missing entries."""
     registered, lacking = await visit.in_thread(files_of(visit).registered), bool(visit.query("lacking"))
     rows = [each for each in contact_rows(registered.members.values()) if not lacking or not all(each)]
     listed = listing(visit, rows, SORTS)
@@ -50,7 +50,7 @@ async def record(visit: Visit) -> web.StreamResponse:
     workspace = files_of(visit).workspace
     return await do_act(
         visit,
-        lambda: describe(workspace, visit.field("member"), visit.fields or {}, attributed(visit)),
+        lambda: record_particulars(workspace, visit.field("member"), visit.fields or {}, attribution_of(visit)),
         contacts,
         PATH,
         _RECORD,

@@ -11,8 +11,8 @@ from idtone.core.paper.content import Paper
 from idtone.core.terminal.spreadsheet_csv import csv_text
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.typed_dates import day, in_japan
-from idtone.office.papers.office_papers import sender
+from idtone.office.authority.typed_dates import in_japan, parse_day
+from idtone.office.papers.workspace_papers import office_sender
 from idtone.office.training.attendances import attendance_of, attendances, record_attendance
 from idtone.office.training.course import Course, course_of
 from idtone.office.training.course_papers import attendance_paper, course_paper
@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, any_text, at_its_field, errors_of, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import do_act, files_of, member_choices
+from .common_parts import do_act, files_of, member_choices
 from .papers import pdf
 
 PATH: Final = "/office/course"
@@ -29,7 +29,7 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),
     "person": FormField(template("Name of the attendee")),
-    "day": FormField(template("Day of the test"), day),
+    "day": FormField(template("Day of the test"), parse_day),
 }
 _AGREEMENT: Final[Fields] = {
     "since": _RECORD["day"],
@@ -110,7 +110,7 @@ async def certificate(visit: Visit) -> web.StreamResponse:
         found = errors.read("test", lambda: attendance_of(workspace.folder, visit.field("test")))
         errors.check()
         assert found
-        by = sender(visit.field("signer"), visit.field("number"))
+        by = office_sender(visit.field("signer"), visit.field("number"))
         document, now = registry_of(workspace), datetime.now(UTC)
         return attendance_paper(document, found, course_of(workspace.folder), by, now)
 

@@ -1,4 +1,4 @@
-"""The criteria of the evaluation: the measures, their points, and the points that each grade needs."""
+"""The criteria of the evaluation: the measures, their points, and the points for each grade."""
 
 import re
 import unicodedata
@@ -18,7 +18,7 @@ from idtone.office.evaluation.enter_criteria import enter_criteria, number_text,
 from ..access.rights import Right
 from ..form_errors import Fields, FormErrors, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/criteria"
@@ -48,7 +48,7 @@ def _whole(text: str, label: str) -> int:
 
 
 def _pairs(text: str, label: str) -> list[tuple[str, str]]:
-    """A value and a number in each line. Raises UsageError."""
+    """The pairs of a field that has a value and a number in each line. Raises UsageError."""
     found = []
     for each in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         pair = _PAIR.fullmatch(each)
@@ -90,7 +90,7 @@ _IN_GRADE: Final[Mapping[str, tuple[str, Reader, bool]]] = {
 async def criteria(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form, with the criteria in the folder, or with idtone's sample if there are none."""
+    """Show the form with the folder's criteria, or with idtone's sample if there are none."""
     present = await visit.in_thread(present_criteria, files_of(visit).workspace)
     shown = present or sample_criteria()
     terms, rows, grades = _shown(shown.document)
@@ -114,7 +114,7 @@ async def criteria(
 
 
 def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]:
-    """The values of the fields of the document, of each criterion and of each grade."""
+    """The values of the form's fields for the document, for each criterion, and for each grade."""
     terms = document.evaluation
     whole = {name: str(getattr(terms, name)) for name in _TERMS}
     whole |= {"title_ja": terms.title.ja, "title_en": terms.title.en, "list": terms.list}
@@ -136,14 +136,14 @@ def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, s
 
 
 def _sent(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of the form with their places, in the order in which they were sent."""
+    """The rows of the form, each with its index, in the order in which they were sent."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"{names[0]}_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in names}) for place in places]
 
 
 def _filled(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows that have a name or a title: an empty row needs nothing."""
+    """The rows that have a name or a title; the others count as empty."""
     return [(place, row) for place, row in _sent(visit, names) if any(row[each] for each in names[:3])]
 
 
@@ -163,7 +163,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
     def act() -> None:
         try:
             read_version = _whole(visit.field("read_version"), _FORM)
-            enter_criteria(workspace, _tree(visit), attributed(visit), _FORM, read_version)
+            enter_criteria(workspace, _tree(visit), attribution_of(visit), _FORM, read_version)
         except DocumentError as error:
             raise _at_fields(visit, error) from error
 
@@ -174,7 +174,7 @@ _FORM: Final = Message("the form")
 
 
 def _tree(visit: Visit) -> dict[str, Any]:
-    """The criteria as the file holds them."""
+    """The criteria in the form of the file."""
     return {
         "evaluation": {
             "title": {"ja": visit.field("title_ja"), "en": visit.field("title_en")},
@@ -208,7 +208,7 @@ def _criterion(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
-    """The faults of the criteria, each at its field of the form; unchanged if a fault has no field."""
+    """The faults of the criteria, each attached to its field of the form; unchanged if a fault has no field."""
     errors, fields = FormErrors(), _fields(visit)
     for fault in error.faults:
         field = _field_of(visit, fault)
@@ -224,7 +224,7 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
 
 
 def _field_of(visit: Visit, fault: Fault) -> str:
-    """The field that a fault of the file is about; empty if there is none."""
+    """The form's field for a fault of the file; empty if there is none."""
     found = _PLACE.fullmatch(fault.field)
     if found is None:
         return ""

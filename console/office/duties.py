@@ -1,4 +1,4 @@
-"""Duties with a day: the open ones, the overdue ones, and the acts on them."""
+"""Duties with a due day: the open ones, the overdue ones, and the acts on them."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,34 +8,34 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.duties import (
+from idtone.office.authority.compliance_duties import (
     DUTY_WORDS,
     Duty,
-    duties,
     enter_duty,
     finish_duty,
     is_overdue,
-    open_first,
+    read_duties,
+    sort_open_first,
     withdraw_duty,
 )
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, member_choices
+from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/duties"
 _DUTY: Final[Fields] = {"duty": FormField(template("Duty"), any_text)}
 _ENTER: Final[Fields] = {
     "kind": FormField(template("Kind"), one_of(DUTY_WORDS)),
     "what": FormField(template("What is to be done")),
-    "due": FormField(template("Due day"), day),
+    "due": FormField(template("Due day"), parse_day),
 }
 _FINISH: Final[Fields] = {
     **_DUTY,
-    "done": FormField(template("Done on"), day),
+    "done": FormField(template("Done on"), parse_day),
     "by": FormField(template("Done by")),
     "document": FormField(template("By which document")),
 }
@@ -45,9 +45,9 @@ _WITHDRAW: Final[Fields] = {**_DUTY, **WHY}
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the open duties, or all."""
+    """Show the open duties, or all duties."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
-    found = open_first(await visit.in_thread(duties, files.folder))
+    found = sort_open_first(await visit.in_thread(read_duties, files.folder))
     listed = listing(visit, [each for each in found if visit.query("all") or not each.done], {})
     return visit.render(
         "office_duties.html",

@@ -11,14 +11,14 @@ from idtone.member.evaluation.figures import KIND
 from idtone.member.evaluation.measures import Measure, NoValue
 from idtone.member.evaluation.scoring import score
 from idtone.office.evaluation.accept_figures import CRITERIA_FILE
-from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
+from idtone.office.evaluation.evaluation import EXCLUSION_WORDS
 from idtone.office.evaluation.results import kept_badge
 
 from ..access.rights import Right
-from ..drawings.criterion_bars import points_of
+from ..drawings.criterion_bars import criterion_bars
 from ..page import Page, Section, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import files_of, not_found_page
+from .common_parts import files_of, not_found_page
 
 PATH: Final = "/office/evaluations"
 
@@ -60,7 +60,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
                     criteria=criteria,
                     found=found,
                     values=NO_VALUE_WORDS,
-                    drawn=points_of(found.rows, visit.language),
+                    drawn=criterion_bars(found.rows, visit.language),
                     names=names,
                     period=period,
                     name=registered.members.get(member),
@@ -70,7 +70,7 @@ async def evaluation(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """The badge of a member in a period, as a picture."""
+    """Send the picture of a member's badge in a period."""
     files = files_of(visit)
     octets = await visit.in_thread(kept_badge, files.workspace, visit.part("period"), visit.part("member"))
     if octets is None:

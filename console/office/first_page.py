@@ -10,7 +10,7 @@ from aiohttp import web
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.translation import Message, template
-from idtone.office.authority.duties import duties, is_overdue, is_soon
+from idtone.office.authority.compliance_duties import is_due_soon, is_overdue, read_duties
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
@@ -21,16 +21,16 @@ from idtone.registry.model import day_begins
 
 from ..access.rights import Right
 from ..page import Page, Section, Visit
-from .acts import files_of
 from .chains import is_checked
+from .common_parts import files_of
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/today"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """The number of waiting tasks of one kind, and the address of their page. `is_late`: their time is over."""
+class OpenTask:
+    """The number of waiting tasks of one kind, and the address of their page. `is_late` is True if they are overdue."""
 
     count: int
     what: Message
@@ -45,12 +45,12 @@ async def first_page(visit: Visit) -> web.StreamResponse:
     return visit.render("office.html", waiting=waiting, registry=registered.document.registry, now=now)
 
 
-def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     """The waiting tasks, the late ones first. Raises IdtoneError."""
     yield from sorted(_all(files, now), key=lambda each: not each.is_late)
 
 
-def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
+def _all(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
     handed = sum(each.state is SubmissionState.WAITING for each in files.submissions())
     yield from _some(handed, Message("Applications handed in by applicants"), "/office/applications")
     status = Counter(status for _, status in files.applications())
@@ -62,7 +62,9 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         (status[ApplicationStatus.PASSED], Message("Applications to be granted")),
     ):
         yield from _some(count, what, "/office/applications")
-    yield from _some(len(files.requests.waiting()), Message("Suspensions to be approved"), "/office/suspensions")
+    yield from _some(
+        len(files.requests.waiting_requests()), Message("Suspensions to be approved"), "/office/suspensions"
+    )
     missing = {(each.member, each.node) for each in files.confirmations() if each.is_missing}
     yield from _some(len(missing), Message("Nodes that have not confirmed all suspensions"), "/office/suspensions")
     desk = files.reports()
@@ -77,13 +79,13 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(unchecked, Message("Wholesale chains with a reseller to be checked"), "/office/chains?unchecked=1")
     yield from _some(len(files.differences()), Message("Changes to be published"), "/office/publication")
     if files.is_published():
-        due = [until for _, _, until, is_due in files.workspace.state(now) if is_due]
+        due = [until for _, _, until, is_due in files.workspace.role_states(now) if is_due]
         path = "/office/publication"
         yield from _some(len(due), Message("Signatures to be renewed"), path, is_late=any(each <= now for each in due))
 
 
-def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """Licences and pledges that end soon or have ended."""
+def _terms(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
+    """Tasks for licences and pledges that end soon or have ended."""
     members = files.registered().document.members
     licences = [
         licence.valid.until
@@ -101,17 +103,19 @@ def _terms(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
         yield from _some(sum(now < end <= now + SOON for end in ends), soon, "/office/members?ending=1")
 
 
-def _duties(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    found, today, path = duties(files.folder), in_japan(now).date(), "/office/duties"
+def _duties(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
+    found, today, path = read_duties(files.folder), in_japan(now).date(), "/office/duties"
     yield from _some(
         sum(is_overdue(each, today) for each in found), Message("Duties that are overdue"), path, is_late=True
     )
-    yield from _some(sum(is_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path)
+    yield from _some(
+        sum(is_due_soon(each, today) for each in found), Message("Duties that are due within 14 days"), path
+    )
 
 
-def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
-    """The certifications of members and of links that end soon: one entry of the registry counts once, by its first
-    end.
+def _certifications(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
+    """Tasks for certifications of members and of links that end soon. Each entry of the registry counts once, by its
+    earliest end.
     """
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}
@@ -123,9 +127,9 @@ def _certifications(files: OfficeFiles, now: datetime) -> Iterator[Waiting]:
     yield from _some(soon, Message("Certifications that lapse, or are to be checked, within 30 days"), path)
 
 
-def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[Waiting]:
+def _some(count: int, what: Message, path: str, is_late: bool = False) -> Iterator[OpenTask]:
     if count:
-        yield Waiting(count, what, path, is_late)
+        yield OpenTask(count, what, path, is_late)
 
 
 async def enter(visit: Visit) -> web.StreamResponse:

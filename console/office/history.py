@@ -16,7 +16,7 @@ from ..listing import listing
 from ..page import Page, Section, Visit
 from .act_details import detail, subject
 from .act_words import words_of
-from .acts import files_of
+from .common_parts import files_of
 from .office_files import HistoryLine
 
 PATH: Final = "/office/history"
@@ -24,7 +24,7 @@ PATH: Final = "/office/history"
 
 @dataclass(frozen=True, slots=True)
 class ActDone:
-    """A change with the keys that signed it (None: not signed yet), or an act of the ledger."""
+    """A change with the keys that signed it (None if it is unsigned), or an act from the ledger."""
 
     at: datetime
     what: str

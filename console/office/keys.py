@@ -1,6 +1,4 @@
-"""The signing keys: their holders, the signatures that a waiting package still needs, and the end of each set's
-signatures.
-"""
+"""The signing keys: their holders, the missing signatures of a waiting package, and the expiry of signatures."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,7 +15,7 @@ from idtone.office.desk.office_ledger import OfficeLedger
 from ..access.rights import Right
 from ..form_errors import FormField
 from ..page import Method, Page, Visit
-from .acts import do_act, files_of
+from .common_parts import do_act, files_of
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/keys"
@@ -32,7 +30,7 @@ def _states(files: OfficeFiles) -> list[KeySetState]:
     if not files.is_published():
         return []
     waiting = [edition for each in (files.package, files.duty_package) if (edition := each.edition()) is not None]
-    return key_states(files.workspace.repository.roles(), waiting, key_holders(files.folder))
+    return key_states(files.workspace.repository.all_current_metadata(), waiting, key_holders(files.folder))
 
 
 async def keys(

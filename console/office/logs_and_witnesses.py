@@ -1,4 +1,4 @@
-"""Keys of members' logs of evidence, and the accepted witnesses: their terms, and their changes."""
+"""The keys of members' evidence logs, and the accepted witnesses, with their terms and changes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from idtone.office.authority.workspace import Workspace
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, do_change, files_of, member_choices
+from .common_parts import WHY, Change, do_change, files_of, member_choices
 
 PATH: Final = "/office/logs"
 _LABELS: Final = {"since": template("Counts from"), "until": template("Last day")}
@@ -25,7 +25,7 @@ _END: Final[Fields] = {**_KEY, "until": FormField(template("Last day"), any_text
 
 
 def _number(text: str, label: str) -> int:
-    """A number of witnesses. Raises UsageError."""
+    """The field as a number of witnesses. Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 4):
         raise UsageError("write how many witnesses must have cosigned, as a number")
     return int(text)

@@ -1,4 +1,4 @@
-"""Members, their licences and numbers: state, history, and the office's changes in the registry."""
+"""Members with their licences and numbers: state, history, and the office's changes in the registry."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -14,14 +14,20 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.terminal.prompts import entries_of, number_of
 from idtone.core.translation import Message, template
 from idtone.office.authority import registry_edits
-from idtone.office.authority.acceptances import AGREEMENT_WORDS, Acceptance, acceptances
+from idtone.office.authority.agreements import AGREEMENT_WORDS, Acceptance, read_acceptances
+from idtone.office.authority.area_code_counts import area_code_of, counts_by_area_code, whole_span
 from idtone.office.authority.certifications import certification, certify_member
-from idtone.office.authority.change_registry import Attribution, assign, change_registry, describe, release
-from idtone.office.authority.edition_numbers import area_of, by_area, whole
+from idtone.office.authority.change_registry import (
+    Attribution,
+    assign_numbers,
+    change_registry,
+    record_particulars,
+    release_numbers,
+)
 from idtone.office.authority.history import Action
-from idtone.office.authority.pledge_store import kept_pledge
-from idtone.office.authority.pledges import record_pledge
-from idtone.office.authority.typed_dates import day, end
+from idtone.office.authority.pledge_store import read_pledge
+from idtone.office.authority.record_pledge import record_pledge
+from idtone.office.authority.typed_dates import parse_day, parse_end
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import SOON
 from idtone.registry.model import Member, day_begins
@@ -32,7 +38,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .acts import WHY, attributed, do_act, entries, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, entries, files_of, not_found_page, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -49,8 +55,8 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
 async def members(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all members, those whose licence ends soon, or those that match a search. A number comes in a form, never in
-    an address.
+    """Show all members, those with a licence that ends soon, or those that match a search. A number to search for comes
+    in a form, never in an address.
     """
     registered, now = await visit.in_thread(files_of(visit).registered), datetime.now(UTC)
     found = list(registered.members.values())
@@ -81,7 +87,7 @@ async def members(
 
 
 def words_of_member(member: Member) -> str:
-    """The text of a member that a search looks at."""
+    """The text of a member for the search."""
     licences = (licence.id for licence in member.licences)
     return "\n".join((member.id, member.name.ja, member.name.en, *licences)).casefold()
 
@@ -132,21 +138,21 @@ async def member(
             for each in document.chains
             if any(wanted in (link.wholesaler, link.reseller) for link in each.links)
         ][:NUMBERS_SHOWN],
-        agreements=[each for each in await visit.in_thread(acceptances, files.folder) if _is_held(each, wanted)],
+        agreements=[each for each in await visit.in_thread(read_acceptances, files.folder) if _is_held(each, wanted)],
         agreement_words=AGREEMENT_WORDS,
         evaluation=next((each for each in document.evaluations if each.member == wanted), None),
     )
 
 
 def _is_held(agreement: Acceptance, member: str) -> bool:
-    """True if the member has agreed and still holds to it."""
+    """True if the member's agreement has begun and has not ended."""
     return agreement.member == member and not agreement.through
 
 
 def _has_paper(folder: Path, member: Member) -> bool:
-    """True if the office keeps the PDF of the pledge."""
+    """True if the office has the PDF of the member's pledge."""
     sha256 = member.pledge and member.pledge.sha256
-    return bool(sha256) and kept_pledge(folder, str(sha256)) is not None
+    return bool(sha256) and read_pledge(folder, str(sha256)) is not None
 
 
 async def member_numbers(visit: Visit) -> web.StreamResponse:
@@ -156,13 +162,13 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
     if found is None:
         return not_found_page(visit, Message("There is no such member."))
     spans = registered.spans[wanted]
-    listed = listing(visit, spans, {"area": area_of})
+    listed = listing(visit, spans, {"area": area_code_of})
     return visit.render(
         "office_numbers.html",
         member=found,
         list=listed,
-        rows=[(whole(each), area_of(each)) for each in listed.rows],
-        areas=by_area(spans),
+        rows=[(whole_span(each), area_code_of(each)) for each in listed.rows],
+        areas=counts_by_area_code(spans),
     )
 
 
@@ -181,21 +187,21 @@ def _licence(fields: Mapping[str, str], member: Member) -> str:
 
 
 def _assign(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    assign(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
+    assign_numbers(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
 
 
 def _release(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    release(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
+    release_numbers(workspace, member.id, entries_of(fields.get("numbers", "").splitlines()), attribution)
 
 
 def _renew(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    licence, until = _licence(fields, member), end(fields.get("until", ""), Message("Valid until"))
+    licence, until = _licence(fields, member), parse_end(fields.get("until", ""), Message("Valid until"))
     change_registry(
         workspace,
         Action.RENEW,
         licence,
         attribution,
-        lambda text, document: registry_edits.renewed(text, document, licence, until),
+        lambda text, document: registry_edits.set_licence_end(text, document, licence, until),
     )
 
 
@@ -213,15 +219,15 @@ def _set_status(workspace: Workspace, fields: Mapping[str, str], attribution: At
         action,
         licence,
         attribution,
-        lambda text, document: registry_edits.with_status(text, document, licence, _STATUS[action]),
+        lambda text, document: registry_edits.set_licence_status(text, document, licence, _STATUS[action]),
     )
 
 
 PLEDGE: Final[Fields] = {
     "document": FormField(template("Version of the text")),
     "signatory": FormField(template("Signed by")),
-    "signed": FormField(template("Signed on"), day),
-    "until": FormField(template("Valid until"), day),
+    "signed": FormField(template("Signed on"), parse_day),
+    "until": FormField(template("Valid until"), parse_day),
     **WHY,
 }
 
@@ -250,7 +256,7 @@ def _add_key(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
         Action.ADD_NODE_KEY,
         member.id,
         attribution,
-        lambda text, document: registry_edits.node_key_added(text, document, member.id, key),
+        lambda text, document: registry_edits.insert_node_key(text, document, member.id, key),
     )
 
 
@@ -261,7 +267,7 @@ def _remove_key(workspace: Workspace, fields: Mapping[str, str], attribution: At
         Action.REMOVE_NODE_KEY,
         member.id,
         attribution,
-        lambda text, document: registry_edits.node_key_removed(text, document, member.id, key),
+        lambda text, document: registry_edits.delete_node_key(text, document, member.id, key),
     )
 
 
@@ -271,7 +277,7 @@ def _certify(workspace: Workspace, fields: Mapping[str, str], attribution: Attri
 
 
 def _describe(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution, member: Member) -> None:
-    describe(workspace, member.id, fields, attribution)
+    record_particulars(workspace, member.id, fields, attribution)
 
 
 CHANGES: Final[Mapping[str, Change]] = {
@@ -293,7 +299,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
     "certify": {**CERTIFICATION, **WHY},
     "assign": _NUMBERS,
     "release": _NUMBERS,
-    "renew": {**_LICENCE, "until": FormField(template("Valid until"), end), **WHY},
+    "renew": {**_LICENCE, "until": FormField(template("Valid until"), parse_end), **WHY},
     "status": {**_LICENCE, "status": FormField(template("What happens"), one_of(_STATUS)), **WHY},
     "pledge": PLEDGE,
     "add-key": _KEY,
@@ -309,7 +315,7 @@ async def change(visit: Visit) -> web.StreamResponse:
         return not_found_page(visit, Message("There is no such member."))
 
     def act() -> Any:
-        return do(files.workspace, visit.fields or {}, attributed(visit), found)
+        return do(files.workspace, visit.fields or {}, attribution_of(visit), found)
 
     return await do_act(visit, act, member, f"{PATH}/{wanted}", FIELDS[visit.part("change")])
 

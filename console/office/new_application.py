@@ -1,4 +1,4 @@
-"""An application on paper, typed into a form; and the signed pledges, as PDF files."""
+"""An application on paper that the office types into a form, and the signed pledges as PDF files."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,10 +8,10 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.pledge_store import LIMIT, keeping_pledge, kept_pledge
-from idtone.office.authority.pledges import record_pledge
+from idtone.office.authority.pledge_store import LIMIT, pledge_kept_on_success, read_pledge
+from idtone.office.authority.record_pledge import record_pledge
 from idtone.office.authority.typed_application import CHECKS, next_id, receive_typed
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.applicants.submission import Submission, values_of
 from idtone.office.desk.applicants.submissions import Submissions
 
@@ -20,7 +20,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .acts import WHY, attributed, do_act_on_file, entries, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act_on_file, entries, files_of, not_found_page
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
@@ -30,19 +30,19 @@ _FIRST: Final = CHECKS[0]
 """The check of the identity that an application needs; the other checks may be missing."""
 _FIELDS: Final[Fields] = {
     "id": FormField(template("Application"), any_text),
-    "received": FormField(template("Received"), day),
+    "received": FormField(template("Received"), parse_day),
     "member": FormField(template("Member's id"), any_text),
     **{
         f"{name}_{number}": FormField(label, read, is_required=number == _FIRST)
         for number in CHECKS
         for name, label, read in (
             ("identity", Message("Document {number}", number=number), any_text),
-            ("checked", Message("Document {number}: checked on", number=number), day),
+            ("checked", Message("Document {number}: checked on", number=number), parse_day),
             ("by", Message("Document {number}: checked by", number=number), any_text),
         )
     },
-    "signed": FormField(template("Signed on"), day),
-    "until": FormField(template("Valid until"), day, is_required=False),
+    "signed": FormField(template("Signed on"), parse_day),
+    "until": FormField(template("Valid until"), parse_day, is_required=False),
     "numbers": FormField(template("Numbers"), entries, is_required=False),
     **WHY,
 }
@@ -52,7 +52,7 @@ _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})
 async def new_application(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form: empty, or filled from the applicant's submission that the address names."""
+    """Show the form, empty or filled from the applicant's submission in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     registered = await visit.in_thread(files.registered)
     given = [asked.id for asked, _ in await visit.in_thread(files.applications)]
@@ -81,12 +81,12 @@ async def new_application(
 
 
 def _is_long(submission: Submission) -> bool:
-    """True if the form does not show the numbers. Then the submission's count, unless the person writes others."""
+    """True if the submission has too many numbers to show. Its numbers then count, unless the person types others."""
     return sum(len(entry) + 2 for entry in submission.handed.numbers) > _SHOWN
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive the application by the same rules as a member's own file."""
+    """Receive the application by the rules for a member's own file."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -96,14 +96,14 @@ async def receive(visit: Visit) -> web.StreamResponse:
             if _is_long(submission) and not fields.get("numbers", "").strip():
                 fields["numbers"] = values_of(submission.handed)["numbers"]
         octets = upload.file.read_bytes()
-        made = receive_typed(files.workspace, fields, octets, attributed(visit), _LABELS, submission)
+        made = receive_typed(files.workspace, fields, octets, attribution_of(visit), _LABELS, submission)
         return f"{applications.PATH}/{made.id}"
 
     return await do_act_on_file(visit, LIMIT, act, new_application, _FIELDS)
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Record a member's pledge by its PDF; the registry gets its SHA-256."""
+    """Record a member's pledge from its PDF. The registry gets the SHA-256 of the file."""
     files, wanted = files_of(visit), visit.part("member")
 
     def act(upload: Upload) -> str:
@@ -112,8 +112,8 @@ async def pledge(visit: Visit) -> web.StreamResponse:
         document, signatory, signed, until = (
             upload.fields[name] for name in ("document", "signatory", "signed", "until")
         )
-        attribution = attributed(visit)
-        with files.workspace.locked(), keeping_pledge(files.folder, upload.file.read_bytes()) as sha256:
+        attribution = attribution_of(visit)
+        with files.workspace.locked(), pledge_kept_on_success(files.folder, upload.file.read_bytes()) as sha256:
             record_pledge(files.workspace, wanted, document, sha256, signatory, signed, until, attribution, _LABELS)
         return f"{members.PATH}/{wanted}"
 
@@ -123,7 +123,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
 
 async def paper(visit: Visit) -> web.StreamResponse:
     """Send the PDF of a pledge."""
-    octets = await visit.in_thread(kept_pledge, files_of(visit).folder, visit.part("sha256"))
+    octets = await visit.in_thread(read_pledge, files_of(visit).folder, visit.part("sha256"))
     if octets is None:
         return not_found_page(visit, Message("This pledge is not kept here."))
     headers = {"Content-Disposition": 'attachment; filename="pledge.pdf"'}

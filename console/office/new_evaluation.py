@@ -1,4 +1,4 @@
-"""A new evaluation: the office names the period, sees the reason for each point, and enters the result."""
+"""A new evaluation. The office chooses the period, sees the reason for each point, and enters the result."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -8,23 +8,23 @@ from aiohttp import web
 
 from idtone.core.errors import IdtoneError
 from idtone.core.translation import template
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.office.evaluation.evaluate_members import period_over, read_folder
-from idtone.office.evaluation.evaluation_rules import EXCLUSION_WORDS
+from idtone.office.evaluation.evaluation import EXCLUSION_WORDS
 
 from ..access.rights import Right
 from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
 from .act_words import NO_VALUE_WORDS
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
 LOOK_EVERY_S: Final = 0.5
 _PERIOD: Final[Fields] = {
-    "since": FormField(template("First day"), day),
-    "until": FormField(template("Last day"), day),
+    "since": FormField(template("First day"), parse_day),
+    "until": FormField(template("Last day"), parse_day),
 }
 
 
@@ -35,7 +35,7 @@ async def new_evaluation(
 
 
 def _shown(visit: Visit) -> dict[str, Any]:
-    """The values for `office_evaluated.html`."""
+    """The context of the template `office_evaluated.html`."""
     evaluating = visit.console.evaluating
     return {
         "task": evaluating.work.task,
@@ -47,7 +47,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
-    """Begin to evaluate all members in a period that has ended. Errors are shown at once."""
+    """Begin to evaluate all members in a past period. Errors are shown at once."""
     workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
@@ -74,11 +74,11 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
-    """Enter the result that the form showed; it waits for its publication."""
+    """Enter the result that the form showed. It then waits for publication."""
     files, evaluating = files_of(visit), visit.console.evaluating
     return await do_act(
         visit,
-        lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attributed(visit)),
+        lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attribution_of(visit)),
         new_evaluation,
         EVALUATIONS,
         WHY,

@@ -1,4 +1,4 @@
-"""A new refusal of a contractor, and the decision that the list of refusals needs first."""
+"""A new refusal of a contractor, and the decision that the list of refusals requires beforehand."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,16 +12,16 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
-from idtone.office.authority.typed_dates import day, day_after, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day, parse_day_after
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.refusal_basis import BASIS_WORDS, FIELDS, decide_basis, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, FIELDS, read_basis, record_basis
 from idtone.office.refused.refusal_key import RefusalKey
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
-from .acts import WHY, do_act, do_act_on_file, files_of
+from .common_parts import WHY, do_act, do_act_on_file, files_of
 from .refusals import PATH as REFUSALS
 from .refusals import refusals
 
@@ -31,15 +31,15 @@ _KEY_LIMIT: Final = 100_000
 _IDENTITY: Final = ("name", "kana", "latin", "born", "corporate_number", "address")
 _DECISION: Final[Fields] = {
     "basis": FormField(template("Legal basis"), one_of(BASIS_WORDS)),
-    "decided": FormField(template("Decided on"), day),
+    "decided": FormField(template("Decided on"), parse_day),
     **{name: FormField(label) for name, label in FIELDS.items()},
 }
 _REFUSAL: Final[Fields] = {
     "kind": FormField(template("Kind"), any_text),
     "name": FormField(template("Name, as in the identity document or the register"), any_text),
     "reference": FormField(template("Reference")),
-    "since": FormField(template("First day"), day, is_required=False),
-    "until": FormField(template("Last day"), day),
+    "since": FormField(template("First day"), parse_day, is_required=False),
+    "until": FormField(template("Last day"), parse_day),
     **WHY,
     "passphrase": FormField(template("Its passphrase"), any_text),
 }
@@ -48,7 +48,7 @@ _REFUSAL: Final[Fields] = {
 async def basis(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    found = await visit.in_thread(decided_basis, files_of(visit).folder)
+    found = await visit.in_thread(read_basis, files_of(visit).folder)
     return visit.render(
         "office_refusal_basis.html",
         status,
@@ -64,7 +64,7 @@ async def decide(visit: Visit) -> web.StreamResponse:
     folder = files_of(visit).folder
 
     def act() -> None:
-        decide_basis(
+        record_basis(
             folder,
             visit.field("basis"),
             visit.field("decided"),
@@ -77,20 +77,20 @@ async def decide(visit: Visit) -> web.StreamResponse:
 
 
 async def add(visit: Visit) -> web.StreamResponse:
-    """Refuse a contractor. The key of the refusals comes with the form, and is forgotten afterwards."""
+    """Refuse a contractor. The form brings the key of the refusals, which the console does not keep."""
     folder = files_of(visit).folder
 
     def act(upload: Upload) -> str:
         given = {name: value.strip() for name, value in upload.fields.items()}
         now = datetime.now(UTC)
-        since = day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
-        until = day_after(given["until"], Message("Last day"))
+        since = parse_day(given["since"], Message("First day")) if given.get("since") else in_japan(now).date()
+        until = parse_day_after(given["until"], Message("Last day"))
         key = RefusalKey.load(upload.file, lambda _: given["passphrase"])
         case, why = (
             checked_line(given["reference"], Message("Reference")),
             checked_line(given["why"], Message("Reason")),
         )
-        Refusals(folder).refuse(key, _identity(given), case, since, until, why, now)
+        Refusals(folder).enter(key, _identity(given), case, since, until, why, now)
         return REFUSALS
 
     needs = Message("choose the file of the key of the refusals")
@@ -98,7 +98,7 @@ async def add(visit: Visit) -> web.StreamResponse:
 
 
 def _identity(given: Mapping[str, str]) -> CustomerIdentity:
-    """The identity from the form, read by the same rules as a file. Raises DocumentError."""
+    """The identity in the form, read by the rules for a file. Raises DocumentError."""
     content = {"kind": given.get("kind", ""), **{name: given[name] for name in _IDENTITY if given.get(name)}}
     return parse_customer(yaml.safe_dump({"customer": content}, allow_unicode=True), str(Message("the form")))
 

@@ -1,4 +1,4 @@
-"""A report by telephone, by letter or in person: the office types it, and tells the reporter the receipt."""
+"""A report by telephone, by letter or in person. The office types it, and tells the reporter the receipt."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.terminal.prompts import any_number_of
 from idtone.core.translation import template
 from idtone.member.reports.report_documents import new_receipt
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
@@ -18,7 +18,7 @@ from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_r
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, errors_of, one_of
 from ..page import Method, Page, Visit
-from .acts import files_of
+from .common_parts import files_of
 from .reports import PATH as REPORTS
 
 PATH: Final = f"{REPORTS}/new"
@@ -31,9 +31,9 @@ async def new_report(
     id_: str = "",
     receipt: str = "",
 ) -> web.StreamResponse:
-    """Show the form, or the receipt of a report that was just entered, which no other page shows.
+    """Show the form, or the receipt of the report just entered. No other page shows the receipt.
 
-    Each form has a receipt of its own, so a form that is sent twice enters the report once.
+    Each form has its own receipt, so a form that is sent twice enters the report only once.
     """
     now = in_japan(datetime.now(UTC))
     within = {minutes: ja if visit.language == "ja" else en for minutes, (ja, en) in WITHIN.items()}
@@ -66,14 +66,14 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form; those of a call are needed if no operator or service is named."""
+    """The fields of the form. Those of a call are required if no operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),
         "number": FormField(
             template("The number that called or was shown"), lambda text, _: any_number_of(text), is_required=is_call
         ),
-        "date": FormField(template("Day of the call"), day, is_required=is_call),
+        "date": FormField(template("Day of the call"), parse_day, is_required=is_call),
         "time": FormField(template("Time, in Japan"), any_text, is_required=is_call),
         "what": FormField(template("What happened"), any_text),
     }

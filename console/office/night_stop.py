@@ -1,4 +1,4 @@
-"""A stop at night, on a telephone: two officers at home enter it, read it and sign it; and the paper about it."""
+"""A stop at night. Two officers at home enter, read and sign it on a smartphone. A paper for the police confirms it."""
 
 import hashlib
 import hmac
@@ -15,24 +15,24 @@ from idtone.core.errors import IdtoneError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.terminal.prompts import number_of
 from idtone.core.translation import Message, template
-from idtone.office.authority.edition_rules import describe, examine
+from idtone.office.authority.edition_rules import check_edition, describe_edition
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.night_keys import WrongPassphraseError, digest, has_night_key, sign_at_night
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.night_keys import WrongPassphraseError, edition_digest, has_night_key, sign_at_night
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
 
 from ..access.attempts import Attempt
-from ..access.password_prompt import OFTEN
+from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
 from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
-from .acts import attributed, do_act, files_of, not_found_page
+from .common_parts import attribution_of, do_act, files_of, not_found_page
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops
 from .suspensions import APPROVAL, TERMS, span_of_entry
@@ -46,7 +46,9 @@ _KEY: Final = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The package that waits for duty keys: its digest, its changes with full numbers, and the missing signatures."""
+    """The package that waits for signatures of duty keys: its digest, its changes with full numbers, and the missing
+    signatures.
+    """
 
     digest: str
     changes: list[str]
@@ -59,7 +61,7 @@ async def night(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
     files, me, now = files_of(visit), acting_person(), datetime.now(UTC)
-    requests = await visit.in_thread(files.requests.waiting)
+    requests = await visit.in_thread(files.requests.waiting_requests)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
     except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
@@ -71,7 +73,7 @@ async def night(
         problem=problem,
         held=held,
         is_kept=is_kept,
-        is_copied=await visit.in_thread(files.workspace.is_copied),
+        is_copied=await visit.in_thread(files.workspace.is_copy_current),
         requests=[(each, me.is_another_than(each.by)) for each in requests if each.action is Action.SUSPEND_NUMBER],
         package=await visit.in_thread(_waiting, files, now),
         is_unprepared=await visit.in_thread(_is_unprepared, files),
@@ -86,16 +88,18 @@ def _waiting(files: OfficeFiles, now: datetime) -> _Waiting | None:
         if edition is None:
             return None
         files.duty_package.check_current(edition, now)
-        examine(edition, now)
-        return _Waiting(digest(edition), list(describe(edition, is_whole=True)), list(edition.missing()))
+        check_edition(edition, now)
+        return _Waiting(
+            edition_digest(edition), list(describe_edition(edition, is_whole=True)), list(edition.missing())
+        )
     except IdtoneError as error:
         return _Waiting("", [], [], error)
 
 
 def _is_unprepared(files: OfficeFiles) -> bool:
-    """True if approved suspensions are neither published nor in the package."""
-    octets = files.workspace.octets(tuf_roles.SUSPENSIONS_FILE)
-    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.sha256(tuf_roles.SUSPENSIONS):
+    """True if an approved suspension is neither published nor in the package."""
+    octets = files.workspace.file_octets(tuf_roles.SUSPENSIONS_FILE)
+    if hashlib.sha256(octets).hexdigest() == files.workspace.repository.file_sha256(tuf_roles.SUSPENSIONS):
         return False
     try:
         edition = files.duty_package.edition()
@@ -110,12 +114,12 @@ def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order, as the first officer."""
+    """Enter the order of the police as the first officer."""
     files = files_of(visit)
 
     def act() -> None:
-        attribution = attributed(visit)
-        terms = SuspensionTerms.given(
+        attribution = attribution_of(visit)
+        terms = SuspensionTerms.parse(
             visit.field("reference"),
             with_zone(visit.field("requested")),
             None,
@@ -124,20 +128,20 @@ async def request(visit: Visit) -> web.StreamResponse:
             attribution.at,
             labels_of(TERMS),
         )
-        files.requests.request(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
+        files.requests.enter(Action.SUSPEND_NUMBER, visit.field("entered"), terms, attribution)
 
     fields = {"entered": FormField(template("Number"), lambda text, _: number_of(text)), **TERMS}
     return await do_act(visit, act, night, PATH, fields)
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again, as the second officer; then it waits for two signatures. If it does not get into a
-    package, it stays approved, and the page says so.
+    """Enter the order again as the second officer. It then waits in a package for two signatures. If no package can be
+    made, the order stays approved, and the page says so.
     """
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
         try:
             files.duty_package.prepare(datetime.now(UTC))
         except IdtoneError as error:
@@ -156,7 +160,7 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign the shown package with the user's own key; the second signature publishes it. Wrong passphrases are limited
+    """Sign the shown package with the user's own key. The second signature publishes it. Wrong passphrases are limited
     like wrong passwords.
     """
     files, name, console = files_of(visit), acting_person().name, visit.console
@@ -178,7 +182,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """The paper for the police, with the present state of the stop."""
+    """Send the paper for the police, with the current state of the stop."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
@@ -194,8 +198,8 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 def _id(entry: SuspensionEntry) -> str:
-    """The name of one entry in an address. It does not tell the number, and several entries may have the same
-    reference.
+    """The name of one entry in an address. It does not reveal the number. It is not the reference, because several
+    entries may share one.
     """
     return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
 

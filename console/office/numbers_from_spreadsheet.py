@@ -1,4 +1,4 @@
-"""Numbers of a member from a spreadsheet's table: assigned or taken back."""
+"""A member's numbers from the table of a spreadsheet, to be assigned or taken back."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template
-from idtone.office.authority.change_registry import Attribution, assign, release
+from idtone.office.authority.change_registry import Attribution, assign_numbers, release_numbers
 from idtone.office.authority.number_sheet import LIMIT, check_count, sheet_entries
 from idtone.office.authority.workspace import Workspace
 
@@ -16,11 +16,11 @@ from ..form_errors import Fields, FormField, any_text, one_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import members
-from .acts import WHY, attributed, do_act_on_file, files_of
+from .common_parts import WHY, attribution_of, do_act_on_file, files_of
 
 _DOES: Final[Mapping[str, Callable[[Workspace, str, list[str], Attribution], object]]] = {
-    "assign": assign,
-    "release": release,
+    "assign": assign_numbers,
+    "release": release_numbers,
 }
 
 _FIELDS: Final[Fields] = {
@@ -38,7 +38,7 @@ async def take(visit: Visit) -> web.StreamResponse:
             raise UsageError("There is no such member.")
         entries = sheet_entries(upload.file.read_bytes(), upload.name)
         check_count(entries, upload.fields.get("count", ""), upload.name)
-        _DOES[upload.fields["act"]](files.workspace, wanted, entries, attributed(visit))
+        _DOES[upload.fields["act"]](files.workspace, wanted, entries, attribution_of(visit))
         return f"{members.PATH}/{wanted}"
 
     return await do_act_on_file(visit, LIMIT, act, members.member, _FIELDS, Message("choose the file of the numbers"))

@@ -1,4 +1,6 @@
-"""The office's observations of members for their evaluation, entered as they happen, and the desk's own counts."""
+"""The office's observations of members for the evaluation, and the desk's own counts. The office enters an observation
+when it makes it.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.persons import acting_person
 from idtone.core.translation import Message, joined, template
 from idtone.member.evaluation.period import Period
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.evaluation.evaluate_members import counted_by_desk
 from idtone.office.evaluation.observations import (
     GOOD_WORDS,
@@ -33,7 +35,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
+from .common_parts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/observations"
@@ -42,13 +44,13 @@ _RESULTS: Final = ("good", "bad")
 _ENTER: Final[Mapping[str, Fields]] = {
     ObservationKind.CONTACT: {
         **_MEMBER,
-        "day": FormField(template("Day"), day),
+        "day": FormField(template("Day"), parse_day),
         "result": FormField(template("Result"), one_of(_RESULTS)),
         "what": FormField(template("Remark"), is_required=False),
     },
     ObservationKind.FORM: {
         **_MEMBER,
-        "day": FormField(template("Day"), day),
+        "day": FormField(template("Day"), parse_day),
         "result": FormField(template("Result"), one_of(_RESULTS)),
         "what": FormField(template("Remark"), is_required=False),
     },
@@ -61,19 +63,19 @@ _ENTER: Final[Mapping[str, Fields]] = {
     ObservationKind.ASSESSOR: {
         **_MEMBER,
         "what": FormField(template("Assessor")),
-        "day": FormField(template("A day of the period that was assessed"), day),
+        "day": FormField(template("A day of the period that was assessed"), parse_day),
         "points": FormField(template("Points (0 to 10)"), points),
     },
 }
 _WITHDRAW: Final[Fields] = {"observation": FormField(template("Observation"), any_text), **WHY}
-_FORGET: Final[Fields] = {"before": FormField(template("Before the day"), day)}
+_FORGET: Final[Fields] = {"before": FormField(template("Before the day"), parse_day)}
 
 
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations of a year, the newest first, and the desk's counts of that year, for one member or
-    for all.
+    """Show the observations and the desk's counts of one year, for one member or for all. The newest observation is
+    first.
     """
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members

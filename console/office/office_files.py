@@ -1,4 +1,4 @@
-"""The association's folder, parsed for the pages. Each part is parsed once after each change of its files."""
+"""The association's folder, parsed for the pages. Each part is parsed again only after a change of its files."""
 
 import contextlib
 import json
@@ -14,7 +14,12 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATION
 from idtone.member.evaluation.result import Result
 from idtone.office.authority import operator_list
-from idtone.office.authority.change_registry import applications, never_originates_of, registry_of, suspensions_of
+from idtone.office.authority.change_registry import (
+    accepted_applications,
+    never_originates_of,
+    registry_of,
+    suspensions_of,
+)
 from idtone.office.authority.history import ApplicationStatus, HistoryEntry
 from idtone.office.authority.prepared_package import PackageState, PreparedPackage
 from idtone.office.authority.signed_history import HistorySignature, history_with_signatures
@@ -39,12 +44,12 @@ from idtone.registry.registry_report import MemberReport, member_report, number_
 from idtone.registry.trust import tuf_roles
 
 from ..cached_files import CachedFiles
-from ..public.published import Published
+from ..public.published_files import PublishedFiles
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """registry.yaml, with the members and their spans of numbers by id."""
+    """The content of registry.yaml, with the members and their number ranges by member id."""
 
     document: RegistryDocument
     members: Mapping[str, Member]
@@ -61,14 +66,14 @@ class Registered:
         return found
 
     def report(self, member: Member, now: datetime) -> MemberReport:
-        """The same as `member_report`, without counting the numbers again."""
+        """The same as `member_report`, but the numbers are not counted again."""
         told = member_report(member.model_copy(update={"numbers": ()}), now)
         return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
 
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """The suspensions and the numbers that never originate, of one edition."""
+    """The suspensions and the never-originating numbers of one edition."""
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
@@ -85,8 +90,8 @@ HistoryLine = tuple[HistoryEntry, HistorySignature | None]
 
 
 class OfficeFiles:
-    """The parsed files of the folder. The methods block: pages call them with `visit.in_thread`. They raise IdtoneError
-    for a damaged file.
+    """The parsed files of the folder. The methods block, so pages call them with `visit.in_thread`. They raise
+    IdtoneError if a file is damaged.
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -106,7 +111,7 @@ class OfficeFiles:
         self._suspensions = CachedFiles(lambda: [suspensions], lambda: suspensions_of(self.workspace))
         self._never_originates = CachedFiles(lambda: [never, history], lambda: never_originates_of(self.workspace))
         self._applications = CachedFiles(
-            lambda: [self.folder / APPLICATIONS, history], lambda: applications(self.workspace)
+            lambda: [self.folder / APPLICATIONS, history], lambda: accepted_applications(self.workspace)
         )
         self._submissions = CachedFiles(
             lambda: sorted((self.folder / SUBMISSIONS).glob("W-*.json")), lambda: Submissions(self.folder).all()
@@ -124,7 +129,7 @@ class OfficeFiles:
         )
         self._lists = CachedFiles(lambda: [registry, suspensions, timestamp], self._read_lists)
         self._published = CachedFiles(
-            lambda: [timestamp, self.folder / EVALUATION], lambda: Published.read(self.folder)
+            lambda: [timestamp, self.folder / EVALUATION], lambda: PublishedFiles.read(self.folder)
         )
         self._signed_until = CachedFiles(lambda: [timestamp], self._read_signed_until)
         self.waiting, self.waiting_duty = map(_state_of, (self.package, self.duty_package))
@@ -134,18 +139,18 @@ class OfficeFiles:
         self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """The registry in the folder; it may hold changes that wait for their publication."""
+        """The registry in the folder. It may contain unpublished changes."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
 
     def never_originates(self) -> NeverOriginatesDocument | None:
-        """The list of numbers that never originate; None if there is no list."""
+        """The list of never-originating numbers; None if there is no list."""
         return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
-        """The applications with their states, by the day on which they were received."""
+        """The applications with their states, by the day of receipt."""
         return self._applications.get()
 
     def submissions(self) -> Sequence[Submission]:
@@ -157,12 +162,12 @@ class OfficeFiles:
         return self._history.get()
 
     def acts(self) -> Sequence[OfficeAct]:
-        """The acts, in the order of writing."""
+        """The office's acts, in the order in which they were recorded."""
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """The confirmation of each published stop by each node, and of the ends that nodes have not confirmed or
-        confirmed lately. Empty if nothing is published.
+        """The confirmation of each published stop by each node. Also those of ended stops, if the end is unconfirmed or
+        was confirmed lately. Empty if nothing is published.
         """
         return self._confirmations.get()
 
@@ -171,14 +176,14 @@ class OfficeFiles:
         return self._evaluations.get()
 
     def differences(self) -> Sequence[str]:
-        """The changes that wait for their publication, in words."""
+        """The unpublished changes, in words."""
         return self._differences.get()
 
     def operator_lists(self) -> tuple[OperatorList, OperatorList]:
-        """The public list as the next publication makes it, and as it is published now."""
+        """The public list as the next publication will make it, and as it is published now."""
         return self._lists.get()
 
-    def published(self) -> Published:
+    def published(self) -> PublishedFiles:
         """The published files of the association's site."""
         return self._published.get()
 
@@ -187,15 +192,15 @@ class OfficeFiles:
         return self._published_stops.get()
 
     def signed_stops(self) -> Stops | None:
-        """The stops of a package that waits with all its signatures; None without such a package."""
+        """The stops of a package that has all signatures but is unpublished; None without such a package."""
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """Time at which a version of the role's metadata was written; None if the version is not here."""
+        """The time at which this version of the role's metadata was written; None if the folder has no such version."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:
-        """Read the changed files, so that the next visitor need not wait for it."""
+        """Read the changed files now, so that the next visitor does not wait for it."""
         for read in (
             self._signed_until.get,
             self.registered,
@@ -209,14 +214,14 @@ class OfficeFiles:
 
     @property
     def signed_until(self) -> datetime | None:
-        """End of the first published signature, as `read_ahead` has read it; None if nothing is published.
+        """The earliest expiry of the published signatures, as last read by `read_ahead`; None if nothing is published.
 
         It does not block.
         """
         return self._signed_until.last
 
     def is_published(self) -> bool:
-        return self.workspace.repository.sha256(tuf_roles.REGISTRY) is not None
+        return self.workspace.repository.file_sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
         """The report desk; None before the first report."""
@@ -230,14 +235,16 @@ class OfficeFiles:
         return Registered(document, members, spans, {each.id: number_count(each) for each in document.members})
 
     def _read_lists(self) -> tuple[OperatorList, OperatorList]:
-        published = self.workspace.repository.listed() if self.is_published() else None
-        coming = operator_list.octets(self.registered().document, self.suspensions())
+        published = self.workspace.repository.operator_list() if self.is_published() else None
+        coming = operator_list.operator_list_json(self.registered().document, self.suspensions())
         return _by_member(coming), {} if published is None else _by_member(published)
 
     def _read_signed_until(self) -> datetime | None:
         if not self.is_published():
             return None
-        ends: list[datetime] = [each.signed.expires for each in self.workspace.repository.roles().values()]
+        ends: list[datetime] = [
+            each.signed.expires for each in self.workspace.repository.all_current_metadata().values()
+        ]
         return min(ends)
 
     def _read_confirmations(self) -> list[Confirmation]:
@@ -248,7 +255,7 @@ class OfficeFiles:
         repository = self.workspace.repository
         if not self.is_published():
             return None
-        files = {file: repository.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        files = {file: repository.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         return _stops(files, _written(repository.folder / tuf_roles.METADATA / "timestamp.json"))
 
     def _read_signed_stops(self) -> Stops | None:

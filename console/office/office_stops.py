@@ -1,5 +1,5 @@
-"""The state of each stop by the office's files: the files that hold it, since when, and the nodes that have confirmed
-it. Pure.
+"""The state of each stop, from the office's files. The state depends on the files that contain the stop, since when,
+and on the nodes that have confirmed it. Pure.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,9 @@ _ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_N
 
 @dataclass(frozen=True, slots=True)
 class OfficeStop(Generic[E]):
-    """An entry of the file, or one that is only published: then its end waits for its publication."""
+    """A stop with its stages. Its entry is in the file, or only in the published edition: then the end of the stop is
+    not published yet.
+    """
 
     entry: E
     stages: Sequence[Stage]
@@ -39,8 +41,8 @@ class OfficeStop(Generic[E]):
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnd:
-    """An end of a stop, or of an entry of numbers that never originate, in the words of the history. `is_partial`: the
-    rest of a range stays suspended.
+    """The end of a stop or of an entry of never-originating numbers, in the words of the history. `is_partial` is True
+    if the rest of a range stays suspended.
     """
 
     what: Sequence[str]
@@ -56,7 +58,9 @@ class OfficeStops:
         published: Stops | None,
         signed: Stops | None,
     ) -> None:
-        """`written` returns when a version of a role was published; `signed` is a package that has all signatures."""
+        """`written` returns the time at which a version of a role was written. `signed` are the stops of a package with
+        all signatures.
+        """
         self._history = list(history)
         self._by_words = {words: line for line in self._history for words in line[0].what}
         """Words of a change → the latest line with them."""
@@ -66,7 +70,7 @@ class OfficeStops:
     def suspensions(
         self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
     ) -> list[OfficeStop[SuspensionEntry]]:
-        """The suspensions in the order of the file, then those whose end waits for its publication."""
+        """The suspensions in the order of the file, followed by those with an unpublished end."""
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
             nodes.setdefault(each.reference, []).append(each.in_use)
@@ -80,7 +84,7 @@ class OfficeStops:
     def never_originating(
         self, entries: Iterable[NeverOriginatesEntry], limit: int, now: datetime
     ) -> list[OfficeStop[NeverOriginatesEntry]]:
-        """The last `limit` entries of numbers that never originate, each with its states."""
+        """The last `limit` entries of never-originating numbers, with their stages."""
         published, signed = (
             each.never_originates.never_originates if each and each.never_originates else None
             for each in (self._published, self._signed)
@@ -90,8 +94,8 @@ class OfficeStops:
     def published_ends(
         self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
     ) -> list[PublishedEnd]:
-        """The ends that were approved from `since` on, the newest first. Confirmations by nodes are about the newest
-        end of a reference.
+        """The ends approved since `since`, the newest first. The nodes' confirmations count for the newest end of a
+        reference.
         """
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
@@ -118,8 +122,8 @@ class OfficeStops:
         now: datetime,
         limit: int = 0,
     ) -> Iterator[OfficeStop[E]]:
-        """The entries with their states. `words` returns the history's words for an entry, and for its end; `limit` 0
-        returns none.
+        """The last `limit` entries (0: all) with their stages. `words` returns the history's words for the beginning
+        and for the end of an entry.
         """
         in_file: dict[E, None] = dict.fromkeys(entries)
         in_published, in_signed = set(published or ()), set(signed or ())

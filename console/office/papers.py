@@ -1,4 +1,4 @@
-"""The office's papers: the account of a period and the annual report, certificates, letters."""
+"""The office's papers: the account of a period, the annual report, certificates and letters."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -10,15 +10,21 @@ from aiohttp import web
 from idtone.core.errors import IdtoneError
 from idtone.core.paper.content import Paper
 from idtone.core.translation import Message, template
-from idtone.office.authority.typed_dates import day, in_japan
+from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.papers.letters import LETTER_WORDS, Letter, Sender
-from idtone.office.papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
-from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year
+from idtone.office.papers.period_account import PeriodAccount, account_paper, fiscal_year_days
+from idtone.office.papers.workspace_papers import (
+    account_from_desk,
+    letter_paper,
+    licence_paper,
+    office_sender,
+    table_csv,
+)
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, at_its_field, errors_of, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import files_of, member_choices, not_found_page
+from .common_parts import files_of, member_choices, not_found_page
 
 PATH: Final = "/office/papers"
 _SENDER: Final[Fields] = {
@@ -38,7 +44,7 @@ _YEARS: Final = 5
 async def papers(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """The page of the papers, with the account of the period in the address."""
+    """Show the papers, with the account of the period in the address."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     account = None
     if visit.query("since"):
@@ -69,10 +75,10 @@ async def papers(
 
 def _account(visit: Visit) -> PeriodAccount:
     since, through = (
-        day(visit.query(name), Message(words))
+        parse_day(visit.query(name), Message(words))
         for name, words in (("since", template("First day")), ("through", template("Last day")))
     )
-    return account_of(files_of(visit).desk, since, through, datetime.now(UTC))
+    return account_from_desk(files_of(visit).desk, since, through, datetime.now(UTC))
 
 
 async def account(visit: Visit) -> web.StreamResponse:
@@ -83,7 +89,7 @@ async def account(visit: Visit) -> web.StreamResponse:
     except IdtoneError as error:
         return not_found_page(visit, Message("{error}", error=error))
     if name == "account.pdf":
-        is_annual = (made.since, made.through) == fiscal_year(made.since.year)
+        is_annual = (made.since, made.through) == fiscal_year_days(made.since.year)
         return await pdf(visit, lambda: account_paper(made, is_annual), f"account-{made.since}-{made.through}")
     table = made.table(name.removesuffix(".csv"))
     if table is None:
@@ -113,7 +119,7 @@ async def print_letter(visit: Visit) -> web.StreamResponse:
 
 
 def _sender(visit: Visit) -> Sender:
-    return sender(visit.field("person"), visit.field("number"))
+    return office_sender(visit.field("person"), visit.field("number"))
 
 
 async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: Fields) -> web.StreamResponse:
@@ -125,7 +131,7 @@ async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: F
 
 
 async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
-    """The answer with a paper as a PDF. Raises IdtoneError."""
+    """The answer with the paper that `made` returns, as a PDF. Raises IdtoneError."""
 
     def printed() -> bytes:
         from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need

@@ -13,7 +13,7 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import Attribution, registry_of
 from idtone.office.authority.number_portings import port_number, remove_porting
-from idtone.office.authority.typed_dates import moment
+from idtone.office.authority.typed_dates import parse_moment
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.model import PortingEntry, RegistryDocument
 
@@ -21,7 +21,7 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
+from .common_parts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
@@ -29,7 +29,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
         "numbers": FormField(template("Number, range or prefix"), entries),
         "giver": FormField(template("From: the member that holds the numbers"), any_text),
         "taker": FormField(template("To: the member that gets them"), any_text),
-        "at": FormField(template("First day with the new member"), moment),
+        "at": FormField(template("First day with the new member"), parse_moment),
         **WHY,
     },
     "end": {"porting": FormField(template("Porting"), any_text), **WHY},
@@ -38,8 +38,8 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """A porting as a row. A form sends its `name`, which has no full number and no longer matches once the list has
-    changed.
+    """A porting as a row. A form sends its `name`, which contains no full number. If the list has changed since, the
+    name matches nothing.
     """
 
     name: str
@@ -79,7 +79,7 @@ def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorti
 
 
 def _port(workspace: Workspace, fields: Mapping[str, str], attribution: Attribution) -> None:
-    at = moment(fields.get("at", ""), Message("First day with the new member"))
+    at = parse_moment(fields.get("at", ""), Message("First day with the new member"))
     numbers = entries_of(fields.get("numbers", "").splitlines())
     port_number(workspace, fields.get("giver", ""), fields.get("taker", ""), numbers, at, attribution)
 

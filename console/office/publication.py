@@ -1,6 +1,4 @@
-"""The published edition, the waiting changes, and the package that the holders of the keys sign on their own
-machines.
-"""
+"""The published edition, the unpublished changes, and the package that the key holders sign on their own machines."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -13,9 +11,9 @@ from idtone.core.translation import Message, template
 from idtone.office.authority.change_registry import change_registry, record_edits
 from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.authority.prepared_package import LIMIT, PreparedPackage, take_copy
-from idtone.office.authority.registry_edits import prolonged
-from idtone.office.authority.typed_dates import end
-from idtone.office.authority.undo import undo, undoable
+from idtone.office.authority.registry_edits import set_registry_end
+from idtone.office.authority.typed_dates import parse_end
+from idtone.office.authority.undo import last_undoable_change, undo_last_change
 from idtone.registry.trust import tuf_roles
 
 from ..access.rights import Right
@@ -23,7 +21,7 @@ from ..form_errors import FormField
 from ..page import Method, Page, Section, Visit
 from ..uploads import Upload
 from .act_words import words_of
-from .acts import WHY, attributed, do_act, do_act_on_file, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of, not_found_page
 from .office_files import OfficeFiles
 
 PATH: Final = "/office/publication"
@@ -49,8 +47,8 @@ async def publication(
 ) -> web.StreamResponse:
     files, now = files_of(visit), datetime.now(UTC)
     is_published = await visit.in_thread(files.is_published)
-    edited = await visit.in_thread(files.workspace.unrecorded) if is_published else []
-    state = await visit.in_thread(lambda: list(files.workspace.state(now)) if is_published else [])
+    edited = await visit.in_thread(files.workspace.roles_edited_by_hand) if is_published else []
+    state = await visit.in_thread(lambda: list(files.workspace.role_states(now)) if is_published else [])
     return visit.render(
         "office_publication.html",
         status,
@@ -64,7 +62,7 @@ async def publication(
         differences=await visit.in_thread(files.differences),
         undoable=await visit.in_thread(_undoable, files) if is_published and not edited else None,
         words=words_of,
-        is_copied=not is_published or await visit.in_thread(files.workspace.is_copied),
+        is_copied=not is_published or await visit.in_thread(files.workspace.is_copy_current),
         by_hand=[tuf_roles.DELEGATED[role] for role in edited],
         packages=[
             (keys, title, await visit.in_thread(waiting.get))
@@ -78,19 +76,21 @@ async def publication(
 
 def _undoable(files: OfficeFiles) -> HistoryEntry | None:
     try:
-        return undoable(files.workspace)
+        return last_undoable_change(files.workspace)
     except TrustError:  # the page of the history says what is wrong
         return None
 
 
 async def take_back(visit: Visit) -> web.StreamResponse:
-    """Take back the last unpublished change of the registry, if it is the one that the page has shown."""
+    """Undo the last unpublished change of the registry, if it is the one that the page showed."""
     workspace = files_of(visit).workspace
-    return await do_act(visit, lambda: undo(workspace, attributed(visit), visit.field("shown")), publication, PATH, WHY)
+    return await do_act(
+        visit, lambda: undo_last_change(workspace, attribution_of(visit), visit.field("shown")), publication, PATH, WHY
+    )
 
 
 async def preview(visit: Visit) -> web.StreamResponse:
-    """Show the public list as the next publication makes it, and its differences."""
+    """Show the public list as the next publication will make it, and the differences."""
     files = files_of(visit)
     coming, present = await visit.in_thread(files.operator_lists)
     rows = [(each, _mark(present.get(member), each)) for member, each in coming.items()]
@@ -103,29 +103,29 @@ def _mark(before: object, after: object) -> str:
 
 
 async def prolong(visit: Visit) -> web.StreamResponse:
-    """Extend the registry; licences keep their own terms."""
+    """Extend the term of the registry. Licences keep their own terms."""
     files = files_of(visit)
 
     def act() -> None:
-        until = end(visit.field("until"), Message("Valid until"))
+        until = parse_end(visit.field("until"), Message("Valid until"))
         change_registry(
             files.workspace,
             Action.PROLONG,
             tuf_roles.REGISTRY_FILE,
-            attributed(visit),
-            lambda text, _: prolonged(text, until),
+            attribution_of(visit),
+            lambda text, _: set_registry_end(text, until),
         )
 
-    fields = {"until": FormField(template("Valid until"), end), **WHY}
+    fields = {"until": FormField(template("Valid until"), parse_end), **WHY}
     return await do_act(visit, act, publication, PATH, fields)
 
 
 async def note(visit: Visit) -> web.StreamResponse:
-    """Record in the history the edits made by hand."""
+    """Record in the history the edits that were made by hand."""
     workspace = files_of(visit).workspace
 
     def act() -> None:
-        if not record_edits(workspace, attributed(visit), workspace.unrecorded()):
+        if not record_edits(workspace, attribution_of(visit), workspace.roles_edited_by_hand()):
             raise UsageError("nothing was edited by hand")
 
     return await do_act(visit, act, publication, PATH, WHY)
@@ -138,7 +138,7 @@ async def prepare(visit: Visit) -> web.StreamResponse:
 
 
 def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
-    """The package that the form or the address names, or the waiting one if there is no name."""
+    """The package named in the form or the address; without a name, the waiting one."""
     files = files_of(visit)
     if wanted == "all" or (wanted != "duty" and files.package.folder.is_dir()):
         return files.package
@@ -148,7 +148,7 @@ def _chosen(visit: Visit, wanted: str) -> PreparedPackage:
 async def download(visit: Visit) -> web.StreamResponse:
     """Send the package as a ZIP."""
     try:
-        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).zipped, datetime.now(UTC))
+        octets = await visit.in_thread(_chosen(visit, visit.query("keys")).to_zip, datetime.now(UTC))
     except IdtoneError as error:
         return not_found_page(visit, Message("{error}", error=error))
     headers = {"Content-Disposition": 'attachment; filename="package.zip"'}
@@ -156,7 +156,7 @@ async def download(visit: Visit) -> web.StreamResponse:
 
 
 async def take(visit: Visit) -> web.StreamResponse:
-    """Accept a copy that a holder has signed, and publish if no signature is missing."""
+    """Accept a copy of the package that a key holder has signed. Publish it if no signature is missing."""
     files = files_of(visit)
 
     def act(upload: Upload) -> str:
@@ -167,13 +167,13 @@ async def take(visit: Visit) -> web.StreamResponse:
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
-    """Publish a package that has all signatures, after a failed first try."""
+    """Publish a package that has all signatures, after the first attempt has failed."""
     package = _chosen(visit, visit.field("keys"))
     return await do_act(visit, lambda: package.publish(datetime.now(UTC)), publication, PATH)
 
 
 async def copy(visit: Visit) -> web.StreamResponse:
-    """Copy the published files to the folder that other computers read, if the publication could not."""
+    """Copy the published files to the folder that other computers read, after the publication could not."""
     workspace = files_of(visit).workspace
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Refused contractors (事業者渡り): the refusals in force, and the end of one before its day."""
+"""Refused contractors (事業者渡り): the refusals in force, and the early end of a refusal."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,12 +10,12 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import Message, template
 from idtone.office.refused.change_refusals import Refusals
-from idtone.office.refused.refusal_basis import BASIS_WORDS, decided_basis
+from idtone.office.refused.refusal_basis import BASIS_WORDS, read_basis
 
 from ..access.rights import Right
 from ..form_errors import FormField, any_text
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, do_act, files_of
+from .common_parts import WHY, do_act, files_of
 
 PATH: Final = "/office/refusals"
 
@@ -23,7 +23,7 @@ PATH: Final = "/office/refusals"
 async def refusals(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the refusals. Their identities are sealed, and are not shown."""
+    """Show the refusals, without the contractors' identities, which are sealed."""
     folder = files_of(visit).folder
     store = Refusals(folder).store
     found = await visit.in_thread(store.refusals)
@@ -34,7 +34,7 @@ async def refusals(
         ids=[(each.id, each.id) for each in found],
         problem=problem,
         bases=BASIS_WORDS,
-        basis=await visit.in_thread(decided_basis, folder),
+        basis=await visit.in_thread(read_basis, folder),
         has_key=await visit.in_thread(store.epoch) is not None,
     )
 

@@ -1,4 +1,4 @@
-"""Counts of reports as they may be published: small counts are hidden."""
+"""Counts of reports for publication. Small counts are hidden."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -8,18 +8,18 @@ from aiohttp import web
 
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message, template, translated
-from idtone.office.authority.typed_dates import end, moment
+from idtone.office.authority.typed_dates import parse_end, parse_moment
 from idtone.office.desk.reports.report_desk import COUNTED_FOR
-from idtone.office.desk.reports.report_rules import read_rules
+from idtone.office.desk.reports.report_settings import read_report_settings
 from idtone.office.desk.reports.report_store import CountedBy
-from idtone.office.desk.reports.small_counts import Published
+from idtone.office.desk.reports.small_counts import PublishableCounts
 
 from ..access.rights import Right
+from ..downloads import download_csv
 from ..drawings.report_trace import FINDINGS, RESULTS
-from ..files import download_csv
 from ..page import Page, Visit
 from .act_details import STAGES
-from .acts import files_of
+from .common_parts import files_of
 from .reports import PATH as REPORTS
 
 PATH: Final = f"{REPORTS}/statistics"
@@ -37,8 +37,8 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
     try:
         counted = await visit.in_thread(_counted, visit, by)
     except UsageError as error:
-        counted, status, problem = Published({}, 0), HTTPStatus.BAD_REQUEST, error
-    rules = await visit.in_thread(read_rules, files_of(visit).folder)
+        counted, status, problem = PublishableCounts({}, 0), HTTPStatus.BAD_REQUEST, error
+    rules = await visit.in_thread(read_report_settings, files_of(visit).folder)
     return visit.render(
         "office_report_statistics.html",
         status,
@@ -54,7 +54,7 @@ async def report_statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send the counts of the page as CSV. A hidden count is an empty field."""
+    """Send the counts on the page as CSV. A hidden count is an empty field."""
     by = _by(visit)
     try:
         counted = await visit.in_thread(_counted, visit, by)
@@ -69,13 +69,13 @@ def _by(visit: Visit) -> CountedBy:
     return next((each for each in CountedBy if each == visit.query("by")), CountedBy.MONTH)
 
 
-def _counted(visit: Visit, by: CountedBy) -> Published:
-    """The counts of the period in the address, or of a year. Raises UsageError."""
+def _counted(visit: Visit, by: CountedBy) -> PublishableCounts:
+    """The counts of the period in the address; without one, of a year. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
-    begins = moment(start, Message("First day")) if start else now - COUNTED_FOR
-    ends = end(until, Message("Last day")) if until else now + timedelta(seconds=1)
-    return desk.statistics(by, begins, ends) if desk else Published({}, 0)
+    begins = parse_moment(start, Message("First day")) if start else now - COUNTED_FOR
+    ends = parse_end(until, Message("Last day")) if until else now + timedelta(seconds=1)
+    return desk.statistics(by, begins, ends) if desk else PublishableCounts({}, 0)
 
 
 PAGES = (

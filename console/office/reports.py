@@ -1,4 +1,4 @@
-"""The report desk: reports with their deadlines, one report with its trace, reminders, and its close."""
+"""The report desk: reports with their deadlines, one report with its trace, reminders, and the closing of a report."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from idtone.core.numbers import parse
 from idtone.core.terminal.prompts import any_number_of, checked_line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
-from idtone.office.authority.typed_dates import moment
+from idtone.office.authority.typed_dates import parse_moment
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
 from idtone.office.desk.reports.taken_report import TAKEN_WORDS
@@ -25,7 +25,7 @@ from ..listing import ListRequest, list_request, listing, listing_of_cut
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Section, Visit
 from .act_words import BASIS_WORDS
-from .acts import WHY, do_act, files_of, not_found_page
+from .common_parts import WHY, do_act, files_of, not_found_page
 
 PATH: Final = "/office/reports"
 SHOWN: Final = 100
@@ -44,8 +44,8 @@ RESULT_WORDS: Final = {
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all reports, those on which one party has to act, or those about a number, which comes in a form with the
-    purpose.
+    """Show all reports, those on which one party must act, or those about a number. The number comes in a form, with
+    the purpose.
     """
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
@@ -84,9 +84,9 @@ def _page(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """The token of the number. The office's ledger records the search beforehand.
+    """The token of the number, after the office's ledger has recorded the search.
 
-    Raises UsageError, LedgerError: then nothing is shown.
+    Raises UsageError, and LedgerError if the search cannot be recorded.
     """
     token = desk.key.token(any_number_of(number))
     desk.searched(checked_line(purpose, Message("Purpose")))
@@ -119,7 +119,7 @@ async def overdue(
 
 
 async def remind(visit: Visit) -> web.StreamResponse:
-    """Remind one member, or all members that are late."""
+    """Remind one member, or all members with an overdue answer."""
     files, wanted = files_of(visit), visit.field("request")
 
     def act() -> None:
@@ -140,7 +140,7 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """Show a report with a masked number; `matter` is its content, if the visitor asked to see it."""
+    """Show a report with a masked number. `matter` is its full content, if the visitor asked to see it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
@@ -165,7 +165,7 @@ async def report(
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:
-    """Show the full number and the words of the reporter. The office's ledger records it."""
+    """Show the full number and the reporter's words. The office's ledger records that."""
     files, wanted = files_of(visit), visit.part("report")
 
     def opened() -> ReportedCall | ReportedService:
@@ -204,11 +204,11 @@ async def forget(visit: Visit) -> web.StreamResponse:
     files = files_of(visit)
 
     def act() -> None:
-        before, desk = moment(visit.field("before"), Message("Closed before")), files.reports()
+        before, desk = parse_moment(visit.field("before"), Message("Closed before")), files.reports()
         if desk is None or desk.forget(before) == 0:
             raise UsageError("no report that can be erased was closed before then")
 
-    return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), moment)})
+    return await do_act(visit, act, reports, PATH, {"before": FormField(template("Closed before"), parse_moment)})
 
 
 PAGES = (

@@ -1,6 +1,4 @@
-"""Stopping conditions (利用停止条件): the consequence of each finding about a member, as published by the
-association.
-"""
+"""The association's published stopping conditions (利用停止条件): the consequence of each finding about a member."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -18,7 +16,7 @@ from idtone.registry.stopping_conditions import STEPS
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, Reader, any_text, one_of
 from ..page import Method, Page, Section, Visit
-from .acts import WHY, attributed, do_act, files_of
+from .common_parts import WHY, attribution_of, do_act, files_of
 
 PATH: Final = "/office/conditions"
 EMPTY_ROWS: Final = 2
@@ -28,7 +26,7 @@ _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 async def conditions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the conditions; the form begins with the registry's, or with idtone's sample if there are none."""
+    """Show the conditions. The form begins with those of the registry, or with idtone's sample if there are none."""
     document = (await visit.in_thread(files_of(visit).registered)).document
     given = document.stopping_conditions or sample_conditions().stopping_conditions
     rows = [
@@ -53,7 +51,7 @@ async def conditions(
 
 
 def _sent(visit: Visit) -> list[tuple[int, dict[str, str]]]:
-    """The rows of the form with their places, in the order in which they were sent."""
+    """The rows of the form, each with its index, in the order in which they were sent."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"id_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in _FIELDS}) for place in places]
@@ -64,7 +62,7 @@ def _filled(visit: Visit) -> list[tuple[int, dict[str, str]]]:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form: an empty row needs nothing."""
+    """The fields of the form. An empty row has no required field."""
     found = {"version": FormField(template("Version")), **WHY}
     for place, row in _filled(visit):
         for name, (label, read) in _IN_ROW.items():
@@ -94,7 +92,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
     def act() -> None:
         rows = [_row(each) for _, each in _filled(visit)]
-        enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attributed(visit))
+        enter_conditions(workspace, conditions_of(visit.field("version"), rows, _FORM), attribution_of(visit))
 
     return await do_act(visit, act, conditions, PATH, _fields(visit))
 
@@ -103,7 +101,7 @@ _FORM: Final = Message("the form")
 
 
 def _row(sent: dict[str, str]) -> dict[str, Any]:
-    """A row as the file holds it."""
+    """A row in the form of the file."""
     given = {"id": sent["id"], "leads_to": sent["leads_to"], "within_days": sent["within_days"]}
     finding = {"finding": sent["finding"]} if sent["finding"] else {}
     return {**given, **finding, "text": {"ja": sent["ja"], "en": sent["en"]}}

@@ -1,4 +1,4 @@
-"""An applicant's submission: it is unverified until the office has examined it."""
+"""An applicant's submission, which is unverified until the office has examined it."""
 
 import hashlib
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from idtone.office.desk.applicants.submissions import Submissions
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, labels_of
 from ..page import Method, Page, Visit
-from .acts import do_act, files_of, not_found_page
+from .common_parts import do_act, files_of, not_found_page
 
 PATH: Final = "/office/submissions"
 _NOTE: Final[Fields] = {"note": FormField(template("What the applicant reads"))}
@@ -36,12 +36,12 @@ async def submission(
 
 
 def stamp_of(found: Submission | None) -> str:
-    """A digest of the submission's state: a form acts only on the state that a person has read."""
+    """A digest of the submission's state. Forms send it, so that they act only on the state that a person has read."""
     return hashlib.sha256(found.model_dump_json().encode()).hexdigest() if found else ""
 
 
 def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
-    """The submission, if it is as the page showed it. Raises UsageError if the applicant has changed it since."""
+    """The submission, unchanged since the page showed it. Raises UsageError if the applicant has changed it."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
         raise UsageError("the applicant has changed this application since you read it; read it again")
@@ -49,7 +49,7 @@ def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
 
 
 async def answer(visit: Visit) -> web.StreamResponse:
-    """Send the submission back, or decline it."""
+    """Return the submission to the applicant for correction, or decline it."""
     folder, id_, state = files_of(visit).folder, visit.part("submission"), _ANSWERS.get(visit.part("answer"))
     if state is None:
         return not_found_page(visit, Message("There is no such page."))
@@ -62,7 +62,7 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Send the applicant's PDF: browsers save it, and do not show it."""
+    """Send the applicant's PDF as a download: browsers save it and do not open it."""
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:

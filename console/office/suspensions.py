@@ -1,4 +1,6 @@
-"""Suspensions: two persons enter each; the present ones, and the nodes that have not confirmed them."""
+"""The current suspensions, the nodes that have not confirmed them, and the forms in which two persons enter each
+suspension.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +16,9 @@ from idtone.core.persons import acting_person
 from idtone.core.translation import template
 from idtone.office.authority.enter_suspensions import SuspensionTerms
 from idtone.office.authority.history import Action
-from idtone.office.authority.stopped_number_holders import names as held
+from idtone.office.authority.stopped_number_holders import holder_names as held
 from idtone.office.authority.suspension_requests import ACTIONS, ENDS, STOPS, SuspensionRequest
-from idtone.office.authority.typed_dates import end
+from idtone.office.authority.typed_dates import parse_end
 from idtone.office.desk.suspension_confirmations import Confirmation
 from idtone.registry.model import NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
@@ -28,7 +30,7 @@ from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
-from .acts import WHY, attributed, do_act, files_of, japanese_moment, span_text
+from .common_parts import WHY, attribution_of, do_act, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd
 
@@ -48,7 +50,7 @@ TERMS: Final[Fields] = {
     "requested": FormField(template("Requested at"), japanese_moment),
     "authority": FormField(template("Authority that requests it"), is_required=False),
     "since": FormField(template("Start"), japanese_moment, is_required=False),
-    "until": FormField(template("Last day"), end, is_required=False),
+    "until": FormField(template("Last day"), parse_end, is_required=False),
     **WHY,
 }
 _ENTERED: Final[Fields] = {
@@ -62,7 +64,7 @@ SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """The number of nodes that have confirmed a reference or its end, and the nodes that have not."""
+    """The number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
 
     reference: str
     confirmed: int
@@ -110,7 +112,7 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The content of the page. `trouble`: why the history or the package gives no times."""
+    """The content of the page. `trouble` is the reason for missing times: history or package cannot be read."""
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -137,7 +139,7 @@ def _read(files: OfficeFiles, now: datetime) -> _Found:
         stops.never_originating(never, SHOWN, now),
         len(never),
         stops.published_ends(now - ENDS_SHOWN, confirmations, now),
-        files.requests.waiting(),
+        files.requests.waiting_requests(),
         confirmations,
         trouble,
     )
@@ -153,7 +155,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The references, those with missing confirmations first; ends that all nodes have confirmed are left out."""
+    """The confirmations by reference, incomplete ones first. Ends that all nodes have confirmed are left out."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -172,16 +174,16 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police, as the first person."""
+    """Enter the order of the police as the first person."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
 
     def act() -> None:
-        action, attribution = Action(visit.field("action")), attributed(visit)
+        action, attribution = Action(visit.field("action")), attribution_of(visit)
         terms = None
         if not is_end:
-            terms = SuspensionTerms.given(
+            terms = SuspensionTerms.parse(
                 visit.field("reference"),
                 with_zone(visit.field("requested")),
                 with_zone(visit.field("since")) or None,
@@ -191,17 +193,17 @@ async def request(visit: Visit) -> web.StreamResponse:
                 labels_of(TERMS),
             )
         is_unheld = bool(visit.field("no_holder"))
-        files.requests.request(action, visit.field("entered"), terms, attribution, is_unheld)
+        files.requests.enter(action, visit.field("entered"), terms, attribution, is_unheld)
 
     return await do_act(visit, act, suspensions, PATH, {**_ENTERED, **(WHY if is_end else TERMS)})
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again, as the second person."""
+    """Enter the order of the police again as the second person."""
     files = files_of(visit)
 
     def act() -> None:
-        files.requests.approve(visit.field("request"), visit.field("entered"), attributed(visit))
+        files.requests.approve(visit.field("request"), visit.field("entered"), attribution_of(visit))
 
     return await do_act(visit, act, suspensions, PATH, APPROVAL)
 

@@ -1,4 +1,4 @@
-"""The alerts of the operator's Prometheus: a page, and a part of the health page that stays up to date."""
+"""The alerts of the operator's Prometheus, on their own page and in a part of the health page that is updated."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ async def alerts(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the present alerts every ten seconds, so that the health page does not wait for Prometheus."""
+    """Stream the current alerts every ten seconds. So the health page itself does not wait for Prometheus."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:
@@ -35,7 +35,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def _now(visit: Visit) -> dict[str, Any]:
-    """The values that `alerts_now.html` shows."""
+    """The context of the template `alerts_now.html`."""
     prometheus = visit.console.prometheus
     now = await prometheus.now() if prometheus else None
     return {

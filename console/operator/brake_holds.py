@@ -50,7 +50,7 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class BrakedRow:
-    """A hold of the brake, as a row. `name` is empty for a number, which the call shows to visitors who may see it."""
+    """A hold of the brake, as a row. `name` is empty for a number: visitors who may see it find it in the call."""
 
     step: BrakeStep
     word: str
@@ -82,12 +82,12 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def _holds(settings: Settings) -> tuple[Hold, ...]:
-    """The present holds. Raises UsageError."""
+    """The current holds. Raises UsageError."""
     return read_state(state_path(settings)).holds
 
 
 def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
-    """The held subjects, the stopped ones first, then the newest; at most `ROWS`."""
+    """At most `ROWS` held numbers and lines, the stopped ones first, then the newest."""
     return [
         BrakedRow(
             hold.step,

@@ -1,5 +1,5 @@
-"""One call: its steps, the delivery of its sounds, the reasons of its decision, the proof; and its numbers, if the
-visitor gives a purpose.
+"""One call: its steps, the delivery of its sounds, the reasons for its decision, and the proof; also its numbers, if
+the visitor gives a purpose.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from idtone.ledger.store.proven_leaf import ProvenLeaf
 from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 
 from ..access.rights import Right
-from ..byte_ranges import ranged
+from ..byte_ranges import range_response
 from ..code_words import detail_words
 from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
@@ -72,7 +72,7 @@ class _StepLine:
 
 @dataclass(frozen=True, slots=True)
 class _SoundFor:
-    """The sound for one party, and its delivery."""
+    """The sound for one party, and what is known of its delivery."""
 
     party: str
     profile: str
@@ -94,7 +94,7 @@ class _Proven:
 
 @dataclass(frozen=True, slots=True)
 class _Proofs:
-    """The proofs of the call's leaves. `problem`: why they cannot be proven here."""
+    """The proofs of the call's leaves. `problem` is the reason if they cannot be proven here."""
 
     leaves: tuple[_Proven, ...] = ()
     log: VerifierKey | None = None
@@ -170,7 +170,7 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
 
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
-    """The call; None if the ledger does not hold it. Raises LedgerError."""
+    """The call; None if it is not in the ledger. Raises LedgerError."""
     with ledger_for(visit).held() as ledger:
         record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
         if record is None:
@@ -191,12 +191,12 @@ def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
 
 
 def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
-    """The call's leaves with their proofs, as in `idtone ledger prove`. Raises LedgerError."""
+    """The call's leaves with their proofs, as from `idtone ledger prove`. Raises LedgerError."""
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
 def _sounds_for(console: Console, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
-    """The sound of each party for which one was intended or played."""
+    """The sound for each party, if one was intended or played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
     found = []
@@ -230,7 +230,7 @@ def _party(step: Step) -> str:
 
 
 async def proof(visit: Visit) -> web.StreamResponse:
-    """Send the file that `idtone ledger prove` prints; `leaf` chooses one of several leaves."""
+    """Send the file that `idtone ledger prove` prints. `leaf` in the address selects one of several leaves."""
     call_id = visit.part("call_id")
 
     def look() -> dict[str, ProvenLeaf]:
@@ -252,7 +252,7 @@ async def proof(visit: Visit) -> web.StreamResponse:
 
 
 async def sound(visit: Visit) -> web.StreamResponse:
-    """Send the sound that was played to a party, if its file is unchanged."""
+    """Send the sound that was played to a party, if its file has not changed since."""
     call_id, party = visit.part("call_id"), visit.part("party")
 
     def look() -> PlayedSound | None:
@@ -264,11 +264,11 @@ async def sound(visit: Visit) -> web.StreamResponse:
     if found is None or found.content is None:
         problem = found.problem if found else Message("No sound was played to this party.")
         return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=problem)
-    return ranged(visit.request, found.as_wav(), "audio/wav")
+    return range_response(visit.request, found.as_wav(), "audio/wav")
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
-    """Show the numbers once. The ledger records the act beforehand."""
+    """Show the call's numbers once, after the ledger has recorded the act."""
     if is_other_node(visit.console.settings, visit.query("node")):
         problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
         return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
@@ -288,7 +288,7 @@ async def open_numbers(visit: Visit) -> web.StreamResponse:
 
 
 def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
-    """Role in words → number, in national form. Raises LedgerError if the act cannot be recorded."""
+    """Role in words → number in national form. Records the act first; raises LedgerError if that fails."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger

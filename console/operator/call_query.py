@@ -1,6 +1,6 @@
-"""A search for calls as an address, so that it can be bookmarked. Pure.
+"""A search for calls, expressed as an address that can be bookmarked. Pure.
 
-Telephone numbers are never part of it.
+The address never contains telephone numbers.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CallQuery:
-    """A search for calls. `values`: the visitor's entries, by the names of the fields. `call`: the beginning of a call
-    id.
+    """A search for calls. `values` are the visitor's entries by field name. `call` is the beginning of a call id.
 
-    `node` is another node; empty: this node. `before` and `after` are the places from which a page continues.
+    `node` is the name of another node, or empty for this node. `before` or `after` is the place where a page continues.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +49,7 @@ class CallQuery:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
-        """The search that a page's address asks for. Raises UsageError."""
+        """The search in the query of an address. Raises UsageError."""
         values = {name: text for name in FIELDS if (text := query.get(name, "").strip())}
 
         def text_of(name: str) -> str | None:
@@ -78,12 +77,12 @@ class CallQuery:
         )
 
     def since(self, begin: datetime) -> str:
-        """The address of the same search for calls since a time."""
+        """The address of the same search, for calls since `begin`."""
         values = {name: value for name, value in self.values.items() if name != "until"}
         return replace(self, values=values | {"from": begin.strftime("%Y-%m-%dT%H:%M")}).address()
 
     def address(self, path: str = PATH, **places: object) -> str:
-        """The address of the same search from another place."""
+        """The address of the same search, continued from another place (`before` or `after`)."""
         parts = {**self.values, **{name: str(value) for name, value in places.items()}}
         return f"{path}?{urlencode(parts)}" if parts else path
 
@@ -99,7 +98,7 @@ def path_of(call_id: str, *more: str, **query: str) -> str:
 
 
 def local_moment(name: str, text: str) -> datetime | None:
-    """The moment that a browser sends in Japanese time; a day alone means its beginning. Raises UsageError."""
+    """The moment in a browser's field, in the time of Japan. A day alone means its beginning. Raises UsageError."""
     if not text:
         return None
     try:

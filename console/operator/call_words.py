@@ -1,4 +1,4 @@
-"""Words for a call on the pages, from its record. Pure."""
+"""The words of the pages for a call, from its record. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +70,7 @@ class CallLine:
 
 
 def line_of(record: Record, node: str = "") -> CallLine:
-    """The row of a call. `node` is the other node whose call it is; empty: this node."""
+    """The row of a call. `node` is the name of the call's node, or empty for this node."""
     return CallLine(
         path_of(record.call_id, node=node),
         record,
@@ -94,7 +94,7 @@ def outcome_words(code: str | None) -> OutcomeWords | None:
 
 
 def in_language(words: Words | None, language: str, code: str = "") -> str:
-    """The words for a code in a language; the code itself if it has none."""
+    """The words for a code in a language; the code itself if there are none."""
     if words is None:
         return code
     return words.japanese if language == "ja" else words.english

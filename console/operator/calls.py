@@ -1,4 +1,4 @@
-"""The search for calls by decision or call id, and with a recorded purpose by number or SIP Call-ID."""
+"""The search for calls: by decision or call id; with a recorded purpose also by number or SIP Call-ID."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ from ..access.rights import Right
 from ..application import protect
 from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
 from ..form_errors import FormErrors
-from ..long_reads import calls_by_id, calls_by_number, csv_part, searched
+from ..long_reads import calls_by_id, calls_by_number, calls_by_query, csv_part
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Method, Page, Visit
@@ -55,7 +55,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A page of the list. `older` is where the next page begins, `on` where the search continues; None at the end."""
+    """A page of the list. `older` is the place where the next page begins, `on` the place where the search continues;
+    None at the end.
+    """
 
     shown: ShownCalls = NO_CALLS
     newer: str | None = None
@@ -80,7 +82,7 @@ async def calls(visit: Visit) -> web.StreamResponse:
         else:
             is_list = query.wanted == CallFilter() and not is_other_node(settings, query.node)
             kind = Reads.LIST if is_list else Reads.SEARCH
-            shown = await visit.read(kind, searched, settings, query, PAGE_CALLS, opens, language)
+            shown = await visit.read(kind, calls_by_query, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
     except UsageError as error:  # no such node
         return _page(visit, query, _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
@@ -116,7 +118,7 @@ def _page(
 
 
 def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
-    """The usual periods of a search, each with its beginning."""
+    """The usual periods of a search, each with its start."""
     return [
         (template("Last hour"), now - timedelta(hours=1)),
         (template("Since midnight"), now.replace(hour=0, minute=0)),
@@ -163,7 +165,7 @@ def _answer(query: CallQuery, shown: ShownCalls) -> _Found:
 
 async def by_number(visit: Visit) -> web.StreamResponse:
     """Show the calls of a number. The act is recorded before anything is shown. Recording waits for the disk and the
-    service, so the search runs meanwhile.
+    service; the search runs at the same time.
     """
     if not admits_number_search(visit):
         return _by_number_page(visit, NO_CALLS, TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
@@ -234,7 +236,7 @@ def _purpose(text: str) -> str:
 
 
 def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
-    """Record the search. Raises LedgerError if that fails; then nothing is shown."""
+    """Record the search. Raises LedgerError if that fails."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger
@@ -249,8 +251,8 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send the calls of the search as one CSV file, up to `CSV_CALLS`. The rows are sent only after the search has
-    ended, so a slow client delays no other export.
+    """Send at most `CSV_CALLS` calls of the search as one CSV file. The rows are sent after the search has ended, so a
+    slow client delays no other export.
     """
     try:
         query = CallQuery.of(visit.request.query)
@@ -274,13 +276,13 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    """A short refusal: if there are many, a page would cost more than they are worth."""
+    """A short refusal without a page, because many refusals must cost little."""
     headers = {"Retry-After": "60"}
     return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
-    """The rows of the search; the head is in `answer` already. Ends when the visitor leaves. Raises LedgerError,
+    """The rows of the search, after the head was sent in `answer`. Ends when the visitor leaves. Raises LedgerError,
     UsageError.
     """
     settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)

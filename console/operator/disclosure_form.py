@@ -1,4 +1,4 @@
-"""The form that requests evidence: the meaning of its fields, and their errors."""
+"""The form for a request of evidence: it reads the fields and finds their errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class DisclosureForm:
 
 
 def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> DisclosureForm:
-    """The request that the fields make. Raises FormErrors; DocumentError if the legal bases cannot be read."""
+    """The request in the fields. Raises FormErrors, and DocumentError if the legal bases cannot be read."""
     errors, fields = FormErrors(), {name: value.strip() for name, value in given.items()}
     case = errors.read("case", lambda: _case(fields.get("case", "")))
     calls = fields.get("calls", "").split()
@@ -61,7 +61,7 @@ def _case(text: str) -> str:
 
 
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Check the ids of the calls. Raises UsageError if one matches no call, or several."""
+    """Check the ids of the calls. Raises UsageError if one matches no call or several calls."""
     if not 0 < len(calls) <= CALLS_LIMIT:
         raise UsageError("name 1 to {limit:,} calls", limit=CALLS_LIMIT)
     for each in calls:
@@ -73,7 +73,7 @@ def _basis_objection(basis: str) -> Message:
 
 
 def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> str | None:
-    """The fact in the form of the command's option. Raises UsageError."""
+    """The fact in the form that the command's option has. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
             raise UsageError("this legal basis needs it")
@@ -112,7 +112,7 @@ def _refuse(objection: str | None) -> None:
 
 
 def facts_of(reader: LedgerReader, call_id: str) -> dict[str, str]:
-    """Values of the request's fields from a call: its id, and the requested scope in words. No number."""
+    """The values of a call for the fields of a request: its id, and the scope in words. They contain no number."""
     record = reader.record(call_id) if reader.knows(call_id) else None
     if record is None:
         return {"calls": call_id}

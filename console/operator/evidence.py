@@ -1,4 +1,4 @@
-"""The evidence: its verification, the witnesses that have cosigned it, and the keys by which others verify it."""
+"""The evidence: its verification, the witnesses that have cosigned it, and the keys with which others verify it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from idtone.ledger.witness.cosigning import witness_of
 from idtone.service.status_command import duration
 
 from ..access.rights import Right
+from ..downloads import TEXT, download
 from ..event_stream import stream_work
-from ..files import TEXT, download
-from ..ledger_verification import Verified
+from ..ledger_verification import VerificationResult
 from ..page import Method, Page, Visit
 
 PATH: Final = "/evidence"
@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WitnessRow:
-    """A witness of the settings. `leaves`: size of the tree that it cosigned last; 0 if that is not known here."""
+    """A witness in the settings. `leaves` is the size of the tree that it last cosigned; 0 if unknown here."""
 
     name: str
     url: str
@@ -46,12 +46,12 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The signed head of the tree, the head that witnesses have cosigned, and the key of both; `leaves`: size of the
-    tree.
+    """The signed head of the tree, the head that witnesses have cosigned, and the key of both. `leaves` is the size of
+    the tree.
 
-    `stamped`: size of the largest tree with a timestamp, and the time in it. `unsigned_ends`: earlier logs of this node
-    whose end waits for its signature. `given_up`: earlier logs whose end was given up, each with the words if this log
-    records it.
+    `stamped` is the size of the largest tree with a timestamp, and the time in it. `unsigned_ends` are earlier logs of
+    this node with an end that waits for its signature. `given_up` are earlier logs that were ended without a signature,
+    each with the reason if this log records it.
     """
 
     signed: Note | None
@@ -68,7 +68,7 @@ class Heads:
 
     @property
     def unsigned(self) -> int:
-        """Number of leaves that are not signed yet."""
+        """Number of leaves that are not yet signed."""
         return max(0, self.leaves - (self.checkpoint.size if self.checkpoint else 0))
 
     @classmethod
@@ -96,8 +96,8 @@ class Heads:
 def witness_rows(
     witnesses: Sequence[str], cosigned: Note | None, told: Sequence[Mapping[str, Any]]
 ) -> list[WitnessRow]:
-    """The rows of the witnesses. `witnesses` as in the settings; `told`: the running service's report on them. Raises
-    UsageError, ProofError.
+    """The rows of the witnesses. `witnesses` are from the settings, and `told` is the running service's report on them.
+    Raises UsageError, ProofError.
     """
     by_name = {each["name"]: each for each in told}
     rows = []
@@ -145,8 +145,8 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
         return error
 
 
-def _verification(visit: Visit, verified: Verified | None) -> dict[str, Any]:
-    """The values for `evidence_verification.html`."""
+def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str, Any]:
+    """The context of the template `evidence_verification.html`."""
     verification = visit.console.verification
     return {
         "task": verification.work.task,

@@ -1,6 +1,7 @@
-"""Disclosure of evidence by two persons: request, approval, pack, receipt, confirmation; and all disclosures of a year.
+"""Disclosure of evidence by two persons: request, approval, pack, receipt and confirmation. Also the list of a year's
+disclosures.
 
-`idtone ledger` has the same acts and rules. No address holds a number.
+`idtone ledger` has the same acts and rules. No address contains a number.
 """
 
 import hashlib
@@ -30,17 +31,17 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
 from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.make_pack import approved_pack, request_pack, require_keys
 
 from .. import long_reads
 from ..access.rights import Right
-from ..files import PDF, ZIP, download, download_csv
+from ..downloads import PDF, ZIP, download, download_csv
 from ..form_errors import Fields, FormErrors, FormField, any_text, errors_of
 from ..listing import listing
 from ..page import Method, Page, Visit
 from ..threads import Reads
-from ..uploads import Upload, received
+from ..uploads import Upload, receive_upload
 from .disclosure_form import facts_of, read_form
 from .masked_reader import reader_for
 
@@ -67,7 +68,7 @@ FIELDS: Final = {
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
-_ON: Final[Fields] = {"on": FormField(FIELDS["on"], day)}
+_ON: Final[Fields] = {"on": FormField(FIELDS["on"], parse_day)}
 _DELIVERY: Final[Fields] = {"by": FormField(FIELDS["by"], any_text), **_ON}
 _CONFIRMATION: Final[Fields] = {"reference": FormField(FIELDS["reference"], any_text), **_ON}
 STATES: Final = {
@@ -81,7 +82,7 @@ _OPTION: Final = re.compile(r"--([a-z-]+)")
 
 
 def in_fields(error: object) -> str:
-    """An error of the commands in the visitor's language, with the names of the fields instead of the options."""
+    """An error of the commands in the visitor's language. It names the form's fields instead of the options."""
     text = translated(error if isinstance(error, str) else str(error))
     return _OPTION.sub(lambda found: f"“{translated(FIELDS[found[1]])}”" if found[1] in FIELDS else found[0], text)
 
@@ -95,7 +96,7 @@ def _refused(visit: Visit) -> web.Response:
 
 
 async def list_exports(visit: Visit) -> web.StreamResponse:
-    """Show the disclosures that wait for an act, and the newest of the rest."""
+    """Show the disclosures that wait for an act, and the newest of the others."""
     now, trouble = datetime.now(UTC), None
     try:
         entries = await visit.in_thread(_entries, visit, now)
@@ -132,14 +133,14 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
 
 
 def _in_words(problem: object) -> object:
-    """The problem with the names of the fields instead of the command's options."""
+    """The problem, with the form's fields named instead of the command's options."""
     if isinstance(problem, FormErrors):
         return problem.in_words(lambda field, error: f"{translated(LABELS[field])}: {in_fields(error)}")
     return problem and in_fields(problem)
 
 
 def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None = None) -> web.Response:
-    """The form of a request."""
+    """The page with the form of a request."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
@@ -156,7 +157,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the form that requests a disclosure. If the address names a call, its record fills the fields."""
+    """Show the form to request a disclosure. If the address names a call, the call's record fills the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -216,7 +217,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """The entry of a disclosure, by its own act or its request's. Raises HTTPNotFound."""
+    """The entry of a disclosure. `act` is the id of the disclosure or of its request. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -224,7 +225,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request. Only a visitor who may open numbers sees their last digits."""
+    """The calls of a request, with the last digits of their numbers only for a visitor who may open numbers."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
@@ -295,7 +296,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
 
 
 async def sheet(visit: Visit) -> web.StreamResponse:
-    """Make the receipt for the receiving officer's signature, for the uploaded pack or for the one in memory."""
+    """Make the receipt that the receiving officer signs, for the uploaded pack or for the one in memory."""
     settings = visit.console.settings
 
     async def do(upload: Upload) -> web.StreamResponse:
@@ -346,7 +347,7 @@ def _pdf(paper: Paper) -> bytes:
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Record that an office has signed for the pack, with the scanned receipt if it is uploaded."""
+    """Record that the receiving office has signed for the pack, with the scanned receipt if one is uploaded."""
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
@@ -370,18 +371,18 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
-    """Take a form with a file from a person who may disclose evidence."""
+    """Receive a form with a file from a visitor who may disclose evidence, and do the act."""
     if not _person_may(visit):
         return _refused(visit)
     try:
-        async with received(visit, FILE_LIMIT) as upload:
+        async with receive_upload(visit, FILE_LIMIT) as upload:
             return cast(web.StreamResponse, await do(upload))
     except IdtoneError as error:
         return await _shown(visit, error)
 
 
 async def confirm(visit: Visit) -> web.StreamResponse:
-    """Record that the office has confirmed its demand in writing."""
+    """Record that the requesting office has confirmed its demand in writing."""
     if not _person_may(visit):
         return _refused(visit)
     act, reference, on = visit.part("act"), visit.field("reference"), visit.field("on")
@@ -396,7 +397,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
 
 
 def _year(visit: Visit) -> int:
-    """The year in the address, or this year in Japan."""
+    """The year in the address, otherwise the current year in Japan."""
     text = visit.query("year")
     if re.fullmatch("[0-9]{4}", text) and int(text) >= 2000:
         return int(text)

@@ -1,4 +1,4 @@
-"""Numbers of calls by day, hour, outcome, reason, member and licence, in the period that the address names."""
+"""Counts of calls by day, hour, outcome, reason, member and licence, in the period in the address."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from idtone.registry.model import day_begins
 
 from ..access.rights import Right
 from ..counts import Counts
+from ..downloads import download_csv
 from ..drawings.stacked_plot import StackedPlot, stacked_plot
 from ..event_stream import event, stream
-from ..files import download_csv
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Page, Visit
 from ..statistics import Statistics
@@ -46,7 +46,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str, today: date) -> Period:
-        """The period between the days in an address; a day far from this century counts as missing."""
+        """The period between the days in an address. A day far outside this century counts as missing."""
         end = _day(last) or today
         begin = _day(first) or end - PERIOD
         begin, end = min(begin, end), max(begin, end)
@@ -54,7 +54,7 @@ class Period:
 
     @property
     def days(self) -> dict[str, str]:
-        """The days as parameters of an address."""
+        """The first and last day as parameters of an address."""
         return {"from": self.first.isoformat(), "to": self.last.isoformat()}
 
     @property
@@ -90,7 +90,7 @@ def plot_of(counts: Counts, period: Period, now: datetime) -> StackedPlot:
 
 @dataclass(frozen=True, slots=True)
 class CountedPeriod:
-    """The page's values for a period, kept until the counts or the hour change."""
+    """The values of the page for a period. They are reused until the counts or the hour change."""
 
     counts: Counts
     period: Period
@@ -99,7 +99,7 @@ class CountedPeriod:
 
     @classmethod
     def of(cls, counts: Counts, period: Period, now: datetime, before: CountedPeriod | None) -> CountedPeriod:
-        """The values, or `before` itself if nothing has changed, because drawing takes half of the page's time."""
+        """The values; `before` itself if nothing has changed, because the drawing takes half of the page's time."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if before and before.counts is counts and (before.period, before.hour) == (period, hour):
             return before
@@ -142,13 +142,13 @@ def _query(visit: Visit, period: Period) -> str:
 
 
 def _node(visit: Visit) -> str:
-    """The other node in the address; empty for this node."""
+    """The name of the other node in the address; empty for this node."""
     name = visit.query("node")
     return name if is_other_node(visit.console.settings, name) else ""
 
 
 def _statistics(visit: Visit) -> Statistics:
-    """The statistics of the node in the address. Those of an unknown node are not kept."""
+    """The statistics of the node in the address. Those of an unknown node are not stored."""
     node, console = _node(visit), visit.console
     return console.statistics_of(node) if node in ("", *console.statistics) else Statistics(console.settings, node)
 
@@ -186,7 +186,7 @@ async def statistics(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the counting, then the counts."""
+    """Stream the progress of the count, then the counts."""
     period, counted = _period(visit), _statistics(visit)
     work = counted.work
 
@@ -204,7 +204,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """Send one table as CSV, with the counts that the page shows."""
+    """Send one of the page's tables as CSV."""
     period, counts, name = _period(visit), _statistics(visit).counts or Counts(), visit.part("table")
     if name == "reason":
         rows = await visit.in_thread(counts.by_reason, period.first, period.last)

@@ -1,4 +1,4 @@
-"""Ends of terms by month: the registry, licences, pledges and checks of resellers."""
+"""Expiries by month: those of the registry, of licences and pledges, and of the checks of resellers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ _TOGETHER: Final = dict.fromkeys((ExpiryKind.MARK, ExpiryKind.CERTIFICATION_CHEC
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One end as a row."""
+    """One expiry as a row."""
 
     expiry: Expiry
     kind: str
@@ -77,13 +77,13 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 
 
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """The coming ends, by the month in Japan."""
+    """The coming expiries, by month in Japan."""
     coming = (row for row in rows if not row.is_over)
     return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: ends(row.expiry)[:7])]
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
-    """The coming ends by month, from the present month on. Past ends are left out."""
+    """The bars of the coming expiries, from the current month on. Past ones are left out."""
     months, first = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
         months.append(first.strftime("%Y-%m"))
@@ -94,7 +94,9 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def ends(expiry: Expiry) -> str:
-    """The last valid day in Japan, or the moment of the end. For a check it is the day on which the check is due."""
+    """The words for an expiry: the last valid day in Japan, or the moment of the end. For a check, the day on which it
+    is due.
+    """
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 
 

@@ -1,4 +1,4 @@
-"""The doctor's findings and remedies, run on demand, beside the live state."""
+"""The findings and remedies of `idtone doctor`, which a visitor starts, beside the live state."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ WORST_FIRST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """The findings of one state by remedy; several may share a remedy."""
+    """The findings of one state, by remedy. Several findings may share a remedy."""
 
     state: State
     words: str
@@ -39,14 +39,14 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def run(visit: Visit) -> web.StreamResponse:
-    """Begin a run. The page shows its progress."""
+    """Begin a run of `idtone doctor`. The page shows its progress."""
     assert visit.user is not None
     visit.console.doctor.start(visit.user.name)
     return visit.redirect(PATH)
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the present run until it ends."""
+    """Stream the progress of the current run until it ends."""
 
     async def events() -> AsyncIterator[bytes]:
         async for _ in visit.console.doctor.follow():
@@ -73,7 +73,7 @@ def _state(visit: Visit) -> dict[str, Any]:
 
 
 def groups(run: DoctorRun) -> Sequence[FindingGroup]:
-    """The findings by state, the worst first; states without a finding are left out."""
+    """The findings by state, the worst state first. States without a finding are left out."""
     found = []
     for state, words in WORST_FIRST.items():
         chosen = [finding for finding in run.findings if finding.state is state]

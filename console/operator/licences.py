@@ -1,4 +1,4 @@
-"""The registry in use: members, licences and wholesale chains; and the present decision for a number, with its
+"""The registry in use: members, licences and wholesale chains. Also the current decision for a number, with its
 reasons.
 """
 
@@ -29,7 +29,7 @@ from ..listing import listing
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
-from .span_words import span_words
+from .masked_span import masked_span
 
 PATH: Final = "/licences"
 
@@ -47,7 +47,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision that a call of a number would get."""
+    """The decision for a call of a number, if it came now."""
 
     number: str
     """The last four digits of the number."""
@@ -66,8 +66,8 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the decision that a call of a number would get. The form sends the number in its body: no address and no log
-    has it.
+    """Show the decision for a call of a number, if it came now. The form sends the number in its body, so no address
+    and no log contains it.
     """
     errors = errors_of(_FIELDS, visit.fields or {})
     if errors:
@@ -86,7 +86,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
-    """The answer for a number by the decision's own rules."""
+    """The decision for a number, by the rules of the call controller."""
     policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)
@@ -133,7 +133,7 @@ def _shown(read: ReadRegistry, policy: PolicySettings, visit: Visit) -> dict[str
         "list": members,
         "members": member_rows(read, members.rows, now),
         "chain_list": chains,
-        "chains": [(span_words(each.numbers), chain_report(each, now, policy.chain_check)) for each in chains.rows],
+        "chains": [(masked_span(each.numbers), chain_report(each, now, policy.chain_check)) for each in chains.rows],
         "expired": now >= read.index.expires,
         "in_force": sum(entry.in_force(now) for entry in document.suspensions),
     }

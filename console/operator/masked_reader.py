@@ -1,5 +1,5 @@
-"""The ledger for a visitor: numbers are replaced by their kinds, or by their last digits for a visitor who may open
-them.
+"""The ledger as a visitor may see it. Numbers are replaced by their kinds; a visitor who may open numbers sees their
+last digits.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def reader_for(visit: Visit) -> LedgerReader:
-    """The ledger for this visitor, with numbers only if the visitor may open them. Raises LedgerError if there is no
-    ledger.
+    """The ledger for this visitor. Only a visitor who may open numbers gets their last digits. Raises LedgerError if
+    there is no ledger.
     """
     return reader_of(visit.console.settings, opens=visit.may(Right.OPEN_NUMBERS))
 
 
 def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
-    """The ledger; `opens`: the visitor may open numbers. Raises LedgerError if there is no ledger."""
+    """The ledger. `opens` is True if the visitor may open numbers. Raises LedgerError if there is no ledger."""
     if opens:
         try:
             return opening_reader(settings)
@@ -35,5 +35,5 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
-    """A reader of the ledger with the keys of the numbers. Raises LedgerError if they cannot be read."""
+    """A reader of the ledger that has the keys of the numbers. Raises LedgerError if the keys cannot be read."""
     return LedgerReader.open(settings.ledger.own(), day_keys_beside(settings.ledger.key_file))

@@ -1,4 +1,4 @@
-"""The present state: the service, the calls in progress, the calls of the last hour and day."""
+"""The current state: the service, the calls in progress, and the calls of the last hour and day."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from idtone.core.translation import template
 from idtone.service import status_command
 
 from ..access.rights import Right
-from ..decided_plots import DecidedPlots
+from ..decision_plots import DecisionPlots
 from ..event_stream import event, stream
-from ..live_state import Live, State
+from ..live_state import LiveState, ServiceState
 from ..page import Page, Visit
 
 STUCK: Final = timedelta(hours=2)
@@ -42,19 +42,19 @@ class RunningCall:
 
 
 async def now(visit: Visit) -> web.StreamResponse:
-    """Show the present state. The page does not wait for the first count of a day, which follows as the first
-    change.
+    """Show the current state. The page does not wait for the first count of a day's calls; the event stream sends it
+    later.
     """
     plots = visit.console.plots
-    counted = await plots.get() if plots.is_ready else DecidedPlots()
+    counted = await plots.get() if plots.is_ready else DecisionPlots()
     return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state each second, and the plots less often."""
+    """Stream the state each second. The plots follow less often."""
     console = visit.console
 
-    def counted(plots: DecidedPlots) -> bytes:
+    def counted(plots: DecisionPlots) -> bytes:
         return event("plots", visit.shared_fragment("now_plots.html", plots, lambda: {"plots": plots}))
 
     async def events() -> AsyncIterator[bytes]:
@@ -70,8 +70,8 @@ async def changes(visit: Visit) -> web.StreamResponse:
     return await stream(visit, events())
 
 
-def _state(visit: Visit, state: State) -> dict[str, Any]:
-    """The values for `now_state.html` and `now_service.html`."""
+def _state(visit: Visit, state: ServiceState) -> dict[str, Any]:
+    """The context of the templates `now_state.html` and `now_service.html`."""
     feed = state.feed
     return {
         "state": state,
@@ -95,8 +95,8 @@ def running_call(call: Mapping[str, Any], at: datetime) -> RunningCall:
     )
 
 
-def calls_a_second(live: Live) -> float | None:
-    """Decided calls per second, over the last seconds; None if the service did not run all that time."""
+def calls_a_second(live: LiveState) -> float | None:
+    """Decided calls per second, averaged over the last seconds; None if the service did not run during all of them."""
     first, last = live.states[0], live.states[-1]
     if first is last or first.feed is None or last.feed is None:
         return None

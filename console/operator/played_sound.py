@@ -1,4 +1,4 @@
-"""The file of a played sound, if the PBX still has it unchanged: its SHA-256 is in the evidence."""
+"""The file of a played sound, if the PBX still has it unchanged. The evidence contains its SHA-256."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ import numpy as np
 from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, combined_digest
+from idtone.tones.making.sound_files import PBX_FORMATS, combined_digest
 from idtone.tones.recordings.audio_files import read_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -23,8 +23,8 @@ _LONGEST_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """A played sound. `content`: the samples (16 bit), if the file is the one that was played. `problem`: why there are
-    none.
+    """A played sound. `content` has the samples (16 bit) if the file is the one that was played; otherwise `problem` is
+    the reason.
     """
 
     content: bytes | None
@@ -47,8 +47,8 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The sound, if a file in the folder matches the evidence, from which `profile`, `sha256` and `file_format` are.
-    Without a format, all files of the sound are compared.
+    """The sound, if a file in the folder matches the evidence. The evidence gives `profile`, `sha256` and
+    `file_format`. Without a format, all files of the sound are compared.
     """
     if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))

@@ -23,8 +23,8 @@ NAME_LIMIT: Final = 60
 
 
 def with_search(user: User, name: str, query: str) -> User:
-    """The user with this search, which replaces one of the same name. `query` is the query of a page's address;
-    parameters that are not fields of the search are left out.
+    """The user with this search added; it replaces a search of the same name. `query` is that of a page's address.
+    Parameters that are not fields of the search are left out.
 
     Raises UsageError.
     """
@@ -58,7 +58,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def _changed(visit: Visit, query: str, change: Callable[[User], User]) -> web.StreamResponse:
-    """Change the user in the file, and lead back to the search."""
+    """Change the user in the file, and redirect back to the search."""
     assert visit.user is not None
     name = visit.user.name
 

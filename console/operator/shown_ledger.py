@@ -1,4 +1,4 @@
-"""The ledger that a visitor looks at: this node's own, or the replica of another node's."""
+"""The ledger that a page shows: that of this node, or the replica of another node's ledger."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShownLedger:
-    """A ledger for the pages. `replica` is None for this node's own. The numbers of another node's calls stay sealed:
-    its keys are not here.
+    """A ledger for the pages. `replica` is None for this node's own ledger. The numbers in another node's calls stay
+    sealed, because this node does not have its keys.
     """
 
     settings: Settings
@@ -34,17 +34,17 @@ class ShownLedger:
 
     @property
     def node(self) -> str:
-        """The other node; empty for this node."""
+        """The name of the other node; empty for this node."""
         return self.replica.node if self.replica else ""
 
     @contextmanager
     def held(self) -> Iterator[ShownLedger]:
-        """The same ledger on one connection, for several short reads of one thread. Raises LedgerError."""
+        """Context in which several short reads of one thread share one connection. Raises LedgerError."""
         with self.reader.on_one_connection() as reader:
             yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:
-        """The verifier key of the log; another node's is read from PostgreSQL. Raises LedgerError."""
+        """The verifier key of the log. The key of another node's log is read from PostgreSQL. Raises LedgerError."""
         if self.replica and self.replica.key:
             return self.replica.key
         return own_key(self.settings.ledger, self.settings.node, self.reader.origin())
@@ -57,13 +57,13 @@ class ShownLedger:
 
 
 def ledger_for(visit: Visit) -> ShownLedger:
-    """The ledger of the node in the address. Raises UsageError if there is no such node, LedgerError."""
+    """The ledger of the node in the address. Raises LedgerError, UsageError if there is no such node."""
     return ledger_of(visit.console.settings, visit.query("node"), opens=visit.may(Right.OPEN_NUMBERS))
 
 
 def ledger_of(settings: Settings, node: str, *, opens: bool) -> ShownLedger:
-    """The ledger of a node; `opens`: the visitor may open numbers. Raises UsageError if there is no such node,
-    LedgerError.
+    """The ledger of a node. `opens` is True if the visitor may open numbers. Raises LedgerError, UsageError if there is
+    no such node.
     """
     if not is_other_node(settings, node):
         return ShownLedger(settings, reader_of(settings, opens=opens))

@@ -1,4 +1,4 @@
-"""The sounds that calls hear: their files, compared with the expected ones, as audio and as drawings."""
+"""The sounds that idtone plays: their files, compared with the expected ones, as audio and as drawings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from idtone.tones.profile import CALL_LIMIT_MS, Profile
 from idtone.tones.profile_library import load_library
 
 from ..access.rights import Right
-from ..byte_ranges import ranged
+from ..byte_ranges import range_response
 from ..page import Page, Visit
-from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measured, sound_state
+from ..sound_files import MeasuredSound, SoundKind, SoundState, as_wav, formats, kind_of, measure_sound, sound_state
 
 WAV: Final = "audio/wav"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One sound on the page. `measured` is None if there is no readable file; `trouble` says why."""
+    """One sound on the page. `measured` is None if there is no readable file; `trouble` is the reason."""
 
     state: SoundState
     measured: MeasuredSound | None
@@ -33,8 +33,8 @@ class Shown:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show all sounds. The files of a sound are loaded after the page, because making and measuring them takes longer
-    at first.
+    """Show all sounds. The page loads the files of each sound afterwards, because making and measuring them takes long
+    the first time.
     """
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     profiles = await visit.in_thread(_profiles, settings, tones)
@@ -42,7 +42,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
-    """Show one sound, as a part of the page of all sounds, or as a page."""
+    """Show one sound, as a part of the page of all sounds or as its own page."""
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     each = await visit.in_thread(_shown, settings, visit.part("sound"), tones)
     if each is None:
@@ -64,7 +64,7 @@ Tones = Mapping[str, str | None]
 
 
 async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
-    """The registry's sounds; None and the reason if there is no registry."""
+    """The registry's sounds and None; without a registry, None and the reason."""
     try:
         return (await visit.console.registry.look()).index.tones, None
     except IdtoneError as error:
@@ -72,7 +72,7 @@ async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
 
 
 def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
-    """The licensed sounds first, then the notice. Raises DocumentError for faulty profiles."""
+    """The profiles of the licensed sounds, then that of the notice. Raises DocumentError if profiles are faulty."""
     library, notice = load_library(settings.sounds.profiles), settings.policy.policy(None).notice_profile
     order = [*SoundKind]
     found = (profile for profile in library.values() if profile.duration_ms <= CALL_LIMIT_MS)
@@ -80,7 +80,7 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
 
 
 def _shown(settings: Settings, sound: str, tones: Tones | None) -> Shown | None:
-    """The sound and its files; None if no call can hear it. Raises DocumentError for faulty profiles."""
+    """The sound and its files; None if no call plays it. Raises DocumentError if profiles are faulty."""
     library = load_library(settings.sounds.profiles)
     if sound not in library or library[sound].duration_ms > CALL_LIMIT_MS:
         return None
@@ -94,13 +94,13 @@ def _drawn(state: SoundState) -> Shown:
     if file is None:
         return Shown(state, None, "", Message("No file is there."))
     try:
-        return Shown(state, measured(file.path), file.format)
+        return Shown(state, measure_sound(file.path), file.format)
     except (RecordingError, OSError) as error:
         return Shown(state, None, file.format, error)
 
 
 async def play(visit: Visit) -> web.StreamResponse:
-    """Send a file as WAVE, complete or the range that the browser asks for."""
+    """Send a file as WAVE, either complete or the range that the browser requests."""
     path = await visit.in_thread(_file, visit.console.settings, visit.part("sound"), visit.part("format"))
     try:
         octets = await visit.in_thread(as_wav, path) if path else None
@@ -108,12 +108,12 @@ async def play(visit: Visit) -> web.StreamResponse:
         octets = None
     if octets is None:
         raise web.HTTPNotFound
-    return ranged(visit.request, octets, WAV)
+    return range_response(visit.request, octets, WAV)
 
 
 def _file(settings: Settings, sound: str, name: str) -> Path | None:
-    """The path of a sound's file. Sound and format must be in the library and the table of formats, so that no path
-    leads elsewhere.
+    """The path of a sound's file. The sound must be in the library and the format in the table of formats, so that no
+    path leads elsewhere.
     """
     if sound not in load_library(settings.sounds.profiles) or name not in formats():
         return None

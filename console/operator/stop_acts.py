@@ -1,7 +1,7 @@
-"""Stops of numbers in the console, by the rules of `idtone suspend` and `idtone suspensions`.
+"""Stops of numbers in the console. The rules are those of `idtone suspend` and `idtone suspensions`.
 
-The record is the same, and names the user. No address holds a number: the form sends it in its body, first to show the
-summary, then with the digest of that summary.
+The record is the same, and names the user. No address contains a number: the form sends it in its body, first to get
+the summary, then with the digest of that summary to order the stop.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,11 +16,11 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
 from idtone.ledger.disclosure.pack_file import zipped
-from idtone.office.authority.stopped_number_holders import names
-from idtone.office.authority.typed_dates import day
+from idtone.office.authority.stopped_number_holders import holder_names
+from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
-from idtone.operations.suspend_command import not_recorded, of_customer
+from idtone.operations.suspend_command import not_recorded, spans_of_customer
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span
@@ -29,7 +29,7 @@ from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
 from ..access.rights import Right
-from ..files import ZIP, download
+from ..downloads import ZIP, download
 from ..form_errors import Fields, FormErrors, FormField, errors_of, one_of
 from ..japan_time import typed
 from ..number_search_limit import admits_number_search
@@ -54,7 +54,7 @@ def _form(
     summary: StopSummary | None = None,
     digest: str = "",
 ) -> web.Response:
-    """The form; a summary replaces its fields."""
+    """The page with the form; a summary replaces the form's fields."""
     settings = visit.console.settings
     return visit.render(
         "stop_order.html",
@@ -67,14 +67,15 @@ def _form(
         persons=settings.policy.own_suspensions.persons,
         has_customers=settings.lines.source is not None,
         is_changed=bool(summary and visit.field("seen")),
-        held=names,
+        held=holder_names,
     )
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show the summary of the order; order it if the form has the digest of this summary.
+    """Show the summary of the order. If the form has the digest of this summary, order the stop.
 
-    Looking up a number's holder is limited like a search; stops are not limited.
+    The limit on searches by number also counts for the summary, which shows the number's holder. There is no limit on
+    stops.
     """
     if visit.field("change"):
         return _form(visit)
@@ -113,7 +114,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
 
 def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
-    """The suspension that the fields of the form order. Raises FormErrors with all their errors."""
+    """The suspension that the form orders. Raises FormErrors with the errors of all fields."""
     errors, customer = FormErrors(), visit.field("customer")
     is_customer = bool(customer) and not visit.field("entered") and desk.settings.lines.source is not None
     spans = errors.read(
@@ -135,11 +136,11 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
-    """The spans of the entered numbers, or of a customer's. Raises UsageError."""
+    """The spans of the entered numbers, or of the customer's numbers. Raises UsageError."""
     if bool(entered) == bool(customer):
         raise UsageError("give a number, range or prefix, or a customer")
     if customer:
-        return of_customer(customer, settings)
+        return spans_of_customer(customer, settings)
     try:
         return [read_span(entered)]
     except NumberError as error:
@@ -147,7 +148,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
 
 
 def _moment(text: str, label: str) -> datetime:
-    """A moment in the past. Raises UsageError."""
+    """The moment in a field, which must be in the past. Raises UsageError."""
     try:
         at = typed(text)
     except (ValueError, OverflowError) as error:
@@ -172,8 +173,8 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries of the table of lines; None if there is no table, or if it cannot be read: a stop does not wait for
-    it.
+    """The entries of the table of customer lines. None if there is no table or it cannot be read: a stop is possible
+    without it.
     """
     if settings.lines.source is None:
         return None
@@ -195,7 +196,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 
 async def lift(visit: Visit) -> web.StreamResponse:
-    """Lift a stop, request its lift, or withdraw a stop that was never approved."""
+    """Lift a stop, request that it be lifted, or withdraw a stop that was never approved."""
 
     def do(desk: SuspensionActs, one: OwnSuspension) -> OwnSuspension:
         errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
@@ -211,7 +212,7 @@ async def _changed(visit: Visit, do: Callable[[SuspensionActs, OwnSuspension], O
 _CLOSED: Final[Fields] = {
     "duty": FormField(template("What is done"), one_of(set(DutyKind))),
     "document": FormField(template("Number of its document")),
-    "on": FormField(template("Day on the document"), day),
+    "on": FormField(template("Day on the document"), parse_day),
 }
 
 
@@ -232,7 +233,7 @@ async def close_duty(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """Send the signed paper for the police, with full numbers. The ledger records the user."""
+    """Send the signed paper for the police, with full numbers. The ledger records who got it."""
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
@@ -249,7 +250,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
-    """Do the act, and lead to the stop's page; if it is refused, show that page with the reason."""
+    """Do the act, and redirect to the stop's page. If the act is refused, show that page with the reason."""
     name = visit.field("id")
     try:
         await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))

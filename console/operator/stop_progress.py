@@ -1,4 +1,4 @@
-"""One stop by this node's operator: its order, each node's confirmation, the duties that follow, and its paper."""
+"""One stop by this node's operator: its order, the confirmation of each node, the resulting duties, and its paper."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from idtone.core.errors import IdtoneError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import acting_person
 from idtone.core.translation import speak
-from idtone.office.authority.stopped_number_holders import names
+from idtone.office.authority.stopped_number_holders import holder_names
 from idtone.registry.suspensions.own_suspension import DUTY_WORDS, OwnSuspension
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
@@ -79,7 +79,7 @@ async def show_stop(
         duties=DUTY_WORDS,
         open_duties=[(each.kind.value, DUTY_WORDS[each.kind]) for each in one.open_duties()],
         masked=masked_numbers(one),
-        held=names,
+        held=holder_names,
         changes=f"{CHANGES}?stop={quote(one.id)}",
         **_state(visit, one),
     )
@@ -90,7 +90,7 @@ def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:
 
 
 def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
-    """The state of each node, this node first; others if they have reported, or are expected to."""
+    """The state of each node, this node first. The others are those that have reported or must report."""
     others = (
         NodeState(each.node, each.in_force, each.by_service, each.over, each.taken_over, each.calls_ended)
         for each in one.elsewhere
@@ -99,7 +99,7 @@ def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state of the stop at each change; the page itself has the forms."""
+    """Stream the state of the stop at each change. The forms are in the page itself."""
     wanted, path = visit.query("stop"), suspensions_path(visit.console.settings)
     if all(each.id != wanted for each in (await visit.in_thread(read_suspensions, path)).suspensions):
         raise web.HTTPNotFound

@@ -1,4 +1,6 @@
-"""The summary before a stop is ordered: the holders of the numbers, and their present suspensions. Pure."""
+"""The summary that a person sees before ordering a stop: the holders of the numbers, and their current suspensions.
+Pure.
+"""
 
 import hashlib
 import json
@@ -25,7 +27,7 @@ SHOWN: Final = 50
 @dataclass(frozen=True, slots=True)
 class StopSummary:
     """The summary. `holders` is None if the registry cannot be read, `customers` if there is no readable table of
-    lines. With `is_bare`, neither was looked up.
+    customer lines. If `is_bare`, neither was looked up.
     """
 
     numbers: Sequence[str]
@@ -39,12 +41,12 @@ class StopSummary:
 
     @property
     def more(self) -> int:
-        """Count of numbers and ranges that are not shown."""
+        """Number of numbers and ranges that are not shown."""
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:
-        """Digest of the summary, so that the order covers exactly what the person has seen; `key` is the session's
-        secret.
+        """Digest of the summary. The order sends it, so that it covers exactly what the person has seen. `key` is the
+        session's secret.
         """
         shown = [
             *self.numbers,
@@ -57,7 +59,7 @@ class StopSummary:
 
 
 def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
-    """The numbers alone, without holders or suspensions."""
+    """A summary of the numbers alone, without holders or suspensions."""
     return StopSummary([written(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
@@ -108,7 +110,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[Holder], now: datetime) -> bool:
-    """True if the suspension refuses, or will refuse, calls of some of the numbers."""
+    """True if the suspension refuses calls of some of the numbers, now or later."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

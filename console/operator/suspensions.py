@@ -27,7 +27,7 @@ from ..access.rights import Right
 from ..listing import Listing, listing, listing_of_cut
 from ..page import Page, Visit
 from ..stop_states import Stage, StopFacts, StopState, own_stages, stages
-from .span_words import span_words
+from .masked_span import masked_span
 
 PATH: Final = "/suspensions"
 STOPS: Final = f"{PATH}/stops"
@@ -52,7 +52,7 @@ class SuspensionRow:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Effects of suspensions since the running service began."""
+    """The effects of suspensions since the service started."""
 
     since: datetime
     ended: Mapping[str, int]
@@ -64,7 +64,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """One of this node's own suspensions."""
+    """One of this node's own suspensions, as a row."""
 
     id: str
     stages: Sequence[Stage]
@@ -122,7 +122,7 @@ def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRo
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
-    """The own suspensions, the newest first; and the reason if they cannot be read."""
+    """The own suspensions, the newest first, and the reason if they cannot be read (otherwise empty)."""
     now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
@@ -144,7 +144,7 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """The act that waits for another person (`stop`, `lift`, or empty), and True if this user has asked for it."""
+    """The act that waits for a second person (`stop`, `lift`, or empty), and True if `me` requested it."""
     if one.state is SuspensionState.ASKED:
         return "stop", not me.is_another_than(one.asked.person)
     if one.lift_asked and one.stops:
@@ -153,7 +153,7 @@ def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
 
 
 def masked_numbers(one: OwnSuspension) -> str:
-    words = span_words(NumberSpan(*one.numbers[0]))
+    words = masked_span(NumberSpan(*one.numbers[0]))
     return Message("{first} and {more:,} more", first=words, more=one.count - 1) if len(one.numbers) > 1 else words
 
 
@@ -198,7 +198,9 @@ def rows(entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: da
 
 
 def _stages(entry: SuspensionEntry, told: ConfirmedSuspensions, now: datetime) -> tuple[Stage, ...]:
-    """The stages of a suspension. The file of confirmations has no time for each entry."""
+    """The stages of a suspension. They have no times of confirmation, because the file of confirmations has none for
+    single entries.
+    """
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)
     if entry.kind is SuspensionKind.STOP and entry.in_force(now) and told.has(entry):
@@ -211,7 +213,7 @@ def _scope(entry: SuspensionEntry) -> str:
     if isinstance(scope, str):
         return Message("all numbers of member {member}", member=scope)
     assert scope is not None, "the registry's rules demand a scope"
-    return span_words(scope)
+    return masked_span(scope)
 
 
 def effect_of(feed: Mapping[str, Any]) -> Effect:

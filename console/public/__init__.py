@@ -1,1 +1,1 @@
-"""The pages for everyone: without scripts, cookies or a login."""
+"""The pages for everyone, without scripts, cookies or sign-in."""

@@ -14,11 +14,11 @@ from idtone.office.desk.desk import Desk
 from idtone.registry.model import RegistryDocument
 
 from ..access.rights import Right
-from ..long_reads import verified_pack
+from ..long_reads import verify_pack
 from ..page import Method, Page, Visit
 from ..read_process import ReadEndedError
 from ..threads import LIMITS, Reads
-from ..uploads import received
+from ..uploads import receive_upload
 
 PATH: Final = "/public/pack"
 HERE: Final = "/verify"
@@ -31,7 +31,7 @@ WAITING: Final = 8
 
 
 class PackVerification:
-    """Verifies a few packs at a time."""
+    """The pages that verify packs, a few at a time."""
 
     def __init__(self, kind: Reads) -> None:
         self._kind = kind
@@ -41,9 +41,11 @@ class PackVerification:
         return visit.render("pack.html", verdict=None, holder=None, problem=None)
 
     async def verify(self, visit: Visit) -> web.StreamResponse:
-        """Verify an uploaded pack. Only a complete pack takes a place, so a slow upload delays no other visitor."""
+        """Verify an uploaded pack. The verification begins after the complete upload, so a slow upload does not delay
+        other visitors.
+        """
         try:
-            async with received(visit, LIMIT) as upload:
+            async with receive_upload(visit, LIMIT) as upload:
                 upload.need("pack", Message("choose the file of the pack"))
                 if self._visitors >= AT_ONCE + WAITING:
                     busy = Message("Several packs are being verified. Try again in a minute.")
@@ -53,7 +55,7 @@ class PackVerification:
                 self._visitors += 1
                 try:
                     verdict = await visit.read(
-                        self._kind, verified_pack, upload.file, upload.fields.get("key", ""), LIMIT
+                        self._kind, verify_pack, upload.file, upload.fields.get("key", ""), LIMIT
                     )
                 except ReadEndedError as error:
                     elsewhere = Message(
@@ -70,17 +72,17 @@ class PackVerification:
 
 
 def _holder(verdict: PackVerdict, desk: Desk | None) -> str | None:
-    """The member whose key in the registry has sealed the pack. Raises IdtoneError."""
+    """The member whose key in the registry has signed the pack. Raises IdtoneError."""
     return holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
 
 
 def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:
-    """The id of the member that has this key in the registry; None if none has it."""
+    """The id of the member with this key in the registry; None if there is none."""
     return next((member.id for member in registry.members if str(log) in member.keys), None)
 
 
 def pages(is_office: bool) -> Sequence[Page]:
-    """The pages. They are for everyone at the association, and for signed-in users on an operator's node."""
+    """The pages. At the association they are for everyone; on an operator's node, only for signed-in users."""
     verification = PackVerification(Reads.PUBLIC_PACK if is_office else Reads.PACK)
     if is_office:
         return (Page(PATH, verification.show, None), Page(PATH, verification.verify, None, Method.POST, uploads=True))

@@ -16,7 +16,7 @@ STRANGER = 54321
 
 
 def ask_as(path: Path, user: int, groups: Sequence[int], data: bytes) -> bytes:
-    """The answer of the socket to a user, if the modes of the socket and of its folder let every user connect."""
+    """The socket's answer to this user. The modes of the socket and of its folder must let every user connect."""
     path.parent.chmod(0o711)
     path.chmod(0o666)
     command = [sys.executable, "-m", __name__, path, str(user), ",".join(map(str, groups))]

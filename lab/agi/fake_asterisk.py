@@ -36,19 +36,19 @@ CALL = {
 """The fields that Asterisk 22.10.1 sends to a program."""
 
 
-def fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
-    """The fields that Asterisk sends over a network."""
+def agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> dict[str, bytes]:
+    """The AGI environment that Asterisk sends over TCP. `changes` replaces fields."""
     call = {"agi_network": b"yes", "agi_network_script": entry.encode()} | CALL | changes
     return call | {f"agi_arg_{number}": each.encode() for number, each in enumerate(arguments, 1)}
 
 
-def presented(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> bytes:
-    return write_fields(fields(entry, arguments, **changes))
+def encode_agi_fields(entry: str = "decide", arguments: Iterable[str] = (), **changes: bytes) -> bytes:
+    return write_fields(agi_fields(entry, arguments, **changes))
 
 
 @dataclass
 class FakeAsterisk:
-    """Answers commands like Asterisk. `instead`: first words of a command → another response, used once."""
+    """Answers AGI commands like Asterisk. `instead`: first words of a command → another response, used once."""
 
     reader: asyncio.StreamReader
     write: Callable[[bytes], object]
@@ -78,8 +78,8 @@ class FakeAsterisk:
 
 
 @asynccontextmanager
-async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
-    """Context of a connection like Asterisk's."""
+async def connect_as_asterisk(address: Path | tuple[str, int], environment: bytes) -> AsyncIterator[FakeAsterisk]:
+    """Context of a connection to the service: the fake has sent `environment` and answers commands."""
     if isinstance(address, Path):
         reader, writer = await asyncio.open_unix_connection(address)
     else:
@@ -92,8 +92,8 @@ async def calling(address: Path | tuple[str, int], environment: bytes) -> AsyncI
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
-    """Context of a program that runs over two pipes, as under Asterisk. Yields the fake, and the program's input and
+async def run_over_pipes() -> AsyncIterator[tuple[FakeAsterisk, asyncio.StreamReader, int]]:
+    """Context for a program that talks over two pipes, as under Asterisk. Yields the fake, and the program's input and
     output.
     """
     loop = asyncio.get_running_loop()

@@ -18,7 +18,7 @@ with atheris.instrument_imports(include=["idtone", "asterisk"]):
 
 from lab.fuzzing import fuzz
 
-from .fake_asterisk import CALL, presented
+from .fake_asterisk import CALL, encode_agi_fields
 
 _NETWORK, _PROGRAM, _RESPONSE = range(3)
 """Targets that the first octet of an input chooses."""
@@ -35,7 +35,7 @@ _RESPONSES: Final = (
 
 def seeds() -> Iterator[bytes]:
     for arguments in ((), ("c-1", "日本", "", "0312345678")):
-        yield bytes([_NETWORK]) + presented("decide", arguments)
+        yield bytes([_NETWORK]) + encode_agi_fields("decide", arguments)
     yield bytes([_PROGRAM]) + write_fields(CALL | {"agi_arg_1": b"agi"})
     for response in _RESPONSES:
         yield bytes([_RESPONSE]) + response

@@ -15,7 +15,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 
 
 class FakeAsterisk:
-    """An Asterisk whose channels exist only as names. `refusals`: part of a path → status of the answer."""
+    """An Asterisk whose channels are only names. `refusals`: part of a request's path → HTTP status of the answer."""
 
     def __init__(self, refusals: Mapping[str, int] | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
@@ -93,11 +93,15 @@ class FakeAsterisk:
     # -- for the test's assertions --------------------------------------------------------------------------------
 
     def continued(self, channel: str) -> list[dict[str, str]]:
-        """The places at which the channel was continued; an empty entry means its own place."""
+        """The places in the dialplan at which the channel continued. An empty entry means the place where it entered
+        Stasis().
+        """
         return [query for method, path, query in self.requests if (method, path) == _continue(channel)]
 
     def resumed_at(self, channel: str) -> str | None:
-        """The extension at which the channel was continued, empty for its own place; None if it was not continued."""
+        """The extension at which the channel continued, empty for the place where it entered Stasis(). None if it did
+        not continue.
+        """
         return next((query.get("extension", "") for query in self.continued(channel)), None)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from idtone.call_control import journal_lines
 from idtone.call_control.call_control import CallControl
 from idtone.core.decision import Policy
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control.memory_evidence import MEMBER, NOW, MemoryEvidence, registry
 
 CALL, NONCE = "1795.1-1", "123456789987"
@@ -26,7 +26,7 @@ async def no_journal() -> None:
 
 
 def end(calls: CallControl, call_id: str, nonce: str) -> None:
-    """Enter the journal line of a call that ended because the called party was busy."""
+    """Hand over the hook's line for the end of a call: the called party was busy."""
     at = NOW + timedelta(seconds=5)
     calls.record_journal_line(
         journal_lines.read(f"ended,{call_id},{nonce},{at.timestamp():.6f},BUSY,17,licence-valid,BUSY,")

@@ -1,4 +1,4 @@
-"""Lines of the journal, in the hook's form."""
+"""Lines of the journal, as the hook writes them."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -6,17 +6,17 @@ from urllib.parse import quote
 from .memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 
-def encoded(text: str) -> str:
-    """The text, encoded like URIENCODE()."""
+def encode_text(text: str) -> str:
+    """The text, encoded as by Asterisk's URIENCODE()."""
     return quote(text, safe="", errors="replace")
 
 
-def instant(at: datetime) -> str:
-    """The time in the hook's form."""
+def hook_time(at: datetime) -> str:
+    """The time, as the hook writes it."""
     return f"{int(at.timestamp())}.{at.microsecond:06}"
 
 
-def decided(
+def decision_line(
     call_id: str = "",
     nonce: str = NONCE,
     at: datetime = NOW,
@@ -32,18 +32,21 @@ def decided(
     hears: str = "called",
     sip_call_id: str = "",
 ) -> str:
-    from_outside = [encoded(text) for text in (number, direction, called, dial_string, caller, channel, account)]
+    from_outside = [encode_text(text) for text in (number, direction, called, dial_string, caller, channel, account)]
     return ",".join(
-        ["decided", call_id or id_of(), nonce, instant(at), *from_outside, outcome, reason, hears, encoded(sip_call_id)]
+        [
+            "decided", call_id or id_of(), nonce, hook_time(at), *from_outside,
+            outcome, reason, hears, encode_text(sip_call_id),
+        ]
     )  # fmt: skip
 
 
-def undecided(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
+def undecided_line(call_id: str = "", nonce: str = NONCE, at: datetime = NOW) -> str:
     """The line of a call that ended before a decision."""
-    return decided(call_id, nonce, at, outcome="", reason="", hears="")
+    return decision_line(call_id, nonce, at, outcome="", reason="", hears="")
 
 
-def sounded(
+def sound_line(
     call_id: str = "",
     nonce: str = NONCE,
     at: datetime = NOW,
@@ -56,20 +59,20 @@ def sounded(
     packet_ms: str = "",
     codecs: str = "",
 ) -> str:
-    began = instant(since) if since else ""
+    began = hook_time(since) if since else ""
     return ",".join(
-        ["sounded", call_id or id_of(), nonce, instant(at), played, called, caller, str(sent), began, status,
+        ["sounded", call_id or id_of(), nonce, hook_time(at), played, called, caller, str(sent), began, status,
          packet_ms, codecs]
     )  # fmt: skip
 
 
-def reported(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
-    """The line of a phone's report, which confirms the sound if nothing was lost."""
+def report_line(call_id: str = "", nonce: str = NONCE, at: datetime = NOW, lost: int = 0) -> str:
+    """The line of a phone's RTCP report. It confirms the sound if `lost` is 0."""
     rtcp = f"ssrc=198;themssrc=281;lp=0;rxjitter=0.000125;rxcount=83;txjitter=0.0005;txcount=73;rlp={lost};rtt=0.0"
-    return ",".join(["reported", call_id or id_of(), nonce, instant(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
+    return ",".join(["reported", call_id or id_of(), nonce, hook_time(at), f"{rtcp};rxmes=88.08;txmes=0.0", "same"])
 
 
-def ended(
+def end_line(
     call_id: str = "",
     nonce: str = NONCE,
     at: datetime = NOW,
@@ -81,5 +84,5 @@ def ended(
 ) -> str:
     dialled = {"CONNECTED": "ANSWER"}.get(status, status) if dial_status is None else dial_status
     return ",".join(
-        ["ended", call_id or id_of(), nonce, instant(at), status, str(cause), reason, dialled, str(talked_ms)]
+        ["ended", call_id or id_of(), nonce, hook_time(at), status, str(cause), reason, dialled, str(talked_ms)]
     )  # fmt: skip

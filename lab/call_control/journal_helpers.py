@@ -12,7 +12,7 @@ from pathlib import Path
 from idtone.call_control.journal_reader import TAKEN, JournalFolder, JournalReader
 
 
-def write(folder: JournalFolder, text: str) -> None:
+def append_text(folder: JournalFolder, text: str) -> None:
     """Write like Asterisk: open the file, append the text in one write, and close it."""
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     try:
@@ -21,16 +21,16 @@ def write(folder: JournalFolder, text: str) -> None:
         os.close(descriptor)
 
 
-def taken(folder: JournalFolder) -> list[str]:
+def taken_files(folder: JournalFolder) -> list[str]:
     return sorted(path.name for path in folder.directory.glob(f"{TAKEN}*"))
 
 
 def is_cleared(folder: JournalFolder) -> bool:
     """True if all lines were read, entered and removed."""
-    return not folder.path.stat().st_size and not taken(folder)
+    return not folder.path.stat().st_size and not taken_files(folder)
 
 
-async def until(true: Callable[[], object], within_s: float = 60) -> None:
+async def wait_until(true: Callable[[], object], within_s: float = 60) -> None:
     deadline_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline_s, "the condition did not become true"
@@ -38,8 +38,8 @@ async def until(true: Callable[[], object], within_s: float = 60) -> None:
 
 
 @asynccontextmanager
-async def following(reader: JournalReader) -> AsyncIterator[None]:
-    """Context in which the reader follows the journal. The reader must not end by itself."""
+async def run_reader(reader: JournalReader) -> AsyncIterator[None]:
+    """Context in which the reader follows the journal. Asserts that the reader does not end by itself."""
     task = asyncio.create_task(reader.follow())
     try:
         yield
@@ -52,8 +52,8 @@ async def following(reader: JournalReader) -> AsyncIterator[None]:
 
 
 @dataclass
-class Entered:
-    """Collects the lines that a reader enters, and tells whether their evidence is on the disk."""
+class EnteredLines:
+    """Collects the lines that a reader enters. `on_disk` says whether their evidence is on the disk at once."""
 
     lines: list[str] = field(default_factory=list)
     on_disk: bool = True
@@ -76,24 +76,24 @@ class Entered:
 
     @asynccontextmanager
     async def following(self, folder: JournalFolder) -> AsyncIterator[JournalReader]:
-        """Context of a reader that follows the journal, after it has read the present lines."""
+        """Context of a reader that follows the journal and has already read the present lines."""
         reader = self.reader(folder)
-        async with following(reader):
+        async with run_reader(reader):
             await reader.read.wait()
             yield reader
 
     async def has(self, many: int) -> None:
         """Wait until this number of lines have been entered."""
-        await until(lambda: len(self.lines) == many)
+        await wait_until(lambda: len(self.lines) == many)
 
     async def looks(self, many: int = 10) -> None:
         """Wait until the reader has read this many more times."""
         before = len(self.gaps_s)
-        await until(lambda: len(self.gaps_s) >= before + many)
+        await wait_until(lambda: len(self.gaps_s) >= before + many)
 
 
-def journal_in(place: Path) -> JournalFolder:
-    """The journal in a new folder of sounds."""
+def new_journal(place: Path) -> JournalFolder:
+    """A new journal, in a new sounds folder in `place`."""
     (place / "sounds").mkdir(parents=True)
     folder = JournalFolder(place / "sounds" / "journal", place / "sounds")
     folder.make()

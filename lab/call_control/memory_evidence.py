@@ -1,4 +1,4 @@
-"""A ledger in memory with the interface that call control uses; the registry and the calls of these tests."""
+"""A ledger in memory, with the interface that call control uses; and the registry and the call ids of its tests."""
 
 import functools
 from collections.abc import Iterable
@@ -27,10 +27,10 @@ CALLER, CALLED = "09012345679", "05012345670"
 
 @dataclass
 class MemoryEvidence:
-    """Evidence in memory. It stores decisions at once, like the real ledger behind its file of pending decisions.
+    """Evidence in memory. It stores decisions at once, as the real ledger does with its file of pending decisions.
 
-    It also stores other steps at once, unless it is `slow`: then `commit` stores them, and a kill before it loses them.
-    With `stuck`, decisions wait for `commit` too.
+    It also stores other steps at once. If `slow`, `commit` stores them, and a kill before `commit` loses them. If
+    `stuck`, decisions wait for `commit` too.
     """
 
     full: bool = False
@@ -58,7 +58,7 @@ class MemoryEvidence:
         self.hurried += 1
 
     def commit(self, most: int | None = None) -> None:
-        """Write the first `most` of the late steps, or all if it is None."""
+        """Store the first `most` of the steps that wait; all of them by default."""
         group, self._late = self._late[:most], self._late[len(self._late) if most is None else most :]
         self.steps += [step for step, _ in group]
         for _, written in group:
@@ -94,7 +94,7 @@ class MemoryEvidence:
         return {each.call_id: Call.restored(each, each.nonce) for each in records if each.nonce is not None}
 
     def calls_in_progress(self) -> dict[str, Call]:
-        """The calls in progress, in the form in which the next instance restores them."""
+        """The calls in progress, as the next instance restores them."""
         return self.restored(each.call_id for each in self.records() if not CLOSING & each.times.keys())
 
 
@@ -131,13 +131,13 @@ suspensions: [{suspensions}]
     return RegistryIndex(parse_document(text, "registry.yaml"))
 
 
-def suspending() -> RegistryIndex:
+def suspending_registry() -> RegistryIndex:
     """The next registry, which also suspends the licensed number."""
     return registry(SUSPENDED_NOW, version=43)
 
 
 def id_of(number: int = 1, at: datetime = NOW, calls: int = 1, system: str = "") -> str:
-    """A call id as Asterisk and the hook make it, for a channel created at this time."""
+    """A call id, as Asterisk and the hook make it for a channel that was created at this time."""
     return f"{system}{int(at.timestamp())}.{number}-{calls}"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lab.asterisk import Ending
-from lab.lab import Forwarding, Lab, Placed, until
+from lab.lab import Forwarding, Lab, PlacedCall, wait_until
 from lab.phone import Behaviour
 from lab.service import Service
 
@@ -31,7 +31,7 @@ AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Way:
-    """The interface and the direction; the direction determines the party that hears the sound."""
+    """A call's interface and direction. The direction determines the parties that hear the sound."""
 
     interface: str
     direction: str
@@ -47,21 +47,23 @@ class Way:
 WAYS = tuple(Way(interface, direction) for interface in ("ari", "agi") for direction in ("incoming", "outgoing"))
 
 
-def by_both(*forwardings: Forwarding) -> list[Forwarding]:
-    """Each forwarding over either interface."""
+def over_both_interfaces(*forwardings: Forwarding) -> list[Forwarding]:
+    """Each forwarding twice: once over ARI, once over AGI."""
     return [replace(forwarding, interface=interface) for forwarding in forwardings for interface in ("ari", "agi")]
 
 
 @dataclass
-class Told:
+class CallResult:
     """The hook's result and the record of a finished call."""
 
     ending: Ending
     record: dict[str, Any]
 
 
-async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]) -> list[tuple[Case, Result]]:
-    """The results of `one` for all cases, `AT_ONCE` of them at a time."""
+async def run_concurrently(
+    cases: Sequence[Case], one: Callable[[Case], Awaitable[Result]]
+) -> list[tuple[Case, Result]]:
+    """Each case with the result of `one`. `AT_ONCE` cases run at a time."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def placed(case: Case) -> Result:
@@ -71,15 +73,15 @@ async def side_by_side(cases: Sequence[Case], one: Callable[[Case], Awaitable[Re
     return list(zip(cases, await asyncio.gather(*map(placed, cases)), strict=True))
 
 
-async def answered(phones: Lab, placed: Placed, after_s: float = DURING_S) -> None:
-    """Wait until `after_s` after the called phone's answer."""
+async def wait_for_answer(phones: Lab, placed: PlacedCall, after_s: float = DURING_S) -> None:
+    """Wait for the called phone's answer, and then `after_s` seconds more."""
     called = await phones.reached(placed)
-    await until(lambda: called.answered_ns, f"the answer to {placed.name}")
+    await wait_until(lambda: called.answered_ns, f"the answer to {placed.name}")
     await asyncio.sleep(after_s)
 
 
-async def told(phones: Lab, service: Service, placed: Placed) -> Told:
-    """The hook's result and the closed record, after waiting for the end of the call."""
+async def call_result(phones: Lab, service: Service, placed: PlacedCall) -> CallResult:
+    """Wait for the end of the call; returns the hook's result and the closed record."""
     ending = await phones.ending(placed)
     closed: dict[str, Any] = {}
 
@@ -87,31 +89,31 @@ async def told(phones: Lab, service: Service, placed: Placed) -> Told:
         closed.update(await asyncio.to_thread(service.record, ending.call_id))
         return "ended" in closed.get("times", {})
 
-    await until(there, f"the evidence of {placed.name}")
-    return Told(ending, closed)
+    await wait_until(there, f"the evidence of {placed.name}")
+    return CallResult(ending, closed)
 
 
-async def connect(
+async def complete_call(
     phones: Lab, service: Service, forwarding: Forwarding, behaviour: Behaviour | None = None
-) -> tuple[Placed, Told]:
+) -> tuple[PlacedCall, CallResult]:
     """Call, talk, hang up, and wait for the evidence."""
     placed = await phones.place(forwarding, behaviour=behaviour)
     await phones.talk_and_hang_up(placed, RECOGNISED_S)
-    return placed, await told(phones, service, placed)
+    return placed, await call_result(phones, service, placed)
 
 
 def assert_proved(
-    way: Way, placed: Placed, told: Told, references: dict[str, Any], *, through_local: bool = False
+    way: Way, placed: PlacedCall, told: CallResult, references: dict[str, Any], *, through_local: bool = False
 ) -> None:
-    """Assert that the right party heard the sound, once and complete, before the parties talked; and that the evidence
-    says so.
+    """Assert that the right parties heard the sound once and complete, before the parties talked, and that the evidence
+    says the same.
     """
     assert_heard_by(placed, dict.fromkeys(way.parties, "sample"), references, through_local=through_local)
     assert_connected(way, told)
 
 
-def assert_connected(way: Way, told: Told) -> None:
-    """Assert the evidence of a call that was sounded and connected."""
+def assert_connected(way: Way, told: CallResult) -> None:
+    """Assert that the evidence shows a played sound and a connected call."""
     assert (told.ending.status, told.ending.reason, told.ending.cause) == ("CONNECTED", "licence-valid", "16"), way
     record = told.record
     assert (record["interface"], record["status"], [*record["known_by"]]) == (

@@ -1,4 +1,4 @@
-"""A PBX with a canary, and an Asterisk as its carrier, which returns the call to the PBX, or is another node.
+"""A PBX with a canary, and an Asterisk as its carrier. The carrier returns the call to the PBX, or is another node.
 
 Global variables set the carrier's behaviour.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import IDTONE, MODULES, Asterisk, free_ports
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.lab import LICENSED
 from lab.service import Service
 from lab.site import JAPAN
@@ -59,7 +59,7 @@ NODE_MODULES: Final = ["pbx_spool"]
 
 
 def endpoint(name: str, context: str, here: tuple[str, int], there: tuple[str, int], more: str = "allow = ulaw") -> str:
-    """A trunk from `here` to `there`; calls from there are in `context`."""
+    """A trunk from `here` to `there`, for pjsip.conf. Calls from `there` arrive in `context`."""
     return (
         f"[{name}]\ntype = endpoint\ncontext = {context}\naors = {name}\ndisallow = all\n{more}\n"
         f"direct_media = no\nmedia_address = {here[0]}\nbind_rtp_to_media_address = yes\n"
@@ -109,7 +109,7 @@ class Node:
 
 @dataclass
 class Loop:
-    """The PBX, its carrier, and the registry that a test may change."""
+    """The PBX, its carrier, and a registry that a test may change."""
 
     node: Node
     carrier: Asterisk
@@ -138,7 +138,9 @@ def loop(
     codec: str = "allow = ulaw",
     canary: Mapping[str, str] | None = None,
 ) -> Iterator[Loop]:
-    """Context with a loop. `registry` is the text of an unsigned registry. `canary`: other settings of the canary."""
+    """Context with a running loop. `registry` is the text of an unsigned registry; `canary` changes settings of the
+    canary.
+    """
     source = folder / "registry" / "registry.yaml"
     source.parent.mkdir()
     source.write_text(registry)

@@ -1,16 +1,16 @@
-"""Parts that the tests of a restarting service share."""
+"""A call in conversation, for tests that restart the service."""
 
 import asyncio
 
-from lab.lab import Lab, Placed, until
+from lab.lab import Lab, PlacedCall, wait_until
 from lab.service import Service
 
 DEADLINE_S = 3.0
 """Most seconds that the hook waits for a verdict."""
 
 
-async def connected_call(phones: Lab, service: Service) -> tuple[Placed, str]:
-    """A call in conversation, and its id in the ledger, which has the confirmation of its sound."""
+async def connected_call(phones: Lab, service: Service) -> tuple[PlacedCall, str]:
+    """A call in conversation, and its id. The ledger already has the confirmation of its sound."""
     before = await asyncio.to_thread(service.records)
     placed = await phones.place()
     assert placed.caller.answered_ns
@@ -21,5 +21,5 @@ async def connected_call(phones: Lab, service: Service) -> tuple[Placed, str]:
         fresh[:] = [call_id for call_id in now if call_id not in before and now[call_id]["sent"]]
         return bool(fresh)
 
-    await until(written, "the sound of the connected call in the ledger")
+    await wait_until(written, "the sound of the connected call in the ledger")
     return placed, fresh[0]

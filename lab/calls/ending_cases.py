@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lab import voices
 from lab.endings import Event, Step
 from lab.incoming_call import IncomingCall
-from lab.lab import Forwarding, Lab, Placed, until
+from lab.lab import Forwarding, Lab, PlacedCall, wait_until
 from lab.phone import Behaviour
 
 SOUND_S = 0.44
@@ -19,7 +19,7 @@ REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: 
 
 @dataclass(frozen=True)
 class Case:
-    """One cell of the table, over one interface, with one setting of the parties that hear the sound."""
+    """One cell of the table of endings, over one interface, with one setting of the parties that hear the sound."""
 
     step: Step
     event: Event
@@ -30,7 +30,7 @@ class Case:
         return f"{self.event} while {self.step}, {self.interface}, {self.direction}"
 
 
-async def reach(call: IncomingCall, step: Step) -> None:
+async def bring_to_step(call: IncomingCall, step: Step) -> None:
     """Bring the call to a step, as far as the called phone can."""
     if step is Step.RINGING:
         call.ring()
@@ -47,19 +47,19 @@ async def reach(call: IncomingCall, step: Step) -> None:
         call.ring()
         await asyncio.sleep(0.02)
         call.answer()
-        await connected(call)
+        await wait_for_caller_voice(call)
 
 
-async def connected(call: IncomingCall) -> None:
+async def wait_for_caller_voice(call: IncomingCall) -> None:
     """Wait until the called party has heard the caller for a while, however long Asterisk takes."""
-    await until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
+    await wait_until(lambda: len(call.packets) >= CONNECTED_PACKETS, "the caller's voice")
 
 
 def called_phone(case: Case) -> Behaviour:
-    """The acts of the called phone. There are none if it is not its turn."""
+    """The behaviour of the called phone: its acts up to the step, and the event if the called party causes it."""
 
     async def behave(call: IncomingCall) -> None:
-        await reach(call, case.step)
+        await bring_to_step(call, case.step)
         if case.event is Event.CALLED_HANGS_UP:
             await call.hangup()
         elif case.event in REFUSALS:
@@ -68,7 +68,7 @@ def called_phone(case: Case) -> Behaviour:
     return behave
 
 
-async def play(phones: Lab, case: Case) -> Placed:
+async def play_case(phones: Lab, case: Case) -> PlacedCall:
     """Make the event happen, and wait until both phones know that the call is over."""
     unreachable = case.event is Event.UNREACHABLE
     forwarding = Forwarding(
@@ -79,7 +79,7 @@ async def play(phones: Lab, case: Case) -> Placed:
     )
     placed = phones.dial(forwarding, behaviour=called_phone(case))
     if case.event is Event.CALLER_HANGS_UP:
-        await reached(phones, placed, case.step)
+        await wait_for_step(phones, placed, case.step)
         await placed.caller.cancel()
     await placed.caller.ended()
     phones.pair(placed)
@@ -88,13 +88,13 @@ async def play(phones: Lab, case: Case) -> Placed:
     return placed
 
 
-async def reached(phones: Lab, placed: Placed, step: Step) -> None:
-    """Wait until the call is at a step, as far as the phones can see it."""
+async def wait_for_step(phones: Lab, placed: PlacedCall, step: Step) -> None:
+    """Wait until the call is at a step, as far as the phones can tell."""
     called = await phones.reached(placed)
     if step in UNTIL:
-        await until(lambda: called.answered_ns, "the answer")
+        await wait_until(lambda: called.answered_ns, "the answer")
         await asyncio.sleep(UNTIL[step])
     elif step is Step.CONNECTED:
-        await connected(called)
+        await wait_for_caller_voice(called)
     else:
         await asyncio.sleep(0.15)

@@ -1,6 +1,6 @@
-"""The rules for every call, with or without a fault: its phones, the dialplan's variables and its evidence agree.
+"""The rules for every call, with or without a fault: both phones, the dialplan's variables and the evidence agree.
 
-Pure: the phones' captures were measured before.
+These functions do no I/O: the phones' captures were measured before.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from typing import Any, Final
 from idtone.core.calls import Reason
 from idtone.ledger.evidence.steps import CallStatus
 from lab.asterisk import Ending as Told
-from lab.endings import TABLE, Event, Step, cells
+from lab.endings import TABLE, Event, Step, endings_table
 
-from .paths import ENDS_OF_TALK, Move, Path
+from .call_paths import ENDS_OF_TALK, CallPath, Move
 
 ASSOCIATIONS: Final = "sample"
 """The licensed profile of the lab's registry."""
@@ -38,8 +38,8 @@ _ENDINGS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """The content of the RTP at one phone, in milliseconds from the called phone's answer."""
+class HeardSounds:
+    """The sounds and the voice in the RTP at one phone. Times are milliseconds from the called phone's answer."""
 
     sounds: Mapping[str, float]
     """Profile that was long enough to be recognised → its first end."""
@@ -49,14 +49,14 @@ class Listening:
     """Time of the other party's voice."""
 
 
-SILENCE: Final = Listening({})
+SILENCE: Final = HeardSounds({})
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """One path, and its result."""
+class PlayedPath:
+    """One path, and the result of its call."""
 
-    path: Path
+    path: CallPath
     hears: str
     """The party in the policy: called, caller or both."""
     answered_first: bool
@@ -71,7 +71,7 @@ class Walk:
     """The final status at the caller's phone."""
     rang: bool
     """True if the call reached the called phone."""
-    heard: Mapping[str, Listening]
+    heard: Mapping[str, HeardSounds]
     """Party → what it heard."""
     step: Step | None
     """The step of the last leg; None if it was not walked, or if the step is not known."""
@@ -93,18 +93,20 @@ class Walk:
 
     @property
     def dropped(self) -> bool:
-        """True if the parties talked, and neither ended the call."""
+        """True if the parties talked, and the call ended although neither party ended it."""
         return self.connected and self.event is None
 
     @property
     def lost(self) -> bool:
-        """True if the call was given up before the parties talked, because its service did not come back in time."""
+        """True if the hook gave the call up before the parties talked, because the service did not come back in time."""
         told = self.told and self.told.status
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 
     @property
     def alone(self) -> bool:
-        """True if Asterisk served the call while the service was down, and the service entered that afterwards."""
+        """True for a fallback call: Asterisk handled it while the service was down, and the service entered its record
+        later.
+        """
         return self.record is not None and bool(self.record["fallback"])
 
     @property
@@ -124,18 +126,18 @@ class Walk:
         )
 
 
-def judge(walk: Walk) -> list[str]:
+def judge(walk: PlayedPath) -> list[str]:
     """The faults of a call; empty if there is none."""
     rules = (_ended, _claims, _licence, _sound_first, _evidence, _waits, _undisturbed)
     return [complaint for rule in rules for complaint in rule(walk)]
 
 
-def false_claims(walk: Walk) -> list[str]:
-    """Sounds that are played by the evidence but not in the RTP."""
+def false_claims(walk: PlayedPath) -> list[str]:
+    """Sounds that the evidence says were played, and that the RTP lacks."""
     return list(_claims(walk))
 
 
-def _ended(walk: Walk) -> Iterator[str]:
+def _ended(walk: PlayedPath) -> Iterator[str]:
     """Faults unless the caller's phone, the dialplan and the path agree on the end of the call."""
     if walk.hung:
         yield f"it hung: {walk.hung}"
@@ -154,7 +156,7 @@ def _ended(walk: Walk) -> Iterator[str]:
         yield "it ended before either party ended it"
 
 
-def _claims(walk: Walk) -> Iterator[str]:
+def _claims(walk: PlayedPath) -> Iterator[str]:
     if walk.record is None:
         return
     for party in walk.record["known_by"]:
@@ -165,11 +167,11 @@ def _claims(walk: Walk) -> Iterator[str]:
             yield f"the evidence claims that {profile} was played to the {party} party, and the RTP does not"
 
 
-def _keyed(walk: Walk) -> bool:
+def _keyed(walk: PlayedPath) -> bool:
     return any(leg.what is Move.CALLED_KEY for leg in walk.path.legs)
 
 
-def _licence(walk: Walk) -> Iterator[str]:
+def _licence(walk: PlayedPath) -> Iterator[str]:
     """Faults if the association's sound was played without a licence, or a suspended number was connected."""
     parties = [party for party, one in walk.heard.items() if ASSOCIATIONS in one.sounds]
     if parties and (walk.path.standing != "licensed" or (walk.told and walk.told.reason != Reason.LICENCE_VALID)):
@@ -178,8 +180,8 @@ def _licence(walk: Walk) -> Iterator[str]:
         yield "a suspended number reached its destination"
 
 
-def _sound_first(walk: Walk) -> Iterator[str]:
-    """Faults if the parties talk before each one that must hear a sound has heard it."""
+def _sound_first(walk: PlayedPath) -> Iterator[str]:
+    """Faults if the parties talk before all parties that must hear a sound have heard it."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):
@@ -191,8 +193,10 @@ def _sound_first(walk: Walk) -> Iterator[str]:
             yield f"connected after {min(voices_ms):.0f} ms, before the {party} party's {heard} had ended"
 
 
-def _evidence(walk: Walk) -> Iterator[str]:
-    """Faults unless the evidence is complete, or marked as interrupted; a call that never entered the hook has none."""
+def _evidence(walk: PlayedPath) -> Iterator[str]:
+    """Faults unless the evidence is complete or marked as interrupted. A call that never entered the hook must have no
+    evidence.
+    """
     if walk.told is None:
         return
     if walk.record is None:
@@ -212,21 +216,21 @@ def _evidence(walk: Walk) -> Iterator[str]:
             yield f"{walk.told.status}, and the evidence has {list(walk.record['times'])}"
 
 
-def _at_once(walk: Walk) -> bool:
-    """True if a party hung up in the instant of the answer or of the connection: Asterisk may report a connection whose
-    bridge is gone, or the caller's phone has given up.
+def _at_once(walk: PlayedPath) -> bool:
+    """True if a party hung up at the moment of the answer or of the connection. Asterisk may then report a connection
+    whose bridge is gone, or the caller's phone may have given up.
     """
     return walk.event in ENDS_OF_TALK and walk.step in (Step.ANSWERED, Step.CONNECTING)
 
 
-def _waits(walk: Walk) -> Iterator[str]:
+def _waits(walk: PlayedPath) -> Iterator[str]:
     for what, took_s in (("INVITE → ringing", walk.asked_s), ("answer → connected", walk.waited_s)):
         if took_s is not None and took_s > LONGEST_WAIT_S + MEASURED_S:
             yield f"{what} took {took_s:.2f} s, beyond the sound"
 
 
-def _undisturbed(walk: Walk) -> Iterator[str]:
-    """Faults if the service was undisturbed, and the call differs from the table of endings."""
+def _undisturbed(walk: PlayedPath) -> Iterator[str]:
+    """Faults if the call differs from the table of endings although no fault affected the service."""
     if walk.disturbed or walk.told is None or walk.record is None:
         return
     if walk.path.standing == "suspended":
@@ -241,7 +245,7 @@ def _undisturbed(walk: Walk) -> Iterator[str]:
     # It was also connected later than its step says.
     notify = "called" if walk.hears == "called" else "both"
     told = walk.step and walk.event and not walk.held
-    row = cells().get((walk.step, walk.event, walk.path.interface, notify)) if told else None
+    row = endings_table().get((walk.step, walk.event, walk.path.interface, notify)) if told else None
     if row and (walk.told.status not in row.status or int(walk.told.cause) not in row.cause):
         yield f"{walk.event} while {walk.step}: {walk.told.status}, cause {walk.told.cause}"
     if row and walk.sip not in row.sip and not (walk.answered_first and walk.sip == 200):

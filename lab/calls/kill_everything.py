@@ -1,5 +1,5 @@
-"""The service and Asterisk are killed together while calls come; afterwards the sounds at the phones are compared with
-the ledger.
+"""Kills the service and Asterisk together while calls come. Afterwards it compares the sounds at the phones with the
+ledger.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.asterisk import Asterisk
-from lab.lab import Forwarding, Placed, lab, until
+from lab.lab import Forwarding, PlacedCall, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
+from .call_paths import INTERFACES
 from .judge_call import ASSOCIATIONS
-from .paths import INTERFACES
 from .walk_paths import listen
 
 CALLS_PER_S: Final = 20
@@ -50,8 +50,8 @@ async def kill_everything(
     kills: int,
     killed: Callable[[], object] = lambda: None,
 ) -> Figures:
-    """Kill service and Asterisk `kills` times, on one ledger. `asterisk` is started and stopped here; `killed` is
-    called after each.
+    """Kill the service and Asterisk `kills` times, on one ledger. This starts and stops `asterisk`, and calls `killed`
+    after each kill.
     """
     dice, figures = random.Random(f"everything/{seed}"), Figures()
     service = Service(asterisk, LAB_REGISTRY)
@@ -61,7 +61,7 @@ async def kill_everything(
         await asyncio.to_thread(asterisk.start)
         await asyncio.to_thread(service.start)
         async with lab(asterisk) as phones:
-            placed: dict[str, Placed] = {}
+            placed: dict[str, PlacedCall] = {}
             until_s = dice.uniform(*UNTIL_S)
             for number in range(round(until_s * CALLS_PER_S)):
                 dialled = f"0801{round_number:03d}{number:04d}"
@@ -91,7 +91,7 @@ async def kill_everything(
     figures.heard, figures.connected = len(owed), sum(owed.values())
     await asyncio.to_thread(asterisk.start)
     with service:
-        await until(lambda: not _open(service), "every record to be closed")
+        await wait_until(lambda: not _open(service), "every record to be closed")
     await asyncio.to_thread(asterisk.stop)
     figures.records, figures.complaints = _compared(service, owed)
     return figures

@@ -12,7 +12,7 @@ from lab.service import Service
 
 
 def command(service: Service, *words: str, typed: str = "", code: int = 0) -> Any:
-    """The JSON output of the installed command, run as the service's user."""
+    """The JSON output of the installed `idtone`, run as the service's user. Asserts the exit code."""
     ended = subprocess.run(
         service.as_itself([IDTONE, *words, "--json", "-c", service.settings]),
         input=typed,

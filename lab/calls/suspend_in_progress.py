@@ -1,9 +1,9 @@
-"""A number that is suspended while its calls are in progress."""
+"""The suspension of a number while its calls are in progress."""
 
 from dataclasses import dataclass
 
 from lab.incoming_call import IncomingCall
-from lab.lab import LICENSED, Forwarding, Lab, Placed
+from lab.lab import LICENSED, Forwarding, Lab, PlacedCall
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -22,11 +22,11 @@ def suspend(service: Service, suspensions: str = SUSPENSION) -> None:
 
 @dataclass
 class Calls:
-    """Calls of the number at several steps, and calls that continue."""
+    """Calls of the suspended number at several steps, and calls of other numbers, which must continue."""
 
-    ringing: Placed
-    talking: list[Placed]
-    others: list[Placed]
+    ringing: PlacedCall
+    talking: list[PlacedCall]
+    others: list[PlacedCall]
 
 
 async def in_progress(phones: Lab) -> Calls:

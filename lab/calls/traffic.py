@@ -7,7 +7,7 @@ from itertools import cycle
 
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.heard import identify
-from lab.lab import Forwarding, Lab, Placed
+from lab.lab import Forwarding, Lab, PlacedCall
 
 CALLS_PER_S = 10
 UNANSWERED = 15
@@ -21,11 +21,11 @@ phones.
 
 
 @asynccontextmanager
-async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[Placed]]:
-    """Context that places calls at an even rate, over these interfaces in turn. It ends when all of them have ended.
-    No burst makes up for calls that a slow machine has missed.
+async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[PlacedCall]]:
+    """Context that places calls at an even rate, over these interfaces in turn. At its end it waits for the end of all
+    calls. Calls that a slow machine was late for are not made up in a burst.
     """
-    placed: list[Placed] = []
+    placed: list[PlacedCall] = []
     calls: set[asyncio.Task[None]] = set()
     over, places = asyncio.Event(), asyncio.Semaphore(UNANSWERED)
 
@@ -59,8 +59,8 @@ async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> As
         await phones.nothing_is_left()
 
 
-def profile_heard(placed: Placed, references) -> str:
-    """The profile that was heard. Asserts the rules for every such call: connected after one complete sound."""
+def heard_profile(placed: PlacedCall, references) -> str:
+    """The profile that the called party heard. Asserts that the call was connected after one complete sound."""
     assert placed.called, f"{placed.name}: the called phone never rang"
     assert placed.caller.final_status == 200
     profile = identify(placed.called.packets, references)

@@ -1,4 +1,4 @@
-"""Paths as real calls, side by side, with faults of the service and Asterisk meanwhile."""
+"""Makes real calls along paths, many at a time, and injects faults into the service and Asterisk meanwhile."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from lab.codecs import CODECS
 from lab.endings import Event, Step
 from lab.heard import INTACT, Heard, hear, hear_each, in_order
 from lab.incoming_call import IncomingCall
-from lab.lab import Forwarding, Lab, Placed, lab, until
+from lab.lab import Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.rtp import Packet
 from lab.supervisor import Supervisor
 
 from .assert_heard import FRAME_MS, FRAME_NS
-from .detour import Detour, Far
+from .call_paths import GOES_TO, HOLDS, STANDINGS, CallPath, InjectedFault, Move, PathStep, Round
+from .cuttable_connection import CuttableConnection, CuttableService
 from .ending_cases import REFUSALS
-from .judge_call import ASSOCIATIONS, NOTICE, SILENCE, Listening, Walk, false_claims, judge
-from .paths import GOES_TO, HOLDS, STANDINGS, Leg, Mishap, Move, Path, Round
+from .judge_call import ASSOCIATIONS, NOTICE, SILENCE, HeardSounds, PlayedPath, false_claims, judge
 
 HANGS_S: Final = 10.0
 """The longest wait. A longer one is reported as hanging."""
@@ -53,7 +53,7 @@ UNSURE_S: Final = 0.06
 """Distance from a change of steps within which the step is uncertain."""
 
 
-class Walked(Far, Supervisor):
+class WalkedService(CuttableService, Supervisor):
     """A service that runs by its unit file, and reaches Asterisk through a connection that can be cut."""
 
 
@@ -65,12 +65,12 @@ class Walker:
     """Drives both phones of one call along its path."""
 
     phones: Lab
-    path: Path
-    placed: Placed = field(init=False)
+    path: CallPath
+    placed: PlacedCall = field(init=False)
     begun_s: float = 0.0
     begun_ns: int = 0
     over_s: float = 0.0
-    reached: list[Leg] = field(default_factory=list)
+    reached: list[PathStep] = field(default_factory=list)
     """The legs that were walked."""
     connected_before_the_end: bool = False
     """True if the caller's phone had its answer when the last leg began."""
@@ -125,7 +125,7 @@ class Walker:
         assert self.placed.called
         return self.placed.caller.ended_ns is not None or self.placed.called.ended_ns is not None
 
-    def _note(self, leg: Leg) -> None:
+    def _note(self, leg: PathStep) -> None:
         self.reached.append(leg)
         caller, called = self.placed.caller, self.placed.called
         self.connected_before_the_end = caller.answered_ns is not None
@@ -134,7 +134,7 @@ class Walker:
 
 
 async def _first(*awaited: Awaitable[object]) -> None:
-    """Wait until one of these is done; raises its failure."""
+    """Wait until one of these is done, and raise its exception if it failed."""
     tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -145,31 +145,31 @@ async def _first(*awaited: Awaitable[object]) -> None:
             task.cancel()
 
 
-def _called(placed: Placed) -> IncomingCall:
+def _called(placed: PlacedCall) -> IncomingCall:
     assert placed.called, "the called phone has no call"
     return placed.called
 
 
 async def _reinvite(call: Call, direction: Any) -> None:
-    """Send a re-INVITE. Any answer is right: 491 for two at once, 481 after the end of the call."""
+    """Send a re-INVITE. Any response is right: 491 if both sides sent one at once, 481 after the end of the call."""
     if call.dialog and call.answered_ns and call.ended_ns is None:
         await call.reinvite(direction)
 
 
 async def _press(call: Call) -> None:
     if call.stream.speaking:
-        await key_presses.press(call, "5", key_presses.Way.EVENTS)
+        await key_presses.press(call, "5", key_presses.KeyMethod.EVENTS)
 
 
 async def _do(work: object) -> None:
-    """Do nothing more: the work is done at once."""
+    """A coroutine for acts without a wait: `work` was done when its argument was computed."""
 
 
-def _refuse(event: Event) -> Callable[[Placed], Awaitable[None]]:
+def _refuse(event: Event) -> Callable[[PlacedCall], Awaitable[None]]:
     return lambda placed: _do(_called(placed).refuse(*REFUSALS[event]))
 
 
-DOES: Final[Mapping[Move | Event, Callable[[Placed], Awaitable[Any]]]] = {
+DOES: Final[Mapping[Move | Event, Callable[[PlacedCall], Awaitable[Any]]]] = {
     Move.RING: lambda placed: _do(_called(placed).ring()),
     Move.PROGRESS: lambda placed: _do(_called(placed).progress(voices.ANNOUNCEMENT)),
     Move.ANSWER: lambda placed: _do(_called(placed).answer()),
@@ -190,24 +190,31 @@ DOES: Final[Mapping[Move | Event, Callable[[Placed], Awaitable[Any]]]] = {
 # -- what befalls the others --------------------------------------------------------------------------------------
 
 _UNTIL_READY: Final = frozenset(
-    {Mishap.KILLED, Mishap.STOPPED, Mishap.UPGRADED, Mishap.FROZEN, Mishap.CUT, Mishap.DEAD}
+    {
+        InjectedFault.KILLED,
+        InjectedFault.STOPPED,
+        InjectedFault.UPGRADED,
+        InjectedFault.FROZEN,
+        InjectedFault.CUT,
+        InjectedFault.DEAD,
+    }
 )
 """Mishaps after which the service becomes ready again."""
 
 
 @dataclass
-class Mishaps:
-    """Strikes the service and Asterisk, and records when the service was unreliable."""
+class FaultInjector:
+    """Injects faults into the service and Asterisk, and records when the service was unreliable."""
 
-    service: Walked
-    detour: Detour
-    struck: list[tuple[float, float, Mishap]] = field(default_factory=list)
+    service: WalkedService
+    detour: CuttableConnection
+    struck: list[tuple[float, float, InjectedFault]] = field(default_factory=list)
     """Beginning, end and kind of each mishap; times by `time.monotonic()`."""
     ready_s: list[float] = field(default_factory=list)
     """Times at which the service became ready for ARI."""
 
-    async def strike(self, mishaps: Sequence[tuple[float, Mishap]]) -> None:
-        """Strike at the given times, counted from now; then wait until the service is ready again."""
+    async def strike(self, mishaps: Sequence[tuple[float, InjectedFault]]) -> None:
+        """Inject each fault at its time, in seconds from now; then wait until the service is ready again."""
         began_s = time.monotonic()
         for at_s, mishap in mishaps:
             await asyncio.sleep(began_s + at_s - time.monotonic())
@@ -217,7 +224,7 @@ class Mishaps:
             self.struck.append((struck_s, time.monotonic(), mishap))
         last_s = max((struck_s for struck_s, _, mishap in self.struck if mishap in _UNTIL_READY), default=0.0)
         if last_s:
-            await until(lambda: self.ready_s and self.ready_s[-1] > last_s, "the service to be back", 20)
+            await wait_until(lambda: self.ready_s and self.ready_s[-1] > last_s, "the service to be back", 20)
 
     async def watch(self) -> None:
         """Record, until cancelled, when the service is ready."""
@@ -230,7 +237,7 @@ class Mishaps:
                 self.ready_s += [time.monotonic() for line in lines if b"ready: Asterisk" in line]
 
     def disturbed(self, begun_s: float, over_s: float) -> bool:
-        """True if a mishap may have affected the call."""
+        """True if a fault may have affected a call between these times."""
         return any(first_s <= over_s + WRITES_S and begun_s <= last_s + SETTLES_S for first_s, last_s in self._spans())
 
     def _spans(self) -> Iterator[tuple[float, float]]:
@@ -287,15 +294,15 @@ class Mishaps:
 
 async def walk_round(
     asterisk: Asterisk, drawn: Round, references: Mapping[str, Any], walked: Callable[[], object] = lambda: None
-) -> Done:
-    """Walk all paths of a round side by side; `walked` is called after each."""
-    async with Detour(asterisk.http_port).open() as detour:
-        service = Walked(asterisk, LAB_REGISTRY, drawn.policy)
+) -> FinishedRound:
+    """Make the calls of a round, many at a time. Calls `walked` after each path."""
+    async with CuttableConnection(asterisk.http_port).open() as detour:
+        service = WalkedService(asterisk, LAB_REGISTRY, drawn.policy)
         service.ari_port = detour.own_port
         await asyncio.to_thread(service.start)
         try:
             async with lab(asterisk) as phones:
-                mishaps = Mishaps(service, detour)
+                mishaps = FaultInjector(service, detour)
                 watching = asyncio.create_task(mishaps.watch())
                 walkers = [Walker(phones, path) for path in drawn.paths]
 
@@ -314,14 +321,14 @@ async def walk_round(
         finally:
             await asyncio.to_thread(service.stop)
     walks = [_measured(walker, drawn, mishaps, told, records, references) for walker in walkers]
-    return Done(drawn, walks, Counter(mishap for _, _, mishap in mishaps.struck), left, shells)
+    return FinishedRound(drawn, walks, Counter(mishap for _, _, mishap in mishaps.struck), left, shells)
 
 
 async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
-    """The channels and bridges that Asterisk still has after the allowed time, and the number of shells.
+    """The channels and bridges that Asterisk still has after the allowed time, and the number of channel shells.
 
-    A shell is the rest of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
-    machine one in hundreds stays for ever: no leg, no thread, no media.
+    A shell remains of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
+    machine one in hundreds stays for ever. It has no leg, no thread and no media.
     """
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -336,8 +343,10 @@ async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
         await asyncio.sleep(0.1)
 
 
-async def _closed(service: Walked) -> dict[str, dict[str, Any]]:
-    """The ledger's records, once the hook's lines are in it, and no record is open or the allowed time is over."""
+async def _closed(service: WalkedService) -> dict[str, dict[str, Any]]:
+    """The ledger's records. Waits until the ledger has the hook's lines and no record is open, but not longer than
+    allowed.
+    """
     await asyncio.to_thread(service.entered, ENTERED_S)
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -350,7 +359,7 @@ async def _closed(service: Walked) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of many walks."""
+    """Counts and times of many paths."""
 
     calls: int
     connected: int
@@ -370,7 +379,7 @@ class Figures:
     mishaps: dict[str, int]
 
     @classmethod
-    def of(cls, rounds: Sequence[Done]) -> Figures:
+    def of(cls, rounds: Sequence[FinishedRound]) -> Figures:
         walks = [walk for done in rounds for walk in done.walks]
         waits_s = [wait_s for walk in walks for wait_s in (walk.asked_s, walk.waited_s) if wait_s is not None]
         return cls(
@@ -394,12 +403,12 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Done:
-    """A finished round."""
+class FinishedRound:
+    """The results of a finished round."""
 
     drawn: Round
-    walks: list[Walk]
-    struck: Counter[Mishap]
+    walks: list[PlayedPath]
+    struck: Counter[InjectedFault]
     left: list[str]
     """Channels and bridges that still existed after the last call."""
     shells: int
@@ -421,11 +430,11 @@ class Done:
 def _measured(
     walker: Walker,
     drawn: Round,
-    mishaps: Mishaps,
+    mishaps: FaultInjector,
     told: Mapping[str, Told],
     records: Mapping[str, Mapping[str, Any]],
     references: Mapping[str, Any],
-) -> Walk:
+) -> PlayedPath:
     placed, path = walker.placed, walker.path
     ending = told.get(placed.name)
     called = placed.called
@@ -434,7 +443,7 @@ def _measured(
     walked_to_its_end = last == path.legs[-1].what and isinstance(last, Event)
     hears = drawn.notify[path.direction]
     sound_s = len(references[ASSOCIATIONS if path.standing == "licensed" else NOTICE]) / 8000
-    return Walk(
+    return PlayedPath(
         path=path,
         hears=hears,
         answered_first=drawn.answered_first,
@@ -454,7 +463,7 @@ def _measured(
 
 
 def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | None:
-    """The step of the last leg, as far as the phones can tell."""
+    """The step of the call at the path's last act, as far as the phones can tell."""
     step = Step.DIALLING
     for leg in walker.reached[:-1]:
         step = GOES_TO.get(leg.what, step) if isinstance(leg.what, Move) else step
@@ -470,7 +479,7 @@ def _step(walker: Walker, drawn: Round, hears: str, sound_s: float) -> Step | No
     return Step.SOUNDING if elapsed_s > UNSURE_S else Step.ANSWERED
 
 
-def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listening:
+def listen(placed: PlacedCall, party: str, references: Mapping[str, Any]) -> HeardSounds:
     called = placed.called
     if called is None or called.answered_ns is None:
         return SILENCE
@@ -482,7 +491,7 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
     settled_ns = called.answered_ns + 5 * FRAME_NS
     later = Capture([each for each in capture.packets if each.arrival_ns > settled_ns], called.answered_ns)
     voice_ms = hear(in_order(later.packets), 0, voice=voice).voice_ms
-    return Listening(
+    return HeardSounds(
         {name: capture.arrival_ms(each[0].end_ms) for name, each in measured.items() if each[0].end_ms is not None},
         frozenset(name for name, each in measured.items() if any(_is_whole(one, capture, cut) for one in each)),
         None if voice_ms is None else later.arrival_ms(voice_ms),
@@ -491,30 +500,32 @@ def listen(placed: Placed, party: str, references: Mapping[str, Any]) -> Listeni
 
 @dataclass(frozen=True)
 class Capture:
-    """The packets of one phone, in the order of arrival; order and time differ on a busy machine.
+    """The packets of one phone, in the order of arrival. On a busy machine, their order and their time stamps differ.
 
-    A packet that is held up arrives later in a burst; its time stamp then seems to be before its arrival.
+    A delayed packet arrives in a later burst, with a time stamp from before its arrival.
     """
 
     packets: Sequence[Packet]
     answered_ns: int
 
     def arrival_ms(self, at_ms: float) -> float:
-        """Arrival of a place in the packets' order, in ms after the answer."""
+        """The arrival of the packet for the place `at_ms` in the signal, in ms after the answer."""
         packet = self.packets[min(int(at_ms // FRAME_MS), len(self.packets) - 1)]
         return (packet.arrival_ns - self.answered_ns) / 1e6
 
 
 def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
-    """True if all frames were heard, except the last ones at a phone that was hung up on: those were in transit."""
+    """True if all frames were heard. With `cut` the last frames may be missing: they were in transit when the call
+    ended.
+    """
     if one.end_ms is None:
         return False
     under_way = 2 if cut and len(capture.packets) * FRAME_MS < one.end_ms + 2 * FRAME_MS else 0
     return min(one.frames[: len(one.frames) - under_way]) >= INTACT
 
 
-def _waited_s(heard: Mapping[str, Listening], references: Mapping[str, Any]) -> float | None:
-    """Seconds from the answer to the other's voice, less the longest complete sound before it."""
+def _waited_s(heard: Mapping[str, HeardSounds], references: Mapping[str, Any]) -> float | None:
+    """Seconds from the answer to the other party's voice, less the longest complete sound before it."""
     voices_ms = [one.voice_ms for one in heard.values() if one.voice_ms is not None]
     sounds_ms = [len(references[name]) / 8 for one in heard.values() for name in one.sounds]
     return (min(voices_ms) - max(sounds_ms, default=0.0)) / 1000 if voices_ms else None

@@ -24,14 +24,14 @@ from typing import Final
 
 import yaml
 
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
-from lab.bootstrap import AsteriskMissing, find_or_get
+from lab.asterisk_installation import AsteriskMissing, find_or_get
 from lab.demo import EXPIRED, REGISTRY
 from lab.lab import LICENSED, SUSPENDED
-from lab.office.year.office_year import spoken
+from lab.office.year.office_year import localise
 from lab.processes import end_in_order
 from lab.repository import ROOT
 from lab.service import Service
@@ -72,7 +72,7 @@ def demo(
     """
     installation = find_or_get()
     with ExitStack() as started:
-        tell(spoken("a year of the association's office …", "協会事務局の一年を再現しています …"))
+        tell(localise("a year of the association's office …", "協会事務局の一年を再現しています …"))
         if year:
             shutil.copytree(year, folder / "year")
             _write_past_calls(folder / "pbx")
@@ -81,7 +81,7 @@ def demo(
                 _write_past_calls(folder / "pbx")
                 if making.wait() != 0:
                     raise RuntimeError((folder / "year.log").read_text())
-        tell(spoken(f"Asterisk {installation.version} …", f"Asterisk {installation.version} を起動しています …"))
+        tell(localise(f"Asterisk {installation.version} …", f"Asterisk {installation.version} を起動しています …"))
         asterisk = started.enter_context(Asterisk(installation, folder / "pbx"))
         service = started.enter_context(Service(asterisk, REGISTRY))
         answering = started.enter_context(called(folder / "called"))
@@ -116,7 +116,7 @@ def _year(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 def _configure(service: Service, folder: Path) -> tuple[Path, str]:
     """The settings of the service and the console, and the password of the console's user."""
     password = secrets.token_urlsafe(9)
-    user = {"name": NAME, "roles": [*map(str, Role)], "password": hashed(password)}
+    user = {"name": NAME, "roles": [*map(str, Role)], "password": hash_password(password)}
     (folder / "users.yaml").write_text(yaml.safe_dump({"users": [user]}), "utf-8")
     console = {
         "listen": f"{LOOPBACK}:{_port()}",
@@ -150,11 +150,11 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="idtone-console-") as folder,
             demo(Path(folder), given.seconds or LONGEST_S, given.rate, given.hold, given.year) as running,
         ):
-            print(spoken("address ", "アドレス    "), running.address)
-            print(spoken("name    ", "名前        "), running.name)
-            print(spoken("password", "パスワード  "), running.password)
-            ending = "" if given.seconds else spoken("Ctrl-C ends it.", "Ctrl-C で終了します。")
-            tell(spoken(f"{given.rate:g} calls a second. {ending}", f"毎秒 {given.rate:g} 通話です。{ending}"))
+            print(localise("address ", "アドレス    "), running.address)
+            print(localise("name    ", "名前        "), running.name)
+            print(localise("password", "パスワード  "), running.password)
+            ending = "" if given.seconds else localise("Ctrl-C ends it.", "Ctrl-C で終了します。")
+            tell(localise(f"{given.rate:g} calls a second. {ending}", f"毎秒 {given.rate:g} 通話です。{ending}"))
             sys.stdout.flush()
             time.sleep(given.seconds or LONGEST_S)
     except AsteriskMissing as error:
@@ -162,7 +162,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         pass
-    tell(spoken("Nothing was left running.", "すべて終了しました。"))
+    tell(localise("Nothing was left running.", "すべて終了しました。"))
     return 0
 
 

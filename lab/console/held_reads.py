@@ -76,7 +76,7 @@ def impatient_search(settings: Settings, query: CallQuery, limit: int, opens: bo
         patch.multiple(call_search, FIRST_STEPS=4, MOST_STEPS=4),
         patch.object(long_reads, "SEARCH_S", 0.0),
     ):
-        return long_reads.searched(settings, query, limit, opens, language)
+        return long_reads.calls_by_query(settings, query, limit, opens, language)
 
 
 def held_password(entered: str, expected: str) -> bool:

@@ -146,7 +146,7 @@ def name_of(*roles: Role) -> str:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncIterator[Site]:
+async def running_site(settings: Settings, *combined: tuple[Role, ...]) -> AsyncIterator[Site]:
     """Context with a console that has a user for each role, and one for each of the `combined` ones."""
     (port,) = free_ports(1)
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
@@ -168,13 +168,13 @@ async def running(settings: Settings, *combined: tuple[Role, ...]) -> AsyncItera
 
 
 @contextmanager
-def in_a_thread(settings: Settings) -> Iterator[Site]:
+def site_in_thread(settings: Settings) -> Iterator[Site]:
     """Context with a console whose event loop runs in a thread beside the test."""
     begun: Future[tuple[Site, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def serve() -> None:
         over = asyncio.Event()
-        async with running(settings) as site:
+        async with running_site(settings) as site:
             begun.set_result((site, asyncio.get_running_loop(), over))
             await over.wait()
 

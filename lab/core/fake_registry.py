@@ -1,4 +1,4 @@
-"""A fake registry, and calls to decide."""
+"""A fake registry, and calls for decisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -85,15 +85,15 @@ class FakeRegistry:
 
 
 def own_policy(**changes: Any) -> Policy:
-    """The policy of a node of the member."""
+    """The policy of a node that belongs to the member."""
     return Policy(member=MEMBER, **changes)
 
 
-def stopped(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
+def stopped_registry(since: datetime, number: Number = HELD, **changes: object) -> FakeRegistry:
     return FakeRegistry(stopped={number: Suspension(since)}, **changes)
 
 
-def unoriginated(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
+def never_originating_registry(number: Number, since: datetime = NOW, **changes: object) -> FakeRegistry:
     """A registry in which the number never originates."""
     return FakeRegistry(unoriginated={number: Period(since)}, **changes)
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from lab.asterisk import Asterisk, Ending
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, until
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, wait_until
 from lab.rtp import Address
 from lab.service import Service
 
@@ -62,7 +62,7 @@ exten = s,1,Set(DB(canary/sang)=yes)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceivedCall:
     """The parts of a call in Asterisk's reading."""
 
     extension: str
@@ -90,18 +90,18 @@ async def attack(asterisk: Asterisk, attacker: Attacker, called: Counter, parts:
     return Attack(name, parts, await attacker.send_invite(invite, asterisk.sip_address))
 
 
-def seen(asterisk: Asterisk) -> dict[str, Seen]:
+def received_calls(asterisk: Asterisk) -> dict[str, ReceivedCall]:
     """The calls that reached the dialplan, by name."""
     found = {}
     for line in asterisk.command("database show seen").splitlines():
         key, separator, value = line.partition(": ")
         if separator and key.strip().startswith("/seen/"):
             texts = [unquote_to_bytes(part).decode("utf-8", "replace") for part in value.strip().split(":")]
-            found[key.strip().removeprefix("/seen/")] = Seen(*texts)
+            found[key.strip().removeprefix("/seen/")] = ReceivedCall(*texts)
     return found
 
 
-def canary_sang(asterisk: Asterisk) -> bool:
+def code_was_executed(asterisk: Asterisk) -> bool:
     return "/canary/sang" in asterisk.command("database show canary")
 
 
@@ -118,22 +118,26 @@ class Pbx:
             attacks = await asyncio.gather(
                 *(attack(self.asterisk, attacker, called, parts, way) for parts, way in calls)
             )
-            await until(lambda: not self.asterisk.channels() and not self.asterisk.bridges(), "Asterisk to be empty")
+            await wait_until(
+                lambda: not self.asterisk.channels() and not self.asterisk.bridges(), "Asterisk to be empty"
+            )
 
             def all_over() -> bool:
                 known, endings = self.service.records(), self.asterisk.endings()
                 over = [known[ending.call_id] for ending in endings.values() if ending.call_id in known]
                 return all(record["complete"] for record in over)
 
-            await until(all_over, "the last record to be complete")
-            return Batch(attacks, called, seen(self.asterisk), self.asterisk.endings(), self.service.records())
+            await wait_until(all_over, "the last record to be complete")
+            return Batch(
+                attacks, called, received_calls(self.asterisk), self.asterisk.endings(), self.service.records()
+            )
 
 
 @dataclass
 class Batch:
     attacks: list[Attack]
     called: Counter
-    seen: dict[str, Seen]
+    seen: dict[str, ReceivedCall]
     endings: dict[str, Ending]
     records: dict[str, dict[str, Any]]
 

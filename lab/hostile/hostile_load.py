@@ -34,7 +34,7 @@ _MARK: Final = re.compile(rb"hx(\d+)y")
 
 
 @dataclass
-class Told:
+class LoadResult:
     """The results of the INVITEs."""
 
     sent: int = 0
@@ -71,7 +71,7 @@ class Attacker(Endpoint):
 
     def __init__(self, pbx: Address, tcp: Address) -> None:
         super().__init__()
-        self.told = Told()
+        self.told = LoadResult()
         self._pbx = pbx
         self._tcp = tcp
         self._responses: dict[int, asyncio.Queue[bytes]] = {}

@@ -27,7 +27,7 @@ APPLICATION: Final = "/ari/applications/idtone"
 CHANNEL: Final = "/ari/channels/1795.1"
 
 
-def plainly(**response: Any) -> Answer:
+def fixed_response(**response: Any) -> Answer:
     """An answer that is always the same response."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -94,23 +94,23 @@ async def requests(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any
             yield json.loads(message.data)
 
 
-async def obediently(socket: web.WebSocketResponse) -> None:
+async def answer_like_asterisk(socket: web.WebSocketResponse) -> None:
     """Answer every request like Asterisk."""
     async for asked in requests(socket):
-        await socket.send_str(answer(asked))
+        await socket.send_str(encode_answer(asked))
 
 
-def always(**changes: Any) -> Talk:
+def answer_always(**changes: Any) -> Talk:
     """A talk that gives each request the same answer."""
 
     async def talk(socket: web.WebSocketResponse) -> None:
         async for asked in requests(socket):
-            await socket.send_str(answer(asked, **changes))
+            await socket.send_str(encode_answer(asked, **changes))
 
     return talk
 
 
-def answer(asked: dict[str, Any], **changes: Any) -> str:
+def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
     """The answer to a request over the WebSocket."""
     said = {
         "type": "RESTResponse",
@@ -122,6 +122,6 @@ def answer(asked: dict[str, Any], **changes: Any) -> str:
     return json.dumps(said | changes)
 
 
-async def forever(_: web.WebSocketResponse) -> None:
+async def hang_forever(_: web.WebSocketResponse) -> None:
     """Say nothing, and read nothing."""
     await asyncio.Event().wait()

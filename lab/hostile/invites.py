@@ -14,7 +14,7 @@ from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED
 from lab.rtp import Address
 
 from .metacharacters import META
-from .raw_sip import escaped, sdp
+from .raw_sip import escape_user, sdp
 from .torture import MESSAGES
 
 LONGEST: Final = 60_000
@@ -159,7 +159,7 @@ def _content(rng: random.Random) -> tuple[str, bytes]:
     """The text for a place, mostly beside a number, and half of the time escaped as in a user part."""
     about, drawn = rng.choice(CONTENTS)(rng)
     if rng.random() < 0.4:
-        drawn, about = escaped(drawn)[:LONGEST], f"{about}, escaped"
+        drawn, about = escape_user(drawn)[:LONGEST], f"{about}, escaped"
     number = rng.choice((*NUMBERS, b"", b""))
     return about, number + drawn if rng.random() < 0.7 else drawn + number
 

@@ -22,12 +22,12 @@ _UNRESERVED: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 """Characters that need no escape in a user part (RFC 3261, 25.1)."""
 
 
-def escaped(user: bytes) -> bytes:
+def escape_user(user: bytes) -> bytes:
     """The octets, escaped as the user part of a SIP URI."""
     return b"".join(bytes([octet]) if octet in _UNRESERVED else b"%%%02x" % octet for octet in user)
 
 
-def quoted(name: bytes) -> bytes:
+def quote_name(name: bytes) -> bytes:
     """A display name. A line break in it would end the header, so it is replaced by a space."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", re.sub(rb"[\r\n\0]", b" ", name)) + b'"'
 
@@ -48,12 +48,12 @@ class Parts:
 
     def invite(self, via: Address, to: Address, headers: bytes = b"") -> bytes:
         own = b"%s:%d" % (via[0].encode(), via[1])
-        called = b"<sip:%s@%s:%d>" % (escaped(self.called), to[0].encode(), to[1])
+        called = b"<sip:%s@%s:%d>" % (escape_user(self.called), to[0].encode(), to[1])
         lines = [
             b"INVITE %s SIP/2.0" % called[1:-1],
             b"Via: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport" % (own, secrets.token_hex(8).encode()),
             b"Max-Forwards: 70",
-            b"From: %s <sip:%s@%s>;tag=1" % (quoted(self.name), escaped(self.caller), own),
+            b"From: %s <sip:%s@%s>;tag=1" % (quote_name(self.name), escape_user(self.caller), own),
             b"To: " + called,
             b"Call-ID: " + secrets.token_hex(8).encode(),
             b"CSeq: 1 INVITE",
@@ -61,10 +61,10 @@ class Parts:
             b"Content-Type: application/sdp",
         ]  # fmt: skip
         if self.diverted:
-            name, user = quoted(self.name), escaped(self.diverted)
+            name, user = quote_name(self.name), escape_user(self.diverted)
             lines.append(b"Diversion: %s <sip:%s@%s>;reason=unconditional" % (name, user, own))
         if self.history:
-            lines.append(b"History-Info: <sip:%s@%s>;index=1" % (escaped(self.history), own))
+            lines.append(b"History-Info: <sip:%s@%s>;index=1" % (escape_user(self.history), own))
         body = sdp()
         return b"\r\n".join([*lines, headers + b"Content-Length: %d" % len(body), b"", body])
 

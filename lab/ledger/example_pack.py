@@ -31,7 +31,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.merkle import leaf_hash
 
-from .sample_evidence import ALICE, BOB, KEY, LOG, PLAY, REFUSE, SEED, at, days_of, put, url_of
+from .sample_evidence import ALICE, BOB, KEY, LOG, PLAY, REFUSE, SEED, days_of, time_after, url_of, write_each
 from .sample_ledger import writer_of
 
 FOLDER: Final = Path(__file__).with_name("example")
@@ -48,7 +48,7 @@ BASIS: Final = LegalBasis(
     "見本警察署 / Sample Police Station",
     "見本 第7号",
     "calls of 2026-11-01",
-    at(0),
+    time_after(0),
     court="見本簡易裁判所",
     valid_until=date(2026, 11, 7),
 )
@@ -63,25 +63,27 @@ Files = dict[str, bytes]
 
 def _decided(call_id: str, decision: Decision, ms: float, called: str) -> Step:
     numbers = parse("0312345678"), parse("09012345679"), parse(called)
-    return steps.decided(ForwardedCall(call_id, Direction.INCOMING, *numbers), decision, at(ms), "agi", "123456789012")
+    return steps.decided(
+        ForwardedCall(call_id, Direction.INCOMING, *numbers), decision, time_after(ms), "agi", "123456789012"
+    )
 
 
 def _calls() -> Iterator[Step]:
     yield _decided("pbx-1-1793491200.0", REFUSE._replace(hangup_cause=None), 0, "117")
-    yield steps.ended("pbx-1-1793491200.0", at(1), CallStatus.REFUSED, 21)
+    yield steps.ended("pbx-1-1793491200.0", time_after(1), CallStatus.REFUSED, 21)
     heard, cancelled = CALLS
     yield _decided(heard, PLAY, 1000, "05031234567")
     yield _decided(cancelled, PLAY, 2000, "0612345678")
-    yield steps.answered(heard, at(4000))
-    yield steps.sound_started(heard, at(4002), "sample", "5e" * 32)
-    yield steps.sound_ended(heard, at(4404), 400, known_by="packets", packets=20)
-    yield steps.connected(heard, at(4406))
-    yield steps.ended(cancelled, at(5000), CallStatus.CANCEL, 16)
-    yield steps.sound_failed(cancelled, at(5001), "hung up")
-    yield steps.ended(heard, at(61_000), CallStatus.CONNECTED, 16)
+    yield steps.answered(heard, time_after(4000))
+    yield steps.sound_started(heard, time_after(4002), "sample", "5e" * 32)
+    yield steps.sound_ended(heard, time_after(4404), 400, known_by="packets", packets=20)
+    yield steps.connected(heard, time_after(4406))
+    yield steps.ended(cancelled, time_after(5000), CallStatus.CANCEL, 16)
+    yield steps.sound_failed(cancelled, time_after(5001), "hung up")
+    yield steps.ended(heard, time_after(61_000), CallStatus.CONNECTED, 16)
 
 
-def made(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
+def make_pack(shown: LegalBasis = BASIS) -> tuple[Files, dict[str, str]]:
     """The files of the pack, and the document's values by their names there. `shown` is the basis that the request
     shows to the second person.
     """
@@ -98,13 +100,15 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
     signer = Signer(LOG.name, SEED)
     day, hour = timedelta(days=1), timedelta(hours=1)
     with writer_of(url) as writer:
-        put(writer, *_calls())
+        write_each(writer, *_calls())
         with LedgerReader.open(url) as reader:
             selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True), BASIS)
-        asked = at(0) + hour
+        asked = time_after(0) + hour
         until, basis = asked + 7 * day, shown.details()
-        put(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))
-        put(writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day))
+        write_each(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))
+        write_each(
+            writer, steps.export_approved("act-2", asked + hour, BOB, "act-1", selection, asked + hour + 7 * day)
+        )
         note = writer.stored_checkpoint
     assert note
     note = note.with_lines([WITNESS.cosign(note.text, COSIGNED_AT_S)])
@@ -192,14 +196,14 @@ def _folded(text: str) -> str:
     return "\n".join("\n  ".join([line[i : i + WIDTH] for i in range(0, len(line), WIDTH)]) for line in lines)
 
 
-def printed() -> dict[str, str]:
+def printed_blocks() -> dict[str, str]:
     """Name → block in the document."""
     found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return {name: text.replace("\n  ", "") for name, text in found}
 
 
 def main() -> None:
-    files, values = made()
+    files, values = make_pack()
     FOLDER.mkdir(exist_ok=True)
     write_zip(PACK, files)
     PACK.chmod(0o644)

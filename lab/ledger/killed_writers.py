@@ -20,7 +20,7 @@ from idtone.ledger.replication import replica_batch, replicator
 from idtone.ledger.store import sqlite
 from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
 
-from .sample_evidence import ALICE, heard_call, put, wait_until
+from .sample_evidence import ALICE, heard_call, wait_until, write_each
 from .sample_ledger import writer_of
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -73,7 +73,7 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
     replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
     with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
-        put(writer, *heard_call(f"{start}-first"))
+        write_each(writer, *heard_call(f"{start}-first"))
         one.begin()
         wait_until(lambda: one.status.behind == 0)
         telling.send("replicating")

@@ -38,7 +38,7 @@ REFUSE = Decision(Outcome.REFUSE, Reason.NUMBER_SUSPENDED, registry_version=42, 
 BYPASS = Decision(Outcome.BYPASS, Reason.EMERGENCY)
 
 
-def at(ms: float) -> datetime:
+def time_after(ms: float) -> datetime:
     """The moment `ms` after the decision."""
     return NOW + timedelta(milliseconds=ms)
 
@@ -50,25 +50,25 @@ def forwarded(call_id: str = "c-1", called: str = CALLED) -> ForwardedCall:
 
 
 def decided(decision: Decision = PLAY, call_id: str = "c-1", ms: float = 0) -> Step:
-    return steps.decided(forwarded(call_id), decision, at(ms), nonce=NONCE)
+    return steps.decided(forwarded(call_id), decision, time_after(ms), nonce=NONCE)
 
 
 def fallback(
     outcome: Outcome | None, reason: Reason | None, *parties: Party, call_id: str = "c-1", ms: float = 0
 ) -> Step:
     """The step of a decision by the hook alone; the notice is for `parties`."""
-    return steps.fallback(forwarded(call_id), at(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
+    return steps.fallback(forwarded(call_id), time_after(ms), outcome, reason, dict.fromkeys(parties, "notice"), NONCE)
 
 
 def heard_call(call_id: str = "c-1", start_ms: float = 0) -> list[Step]:
     """All steps of a call with the licensed sound."""
     return [
         decided(PLAY, call_id, start_ms),
-        steps.answered(call_id, at(start_ms + 3000)),
-        steps.sound_started(call_id, at(start_ms + 3002), "sample", SHA256),
-        steps.sound_ended(call_id, at(start_ms + 3404), 400, known_by="packets", packets=20),
-        steps.connected(call_id, at(start_ms + 3406)),
-        steps.ended(call_id, at(start_ms + 60_000), CallStatus.CONNECTED, 16),
+        steps.answered(call_id, time_after(start_ms + 3000)),
+        steps.sound_started(call_id, time_after(start_ms + 3002), "sample", SHA256),
+        steps.sound_ended(call_id, time_after(start_ms + 3404), 400, known_by="packets", packets=20),
+        steps.connected(call_id, time_after(start_ms + 3406)),
+        steps.ended(call_id, time_after(start_ms + 60_000), CallStatus.CONNECTED, 16),
     ]
 
 
@@ -76,11 +76,11 @@ def played_to(known_by: dict[Party, str | None], call_id: str = "c-1") -> list[S
     """Steps of a call whose sound was played to these parties, each with the source of that knowledge."""
     told = [
         decided(PLAY._replace(profiles=dict.fromkeys(known_by, "sample")), call_id),
-        steps.answered(call_id, at(10)),
+        steps.answered(call_id, time_after(10)),
     ]
     for party, code in known_by.items():
-        told.append(steps.sound_started(call_id, at(20), "sample", SHA256, party))
-        told.append(steps.sound_ended(call_id, at(420), 400, party, known_by=code))
+        told.append(steps.sound_started(call_id, time_after(20), "sample", SHA256, party))
+        told.append(steps.sound_ended(call_id, time_after(420), 400, party, known_by=code))
     return told
 
 
@@ -88,10 +88,10 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
     """A call whose caller gave up during the sound; the step comes after the call's end."""
     return [
         decided(PLAY, call_id, start_ms),
-        steps.answered(call_id, at(start_ms + 10)),
-        steps.sound_started(call_id, at(start_ms + 11), "sample", SHA256),
-        steps.ended(call_id, at(start_ms + 100), CallStatus.CANCEL, 16),
-        steps.sound_failed(call_id, at(start_ms + 101), "hung up"),
+        steps.answered(call_id, time_after(start_ms + 10)),
+        steps.sound_started(call_id, time_after(start_ms + 11), "sample", SHA256),
+        steps.ended(call_id, time_after(start_ms + 100), CallStatus.CANCEL, 16),
+        steps.sound_failed(call_id, time_after(start_ms + 101), "hung up"),
     ]
 
 
@@ -103,8 +103,8 @@ def evidence(calls: int = 20) -> list[Step]:
         told += [
             heard_call(name, ms),
             cancelled_call(name, ms),
-            [decided(REFUSE, name, ms), steps.ended(name, at(ms + 1), CallStatus.REFUSED, 21)],
-            [decided(NOTICE, name, ms), steps.interrupted(name, at(ms + 900))],
+            [decided(REFUSE, name, ms), steps.ended(name, time_after(ms + 1), CallStatus.REFUSED, 21)],
+            [decided(NOTICE, name, ms), steps.interrupted(name, time_after(ms + 900))],
         ][number % 4]
     told += heard_call("in progress", calls * 20_000)[:4]
     return sorted(told, key=lambda step: step.at)
@@ -134,7 +134,7 @@ def key_ring_of(url: str) -> KeyRing:
     )
 
 
-def put(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
+def write_each(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
     """Write each step at once, in a transaction of its own. Raises LedgerError, TimeoutError."""
     for step in told:
         written = writer.append(step)
@@ -142,7 +142,7 @@ def put(writer: LedgerWriter, *told: Step, within_s: float = 60) -> None:
         written.result(within_s)
 
 
-def plain(step: Step) -> Step:
+def without_tokens(step: Step) -> Step:
     """A step after reading, without the tokens that only the key can make."""
     return replace(step, details={name: value for name, value in step.details.items() if not name.endswith("_token")})
 

@@ -41,7 +41,7 @@ def write_keys(folder: Path) -> None:
         (folder / name).chmod(0o600)
 
 
-def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
+def write_together(writer: LedgerWriter, group: Iterable[Step]) -> None:
     """Write steps, mostly in one transaction."""
     futures = [writer.append(step) for step in group]
     writer.hurry()
@@ -49,7 +49,7 @@ def together(writer: LedgerWriter, group: Iterable[Step]) -> None:
         future.result(60)
 
 
-def caught_up(writer: LedgerWriter) -> None:
+def wait_until_written(writer: LedgerWriter) -> None:
     """Wait until all steps are written."""
     wait_until(lambda: writer.unwritten is None)
 
@@ -60,7 +60,7 @@ def records_of(url: str) -> dict[str, Record]:
         return {record.call_id: record for record in reader.records()}
 
 
-def opened(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
+def open_reader(url: str, days: DayKeys | None = None, server: Server | None = None) -> LedgerReader:
     """A reader of a ledger. With `server`, it reads the replica there, which is made for it."""
     if server is None:
         return LedgerReader.open(url, days)
@@ -75,7 +75,7 @@ def opened(url: str, days: DayKeys | None = None, server: Server | None = None) 
     return LedgerReader(server.database(schema_of(LOG.name), "the copy"), days)
 
 
-def faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
+def verification_faults(url: str, *notes: tuple[str, Note], log: Signer | None = None) -> list[str]:
     """The faults by `idtone ledger verify`, or the error that the database cannot be read."""
     try:
         seen = key_ring_of(url).seen.latest(LOG)
@@ -93,7 +93,7 @@ def query(file: Path, statement: str, *values: object) -> list[tuple[object, ...
 
 
 @contextmanager
-def held(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
+def lock_ledger(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
     """Context in which another program locks the ledger with these statements. Without statements, it locks the ledger
     like a writer.
     """
@@ -103,7 +103,7 @@ def held(file: Path, *statements: str) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-def spoil(file: Path, octets: bytes = b"\xff" * 100, at: int = 0) -> None:
+def overwrite(file: Path, octets: bytes = b"\xff" * 100, at: int = 0) -> None:
     """Overwrite a part of a file, by default the header of a database."""
     with file.open("r+b") as opened:
         opened.seek(at)

@@ -54,7 +54,7 @@ FAILURES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class FailureCause:
     """Failures at the same time, and their cause: lines that root types. `mend` reverts them."""
 
     failures: tuple[str, ...]
@@ -78,7 +78,7 @@ _HOOK: Final = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan r
 
 HAPPENINGS: Final = (
     # This comes first: its alert counts restarts of the last three minutes, and other drills restart the service, too.
-    Happening(
+    FailureCause(
         ("restarts",),
         (
             # Each instance ends three seconds after it was ready, on a busy machine too: so its metrics are read.
@@ -90,7 +90,7 @@ HAPPENINGS: Final = (
         ),
         ("kill $(cat /opt/loop)", "systemctl restart idtone"),
     ),
-    Happening(
+    FailureCause(
         ("asterisk", "registry-expired", "licence-lapsed-incoming", "ledger-damaged", "journal"),
         (
             f"cp {SAMPLE} {_KEPT}",
@@ -110,7 +110,7 @@ HAPPENINGS: Final = (
             "systemctl start asterisk",
         ),
     ),
-    Happening(
+    FailureCause(
         ("hook", "registry"),
         (
             f"mv {SAMPLE} {_KEPT}",
@@ -123,13 +123,13 @@ HAPPENINGS: Final = (
             "asterisk -rx 'dialplan reload'",
         ),
     ),
-    Happening(
+    FailureCause(
         ("member",),
         (f"echo 'association: {{member: m-9999}}' > {_MEMBER}", "systemctl reload idtone"),
         (f"rm {_MEMBER}", "systemctl reload idtone"),
     ),
     # Parts of a node that does more than the first month needs.
-    Happening(
+    FailureCause(
         ("fallback", "lines", "replication", "timestamp", "backup", "canary"),
         (
             f'echo \'lines: [{{customer: c-0001, endpoints: ["6001"], numbers: ["0312345678"]}}]\' > {LINES}',
@@ -147,6 +147,6 @@ HAPPENINGS: Final = (
             "systemctl reload idtone",
         ),
     ),
-    Happening(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
+    FailureCause(("service",), ("systemctl stop idtone",), ("systemctl start idtone",)),
 )
 """Happenings. The full disk has a separate drill, because the ledger moves to another disk first."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from lab import debian
+from lab import debian_archive
 from lab.unpacked_packages import cache_directory
 
 RELEASES: Final = ("bookworm", "trixie")
@@ -247,7 +247,7 @@ def image(release: str, *packages: str) -> Path:
     """A tar archive of a fresh Debian with `packages` and systemd. It is made once and kept in the user's cache."""
     base = image(release) if packages else None
     cache = cache_directory(os.environ, _tell)
-    kept = cache / f"machine-{'-'.join((release, *packages))}-{debian.architecture()}.tar"
+    kept = cache / f"machine-{'-'.join((release, *packages))}-{debian_archive.architecture()}.tar"
     with (cache / "machines.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if kept.exists():
@@ -266,11 +266,11 @@ def _bootstrap(release: str, into: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="idtone-machine-") as scratch:
         program = shutil.which("mmdebstrap")
         if program is None:
-            debian.fetch(["mmdebstrap"], Path(scratch, "mmdebstrap"))
+            debian_archive.fetch(["mmdebstrap"], Path(scratch, "mmdebstrap"))
             program = str(Path(scratch, "mmdebstrap/usr/bin/mmdebstrap"))
         subprocess.run(
             [program, "--quiet", "--format=tar", "--variant=minbase", "--skip=cleanup/apt/lists",
-             "--include=systemd,systemd-sysv,dbus,adduser,man-db", release, into, debian.mirrors()[0]],
+             "--include=systemd,systemd-sysv,dbus,adduser,man-db", release, into, debian_archive.mirrors()[0]],
             check=True,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from email.policy import default
 from pathlib import Path
 from typing import Any, Final
 
-from .acts import Act, commands
+from .first_month import Act, commands
 from .machine import Machine, MachineFailed
 
 NUMBER: Final = "0312345678"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.site import BARE
 
 from .machine import Machine

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.japan_time import JAPAN
-from idtone.office.desk.applicants.submission import Submission, handed_in
+from idtone.office.desk.applicants.submission import Submission, submitted_form
 from idtone.office.desk.applicants.submissions import Submissions
 
 ENTRIES: Final = {
@@ -21,7 +21,7 @@ PLEDGE: Final = b"%PDF-1.7 a signed pledge"
 
 def hand_in(office: Path, fields: Mapping[str, str], pdf: bytes) -> Submission:
     now = datetime.now(UTC)
-    handed, wrong = handed_in(fields, [], [fields["tone"]], now.astimezone(JAPAN).date())
+    handed, wrong = submitted_form(fields, [], [fields["tone"]], now.astimezone(JAPAN).date())
     assert handed, wrong
     made, _ = Submissions(office).enter(handed, pdf, hashlib.sha256(pdf).hexdigest(), 10, now)
     return made

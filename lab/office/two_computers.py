@@ -19,7 +19,7 @@ from typing import Any, Final
 from idtone.console.access.rights import Role
 from lab.asterisk import OFFICE
 from lab.console.site import users_file
-from lab.machine.acts import JAPANESE, blocks
+from lab.machine.first_month import JAPANESE, blocks
 from lab.office.authority.office import PHRASE, Office
 from lab.repository import ROOT
 

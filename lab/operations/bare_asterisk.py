@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from idtone.cli import app
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import IDTONE, MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.site import BARE
 
 FEW_MODULES = "pbx_config app_dial bridge_simple res_timing_timerfd codec_ulaw codec_resample".split()
 ALL_MODULES = modules_conf(*MODULES, *DIALPLAN_VIEW)
-"""All modules, so that setup loads none, which takes seconds."""
+"""modules.conf that loads all modules, so that setup has none to load: that takes seconds."""
 EXTENSIONS = "[general]\n\n[incoming]\nexten = _X.,1,Hangup()\n"
 
 
@@ -46,7 +46,7 @@ class BareAsterisk(Asterisk):
 
 
 class Pbx:
-    """A bare Asterisk, and the commands of idtone beside it."""
+    """A bare Asterisk, with the commands of idtone."""
 
     def __init__(self, asterisk: Asterisk) -> None:
         self.asterisk, self.etc, self.scratch = asterisk, asterisk.etc, asterisk.scratch
@@ -119,8 +119,10 @@ NEW = ("--yes", "--registry", str(LAB_REGISTRY), "--trust", "unsigned", "--membe
 
 
 @contextmanager
-def bare(installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None) -> Iterator[Pbx]:
-    """Context with a bare PBX, whose Asterisk is the program `asterisk` in PATH."""
+def bare_asterisk(
+    installation: AsteriskInstallation, scratch: Path, files: Mapping[str, str] | None = None
+) -> Iterator[Pbx]:
+    """Context with a bare PBX. Its Asterisk is the program `asterisk` in PATH."""
     with pytest.MonkeyPatch.context() as patch, BareAsterisk(installation, scratch, files or {}, site=BARE) as asterisk:
         patch.setenv("PATH", asterisk.in_path(scratch))
         yield Pbx(asterisk)

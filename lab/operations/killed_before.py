@@ -1,4 +1,4 @@
-"""Work that is killed before one of its acts on files: opening for writing, flushing, renaming or removing."""
+"""Kills a process before one of its acts on files: opening for writing, flushing, renaming or removing."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ _ACTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod",
 
 
 def killed_before(act: int, folder: Path, work: Callable[[], object]) -> bool:
-    """Do the work in a separate process, which is killed (SIGKILL) before its act of this number, from 1, in the
-    folder. True if it had so many acts.
+    """Do the work in a separate process, and kill it (SIGKILL) before act number `act` in the folder, counted from 1.
+    False if the work ended with fewer acts.
     """
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""Commands of the ledger, and settings with a ledger for them."""
+"""Runs commands of the ledger, and writes settings with a ledger for them."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import write_zip
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import decided, heard_call, put
-from lab.programs import ledger_words, located
+from lab.idtone_programs import ledger_words, locate_command
+from lab.ledger.sample_evidence import decided, heard_call, write_each
 
 DEMAND = (
     "--authority", "見本警察署", "--reference", "見本 第7号", "--scope", "calls of one number in November",
@@ -23,18 +23,20 @@ DEMAND = (
 )  # fmt: skip
 """The texts that each legal basis needs."""
 WARRANT = ("--basis", "warrant", *DEMAND, "--court", "見本簡易裁判所", "--valid-until", "2096-12-31")
-"""A legal basis that opens numbers."""
+"""Options for a legal basis that opens telephone numbers."""
 
 
 def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(*located(ledger_words(*arguments)), env={"COLUMNS": "200"})
+    result = CliRunner().invoke(*locate_command(ledger_words(*arguments)), env={"COLUMNS": "200"})
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     return result
 
 
 def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> None:
-    """As the member could do it, who has the signing key."""
+    """Write the pack again with these files and a valid signature. The member, who has the signing key, could do the
+    same.
+    """
     manifest = json.loads(files[MANIFEST])
     manifest["files"] = {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items() if name not in (MANIFEST, SEAL)
@@ -45,12 +47,12 @@ def reseal(pack: Path, ledger: LedgerSettings, files: Mapping[str, bytes]) -> No
 
 
 def write_settings(folder: Path) -> Path:
-    """Settings with a ledger of two calls, and one in progress."""
+    """Write settings with a ledger, which has two ended calls and one in progress."""
     path = folder / "idtone.yaml"
     path.write_text(
         f"node: pbx-1\nledger: {{url: 'sqlite:///{folder}/ledger/l.sqlite3', key_file: {folder}/ledger/key}}\n"
     )
     settings = load_settings(path, {})
     with LedgerWriter.open(settings.ledger.url, "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
-        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
+        write_each(writer, *heard_call("c-1"), *heard_call("c-2", 5000), decided(call_id="c-3"))
     return path

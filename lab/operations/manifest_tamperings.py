@@ -1,4 +1,4 @@
-"""Changes that a holder of the signing key could make in the manifest of a pack by two persons."""
+"""Changes to the manifest of a pack by two persons. A holder of the signing key could make them."""
 
 from collections.abc import Callable
 from typing import Any

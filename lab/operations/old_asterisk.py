@@ -1,6 +1,8 @@
-"""setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another build.
+"""Test of setup and doctor on a real Asterisk that is too old: `make test-asterisk SUITE=bullseye` (16.28), or another
+build.
 
-Not a part of `make test`: tests/operations/setup/test_refusal.py tests the same with a script.
+`make test` leaves it out: tests/operations/setup/test_old_asterisk.py tests the same with a script in place of
+Asterisk.
 """
 
 import json
@@ -9,7 +11,7 @@ import pytest
 
 from idtone.core.errors import UsageError
 from lab.chosen_asterisk import chosen_asterisk
-from lab.operations.bare_asterisk import ALL_MODULES, NEW, USER, bare
+from lab.operations.bare_asterisk import ALL_MODULES, NEW, USER, bare_asterisk
 
 
 def test_it_is_refused_and_nothing_is_changed(tmp_path):
@@ -17,7 +19,7 @@ def test_it_is_refused_and_nothing_is_changed(tmp_path):
     assert not installation.is_supported, "name an old Asterisk: make test-asterisk SUITE=bullseye"
     refused = f"Asterisk {installation.version}"
     ari = {"ari.conf": "[general]\nenabled = yes\n[idtone]\ntype = user\npassword = some-password-12345\n"}
-    with bare(installation, tmp_path, ALL_MODULES | ari) as pbx:
+    with bare_asterisk(installation, tmp_path, ALL_MODULES | ari) as pbx:
         before = pbx.files()
         modules = pbx.asterisk.command("module show")
         with pytest.raises(UsageError, match="is too old: idtone needs Asterisk 20 or newer") as told:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import LOOPBACK, free_ports
-from lab.unpacked_packages import command, tree
+from lab.unpacked_packages import command, unpacked_tree
 
-from .program import DESKTOP, Program, written
+from .program import DESKTOP, Program, wait_for_file
 
 CODECS: Final = {
     "PCMU": "PCMU/8000/1",
@@ -43,7 +43,7 @@ class Baresip(Program):
 
     @classmethod
     def fetch(cls) -> Path:
-        return tree("baresip-core", without=WITHOUT)
+        return unpacked_tree("baresip-core", without=WITHOUT)
 
     def command(self) -> Sequence[object]:
         root = self.fetch()
@@ -126,5 +126,5 @@ class Baresip(Program):
         await self.happened("ended", number + 1)
         if self.recording(number).exists():
             return
-        if await written(self._played):
+        if await wait_for_file(self._played):
             self._played.rename(self.recording(number))

@@ -13,8 +13,8 @@ import soundfile
 from lab.asterisk import LOOPBACK
 from lab.chromium import find_or_get_chromium
 
-from .equipment import bundle
 from .program import STARTS_WITHIN_S, Program
+from .required_packages import bundle
 
 FLAGS: Final = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import LOOPBACK
-from lab.debian import PackagesUnavailable
-from lab.unpacked_packages import command, tree
+from lab.debian_archive import PackagesUnavailable
+from lab.unpacked_packages import command, unpacked_tree
 
-from .program import DESKTOP, Program, written
+from .program import DESKTOP, Program, wait_for_file
 
 MIMES: Final = {
     "PCMU": ("PCMU", 8000),
@@ -39,7 +39,7 @@ class Linphone(Program):
 
     @classmethod
     def fetch(cls) -> Path:
-        return tree("linphone-cli", without=WITHOUT)
+        return unpacked_tree("linphone-cli", without=WITHOUT)
 
     def command(self) -> Sequence[object]:
         root = self.fetch()
@@ -107,7 +107,7 @@ class Linphone(Program):
 
     async def over(self, number: int) -> None:
         await self.happened("ended", number + 1)
-        await written(self.recording(number))
+        await wait_for_file(self.recording(number))
         if number == self._number:
             self._number += 1
             await self._order(f"record {self.recording(number + 1)}")

@@ -19,8 +19,8 @@ import soundfile
 from lab.asterisk import LOOPBACK, free_ports
 from lab.repository import ROOT
 
-from .equipment import python_with
 from .pbx import MEDIA, PhonesPbx
+from .required_packages import python_with
 
 STARTS_WITHIN_S: Final = 30.0
 STOPS_WITHIN_S: Final = 5.0
@@ -46,7 +46,7 @@ def _udp(port: int) -> int | None:
     return None
 
 
-async def written(path: Path, within_s: float = 3.0) -> bool:
+async def wait_for_file(path: Path, within_s: float = 3.0) -> bool:
     """True once the WAV file has the size that its header states; False if it does not within `within_s`."""
     for _ in range(round(within_s / LOOKS_EVERY_S)):
         if _is_whole(path):
@@ -65,7 +65,7 @@ def _is_whole(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PhoneProperties:
     """The wanted properties of a phone. A kind of phone refuses unsupported ones when it is created (ValueError)."""
 
     codec: str = "PCMU"
@@ -84,7 +84,7 @@ class Wanted:
     settings: tuple[str, ...] = ()
     """Further lines of the phone's own configuration."""
 
-    def but(self, **others: Any) -> Wanted:
+    def but(self, **others: Any) -> PhoneProperties:
         return replace(self, **others)
 
 
@@ -96,7 +96,7 @@ class Program:
     """True if its output is a terminal, so that it does not hold lines back."""
     environment: dict[str, str] | None = None
 
-    def __init__(self, wanted: Wanted, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
+    def __init__(self, wanted: PhoneProperties, folder: Path, pbx: PhonesPbx, endpoint: str = "phone") -> None:
         self.wanted, self.folder, self.pbx, self.endpoint = wanted, folder, pbx, endpoint
         folder.mkdir(parents=True, exist_ok=True)
         self.port = two_ports()
@@ -284,7 +284,7 @@ class Scripted(Program):
 
     async def over(self, number: int) -> None:
         await self.happened("ended", number + 1)
-        await written(self.recording(number))
+        await wait_for_file(self.recording(number))
 
 
 class Pjsua(Scripted):

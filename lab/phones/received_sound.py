@@ -16,7 +16,7 @@ from idtone.dialplan import packets as packets_in
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab.g711 import PCMA, PCMU, SAMPLE_RATE_HZ
 from lab.heard import in_order
 from lab.recording import reassemble
@@ -52,7 +52,7 @@ class Received:
         return self.loud >= self.of and self.verdict is not ToneVerdict.ABSENT
 
 
-class Judge:
+class SoundJudge:
     """Judges recordings of one profile's sound. It is slow to create, and can be reused."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Judge:
 
     def counted(self, packets: Sequence[Packet]) -> Received:
         """The sound in a port's packets that are encrypted, or in a codec that the lab does not decode."""
-        return by_numbers(packets, packets_in(self._length_s * 1000), self.of)
+        return count_by_sequence(packets, packets_in(self._length_s * 1000), self.of)
 
     def recording(self, path: Path) -> Received:
         """The sound in a phone's own recording, of one channel; none if there is no recording."""
@@ -94,7 +94,7 @@ class Judge:
         return self.samples(samples[:, 0], rate_hz)
 
 
-def by_numbers(packets: Sequence[Packet], wanted: int, of: int) -> Received:
+def count_by_sequence(packets: Sequence[Packet], wanted: int, of: int) -> Received:
     """The share of a sound of `wanted` packets that came, by their sequence numbers alone.
 
     Asterisk sends the sound first, again from the beginning if a part of it was not sent, and then the other party's

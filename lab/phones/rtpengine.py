@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.asterisk import LOOPBACK, free_ports
-from lab.unpacked_packages import command, tree
+from lab.unpacked_packages import command, unpacked_tree
 
-from .between import moved
+from .network_devices import change_media_address
 
 WITHOUT: Final = (
     "rtpengine-kernel-dkms",
@@ -44,7 +44,7 @@ class Rtpengine:
     @classmethod
     def fetch(cls) -> Path:
         """The unpacked packages. Raises PackagesUnavailable."""
-        return tree("rtpengine-daemon", without=WITHOUT)
+        return unpacked_tree("rtpengine-daemon", without=WITHOUT)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -87,7 +87,7 @@ class Rtpengine:
         return await self._changed("offer", call, body, {"from-tag": "pbx"})
 
     async def answer(self, call: str, body: bytes, status: int) -> bytes:
-        body = moved(body, self.announced)
+        body = change_media_address(body, self.announced)
         return await self._changed("answer", call, body, {"from-tag": "pbx", "to-tag": "phone"})
 
     async def close(self) -> None:

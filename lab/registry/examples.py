@@ -33,7 +33,7 @@ suspensions:
 """The members and numbers of the design's example; entries that tests change are on separate lines."""
 
 
-def spoiled(old: str, new: str) -> str:
+def replace_in_good(old: str, new: str) -> str:
     """`GOOD` with its only occurrence of `old` replaced."""
     assert GOOD.count(old) == 1, f"{old!r} must stand once in the example"
     return GOOD.replace(old, new)

@@ -11,8 +11,8 @@ from idtone.core.japan_time import JAPAN
 from idtone.core.matplotlib_pictures import LINES, new_figure, write_picture
 from idtone.core.translation import translated
 
+from .call_windows import Series
 from .findings import Finding
-from .windows import Series
 
 _BAR: Final = 50
 """Length of the longest bar, in columns."""

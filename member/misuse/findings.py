@@ -16,8 +16,8 @@ from idtone.ledger.evidence.call_outline import CallOutline, OutlinedDay
 from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.evidence.steps import Step
 
+from .call_windows import Sign, Subject
 from .rules import RULES, Grouping, Rule, key_of, reason_of
-from .windows import Sign, Subject
 
 REVIEWED: Final = "misuse-reviewed"
 """The act that records the review of a finding in the ledger."""

@@ -29,7 +29,7 @@ from idtone.core.translation import Message, template
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 
-from .windows import Series, Sign, Subject, Window, aligned, split, windows
+from .call_windows import Series, Sign, Subject, Window, aligned, split, windows
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0

@@ -1,8 +1,7 @@
-"""`authority.yaml`: the number of keys in a set and its threshold, the terms of a role's signatures, the limit of
-members' checks of refused contractors, the content of the public site, and the switch for applications by applicants
-there.
+"""The settings in `authority.yaml`: sizes and thresholds of the key sets, terms of signatures, limits for members'
+checks of refused contractors, the public site, and online applications.
 
-Everything has a default (`registry.trust.tuf_roles`), and the file is optional.
+Every setting has a default (`registry.trust.tuf_roles`), and the file is optional.
 """
 
 from __future__ import annotations
@@ -32,28 +31,30 @@ class KeySet(Model):
 
 
 class RefusalTerms(Model):
-    """Terms of refusals. They are ours, not the law's: no rule about the length of a refusal is public."""
+    """Terms of refusals. idtone chose the defaults: no public rule says how long a refusal lasts."""
 
     checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Number of customers that a member may compare with the refusals on one day (Japan Standard Time)."""
+    """The most customers that a member may check against the refusals on one day (Japan Standard Time)."""
     checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
-    """Member id → its own limit."""
+    """Member id → this member's daily limit in place of `checks_per_day`."""
     longest: timedelta = timedelta(days=5 * 365)
     """The longest period of a refusal."""
 
-    def checks(self, member: str) -> int:
+    def daily_checks(self, member: str) -> int:
         return self.checks_of.get(member, self.checks_per_day)
 
 
 class PublicTerms(Model):
-    """Terms of the public site. `address` is its address, `desk` the report desk's and `service` the number service's,
-    each without a slash at its end. Empty: there is none; the number service is then at the site's address.
+    """Terms of the public site. `address`, `desk` and `service` are the addresses of the site, the report desk and the
+    number service, without a slash at the end. An empty one does not exist; if `service` is empty, the site's address
+    also serves numbers.
     """
 
     names_holders: bool = False
-    """True if the page names the member that holds a number. False: it only says that a licensed member holds it."""
+    """True: the page names the member that holds a number. False: it only says that a licensed member holds the number.
+    """
     hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
-    """Number of look-ups an hour by all visitors together; `hourly_each` is that of one address."""
+    """The most look-ups in an hour by all visitors together; `hourly_each` is the limit of one address."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     address: Annotated[str, Field(pattern=_ORIGIN)] = ""
     desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
@@ -63,23 +64,22 @@ class PublicTerms(Model):
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
     """The number at which the public can hear the sounds (`test-number/` of the site)."""
     course: bool = False
-    """True if everyone may read the members' course, including the right answers of its test."""
+    """True if the public may read the members' course, including the correct answers to its test."""
 
 
 class OnlineTerms(Model):
-    """Applications that applicants submit themselves, on the desk's public page. Off until the association switches it
-    on.
+    """Online applications on the desk's public page. They are off until the association switches them on.
 
-    `responsible` is the body that answers for the data, with its contact; None: the association, by its name in the
-    registry. `keep` is how long a submission stays after the office has received it, sent it back or declined it.
-    `waiting` is the most submissions that may wait.
+    `responsible` is the body responsible for the data, with its contact; None means the association. `keep` is how long
+    a submission is stored after the office has received, returned or declined it. `waiting` is the most submissions
+    that may wait.
     """
 
     online: bool = False
     responsible: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     keep: timedelta = timedelta(days=90)
     hourly: Annotated[int, Field(ge=1, le=10_000)] = 60
-    """Number of forms an hour by all visitors together; `hourly_each` is that of one network."""
+    """The most forms in an hour by all visitors together; `hourly_each` is the limit of one network."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
 
@@ -93,23 +93,23 @@ class AuthoritySettings(Model):
     public: PublicTerms = PublicTerms()
     applications: OnlineTerms = OnlineTerms()
     published: Path | None = None
-    """Folder to which each publication also copies the repository, for a web server or another computer; its `current`
-    changes in one step. None: the repository itself is served.
+    """Folder into which each publication copies the repository, for a web server or another computer. Its link
+    `current` changes in one step. None: the web server reads the repository itself.
     """
 
-    def set_of(self, keys: Keys) -> KeySet:
+    def key_set(self, keys: Keys) -> KeySet:
         return self.sets.get(keys) or KeySet(keys=tuf_roles.KEYS[keys], threshold=tuf_roles.THRESHOLD)
 
     def term(self, role: str) -> timedelta:
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
-    def due(self, role: str, expires: datetime, now: datetime) -> bool:
-        """True if half of the role's term is over."""
+    def is_due(self, role: str, expires: datetime, now: datetime) -> bool:
+        """True if at least half of the term of a role's signatures is over."""
         return expires - now < self.term(role) / 2
 
 
 def read_authority_settings(path: Path) -> AuthoritySettings:
-    """The terms of the file, or the usual ones if there is no file. Raises DocumentError with every fault."""
+    """The settings in the file, or the defaults if there is no file. Raises DocumentError with every fault."""
     return load(path, AuthoritySettings, _faults) if path.exists() else AuthoritySettings()
 
 

@@ -1,4 +1,4 @@
-"""Certifications (認定) of members and of resellers, as a person enters them. All functions raise IdtoneError."""
+"""Enters certifications (認定) of members and resellers in the registry. All functions raise IdtoneError."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -9,22 +9,22 @@ from idtone.core.terminal.prompts import checked_line
 
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .registry_edits import certified, link_certified
-from .typed_dates import day, day_after
+from .registry_edits import set_certification, set_link_certification
+from .typed_dates import parse_day, parse_day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
 """The fields of `certification` in the registry."""
 _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
-    "until": day_after,
-    "next_check": day,
-    "mark_until": day_after,
+    "until": parse_day_after,
+    "next_check": parse_day,
+    "mark_until": parse_day_after,
 }
 
 
 def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """The certification from texts by field; `name` names a field in an error. The two fields of the mark go together,
-    and may be missing.
+    """The certification, parsed from the text of each field. `name` gives a field's name for an error. The two fields
+    of the mark are either both present or both missing.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
@@ -38,16 +38,20 @@ def certification(given: Mapping[str, str | None], name: Callable[[str], str]) -
 
 
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
-    """Record the certification of a member, in place of an older one."""
+    """Record a member's certification; it replaces an older one."""
     return change_registry(
-        workspace, Action.CERTIFY, member, attribution, lambda text, registry: certified(text, registry, member, fields)
+        workspace,
+        Action.CERTIFY,
+        member,
+        attribution,
+        lambda text, registry: set_certification(text, registry, member, fields),
     )
 
 
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the certification of the reseller of a link, which its wholesaler has checked."""
+    """Record the certification of the reseller of a link, as checked by the wholesaler."""
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return change_registry(
@@ -55,5 +59,5 @@ def certify_link(
         Action.CERTIFY_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_certified(text, registry, entries[0], reseller, fields),
+        lambda text, registry: set_link_certification(text, registry, entries[0], reseller, fields),
     )

@@ -1,4 +1,6 @@
-"""A change in the authority's folder: edit the text, check it against every rule, write it, and record it."""
+"""Changes files in the authority's folder: edits the text, checks it against every rule, writes it and records the
+change.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +13,6 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.member_application import MemberApplication, parse_application
 from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
@@ -19,12 +20,12 @@ from idtone.registry.parsers import parse_never_originates, parse_registry, pars
 from idtone.registry.trust import tuf_roles
 
 from . import registry_edits, shared_folder, undo_copies
-from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, status_of
+from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, application_status
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
 from .typed_dates import in_japan
 from .workspace import APPLICATIONS, Workspace
-from .yaml_text import YamlText, value_at
+from .yaml_text import YamlText, read_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ def change_registry(
     before_writing: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> HistoryEntry:
-    """Change registry.yaml, and give it a later version than the published one. Raises IdtoneError, and then nothing
-    has changed. `before_writing` is called when the change breaks no rule.
+    """Edit registry.yaml and give it a later version than the published one. Raises IdtoneError and then changes
+    nothing. `before_writing` is called after all checks and before the file is written.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
         edit(text, old)
         published = _published_version(workspace) or 0
-        registry_edits.stamped(text, max(old.registry.version, published + 1), in_japan(attribution.at))
+        registry_edits.set_version(text, max(old.registry.version, published + 1), in_japan(attribution.at))
 
     return _change(workspace, tuf_roles.REGISTRY, action, subject, attribution, edited, more, before_writing)
 
@@ -95,12 +96,12 @@ def _change(
     before_writing: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
     kind, path = KINDS[role], workspace.folder / tuf_roles.DELEGATED[role]
-    with workspace.locked(), checking():
+    with workspace.locked():
         octets, text = _before(workspace, role)
         draft = YamlText(text, str(path))
         old = kind.unchecked(draft.tree, text, str(path))
         edit(draft, old)
-        changed = draft.done()
+        changed = draft.finish()
         new = kind.checked(draft.tree, changed, f"{path} after this change")
         entry = attribution.entry(action, subject, what=tuple(kind.differences(old, new)), **more)
         if not entry.what:
@@ -110,16 +111,20 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Record edits by hand in the history. Raises IdtoneError, and then nothing is recorded."""
-    with workspace.locked(), checking():
+    """Record edits by hand in the history. Raises IdtoneError and then records nothing."""
+    with workspace.locked():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
-            workspace.record(role, entry)
+            workspace.record_entry(role, entry)
         return list(entries.values())
 
 
 def _edited(workspace: Workspace, role: str, attribution: Attribution) -> HistoryEntry:
-    file, octets, left = tuf_roles.DELEGATED[role], workspace.octets(tuf_roles.DELEGATED[role]), workspace.before(role)
+    file, octets, left = (
+        tuf_roles.DELEGATED[role],
+        workspace.file_octets(tuf_roles.DELEGATED[role]),
+        workspace.octets_before(role),
+    )
     name, kind = str(workspace.folder / file), KINDS[role]
     new = kind.parse(_text(octets, name), name)
     old = None if left is None else kind.parse(_text(left, file), file)
@@ -140,23 +145,25 @@ def _edited(workspace: Workspace, role: str, attribution: Attribution) -> Histor
 
 
 def _published_version(workspace: Workspace) -> int | None:
-    published = workspace.repository.octets(tuf_roles.REGISTRY)
+    published = workspace.repository.file_octets(tuf_roles.REGISTRY)
     if published is None:
         return None
-    return int(value_at(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
+    return int(read_value(_text(published, tuf_roles.REGISTRY_FILE), ("registry", "version")))
 
 
 # -- applications -----------------------------------------------------------------------------------------------------
 
 
-def apply(
+def accept_application(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
-    """Accept a member's application, the text of the file `name`, if it has no fault and can be granted."""
+    """Store a member's application if it has no fault and can be granted. `text` is the content of the file `name`.
+    Raises IdtoneError.
+    """
     application = parse_application(text, name)
-    with workspace.locked(), checking():
+    with workspace.locked():
         history = workspace.history(tuf_roles.REGISTRY)
-        if status_of(history.of(application.id), None) is ApplicationStatus.GRANTED:
+        if application_status(history.entries_of(application.id), None) is ApplicationStatus.GRANTED:
             raise UsageError(
                 "{path}: application {id} was granted already; give this one another id", path=name, id=application.id
             )
@@ -172,8 +179,10 @@ def apply(
         kind, name = KINDS[tuf_roles.REGISTRY], str(workspace.folder / tuf_roles.REGISTRY_FILE)
         trial = YamlText(registry, name)
         document = kind.unchecked(trial.tree, registry, name)
-        registry_edits.granted(trial, document, application, attribution.at, attribution.at + timedelta(days=1))
-        kind.checked(trial.tree, trial.done(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
+        registry_edits.insert_application(
+            trial, document, application, attribution.at, attribution.at + timedelta(days=1)
+        )
+        kind.checked(trial.tree, trial.finish(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
             shared_folder.write(kept, octets)
@@ -181,20 +190,22 @@ def apply(
             raise TrustError(
                 "{file}: cannot be written: {reason}", file=error.filename or workspace.folder, reason=error.strerror
             ) from error
-        workspace.record(tuf_roles.REGISTRY, entry)
+        workspace.record_entry(tuf_roles.REGISTRY, entry)
     return application, entry
 
 
-def review(workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution) -> HistoryEntry:
-    """Record the result of an application's examination."""
+def review_application(
+    workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution
+) -> HistoryEntry:
+    """Record the result of the office's examination of an application."""
     with workspace.locked():
         _, sha256 = _application(workspace, application)
         entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
-        workspace.record(tuf_roles.REGISTRY, entry)
+        workspace.record_entry(tuf_roles.REGISTRY, entry)
     return entry
 
 
-def grant(
+def grant_application(
     workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
 ) -> HistoryEntry:
     """Grant the content of an application. Raises UsageError if it has not passed its review."""
@@ -202,63 +213,67 @@ def grant(
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         asked, now = _application(workspace, application)
-        entries = workspace.history(tuf_roles.REGISTRY).of(application)
-        status = status_of(entries, now if now == sha256 else None)
+        entries = workspace.history(tuf_roles.REGISTRY).entries_of(application)
+        status = application_status(entries, now if now == sha256 else None)
         if status is not ApplicationStatus.PASSED:
             raise UsageError("application {application} {why}", application=application, why=_NOT_GRANTED[status])
         refuse_suspended(suspensions_of(workspace), asked.member.id, asked.numbers, attribution.at)
-        registry_edits.granted(text, document, asked, start, until)
+        registry_edits.insert_application(text, document, asked, start, until)
 
     return change_registry(workspace, Action.GRANT, application, attribution, edit, application=sha256)
 
 
-def assign(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+def assign_numbers(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
     """Assign numbers to a member. Raises UsageError if a suspension forbids it."""
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), member, entries, attribution.at)
-        registry_edits.assigned(text, document, member, entries)
+        registry_edits.insert_numbers(text, document, member, entries)
 
     return change_registry(workspace, Action.ASSIGN_NUMBER, member, attribution, edit)
 
 
-def release(workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
+def release_numbers(
+    workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution
+) -> HistoryEntry:
     """Take numbers back from a member; the rest of a range stays."""
     return change_registry(
         workspace,
         Action.RELEASE_NUMBER,
         member,
         attribution,
-        lambda text, document: registry_edits.released(text, document, member, entries),
+        lambda text, document: registry_edits.delete_numbers(text, document, member, entries),
     )
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
-"""The fields of a member in the public list besides its name and licences."""
+"""A member's fields in the public list, apart from its name and licences."""
 
 
-def describe(workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution) -> HistoryEntry:
-    """Record these particulars in place of the older ones; missing or empty fields stay."""
+def record_particulars(
+    workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution
+) -> HistoryEntry:
+    """Replace a member's particulars in the registry. Missing or empty fields keep their values."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
         workspace,
         Action.DESCRIBE,
         member,
         attribution,
-        lambda text, document: registry_edits.described(text, document, member, given),
+        lambda text, document: registry_edits.set_particulars(text, document, member, given),
     )
 
 
 def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
     """The suspensions as they are in the folder. Raises IdtoneError."""
     file = tuf_roles.SUSPENSIONS_FILE
-    return parse_suspensions(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_suspensions(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def registry_of(workspace: Workspace) -> RegistryDocument:
     """The registry as it is in the folder. Raises IdtoneError."""
     file = tuf_roles.REGISTRY_FILE
-    return parse_registry(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_registry(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
@@ -266,7 +281,9 @@ def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
     if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
         return None
     file = tuf_roles.NEVER_ORIGINATES_FILE
-    return parse_never_originates(_text(workspace.octets(file), workspace.folder / file), str(workspace.folder / file))
+    return parse_never_originates(
+        _text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file)
+    )
 
 
 _NOT_GRANTED: Final = {
@@ -277,12 +294,12 @@ _NOT_GRANTED: Final = {
 }
 
 
-def applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
-    """All accepted applications with their status, by the day on which they were received."""
+def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
+    """All accepted applications with their status, in the order of the day on which they were received."""
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))
-    return [(asked, status_of(history.of(asked.id), sha256)) for asked, sha256 in found]
+    return [(asked, application_status(history.entries_of(asked.id), sha256)) for asked, sha256 in found]
 
 
 def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, str]:
@@ -297,11 +314,9 @@ def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, st
 
 
 def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
-    """The present content of the file. Raises TrustError if it was edited by hand and the history does not have the
-    edit yet.
-    """
+    """The present content of the role's file. Raises TrustError if the history lacks an edit by hand."""
     file = tuf_roles.DELEGATED[role]
-    if workspace.unrecorded([role]):
+    if workspace.roles_edited_by_hand([role]):
         raise TrustError(
             "{path}: was edited by hand; record that in the history with `idtone-office history note`, or "
             "with `idtone-office publication publish --why TEXT`",
@@ -309,7 +324,7 @@ def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
         )
     if workspace.is_absent(role):
         return b"", FIRST
-    octets = workspace.octets(file)
+    octets = workspace.file_octets(file)
     return octets, _text(octets, workspace.folder / file)
 
 
@@ -319,13 +334,13 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
     entry = entry.model_copy(update={"before": _sha256(before or None), "after": _sha256(octets)})
     with writing(path, TrustError):
         if role == tuf_roles.REGISTRY:
-            undo_copies.keep(workspace.folder, before)
+            undo_copies.store_copy(workspace.folder, before)
         if before:
             shared_folder.rewrite(path, octets)
         else:
             shared_folder.write(path, octets)
         try:
-            workspace.record(role, entry)
+            workspace.record_entry(role, entry)
         except TrustError:
             if before:
                 shared_folder.rewrite(path, before)

@@ -1,6 +1,6 @@
-"""The metadata of the next edition: the roles that are signed again, their versions, terms and keys. Pure.
+"""The TUF metadata of the next edition: which roles are signed again, with which versions, terms and keys. Pure.
 
-Drafts are metadata by role. Some functions change them in place, and say so.
+Drafts map a role to its metadata. Functions that change drafts in place say so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,13 +32,13 @@ ALWAYS: Final = frozenset({"snapshot", "timestamp"})
 
 
 def parent_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
-    """The metadata that hold the keys of a role."""
+    """The metadata that name a role's keys: the targets for delegated roles, the root for all others."""
     parent: Root | Targets = metadata["targets" if name in tuf_roles.DELEGATED else "root"].signed
     return parent
 
 
 def role_of(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
-    """The keys and the threshold of a role."""
+    """A role's key ids and threshold."""
     return parent_of(name, metadata).get_delegated_role(name)
 
 
@@ -70,7 +70,7 @@ def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Draf
 
 
 def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set[str]:
-    """Give some sets new keys, in place; returns the roles that need new signatures."""
+    """Replace the keys of the given sets in the drafts, in place. Returns the roles that need new signatures."""
     affected = set(ALWAYS)
     for name, role in tuf_roles.ROLES.items():
         if role.keys not in keys:
@@ -87,11 +87,11 @@ def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySe
     parent = parent_of(name, drafts)
     for key in keys:
         parent.add_key(key, name)
-    parent.get_delegated_role(name).threshold = terms.set_of(tuf_roles.ROLES[name].keys).threshold
+    parent.get_delegated_role(name).threshold = terms.key_set(tuf_roles.ROLES[name].keys).threshold
 
 
 def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
-    """Raise the named roles in their order, in place: each gets its next version and a new term, unsigned."""
+    """Give each named role its next version and a new term, without signatures. Changes the drafts in place."""
     chosen = set(names)
     for name in tuf_roles.ROLES:
         if name not in chosen:

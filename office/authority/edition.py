@@ -1,7 +1,7 @@
 """The next edition of the registry, and its signatures so far.
 
-Holders of keys can sign an edition in one place. Or it goes from holder to holder as a folder, and each sees the
-content of the signature:
+Key holders sign an edition together in one place, or the folder goes from holder to holder. It shows each holder what
+the signature covers:
 
     roots/1.root.json                all roots, so that a holder can start from any of them
     before/metadata/registry.json    the published metadata of each role
@@ -40,10 +40,11 @@ _KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {
 
 @dataclass(frozen=True)
 class Edition:
-    """`metadata` has the drafts by role, in the order of the roles; `before` the published ones, empty for the first
-    edition.
+    """An edition. `metadata` has the drafts by role, in the order of the roles. `before` has the published metadata; it
+    is empty for the first edition.
 
-    `targets` has the content by target path (`registry.yaml`, …); `files` the content of the edition before.
+    `targets` has the content of this edition's files by target path (`registry.yaml`, …), `files` that of the published
+    files.
     """
 
     metadata: Mapping[str, Metadata[Any]]
@@ -53,8 +54,8 @@ class Edition:
     roots: Sequence[Metadata[Root]] = ()
     """All published roots, the oldest first."""
 
-    def parents(self, name: str) -> list[Root | Targets]:
-        """The metadata that name the keys of a role. For a root, these are the root itself and the root before it."""
+    def key_metadata(self, name: str) -> list[Root | Targets]:
+        """The metadata that name the keys of a role. For the root role: the new root and the root before it."""
         parent = "targets" if name in tuf_roles.DELEGATED else "root"
         found = [{**self.before, **self.metadata}[parent].signed]
         if name == "root" and "root" in self.before:
@@ -62,12 +63,12 @@ class Edition:
         return found
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign every role that this key may sign; returns these roles. Raises TrustError if the key cannot sign."""
+        """Sign every role that this key may sign. Returns these roles. Raises TrustError if the key cannot sign."""
         keyid = signer.public_key.keyid
         roles = [
             name
             for name in self.metadata
-            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.parents(name))
+            if any(keyid in parent.get_delegated_role(name).keyids for parent in self.key_metadata(name))
         ]
         try:
             for name in roles:
@@ -80,9 +81,9 @@ class Edition:
         return roles
 
     def missing(self) -> Iterator[Message]:
-        """The number of signatures that each role lacks, and the number that it needs."""
+        """A message for each role that lacks signatures: how many it lacks, and how many it needs."""
         for name, draft in self.metadata.items():
-            for parent in self.parents(name):
+            for parent in self.key_metadata(name):
                 role = parent.get_delegated_role(name)
                 try:
                     parent.verify_delegate(name, draft.signed_bytes, draft.signatures)
@@ -98,11 +99,11 @@ class Edition:
                     )
                     break
 
-    def verifies(self, name: str, keyid: str) -> bool:
-        """True if there is a good signature by this key."""
+    def is_signed_by(self, name: str, keyid: str) -> bool:
+        """True if the role has a valid signature by this key."""
         return any(
             keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
-            for parent in self.parents(name)
+            for parent in self.key_metadata(name)
         )
 
     def _verifies(self, parent: Root | Targets, name: str, keyid: str) -> bool:
@@ -122,15 +123,15 @@ class Edition:
         if missing:
             raise TrustError(missing)
 
-    def holders(self) -> dict[str, list[str]]:
+    def signers_by_role(self) -> dict[str, list[str]]:
         """Role → the ids of the keys that have signed it."""
         return {
-            name: sorted(keyid for keyid in draft.signatures if self.verifies(name, keyid))
+            name: sorted(keyid for keyid in draft.signatures if self.is_signed_by(name, keyid))
             for name, draft in self.metadata.items()
         }
 
-    def unpublished(self) -> Edition:
-        """The edition without the roles, and their files, that an interrupted publication has published already."""
+    def without_published(self) -> Edition:
+        """The edition without the roles and files that an interrupted publication has already published."""
         done = {
             name
             for name, draft in self.metadata.items()
@@ -144,7 +145,9 @@ class Edition:
     # -- from holder to holder ----------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """Write a new folder, which others cannot read: it has members' numbers. Raises UsageError."""
+        """Write the edition into a new folder. Other accounts cannot read it, because it contains members' numbers.
+        Raises UsageError.
+        """
         if folder.exists():
             raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)
         try:
@@ -180,14 +183,14 @@ def _file(folder: Path, part: str, name: str) -> Path:
 
 
 def is_edition_package(folder: Path) -> bool:
-    """True if the folder holds an edition. Raises TrustError if it cannot be read."""
+    """True if the folder holds an edition. Raises TrustError if the folder cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / _AFTER / tuf_roles.METADATA).is_dir()
 
 
 def read_edition(folder: Path, name: Path | None = None) -> Edition:
-    """The edition in a folder. Raises TrustError if the folder is not a package, or is damaged. `name` is the folder's
-    name for the reader.
+    """The edition in a folder. Raises TrustError if the folder is not a package or is damaged. `name` replaces the
+    folder's path in errors.
     """
     if not is_edition_package(folder):
         raise TrustError(
@@ -210,16 +213,16 @@ def read_published(files: PackageFiles) -> Edition:
 
 @dataclass(frozen=True, slots=True)
 class PackageFiles:
-    """The files of a package in a folder; `name` is the folder's name for the reader."""
+    """The files of a package in a folder; `name` replaces the folder's path in errors."""
 
     folder: Path
     name: Path
 
-    def damaged(self, path: str) -> TrustError:
+    def damage_error(self, path: str) -> TrustError:
         return TrustError("{path}: is damaged; ask for the package again", path=self.name / path)
 
     def check_whole(self, edition: Edition) -> None:
-        """Check that the package is complete. Raises TrustError if a role is missing, or has no keys."""
+        """Check that the package is complete. Raises TrustError if a role is missing or has no keys."""
         metadata = {**edition.before, **edition.metadata}
         is_first = bool(edition.metadata) and not edition.before
         for role in tuf_roles.ROLES:
@@ -229,10 +232,10 @@ class PackageFiles:
         delegations = metadata["targets"].signed.delegations
         if not delegations or not delegations.roles or not tuf_roles.DELEGATED.keys() <= delegations.roles.keys():
             part = _AFTER if "targets" in edition.metadata else _BEFORE
-            raise self.damaged(f"{part}/{tuf_roles.METADATA}/targets.json")
+            raise self.damage_error(f"{part}/{tuf_roles.METADATA}/targets.json")
 
-    def below(self, part: str) -> dict[str, bytes]:
-        """All files by their paths below `part`; empty if it is missing. Raises TrustError."""
+    def read_folder(self, part: str) -> dict[str, bytes]:
+        """Path below `part` → content, for all files there; empty if `part` is missing. Raises TrustError."""
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
@@ -257,7 +260,7 @@ class PackageFiles:
 def _published(files: PackageFiles) -> Edition:
     roots = [
         _parsed(files, f"{_ROOTS}/{path}", octets, Root)
-        for path, octets in files.below(_ROOTS).items()
+        for path, octets in files.read_folder(_ROOTS).items()
         if path.endswith(".root.json")
     ]
     before = _metadata(files, _BEFORE)
@@ -266,10 +269,10 @@ def _published(files: PackageFiles) -> Edition:
 
 def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
     """The metadata of each role, in the order of the roles."""
-    found = files.below(f"{part}/{tuf_roles.METADATA}")
+    found = files.read_folder(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
     return {
-        name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], kind_of(name))
+        name: _parsed(files, f"{part}/{tuf_roles.METADATA}/{file}", found[file], metadata_type(name))
         for name, file in names.items()
         if file in found
     }
@@ -281,23 +284,23 @@ def _parsed(files: PackageFiles, path: str, octets: bytes, kind: type[Any]) -> M
         # Content without a canonical form takes no signature.
         is_fitting = type(read.signed) is kind and bool(read.signed_bytes)
     except RepositoryError as error:
-        raise files.damaged(path) from error
+        raise files.damage_error(path) from error
     if not is_fitting:
-        raise files.damaged(path)
+        raise files.damage_error(path)
     return read
 
 
 def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
-    return files.below(f"{part}/{tuf_roles.TARGETS}")
+    return files.read_folder(f"{part}/{tuf_roles.TARGETS}")
 
 
-def kind_of(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
-    """The kind of metadata that a role has."""
+def metadata_type(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
+    """The class of TUF metadata for a role."""
     return _KINDS.get(role, Targets)
 
 
-def assembled(editions: Mapping[Path, Edition]) -> Edition:
-    """One edition with the signatures of all copies. Raises TrustError if the copies differ."""
+def assemble_edition(editions: Mapping[Path, Edition]) -> Edition:
+    """One edition with the signatures of all copies. Raises TrustError if the copies differ in anything else."""
     (_, whole), *others = editions.items()
     for folder, copy in others:
         if copy.metadata.keys() != whole.metadata.keys():
@@ -310,6 +313,6 @@ def assembled(editions: Mapping[Path, Edition]) -> Edition:
                     name=name,
                 )
             for keyid, signature in draft.signatures.items():
-                if not whole.verifies(name, keyid):
+                if not whole.is_signed_by(name, keyid):
                     whole.metadata[name].signatures[keyid] = signature
     return whole

@@ -1,8 +1,8 @@
-"""The rules for an edition, which holders check before they sign, and the authority before it publishes. Pure.
+"""The rules for an edition. Key holders check them before they sign, the authority before it publishes. Pure.
 
-A package may come from anyone. Its drafts could contain more than the files beside them: keys under the ids of other
-keys, a role that may sign more than its file, a version without a successor, hidden targets. So only one form of each
-draft is permitted, and `describe` names every change.
+A package may come from anyone. Its metadata could hide something that its files do not show: keys under false ids, a
+role that may sign other files, a version number so high that no later one exists, or hidden targets. So each draft may
+have only one form, and `describe_edition` names every change.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import verified_successor
 
 from . import operator_list
+from .area_code_counts import describe_changed_numbers, whole_span
 from .edition import Edition
-from .edition_numbers import area_words, whole
-from .stopped_members import not_listed
+from .stopped_members import unlisted_members
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
-"""The permitted versions of TUF's specification. The pattern leaves no room for another text, which would be signed
-unseen.
+"""The permitted versions of TUF's specification. The pattern is strict, because a holder signs this field without
+seeing it.
 """
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
@@ -52,8 +52,8 @@ def _unfit(name: str, what: str) -> TrustError:
 # -- the published part ----------------------------------------------------------------------------------------------
 
 
-def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
-    """Verify the part `before` with a root that the holder keeps. Raises TrustError."""
+def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
+    """Verify the published metadata in a package (`before`) with a root that the holder keeps. Raises TrustError."""
     before = edition.before
     if set(before) != set(tuf_roles.ROLES):
         raise _unfit(Message("the package"), Message("lacks the metadata that are published now"))
@@ -88,14 +88,14 @@ def examine_before(edition: Edition, trusted: Metadata[Root]) -> None:
 # -- the drafts ------------------------------------------------------------------------------------------------------
 
 
-def examine(edition: Edition, now: datetime) -> None:
-    """Check the drafts against every rule. Raises TrustError or DocumentError for the first breach."""
-    whole = {**edition.before, **edition.metadata}
-    if set(whole) != set(tuf_roles.ROLES) or not edition.metadata:
+def check_edition(edition: Edition, now: datetime) -> None:
+    """Check the drafts against every rule. Raises TrustError or DocumentError for the first rule that they break."""
+    every = {**edition.before, **edition.metadata}
+    if set(every) != set(tuf_roles.ROLES) or not edition.metadata:
         raise _unfit(Message("the package"), Message("lacks some of the roles"))
     for name, draft in edition.metadata.items():
         _examine_draft(name, draft, edition.before.get(name), now)
-    _examine_keys(whole["root"].signed, whole["targets"].signed)
+    _examine_keys(every["root"].signed, every["targets"].signed)
     named: set[str] = set()
     for name in tuf_roles.DELEGATED:
         if name in edition.metadata:
@@ -104,11 +104,11 @@ def examine(edition: Edition, now: datetime) -> None:
     if extra := edition.targets.keys() - named:
         raise _unfit(min(extra), Message("is in the package, but no metadata name it"))
     others = ("targets", *tuf_roles.DELEGATED)
-    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in whole["snapshot"].signed.meta.items()}
-    if seen != {f"{name}.json": (whole[name].signed.version, None, None) for name in others}:
+    seen = {file: (meta.version, meta.length, meta.hashes) for file, meta in every["snapshot"].signed.meta.items()}
+    if seen != {f"{name}.json": (every[name].signed.version, None, None) for name in others}:
         raise _unfit("snapshot", Message("names versions that do not belong together"))
-    meta = whole["timestamp"].signed.snapshot_meta
-    if (meta.version, meta.length, meta.hashes) != (whole["snapshot"].signed.version, None, None):
+    meta = every["timestamp"].signed.snapshot_meta
+    if (meta.version, meta.length, meta.hashes) != (every["snapshot"].signed.version, None, None):
         raise _unfit("timestamp", Message("names another snapshot"))
 
 
@@ -163,7 +163,7 @@ def _content_id(key: Key) -> str:
 
 
 def _examine_targets(edition: Edition, name: str) -> None:
-    """Check that a role names its own files alone, and that each of them is in the package or published already."""
+    """Check that a role names only its own files, and that each file is in the package or already published."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
     before = edition.before[name].signed.targets if name in edition.before else {}
     if edition.metadata[name].signed.delegations is not None:
@@ -209,7 +209,7 @@ def _examine_targets(edition: Edition, name: str) -> None:
 
 
 def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
-    """The edition's record of its history; empty if it has another form."""
+    """The count and digest of the history in a target's custom field; empty if the field has another form."""
     match custom.get("history"):
         case {"entries": int() as entries, "sha256": str() as sha256} if (
             type(entries) is int and entries >= 0 and _SHA256.fullmatch(sha256)
@@ -219,14 +219,16 @@ def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
-    """True if operators.json follows from the registry and the suspensions, whether in the package or published."""
+    """True if operators.json is the list that the registry and the suspensions give, each from the package or as
+    published.
+    """
     suspensions = _suspensions(edition.files, edition.targets)
-    return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.octets(document, suspensions)
+    return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.operator_list_json(document, suspensions)
 
 
-def examine_list(edition: Edition) -> None:
-    """Examine the public list of an edition that was valid when it was made: suspensions published since may leave out
-    other members. Raises TrustError.
+def check_operator_list(edition: Edition) -> None:
+    """Check that the edition's operators.json still fits the suspensions. Suspensions that were published after the
+    edition was made may change the list. Raises TrustError.
     """
     if tuf_roles.REGISTRY not in edition.metadata:
         return
@@ -238,15 +240,15 @@ def examine_list(edition: Edition) -> None:
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:
-    """The suspensions in the last of these files that has them; None if there is none."""
+    """The suspensions in the last of `files` that contains them; None if none does."""
     file = tuf_roles.SUSPENSIONS_FILE
     octets = next((each[file] for each in reversed(files) if file in each), None)
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)
 
 
-def examine_issued(edition: Edition, now: datetime) -> None:
-    """Check the date `issued`, which members take as a lower bound of the present time: a mistyped year would expire
-    all licences at once. Raises TrustError.
+def check_issued(edition: Edition, now: datetime) -> None:
+    """Check the date `issued` of each changed file. Members' clocks never count as earlier than this date, so a
+    mistyped year would end all licences at once. Raises TrustError.
     """
     for name in _changed_files(edition):
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
@@ -274,9 +276,10 @@ def _text(edition: Edition, file: str) -> str:
 # -- in words ---------------------------------------------------------------------------------------------------------
 
 
-def describe(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Every change of an edition in words. Call `examine` first. With `is_whole`, numbers are complete and have their
-    area codes, for a holder who signs it.
+def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
+    """Descriptions of every change in an edition. Call `check_edition` first.
+
+    With `is_whole`, they show complete numbers and counts by area code, for a holder who signs.
     """
     for name in _changed_files(edition):
         yield from _file_words(edition, name, is_whole)
@@ -320,16 +323,16 @@ def _file_words(edition: Edition, name: str, is_whole: bool) -> Iterator[str]:
             )
             yield Message("{file}: {words}", file=file, words=joined("; ", both))
     if is_whole:
-        yield from area_words(old, new)
-        yield from kind.differences(old, new, whole)
+        yield from describe_changed_numbers(old, new)
+        yield from kind.differences(old, new, whole_span)
     else:
         yield from kind.differences(old, new)
     if name == tuf_roles.REGISTRY:
         stopped = (
-            not_listed(new, _suspensions(edition.files)),
-            not_listed(new, _suspensions(edition.files, edition.targets)),
+            unlisted_members(new, _suspensions(edition.files)),
+            unlisted_members(new, _suspensions(edition.files, edition.targets)),
         )
-        for said in operator_list.list_words(new, *stopped):
+        for said in operator_list.describe_list_changes(new, *stopped):
             yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=said)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
         for words in differences(_refusals(edition.files), _refusals(edition.targets)):
@@ -364,7 +367,7 @@ def _history_words(edition: Edition, name: str) -> Iterator[str]:
 
 
 def _key_words(edition: Edition) -> Iterator[str]:
-    """The sets with changed keys, with the complete ids."""
+    """Lines that name the key sets with changed keys, with the complete key ids."""
     told: set[tuf_roles.Keys] = set()
     for name, role in tuf_roles.ROLES.items():
         old, new = (_signs(metadata, name) for metadata in (edition.before, {**edition.before, **edition.metadata}))

@@ -1,4 +1,4 @@
-"""Edits by hand in the authority's files, before they are signed."""
+"""Records edits by hand in the authority's files before they are signed."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,12 @@ from .workspace import Workspace
 
 
 def record_edits_by_hand(workspace: Workspace, attribution: Attribution | None, roles: Iterable[str]) -> None:
-    """Record edits by hand in the files of these roles: only content in the history is signed. Other files may wait.
+    """Record edits by hand in the files of these roles, because only recorded content may be signed. Edits in other
+    files stay unrecorded.
 
     Raises TrustError if there are edits and `attribution` is None.
     """
-    edited = workspace.unrecorded(roles)
+    edited = workspace.roles_edited_by_hand(roles)
     if not edited:
         return
     if attribution is None:

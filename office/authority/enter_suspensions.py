@@ -1,5 +1,5 @@
-"""Entry of suspensions of a number, a range or a member, as the police ask for them; and of numbers that never
-originate, as their holder asks for them.
+"""Enters suspensions of a number, a range or a member at the request of the police. Enters numbers that never originate
+at the request of their holder.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from idtone.registry.trust import tuf_roles
 
 from .change_registry import Attribution, change_never_originates, change_suspensions
 from .history import Action, HistoryEntry
-from .never_originates_edits import NeverOriginatesRequest, entered, removed
-from .suspension_edits import Request, suspended
-from .typed_dates import end, in_japan, moment
+from .never_originates_edits import NeverOriginatesRequest, delete_span, insert_span
+from .suspension_edits import NewSuspension, insert_suspension
+from .typed_dates import in_japan, parse_end, parse_moment
 from .workspace import Workspace
 from .yaml_text import YamlText
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """The terms of a suspension. `since` is the start. If `until` is None, it lasts until it is lifted. `authority` is
-    the body that asked for it, or the holder of numbers that never originate.
+    """The terms of a suspension, from `since`. If `until` is None, the suspension lasts until it is lifted. `authority`
+    is the body that asked for it, or the holder of numbers that never originate.
     """
 
     reference: str
@@ -36,7 +36,7 @@ class SuspensionTerms:
     authority: str | None
 
     @classmethod
-    def given(
+    def parse(
         cls,
         reference: str,
         requested: str,
@@ -46,14 +46,17 @@ class SuspensionTerms:
         now: datetime,
         name: Callable[[str], str],
     ) -> SuspensionTerms:
-        """The terms from texts; `name` names a field in an error. Raises UsageError."""
+        """The terms, parsed from typed texts. `name` gives a field's name for an error. Raises UsageError."""
         reference = checked_line(reference, name("reference"))
         if authority is not None:
             authority = checked_line(authority, name("authority"))
-        asked_at, begins = moment(requested, name("requested")), moment(since, name("since")) if since else now
+        asked_at, begins = (
+            parse_moment(requested, name("requested")),
+            parse_moment(since, name("since")) if since else now,
+        )
         if asked_at > now:
             raise UsageError("{option} is in the future; write when they asked", option=name("requested"))
-        ends = end(until, name("until")) if until else None
+        ends = parse_end(until, name("until")) if until else None
         if ends is not None and ends <= max(begins, now):
             raise UsageError(
                 "{option} is over, or not after the start of the suspension; write a later time", option=name("until")
@@ -70,14 +73,14 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend numbers or a member, or stop a member from getting new numbers; `record` is called before the file is
-    written. If this raises IdtoneError, nothing has changed.
+    """Suspend numbers or a member, or forbid a member new numbers. `record` is called before the file is written.
+    Raises IdtoneError and then changes nothing.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
-    request = Request(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
+    request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
 
     def edit(text: YamlText, document: SuspensionsDocument) -> None:
-        suspended(text, document, request, in_japan(attribution.at))
+        insert_suspension(text, document, request, in_japan(attribution.at))
         record()
 
     return change_suspensions(
@@ -99,13 +102,13 @@ def enter_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Enter numbers that never originate, of the holder `terms.authority`; errors as in `suspend`."""
+    """Enter numbers that never originate calls. Their holder is `terms.authority`. Errors as in `suspend`."""
     if terms.authority is None:
         raise UsageError("name the holder of the numbers")
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
-        entered(text, document, request, in_japan(attribution.at))
+        insert_span(text, document, request, in_japan(attribution.at))
         record()
 
     return change_never_originates(
@@ -126,10 +129,10 @@ def remove_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Remove an entry of numbers that never originate; errors as in `suspend`."""
+    """Remove an entry of numbers that never originate calls. Errors as in `suspend`."""
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
-        removed(text, document, span, in_japan(attribution.at))
+        delete_span(text, document, span, in_japan(attribution.at))
         record()
 
     return change_never_originates(

@@ -1,4 +1,4 @@
-"""Locks for an authority's folder: one thread of one process makes a change, and all others wait."""
+"""The lock of an authority's folder: while one thread of one process makes a change, all others wait."""
 
 import fcntl
 import math
@@ -14,18 +14,20 @@ from .shared_folder import file_mode
 
 LOOK_EVERY_S: Final = 0.01
 GIVE_WAY_EVERY_S: Final = 0.5
-"""Time for which threads of this process may follow one another before another process gets a turn."""
+"""Seconds for which threads of this process may pass the lock to one another before another process gets a turn."""
 
 
 class _Lock:
     def __init__(self) -> None:
         self.of_process = threading.Lock()
-        """Lock of the threads of this process, so that one of them at a time asks for the file."""
+        """Lock between the threads of this process, so that only one thread at a time tries to lock the file."""
         self.holder: tuple[int, object] | None = None
         self.is_wanted = False
-        """True if a thread has found the lock taken."""
+        """True if a thread of this process waits for the lock."""
         self.gave_way_s = -math.inf
-        """Time at which no thread of this process wanted the lock, or another process could take it."""
+        """Monotonic time of the last moment at which no thread of this process waited, or another process could take
+        the lock.
+        """
 
 
 _locks: dict[Path, _Lock] = {}
@@ -33,9 +35,10 @@ _locks: dict[Path, _Lock] = {}
 
 @contextmanager
 def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
-    """Context that holds the file's lock. Its `owner` may take it again in the same thread.
+    """Context that holds the lock of `file`. The same `owner` may take it again in the same thread.
 
-    Raises TimeoutError if others hold it for longer than `within_s`, OSError if it cannot be opened.
+    Raises TimeoutError if others hold the lock for longer than `within_s` seconds, OSError if the file cannot be
+    opened.
     """
     lock, until_s = _locks.setdefault(file.absolute(), _Lock()), time.monotonic() + within_s
     me = threading.get_ident(), owner
@@ -60,7 +63,7 @@ def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[N
 
 
 def _open(file: Path) -> int:
-    """Open the file for the lock, without the right to write: another account may have created it."""
+    """Open the lock file read-only, because another account may have created it."""
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
         descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -71,8 +74,8 @@ def _open(file: Path) -> int:
 
 
 def _give_way(lock: _Lock) -> None:
-    """Pause between the release of the file and that of the process's lock. Without it the next thread would always be
-    faster than another process, which looks for the file from time to time.
+    """Pause between the release of the file lock and of the process's lock. Other processes poll the file. Without the
+    pause, the next thread of this process would always get it first.
     """
     if lock.is_wanted and time.monotonic() - lock.gave_way_s < GIVE_WAY_EVERY_S:
         return

@@ -1,8 +1,8 @@
-"""History of the registry or of the suspensions: one JSON line for each change, with its author, time and reason.
+"""The history of one file, such as the registry: one JSON line for each change, with its author, time and reason.
 
-Each of the two files has a history of its own, because each has its own signers. A signature over a file also covers
-its history: the signed metadata name the number of lines and their SHA-256 (`anchor`), so signed lines cannot be
-rewritten later. The lines stay with the association; members see only the digest.
+Each file has its own history, because each has its own signers. A signature on a file also covers its history: the
+signed metadata contain the number of lines and their SHA-256 (`count_and_sha256`), so nobody can rewrite signed lines
+later. The lines stay at the association; members see only the digest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
 
 from . import shared_folder
-from .history_words import Words, kept
+from .history_messages import Words, message_to_json
 
 
 class Action(StrEnum):
@@ -69,9 +69,9 @@ class Action(StrEnum):
     REMOVE_NEVER_ORIGINATING = "remove-never-originating"
     ROTATE = "rotate"
     UNDO = "undo"
-    """Take back the last change, which was not published."""
+    """Undo the last unpublished change."""
     EDIT = "edit"
-    """Record a change by hand, made without a command."""
+    """Record an edit by hand."""
 
 
 class ReviewResult(StrEnum):
@@ -88,10 +88,10 @@ class ApplicationStatus(StrEnum):
 
 
 class HistoryEntry(Model):
-    """One line of a history. `by` is the account that ran the command; `what` lists the differences.
+    """One line of a history. `by` is the account that made the change; `what` lists the differences.
 
-    `subject` is the id of the application, licence or member, or the reference. `before` and `after` are the file's
-    digests.
+    `subject` is the id of the application, licence or member, or the reference of a request. `before` and `after` are
+    the file's SHA-256.
     """
 
     at: Moment
@@ -102,9 +102,9 @@ class HistoryEntry(Model):
     requested: Moment | None = None
     """Time of the request by the police, or by the holder of numbers that never originate."""
     entered_by: Text | None = None
-    """The person who entered it first, if `by` is the person who approved it."""
+    """The person who requested the change, if `by` is the second person who approved it."""
     undone: Action | None = None
-    """The action that was taken back."""
+    """The action that this line undoes."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
     what: tuple[Words, ...] = ()
@@ -112,30 +112,34 @@ class HistoryEntry(Model):
     after: Sha256 | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The entry in the file's form; `what` can be shown in each language."""
-        return self.model_dump(mode="json", exclude_none=True) | {"what": [kept(each) for each in self.what]}
+        """The entry as it is stored in the file. `what` keeps its templates, so it can be shown in each language."""
+        return self.model_dump(mode="json", exclude_none=True) | {"what": [message_to_json(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The entries of one history file and its octets, as read at one moment."""
+    """The entries of one history file, and its content in bytes (`octets`), both as read at one moment."""
 
     path: Path
     octets: bytes
     entries: tuple[HistoryEntry, ...]
 
-    def anchor(self, entries: int | None = None) -> dict[str, Any]:
-        """The record of a history, or of its first `entries` lines, in the signed metadata: count and SHA-256."""
+    def count_and_sha256(self, entries: int | None = None) -> dict[str, Any]:
+        """The count and the SHA-256 of all lines, or of the first `entries` lines, as the signed metadata
+        record them.
+        """
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
     @property
-    def left(self) -> str | None:
-        """The SHA-256 of the file after the last change; None if nothing has changed."""
+    def last_sha256(self) -> str | None:
+        """The SHA-256 of the edited file after the last change; None if the history has no change."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
-    def gaps(self) -> Iterator[int]:
-        """The numbers (from 1) of lines whose `before` differs from the `after` of the change before them."""
+    def broken_lines(self) -> Iterator[int]:
+        """The line numbers (from 1) at which the chain breaks: `before` differs from the `after` of the previous
+        change.
+        """
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):
             if entry.after is None:
@@ -144,24 +148,24 @@ class History:
                 yield number
             left = entry.after
 
-    def followed_by(self, entry: HistoryEntry) -> History:
-        """The history with this entry, in memory only."""
+    def with_entry_in_memory(self, entry: HistoryEntry) -> History:
+        """The history with one more entry, without writing the file."""
         line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
-    def with_entry(self, entry: HistoryEntry) -> History:
-        """The history with this entry, written to the disk. Raises TrustError."""
-        later = self.followed_by(entry)
+    def append_entry(self, entry: HistoryEntry) -> History:
+        """Add an entry to the history and write the file. Returns the new history. Raises TrustError."""
+        later = self.with_entry_in_memory(entry)
         with writing(self.path, TrustError):
             shared_folder.write(self.path, later.octets)
         return later
 
-    def of(self, subject: str) -> tuple[HistoryEntry, ...]:
+    def entries_of(self, subject: str) -> tuple[HistoryEntry, ...]:
         return tuple(entry for entry in self.entries if entry.subject == subject)
 
 
 def read_history(path: Path) -> History:
-    """The history in a file; empty if there is no file. Raises TrustError for a line that is not an entry."""
+    """The history in a file; empty if there is no file. Raises TrustError for a line that is no valid entry."""
     try:
         octets = path.read_bytes()
     except FileNotFoundError:
@@ -181,8 +185,10 @@ def read_history(path: Path) -> History:
     return History(path, octets, tuple(entries))
 
 
-def status_of(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
-    """The status of an application, by its entries; `sha256` is the application's present digest."""
+def application_status(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
+    """The status of an application. `entries` are its lines of the history, `sha256` is the application's present
+    digest.
+    """
     found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:
         if Action.GRANT in (entry.action, entry.undone):

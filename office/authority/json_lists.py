@@ -1,4 +1,4 @@
-"""The office's own lists, which are JSON files. Everything in them is checked."""
+"""Reads and writes the office's own lists. They are JSON files; each field is checked when a file is read."""
 
 import json
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 
 from . import shared_folder
-from .typed_dates import day
+from .typed_dates import parse_day
 
 Entry = TypeVar("Entry")
 
 
 def _day(text: str) -> str:
     try:
-        return day(text, "").isoformat()
+        return parse_day(text, "").isoformat()
     except UsageError as error:
         raise ValueError(text) from error
 
@@ -31,7 +31,7 @@ DayOrNone = Annotated[str, AfterValidator(lambda text: text and _day(text))]
 
 
 def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
-    """The entries of a file; an empty list if there is no file. Raises TrustError if it is damaged."""
+    """The entries of a file; an empty list if there is no file. Raises TrustError if the file is damaged."""
     with reading(path, TrustError):
         try:
             octets = path.read_bytes()
@@ -44,7 +44,7 @@ def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
 
 
 def write_list(path: Path, entries: Sequence[Any]) -> None:
-    """Replace the file by these entries (a dataclass). Raises TrustError, and then nothing has changed."""
+    """Replace the content of the file with these entries (dataclasses). Raises TrustError and then changes nothing."""
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
     with writing(path, TrustError):
         shared_folder.write(path, octets)

@@ -1,6 +1,7 @@
-"""The holders of the keys: the office's own, unpublished list. It names only holders whose key is in force.
+"""The names of the key holders, in a list that the office does not publish. It names only holders whose key is in
+force.
 
-key-holders.json    the id of a key → the holder's name
+key-holders.json key id → holder's name
 """
 
 import json
@@ -22,12 +23,12 @@ from .edition import Edition
 
 FILE: Final = "key-holders.json"
 NAMED: Final = "key-holder-named"
-"""The act in the office's ledger, which has the id of the key and not the name."""
+"""The name of the ledger's act. The ledger records the key id but not the holder's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """A key and its holder. `signed`: True if the key has signed the waiting edition; None if its set has nothing to
+    """A key and its holder. `signed` is True if the key has signed the waiting edition, None if its set has nothing to
     sign.
     """
 
@@ -38,8 +39,8 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """A set of keys. `until` is the first end of its signatures; `missing` is the number of signatures that the waiting
-    editions still need.
+    """A set of keys. `until` is the earliest expiry of its signatures; `missing` is the number of signatures that the
+    waiting editions still need.
     """
 
     keys: Keys
@@ -52,7 +53,7 @@ class KeySetState:
 def key_states(
     published: Mapping[str, Metadata[Any]], waiting: Iterable[Edition], names: Mapping[str, str]
 ) -> list[KeySetState]:
-    """The published sets, with the signatures that the waiting editions need."""
+    """The state of each published key set, with the signatures that the waiting editions need from it."""
     editions = list(waiting)
     return [_set_state(keys, published, editions, names) for keys in Keys]
 
@@ -62,7 +63,7 @@ def _set_state(
 ) -> KeySetState:
     own = [name for name, role in tuf_roles.ROLES.items() if role.keys is keys]
     role = draft_metadata.role_of(own[0], published)
-    signed = [set(edition.holders()[name]) for edition in waiting for name in own if name in edition.metadata]
+    signed = [set(edition.signers_by_role()[name]) for edition in waiting for name in own if name in edition.metadata]
     holders = [
         KeyState(key_id, names.get(key_id, ""), all(key_id in each for each in signed) if signed else None)
         for key_id in sorted(role.keyids)
@@ -73,7 +74,7 @@ def _set_state(
 
 
 def key_holders(folder: Path) -> dict[str, str]:
-    """Id of the key → holder's name; empty if there is no list. Raises TrustError."""
+    """Key id → holder's name; empty if there is no list. Raises TrustError."""
     path = folder / FILE
     try:
         content = json.loads(path.read_bytes())
@@ -87,7 +88,9 @@ def key_holders(folder: Path) -> dict[str, str]:
 
 
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
-    """Record a holder, in place of an earlier one. Raises UsageError if the key is not in force, TrustError."""
+    """Record the holder of a key; replaces an earlier name. Raises UsageError if the key is not in force, TrustError if
+    the list cannot be read or written.
+    """
     now = set(in_force)
     if key_id not in now:
         raise UsageError("this key is not in force; open the page again")

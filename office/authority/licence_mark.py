@@ -1,7 +1,7 @@
 """The mark (標章) of a licensed operator that is not evaluated: an SVG picture in Japanese and English. Pure.
 
-It follows from the public list alone, which has its SHA-256: a mark is genuine if the list in force has its digest. It
-states nothing about an evaluation, and loads nothing.
+The mark is made from the public list alone. A mark is genuine if the list in force contains its SHA-256. It says
+nothing about an evaluation, and it loads no other file.
 """
 
 import hashlib
@@ -16,41 +16,43 @@ FOLDER: Final = "licensed"
 """The folder of the marks, beside the files of the evaluations."""
 
 
-def with_mark(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
-    """The operator's entry in the list, with the digest of its mark and the end of its licences."""
+def add_mark_digest(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
+    """The operator's list entry with two more fields: the digest of its mark, and the end of its licences."""
     begins, until = (
         choose((each[f"valid_{end}"] for each in operator["licences"]), key=datetime.fromisoformat)
         for choose, end in ((min, "from"), (max, "until"))
     )
     found = {**operator, "mark": {"valid_from": begins, "valid_until": until}}
-    found["mark"]["badge"] = hashlib.sha256(mark(found, association)).hexdigest()
+    found["mark"]["badge"] = hashlib.sha256(mark_svg(found, association)).hexdigest()
     return found
 
 
-def mark(operator: Mapping[str, Any], association: str) -> bytes:
+def mark_svg(operator: Mapping[str, Any], association: str) -> bytes:
     """The mark as an SVG picture."""
     fields = {
         "id": operator["member"],
         "name_ja": _short(operator["name"]["ja"], 22),
         "name_en": _short(operator["name"]["en"], 44),
         "association": association,
-        "by": issued_by(association, operator["member"]),
+        "by": issuer_line(association, operator["member"]),
         "until": last_day(operator["mark"]["valid_until"]).isoformat(),
     }
     return _MARK.format_map({name: escape(value, {'"': "&quot;"}) for name, value in fields.items()}).encode()
 
 
 def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
-    """File name beside the evaluations → mark, for each operator in a list."""
+    """File name → mark, for each operator in a list. The files stand beside those of the evaluations."""
     return {
-        f"{FOLDER}/{each['member']}.svg": mark(each, listed["association"])
+        f"{FOLDER}/{each['member']}.svg": mark_svg(each, listed["association"])
         for each in listed["operators"]
         if "mark" in each
     }
 
 
-def issued_by(association: str, member: str) -> str:
-    """One line of a mark or badge: the association, shortened if necessary, and the full id of the member."""
+def issuer_line(association: str, member: str) -> str:
+    """The line that names the issuer on a mark or badge: the association, shortened if necessary, and the full member
+    id.
+    """
     return f"{_short(association, max(22 - len(member) - 3, 6))} · {member}"
 
 

@@ -1,8 +1,8 @@
-"""Keys of members' logs, and witnesses, as a person enters them. All functions raise IdtoneError, and then nothing has
-changed.
+"""Enters the keys of members' evidence logs, and their witnesses. All functions raise IdtoneError and then change
+nothing.
 
-`since` and `until` are days in Japan or moments as people write them; an empty `since` is now. `name` names a field in
-an error.
+`since` and `until` are typed days in Japan or moments; an empty `since` means now. `name` gives a field's name for an
+error.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from datetime import datetime
 
 from idtone.registry.trust import tuf_roles
 
-from . import log_edits
+from . import log_and_witness_edits
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
-from .typed_dates import end, in_japan, moment
+from .typed_dates import in_japan, parse_end, parse_moment
 from .workspace import Workspace
 
 FieldName = Callable[[str], str]
@@ -28,28 +28,28 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's log, and the number of its legal person if it is given."""
+    """Enter the key of a member's log, and the corporate number of the responsible company if one is given."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
         Action.ADD_LOG_KEY,
         member,
         attribution,
-        lambda text, document: log_edits.log_key_added(
+        lambda text, document: log_and_witness_edits.insert_log_key(
             text, document, member, key.strip(), begins, corporate_number or None
         ),
     )
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End the key of a member's log: later signatures do not count."""
-    over = end(until, name("until"))
+    """Record the end of the key of a member's log: later signatures do not count."""
+    over = parse_end(until, name("until"))
     return change_registry(
         workspace,
         Action.END_LOG_KEY,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.log_key_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.set_log_key_end(text, document, key.strip(), over),
     )
 
 
@@ -63,32 +63,32 @@ def enter_witness(
         Action.ADD_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.witness_added(text, document, key.strip(), begins),
+        lambda text, document: log_and_witness_edits.insert_witness(text, document, key.strip(), begins),
     )
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """End a witness: later cosignatures do not count."""
-    over = end(until, name("until"))
+    """Record the end of a witness: later cosignatures do not count."""
+    over = parse_end(until, name("until"))
     return change_registry(
         workspace,
         Action.END_WITNESS,
         key.partition("+")[0],
         attribution,
-        lambda text, document: log_edits.witness_ended(text, document, key.strip(), over),
+        lambda text, document: log_and_witness_edits.set_witness_end(text, document, key.strip(), over),
     )
 
 
 def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribution) -> HistoryEntry:
-    """Set the number of witnesses that must have cosigned a member's log."""
+    """Set the number of witnesses that must cosign a member's log."""
     return change_registry(
         workspace,
         Action.DEMAND_COSIGNATURES,
         tuf_roles.REGISTRY_FILE,
         attribution,
-        lambda text, document: log_edits.cosignatures_set(text, document, number),
+        lambda text, document: log_and_witness_edits.set_cosignatures(text, document, number),
     )
 
 
 def _begins(since: str, attribution: Attribution, name: FieldName) -> datetime:
-    return moment(since, name("since")) if since else in_japan(attribution.at)
+    return parse_moment(since, name("since")) if since else in_japan(attribution.at)

@@ -1,4 +1,4 @@
-"""The members' contacts in the registry, for the public and the office. Pure."""
+"""A table of the members' contacts in the registry. Pure."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +9,7 @@ COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notificat
 
 
 def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
-    """The rows of the contacts in the order of `COLUMNS`; fields without an entry are empty."""
+    """One row for each contact, with the columns of `COLUMNS`; a missing field is empty."""
     return [
         (
             each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",

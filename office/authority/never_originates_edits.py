@@ -1,4 +1,4 @@
-"""The authority's changes of never-originates.yaml. Pure. Errors as in `registry_edits`."""
+"""Edits of never-originates.yaml. Pure. Errors as in `registry_edits`."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ never_originates: []
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """A holder's request. `reference` is its document."""
+    """A holder's request to list numbers that never originate calls. `reference` identifies the request's document."""
 
     span: NumberSpan
     holder: str
@@ -36,10 +36,10 @@ class NeverOriginatesRequest:
     why: str | None = None
 
 
-def entered(
+def insert_span(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
-    """Enter numbers that never originate. An entry of the same numbers that has ended is replaced."""
+    """Enter numbers that never originate calls. The new entry replaces an ended entry for the same numbers."""
     at = _entry(document, request.span)
     if at is not None:
         until = document.never_originates[at].until
@@ -57,8 +57,8 @@ def entered(
     text.replace(("issued",), issued)
 
 
-def removed(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
-    """Remove an entry: the numbers may originate calls again."""
+def delete_span(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
+    """Remove the entry for exactly these numbers: they may originate calls again."""
     at = _entry(document, span)
     if at is None:
         raise UsageError("{what} is not entered; enter exactly the numbers of one entry", what=scope_text(span))

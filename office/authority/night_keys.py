@@ -1,11 +1,12 @@
-"""Encrypted keys of duty officers, stored at the office, so that the officers can sign from home at night.
+"""The encrypted keys of duty officers. They are stored at the office, so that an officer at home can sign at night.
 
-night-keys/DIGEST.pem  the key of a user of the console, under the passphrase that this officer alone knows
+night-keys/DIGEST.pem the key of a user of the console, under the passphrase that this officer alone knows
 
 DIGEST is the digest of the user's name, so that any name can have a key.
 
-The association decides whether to have such a folder. A key is open in memory for one signature. A thief of the folder
-needs the passphrases of two officers. An attacker who controls the console's process while both sign has both keys.
+The association decides whether to have such a folder. A key is decrypted in memory for one signature only. A thief of
+the folder still needs the passphrases of two officers. An attacker who controls the console's process while both
+officers sign gets both keys.
 """
 
 import hashlib
@@ -35,7 +36,9 @@ class WrongPassphraseError(TrustError):
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
-    """Store a user's key, in place of an older one; returns its id. Raises IdtoneError unless it is a duty key."""
+    """Store a user's duty key in place of an older one. Returns the key id. Raises IdtoneError, for example for a key
+    that is not a duty key.
+    """
     user = checked_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
     _check_duty(workspace, key_id)
@@ -56,12 +59,12 @@ def has_night_key(folder: Path, user: str) -> bool:
 
 
 def night_key_path(folder: Path, user: str) -> Path:
-    """The path for the user's key; the file may be missing."""
+    """The path of the user's key. The file may be missing."""
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
-def digest(edition: Edition) -> str:
-    """The digest of all content that a signature would cover."""
+def edition_digest(edition: Edition) -> str:
+    """The SHA-256 of everything that a signature of this edition covers."""
     whole = hashlib.sha256()
     for name in sorted(edition.metadata):
         whole.update(name.encode() + b"\n" + hashlib.sha256(edition.metadata[name].signed_bytes).digest())
@@ -69,10 +72,10 @@ def digest(edition: Edition) -> str:
 
 
 def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, now: datetime) -> list[str]:
-    """Sign the package of the duty keys with the user's key; the last signature publishes it. Returns the published
-    roles.
+    """Sign the duty keys' package with the user's key. The last missing signature publishes the package. Returns the
+    published roles.
 
-    `shown` is the `digest` of the content that the user has read. Raises IdtoneError.
+    `shown` is the `edition_digest` of the content that the user has read. Raises IdtoneError.
     """
     if not has_night_key(workspace.folder, user):
         raise UsageError("no key of yours is kept here; sign at your own computer")
@@ -82,7 +85,7 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
         edition = package.edition()
         if edition is None:
             raise UsageError("no package waits for signatures; prepare one")
-        if digest(edition) != shown:
+        if edition_digest(edition) != shown:
             raise UsageError("what waits has changed since you read it; read it again")
         with reading(path, TrustError):
             pem = path.read_bytes()
@@ -92,10 +95,10 @@ def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, 
             raise WrongPassphraseError("{error}", error=error) from error
         _check_duty(workspace, str(signer.public_key.keyid))
         edition.sign(signer)
-        return package.take(edition, now)
+        return package.add_signatures(edition, now)
 
 
 def _check_duty(workspace: Workspace, key_id: str) -> None:
-    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.roles())
+    role = draft_metadata.role_of(tuf_roles.SUSPENSIONS, workspace.repository.all_current_metadata())
     if key_id not in role.keyids:
         raise TrustError("this is not a duty key in force")

@@ -1,6 +1,4 @@
-"""Portings of numbers (番号ポータビリティ), as a person enters them. All functions raise IdtoneError, and then nothing
-has changed.
-"""
+"""Enters portings (番号ポータビリティ) in the registry. All functions raise IdtoneError and then change nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +8,7 @@ from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .registry_edits import ported, porting_removed
+from .registry_edits import delete_porting, insert_porting
 from .suspension_edits import refuse_suspended
 from .workspace import Workspace
 from .yaml_text import YamlText
@@ -19,25 +17,25 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Hand numbers over to another member at a moment, unless a suspension forbids that the taker gets them."""
+    """Enter that numbers pass from `giver` to `taker` at the time `at`, unless a suspension forbids it."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), taker, entries, attribution.at)
-        ported(text, registry, entry, giver, taker, at)
+        insert_porting(text, registry, entry, giver, taker, at)
 
     return change_registry(workspace, Action.PORT_NUMBER, taker, attribution, edit)
 
 
 def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove a porting. The numbers stay with the member that holds them now."""
+    """Remove a porting entry. The numbers stay with the member that holds them now."""
     entry = _only(entries)
     return change_registry(
         workspace,
         Action.REMOVE_PORTING,
         "portings",
         attribution,
-        lambda text, registry: porting_removed(text, registry, entry, attribution.at),
+        lambda text, registry: delete_porting(text, registry, entry, attribution.at),
     )
 
 

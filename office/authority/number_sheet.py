@@ -1,4 +1,4 @@
-"""Numbers in a table from a spreadsheet, saved as CSV: Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
+"""Reads numbers from a spreadsheet saved as CSV. Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
 
 import csv
 import io
@@ -17,17 +17,18 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY: Final = re.compile(r"[+0-9(][0-9()+. *~〜～からまで迄-]*")
 _DIGITS: Final = re.compile(r"[0-9]")
 _LAST: Final = re.compile(r"末尾|最終|最後|終了|終わり|終り|終番|まで|迄|\blast\b|\bend\b|\bto\b", re.IGNORECASE)
-"""Words in the heading of a column that has the last number of a range."""
+"""Words that mark the heading of a column with the last numbers of ranges."""
 _LOST_ZERO: Final = re.compile(r"[1-9][0-9]{8,9}")
 _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 
 
 def sheet_entries(octets: bytes, name: str) -> list[str]:
-    """Entries of numbers, one or two columns a row: a number or range, or its first and its last number.
+    """The number entries of a table. A row has a number or range in one column, or a first and a last number in two
+    columns.
 
-    A first row without digits is the heading. The last number may be shortened only under a heading that calls it the
-    last one: a column of counts or extensions looks the same. Columns after the second may hold other data, but no
-    number. Raises UsageError, which names the row and shows no number.
+    A first row without digits is the heading. The last number may be shortened only if the heading calls it the last
+    one, because a column of counts or extensions looks the same. Further columns may hold other data but no numbers.
+    Raises UsageError; the error names the row but shows no number.
     """
     rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
     heading: list[str] | None = None
@@ -39,8 +40,8 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
 
 
 def check_count(entries: list[str], expected: str, name: str) -> None:
-    """Check the count of numbers that a person expects. Raises UsageError, which gives the count of the entries, if it
-    differs.
+    """Check that the entries have as many numbers as the person expects. Raises UsageError with the actual count if
+    not.
     """
     try:
         count = sum(len(read_span(entry)) for entry in entries)
@@ -80,7 +81,7 @@ def _text(octets: bytes, name: str) -> str:
 
 
 def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
-    """The row in the form that a person would type."""
+    """The row's number or range as one entry, in the form that a person would type."""
     given = [cell for cell in cells[:2] if cell]
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):

@@ -1,8 +1,8 @@
-"""The public list of licensed operators (安心して利用できる事業者リスト), which follows from the registry and the
-suspensions. Pure.
+"""Makes the public list of licensed operators (安心して利用できる事業者リスト). Pure.
 
-It contains no numbers and no suspensions; a member whose numbers are all suspended is left out. It does not depend on
-the time, so every signer of the registry can make the same list; its dates show what has expired since.
+The list is made from the registry and the suspensions, but contains no numbers and no suspensions. It leaves out a
+member whose numbers are all suspended. It does not depend on the present time, so every signer makes the same list. Its
+dates show what has expired.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from idtone.registry.model import (
 )
 
 from .licence_mark import FOLDER as MARKS
-from .licence_mark import with_mark
-from .stopped_members import not_listed
+from .licence_mark import add_mark_digest
+from .stopped_members import unlisted_members
 
 _DIRECTIONS: Final = {
     Direction.INCOMING: ("着信転送", "incoming"),
@@ -34,15 +34,15 @@ _DIRECTIONS: Final = {
 }
 
 
-def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
-    """The list as JSON: each member with a pledge in force, and a licence that is active and had not expired when the
-    registry was issued. A licence ends at the latest with the pledge, and when the member's certification lapses.
-    Members whose numbers are all suspended are left out.
+def operator_list_json(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
+    """The list as JSON. It has each member with a pledge in force and an active licence that had not expired when the
+    registry was issued. A licence ends at the latest with the pledge or the certification. Members whose numbers are
+    all suspended are left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
     evaluations = {entry.member: entry for entry in document.evaluations if entry.valid.until > header.issued}
-    operators, stopped = [], not_listed(document, suspensions)
+    operators, stopped = [], unlisted_members(document, suspensions)
     for member in document.members:
         licences = [
             _licence(licence, titles[licence.tone], licence_end(licence, member))
@@ -62,7 +62,7 @@ def octets(document: RegistryDocument, suspensions: SuspensionsDocument | None) 
             if member.id in evaluations:
                 operator["evaluation"] = _evaluation(evaluations[member.id])
             else:
-                operator = with_mark(operator, header.association)
+                operator = add_mark_digest(operator, header.association)
             operators.append(operator)
     content: dict[str, Any] = {
         "association": header.association,
@@ -83,14 +83,16 @@ def _json(content: dict[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def members_of(listed: bytes) -> frozenset[str]:
-    """The ids of the members in a list."""
+def listed_members(listed: bytes) -> frozenset[str]:
+    """The ids of the members in a list, given as JSON."""
     return frozenset(each["member"] for each in json.loads(listed)["operators"])
 
 
-def list_words(document: RegistryDocument, before: Collection[str], now: Collection[str]) -> Iterator[Message]:
-    """The changes of the list because other members are stopped `now` than `before`."""
-    for member in sorted(members_of(octets(document, None))):
+def describe_list_changes(
+    document: RegistryDocument, before: Collection[str], now: Collection[str]
+) -> Iterator[Message]:
+    """The changes in the list, if the stopped members changed from `before` to `now`."""
+    for member in sorted(listed_members(operator_list_json(document, None))):
         if member in now and member not in before:
             yield Message("{member} leaves the public list: all its numbers are suspended", member=member)
         elif member in before and member not in now:
@@ -133,16 +135,16 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
 
 
 def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
-    """The signed list without the `stopped` members: a suspension takes effect before the registry's keys have signed
-    the list again.
+    """The signed list without the `stopped` members. A suspension is in force before the holders of the registry's keys
+    sign the list again.
     """
     content = json.loads(listed)
     left = [each for each in content["operators"] if each["member"] not in stopped]
     return listed if left == content["operators"] else _json(content | {"operators": left})
 
 
-def page(listed: bytes) -> bytes:
-    """The list as one HTML page in Japanese and English, which loads nothing else."""
+def operator_list_page(listed: bytes) -> bytes:
+    """The list as one HTML page in Japanese and English. It loads no other file."""
     content = json.loads(listed)
     rows = "\n".join(
         _row(operator, licence, first=n == 0)
@@ -181,7 +183,7 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
 
 
 def _grade(operator: dict[str, Any]) -> str:
-    """The grade with the address of the result, which is a file beside the page."""
+    """The grade, linked to the file with the result beside the page."""
     evaluation = operator.get("evaluation")
     if evaluation is None:
         file = f"evaluation/{MARKS}/{operator['member']}.svg"

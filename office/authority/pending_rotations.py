@@ -1,8 +1,8 @@
-"""Rotations of keys whose packages wait for signatures: history/rotations.json, a list for each set of keys.
+"""Key rotations whose packages wait for signatures. history/rotations.json has a list of them for each key set.
 
-Each line of the history is signed with the next edition, whichever that is. So a rotation gets its line only when its
-keys are in force: otherwise the history could state a rotation that was never signed. Several packages can wait for one
-set; each starts from the present keys, so the first published one ends the others.
+The next edition signs every line of the history, so a line must not state a rotation that was never signed. A rotation
+gets its line only when its keys are in force. Several packages can wait for one set. Each starts from the present keys,
+so publishing one makes the others void.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _STAYS: Final = template("the same key {key}")
 _ENDS: Final = template("no longer the key {key}")
 
 
-def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
-    """The words of a rotation's line, from the ids of the keys before and after it."""
+def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
+    """The messages that describe a rotation in the history. `before` and `after` are the key ids."""
     return (
         *(Message(_STAYS if keyid in before else _NEW, key=keyid) for keyid in after),
         *(Message(_ENDS, key=keyid) for keyid in sorted(before) if keyid not in after),
@@ -42,25 +42,27 @@ def words_of(before: Collection[str], after: Sequence[str]) -> tuple[Message, ..
 
 
 def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
-    """The ids of the keys of a set. Raises TrustError."""
+    """The ids of a set's published keys. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
-    return set(draft_metadata.role_of(signs, workspace.repository.roles()).keyids)
+    return set(draft_metadata.role_of(signs, workspace.repository.all_current_metadata()).keyids)
 
 
-def history_of(keys: Keys) -> str:
+def history_role_of(keys: Keys) -> str:
     """The role whose history records the rotations of a set."""
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
-def keep_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
-    """Store the line of a rotation until it or another one of the set is published. Raises TrustError."""
+def store_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
+    """Store the history entry of a rotation until this rotation or another one of the same set is published. Raises
+    TrustError.
+    """
     waiting = _read(workspace)
     others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
     _write(workspace, {**waiting, keys.value: [*others, entry]})
 
 
-def record_published(workspace: Workspace, now: datetime) -> None:
-    """Record the rotations whose keys are in force now. Raises TrustError."""
+def record_published_rotations(workspace: Workspace, now: datetime) -> None:
+    """Write the waiting rotations whose keys are now in force into the history. Raises TrustError."""
     waiting = _read(workspace)
     if not waiting:
         return
@@ -69,7 +71,7 @@ def record_published(workspace: Workspace, now: datetime) -> None:
         now_in_force = keys_in_force(workspace, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
-            workspace.record(history_of(Keys(name)), published.model_copy(update={"at": now}))
+            workspace.record_entry(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
         else:
             left[name] = entries
     if left != waiting:

@@ -20,13 +20,15 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_pdf(octets: bytes) -> None:
-    """Check the beginning of a PDF file. Raises UsageError if it differs."""
+    """Check that the file begins as a PDF. Raises UsageError if not."""
     if not octets.startswith(_BEGINNING):
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
-def keep_pledge(folder: Path, octets: bytes) -> str:
-    """Store a file; returns its SHA-256. Raises UsageError if it is not a PDF, TrustError if it cannot be written."""
+def store_pledge(folder: Path, octets: bytes) -> str:
+    """Store the PDF of a pledge. Returns its SHA-256. Raises UsageError if the content is not a PDF, TrustError if the
+    file cannot be written.
+    """
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
@@ -36,13 +38,13 @@ def keep_pledge(folder: Path, octets: bytes) -> str:
 
 
 @contextmanager
-def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
-    """Context with the SHA-256 of a file that is stored for an act; if the act fails, a newly stored file is removed.
+def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
+    """Context that stores a pledge and gives its SHA-256. If the code inside fails, a newly stored file is removed.
 
-    Use it inside the office's lock. Raises the errors of `keep_pledge`.
+    Use it inside the office's lock. Raises the errors of `store_pledge`.
     """
-    was_there = kept_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
-    sha256 = keep_pledge(folder, octets)
+    was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
+    sha256 = store_pledge(folder, octets)
     try:
         yield sha256
     except BaseException:
@@ -51,7 +53,7 @@ def keeping_pledge(folder: Path, octets: bytes) -> Iterator[str]:
         raise
 
 
-def kept_pledge(folder: Path, sha256: str) -> bytes | None:
-    """The file of a pledge; None if it is not stored here."""
+def read_pledge(folder: Path, sha256: str) -> bytes | None:
+    """The PDF of a pledge; None if it is not stored here."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

@@ -1,7 +1,7 @@
-"""The repository for other computers: a folder that each publication replaces as a whole.
+"""A copy of the repository for a web server or another computer. Each publication replaces it as a whole.
 
-FOLDER/current         a link to the newest copy of the repository; renaming the link is the publication
-FOLDER/editions/N-…    the copies: the newest one, and the one before for those who are reading it
+FOLDER/current a link to the newest copy of the repository; renaming the link is the publication FOLDER/editions/N-… the
+copies: the newest one, and the one before for those who are reading it
 """
 
 import os
@@ -18,12 +18,14 @@ CURRENT: Final = "current"
 EDITIONS: Final = "editions"
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
-"""The folder's group, that of the web server, may read the copy, but change nothing in it."""
+"""Mode of the copied files: the folder's group, which is the web server's, may only read them."""
 _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
 def publish_to(folder: Path, repository: Path, version: int) -> None:
-    """Make a copy of the repository the current one, in one step. If it raises TrustError, the previous copy stays."""
+    """Copy the repository, and make the copy the current one in one step. Raises TrustError; then the previous copy
+    stays.
+    """
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
         (folder / EDITIONS).mkdir(_FOLDER_MODE, exist_ok=True)
@@ -51,7 +53,7 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
 
 
 def is_newest(folder: Path, repository: Path) -> bool:
-    """True if the current copy is of the latest publication."""
+    """True if the current copy has the latest publication."""
     try:
         return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
     except OSError:
@@ -59,7 +61,7 @@ def is_newest(folder: Path, repository: Path) -> bool:
 
 
 def _let_group_read(path: Path, group: int) -> None:
-    """Let the group read a path. A folder that passes its group on to new files still does. Raises OSError."""
+    """Let the group read a path. A folder keeps its set-group-ID bit. Raises OSError."""
     status = path.stat()
     if status.st_gid != group:
         os.chown(path, -1, group)

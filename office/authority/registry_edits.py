@@ -1,7 +1,7 @@
-"""The authority's changes to registry.yaml: each function edits a text, given the document that it holds. Pure.
+"""Edits of registry.yaml. Each function edits a text; `document` is the parsed form of this text. Pure.
 
-An impossible edit raises UsageError, a malformed entry NumberError; both say what to do instead. `change_registry` then
-parses the complete text again, so that every rule of the registry holds.
+An impossible edit raises UsageError, a malformed entry NumberError. Both errors say what to do instead.
+`change_registry` then parses the whole text again and checks every rule of the registry.
 """
 
 import re
@@ -25,21 +25,21 @@ from .yaml_text import Tree, YamlText
 _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
-def stamped(text: YamlText, version: int, issued: datetime) -> None:
-    """Give the registry its new version and date."""
+def set_version(text: YamlText, version: int, issued: datetime) -> None:
+    """Set the registry's version, and the time at which it is issued."""
     text.replace(("registry", "version"), version)
     text.replace(("registry", "issued"), issued)
 
 
-def prolonged(text: YamlText, until: datetime) -> None:
-    """Set the expiry of the registry."""
+def set_registry_end(text: YamlText, until: datetime) -> None:
+    """Set the time at which the registry expires."""
     text.replace(("registry", "expires"), until)
 
 
-def granted(
+def insert_application(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
-    """Add the licences and numbers of an application, and the member if it is new."""
+    """Enter the licences and numbers of an application, and the member if it is new."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
@@ -81,10 +81,10 @@ def granted(
     text.append((*here, "numbers"), numbers)
 
 
-def pledged(
+def insert_pledge(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
-    """Record a member's signed pledge, in place of an older one. `fields` are all its other fields."""
+    """Enter a member's signed pledge in place of an older one. `fields` are the pledge's other fields."""
     at, known = _member(document, member)
     here: Location = ("members", at)
     new = {"signed": signed, **fields}
@@ -116,9 +116,9 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def described(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
-    """Record the member's fields of the public list: `corporate_number`, `notification`, `web`, `mail`. Empty ones stay
-    as they are.
+def set_particulars(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
+    """Set a member's fields in the public list: `corporate_number`, `notification`, `web`, `mail`. An empty value
+    changes nothing.
     """
     at, known = _member(document, member)
     here: Location = ("members", at)
@@ -139,16 +139,18 @@ def _record(text: YamlText, here: Location, key: str, old: str | None, new: str)
         text.replace((*here, key), new)
 
 
-def certified(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]) -> None:
-    """Record the certification of a member, in place of an older one."""
+def set_certification(
+    text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str | date]
+) -> None:
+    """Set a member's certification in place of an older one."""
     at, known = _member(document, member)
     _with_certification(text, ("members", at), known.certification, fields)
 
 
-def link_certified(
+def set_link_certification(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Record the certification of the reseller of a link, in place of an older one."""
+    """Set the certification of a link's reseller in place of an older one."""
     at, n = _link(document, entry, reseller)
     link = document.chains[at].links[n]
     _with_certification(text, ("chains", at, "links", n), link.certification, fields)
@@ -157,7 +159,7 @@ def link_certified(
 def _with_certification(
     text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
 ) -> None:
-    """Record a certification in place of `known`. A recorded mark stays if the new fields have none."""
+    """Write a certification in place of `known`. If the new fields have no mark, the old mark stays."""
     if known is None:
         text.add(here, "certification", fields)
         return
@@ -168,7 +170,7 @@ def _with_certification(
             text.replace((*here, "certification", key), value)
 
 
-def link_added(
+def insert_link(
     text: YamlText,
     document: RegistryDocument,
     entry: str,
@@ -176,7 +178,7 @@ def link_added(
     reseller: str,
     checked: Mapping[str, str | date] | None,
 ) -> None:
-    """Hand the numbers of an entry on to a reseller: as the first link of a chain, or as its next one."""
+    """Enter that a wholesaler hands an entry's numbers to a reseller: as the first link of a chain, or the next one."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:
         link["checked"] = checked
@@ -191,10 +193,10 @@ def link_added(
     text.append(("chains", at, "links"), [link])
 
 
-def link_checked(
+def set_link_check(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
 ) -> None:
-    """Record the check of a reseller, in place of an older one."""
+    """Set the check of a link's reseller in place of an older one."""
     at, n = _link(document, entry, reseller)
     here: Location = ("chains", at, "links", n)
     if document.chains[at].links[n].checked is None:
@@ -204,8 +206,8 @@ def link_checked(
         text.replace((*here, "checked", key), value)
 
 
-def link_removed(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
-    """Take the numbers back from the last reseller of a chain. If it is the only one, remove the chain."""
+def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
+    """Remove the last link of a chain. If it is the only link, remove the chain."""
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
     if n < len(links) - 1:
@@ -213,17 +215,19 @@ def link_removed(text: YamlText, document: RegistryDocument, entry: str, reselle
     text.remove(("chains", at, "links", n) if n else ("chains", at))
 
 
-def ported(text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime) -> None:
-    """Hand the numbers of an entry over to another member at a moment."""
+def insert_porting(
+    text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime
+) -> None:
+    """Enter that an entry's numbers pass from `giver` to `taker` at the time `at`."""
     read_span(entry)
     for member in (giver, taker):
-        known_member(document, member)
+        check_member(document, member)
     porting: Tree = {"numbers": entry, "from": giver, "to": taker, "at": at}
     text.append(("portings",), [porting])
 
 
-def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
-    """Remove the porting of exactly these numbers. They become numbers of the member that holds them now."""
+def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
+    """Remove the porting of exactly these numbers. They are entered as numbers of the member that holds them now."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
@@ -232,13 +236,13 @@ def porting_removed(text: YamlText, document: RegistryDocument, entry: str, now:
     holder, other = (porting.giver, porting.taker) if now < porting.at else (porting.taker, porting.giver)
     _, held = _member(document, holder)
     if not _covers(map(read_span, held.numbers), wanted):
-        released(text, document, other, [entry])
-        assigned(text, document, holder, [written(wanted)])
+        delete_numbers(text, document, other, [entry])
+        insert_numbers(text, document, holder, [written(wanted)])
     text.remove(("portings", at))
 
 
-def renewed(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
-    """Extend a licence that was not revoked."""
+def set_licence_end(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
+    """Extend a licence until `until`. Raises UsageError for a revoked licence."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
         raise UsageError("licence {licence} was revoked; grant another one", licence=licence)
@@ -256,10 +260,10 @@ _FROM: Final = {
     LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
     LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
 }
-"""Status → the statuses that may precede it. Revoked is final."""
+"""New status → the statuses from which a licence may change to it. Revoked is final."""
 
 
-def with_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
+def set_licence_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
     """Suspend, resume or revoke a licence."""
     location, entry = _licence(document, licence)
     if entry.status not in _FROM[status]:
@@ -272,16 +276,18 @@ def with_status(text: YamlText, document: RegistryDocument, licence: str, status
     text.replace((*location, "status"), status.value)
 
 
-def assigned(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
-    """Add numbers, ranges or prefixes to a member."""
+def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
+    """Enter numbers, ranges or prefixes for a member."""
     at, _ = _member(document, member)
     for entry in entries:
         read_span(entry)
     text.append(("members", at, "numbers"), list(entries))
 
 
-def node_key_added(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Add the key by which a member's node signs documents, as `idtone-office document key` prints it."""
+def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+    """Enter the public key of a member's node, as `idtone-office document key` prints it. The node signs documents with
+    it.
+    """
     at, held = _member(document, member)
     try:
         named = VerifierKey.parse(key).name
@@ -297,16 +303,16 @@ def node_key_added(text: YamlText, document: RegistryDocument, member: str, key:
     text.append(("members", at, "keys"), [key])
 
 
-def node_key_removed(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Remove the key of a node: from then on the desk refuses documents that it signs."""
+def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
+    """Remove the key of a node. From then on the desk refuses documents signed by this node."""
     at, held = _member(document, member)
     if key not in held.keys:
         raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
     text.remove(("members", at, "keys", held.keys.index(key)))
 
 
-def released(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
-    """Remove numbers from a member. The rest of a divided range stays, as one or two ranges."""
+def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
+    """Remove numbers from a member. The rest of a split range stays as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
     left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
@@ -324,9 +330,9 @@ def released(text: YamlText, document: RegistryDocument, member: str, entries: I
     text.append(location, more)
 
 
-def evaluated(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
-    """Give the registry these evaluations in place of the older ones."""
-    text.rewrite("evaluations", [_evaluation(entry) for entry in entries])
+def set_evaluations(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
+    """Replace all evaluations in the registry with these."""
+    text.replace_list("evaluations", [_evaluation(entry) for entry in entries])
 
 
 def _evaluation(entry: EvaluationEntry) -> Tree:
@@ -362,13 +368,13 @@ def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
 
 
 def _chain(document: RegistryDocument, entry: str) -> int | None:
-    """The place of the chain with exactly these numbers."""
+    """The index of the chain with exactly these numbers; None if there is no such chain."""
     wanted = read_span(entry)
     return next((c for c, chain in enumerate(document.chains) if read_span(chain.numbers) == wanted), None)
 
 
 def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, int]:
-    """The places of the chain with exactly these numbers, and of the link that ends with the reseller."""
+    """The index of the chain with exactly these numbers, and the index of the reseller's link in it."""
     at = _chain(document, entry)
     if at is None:
         raise UsageError("these numbers have no wholesale chain; enter them as the chain does")
@@ -378,13 +384,15 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
     raise UsageError("the chain of these numbers has no link to {reseller!r}", reseller=reseller)
 
 
-def known_member(document: RegistryDocument, member: str) -> str:
-    """The id of a member in the registry. Raises UsageError if the registry has no such member."""
+def check_member(document: RegistryDocument, member: str) -> str:
+    """The given member id, if the registry has such a member. Raises UsageError if not."""
     return _member(document, member)[1].id
 
 
 def _free_ids(document: RegistryDocument) -> Iterator[str]:
-    """New licence ids: L-0008 after L-0007, higher than every id in the registry, including revoked licences."""
+    """New licence ids in ascending order, above every id in the registry, such as L-0008 after L-0007. Ids of revoked
+    licences are not used again.
+    """
     used = [_NUMBERED.fullmatch(licence.id) for member in document.members for licence in member.licences]
     highest = max((int(found[1]) for found in used if found), default=0)
     while True:
@@ -404,7 +412,9 @@ def _covers(spans: Iterable[NumberSpan], wanted: NumberSpan) -> bool:
 
 
 def _without(piece: tuple[int | None, NumberSpan], gone: NumberSpan) -> list[tuple[int | None, NumberSpan]]:
-    """The rest of an entry: itself, or the parts on both sides as new entries (None)."""
+    """The rest of a piece without the numbers `gone`: the piece itself, or the parts on both sides. A new part has no
+    index (None).
+    """
     _, span = piece
     left = span.without(gone)
     return [piece] if left == [span] else [(None, each) for each in left]

@@ -1,8 +1,8 @@
-"""Files and folders that the office writes: private, or shared by the accounts of one group.
+"""Writes the office's files and folders, either private or shared by the accounts of one group.
 
-Each person has an account, because the history names it. So the folder belongs to a group: `chgrp -R office FOLDER;
-chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then the other accounts can read and replace what one
-writes, independently of its umask.
+The history names accounts, so each person has one. To share the folder, give it to a group: `chgrp -R office FOLDER;
+chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accounts of the group can read and replace
+each other's files, whatever their umask is.
 """
 
 import stat
@@ -15,14 +15,12 @@ _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
 
 
 def file_mode(folder: Path) -> int:
-    """Mode of a file in the folder: 0660 in a folder that a group shares, otherwise 0600. Raises OSError."""
+    """Mode of a new file in the folder: 0660 if a group shares the folder, otherwise 0600. Raises OSError."""
     return 0o660 if _is_shared(folder) else 0o600
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Create a missing folder with `mode`, and with the group's rights if the folder above it is shared. Raises
-    OSError.
-    """
+    """Create a missing folder with `mode`. If its parent is shared, the group gets the same rights. Raises OSError."""
     if folder.exists():
         return
     if not folder.parent.exists():
@@ -32,14 +30,16 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """The same as `write`, for an existing file: it keeps its group and its group's rights; others get none."""
+    """Replace an existing file as `write` does. The file keeps its group and the group's rights; others get no
+    rights.
+    """
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
     replace_durably(path, octets, mode, status.st_gid)
 
 
 def write(path: Path, octets: bytes) -> None:
-    """Replace or create a file of the office, with its folder. Raises OSError, and then nothing has changed."""
+    """Replace or create a file, with its folder if needed. Raises OSError and then changes nothing."""
     make_folder(path.parent)
     replace_durably(path, octets, file_mode(path.parent))
 

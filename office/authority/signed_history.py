@@ -1,4 +1,4 @@
-"""The history, compared with the signed metadata: the keys that have signed each line."""
+"""Finds the keys that have signed each line of the history, from the signed metadata."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class HistorySignature:
-    """The first published version of a role that covers a line, and the ids of the keys that signed that version."""
+    """The first published version of a role that covers a history line, and the ids of the keys that signed this
+    version.
+    """
 
     role: str
     version: int
@@ -28,17 +30,18 @@ class HistorySignature:
 def history_with_signatures(
     workspace: Workspace, trust: Path | None
 ) -> list[tuple[HistoryEntry, HistorySignature | None]]:
-    """All lines of both files by time, each with its signature; None if no published version covers the line yet.
+    """All lines of the histories in the order of time, each with its signature. The signature is None if no published
+    version covers the line yet.
 
-    The check starts at the root in the file `trust`, or at the first root of the repository. Raises TrustError if
-    signed lines have changed, or if other keys signed them.
+    The check starts with the root in the file `trust`, or with the first root of the repository. Raises TrustError if
+    signed lines have changed or have wrong signatures.
     """
     parents = list(_targets(workspace.repository, trust))
     entries: list[tuple[HistoryEntry, HistorySignature | None]] = []
     for role in tuf_roles.DELEGATED:
         history = workspace.history(role)
         signatures = _signatures(workspace.repository, role, history, parents)
-        if gap := next(history.gaps(), None):
+        if gap := next(history.broken_lines(), None):
             raise TrustError(
                 "{path}:{gap}: does not start where the change before it ended", path=history.path, gap=gap
             )
@@ -51,17 +54,17 @@ def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySi
 
 
 def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
-    """Every published version of `targets`, the oldest first, verified from the root on."""
+    """Every published version of `targets`, the oldest first. Each one is verified, starting from the root."""
     kept = read_root(trust) if trust else None
     foreign = TrustError("{folder}: does not belong to the association whose root you have", folder=repository.folder)
     roots: list[Metadata[Root]] = []
-    for root in repository.versions("root"):
+    for root in repository.metadata_versions("root"):
         if kept and root.signed.version == kept.signed.version and root.signed_bytes != kept.signed_bytes:
             raise foreign
         roots.append(verified_successor(roots[-1], root) if roots else root)
     if kept and kept.signed.version not in {root.signed.version for root in roots}:
         raise foreign
-    for targets in repository.versions("targets"):
+    for targets in repository.metadata_versions("targets"):
         if not any(_signers(root, "targets", targets) for root in roots):
             raise TrustError(
                 "version {version} of targets in {folder} is not signed by its keys",
@@ -74,9 +77,11 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
 def _signatures(
     repository: SignedRepository, role: str, history: History, parents: list[Metadata[Targets]]
 ) -> dict[int, HistorySignature]:
-    """Number of signed lines → the first version that covers them. Raises TrustError if these lines have changed."""
+    """Number of signed lines → the first version that covers so many lines. Raises TrustError if these lines have
+    changed.
+    """
     found: dict[int, HistorySignature] = {}
-    for metadata in repository.versions(role):
+    for metadata in repository.metadata_versions(role):
         version = metadata.signed.version
         keys = next((signers for parent in reversed(parents) if (signers := _signers(parent, role, metadata))), None)
         if keys is None:
@@ -90,7 +95,7 @@ def _signatures(
         if target is None and tuf_roles.DELEGATED[role] in tuf_roles.OPTIONAL:
             continue
         anchor = (target.custom or {}).get("history") if target else None
-        if anchor is None or anchor != history.anchor(anchor.get("entries")):
+        if anchor is None or anchor != history.count_and_sha256(anchor.get("entries")):
             raise TrustError(
                 "{path}: its first lines are not the lines that were signed with version {version}; restore the file",
                 path=history.path,
@@ -101,7 +106,7 @@ def _signatures(
 
 
 def _signers(parent: Metadata[Any], role: str, metadata: Metadata[Any]) -> tuple[str, ...]:
-    """The keys with good signatures, if they reach the threshold; empty otherwise."""
+    """The ids of the keys with valid signatures, if there are enough for the threshold; otherwise empty."""
     try:
         result = parent.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
     except ValueError:

@@ -1,9 +1,7 @@
-"""The repository that members read: signed metadata of every version, and the files that they name.
+"""The repository that members read. It has the signed metadata of every version, and the files that the metadata name.
 
-metadata/3.registry.json                  the third version of a role
-metadata/timestamp.json                   the latest timestamp alone
-targets/SHA256.registry.yaml              a file under its digest
-targets/tones/SHA256.sample.wav
+metadata/3.registry.json the third version of a role metadata/timestamp.json the latest timestamp alone
+targets/SHA256.registry.yaml a file under its digest targets/tones/SHA256.sample.wav
 """
 
 import hashlib
@@ -23,27 +21,27 @@ from .edition import Edition
 from .shared_folder import make_folder
 
 _FOLDER: Final = 0o755
-"""Mode of the folders: a web server of another account reads them."""
+"""Mode of the folders, so that a web server under another account can read them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRepository:
-    """A repository in one folder. A new edition replaces its files one by one, the timestamp last: until then, readers
-    see the edition before.
+    """A repository in one folder. A new edition replaces the files one by one, the timestamp last. Until then, readers
+    see the previous edition.
     """
 
     folder: Path
 
     def check_new(self) -> None:
-        """Check that there is no repository. Raises TrustError if there is one. Without a timestamp, its first
-        publication was interrupted.
+        """Check that the folder has no published repository. Raises TrustError if it has one. A repository without a
+        timestamp does not count: its first publication was interrupted.
         """
         if self._latest("timestamp"):
             raise TrustError("{folder}: there is a repository already; name another folder", folder=self.folder)
 
     # -- metadata -----------------------------------------------------------------------------------------------------
 
-    def current(self, name: str) -> Metadata[Any]:
+    def current_metadata(self, name: str) -> Metadata[Any]:
         """The latest metadata of a role. Raises TrustError."""
         path = self._latest(name)
         if path is None:
@@ -54,68 +52,72 @@ class SignedRepository:
             )
         return _read(path)
 
-    def roles(self) -> dict[str, Metadata[Any]]:
+    def all_current_metadata(self) -> dict[str, Metadata[Any]]:
         """The latest metadata of every role. Raises TrustError."""
-        return {name: self.current(name) for name in tuf_roles.ROLES}
+        return {name: self.current_metadata(name) for name in tuf_roles.ROLES}
 
-    def versions(self, name: str) -> Iterator[Metadata[Any]]:
-        """All metadata of a role, the oldest first. Of the timestamp only the latest is stored."""
+    def metadata_versions(self, name: str) -> Iterator[Metadata[Any]]:
+        """All versions of a role's metadata, the oldest first. For the timestamp, only the latest version is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
-    def sha256(self, role: str) -> str | None:
-        """The digest of a role's file; None if it was never published."""
+    def file_sha256(self, role: str) -> str | None:
+        """The SHA-256 of a role's published file; None if the file was never published."""
         if self._latest(role) is None:
             return None
-        target = self.current(role).signed.targets.get(tuf_roles.DELEGATED[role])
+        target = self.current_metadata(role).signed.targets.get(tuf_roles.DELEGATED[role])
         return target.hashes["sha256"] if target else None
 
-    def octets(self, role: str) -> bytes | None:
-        """A role's file; None if it was never published. Raises TrustError if it is damaged."""
-        sha256 = self.sha256(role)
+    def file_octets(self, role: str) -> bytes | None:
+        """The content of a role's published file; None if the file was never published. Raises TrustError if it is
+        damaged.
+        """
+        sha256 = self.file_sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
-    def digests(self, role: str) -> Iterator[str]:
-        """The digest of a role's file in each edition, the newest first. Raises TrustError."""
+    def file_sha256s(self, role: str) -> Iterator[str]:
+        """The SHA-256 of a role's file in each edition, the newest first. Raises TrustError."""
         for _, path in sorted(self._versions(role), reverse=True):
             target = _read(path).signed.targets.get(tuf_roles.DELEGATED[role])
             if target:
                 yield str(target.hashes["sha256"])
 
-    def edition(self, role: str, sha256: str) -> bytes:
-        """A role's file in one of the `digests`. Raises TrustError if it is damaged."""
+    def file_by_sha256(self, role: str, sha256: str) -> bytes:
+        """The content of a role's file in the edition with this SHA-256 (one of `file_sha256s`). Raises TrustError if
+        it is damaged.
+        """
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
     def refusals(self) -> bytes | None:
-        """refusals.list; None if there is none."""
+        """The content of refusals.list; None if the file was never published."""
         if self._latest(tuf_roles.SUSPENSIONS) is None:
             return None
-        target = self.current(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
+        target = self.current_metadata(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
         return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
 
     def files(self) -> dict[str, bytes]:
-        """File name → content: the files of the roles, and refusals.list."""
-        published = {file: self.octets(role) for role, file in tuf_roles.DELEGATED.items()}
+        """File name → content, for the files of the roles and refusals.list."""
+        published = {file: self.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
 
-    def listed(self) -> bytes:
+    def operator_list(self) -> bytes:
         """The content of operators.json."""
-        target = self.current(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
+        target = self.current_metadata(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
         return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
-    def proof(self) -> dict[str, bytes]:
-        """The metadata that prove the list of operators, by file name."""
+    def operator_list_proof(self) -> dict[str, bytes]:
+        """File name → content, for the metadata that prove operators.json."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
         names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
-        return roots | {f"{name}.json": self.current(name).to_bytes() for name in names}
+        return roots | {f"{name}.json": self.current_metadata(name).to_bytes() for name in names}
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, edition: Edition) -> list[str]:
-        """Write an examined edition; returns its roles. Raises TrustError."""
+        """Write a checked edition. Returns its roles. Raises TrustError."""
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
@@ -135,7 +137,7 @@ class SignedRepository:
     # -- paths --------------------------------------------------------------------------------------------------------
 
     def _latest(self, name: str) -> Path | None:
-        """The file of the latest version."""
+        """The file with the latest version of a role's metadata; None if there is no file."""
         return max(self._versions(name), default=(0, None))[1]
 
     def _versions(self, name: str) -> list[tuple[int, Path]]:

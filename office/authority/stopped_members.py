@@ -1,4 +1,6 @@
-"""Members whose numbers are all stopped: the public list leaves them out, and they get no grade. Pure."""
+"""Finds members whose numbers are all suspended. The public list leaves these members out, and they get no
+grade. Pure.
+"""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -11,15 +13,15 @@ from idtone.registry.suspended_numbers import scope_of, stops
 
 
 def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument, at: datetime) -> frozenset[str]:
-    """The ids of the members that are stopped completely, or in each of their numbers, at a moment."""
+    """The ids of the members that are suspended as a whole, or in each of their numbers, at the time `at`."""
     scopes = [_scope(entry) for entry in stops(suspensions.suspensions) if entry.in_force(at)]
     spans = [scope for scope in scopes if isinstance(scope, NumberSpan)]
     return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
 
 
-def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
-    """The members that the public list leaves out: those that were stopped when the later of the two documents was
-    issued, so that every signer computes the same list.
+def unlisted_members(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
+    """The ids of the members that the public list leaves out. They were stopped at the time when the later of the two
+    documents was issued. This time is the same for every signer, and so is the list.
     """
     if suspensions is None:
         return frozenset()
@@ -27,7 +29,7 @@ def not_listed(registry: RegistryDocument, suspensions: SuspensionsDocument | No
 
 
 def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """The scope of an entry; None for an invalid number, which the rules of the file report."""
+    """The scope of an entry; None for an invalid number. The rules of the file report such a number."""
     try:
         return scope_of(entry)
     except NumberError:
@@ -35,7 +37,7 @@ def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
 
 
 def _is_covered(member: Member, stopped: Collection[NumberSpan]) -> bool:
-    """True if the member holds numbers, and all are stopped."""
+    """True if the member has numbers and all of them are in `stopped`."""
     for left in map(read_span, member.numbers):
         pieces = [left]
         for span in stopped:

@@ -1,6 +1,6 @@
-"""The holders of numbers that are to be stopped.
+"""Finds the holders of numbers that an officer is about to suspend.
 
-The officers see them, because a mistyped number usually belongs to another member, or to none.
+The officer sees the holders, because a mistyped number usually belongs to another member or to no member.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.core.translation import Message, joined
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.index import RegistryIndex
 from idtone.registry.model import RegistryDocument
 from idtone.registry.number_notation import counted, read_span
@@ -24,7 +23,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A member, and the count of these numbers that it holds."""
+    """A member, and how many of the numbers it holds."""
 
     member: str
     name: str
@@ -32,11 +31,10 @@ class Holder:
 
 
 def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
-    """The members that hold some of the numbers, including those of a wholesale chain. None if no registry can be read:
-    a stop does not wait for that.
+    """The members that hold some of the numbers, including resellers of a wholesale chain. None if no registry can be
+    read; that does not delay a suspension.
     """
-    with checking():
-        return _holders(_registry(workspace), scope, now)
+    return _holders(_registry(workspace), scope, now)
 
 
 def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: datetime) -> list[Holder] | None:
@@ -57,17 +55,17 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
             parts = (_common(read_span(each), scope) for each in member.numbers)
             if count := sum(parts):
                 held[member.id] = count
-    names = {member.id: member.name.ja for member in registry.members}
-    return [Holder(member, names[member], count) for member, count in held.items() if member in names]
+    named = {member.id: member.name.ja for member in registry.members}
+    return [Holder(member, named[member], count) for member, count in held.items() if member in named]
 
 
-def words(holders: Sequence[Holder] | None) -> Message:
-    """The holders as a separate line for the officers."""
-    return names(holders) if holders == [] else Message("holder: {holders}", holders=names(holders))
+def describe_holders(holders: Sequence[Holder] | None) -> Message:
+    """A line for the officers that names the holders."""
+    return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
-def names(holders: Sequence[Holder] | None) -> Message:
-    """The holders' names for the officers, beside a label."""
+def holder_names(holders: Sequence[Holder] | None) -> Message:
+    """The holders' names alone, to be shown next to a label."""
     if holders is None:
         return Message("not known, because no registry can be read")
     if not holders:
@@ -80,7 +78,9 @@ def names(holders: Sequence[Holder] | None) -> Message:
 
 
 def refuse_unheld(holders: list[Holder] | None) -> None:
-    """Check that the number has a holder. Raises UsageError if not: its stop would have no effect."""
+    """Check that the numbers have a holder. Raises UsageError if they have none, because a suspension would have no
+    effect.
+    """
     if holders == []:
         raise UsageError(
             "no member holds this number: compare it with the request again; if it is right, say --no-holder (on "
@@ -99,7 +99,7 @@ def _registry(workspace: Workspace) -> RegistryDocument | None:
     except IdtoneError:
         pass
     try:
-        octets = workspace.repository.octets(tuf_roles.REGISTRY)
+        octets = workspace.repository.file_octets(tuf_roles.REGISTRY)
         return None if octets is None else parse_registry(octets.decode("utf-8-sig"), tuf_roles.REGISTRY_FILE)
     except (IdtoneError, UnicodeDecodeError):
         return None

@@ -1,4 +1,4 @@
-"""Stopping conditions (利用停止条件) as the association enters them: the holders of the registry's keys sign them."""
+"""Enters stopping conditions (利用停止条件) in the registry. The holders of the registry's keys sign them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -12,7 +12,7 @@ from idtone.member.misuse.rules import RULES
 from idtone.registry.model import RegistryDocument, StoppingCondition, Text
 from idtone.registry.trust import tuf_roles
 
-from .acceptances import Agreement, acceptances
+from .agreements import Agreement, read_acceptances
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .workspace import Workspace
@@ -24,24 +24,24 @@ FINDINGS: Final = tuple(rule.name for rule in RULES)
 
 
 class Conditions(Model):
-    """The content of the file, in the form of registry.yaml."""
+    """The conditions with their version, under the names of registry.yaml."""
 
     stopping_version: Text
     stopping_conditions: tuple[StoppingCondition, ...]
 
 
 def sample_conditions() -> Conditions:
-    """The conditions that idtone ships, for a lawyer to check and the association to change."""
+    """The example conditions in idtone. A lawyer has to check them, and the association may change them."""
     return read_conditions((resources.files("idtone.config") / SAMPLE).read_text("utf-8"), SAMPLE)
 
 
 def read_conditions(text: str, name: str) -> Conditions:
-    """The conditions in a file. Raises DocumentError with every fault; `name` is the file name in the faults."""
+    """The conditions in a file's text. Raises DocumentError with every fault; `name` is the file name in the faults."""
     return parse(text, name, Conditions, _faults)
 
 
 def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) -> Conditions:
-    """The conditions in the rows of a form, in the form of the file. Raises DocumentError with every fault."""
+    """The conditions, read from the rows of a web form. Raises DocumentError with every fault."""
     tree = {"stopping_version": version, "stopping_conditions": list(rows)}
     return validate(tree, "", name, Conditions, _faults)
 
@@ -59,21 +59,19 @@ def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: 
             text.add((), "stopping_version", version)
         else:
             text.replace(("stopping_version",), version)
-        text.rewrite("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
+        text.replace_list("stopping_conditions", [_tree(each) for each in conditions.stopping_conditions])
 
     return change_registry(workspace, Action.STOPPING_CONDITIONS, version, attribution, edit)
 
 
 def _versions_before(workspace: Workspace) -> set[str]:
-    """All versions that the office has entered or a member has agreed to. The text of such a version must not
-    change.
-    """
+    """All versions that the office has entered or a member has agreed to. Their texts must not change."""
     entered = {
         each.subject
         for each in workspace.history(tuf_roles.REGISTRY).entries
         if each.action is Action.STOPPING_CONDITIONS
     }
-    agreed = acceptances(workspace.folder)
+    agreed = read_acceptances(workspace.folder)
     return entered | {each.version for each in agreed if each.agreement is Agreement.STOPPING_CONDITIONS}
 
 
@@ -86,7 +84,7 @@ def _tree(condition: StoppingCondition) -> Tree:
 
 
 def _faults(conditions: Conditions) -> Iterator[ValidationFault]:
-    """Faults: a finding without a condition, or a condition for an unknown finding."""
+    """A fault for each finding without a condition, and for each condition of an unknown finding."""
     named = {each.finding for each in conditions.stopping_conditions}
     for place, each in enumerate(conditions.stopping_conditions):
         if each.finding is not None and each.finding not in FINDINGS:

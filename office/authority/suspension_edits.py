@@ -1,6 +1,4 @@
-"""The authority's changes to suspensions.yaml, and the acts that a suspension forbids. Pure. Errors as in
-`registry_edits`.
-"""
+"""Edits of suspensions.yaml, and checks for acts that a suspension forbids. Pure. Errors as in `registry_edits`."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -17,8 +15,10 @@ from .yaml_text import Tree, YamlText
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A request of the police, or of another authority: `scope` is the span of numbers, or the member by its id."""
+class NewSuspension:
+    """A suspension to enter, at the request of the police or another body. `scope` is a span of numbers or a
+    member id.
+    """
 
     scope: NumberSpan | str
     reference: str
@@ -28,8 +28,8 @@ class Request:
     kind: SuspensionKind = SuspensionKind.STOP
 
 
-def suspended(text: YamlText, document: SuspensionsDocument, request: Request, issued: datetime) -> None:
-    """Suspend at the request of the police (番号停止). An ended suspension of the same scope is replaced."""
+def insert_suspension(text: YamlText, document: SuspensionsDocument, request: NewSuspension, issued: datetime) -> None:
+    """Enter a suspension (番号停止). It replaces an ended suspension of the same scope."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
         until = document.suspensions[at].until
@@ -56,15 +56,15 @@ def suspended(text: YamlText, document: SuspensionsDocument, request: Request, i
     text.replace(("issued",), issued)
 
 
-def lifted(
+def delete_suspension(
     text: YamlText,
     document: SuspensionsDocument,
     scope: NumberSpan | str,
     issued: datetime,
     kind: SuspensionKind = SuspensionKind.STOP,
 ) -> None:
-    """End a suspension. Numbers within a suspended range are cut out of it: the rest of the range stays suspended, as
-    one or two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
+    """End a suspension. Numbers inside a suspended range are cut out: the rest of the range stays suspended as one or
+    two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
     """
     at = _suspension(document, scope, kind)
     if at is not None:
@@ -115,10 +115,10 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
     )
 
 
-def still_stopped(
+def remaining_suspensions(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """The references of stops of a range or a member that still cover a part of the lifted scope."""
+    """The references of other suspensions, of a range or a member, that still cover a part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)
@@ -133,7 +133,9 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Check an assignment of numbers. Raises UsageError if a suspension in force forbids it."""
+    """Check that no suspension in force forbids to assign these numbers to the member. Raises UsageError if one
+    does.
+    """
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
     for entry in in_force:
@@ -161,7 +163,7 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
 
 
 def scope_text(scope: NumberSpan | str) -> str:
-    """The suspended scope, with the last four digits of its numbers."""
+    """The scope in words: the member id, or numbers with only their last four digits."""
     if isinstance(scope, str):
         return scope
     first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))

@@ -1,9 +1,10 @@
-"""Requests for suspensions, and for numbers that never originate, which two persons enter, each at their own machine.
+"""Requests for suspensions and for numbers that never originate. Two persons enter each request, each at their own
+machine.
 
-The first person enters the number; the second enters it again, and approves. Only then does the file change. The first
-entry is stored as a keyed digest, so the second person cannot read it off. The key is in the memory of the console's
-process alone: with the key beside the digests, all numbers of Japan can be tried in seconds. So after a restart of the
-console, waiting requests have to be entered again.
+The first person enters the number. The second person enters it again and approves; only then does the file change. The
+first entry is stored as a keyed digest, so the second person cannot copy it. The key is only in the memory of the
+console's process: with the key, anyone could try all numbers of Japan in seconds. After a restart of the console,
+waiting requests therefore have to be entered again.
 """
 
 import hashlib
@@ -28,9 +29,9 @@ from . import shared_folder
 from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
-from .registry_edits import known_member
+from .registry_edits import check_member
 from .stopped_number_holders import Holder, holders_of, refuse_unheld
-from .suspension_edits import lifted
+from .suspension_edits import delete_suspension
 from .typed_dates import in_japan
 from .workspace import Workspace
 from .yaml_text import YamlText
@@ -44,15 +45,15 @@ REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""After this number of second entries that differ from the first, the request is withdrawn."""
+"""Number of differing second entries after which a request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
 """Actions that can be requested."""
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
-"""Actions for which the second person sees the holder. For a member's stop, the first person's entry is the holder
-itself.
+"""Actions for which the second person sees the holder. For the suspension of a member, the first person enters the
+holder itself.
 """
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
 """Actions without terms."""
@@ -62,10 +63,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """A waiting request. `terms` is None for the end of a suspension. `digest` covers the first person's entry.
+    """A waiting request. `terms` is None for the end of a suspension. `digest` is the keyed digest of the first
+    person's entry.
 
-    `holders` hold the numbers, and the second person sees them: None if they are not known, or if the action is not a
-    stop of numbers.
+    `holders` names the holders of the numbers for the second person; None if they are unknown, or if the action
+    suspends no numbers.
     """
 
     id: str
@@ -77,22 +79,22 @@ class SuspensionRequest:
     digest: str
     holders: tuple[Holder, ...] | None = None
     differing: int = 0
-    """Number of second entries so far that differed."""
+    """Number of second entries that differed so far."""
 
     @property
     def is_outdated(self) -> bool:
-        """True if another process took the request, whose key is gone."""
+        """True if another process stored the request: the key of its digest is lost."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
-    """The requests in an authority's folder. For any thread and process."""
+    """The requests in an authority's folder. All threads and processes may use it."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._path = workspace.folder / FILE
 
-    def waiting(self) -> list[SuspensionRequest]:
+    def waiting_requests(self) -> list[SuspensionRequest]:
         """The waiting requests, the oldest first. Raises TrustError if the file is damaged."""
         try:
             return [_read(each) for each in json.loads(self._path.read_bytes())]
@@ -103,7 +105,7 @@ class SuspensionRequests:
         except (ValueError, KeyError, TypeError) as error:
             raise TrustError("{path}: is damaged; restore it from a backup", path=self._path) from error
 
-    def request(
+    def enter(
         self,
         action: Action,
         entered: str,
@@ -111,8 +113,8 @@ class SuspensionRequests:
         attribution: Attribution,
         is_unheld: bool = False,
     ) -> str:
-        """Enter a request for the first time; returns its id. `is_unheld`: the person knows that no member holds the
-        number. Raises IdtoneError.
+        """Store a request after the first entry. Returns its id. `is_unheld` is True if the person knows that no member
+        holds the number. Raises IdtoneError.
         """
         scope = self._scope(action, entered)
         holders = None
@@ -133,7 +135,7 @@ class SuspensionRequests:
             None if holders is None else tuple(holders),
         )
         with self._workspace.locked():
-            waiting = self.waiting()
+            waiting = self.waiting_requests()
             if len(waiting) >= LIMIT:
                 raise UsageError("too many requests wait; approve or withdraw some first")
             self._record(REQUESTED, made)
@@ -141,9 +143,9 @@ class SuspensionRequests:
         return made.id
 
     def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
-        """Enter a request for the second time, and do the action. Raises IdtoneError, and then nothing has changed.
+        """Check the second entry of a request and carry out the action. Raises IdtoneError and then changes nothing.
 
-        The person who approves must be another than the one who requested it.
+        The person who approves must not be the one who requested.
         """
         with self._workspace.locked():
             request = self._named(request_id)
@@ -159,7 +161,7 @@ class SuspensionRequests:
         return entry
 
     def _differs(self, request: SuspensionRequest) -> Never:
-        """Refuse a second entry without saying how it differs, so that nobody can find out the first by guessing.
+        """Refuse a second entry that differs. The error does not say how, so that no person can guess the first entry.
 
         Raises UsageError.
         """
@@ -171,7 +173,9 @@ class SuspensionRequests:
             self._record(WITHDRAWN, request)
             self._remove(request)
             raise UsageError("the two entries differ, for the last time; the request is withdrawn, so enter it anew")
-        waiting = [each if each.id != request.id else replace(each, differing=differing) for each in self.waiting()]
+        waiting = [
+            each if each.id != request.id else replace(each, differing=differing) for each in self.waiting_requests()
+        ]
         self._write(waiting)
         raise UsageError(
             "the two entries differ; look at the request again. After {left} more the request is withdrawn",
@@ -199,7 +203,7 @@ class SuspensionRequests:
         kind = SuspensionKind.NO_NEW_NUMBERS if is_of_new_numbers else SuspensionKind.STOP
 
         def lift(text: YamlText, document: SuspensionsDocument) -> None:
-            lifted(text, document, scope, in_japan(attribution.at), kind)
+            delete_suspension(text, document, scope, in_japan(attribution.at), kind)
             record()
 
         if request.terms is None:
@@ -210,10 +214,10 @@ class SuspensionRequests:
         return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
 
     def _scope(self, action: Action, entered: str) -> NumberSpan | str:
-        """The scope of an action. Raises UsageError if the entry is not valid for it."""
+        """The scope that a person has entered for an action. Raises UsageError if the entry does not fit the action."""
         entered = entered.strip()
         if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
-            return known_member(registry_of(self._workspace), entered)
+            return check_member(registry_of(self._workspace), entered)
         try:
             span = read_span(entered)
         except NumberError as error:
@@ -230,13 +234,13 @@ class SuspensionRequests:
         return f"{_KEY_ID}:{digest}"
 
     def _named(self, request_id: str) -> SuspensionRequest:
-        found = next((each for each in self.waiting() if each.id == request_id), None)
+        found = next((each for each in self.waiting_requests() if each.id == request_id), None)
         if found is None:
             raise UsageError("this request does not wait any more: it was approved or withdrawn")
         return found
 
     def _remove(self, request: SuspensionRequest) -> None:
-        self._write([each for each in self.waiting() if each.id != request.id])
+        self._write([each for each in self.waiting_requests() if each.id != request.id])
 
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"

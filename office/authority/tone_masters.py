@@ -1,4 +1,4 @@
-"""A sound of the association: its entry in the registry, and its master, a WAV file in `tones`."""
+"""Enters a sound of the association: an entry in the registry, and its master, a WAV file in `tones`."""
 
 import hashlib
 import io
@@ -27,10 +27,10 @@ _LOWEST_RATE_HZ: Final = 8000
 def enter_tone(
     workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
 ) -> HistoryEntry:
-    """Enter a sound with its master; the registry gets the SHA-256. Raises IdtoneError; then the registry does not name
-    the sound.
+    """Store the master of a sound, and enter the sound with the master's SHA-256 in the registry. Raises IdtoneError;
+    then the registry does not contain the sound.
 
-    `title_name` names the field of the title in an error.
+    `title_name` is the title's field name in an error.
     """
     title = checked_line(title, title_name)
     _check(octets)
@@ -47,8 +47,8 @@ def enter_tone(
     with workspace.locked():
 
         def put() -> None:
-            """Write the master first: then a registry never names a missing one. An unnamed master does no harm, and
-            the next attempt replaces it.
+            """Write the master before the registry, so that the registry never names a missing master. A master without
+            an entry does no harm; the next attempt replaces it.
             """
             with writing(master.parent, TrustError):
                 shared_folder.write(master, octets)
@@ -61,7 +61,7 @@ def master_of(workspace: Workspace, tone: str) -> Path:
 
 
 def _check(octets: bytes) -> None:
-    """Check the recording. Raises UsageError if some node could not read it."""
+    """Check that every node can read the recording. Raises UsageError if not."""
     try:
         with wave.open(io.BytesIO(octets)) as file:
             channels, rate_hz, frames = file.getnchannels(), file.getframerate(), file.getnframes()

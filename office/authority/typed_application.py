@@ -1,5 +1,5 @@
-"""A member's application as the office types it from paper, or takes it from an applicant's submission: the same
-document that a member would write.
+"""Receives a member's application that the office types from paper or takes from an applicant's submission. The result
+is the same document that a member would write.
 """
 
 import json
@@ -11,38 +11,37 @@ from typing import Any, Final
 from idtone.core.calls import Direction
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.member_application import MemberApplication, parse_application
 
 from ..desk.applicants.submission import Submission
 from ..desk.applicants.submissions import Submissions
 from . import change_registry
 from .change_registry import Attribution, registry_of
-from .pledge_store import keeping_pledge
-from .typed_dates import day, day_after, in_japan
+from .pledge_store import pledge_kept_on_success
+from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
-"""The documents by which the applicant was identified, in the form's numbering."""
+"""The numbers of the form's rows for documents that identified the applicant."""
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """The document, for `parse_application`, which checks the rest. `sha256` is the digest of the signed pledge; `name`
-    names a field in an error. Raises UsageError.
+    """The application as a document for `parse_application`, which checks the other fields. `sha256` is the digest of
+    the signed pledge. `name` gives a field's name for an error. Raises UsageError.
     """
 
     def said(field: str) -> str:
         return fields.get(field, "").strip()
 
-    pledge: dict[str, Any] = {"signed": day(said("signed"), name("signed")).isoformat()}
+    pledge: dict[str, Any] = {"signed": parse_day(said("signed"), name("signed")).isoformat()}
     pledge |= {key: said(key) for key in ("document", "signatory") if said(key)}
     if said("until"):
-        pledge["until"] = day_after(said("until"), name("until")).isoformat()
+        pledge["until"] = parse_day_after(said("until"), name("until")).isoformat()
     if sha256 is not None:
         pledge["sha256"] = sha256
     application: dict[str, Any] = {
         "id": said("id"),
-        "received": day(said("received"), name("received")).isoformat(),
+        "received": parse_day(said("received"), name("received")).isoformat(),
         "member": {"id": said("member"), "name": {"ja": said("name_ja"), "en": said("name_en")}},
         "identity": [_check(number, said, name) for number in CHECKS if said(f"identity_{number}")],
         "pledge": pledge,
@@ -60,7 +59,7 @@ def application_text(fields: Mapping[str, str], sha256: str | None, name: Callab
 
 
 def _check(number: str, said: Callable[[str], str], name: Callable[[str], str]) -> dict[str, str]:
-    checked = day(said(f"checked_{number}"), name(f"checked_{number}"))
+    checked = parse_day(said(f"checked_{number}"), name(f"checked_{number}"))
     return {"document": said(f"identity_{number}"), "checked": checked.isoformat(), "by": said(f"by_{number}")}
 
 
@@ -72,14 +71,13 @@ def receive_typed(
     name: Callable[[str], str],
     submission: Submission | None = None,
 ) -> MemberApplication:
-    """Receive an application, with the PDF of its pledge if there is one. `name` names a field in an error. Raises
-    IdtoneError.
+    """Receive an application. `pledge` is the PDF of the pledge, or empty. `name` gives a field's name for an error.
+    Raises IdtoneError.
 
-    `submission` is the applicant's, as the person has read it: it gives the pledge if there is no other one, and
-    becomes received.
+    `submission` is the applicant's submission as the office has read it. Its PDF is the pledge if `pledge` is empty. It
+    is marked as received.
     """
-    with checking():
-        registry = registry_of(workspace)
+    registry = registry_of(workspace)
     known = next((each for each in registry.members if each.id == fields.get("member")), None)
     if known is not None:  # a member that asks for more keeps its name
         fields = {**fields, "name_ja": known.name.ja, "name_en": known.name.en}
@@ -93,13 +91,13 @@ def receive_typed(
         if submission is not None:
             handed.refuse_changed(submission)
             pledge = pledge or handed.pdf(submission)
-        given = {each.id for each, _ in change_registry.applications(workspace)}
+        given = {each.id for each, _ in change_registry.accepted_applications(workspace)}
         if asked.id in given:  # another form was open with the same proposal
             free = next_id(given, in_japan(attribution.at).date())
             raise UsageError("there is an application {id} already; {free} is free", id=asked.id, free=free)
-        with keeping_pledge(workspace.folder, pledge) if pledge else nullcontext() as sha256:
+        with pledge_kept_on_success(workspace.folder, pledge) if pledge else nullcontext() as sha256:
             text = application_text(fields, sha256, name)
-            made, _ = change_registry.apply(workspace, text, file, attribution)
+            made, _ = change_registry.accept_application(workspace, text, file, attribution)
         if submission is not None:
             handed.receive(submission, made.id)
     return made

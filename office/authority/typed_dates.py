@@ -1,4 +1,4 @@
-"""Days and moments as people write them. `option` names the input in an error."""
+"""Parses days and times that people type. `option` names the input in an error."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -11,7 +11,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def day(text: str, option: str) -> date:
+def parse_day(text: str, option: str) -> date:
     """A day in Japan. Raises UsageError."""
     try:
         found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
@@ -22,16 +22,16 @@ def day(text: str, option: str) -> date:
     return found
 
 
-def past_day(text: str, option: str, now: datetime) -> date:
+def parse_past_day(text: str, option: str, now: datetime) -> date:
     """A day in Japan that is not in the future. Raises UsageError."""
-    found = day(text, option)
+    found = parse_day(text, option)
     if found > in_japan(now).date():
         raise UsageError("{option} is in the future; write it when it has come", option=option)
     return found
 
 
-def moment(text: str, option: str) -> datetime:
-    """A day, from its beginning in Japan, or a moment with its time zone. Raises UsageError."""
+def parse_moment(text: str, option: str) -> datetime:
+    """The beginning of a day in Japan, or a time with its time zone. Raises UsageError."""
     try:
         if _DAY.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), time(), JAPAN)
@@ -52,15 +52,15 @@ def moment(text: str, option: str) -> datetime:
     return found
 
 
-def end(text: str, option: str) -> datetime:
-    """The end of a day in Japan (the beginning of the next one), or a moment with its time zone. Raises UsageError."""
-    found = moment(text, option)
+def parse_end(text: str, option: str) -> datetime:
+    """The end of a day in Japan (the beginning of the next day), or a time with its time zone. Raises UsageError."""
+    found = parse_moment(text, option)
     return found + timedelta(days=1) if _DAY.fullmatch(text) else found
 
 
-def day_after(text: str, option: str) -> date:
-    """The first day after a period, from the text of its last day in Japan. Raises UsageError."""
-    return day(text, option) + timedelta(days=1)
+def parse_day_after(text: str, option: str) -> date:
+    """The first day after a period; `text` is the last day of the period. Raises UsageError."""
+    return parse_day(text, option) + timedelta(days=1)
 
 
 def in_japan(at: datetime) -> datetime:

@@ -1,6 +1,6 @@
-"""Taking back the last unpublished change of the registry. The history keeps both the change and its undoing.
+"""Undoes the last unpublished change of the registry. The history keeps both the change and the undo.
 
-Changes of suspensions need two persons instead, who end them in the same way as they entered them.
+A suspension cannot be undone this way: two persons have to end it, as two persons entered it.
 """
 
 import hashlib
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
@@ -17,39 +16,40 @@ from .change_registry import Attribution
 from .history import Action, HistoryEntry
 from .prepared_package import PreparedPackage
 from .tone_masters import master_of
-from .undo_copies import kept
+from .undo_copies import copy_path
 from .workspace import Workspace
 
 
-def undoable(workspace: Workspace) -> HistoryEntry | None:
-    """The change that `undo` takes back; None if all changes are published or taken back, or if the file was edited by
-    hand. Raises TrustError.
+def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
+    """The change that `undo_last_change` would undo. None if no unpublished change is left, or if the file was edited
+    by hand. Raises TrustError.
     """
-    now = hashlib.sha256(workspace.octets(tuf_roles.REGISTRY_FILE)).hexdigest()
-    last = _last(workspace.unpublished(tuf_roles.REGISTRY), now)
-    return last if last and last.before and kept(workspace.folder, last.before).exists() else None
+    now = hashlib.sha256(workspace.file_octets(tuf_roles.REGISTRY_FILE)).hexdigest()
+    last = _last(workspace.unpublished_entries(tuf_roles.REGISTRY), now)
+    return last if last and last.before and copy_path(workspace.folder, last.before).exists() else None
 
 
-def undo(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
-    """Give the registry the content from before the last change. Raises IdtoneError, and then nothing has changed.
+def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
+    """Restore the registry from before the last change. Raises IdtoneError and then changes nothing.
 
-    `shown` is the file's digest after the change that the person has read: then only that change is taken back.
+    `shown` is the file's SHA-256 after the change that the person has read. If it is given, only this change can be
+    undone.
     """
-    with workspace.locked(), checking():
-        if workspace.unrecorded([tuf_roles.REGISTRY]):
+    with workspace.locked():
+        if workspace.roles_edited_by_hand([tuf_roles.REGISTRY]):
             raise UsageError("registry.yaml was edited by hand; record that with `idtone-office history note` first")
         waiting = PreparedPackage(workspace).edition()
         if waiting is not None and tuf_roles.REGISTRY in waiting.metadata:
             raise UsageError("the change is in a package that waits for signatures; discard the package first")
-        last = undoable(workspace)
+        last = last_undoable_change(workspace)
         if last is None or last.before is None:
             raise UsageError("no change waits for its publication that could be taken back")
         if shown is not None and shown != last.after:
             raise UsageError("the last change is another one since you read the page; read it again")
         kind, path, copy = KINDS[tuf_roles.REGISTRY], workspace.folder / tuf_roles.REGISTRY_FILE, last.before
-        present, before = path.read_bytes(), kept(workspace.folder, copy).read_bytes()
+        present, before = path.read_bytes(), copy_path(workspace.folder, copy).read_bytes()
         if hashlib.sha256(before).hexdigest() != copy:
-            raise TrustError("{path}: is damaged; restore it", path=kept(workspace.folder, copy))
+            raise TrustError("{path}: is damaged; restore it", path=copy_path(workspace.folder, copy))
         old, new = (kind.parse(octets.decode("utf-8-sig"), str(path)) for octets in (present, before))
         entry = attribution.entry(
             Action.UNDO,
@@ -62,7 +62,7 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
         with writing(path, TrustError):
             shared_folder.rewrite(path, before)
             try:
-                workspace.record(tuf_roles.REGISTRY, entry)
+                workspace.record_entry(tuf_roles.REGISTRY, entry)
             except TrustError:
                 shared_folder.rewrite(path, present)
                 raise
@@ -72,5 +72,5 @@ def undo(workspace: Workspace, attribution: Attribution, shown: str | None = Non
 
 
 def _last(entries: Sequence[HistoryEntry], sha256: str) -> HistoryEntry | None:
-    """The newest change after which the file had this content."""
+    """The newest change that gave the file this content."""
     return next((each for each in reversed(entries) if each.after == sha256 and each.action is not Action.UNDO), None)

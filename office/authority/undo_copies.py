@@ -1,6 +1,6 @@
-"""Copies of the registry from before each unpublished change, so that the change can be taken back.
+"""Copies of the registry from before each unpublished change, so that the change can be undone.
 
-Files in the office's folder, named after their SHA-256.
+The copies are files in the office's folder, named after their SHA-256.
 """
 
 import hashlib
@@ -13,19 +13,19 @@ from . import shared_folder
 FOLDER: Final = "unpublished"
 
 
-def keep(folder: Path, octets: bytes) -> None:
+def store_copy(folder: Path, octets: bytes) -> None:
     """Store a copy. Raises OSError."""
-    path = kept(folder, hashlib.sha256(octets).hexdigest())
+    path = copy_path(folder, hashlib.sha256(octets).hexdigest())
     if not path.exists():
         shared_folder.write(path, octets)
 
 
-def kept(folder: Path, sha256: str) -> Path:
+def copy_path(folder: Path, sha256: str) -> Path:
     return folder / FOLDER / f"{sha256}.yaml"
 
 
-def drop_others(folder: Path, needed: Collection[str]) -> None:
-    """Remove the copies of changes that are published now. Raises OSError."""
+def delete_other_copies(folder: Path, needed: Collection[str]) -> None:
+    """Delete all copies except those with a digest in `needed`. Raises OSError."""
     for path in (folder / FOLDER).glob("*.yaml"):
         if path.stem not in needed:
             path.unlink(missing_ok=True)

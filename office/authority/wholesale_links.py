@@ -1,6 +1,4 @@
-"""Wholesale links (卸) of numbers, as a person enters them. All functions raise IdtoneError, and then nothing has
-changed.
-"""
+"""Enters wholesale links (卸) of numbers in the registry. All functions raise IdtoneError and then change nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -11,19 +9,19 @@ from idtone.registry.model import RegistryDocument
 
 from .change_registry import Attribution, change_registry, suspensions_of
 from .history import Action, HistoryEntry
-from .registry_edits import link_added, link_checked, link_removed
+from .registry_edits import delete_link, insert_link, set_link_check
 from .suspension_edits import refuse_suspended
-from .typed_dates import day, in_japan
+from .typed_dates import in_japan, parse_day
 from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""The check of a reseller: person, day and document, the fields of `checked` in the registry."""
+"""The check of a reseller: the fields of `checked` in the registry, with person, day and document."""
 
 
 def link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """The check from its texts; `name` names a field in an error."""
-    checked_on = day(checked, name("checked"))
+    """The check of a reseller, parsed from typed texts. `name` gives a field's name for an error."""
+    checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
     return {"by": by, "day": checked_on, "document": checked_line(document, name("document"))}
@@ -37,12 +35,12 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Hand numbers on to a reseller, unless a suspension forbids that it gets them."""
+    """Enter that a wholesaler hands numbers to a reseller, unless a suspension forbids it."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
         refuse_suspended(suspensions_of(workspace), reseller, entries, attribution.at)
-        link_added(text, registry, entry, wholesaler, reseller, check)
+        insert_link(text, registry, entry, wholesaler, reseller, check)
 
     return change_registry(workspace, Action.ADD_LINK, reseller, attribution, edit)
 
@@ -50,14 +48,14 @@ def add_link(
 def check_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], check: LinkCheck, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the check of a reseller, in place of an older one."""
+    """Record the check of a reseller; it replaces an older one."""
     entry = _only(entries)
     return change_registry(
         workspace,
         Action.CHECK_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_checked(text, registry, entry, reseller, check),
+        lambda text, registry: set_link_check(text, registry, entry, reseller, check),
     )
 
 
@@ -69,7 +67,7 @@ def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], att
         Action.REMOVE_LINK,
         reseller,
         attribution,
-        lambda text, registry: link_removed(text, registry, entry, reseller),
+        lambda text, registry: delete_link(text, registry, entry, reseller),
     )
 
 

@@ -1,10 +1,10 @@
-"""Edits of a YAML text that keep everything else unchanged: comments, order, quotes and every other line. Pure.
+"""Edits a YAML text and keeps everything else unchanged: comments, order, quotes and all other lines. Pure.
 
 A library that parses YAML and writes it again (ruamel.yaml, docs/adr/0012) moves comments away from their entries and
-changes the indentation. So these functions find the place by libyaml's events, and cut the text there. The result is
-parsed again, and must equal what was intended (`YamlText.done`).
+changes the indentation. So these functions find the place from libyaml's events and edit the text there.
+`YamlText.finish` parses the result again and compares it with the intended tree.
 
-`documents.read_tree` must be able to read the text: one document without anchors, aliases and tags.
+The text has to be readable by `documents.read_tree`: one document without anchors, aliases and tags.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _BY_HAND: Final = (
 )
 _STEP: Final = 2
 _SHORT: Final = 4
-"""The most values in one line."""
+"""The most values that are written in one line."""
 
 
 @dataclass(slots=True)
 class _Place:
-    """The place of a value: `text[start:end]`, without the comments and blank lines after it."""
+    """The place of a value in the text: `text[start:end]`, without comments and blank lines that follow it."""
 
     start: int
     column: int
@@ -56,18 +56,18 @@ class _Place:
 
 
 class YamlText:
-    """A text in edit, and the tree that it must give when it is parsed.
+    """A text that is being edited, and the tree that it must give when it is parsed.
 
     Each method raises UsageError if the place does not exist.
     """
 
     def __init__(self, text: str, name: str = "") -> None:
-        """Raises DocumentError for a fault of syntax; `name` is the file name in the faults."""
+        """Parse the text. Raises DocumentError for a syntax error; `name` is the file name in the error."""
         self.text = text
         self.tree = read_tree(text, name)
 
     def replace(self, location: Location, value: str | int | date | datetime) -> None:
-        self.text = replaced(self.text, location, value)
+        self.text = replace_value(self.text, location, value)
         self._at(location[:-1])[location[-1]] = _plain(value)
 
     def append(self, location: Location, items: Sequence[Tree]) -> None:
@@ -78,14 +78,14 @@ class YamlText:
         if not items:
             return
         self.text = (
-            appended(self.text, location, items) if key in holder else added(self.text, tuple(above), key, items)
+            append_items(self.text, location, items) if key in holder else add_key(self.text, tuple(above), key, items)
         )
         holder[key] = [*(holder.get(key) or ()), *map(_plain, items)]
 
-    def rewrite(self, key: str, items: Sequence[Tree]) -> None:
-        """Give the list `key` these items in place of the present ones, whose comments go too."""
+    def replace_list(self, key: str, items: Sequence[Tree]) -> None:
+        """Replace all items of the top-level list `key`. Comments between the old items are removed too."""
         if self.tree.get(key):
-            self.text = emptied(self.text, (key,))
+            self.text = empty_list(self.text, (key,))
             self.tree[key] = []
         self.append((key,), items)
 
@@ -95,15 +95,15 @@ class YamlText:
     def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
         """Remove items of a list."""
         gone = sorted(set(positions), reverse=True)
-        self.text = removed(self.text, location, gone)
+        self.text = remove_items(self.text, location, gone)
         for at in gone:
             del self._at(location)[at]
 
     def add(self, location: Location, key: str, value: Tree) -> None:
-        self.text = added(self.text, location, key, value)
+        self.text = add_key(self.text, location, key, value)
         self._at(location)[key] = _plain(value)
 
-    def done(self) -> str:
+    def finish(self) -> str:
         """The edited text. Raises UsageError if it does not parse as intended."""
         try:
             if read_tree(self.text, "") == self.tree:
@@ -128,20 +128,22 @@ def _plain(tree: Tree) -> Any:
     return str(tree) if isinstance(tree, str | int) else list(map(_plain, tree))
 
 
-def value_at(text: str, location: Location) -> str:
-    """The text of a scalar; the rest of the file is not read. Raises UsageError if the place does not exist."""
+def read_value(text: str, location: Location) -> str:
+    """The text of the scalar at a location, without building the rest of the tree. Raises UsageError if the place does
+    not exist.
+    """
     place = _find(text, location)
     return str(yaml.load(text[place.start : place.end], Loader=yaml.BaseLoader))  # noqa: S506  only strings
 
 
-def replaced(text: str, location: Location, value: str | int | date | datetime) -> str:
-    """The text with another value for a scalar."""
+def replace_value(text: str, location: Location, value: str | int | date | datetime) -> str:
+    """The text with a new value for the scalar at a location."""
     place = _find(text, location)
     return text[: place.start] + place.gap + _scalar(value) + text[place.end :]
 
 
-def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
-    """The text with more items at the end of a list, in the style of the list; an empty list becomes a block."""
+def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
+    """The text with more items at the end of a list, in the style of the list. An empty list becomes a block list."""
     place = _find(text, location)
     if place.flow and place.children:
         return _inserted(text, place.children[-1].end, "".join(f", {_flow(item)}" for item in items))
@@ -150,19 +152,19 @@ def appended(text: str, location: Location, items: Sequence[Tree]) -> str:
     if place.key is None or place.within_flow or text.count("\n", place.key.start, place.start):
         return _inserted(text, place.end - 1, ", ".join(map(_flow, items)))
     # `key: []` or `key:` alone, which mean the same
-    emptied = text[: place.key.end] + ":" + text[place.end :]
+    without = text[: place.key.end] + ":" + text[place.end :]
     column = place.key.column + _STEP
-    return _below(emptied, place.key.end + 1, column, _items(items, column))
+    return _below(without, place.key.end + 1, column, _items(items, column))
 
 
-def emptied(text: str, location: Location) -> str:
+def empty_list(text: str, location: Location) -> str:
     """The text with an empty list instead of a list."""
     place = _find(text, location)
     assert place.key is not None, "a list of the file follows its key"
     return text[: place.key.end] + ": []" + text[place.end :]
 
 
-def removed(text: str, location: Location, positions: Sequence[int | str]) -> str:
+def remove_items(text: str, location: Location, positions: Sequence[int | str]) -> str:
     """The text without some items of a list. Comments above the items stay."""
     if not positions:
         return text
@@ -176,7 +178,7 @@ def removed(text: str, location: Location, positions: Sequence[int | str]) -> st
 
 
 def _without(text: str, parent: _Place, at: int) -> str:
-    """The text without one item of a list; items after it may have moved."""
+    """The text without the item at index `at` of a list."""
     items, item = parent.children, parent.children[at]
     if parent.flow:
         start = items[at - 1].end if at else item.start
@@ -190,7 +192,7 @@ def _without(text: str, parent: _Place, at: int) -> str:
     return _inserted(without, text.index(":", parent.key.end) + 1, " []")
 
 
-def added(text: str, location: Location, key: str, value: Tree) -> str:
+def add_key(text: str, location: Location, key: str, value: Tree) -> str:
     """The text with one more key at the end of a mapping."""
     place = _find(text, location)
     if place.flow:
@@ -224,7 +226,7 @@ class _Open:
 
 
 def _search(text: str, wanted: Location) -> _Place | None:
-    """The place of one value. It builds no other one, because the file may be large."""
+    """The place of one value; None if there is no such value. Builds no other places, because the file may be large."""
     stack: list[_Open] = []
     last = 0  # the end of the last token that is not a comment
     for event in yaml.parse(text, Loader=_Loader):
@@ -266,7 +268,7 @@ def _search(text: str, wanted: Location) -> _Place | None:
 
 
 def _mark(mark: Any) -> Any:
-    """The mark of an event: libyaml always sets it, although PyYAML's types call it optional."""
+    """The mark of an event. PyYAML's types call it optional, but libyaml always sets it."""
     return mark
 
 
@@ -278,7 +280,7 @@ def _inserted(text: str, at: int, more: str) -> str:
 
 
 def _below(text: str, end: int, column: int, lines: str) -> str:
-    """Add a line after the line of `end`."""
+    """The text with new lines after the line that contains the position `end`."""
     at = _line_end(text, end)
     return _inserted(text, at, f"\n{' ' * column}{lines}")
 
@@ -325,12 +327,12 @@ def _entry(key: str, value: Tree, column: int) -> str:
 
 
 def _items(items: Sequence[Tree], column: int) -> str:
-    """The items as a block; the caller indents its first line."""
+    """The items as a block list. The caller indents the first line."""
     return f"\n{' ' * column}".join(f"- {_block(item, column + _STEP)}" for item in items)
 
 
 def _long(value: Tree) -> bool:
-    """True if a list needs a block: a list of mappings, or of more than a few texts."""
+    """True if a value needs a block list: a list of mappings, or of more than `_SHORT` values."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return False
     return len(value) > _SHORT or any(isinstance(item, Mapping) for item in value)

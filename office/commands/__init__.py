@@ -29,7 +29,7 @@ members.
 
 COMMANDS: Final = {
     "application accept": (
-        "idtone.office.commands.applications:apply",
+        "idtone.office.commands.applications:accept",
         "Accept a member's application: check it against the registry, and keep it unchanged.",
     ),
     "application review": (
@@ -37,7 +37,7 @@ COMMANDS: Final = {
         "Record the examination of an application and its result.",
     ),
     "application list": (
-        "idtone.office.commands.applications:applications",
+        "idtone.office.commands.applications:list_applications",
         "Show which applications wait, and for what.",
     ),
     "application grant": (
@@ -45,23 +45,23 @@ COMMANDS: Final = {
         "Grant what an application asks for: enter the member, the licences and the numbers.",
     ),
     "application handed-in": (
-        "idtone.office.commands.submissions:handed_in",
+        "idtone.office.commands.submissions:list_submissions",
         "List the applications that applicants have handed in themselves. Nothing in them is verified.",
     ),
     "application take": (
-        "idtone.office.commands.submissions:take",
-        "Receive an applicant's form as an application, to be examined next.",
+        "idtone.office.commands.submissions:take_submission",
+        "Receive an applicant's form as an application. The office then examines it.",
     ),
     "application send-back": (
-        "idtone.office.commands.submissions:send_back",
+        "idtone.office.commands.submissions:send_back_submission",
         "Send an application back to the applicant, who can correct it with the receipt number and the secret.",
     ),
     "application decline": (
-        "idtone.office.commands.submissions:decline",
-        "Decline what an applicant has handed in. The desk erases it when its time is over.",
+        "idtone.office.commands.submissions:decline_submission",
+        "Decline an application that an applicant has handed in. The desk erases it when its retention time is over.",
     ),
     "member pledge": (
-        "idtone.office.commands.licences:pledge",
+        "idtone.office.commands.licences:enter_pledge",
         "Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid.",
     ),
     "member certify": (
@@ -73,19 +73,19 @@ COMMANDS: Final = {
         "Record a member's entry in the public list: corporate number, notification, web and mail address.",
     ),
     "member find": (
-        "idtone.office.commands.find:find",
+        "idtone.office.commands.find_member:find_members",
         "Find members by a part of their names or ids, or by a number, and show their suspensions.",
     ),
     "member numbers": (
-        "idtone.office.commands.find:numbers",
+        "idtone.office.commands.find_member:list_numbers",
         "List the numbers of a member in full, with their area codes.",
     ),
     "member contacts": (
-        "idtone.office.commands.find:contacts",
+        "idtone.office.commands.find_member:list_contacts",
         "List the contacts of members: corporate number, notification, web and mail address.",
     ),
     "member agree": (
-        "idtone.office.commands.agreements:agree",
+        "idtone.office.commands.agreements:enter_agreement",
         "Record an agreement of a member: standard form, suspension scheme, stopping conditions, training.",
     ),
     "member end-agreement": (
@@ -94,7 +94,7 @@ COMMANDS: Final = {
     ),
     "member agreements": (
         "idtone.office.commands.agreements:list_agreements",
-        "List the agreements of members: who uses which version of the standard form, and so on.",
+        "List members' agreements: which member has agreed to which version of the standard form, and so on.",
     ),
     "member refuse-numbers": (
         "idtone.office.commands.number_suspensions:no_new_numbers",
@@ -105,7 +105,7 @@ COMMANDS: Final = {
         "Let a member get numbers again. Two people sign it.",
     ),
     "licence renew": (
-        "idtone.office.commands.licences:renew",
+        "idtone.office.commands.licences:renew_licence",
         "Extend a licence.",
     ),
     "licence suspend": (
@@ -117,7 +117,7 @@ COMMANDS: Final = {
         "Make a suspended licence valid again.",
     ),
     "licence revoke": (
-        "idtone.office.commands.licences:revoke",
+        "idtone.office.commands.licences:revoke_licence",
         "Revoke a licence for good. The member has to apply for another one.",
     ),
     "number assign": (
@@ -130,7 +130,7 @@ COMMANDS: Final = {
     ),
     "number port": (
         "idtone.office.commands.portings:port_number",
-        "Record that a member hands numbers over to another at a moment (番号ポータビリティ).",
+        "Record that a member's numbers pass to another member at a given time (番号ポータビリティ).",
     ),
     "number end-porting": (
         "idtone.office.commands.portings:remove_porting",
@@ -146,18 +146,18 @@ COMMANDS: Final = {
     ),
     "chain certify": (
         "idtone.office.commands.certifications:certify_link",
-        "Record the certification (認定) of the reseller of a link, as its wholesaler has seen it.",
+        "Record the certification (認定) of a link's reseller, as the wholesaler has seen it.",
     ),
     "chain remove": (
         "idtone.office.commands.chains:remove_link",
         "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
     ),
     "condition list": (
-        "idtone.office.commands.conditions:list_conditions",
+        "idtone.office.commands.stopping_conditions:list_conditions",
         "List the stopping conditions: which finding of `misuse` leads to what, within how many days.",
     ),
     "condition enter": (
-        "idtone.office.commands.conditions:enter",
+        "idtone.office.commands.stopping_conditions:enter_stopping_conditions",
         "Enter stopping conditions in place of the older ones. Each finding of `misuse` has one.",
     ),
     "course show": (
@@ -169,40 +169,41 @@ COMMANDS: Final = {
         "Print the course with its test, which is filled in by hand: a PDF in Japanese and English.",
     ),
     "course take": (
-        "idtone.office.commands.courses:take",
-        "Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.",
+        "idtone.office.commands.courses:take_test",
+        "Take the test at the terminal. Exit 1: you did not pass it. Nothing is recorded.",
     ),
     "course record": (
-        "idtone.office.commands.courses:record",
-        "Mark the test of a person, and keep the result. Exit 1: it was not passed.",
+        "idtone.office.commands.courses:record_test",
+        "Mark a person's test, and store the result. Exit 1: the person did not pass.",
     ),
     "course list": (
         "idtone.office.commands.courses:list_attendances",
         "List who took the course, when, and with which result.",
     ),
     "course certificate": (
-        "idtone.office.commands.courses:certificate",
+        "idtone.office.commands.courses:print_certificate",
         "Print the certificate of attendance (受講証明書) of a test that was passed.",
     ),
     "course forget": (
-        "idtone.office.commands.courses:forget",
+        "idtone.office.commands.courses:forget_attendees_before",
         "Erase the names of persons whose test was before a day; results stay.",
     ),
     "duty enter": (
-        "idtone.office.commands.duties:enter",
-        "Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.",
+        "idtone.office.commands.duties:add_duty",
+        "Enter a duty and its due day in the list: a transaction record, a report of a suspicious transaction, or "
+        "another duty.",
     ),
     "duty list": (
         "idtone.office.commands.duties:list_duties",
         "List the open duties, the earliest day first. Exit 1: one is overdue.",
     ),
     "duty finish": (
-        "idtone.office.commands.duties:finish",
+        "idtone.office.commands.duties:record_done",
         "Record that a duty was done: when, by whom, and by which document.",
     ),
     "duty withdraw": (
-        "idtone.office.commands.duties:withdraw",
-        "Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason.",
+        "idtone.office.commands.duties:erase_duty",
+        "Erase a duty that was entered by mistake or is no longer needed. The ledger keeps its number and the reason.",
     ),
     "node add-key": (
         "idtone.office.commands.licences:add_node_key",
@@ -245,11 +246,11 @@ COMMANDS: Final = {
         "Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it.",
     ),
     "suspension lift": (
-        "idtone.office.commands.number_suspensions:lift",
+        "idtone.office.commands.number_suspensions:lift_suspension",
         "End the suspension of a number, a range or a member. Two people enter which, and both sign it.",
     ),
     "suspension in-force": (
-        "idtone.office.commands.confirmations:confirmations",
+        "idtone.office.commands.suspension_confirmations:show_confirmations",
         "Show which nodes have confirmed the published suspensions, and which have not. Exit 1: some have not.",
     ),
     "never-originating add": (
@@ -261,7 +262,7 @@ COMMANDS: Final = {
         "Remove an entry of numbers that never originate. Two people enter which, and both sign it.",
     ),
     "never-originating list": (
-        "idtone.office.commands.never_originating:never_originating",
+        "idtone.office.commands.never_originating:list_never_originating",
         "List the numbers that never originate, with their holders (last four digits only).",
     ),
     "refusal add": (
@@ -273,36 +274,37 @@ COMMANDS: Final = {
         "End the refusal of a contractor early.",
     ),
     "refusal list": (
-        "idtone.office.commands.refusals:refusals",
-        "Show which refusals are in force. Their identities are sealed, and are not shown.",
+        "idtone.office.commands.refusals:list_refusals",
+        "List the refusals in force. The identities are encrypted, and are not shown.",
     ),
     "refusal decide-basis": (
-        "idtone.office.commands.refusals:decide",
-        "Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.",
+        "idtone.office.commands.refusals:decide_basis",
+        "Record the legal basis on which members learn of refused contractors. Without this record, no refusals' key "
+        "can be made.",
     ),
     "refusal new-key": (
-        "idtone.office.commands.refusals:refusal_key",
+        "idtone.office.commands.refusals:new_refusal_key",
         "Make the key of the refusals, or begin a new epoch with another key or another identity table.",
     ),
     "history show": (
-        "idtone.office.commands.history:history",
+        "idtone.office.commands.history:show_history",
         "Show who changed what, when and why, and which keys have signed each change.",
     ),
     "history note": (
-        "idtone.office.commands.history:note",
-        "Record in the history what was edited by hand in the two files.",
+        "idtone.office.commands.history:note_edits",
+        "Record edits by hand in the history: those of registry.yaml, suspensions.yaml and never-originates.yaml.",
     ),
     "publication new-registry": (
-        "idtone.office.commands.new_registry:new",
+        "idtone.office.commands.new_registry:new_registry",
         "Write a registry.yaml and a suspensions.yaml to start with: no members, and no suspensions.",
     ),
     "publication begin": (
-        "idtone.office.commands.keys:init",
+        "idtone.office.commands.keys:begin_repository",
         "Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.",
     ),
     "publication prepare": (
         "idtone.office.commands.publication:prepare",
-        "Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.",
+        "Write the next publication into a folder (the package). Pass it from holder to holder, or give each a copy.",
     ),
     "publication sign": (
         "idtone.office.commands.publication:sign",
@@ -314,26 +316,26 @@ COMMANDS: Final = {
     ),
     "publication assemble": (
         "idtone.office.commands.publication:assemble",
-        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
+        "Add the signatures of a package's copies to the package. Exit 1: signatures are still missing.",
     ),
     "publication publish": (
         "idtone.office.commands.publication:publish",
         "Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.",
     ),
     "publication copy": (
-        "idtone.office.commands.publication:copy",
-        "Copy what is published to the folder that `published` of authority.yaml names.",
+        "idtone.office.commands.publication:copy_published",
+        "Copy the published repository to the folder that `published` of authority.yaml names.",
     ),
     "publication undo": (
-        "idtone.office.commands.publication:undo_last",
+        "idtone.office.commands.publication:undo",
         "Take back the last unpublished change of the registry.",
     ),
     "publication prolong": (
-        "idtone.office.commands.licences:prolong",
+        "idtone.office.commands.licences:prolong_registry",
         "Extend the registry itself (`expires`); licences keep their own terms.",
     ),
     "key new": (
-        "idtone.office.commands.keys:key",
+        "idtone.office.commands.keys:new_key",
         "Make your own key and its public half, which the authority needs. For a key in a token: write its "
         "public half.",
     ),
@@ -346,17 +348,17 @@ COMMANDS: Final = {
         "Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.",
     ),
     "report list": (
-        "idtone.office.commands.reports:reports",
+        "idtone.office.commands.reports:list_reports",
         "List reports (申告), the newest last: the holder of the number or the service, who has to act, and the "
         "result.",
     ),
     "report show": (
-        "idtone.office.commands.reports:report",
+        "idtone.office.commands.reports:show_report",
         "Show one report: the number or the service, what happened, and what each member has answered. The reporter "
         "stays sealed.",
     ),
     "report take": (
-        "idtone.office.commands.reports:take",
+        "idtone.office.commands.reports:enter_report",
         "Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.",
     ),
     "report close": (
@@ -364,40 +366,40 @@ COMMANDS: Final = {
         "Close a report with its result. A request that still waits for an answer is withdrawn.",
     ),
     "report overdue": (
-        "idtone.office.commands.reports:overdue_reports",
+        "idtone.office.commands.reports:list_overdue_reports",
         "List the requests whose members have not answered in time. Exit 1: there are some.",
     ),
     "report stats": (
-        "idtone.office.commands.reports:report_stats",
+        "idtone.office.commands.reports:count_reports",
         "Count reports for publication. Small counts are hidden (`statistics.least` in reports.yaml), and so are "
         "other counts from which a reader could compute them.",
     ),
     "report forget": (
         "idtone.office.commands.reports:forget_reports",
-        "Erase what old reports say and who reported: number, words, hashes of files, name.",
+        "Erase the content of old reports and the names of the reporters: number, words, hashes of files, name.",
     ),
     "report reveal-reporter": (
         "idtone.office.commands.reports:reveal_reporter",
         "Show who has reported, if the reporter consented to be named. The office's ledger records it.",
     ),
     "report new-key": (
-        "idtone.office.commands.reports:report_key",
+        "idtone.office.commands.reports:new_report_key",
         "Make the report officer's key pair. The desk gets its public half, and can then take the names of reporters.",
     ),
     "evaluation run": (
-        "idtone.office.commands.evaluation:evaluate",
+        "idtone.office.commands.evaluation:run_evaluation",
         "Evaluate all members by evaluation.yaml in the folder, and show how each point came about.",
     ),
     "evaluation list": (
-        "idtone.office.commands.evaluation:evaluations",
+        "idtone.office.commands.evaluation:list_evaluations",
         "Show the evaluations of all periods, and draw them. Each result is computed again from its values.",
     ),
     "evaluation enter-criteria": (
-        "idtone.office.commands.evaluation:enter",
+        "idtone.office.commands.evaluation:enter_evaluation_criteria",
         "Enter the criteria of the evaluation in place of the older ones. The command raises their version itself.",
     ),
     "evaluation observe": (
-        "idtone.office.commands.observations:enter",
+        "idtone.office.commands.observations:enter_observation_of_member",
         "Enter what the office observed of a member: a contact attempt, a form, a stop, an assessor's points.",
     ),
     "evaluation observations": (
@@ -405,12 +407,11 @@ COMMANDS: Final = {
         "List what the office has observed of members, the newest last.",
     ),
     "evaluation withdraw": (
-        "idtone.office.commands.observations:withdraw",
-        "Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it "
-        "counted.",
+        "idtone.office.commands.observations:withdraw_observation_of_member",
+        "Erase an observation that was entered by mistake. An evaluation that was entered before keeps its result.",
     ),
     "evaluation forget": (
-        "idtone.office.commands.observations:forget",
+        "idtone.office.commands.observations:forget_old_observations",
         "Erase the observations made before a day, with the assessors' names. Evaluations keep their values.",
     ),
     "paper account": (
@@ -419,27 +420,28 @@ COMMANDS: Final = {
     ),
     "paper certificate": (
         "idtone.office.commands.papers:print_certificate",
-        "Print the certificate of a licence (利用許諾証), if it is published as it stands and valid.",
+        "Print the certificate of a licence (利用許諾証), if the licence is valid and published without later changes.",
     ),
     "paper letter": (
         "idtone.office.commands.papers:print_letter",
-        "Print a letter to a member, with what the registry says of it.",
+        "Print a letter to a member, with the member's facts from the registry.",
     ),
     "sound add": (
         "idtone.office.commands.sounds:add_sound",
         "Enter a sound with its master. The next publication brings the file to the members.",
     ),
     "desk": (
-        "idtone.office.commands.desk:desk",
-        "Run the association's desk until SIGTERM: it accepts the documents that members sign.",
+        "idtone.office.commands.desk:run_desk",
+        "Run the association's desk until SIGTERM. The desk accepts the documents that members sign.",
     ),
     "site write": (
-        "idtone.office.commands.site:site",
+        "idtone.office.commands.site:build_site",
         "Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.",
     ),
     "site prepare": (
         "idtone.office.commands.site:prepare_site",
-        "Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.",
+        "Write the public site's statement into a folder (the package). Pass it from holder to holder, or give each a"
+        " copy.",
     ),
     "site sign": (
         "idtone.office.commands.site:sign_site",
@@ -447,7 +449,7 @@ COMMANDS: Final = {
     ),
     "site assemble": (
         "idtone.office.commands.site:assemble_site",
-        "Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing.",
+        "Add the signatures of a package's copies to the package. Exit 1: signatures are still missing.",
     ),
     "site serve": (
         "idtone.office.commands.site:serve_site",

@@ -1,4 +1,4 @@
-"""`idtone-office member agree | end-agreement | agreements`: members' agreements besides the pledge."""
+"""`idtone-office member agree`, `member end-agreement`, `member agreements`: members' agreements besides the pledge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
-from ..authority.acceptances import Agreement, accept, acceptances, end_acceptance
+from ..authority.agreements import Agreement, accept_agreement, end_acceptance, read_acceptances
 from ..authority.workspace import Workspace
 from .options import FolderOption, WhyOption, checked_line
 
@@ -19,7 +19,7 @@ MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The membe
 AgreementArgument = Annotated[Agreement, typer.Argument(help="What it agrees to.")]
 
 
-def agree(
+def enter_agreement(
     folder: FolderOption,
     member: MemberArgument,
     agreement: AgreementArgument,
@@ -30,7 +30,9 @@ def agree(
     """Record an agreement of a member: standard form, suspension scheme, stopping conditions, training."""
     now = datetime.now(UTC)
     with checking():
-        made = accept(Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}")
+        made = accept_agreement(
+            Workspace(folder), member, agreement, version, since, document, now, lambda name: f"--{name}"
+        )
     command_line.say(
         "{member}: {what}, version {version}", member=made.member, what=made.agreement.value, version=made.version
     )
@@ -64,10 +66,10 @@ def list_agreements(
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """List the agreements of members: who uses which version of the standard form, and so on."""
+    """List members' agreements: which member has agreed to which version of the standard form, and so on."""
     form = command_line.form(as_json, as_csv, as_tsv)
     columns = ("member", "agreement", "version", "since", "through", "document")
-    rows = [asdict(each) for each in acceptances(folder)]
+    rows = [asdict(each) for each in read_acceptances(folder)]
     if form is command_line.Form.JSON:
         command_line.print_json(rows)
     else:

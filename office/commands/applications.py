@@ -1,4 +1,4 @@
-"""`idtone-office application accept | review | applications | grant`: from a member's application to its licence."""
+"""`idtone-office application accept`, `review`, `list`, `grant`: from a member's application to its licence."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import change_registry
 from ..authority.history import ApplicationStatus, ReviewResult
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed, end, in_japan, moment
+from .history_output import print_change
+from .options import FolderOption, WhyOption, attribution_for, in_japan, parse_end, parse_moment
 
 ApplicationArgument = Annotated[str, typer.Argument(metavar="APPLICATION", help="The application's id.")]
 
 
-def apply(
+def accept(
     folder: FolderOption,
     application: Annotated[Path, typer.Argument(metavar="FILE", help="The application (YAML).")],
     why: WhyOption = "application received",
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Accept a member's application: check it against the registry, and keep it unchanged."""
-    kept, entry = change_registry.apply(Workspace(folder), read_text(application), str(application), attributed(why))
+    with checking():
+        kept, entry = change_registry.accept_application(
+            Workspace(folder), read_text(application), str(application), attribution_for(why)
+        )
     name = kept.member.name
     accepted = Message("application {id} of {ja} / {en} is accepted", id=kept.id, ja=name.ja, en=name.en)
     print_change(entry, as_json, accepted)
@@ -42,7 +46,7 @@ def review(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the examination of an application and its result."""
-    entry = change_registry.review(Workspace(folder), application, result, attributed(why))
+    entry = change_registry.review_application(Workspace(folder), application, result, attribution_for(why))
     told = (
         Message("application {id} has passed its review", id=application)
         if result is ReviewResult.PASSED
@@ -51,7 +55,7 @@ def review(
     print_change(entry, as_json, told)
 
 
-def applications(
+def list_applications(
     folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also granted and refused applications.")] = False,
     as_json: command_line.JsonOption = False,
@@ -66,7 +70,7 @@ def applications(
             "name_en": asked.member.name.en,
             "status": status,
         }
-        for asked, status in change_registry.applications(Workspace(folder))
+        for asked, status in change_registry.accepted_applications(Workspace(folder))
         if everything or status not in (ApplicationStatus.GRANTED, ApplicationStatus.REFUSED)
     ]
     if as_json:
@@ -102,6 +106,8 @@ def grant(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Grant what an application asks for: enter the member, the licences and the numbers."""
-    begins = moment(since, "--since") if since else in_japan(datetime.now(UTC))
-    ends = end(until, "--until")
-    print_change(change_registry.grant(Workspace(folder), application, begins, ends, attributed(why)), as_json)
+    begins = parse_moment(since, "--since") if since else in_japan(datetime.now(UTC))
+    ends = parse_end(until, "--until")
+    with checking():
+        entry = change_registry.grant_application(Workspace(folder), application, begins, ends, attribution_for(why))
+    print_change(entry, as_json)

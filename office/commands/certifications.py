@@ -1,4 +1,4 @@
-"""`idtone-office member certify | certify-link`: the certification (認定) of a member, or of the reseller of a link."""
+"""`idtone-office member certify`, `chain certify`: the certification (認定) of a member or of a reseller."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.certifications import Certified, certification, certify_member
 from ..authority.certifications import certify_link as certify_reseller
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed
+from .history_output import print_change
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for
 
 _Number = Annotated[str, typer.Option("--number", metavar="TEXT", help="The number of the certification (認定番号).")]
 _Until = Annotated[str, typer.Option(metavar="DAY", help="The last day on which it is in force.")]
@@ -37,11 +38,12 @@ def certify(
 ) -> None:
     """Record the certification (認定) of a member, in place of an older one.
 
-    Without --mark, a mark that is recorded stays. To remove it, edit registry.yaml, and record that with
-    `history note`.
+    Without --mark, the recorded mark stays. To remove it, edit registry.yaml and record the edit with `history note`.
     """
     fields = _fields(number, until, document, next_check, mark, mark_until)
-    print_change(certify_member(Workspace(folder), member, fields, attributed(why)), as_json)
+    with checking():
+        entry = certify_member(Workspace(folder), member, fields, attribution_for(why))
+    print_change(entry, as_json)
 
 
 def certify_link(
@@ -62,10 +64,12 @@ def certify_link(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record the certification (認定) of the reseller of a link, as its wholesaler has seen it."""
-    attribution = attributed(why)
-    fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_entries(numbers)
-    print_change(certify_reseller(Workspace(folder), reseller, entries, fields, attribution), as_json)
+    """Record the certification (認定) of a link's reseller, as the wholesaler has seen it."""
+    attribution = attribution_for(why)
+    fields, entries = _fields(number, until, document, next_check, mark, mark_until), ask_number_entries(numbers)
+    with checking():
+        entry = certify_reseller(Workspace(folder), reseller, entries, fields, attribution)
+    print_change(entry, as_json)
 
 
 def _fields(

@@ -1,4 +1,4 @@
-"""`idtone-office chain add | check-link | remove-link`: wholesale chains of numbers (卸)."""
+"""`idtone-office chain add`, `check`, `remove`: wholesale chains of numbers (卸)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import wholesale_links
 from ..authority.change_registry import Attribution
 from ..authority.wholesale_links import LinkCheck, link_check
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed
+from .history_output import print_change
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for
 
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help="The id of the wholesaler, a member.")]
 ToArgument = Annotated[str, typer.Argument(metavar="TO", help="The id of the reseller, a member.")]
@@ -42,12 +43,12 @@ def add_link(
     """Record that a member hands numbers on to a reseller (卸). The numbers are asked for, or read from a file."""
     if (checked is None) != (document is None) or (checked is None and by is not None):
         raise UsageError("--checked and --document go together, and --by only with them")
-    attribution = attributed(why)
+    attribution = attribution_for(why)
     check = _check(checked, document, by or wholesaler, attribution) if checked and document else None
-    entries = ask_entries(numbers)
-    print_change(
-        wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution), as_json
-    )
+    entries = ask_number_entries(numbers)
+    with checking():
+        entry = wholesale_links.add_link(Workspace(folder), wholesaler, reseller, entries, check, attribution)
+    print_change(entry, as_json)
 
 
 def check_link(
@@ -61,9 +62,11 @@ def check_link(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record who checked the reseller of a link, when, and by which document."""
-    attribution = attributed(why)
-    check, entries = _check(checked, document, by, attribution), ask_entries(numbers)
-    print_change(wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution), as_json)
+    attribution = attribution_for(why)
+    check, entries = _check(checked, document, by, attribution), ask_number_entries(numbers)
+    with checking():
+        entry = wholesale_links.check_link(Workspace(folder), reseller, entries, check, attribution)
+    print_change(entry, as_json)
 
 
 def remove_link(
@@ -74,8 +77,10 @@ def remove_link(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Remove the last link of a wholesale chain: the reseller has given the numbers back."""
-    attribution, entries = attributed(why), ask_entries(numbers)
-    print_change(wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution), as_json)
+    attribution, entries = attribution_for(why), ask_number_entries(numbers)
+    with checking():
+        entry = wholesale_links.remove_link(Workspace(folder), reseller, entries, attribution)
+    print_change(entry, as_json)
 
 
 def _check(checked: str, document: str, by: str, attribution: Attribution) -> LinkCheck:

@@ -1,4 +1,4 @@
-"""`idtone-office course …`: training about the sound and the scheme, for members and for the office."""
+"""`idtone-office course …`: the course about the sound and the scheme, and its test."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from idtone.registry.model import Name
 
 from ..authority.change_registry import registry_of
 from ..authority.workspace import Workspace
-from ..papers.office_papers import sender
+from ..papers.workspace_papers import office_sender
 from ..training.attendances import attendance_of, attendances, forget_attendees, record_attendance
-from ..training.course import Course, Words, answers_of, course_of, marked, sheet_of
+from ..training.course import Course, Words, answer_sheet, answers_of, course_of, score_of
 from ..training.course_papers import attendance_paper, course_paper
 from .options import FolderOption
-from .papers import NumberOption, OutputOption, PersonOption, pdf_of, write
+from .papers import NumberOption, OutputOption, PersonOption, render_pdf, write_paper
 
 OwnOption = Annotated[
     Path | None,
@@ -35,8 +35,8 @@ _COLUMNS: Final = ("id", "member", "person", "version", "day", "right", "of", "p
 
 
 def _own_course(own: Path | None) -> Course:
-    """The course of the folder. Raises UsageError if the folder does not exist: idtone's course would be shown in place
-    of the association's.
+    """The course in the folder. Raises UsageError if the folder is missing; otherwise idtone's own course would appear
+    in place of the association's.
     """
     if own is not None and not own.is_dir():
         raise UsageError("{folder}: is no folder; name the association's folder", folder=own)
@@ -56,27 +56,27 @@ def show_course(own: OwnOption = None, as_json: command_line.JsonOption = False)
 
 def print_course(output: OutputOption, own: OwnOption = None) -> None:
     """Print the course with its test, which is filled in by hand: a PDF in Japanese and English."""
-    write(output, pdf_of(course_paper(_own_course(own), datetime.now(UTC))))
+    write_paper(output, render_pdf(course_paper(_own_course(own), datetime.now(UTC))))
     print(output)
 
 
-def take(own: OwnOption = None) -> None:
-    """Take the test at the terminal. Exit 1: it was not passed. Nothing is recorded.
+def take_test(own: OwnOption = None) -> None:
+    """Take the test at the terminal. Exit 1: you did not pass it. Nothing is recorded.
 
     The last line has the answers with the version of the course, for the association's `course record`.
     """
     course = _own_course(own)
     answers = {each.id: _answer(course, place) for place, each in enumerate(course.questions)}
-    score = marked(course, answers)
+    score = score_of(course, answers)
     for each in score.wrong:
         print(f"{each.id}: {each.right}. {_said(each.why)}")
     command_line.say("{right} of {of} answers are right", right=score.right, of=score.of)
-    command_line.say("answers: {letters}", letters=sheet_of(course, answers))
+    command_line.say("answers: {letters}", letters=answer_sheet(course, answers))
     if not score.passed:
         command_line.exit_negative()
 
 
-def record(
+def record_test(
     folder: FolderOption,
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
     answers: Annotated[
@@ -88,10 +88,10 @@ def record(
     day: Annotated[str | None, typer.Option(metavar="DAY", help="The day of the test (default: today).")] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Mark the test of a person, and keep the result. Exit 1: it was not passed.
+    """Mark a person's test, and store the result. Exit 1: the person did not pass.
 
-    The name is asked for, because other users can see a command line. The first pass is the member's agreement
-    `training`.
+    The command asks for the name, because other users can see a command line. The first pass for a version of the
+    course also records the member's agreement `training`.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     taken = day or now.astimezone(JAPAN).date().isoformat()
@@ -125,19 +125,19 @@ def list_attendances(
         command_line.Rows(_COLUMNS, form).print([[each[name] for name in _COLUMNS] for each in rows])
 
 
-def certificate(
+def print_certificate(
     folder: FolderOption, test: TestArgument, person: PersonOption, output: OutputOption, number: NumberOption = ""
 ) -> None:
     """Print the certificate of attendance (受講証明書) of a test that was passed."""
     with checking():
         document = registry_of(Workspace(folder))
-        found, by = attendance_of(folder, test), sender(person, number)
+        found, by = attendance_of(folder, test), office_sender(person, number)
         made = attendance_paper(document, found, course_of(folder), by, datetime.now(UTC))
-    write(output, pdf_of(made))
+    write_paper(output, render_pdf(made))
     print(output)
 
 
-def forget(
+def forget_attendees_before(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Tests before this day, which has come.")],
 ) -> None:

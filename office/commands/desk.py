@@ -1,4 +1,4 @@
-"""`idtone-office desk`: receive the documents that members send."""
+"""`idtone-office desk`: runs the server that receives members' documents."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
 from ..desk.desk import Desk
 from ..desk.desk_server import attend
-from ..desk.document_rules import RULES
+from ..desk.document_kinds import RULES
 from ..refused.blind_evaluation import Evaluation
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_key import RefusalKey
 from .options import FolderOption
 
 
-def desk(
+def run_desk(
     folder: FolderOption,
     listen: command_line.ListenOption = "127.0.0.1:8710",
     refusal_key: Annotated[
@@ -41,16 +41,16 @@ def desk(
     ] = None,
     config: command_line.ConfigOption = None,
 ) -> None:
-    """Run the association's desk until SIGTERM: it accepts the documents that members sign.
+    """Run the association's desk until SIGTERM. The desk accepts the documents that members sign.
 
-    It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS before it. Each
-    document is kept in the folder, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
+    It prints its address for the setting association.desk. It speaks HTTP; put a proxy with TLS in front of it. The
+    folder stores each document, and the ledger in this folder gets a leaf for each act (`idtone ledger verify -c
     FOLDER/ledger/idtone.yaml`).
 
-    A request must name the desk by its address or by a --name (which may be repeated): a proxy that passes on the
-    visitor's `Host` needs one.
+    A request must name the desk by its address or by a --name. A proxy that passes on the visitor's `Host` needs a
+    --name, which may be repeated.
 
-    It uses only `log` of the settings.
+    Of the settings, the desk uses only `log`.
     """
     host, port = command_line.listen_address(listen)
     log = load_settings(config).log

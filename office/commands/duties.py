@@ -1,4 +1,4 @@
-"""`idtone-office duty enter | list | finish | withdraw`: duties with their days, and their completion."""
+"""`idtone-office duty enter`, `list`, `finish`, `withdraw`: duties with their due days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ import typer
 from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
-from ..authority.duties import DutyKind, duties, enter_duty, finish_duty, is_overdue, open_first, withdraw_duty
+from ..authority.compliance_duties import (
+    DutyKind,
+    enter_duty,
+    finish_duty,
+    is_overdue,
+    read_duties,
+    sort_open_first,
+    withdraw_duty,
+)
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from .options import FolderOption
@@ -19,7 +27,7 @@ from .options import FolderOption
 _COLUMNS: Final = ("id", "kind", "member", "what", "due", "done", "done_by", "document")
 
 
-def enter(
+def add_duty(
     folder: FolderOption,
     kind: Annotated[DutyKind, typer.Argument(help="What is due.")],
     due: Annotated[str, typer.Option(metavar="DAY", help="The last day, in Japan.")],
@@ -27,7 +35,8 @@ def enter(
     member: Annotated[str, typer.Option(metavar="MEMBER", help="Whose duty it is (default: the association's).")] = "",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Enter a duty and its day in the list: records of transactions, a suspicious transaction, and others.
+    """Enter a duty and its due day in the list: a transaction record, a report of a suspicious transaction, or another
+    duty.
 
     The list is only a reminder; the law prescribes no such form. A lawyer has to say what is due, and when.
     """
@@ -49,7 +58,7 @@ def list_duties(
     """List the open duties, the earliest day first. Exit 1: one is overdue."""
     form = command_line.form(as_json, as_csv, as_tsv)
     today = in_japan(datetime.now(UTC)).date()
-    found = [each for each in open_first(duties(folder)) if all_ or not each.done]
+    found = [each for each in sort_open_first(read_duties(folder)) if all_ or not each.done]
     rows = [asdict(each) for each in found]
     if form is command_line.Form.JSON:
         command_line.print_json(
@@ -61,7 +70,7 @@ def list_duties(
         command_line.exit_negative()
 
 
-def finish(
+def record_done(
     folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     done: Annotated[str, typer.Option(metavar="DAY", help="When it was done.")],
@@ -73,11 +82,11 @@ def finish(
     command_line.say("{id}: done on {day} by {by}", id=made.id, day=made.done, by=made.done_by)
 
 
-def withdraw(
+def erase_duty(
     folder: FolderOption,
     duty: Annotated[str, typer.Argument(metavar="DUTY", help="The id of the duty, as `duty list` prints it.")],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:
-    """Erase a duty that was entered by mistake, or need not be kept. The ledger keeps its number and the reason."""
+    """Erase a duty that was entered by mistake or is no longer needed. The ledger keeps its number and the reason."""
     withdraw_duty(Workspace(folder), duty, why, lambda name: f"--{name}")
     command_line.say("{id}: withdrawn", id=duty)

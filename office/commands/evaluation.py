@@ -1,4 +1,4 @@
-"""`idtone-office evaluation run | list | enter-criteria`: the evaluation of good operators."""
+"""`idtone-office evaluation run`, `list`, `enter-criteria`: the evaluation of good operators."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from idtone.core.translation import translated
 from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import parse_criteria
 from idtone.member.evaluation.measures import NoValue
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
 from ..evaluation.enter_criteria import enter_criteria, present_criteria, sample_criteria, tree_of
 from ..evaluation.evaluate_members import evaluate_members, period_over, read_folder
-from ..evaluation.evaluation_rules import Evaluation, lines
+from ..evaluation.evaluation import Evaluation, evaluation_lines
 from ..evaluation.plot import plot
 from ..evaluation.results import enter as enter_results
 from ..evaluation.results import kept_results
-from .history_entry import as_plain
-from .history_entry import lines as history_lines
-from .options import FolderOption, WhyOption, attributed
+from .history_output import entry_lines as history_lines
+from .history_output import entry_to_json
+from .options import FolderOption, WhyOption, attribution_for
 
 
-def evaluate(
+def run_evaluation(
     folder: FolderOption,
     since: Annotated[str, typer.Option("--since", metavar="DAY", help="The first day of the period, in Japan.")],
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="The last day of the period, in Japan.")],
@@ -42,18 +43,17 @@ def evaluate(
 ) -> None:
     """Evaluate all members by evaluation.yaml in the folder, and show how each point came about.
 
-    A member without figures gets no grade, nor does one without a valid licence, or whose numbers are all suspended.
-    A member's figures count if its nodes have handed in figures for each day of the period without a gap, each with a
-    head that a named witness has cosigned since. What the office has observed counts too (`evaluation observe`). With
-    --enter, the command enters the members that reach a grade in
-    registry.yaml, in place of the earlier ones; `publication publish --site` then publishes criteria, results and
-    badges beside the public list.
+    A member gets no grade if it has no figures or no valid licence, or if all its numbers are suspended. A member's
+    figures count if its nodes have handed in figures for every day of the period, each with a log head that a named
+    witness has cosigned since. What the office has observed counts too (`evaluation observe`). With --enter, the
+    command enters the members that reach a grade in registry.yaml, in place of the earlier ones; `publication publish
+    --site` then publishes criteria, results and badges beside the public list.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
     if is_entered != (why is not None) or (is_entered and member):
         raise UsageError("--enter takes --why, and evaluates all members")
     period = period_over(since, until, now, lambda field: f"--{field}")
-    attribution = attributed(why) if why is not None else None
+    attribution = attribution_for(why) if why is not None else None
     registry, criteria = read_folder(workspace)
     with progress_bar(translated("evaluating")) as evaluated:
         found = evaluate_members(
@@ -65,18 +65,19 @@ def evaluate(
             member or (),
             evaluated,
         )
-    entry = enter_results(workspace, found, attribution) if attribution else None
+    with checking():
+        entry = enter_results(workspace, found, attribution) if attribution else None
     if as_json:
         command_line.print_json(
             {
                 "criteria": {"version": criteria.terms.version, "sha256": criteria.sha256},
                 "members": [_plain(each) for each in found.evaluations],
-                "history": as_plain(entry) if entry else None,
+                "history": entry_to_json(entry) if entry else None,
             }
         )
         return
     for evaluation in found.evaluations:
-        print(*map(translated, lines(evaluation)), sep="\n")
+        print(*map(translated, evaluation_lines(evaluation)), sep="\n")
     if entry:
         print(
             *history_lines(entry),
@@ -110,7 +111,7 @@ def _plain(each: Evaluation) -> dict[str, Any]:
     }
 
 
-def evaluations(
+def list_evaluations(
     folder: FolderOption,
     member: Annotated[list[str] | None, typer.Option("--member", metavar="ID", help="Only this one.")] = None,
     picture: Annotated[
@@ -151,7 +152,7 @@ def evaluations(
     command_line.Rows(columns, form).print(rows)
 
 
-def enter(
+def enter_evaluation_criteria(
     folder: FolderOption,
     why: WhyOption,
     file: Annotated[
@@ -171,7 +172,7 @@ def enter(
     Without FILE it begins with the criteria in the folder, or with idtone's sample if there are none. Until a witness
     is named, the desk accepts no figures.
     """
-    workspace, attribution = Workspace(folder), attributed(why)
+    workspace, attribution = Workspace(folder), attribution_for(why)
     if file is not None:
         begun = parse_criteria(read_text(file), str(file))
     else:

@@ -1,4 +1,4 @@
-"""`idtone-office history show | note`: the changes with their authors and signing keys, and edits by hand."""
+"""`idtone-office history show`, `note`: shows changes with their authors and signing keys; records edits by hand."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import record_edits
 from ..authority.signed_history import HistorySignature, history_with_signatures
 from ..authority.workspace import Workspace
-from .history_entry import as_plain, lines
-from .options import FolderOption, WhyOption, attributed
+from .history_output import entry_lines, entry_to_json
+from .options import FolderOption, WhyOption, attribution_for
 
 
-def history(
+def show_history(
     folder: FolderOption,
     trust: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The association's root that you keep (default: its first one).")
@@ -29,17 +29,17 @@ def history(
 ) -> None:
     """Show who changed what, when and why, and which keys have signed each change.
 
-    Exit 2: a history differs from what was signed, or other keys signed it.
+    Exit 2: a history differs from the signed one, or other keys have signed it.
     """
     if not folder.is_dir():
         raise UsageError("{folder}: is not a folder; name the authority's folder", folder=folder)
     with checking():
         entries = history_with_signatures(Workspace(folder), trust)
     if as_json:
-        command_line.print_json([{**as_plain(entry), "signed": _as_plain(signed)} for entry, signed in entries])
+        command_line.print_json([{**entry_to_json(entry), "signed": _as_plain(signed)} for entry, signed in entries])
         return
     for entry, signed in entries:
-        print(*map(translated, lines(entry)), f"  {translated(_words(signed))}", sep="\n")
+        print(*map(translated, entry_lines(entry)), f"  {translated(_words(signed))}", sep="\n")
 
 
 def _as_plain(signed: HistorySignature | None) -> dict[str, object] | None:
@@ -59,14 +59,15 @@ def _words(signed: HistorySignature | None) -> str:
     )
 
 
-def note(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
-    """Record in the history what was edited by hand in the two files."""
+def note_edits(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+    """Record edits by hand in the history: those of registry.yaml, suspensions.yaml and never-originates.yaml."""
     workspace = Workspace(folder)
-    entries = record_edits(workspace, attributed(why), workspace.unrecorded())
+    with checking():
+        entries = record_edits(workspace, attribution_for(why), workspace.roles_edited_by_hand())
     if not entries:
         raise UsageError("{folder}: nothing was edited by hand", folder=folder)
     if as_json:
-        command_line.print_json([as_plain(entry) for entry in entries])
+        command_line.print_json([entry_to_json(entry) for entry in entries])
         return
     for entry in entries:
-        print(*lines(entry), sep="\n")
+        print(*entry_lines(entry), sep="\n")

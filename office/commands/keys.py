@@ -1,5 +1,5 @@
-"""`idtone-office key new | rotate | keep-for-night`, `publication begin`: make keys, begin a repository with them, and
-replace them.
+"""`idtone-office key new`, `rotate`, `keep-for-night`, and `publication begin`: makes keys, begins a repository with
+them, and replaces them.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from idtone.registry.trust.tuf_roles import Keys
 from ..authority import pending_rotations
 from ..authority.change_registry import Attribution, record_edits
 from ..authority.edition import Edition
-from ..authority.edition_rules import describe
+from ..authority.edition_rules import describe_edition
 from ..authority.edits_by_hand import record_edits_by_hand
+from ..authority.forbidden_key_places import check_key_place
 from ..authority.history import Action, HistoryEntry
-from ..authority.key_places import check_place
 from ..authority.night_keys import keep_night_key, night_key_path
 from ..authority.workspace import Workspace
-from .options import FolderOption, WhyOption, attributed
-from .signing_options import KeyOption, print_report, signers, state, warn_of_places, write_package
+from .options import FolderOption, WhyOption, attribution_for
+from .signing_options import KeyOption, open_signers, print_report, published_state, warn_of_key_places, write_package
 
 KeysOption = Annotated[
     Path | None, typer.Option("--keys", metavar="FOLDER", help="Make the keys there, outside the authority's folder.")
@@ -49,7 +49,7 @@ PublicOption = Annotated[
 ]
 
 
-def key(
+def new_key(
     file: Annotated[str, typer.Argument(metavar="KEY", help="The file to make, or hsm:… for a key in a token.")],
     public: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file for the public half (default: KEY with .pub).")
@@ -58,8 +58,9 @@ def key(
 ) -> None:
     """Make your own key and its public half, which the authority needs. For a key in a token: write its public half.
 
-    Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. It stays there; hand over only the
-    public half. The command makes the folder, which only you can read. It makes no key where a package lies.
+    Make the key in a folder on your own computer, such as ~/idtone-keys/root-1.pem. The key stays there; hand over only
+    the public half. The command creates the folder so that only you can read it. It refuses a folder that contains a
+    package.
     """
     if file.startswith("hsm:"):
         if public is None:
@@ -68,8 +69,8 @@ def key(
         write_public(public, made)
     else:
         public = public or public_beside(Path(file))
-        check_place(Path(file).parent)
-        warn_of_places([file])
+        check_key_place(Path(file).parent)
+        warn_of_key_places([file])
         _make_folder(Path(file).parent)
         made = make_key(
             Path(file), ask_passphrase(Message("for the new key {file}", file=file), twice=True), public
@@ -88,7 +89,7 @@ def key(
         )
 
 
-def init(
+def begin_repository(
     folder: FolderOption,
     keys: KeysOption = None,
     public: PublicOption = None,
@@ -100,29 +101,30 @@ def init(
     """Begin a repository with registry.yaml and suspensions.yaml, and the keys that sign them.
 
     With --keys, the command makes all keys: three root keys, three registry keys and four duty keys, each in its own
-    file; two of a set sign. Give them to their holders. Or each holder makes a key (`idtone-office key new`). Then name
-    the public halves with --public, and either the --package to sign or the keys to sign with now. Give the members the
-    root metadata that the command names at its end. authority.yaml in the folder can set other numbers of keys,
-    thresholds and terms.
+    file. Two keys of a set have to sign. Give the keys to their holders. Or each holder makes a key (`idtone-office key
+    new`). Then name the public halves with --public. Also name the --package for the holders to sign, or each --key
+    that signs now. At its end, the command names the root metadata: give this file to the members. authority.yaml in
+    the folder can set other numbers of keys, thresholds and terms.
     """
     workspace = Workspace(folder)
     workspace.repository.check_new()
     with checking():
-        workspace.check()
-    attribution, now = attributed(why), datetime.now(UTC)
+        workspace.check_files()
+    attribution, now = attribution_for(why), datetime.now(UTC)
     if public and not key and package is None:
         raise UsageError("with --public, name the --package for the holders, or each --key that signs now")
-    given = signers(key)
+    given = open_signers(key)
     halves, made = _new_sets(workspace, keys, public, tuple(Keys))
     for kind in Keys:
         _check_count(workspace, kind, len(halves.get(kind, ())))
-    record_edits(workspace, attribution, workspace.unrecorded())
+    with checking():
+        record_edits(workspace, attribution, workspace.roles_edited_by_hand())
     with checking():
         with _removed_if_refused(workspace, keys, tuple(Keys)):
-            edition = workspace.first(halves, now)
+            edition = workspace.first_edition(halves, now)
             _sign(edition, (*given, *made), package)
         if package is None:
-            workspace.put(edition, now)
+            workspace.publish_edition(edition, now)
     if package is None:
         _print_root(workspace, as_json)
     else:
@@ -144,39 +146,40 @@ def rotate(
     """Replace keys of one or more sets: a holder leaves, or a key was lost or stolen.
 
     With --public, name every key that a set is to have, including those that stay. Or let --keys make all keys of a
-    set. This needs two root keys, and two keys of every other set whose signatures depend on them. With --package, they
-    sign one after another.
+    set. Two root keys have to sign, and two keys of every other set whose signatures depend on the change. With
+    --package, the holders sign one after another.
     """
-    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attributed(why)
+    workspace, now, attribution = Workspace(folder), datetime.now(UTC), attribution_for(why)
     if public and sets:
         raise UsageError("--public names the sets itself; name a SET with --keys alone")
     if keys and not sets:
         raise UsageError("with --keys, name each SET to replace: {names}", names=", ".join(Keys))
-    given = signers(key)
-    record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
+    given = open_signers(key)
+    with checking():
+        record_edits_by_hand(workspace, None, tuf_roles.DELEGATED)
     halves, made = _new_sets(workspace, keys, public, sets)
     with workspace.locked(), checking():
         with _removed_if_refused(workspace, keys, sets):
             entries = {kind: _rotation(workspace, kind, halves[kind], attribution) for kind in halves}
             lines: dict[str, list[HistoryEntry]] = {}
             for kind, entry in entries.items() if package is None else ():
-                lines.setdefault(pending_rotations.history_of(kind), []).append(entry)
-            edition = workspace.rotated(halves, now, lines)
+                lines.setdefault(pending_rotations.history_role_of(kind), []).append(entry)
+            edition = workspace.rotated_edition(halves, now, lines)
             _sign(edition, (*given, *made), package)
-        signed = workspace.put(edition, now, lines) if package is None else []
+        signed = workspace.publish_edition(edition, now, lines) if package is None else []
         if package is not None:
             write_package(edition, package, now, as_json)
             for kind, entry in entries.items():
-                pending_rotations.keep_rotation(workspace, kind, entry)
+                pending_rotations.store_rotation(workspace, kind, entry)
     if package is None:
         with checking():
-            words = list(describe(edition))
-        print_report({"signed": signed, "left": [], "words": words, **state(workspace, now)}, as_json)
+            words = list(describe_edition(edition))
+        print_report({"signed": signed, "left": [], "words": words, **published_state(workspace, now)}, as_json)
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
-    """Add the signatures. Raises TrustError if an edition for immediate publication lacks some, UsageError if the
-    package exists already.
+    """Sign the edition with the keys. Raises TrustError if signatures are still missing and the edition is to be
+    published now, UsageError if the package exists already.
     """
     for each in keys:
         edition.sign(each)
@@ -188,8 +191,8 @@ def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> Non
 
 @contextmanager
 def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[Keys]) -> Iterator[None]:
-    """Context that removes the keys made in the folder `keys` after an error, so that the command can be repeated.
-    Publish outside it: a key that may be in force is never removed.
+    """Context that deletes the new keys in the folder `keys` after an error, so that the command can be repeated.
+    Publish outside this context, so that it never deletes a key in force.
     """
     try:
         yield
@@ -201,22 +204,22 @@ def _removed_if_refused(workspace: Workspace, keys: Path | None, sets: Sequence[
 
 
 def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
-    return [keys / f"{kind}-{number}.pem" for number in range(1, workspace.terms().set_of(kind).keys + 1)]
+    return [keys / f"{kind}-{number}.pem" for number in range(1, workspace.terms().key_set(kind).keys + 1)]
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
-    """The line of the history about a new set. Raises UsageError if the set has these keys already."""
+    """The history entry for a set's new keys. Raises UsageError if the set has these keys already."""
     before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)
-    return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.words_of(before, after))
+    return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.describe_rotation(before, after))
 
 
 def _new_sets(
     workspace: Workspace, keys: Path | None, public: list[str] | None, sets: Sequence[Keys]
 ) -> tuple[dict[Keys, list[Key]], list[Signer]]:
-    """The public halves by set: of new keys of `sets` in the folder `keys`, which can sign, or of the keys in the files
-    of `--public`. Raises IdtoneError.
+    """The public keys by set, and the signers among them. The keys are new ones of `sets` in the folder `keys`, which
+    can sign, or those in the files of `--public`. Raises IdtoneError.
     """
     if (keys is None) == (public is None):
         raise UsageError("either make the keys here with --keys, or name the holders' public halves with --public")
@@ -241,8 +244,8 @@ def _new_sets(
 def _made_here(workspace: Workspace, keys: Path, sets: Sequence[Keys]) -> dict[Keys, list[Signer]]:
     if keys.resolve() == workspace.folder.resolve() or workspace.folder.resolve() in keys.resolve().parents:
         raise UsageError("{keys}: is in the authority's folder, which others can read; name another folder", keys=keys)
-    check_place(keys)
-    warn_of_places(_files(workspace, keys, sets[0])[:1])
+    check_key_place(keys)
+    warn_of_key_places(_files(workspace, keys, sets[0])[:1])
     secret = ask_passphrase(Message("for the new keys"), twice=True)
     _make_folder(keys)
     return {kind: [make_key(path, secret) for path in _files(workspace, keys, kind)] for kind in sets}
@@ -256,7 +259,7 @@ def _make_folder(keys: Path) -> None:
 
 
 def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
-    wanted = workspace.terms().set_of(kind).keys
+    wanted = workspace.terms().key_set(kind).keys
     if count != wanted:
         raise UsageError(
             "the set {kind} has {wanted} keys, not {count}; name {wanted}, or change authority.yaml",
@@ -269,7 +272,7 @@ def _check_count(workspace: Workspace, kind: Keys, count: int) -> None:
 def _print_root(workspace: Workspace, as_json: bool) -> None:
     root = workspace.repository.folder / tuf_roles.METADATA / "1.root.json"
     sha256 = hashlib.sha256(root.read_bytes()).hexdigest()
-    print_report({**state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)
+    print_report({**published_state(workspace, datetime.now(UTC)), "root": str(root), "root_sha256": sha256}, as_json)
 
 
 def keep_for_night(
@@ -282,7 +285,7 @@ def keep_for_night(
     Use this only if the association has decided so. Only the officer knows the passphrase, and types it at each
     signature. To end this, delete the file that the command names.
     """
-    warn_of_places([key])
+    warn_of_key_places([key])
     key_id = keep_night_key(Workspace(folder), user, key, ask_passphrase(Message("of {file}", file=key)))
     told = Message(
         "{user} can sign stops at night with the key {key}; to end this, delete {path}",

@@ -1,5 +1,5 @@
-"""`idtone-office licence renew | suspend-licence | resume-licence | revoke | pledge | assign-number | release-number |
-add-node-key | remove-node-key | prolong`.
+"""`idtone-office licence …`, `member pledge`, `member describe`, `number assign`, `number release`, `node …` and
+`publication prolong`: changes to one member's or the registry's entries.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import typer
 
 from idtone.core.calls import LicenceStatus
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
 from ..authority import registry_edits
-from ..authority.change_registry import assign, change_registry, describe, release
+from ..authority.change_registry import assign_numbers, change_registry, record_particulars, release_numbers
 from ..authority.history import Action
-from ..authority.pledges import record_pledge
+from ..authority.record_pledge import record_pledge
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed, end
+from .history_output import print_change
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for, parse_end
 
 LicenceArgument = Annotated[str, typer.Argument(metavar="LICENCE", help="The licence's id.")]
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
@@ -42,7 +43,7 @@ NumbersOption = Annotated[
 ]
 
 
-def renew(
+def renew_licence(
     folder: FolderOption,
     licence: LicenceArgument,
     until: UntilOption,
@@ -50,14 +51,15 @@ def renew(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Extend a licence."""
-    ends = end(until, "--until")
-    entry = change_registry(
-        Workspace(folder),
-        Action.RENEW,
-        licence,
-        attributed(why),
-        lambda text, document: registry_edits.renewed(text, document, licence, ends),
-    )
+    ends = parse_end(until, "--until")
+    with checking():
+        entry = change_registry(
+            Workspace(folder),
+            Action.RENEW,
+            licence,
+            attribution_for(why),
+            lambda text, document: registry_edits.set_licence_end(text, document, licence, ends),
+        )
     print_change(entry, as_json)
 
 
@@ -75,7 +77,7 @@ def resume_licence(
     _set_status(folder, licence, Action.RESUME_LICENCE, LicenceStatus.ACTIVE, why, as_json)
 
 
-def revoke(
+def revoke_licence(
     folder: FolderOption, licence: LicenceArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Revoke a licence for good. The member has to apply for another one."""
@@ -83,17 +85,18 @@ def revoke(
 
 
 def _set_status(folder: Path, licence: str, action: Action, status: LicenceStatus, why: str, as_json: bool) -> None:
-    entry = change_registry(
-        Workspace(folder),
-        action,
-        licence,
-        attributed(why),
-        lambda text, document: registry_edits.with_status(text, document, licence, status),
-    )
+    with checking():
+        entry = change_registry(
+            Workspace(folder),
+            action,
+            licence,
+            attribution_for(why),
+            lambda text, document: registry_edits.set_licence_status(text, document, licence, status),
+        )
     print_change(entry, as_json)
 
 
-def pledge(
+def enter_pledge(
     folder: FolderOption,
     member: MemberArgument,
     document: Annotated[str, typer.Option(metavar="VERSION", help="The version of the pledge's text.")],
@@ -105,17 +108,18 @@ def pledge(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the pledge (誓約) that a member has signed, or its renewal. Without one, no licence is valid."""
-    entry = record_pledge(
-        Workspace(folder),
-        member,
-        document,
-        sha256,
-        signatory,
-        signed,
-        until,
-        attributed(why),
-        lambda field: f"--{field}",
-    )
+    with checking():
+        entry = record_pledge(
+            Workspace(folder),
+            member,
+            document,
+            sha256,
+            signatory,
+            signed,
+            until,
+            attribution_for(why),
+            lambda field: f"--{field}",
+        )
     print_change(entry, as_json)
 
 
@@ -134,7 +138,9 @@ def describe_member(
     Facts that you do not give stay as they were recorded.
     """
     fields = {"corporate_number": corporate_number, "notification": notification, "web": web, "mail": mail}
-    print_change(describe(Workspace(folder), member, fields, attributed(why)), as_json)
+    with checking():
+        entry = record_particulars(Workspace(folder), member, fields, attribution_for(why))
+    print_change(entry, as_json)
 
 
 def assign_number(
@@ -145,7 +151,9 @@ def assign_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Assign more numbers to a member. They are asked for, or read from a file: others can see a command line."""
-    entry = assign(Workspace(folder), member, ask_entries(numbers), attributed(why))
+    entries = ask_number_entries(numbers)
+    with checking():
+        entry = assign_numbers(Workspace(folder), member, entries, attribution_for(why))
     print_change(entry, as_json)
 
 
@@ -157,7 +165,10 @@ def release_number(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Take numbers back from a member, also from within a range; the rest of the range stays."""
-    print_change(release(Workspace(folder), member, ask_entries(numbers), attributed(why)), as_json)
+    entries = ask_number_entries(numbers)
+    with checking():
+        entry = release_numbers(Workspace(folder), member, entries, attribution_for(why))
+    print_change(entry, as_json)
 
 
 def add_node_key(
@@ -168,13 +179,14 @@ def add_node_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter the key of a member's node: the desk then accepts the documents that the node signs."""
-    entry = change_registry(
-        Workspace(folder),
-        Action.ADD_NODE_KEY,
-        member,
-        attributed(why),
-        lambda text, document: registry_edits.node_key_added(text, document, member, key.strip()),
-    )
+    with checking():
+        entry = change_registry(
+            Workspace(folder),
+            Action.ADD_NODE_KEY,
+            member,
+            attribution_for(why),
+            lambda text, document: registry_edits.insert_node_key(text, document, member, key.strip()),
+        )
     print_change(entry, as_json)
 
 
@@ -186,24 +198,28 @@ def remove_node_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Remove the key of a member's node, because the node or its key is gone."""
-    entry = change_registry(
-        Workspace(folder),
-        Action.REMOVE_NODE_KEY,
-        member,
-        attributed(why),
-        lambda text, document: registry_edits.node_key_removed(text, document, member, key.strip()),
-    )
+    with checking():
+        entry = change_registry(
+            Workspace(folder),
+            Action.REMOVE_NODE_KEY,
+            member,
+            attribution_for(why),
+            lambda text, document: registry_edits.delete_node_key(text, document, member, key.strip()),
+        )
     print_change(entry, as_json)
 
 
-def prolong(folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def prolong_registry(
+    folder: FolderOption, until: UntilOption, why: WhyOption, as_json: command_line.JsonOption = False
+) -> None:
     """Extend the registry itself (`expires`); licences keep their own terms."""
-    ends = end(until, "--until")
-    entry = change_registry(
-        Workspace(folder),
-        Action.PROLONG,
-        tuf_roles.REGISTRY_FILE,
-        attributed(why),
-        lambda text, _: registry_edits.prolonged(text, ends),
-    )
+    ends = parse_end(until, "--until")
+    with checking():
+        entry = change_registry(
+            Workspace(folder),
+            Action.PROLONG,
+            tuf_roles.REGISTRY_FILE,
+            attribution_for(why),
+            lambda text, _: registry_edits.set_registry_end(text, ends),
+        )
     print_change(entry, as_json)

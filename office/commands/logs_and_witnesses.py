@@ -1,7 +1,6 @@
-"""`idtone-office log add-key | end-log-key | add-witness | end-witness | demand-cosignatures`.
+"""`idtone-office log …`: the keys of members' evidence logs, and the witnesses whose cosignatures count.
 
-They manage the keys of members' logs of evidence, and the witnesses that count. The holders of the registry's keys sign
-the changes with the next edition.
+The holders of the registry's keys sign the changes with the next edition.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import logs_and_witnesses
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .licences import MemberArgument
-from .options import FolderOption, WhyOption, attributed
+from .options import FolderOption, WhyOption, attribution_for
 
 LogKeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="The log's key, as `idtone-evidence log key` prints it.")
@@ -42,9 +42,10 @@ def add_log_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter the key of a member's log of evidence: packs then prove whose log it is."""
-    entry = logs_and_witnesses.enter_log_key(
-        Workspace(folder), member, key, since or "", corporate_number or "", attributed(why), _option
-    )
+    with checking():
+        entry = logs_and_witnesses.enter_log_key(
+            Workspace(folder), member, key, since or "", corporate_number or "", attribution_for(why), _option
+        )
     print_change(entry, as_json)
 
 
@@ -56,7 +57,9 @@ def end_log_key(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the end of a log's key: it was replaced, or others have it."""
-    print_change(logs_and_witnesses.end_log_key(Workspace(folder), key, until, attributed(why), _option), as_json)
+    with checking():
+        entry = logs_and_witnesses.end_log_key(Workspace(folder), key, until, attribution_for(why), _option)
+    print_change(entry, as_json)
 
 
 def add_witness(
@@ -67,7 +70,8 @@ def add_witness(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a witness whose cosignatures count for all members' logs."""
-    entry = logs_and_witnesses.enter_witness(Workspace(folder), key, since or "", attributed(why), _option)
+    with checking():
+        entry = logs_and_witnesses.enter_witness(Workspace(folder), key, since or "", attribution_for(why), _option)
     print_change(entry, as_json)
 
 
@@ -79,7 +83,9 @@ def end_witness(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Record the end of a witness: its later cosignatures do not count."""
-    print_change(logs_and_witnesses.end_witness(Workspace(folder), key, until, attributed(why), _option), as_json)
+    with checking():
+        entry = logs_and_witnesses.end_witness(Workspace(folder), key, until, attribution_for(why), _option)
+    print_change(entry, as_json)
 
 
 def demand_cosignatures(
@@ -89,7 +95,9 @@ def demand_cosignatures(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Set how many of the witnesses must have cosigned a member's log."""
-    print_change(logs_and_witnesses.demand_cosignatures(Workspace(folder), number, attributed(why)), as_json)
+    with checking():
+        entry = logs_and_witnesses.demand_cosignatures(Workspace(folder), number, attribution_for(why))
+    print_change(entry, as_json)
 
 
 def _option(name: str) -> str:

@@ -23,8 +23,8 @@ from ..authority.enter_suspensions import SuspensionTerms
 from ..authority.enter_suspensions import enter_never_originating as enter
 from ..authority.enter_suspensions import remove_never_originating as remove
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed, range_asked_of_two
+from .history_output import print_change
+from .options import FolderOption, WhyOption, ask_two_for_range, attribution_for
 
 
 def add_never_originating(
@@ -40,8 +40,8 @@ def add_never_originating(
     as_json: command_line.JsonOption = False,
 ) -> None:
     """Enter a number, range or prefix that never originates calls. Two people enter it, and both sign it."""
-    attribution = attributed(why)
-    terms = SuspensionTerms.given(
+    attribution = attribution_for(why)
+    terms = SuspensionTerms.parse(
         reference,
         requested,
         since,
@@ -50,16 +50,22 @@ def add_never_originating(
         attribution.at,
         lambda field: "--holder" if field == "authority" else f"--{field}",
     )
-    print_change(enter(Workspace(folder), range_asked_of_two(), terms, attribution), as_json)
+    span = ask_two_for_range()
+    with checking():
+        entry = enter(Workspace(folder), span, terms, attribution)
+    print_change(entry, as_json)
 
 
 def remove_never_originating(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Remove an entry of numbers that never originate. Two people enter which, and both sign it."""
-    attribution = attributed(why)
-    print_change(remove(Workspace(folder), range_asked_of_two(), attribution), as_json)
+    attribution = attribution_for(why)
+    span = ask_two_for_range()
+    with checking():
+        entry = remove(Workspace(folder), span, attribution)
+    print_change(entry, as_json)
 
 
-def never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:
+def list_never_originating(folder: FolderOption, as_json: command_line.JsonOption = False) -> None:
     """List the numbers that never originate, with their holders (last four digits only)."""
     now = datetime.now(UTC)
     with checking():
@@ -77,7 +83,7 @@ def never_originating(folder: FolderOption, as_json: command_line.JsonOption = F
 
 
 def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:
-    """The entry for JSON."""
+    """The entry as a tree for JSON, with only the last four digits of its numbers."""
     return {
         "numbers": masked(span_of(entry)), "holder": entry.holder, "reference": entry.reference, "why": entry.why,
         "since": entry.since.isoformat(), "until": entry.until and entry.until.isoformat(),
@@ -86,7 +92,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
-    """The entry as a line for people."""
+    """A line that shows the entry to people."""
     until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()

@@ -1,4 +1,4 @@
-"""`idtone-office publication new-registry`: the first files of an association."""
+"""`idtone-office publication new-registry`: writes an association's first files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ suspensions: []
 }
 
 
-def new(
+def new_registry(
     folder: AnyFolderOption,
     association: Annotated[str, typer.Option(metavar="NAME", help="The association's name in the registry.")] = "JUSA",
 ) -> None:

@@ -1,7 +1,7 @@
-"""`idtone-office suspension number | suspend-range | suspend-member | lift | no-new-numbers | allow-new-numbers`.
+"""`idtone-office suspension number`, `range`, `member`, `lift`, and `member refuse-numbers`, `allow-numbers`.
 
-Two people enter the numbers that the police want stopped. The second person confirms it by a signature: the suspensions
-are published with the keys of two holders, and both signatures cover the history's line.
+Two people type each number that the police want stopped. The second person confirms with a signature: a suspension is
+published with two holders' keys, and both signatures cover its line of the history.
 """
 
 from collections.abc import Callable
@@ -21,20 +21,20 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import change_suspensions, registry_of, suspensions_of
 from ..authority.enter_suspensions import SuspensionTerms, suspend
 from ..authority.history import Action
-from ..authority.registry_edits import known_member
-from ..authority.stopped_number_holders import holders_of, refuse_unheld, words
-from ..authority.suspension_edits import lifted, still_stopped
+from ..authority.registry_edits import check_member
+from ..authority.stopped_number_holders import describe_holders, holders_of, refuse_unheld
+from ..authority.suspension_edits import delete_suspension, remaining_suspensions
 from ..authority.workspace import Workspace
-from .history_entry import print_change
+from .history_output import print_change
 from .options import (
     FolderOption,
     WhyOption,
-    attributed,
+    ask_two_for_member,
+    ask_two_for_number,
+    ask_two_for_range,
+    ask_two_for_suspended,
+    attribution_for,
     in_japan,
-    member_asked_of_two,
-    number_asked_of_two,
-    range_asked_of_two,
-    suspended_asked_of_two,
 )
 
 _POLICE = "requested by the police"
@@ -68,7 +68,7 @@ def suspend_number(
     """
 
     def asked() -> NumberSpan:
-        number = int(number_asked_of_two().e164)
+        number = int(ask_two_for_number().e164)
         return NumberSpan(number, number)
 
     _suspend(
@@ -98,7 +98,7 @@ def suspend_range(
 ) -> None:
     """Stop a range or a prefix of numbers (番号停止). Two people enter it, and both sign it."""
     _suspend(
-        folder, Action.SUSPEND_RANGE, range_asked_of_two, reference, requested, since, until, authority, why, as_json
+        folder, Action.SUSPEND_RANGE, ask_two_for_range, reference, requested, since, until, authority, why, as_json
     )
 
 
@@ -115,7 +115,7 @@ def suspend_member(
     """Stop all numbers of a member, including those that it gets later. Two people enter its id, and both sign it."""
 
     def asked() -> str:
-        return _known(folder, member_asked_of_two())
+        return _known(folder, ask_two_for_member())
 
     _suspend(folder, Action.SUSPEND_MEMBER, asked, reference, requested, since, until, authority, why, as_json)
 
@@ -139,23 +139,25 @@ def no_new_numbers(
     _suspend(folder, Action.NO_NEW_NUMBERS, asked, reference, requested, since, until, authority, why, as_json)
 
 
-def lift(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def lift_suspension(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """End the suspension of a number, a range or a member. Two people enter which, and both sign it.
 
-    A number, or a part of a suspended range, is cut out of the range. The command names what still stops it.
+    If you end the suspension of a part of a suspended range, the rest stays suspended. The command names other
+    suspensions that still cover the numbers.
     """
-    attribution, workspace = attributed(why), Workspace(folder)
-    scope = suspended_asked_of_two()
-    entry = change_suspensions(
-        workspace,
-        Action.LIFT,
-        tuf_roles.SUSPENSIONS_FILE,
-        attribution,
-        lambda text, document: lifted(text, document, scope, in_japan(attribution.at)),
-    )
-    holders = holders_of(workspace, scope, attribution.at) or []
+    attribution, workspace = attribution_for(why), Workspace(folder)
+    scope = ask_two_for_suspended()
+    with checking():
+        entry = change_suspensions(
+            workspace,
+            Action.LIFT,
+            tuf_roles.SUSPENSIONS_FILE,
+            attribution,
+            lambda text, document: delete_suspension(text, document, scope, in_japan(attribution.at)),
+        )
+        holders = holders_of(workspace, scope, attribution.at) or []
     members = {each.member for each in holders}
-    still = still_stopped(suspensions_of(workspace), scope, members, attribution.at)
+    still = remaining_suspensions(suspensions_of(workspace), scope, members, attribution.at)
     noted = [Message("STILL SUSPENDED by reference {reference}", reference=each) for each in still]
     print_change(entry, as_json, *noted, still_suspended=still)
 
@@ -164,20 +166,23 @@ def allow_new_numbers(
     folder: FolderOption, member: _MemberArgument, why: WhyOption, as_json: command_line.JsonOption = False
 ) -> None:
     """Let a member get numbers again. Two people sign it."""
-    attribution = attributed(why)
-    entry = change_suspensions(
-        Workspace(folder),
-        Action.ALLOW_NEW_NUMBERS,
-        member,
-        attribution,
-        lambda text, document: lifted(text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS),
-    )
+    attribution = attribution_for(why)
+    with checking():
+        entry = change_suspensions(
+            Workspace(folder),
+            Action.ALLOW_NEW_NUMBERS,
+            member,
+            attribution,
+            lambda text, document: delete_suspension(
+                text, document, member, in_japan(attribution.at), SuspensionKind.NO_NEW_NUMBERS
+            ),
+        )
     print_change(entry, as_json)
 
 
 def _known(folder: Path, member: str) -> str:
     with checking():
-        return known_member(registry_of(Workspace(folder)), member)
+        return check_member(registry_of(Workspace(folder)), member)
 
 
 def _suspend(
@@ -193,14 +198,16 @@ def _suspend(
     as_json: bool,
     needs_holder: bool = False,
 ) -> None:
-    attribution = attributed(why)
-    terms = SuspensionTerms.given(
+    attribution = attribution_for(why)
+    terms = SuspensionTerms.parse(
         reference, requested, since, until, authority, attribution.at, lambda field: f"--{field}"
     )
     workspace, scope = Workspace(folder), asked()
-    holders = holders_of(workspace, scope, attribution.at)
+    with checking():
+        holders = holders_of(workspace, scope, attribution.at)
     if needs_holder:
         refuse_unheld(holders)
-    entry = suspend(workspace, action, scope, terms, attribution)
+    with checking():
+        entry = suspend(workspace, action, scope, terms, attribution)
     plain = None if holders is None else [asdict(each) for each in holders]
-    print_change(entry, as_json, words(holders), holders=plain)
+    print_change(entry, as_json, describe_holders(holders), holders=plain)

@@ -1,4 +1,4 @@
-"""`idtone-office evaluation observe | observations | withdraw | forget`: the office's observations of members."""
+"""`idtone-office evaluation observe`, `observations`, `withdraw`, `forget`: the office's observations of members."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def enter(
+def enter_observation_of_member(
     folder: FolderOption,
     kind: Annotated[ObservationKind, typer.Argument(help="What was observed.")],
     member: Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")],
@@ -51,7 +51,7 @@ def enter(
 ) -> None:
     """Enter what the office observed of a member: a contact attempt, a form, a stop, an assessor's points.
 
-    Answers to reports, and stops that the nodes have confirmed, are counted by the desk, and are not entered.
+    Do not enter answers to reports, or suspensions that the nodes have confirmed: the desk counts them.
     """
     fields = {"day": day, "result": result, "what": what, "points": points, "asked": asked, "stopped": stopped}
     with checking():
@@ -80,20 +80,20 @@ def list_observations(
         command_line.Rows(_COLUMNS, form).print([[str(each[name]) for name in _COLUMNS] for each in rows])
 
 
-def withdraw(
+def withdraw_observation_of_member(
     folder: FolderOption,
     observation: Annotated[
         str, typer.Argument(metavar="OBSERVATION", help="Its id, as `evaluation observations` prints it.")
     ],
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line.")],
 ) -> None:
-    """Erase an observation that was entered by mistake. An evaluation that is entered already keeps what it counted."""
+    """Erase an observation that was entered by mistake. An evaluation that was entered before keeps its result."""
     with checking():
         withdraw_observation(Workspace(folder), observation, why, lambda name: f"--{name}")
     command_line.say("{id}: withdrawn", id=observation)
 
 
-def forget(
+def forget_old_observations(
     folder: FolderOption,
     before: Annotated[str, typer.Option(metavar="DAY", help="Those of this day, and later ones, stay.")],
 ) -> None:

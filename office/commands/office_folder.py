@@ -1,7 +1,8 @@
-"""The association's folder in a command: `--folder`, else IDTONE_CONSOLE_OFFICE, else `console.office` of the settings.
+"""The option for the association's folder: `--folder`, else IDTONE_CONSOLE_OFFICE, else `console.office` of the
+settings.
 
-The console reads the same setting and the same variable, so that pages and commands work on one folder. The current
-directory does not count: in a copy or a backup, a command would change the copy instead of the registry.
+The console reads the same setting and variable, so pages and commands use the same folder. The current directory does
+not count: in a backup, a command would change the backup instead of the registry.
 """
 
 import os
@@ -15,15 +16,15 @@ import typer
 from idtone.core.errors import UsageError
 
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
-"""The office's settings, which the package `idtone-office` installs."""
+"""The settings file that the package `idtone-office` installs."""
 VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
 """The environment variable that overrides `console.office`, here and in the console."""
 
 
-def folder_of_settings() -> Path:
-    """The folder in the office's settings: those of IDTONE_CONFIG, else those of the package.
+def folder_from_settings() -> Path:
+    """The folder that the settings name. The settings are the file in IDTONE_CONFIG, else the package's file.
 
-    Raises UsageError if they name none, DocumentError if they have faults.
+    Raises UsageError if they name no folder, DocumentError if they have faults.
     """
     from idtone.core.settings.settings import CONFIG, load_settings  # needed only if no folder is named
 
@@ -37,9 +38,9 @@ def folder_of_settings() -> Path:
 
 
 def _usable(folder: Path) -> Path:
-    """The folder, if it does not exist yet, or if this account may work in it. Raises UsageError.
+    """The folder, after a check that it is missing or that this account may use it. Raises UsageError if not.
 
-    Root may not work in the folder of another user, who could not change the files that root writes.
+    Root may not use another user's folder, because the user could not change the files that root writes.
     """
     try:
         owner, here = folder.stat().st_uid, os.geteuid()
@@ -58,9 +59,9 @@ def _usable(folder: Path) -> Path:
 
 
 def _with_registry(folder: Path) -> Path:
-    """The folder, if it has a registry: the file, or its publication. Raises UsageError.
+    """The folder, after a check that it contains registry.yaml or a published registry. Raises UsageError if not.
 
-    Numbers can be stopped even if the file is missing.
+    With only a published registry, numbers can still be suspended.
     """
     from idtone.registry.trust import tuf_roles  # a help makes this module's options, and needs neither
 
@@ -89,7 +90,7 @@ def _option(checked: Callable[[Path], Path]) -> Any:
         "--folder",
         metavar="FOLDER",
         envvar=VARIABLE,
-        default_factory=folder_of_settings,
+        default_factory=folder_from_settings,
         callback=checked,
         readable=False,  # Typer would refuse it first, without the line that works
         show_default=False,
@@ -98,6 +99,8 @@ def _option(checked: Callable[[Path], Path]) -> Any:
 
 
 FolderOption = Annotated[Path, _option(_with_registry)]
-"""The association's folder, with a registry."""
+"""Option for the association's folder; the folder has to contain a registry."""
 AnyFolderOption = Annotated[Path, _option(_usable)]
-"""The same, for the command that creates the registry, and for commands on a copy of a few of its files."""
+"""Option for the association's folder without this condition: for the command that creates the registry, and for
+commands that need only some of the folder's files.
+"""

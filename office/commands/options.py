@@ -1,6 +1,4 @@
-"""Options that the authority's commands share: account and reason, moments as people write them, and questions for
-numbers.
-"""
+"""Shared parts of the authority's commands: the attribution of a change, and questions for numbers."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,23 +19,25 @@ from idtone.registry.number_notation import read_span
 
 from ..authority.change_registry import Attribution
 from ..authority.number_sheet import sheet_entries
-from ..authority.typed_dates import day as day
-from ..authority.typed_dates import end as end
 from ..authority.typed_dates import in_japan as in_japan
-from ..authority.typed_dates import moment as moment
+from ..authority.typed_dates import parse_day as parse_day
+from ..authority.typed_dates import parse_end as parse_end
+from ..authority.typed_dates import parse_moment as parse_moment
 from .office_folder import AnyFolderOption as AnyFolderOption
 from .office_folder import FolderOption as FolderOption
 
 WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one line, for the history.")]
 
 
-def attributed(why: str) -> Attribution:
-    """Attribution to the account that runs this command, with the reason. Raises UsageError as `checked_line` does."""
+def attribution_for(why: str) -> Attribution:
+    """Attribution of a change to the account that runs the command, for the reason `why`. Raises UsageError for a
+    reason that `checked_line` refuses.
+    """
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
-def ask_entries(file: Path | None) -> list[str]:
-    """Entries of numbers from a spreadsheet's table (`.csv`), from a text file, or typed. Raises UsageError."""
+def ask_number_entries(file: Path | None) -> list[str]:
+    """Number entries from a spreadsheet (`.csv`) or a text file, or typed if there is no file. Raises UsageError."""
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
     with reading(file, UsageError):
@@ -45,37 +45,39 @@ def ask_entries(file: Path | None) -> list[str]:
     return sheet_entries(octets, file.name)
 
 
-def any_number_asked() -> Number:
-    """The same as `ask_number`, also for a foreign number. Raises UsageError."""
+def ask_any_number() -> Number:
+    """A number that a person types; it may be a foreign number. Raises UsageError."""
     return any_number_of(ask_line("Number"))
 
 
-def number_asked_of_two() -> Number:
-    """The same number, typed by two people without an echo. Raises UsageError."""
+def ask_two_for_number() -> Number:
+    """A number that two people type without an echo. Raises UsageError if the two entries differ."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two numbers differ; look at the request again")
     return first
 
 
-def range_asked_of_two() -> NumberSpan:
-    """The same range or prefix, typed by two people without an echo. Raises UsageError."""
+def ask_two_for_range() -> NumberSpan:
+    """A range or prefix that two people type without an echo. Raises UsageError if the two entries differ."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two ranges differ; look at the request again")
     return first
 
 
-def member_asked_of_two() -> str:
-    """The id of the same member, typed by two people. Raises UsageError."""
+def ask_two_for_member() -> str:
+    """A member id that two people type. Raises UsageError if the two entries differ."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
         raise UsageError("the two members differ; look at the request again")
     return first
 
 
-def suspended_asked_of_two() -> NumberSpan | str:
-    """The same number, range, prefix or member, typed by two people without an echo. Raises UsageError."""
+def ask_two_for_suspended() -> NumberSpan | str:
+    """A number, range, prefix or member id that two people type without an echo. Raises UsageError if the two entries
+    differ.
+    """
     first = _scope(ask_line("Number, range, prefix or member", hidden=True))
     if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two entries differ; look at the request again")

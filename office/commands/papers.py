@@ -1,4 +1,4 @@
-"""`idtone-office paper account | certificate | letter`: the office's printed papers."""
+"""`idtone-office paper account`, `certificate`, `letter`: the office's printed papers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from idtone.registry.commands.check_progress import checking
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
 from ..papers.letters import Letter
-from ..papers.office_papers import account_of, letter_paper, licence_paper, sender, table_csv
-from ..papers.period_account import account_paper, fiscal_year
-from .options import FolderOption, day
+from ..papers.period_account import account_paper, fiscal_year_days
+from ..papers.workspace_papers import account_from_desk, letter_paper, licence_paper, office_sender, table_csv
+from .options import FolderOption, parse_day
 
 MemberArgument = Annotated[str, typer.Argument(metavar="MEMBER", help="The member's id.")]
 PersonOption = Annotated[str, typer.Option("--person", metavar="TEXT", help="Who signs it for the association.")]
@@ -37,22 +37,22 @@ def print_account(
 ) -> None:
     """Write the account of a period for the ministry, or the annual report: a PDF, and each table as CSV.
 
-    It has no telephone number, and hides small counts of reports.
+    The account has no telephone numbers, and it hides small counts of reports.
     """
     if year is not None and since is None and until is None:
-        first, last = fiscal_year(year)
+        first, last = fiscal_year_days(year)
     elif year is None and since is not None and until is not None:
-        first, last = day(since, "--since"), day(until, "--until")
+        first, last = parse_day(since, "--since"), parse_day(until, "--until")
     else:
         raise UsageError("name --year, or both --since and --until")
     with checking():
-        made = account_of(Desk(folder, {}), first, last, datetime.now(UTC))
+        made = account_from_desk(Desk(folder, {}), first, last, datetime.now(UTC))
     if output.exists():
         raise UsageError("{path}: exists already; name a new one", path=output)
     output.mkdir(parents=True)
-    write(output / "account.pdf", pdf_of(account_paper(made, year is not None)))
+    write_paper(output / "account.pdf", render_pdf(account_paper(made, year is not None)))
     for table in made.tables:
-        write(output / f"{table.name}.csv", table_csv(table))
+        write_paper(output / f"{table.name}.csv", table_csv(table))
     if as_json:
         command_line.print_json(
             {table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in made.tables}
@@ -69,10 +69,10 @@ def print_certificate(
     output: OutputOption,
     number: NumberOption = "",
 ) -> None:
-    """Print the certificate of a licence (利用許諾証), if it is published as it stands and valid."""
+    """Print the certificate of a licence (利用許諾証), if the licence is valid and published without later changes."""
     with checking():
-        made = licence_paper(Workspace(folder), member, licence, sender(person, number), datetime.now(UTC))
-    write(output, pdf_of(made))
+        made = licence_paper(Workspace(folder), member, licence, office_sender(person, number), datetime.now(UTC))
+    write_paper(output, render_pdf(made))
     print(output)
 
 
@@ -84,19 +84,19 @@ def print_letter(
     output: OutputOption,
     number: NumberOption = "",
 ) -> None:
-    """Print a letter to a member, with what the registry says of it."""
+    """Print a letter to a member, with the member's facts from the registry."""
     with checking():
-        made = letter_paper(Workspace(folder), which, member, sender(person, number), datetime.now(UTC))
-    write(output, pdf_of(made))
+        made = letter_paper(Workspace(folder), which, member, office_sender(person, number), datetime.now(UTC))
+    write_paper(output, render_pdf(made))
     print(output)
 
 
-def pdf_of(paper: Paper) -> bytes:
+def render_pdf(paper: Paper) -> bytes:
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return as_pdf(paper)
 
 
-def write(path: Path, octets: bytes) -> None:
+def write_paper(path: Path, octets: bytes) -> None:
     with writing(path, UsageError):
         replace_durably(path, octets)

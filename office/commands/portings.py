@@ -1,4 +1,4 @@
-"""`idtone-office number port | remove-porting`: numbers that one member hands over to another."""
+"""`idtone-office number port`, `end-porting`: numbers that pass from one member to another."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority import number_portings
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, ask_entries, attributed, moment
+from .history_output import print_change
+from .options import FolderOption, WhyOption, ask_number_entries, attribution_for, parse_moment
 
 NumbersOption = Annotated[
     Path | None,
@@ -31,13 +32,15 @@ def port_number(
     numbers: NumbersOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record that a member hands numbers over to another at a moment (番号ポータビリティ).
+    """Record that a member's numbers pass to another member at a given time (番号ポータビリティ).
 
     Until then FROM holds them. The numbers are asked for, or read from a file.
     """
-    attribution, since = attributed(why), moment(at, "--at")
-    entries = ask_entries(numbers)
-    print_change(number_portings.port_number(Workspace(folder), giver, taker, entries, since, attribution), as_json)
+    attribution, since = attribution_for(why), parse_moment(at, "--at")
+    entries = ask_number_entries(numbers)
+    with checking():
+        entry = number_portings.port_number(Workspace(folder), giver, taker, entries, since, attribution)
+    print_change(entry, as_json)
 
 
 def remove_porting(
@@ -45,7 +48,9 @@ def remove_porting(
 ) -> None:
     """Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.
 
-    Before its moment, it does not take place; after it, it is complete.
+    If its time has not come, the porting does not take place. After that time, it is complete.
     """
-    attribution, entries = attributed(why), ask_entries(numbers)
-    print_change(number_portings.remove_porting(Workspace(folder), entries, attribution), as_json)
+    attribution, entries = attribution_for(why), ask_number_entries(numbers)
+    with checking():
+        entry = number_portings.remove_porting(Workspace(folder), entries, attribution)
+    print_change(entry, as_json)

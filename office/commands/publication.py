@@ -1,5 +1,5 @@
-"""`idtone-office publication publish | prepare | sign | assemble`: signatures for the changes, together or one
-by one.
+"""`idtone-office publication publish`, `prepare`, `sign`, `assemble`, `copy`, `undo`: signs and publishes changes, in
+one place or from holder to holder.
 """
 
 from __future__ import annotations
@@ -21,19 +21,27 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.roots import read_root
 
-from ..authority.edition import assembled, read_edition
-from ..authority.edition_rules import describe, examine, examine_issued, examine_list
+from ..authority.edition import assemble_edition, read_edition
+from ..authority.edition_rules import check_edition, check_issued, check_operator_list, describe_edition
 from ..authority.edits_by_hand import record_edits_by_hand
 from ..authority.licence_mark import mark_files
-from ..authority.operator_list_site import write_site
-from ..authority.undo import undo
+from ..authority.undo import undo_last_change
 from ..authority.workspace import Workspace
+from ..authority.write_operator_list import write_operator_list
 from ..evaluation.results import published_files
 from ..refused.change_refusals import Refusals
-from ..signing.signing_summary import words_for_holder
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed
-from .signing_options import KeyOption, print_missing, print_report, sign_shown, signers, state, write_package
+from ..signing.signing_summary import summarize_package
+from .history_output import print_change
+from .options import FolderOption, WhyOption, attribution_for
+from .signing_options import (
+    KeyOption,
+    open_signers,
+    print_missing,
+    print_report,
+    published_state,
+    sign_shown,
+    write_package,
+)
 
 PackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `publication prepare` has written.")
@@ -58,8 +66,8 @@ def publish(
 ) -> None:
     """Sign what has changed in registry.yaml and suspensions.yaml, and state that this is the latest edition.
 
-    Suspensions need the two duty keys. So does the list of refused contractors, which leaves out those whose period is
-    over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
+    Suspensions need the two duty keys, and so does the list of refused contractors. The list leaves out contractors
+    whose period is over. A changed registry also needs two registry keys; without any of them, it stays unpublished.
     Before the passphrases are asked for, the command shows what has changed: each holder confirms it by signing.
     Without a change it renews the signatures. Do that every five days at the latest: otherwise they expire, and no
     licence is valid any more. Metadata past half of their term are renewed as well, if their keys are given. Exit 2: a
@@ -73,35 +81,40 @@ def publish(
         with checking():
             shown = list(_to_be_signed(workspace, package, now))
         print(*map(translated, shown), sep="\n", end="\n" * bool(shown), file=sys.stderr)
-    given = signers(key)
+    given = open_signers(key)
     if package is None:
-        record_edits_by_hand(workspace, None if why is None else attributed(why), workspace.present(given))
+        with checking():
+            record_edits_by_hand(
+                workspace, None if why is None else attribution_for(why), workspace.signable_roles(given)
+            )
     with workspace.locked(), checking():
         if package is None:
-            edition, left = workspace.next(now, [each.public_key.keyid for each in given])
+            edition, left = workspace.next_edition(now, [each.public_key.keyid for each in given])
         else:
-            edition = workspace.latest(read_edition(package), now)
-        examine_issued(edition, now)
-        signed = workspace.put_signed(edition, given, now)
-        words = list(describe(edition))
-    print_report({"signed": signed, "left": left, "words": words, **state(workspace, now)}, as_json)
-    if not workspace.is_copied():
+            edition = workspace.rebase(read_edition(package), now)
+        check_issued(edition, now)
+        signed = workspace.sign_and_publish(edition, given, now)
+        words = list(describe_edition(edition))
+    print_report({"signed": signed, "left": left, "words": words, **published_state(workspace, now)}, as_json)
+    if not workspace.is_copy_current():
         with checking():
             workspace.copy_published()
     if site:
         try:
-            listed = workspace.repository.listed()
+            listed = workspace.repository.operator_list()
             content = json.loads(listed)
             files = published_files(workspace, content["operators"]) | mark_files(content)
             with progress() as bar:
                 written = bar.track(files.items(), description="writing")
-                write_site(site, listed, workspace.repository.proof(), written, workspace.stopped(now))
+                write_operator_list(
+                    site, listed, workspace.repository.operator_list_proof(), written, workspace.stopped_members(now)
+                )
         except (UsageError, TrustError) as error:
             raise UsageError("the registry was published, but not the public list: {error}", error=error) from error
 
 
-def copy(folder: FolderOption) -> None:
-    """Copy what is published to the folder that `published` of authority.yaml names.
+def copy_published(folder: FolderOption) -> None:
+    """Copy the published repository to the folder that `published` of authority.yaml names.
 
     Each publication does so. Run it after a publication that could not write the folder.
     """
@@ -118,13 +131,13 @@ def _drop_ended(folder: Path, now: datetime) -> None:
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
-    """The words that the holders confirm with their passphrases."""
+    """The descriptions of changes that the holders confirm with their passphrases."""
     if package is None:
         return workspace.differences(is_whole=True)
-    edition = workspace.latest(read_edition(package), now).unpublished()
-    examine_list(edition)
-    examine(edition, now)
-    return describe(edition, is_whole=True)
+    edition = workspace.rebase(read_edition(package), now).without_published()
+    check_operator_list(edition)
+    check_edition(edition, now)
+    return describe_edition(edition, is_whole=True)
 
 
 def prepare(
@@ -133,18 +146,19 @@ def prepare(
     why: WhyEditedOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what is to be published as a folder. Pass it from holder to holder, or give each a copy.
+    """Write the next publication into a folder (the package). Pass it from holder to holder, or give each a copy.
 
-    The package holds everything that has changed or is past half of its term. `publication sign` adds a holder's
-    signatures, `publication assemble` collects the signatures of copies, and `publication publish --package` publishes
-    the result. The duty officers can publish in the meantime; then they sign the snapshot and the timestamp again at
-    the end.
+    The package contains everything that has changed, and all metadata past half of their term. `publication sign` adds
+    a holder's signatures, `publication assemble` collects the signatures of copies, and `publication publish --package`
+    publishes the result. The duty officers can publish in the meantime; then they sign the snapshot and the timestamp
+    again at the end.
     """
     workspace, now = Workspace(folder), datetime.now(UTC)
-    record_edits_by_hand(workspace, None if why is None else attributed(why), tuf_roles.DELEGATED)
+    with checking():
+        record_edits_by_hand(workspace, None if why is None else attribution_for(why), tuf_roles.DELEGATED)
     _drop_ended(folder, now)
     with checking():
-        edition, _ = workspace.next(now)
+        edition, _ = workspace.next_edition(now)
     write_package(edition, package, now, as_json)
 
 
@@ -177,7 +191,7 @@ def sign(
         raise UsageError("{package}: {remedy}", package=package, remedy=remedy)
     now = datetime.now(UTC)
     with checking():
-        shown = words_for_holder(edition, None if trust is None else read_root(trust), now)
+        shown = summarize_package(edition, None if trust is None else read_root(trust), now)
     sign_shown(package, edition, shown, key, yes, as_json)
 
 
@@ -186,22 +200,24 @@ def assemble(
     copies: Annotated[list[Path], typer.Argument(metavar="COPY", help="Copies of it that other holders signed.")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
-    whole = assembled({folder: read_edition(folder) for folder in (package, *copies)})
+    """Add the signatures of a package's copies to the package. Exit 1: signatures are still missing."""
+    whole = assemble_edition({folder: read_edition(folder) for folder in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
     if as_json:
-        command_line.print_json({"signatures": whole.holders(), "missing": missing})
+        command_line.print_json({"signatures": whole.signers_by_role(), "missing": missing})
     else:
         print_missing(missing)
     if missing:
         command_line.exit_negative()
 
 
-def undo_last(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
+def undo(folder: FolderOption, why: WhyOption, as_json: command_line.JsonOption = False) -> None:
     """Take back the last unpublished change of the registry.
 
     The history keeps both the change and its withdrawal. Run it again to take back the change before that.
     To end a suspension, two people use `suspension lift` instead.
     """
-    print_change(undo(Workspace(folder), attributed(why)), as_json)
+    with checking():
+        entry = undo_last_change(Workspace(folder), attribution_for(why))
+    print_change(entry, as_json)

@@ -1,4 +1,4 @@
-"""`idtone-office refusal add | lift-refusal | refusals | refusal-key`: contractors that members refuse."""
+"""`idtone-office refusal …`: contractors whom members refuse for a period."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from idtone.core.translation import Message, translated
 from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
 
 from ..refused.change_refusals import Refusals
-from ..refused.refusal_basis import Basis, check_decided, decide_basis
+from ..refused.refusal_basis import Basis, check_basis_decided, record_basis
 from ..refused.refusal_key import RefusalKey
-from .options import FolderOption, WhyOption, checked_line, end, moment
+from .options import FolderOption, WhyOption, checked_line, parse_end, parse_moment
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="KEY", help="The key of the refusals.")]
 _REFERENCE: Final = re.compile(r"(?:X-)?([0-9]{1,9})", re.ASCII)
@@ -38,9 +38,9 @@ def refuse_customer(
 ) -> None:
     """Have members recognise a contractor who is refused for a period (事業者渡り).
 
-    The identity is read from a file, or asked for. It is kept sealed under the key of the refusals; members get tokens
-    of it, which say nothing without the desk. The refusal takes effect when you publish with the duty keys. The
-    longest period is `refusals.longest` in authority.yaml.
+    The command reads the identity from a file or asks for it. The identity is stored encrypted with the refusals' key.
+    Members get tokens, which reveal nothing without the desk. The refusal takes effect when you publish with the duty
+    keys. The longest period is `refusals.longest` in authority.yaml.
     """
     now = datetime.now(UTC)
     begins = _day(since, "--since") if since else now.astimezone(JAPAN).date()
@@ -52,7 +52,7 @@ def refuse_customer(
     identity = identity_given(customer)
     loaded = RefusalKey.load(key, ask_passphrase)
     with command_line.working(Message("list of refusals")):
-        made = Refusals(folder).refuse(loaded, identity, case, begins, ends, reason, now)
+        made = Refusals(folder).enter(loaded, identity, case, begins, ends, reason, now)
     if as_json:
         command_line.print_json({"refusal": made.id, "since": made.since, "until": made.until})
     else:
@@ -71,7 +71,7 @@ def lift_refusal(
 ) -> None:
     """End the refusal of a contractor early.
 
-    Its identity and its tokens are deleted; `publication publish` takes them from the members' list.
+    The contractor's identity and tokens are deleted; `publication publish` removes the tokens from the members' list.
     """
     found = _REFERENCE.fullmatch(refusal)
     if found is None:
@@ -85,13 +85,13 @@ def lift_refusal(
         command_line.say("{refusal} does not count any more once that is published", refusal=lifted.id)
 
 
-def refusals(
+def list_refusals(
     folder: FolderOption,
     as_json: command_line.JsonOption = False,
     as_csv: command_line.CsvOption = False,
     as_tsv: command_line.TsvOption = False,
 ) -> None:
-    """Show which refusals are in force. Their identities are sealed, and are not shown."""
+    """List the refusals in force. The identities are encrypted, and are not shown."""
     form = command_line.form(as_json, as_csv, as_tsv)
     columns = ("refusal", "since", "until", "reference")
     rows = [(each.id, each.since, each.until, each.reference) for each in Refusals(folder).store.refusals()]
@@ -104,7 +104,7 @@ def refusals(
         command_line.Rows(columns, form).print(shown)
 
 
-def decide(
+def decide_basis(
     folder: FolderOption,
     basis: Annotated[Basis, typer.Option("--basis", help="Article 27 (5) no. 3 (joint use), or (1) (consent).")],
     decided: Annotated[str, typer.Option(metavar="DAY", help="The day of the decision.")],
@@ -114,19 +114,20 @@ def decide(
     opinion: Annotated[str, typer.Option(metavar="TEXT", help="The opinion on the antitrust law (独占禁止法).")],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Record on which legal basis members learn of refused contractors. Without it there is no key of refusals.
+    """Record the legal basis on which members learn of refused contractors. Without this record, no refusals' key can
+    be made.
 
     A lawyer has to check it: docs/how-to/refused-customers.md.
     """
     fields = {"purpose": purpose, "responsible": responsible, "minutes": minutes, "opinion": opinion}
-    made = decide_basis(folder, basis, decided, fields, datetime.now(UTC), lambda name: f"--{name}")
+    made = record_basis(folder, basis, decided, fields, datetime.now(UTC), lambda name: f"--{name}")
     if as_json:
         command_line.print_json({"basis": made.basis, "decided": made.decided})
     else:
         command_line.say("decided on {day}: {basis}", day=made.decided, basis=made.basis.value)
 
 
-def refusal_key(
+def new_refusal_key(
     folder: FolderOption,
     why: WhyOption,
     key: Annotated[Path | None, typer.Option("--key", metavar="KEY", help="The present key of the refusals.")] = None,
@@ -149,7 +150,7 @@ def refusal_key(
     if key is None and one.store.epoch() is not None:
         raise UsageError("name the present key with --key: it opens the identities")
     if key is None:
-        check_decided(folder)
+        check_basis_decided(folder)
     old = RefusalKey.load(key, ask_passphrase) if key else None
     if old is not None:
         one.check_key(old)
@@ -165,8 +166,8 @@ def refusal_key(
 
 
 def _day(text: str, option: str) -> date:
-    return moment(text, option).astimezone(JAPAN).date()
+    return parse_moment(text, option).astimezone(JAPAN).date()
 
 
 def _day_after(text: str, option: str) -> date:
-    return end(text, option).astimezone(JAPAN).date()
+    return parse_end(text, option).astimezone(JAPAN).date()

@@ -1,4 +1,4 @@
-"""`idtone-office report list | report | close-report | …`: the office's work on reports (申告)."""
+"""`idtone-office report …`: the office's work on reports (申告)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
 from ..desk.reports.taken_report import TakenBy, take_report
 from ..desk.reports.traceback import ReportResult, Stage
-from .options import FolderOption, WhyOption, any_number_asked, checked_line, end, in_japan, moment
+from .options import FolderOption, WhyOption, ask_any_number, checked_line, in_japan, parse_end, parse_moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]
 
@@ -32,7 +32,7 @@ def _reports(folder: Path) -> ReportDesk:
     return ReportDesk(Desk(folder, {}))
 
 
-def reports(
+def list_reports(
     folder: FolderOption,
     stage: Annotated[
         Stage | None, typer.Option("--stage", help="Only reports on which this party has to act, or only closed ones.")
@@ -45,7 +45,7 @@ def reports(
 ) -> None:
     """List reports (申告), the newest last: the holder of the number or the service, who has to act, and the result."""
     desk = _reports(folder)
-    token = desk.key.token(any_number_asked()) if by_number else None
+    token = desk.key.token(ask_any_number()) if by_number else None
     with progress() as bar:
         listed = bar.track(desk.store.listed(stage, token, limit), description=translated("opening"))
         found = [_facts(desk, each) for each in listed]
@@ -56,7 +56,7 @@ def reports(
     command_line.Rows(columns, whole=("id",)).print([[each[name] for name in columns] for each in found])
 
 
-def report(folder: FolderOption, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
+def show_report(folder: FolderOption, report_id: ReportArgument, as_json: command_line.JsonOption = False) -> None:
     """Show one report: the number or the service, what happened, and what each member has answered. The reporter stays
     sealed.
 
@@ -113,7 +113,7 @@ def close_report(
     command_line.say("{report_id} is closed: {result}", report_id=report_id, result=result.value)
 
 
-def overdue_reports(
+def list_overdue_reports(
     folder: FolderOption,
     remind: Annotated[
         bool, typer.Option("--remind", help="Remind these members: they see it when they fetch their requests.")
@@ -139,7 +139,7 @@ def overdue_reports(
         command_line.exit_negative()
 
 
-def report_stats(
+def count_reports(
     folder: FolderOption,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Only reports since then (default: a year ago).")
@@ -156,8 +156,8 @@ def report_stats(
     """
     now = datetime.now(UTC)
     desk = _reports(folder)
-    start = moment(since, "--since") if since else now - COUNTED_FOR
-    ends = end(until, "--until") if until else now + timedelta(seconds=1)
+    start = parse_moment(since, "--since") if since else now - COUNTED_FOR
+    ends = parse_end(until, "--until") if until else now + timedelta(seconds=1)
     least = desk.rules.statistics.least
     shown = desk.statistics(by, start, ends)
     if as_json:
@@ -171,14 +171,14 @@ def forget_reports(
     folder: FolderOption,
     before: Annotated[str, typer.Option("--before", metavar="DAY", help="Reports that were closed before this day.")],
 ) -> None:
-    """Erase what old reports say and who reported: number, words, hashes of files, name.
+    """Erase the content of old reports and the names of the reporters: number, words, hashes of files, name.
 
     Only closed reports are erased. Their results and the members' answers stay, for the statistics. The office's ledger
     records the erasure. Copies in backups stay.
 
     With `retention` in reports.yaml, the running desk does the same by itself.
     """
-    count = _reports(folder).forget(moment(before, "--before"))
+    count = _reports(folder).forget(parse_moment(before, "--before"))
     command_line.say("{count} reports are forgotten", count=count)
 
 
@@ -203,7 +203,7 @@ def reveal_reporter(
         print(reporter.name, reporter.contact, sep="\n")
 
 
-def report_key(
+def new_report_key(
     folder: FolderOption,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key to write; keep it offline.")],
 ) -> None:
@@ -229,7 +229,7 @@ def _call_facts(matter: ReportedCall | ReportedService) -> dict[str, Any]:
 
 
 def _facts(desk: ReportDesk, kept: KeptReport) -> dict[str, Any]:
-    """The facts of a report for a list, with a masked number."""
+    """A report's row in a list, with only the last digits of its number."""
     number = service = None
     if not kept.is_forgotten:
         matter = desk.matter(kept.sealed)
@@ -259,7 +259,7 @@ def _time(at: datetime | None) -> str | None:
     return in_japan(at).isoformat() if at else None
 
 
-def take(
+def enter_report(
     folder: FolderOption,
     by: Annotated[TakenBy, typer.Option("--by", help="How the report came.")],
     day: Annotated[str, typer.Option("--date", metavar="DAY", help="The day of the call, in Japan.")] = "",
@@ -275,9 +275,9 @@ def take(
 ) -> None:
     """Enter a report that came by telephone, by letter or in person. Number, words and name are asked for.
 
-    With --service it is about an operator or a service: it needs no call, and no number is asked for.
+    With --service, the report is about an operator or a service: it needs no call, and the command asks for no number.
 
-    It prints the receipt number once: tell it to the reporter.
+    The command prints the receipt number only once: tell it to the reporter.
     """
     if service and (day or time):
         raise UsageError("--service is in place of a call; leave --date and --time out")

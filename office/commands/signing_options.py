@@ -1,4 +1,4 @@
-"""Common parts of the commands that sign: their keys, the package they write, and their report."""
+"""Shared parts of the commands that sign: they open keys, write packages and print the result."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +18,9 @@ from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
 
-from ..authority import key_places
+from ..authority import forbidden_key_places
 from ..authority.edition import Edition
-from ..authority.edition_rules import describe, examine, examine_issued
+from ..authority.edition_rules import check_edition, check_issued, describe_edition
 from ..authority.workspace import Workspace
 
 KeyOption = Annotated[
@@ -28,25 +28,25 @@ KeyOption = Annotated[
 ]
 
 
-def signers(keys: list[str]) -> list[Signer]:
-    """The opened keys, after asking for their passphrases. Warns of keys that lie beside packages. Raises
+def open_signers(keys: list[str]) -> list[Signer]:
+    """The opened keys; the command asks for their passphrases. Warns of keys that lie beside packages. Raises
     TrustError.
     """
-    warn_of_places(keys)
+    warn_of_key_places(keys)
     return [signer(key, ask_passphrase) for key in keys]
 
 
-def warn_of_places(keys: Iterable[str | Path]) -> None:
-    for each in key_places.warnings(keys):
+def warn_of_key_places(keys: Iterable[str | Path]) -> None:
+    for each in forbidden_key_places.place_warnings(keys):
         print(translated(each), file=sys.stderr)
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Write an edition for its holders, with its present signatures, and show its changes."""
+    """Write an edition with its present signatures as a package for key holders, and show its changes."""
     with checking():
-        examine(edition, now)
-        examine_issued(edition, now)
-        shown, missing = list(describe(edition)), list(edition.missing())
+        check_edition(edition, now)
+        check_issued(edition, now)
+        shown, missing = list(describe_edition(edition)), list(edition.missing())
         edition.write(package)
     if as_json:
         command_line.print_json({"package": str(package), "words": shown, "missing": missing})
@@ -56,7 +56,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
 
 
 class Signable(Protocol):
-    """A package that can be signed: an edition of the registry, or the statement of the public site."""
+    """A package to sign: an edition of the registry, or the public site's statement."""
 
     def sign(self, signer: Signer) -> list[str]: ...
     def missing(self) -> Iterator[Message]: ...
@@ -66,11 +66,11 @@ class Signable(Protocol):
 def sign_shown(
     package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
 ) -> None:
-    """Show the content of a package, ask, and add the signatures. Raises UsageError, TrustError."""
+    """Show the content of a package, ask for consent, and sign it with the keys. Raises UsageError, TrustError."""
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not confirmed(Message("Sign this?")):
         raise UsageError("nothing was signed")
-    signed = {name: signable.sign(each) for name, each in zip(key, signers(key), strict=True)}
+    signed = {name: signable.sign(each) for name, each in zip(key, open_signers(key), strict=True)}
     for name, roles in signed.items():
         if not roles:
             raise TrustError("{name}: nothing in {package} takes the signature of this key", name=name, package=package)
@@ -88,11 +88,11 @@ def print_missing(missing: list[Message]) -> None:
     print(*map(translated, missing or [Message("all signatures are there")]), sep="\n")
 
 
-def state(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """The published state, for `print_report`."""
+def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
+    """The state of the published roles, in the form that `print_report` takes."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
-        for name, version, until, due in workspace.state(now)
+        for name, version, until, due in workspace.role_states(now)
     }
     return {"repository": str(workspace.repository.folder), "roles": roles}
 

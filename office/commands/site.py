@@ -1,4 +1,4 @@
-"""`idtone-office site write | prepare | sign | assemble | serve`: the public site about the sound."""
+"""`idtone-office site write`, `prepare`, `sign`, `assemble`, `serve`: the public site about the sound."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from ..authority.shared_folder import file_mode
 from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
 from ..desk.desk import Desk
-from ..desk.reports.report_rules import read_rules, responsible_body
-from ..signing.package_zip import package_in
+from ..desk.reports.report_settings import read_report_settings, responsible_body
+from ..signing.package_zip import read_package_zip
 from ..site import number_service
-from ..site.month_facts import figures_of_month, newest
+from ..site.month_figures import figures_of_month, newest
 from ..site.number_answers import answers, changes_at, licensed_holders
 from ..site.number_table import key_pair, table
 from ..site.public_statement import signed_statement, statement
@@ -54,7 +54,7 @@ from ..site.site_pages import SiteFacts
 from ..site.site_sounds import given_sound, shipped_sounds
 from ..training.course import course_of
 from .options import AnyFolderOption, FolderOption
-from .signing_options import KeyOption, print_missing, sign_shown, signers
+from .signing_options import KeyOption, open_signers, print_missing, sign_shown
 
 MonthOption = Annotated[
     str | None,
@@ -64,14 +64,16 @@ SitePackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
 ]
 LAST: Final = "last"
-"""Word in place of a month: the month before the present one, in Japan."""
+"""Value of `--month` for the month before the present one in Japan."""
 KEY_FILE: Final = "public-numbers.key"
 """File in the authority's folder with 32 bytes. Anyone who has it can find out which numbers are in the tables."""
 FIGURES_KEY_FILE: Final = "public-figures.key"
-"""File beside it, never at a host, with 32 bytes. Anyone who has it can remove the noise from the figures."""
+"""File beside `KEY_FILE`, with 32 bytes. It never goes to a web host: anyone who has it can remove the noise from the
+figures.
+"""
 
 
-def site(
+def build_site(
     folder: FolderOption,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The folder of the site.")],
     key: KeyOption = [],  # noqa: B006  Typer wants a list
@@ -92,10 +94,10 @@ def site(
 ) -> None:
     """Write the public site: what the sound means, whether a number is genuine, badges, reports, figures.
 
-    It says of each number what is published. Two duty keys sign this: here with `--key`, or where their holders are
-    (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of the repository.
-    The section `public` of authority.yaml has its addresses and limits, and says whether the holder of a number is
-    named.
+    The site says about each number what is published. Two duty keys sign this statement: here with `--key`, or at their
+    holders' computers (`site prepare`, `--package`). Run it after each publication: its signatures expire with those of
+    the repository. The section `public` of authority.yaml has its addresses and limits, and says whether the holder of
+    a number is named.
     """
     if bool(key) == (package is not None):
         raise UsageError("sign with --key, or name a signed package with --package")
@@ -104,10 +106,10 @@ def site(
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
         terms, published = workspace.terms().public, published_registry(workspace.repository)
-        responsible = responsible_body(folder, read_rules(folder))
+        responsible = responsible_body(folder, read_report_settings(folder))
     if package is None:
         content, files = _stated(workspace, terms, published, month, now)
-        signed = signed_statement(content, signers(key), published.root)
+        signed = signed_statement(content, open_signers(key), published.root)
     else:
         given = read_site_package(package)
         check_published(given, published, now)
@@ -155,7 +157,7 @@ def site(
 def _stated(
     workspace: Workspace, terms: PublicTerms, published: PublishedRegistry, month: str | None, now: datetime
 ) -> tuple[dict[str, Any], SiteFiles]:
-    """The statement for signature, and the files that it names. Raises TrustError, UsageError."""
+    """The statement that holders sign, and the files that it names. Raises TrustError, UsageError."""
     holders = licensed_holders(published.document, published.suspensions, published.index, now)
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
@@ -175,12 +177,13 @@ def prepare_site(
     month: MonthOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Write what the public site states as a folder. Pass it from holder to holder, or give each a copy.
+    """Write the public site's statement into a folder (the package). Pass it from holder to holder, or give each a
+    copy.
 
-    It replaces a package that no holder has signed, or that is void: its time is over, or something was published
-    since. Holders sign it with `site sign`, or a ZIP of it with
-    `idtone-sign`; `site assemble` collects the signatures, and `site write --package` writes the site. Prepare it after
-    a publication: a later publication makes it void.
+    It replaces a package that no holder has signed. It also replaces a void package: one that has expired, or that is
+    older than the last publication. Holders sign it with `site sign`, or a ZIP of it with `idtone-sign`; `site
+    assemble` collects the signatures, and `site write --package` writes the site. Prepare it after a publication: a
+    later publication makes it void.
     """
     workspace, now = Workspace(folder), datetime.now(UTC).replace(microsecond=0)
     with checking():
@@ -220,8 +223,8 @@ def sign_site(
 ) -> None:
     """Show what the public site states, and sign it with your key.
 
-    The command verifies what is published with the root that you keep, and that the statement says the same. The tables
-    of numbers are secret: to compare them with the registry takes the office's key of the numbers.
+    The command verifies the publication with the root that you keep, and checks that the statement agrees with it. The
+    tables of numbers are secret: only with the office's key of the numbers can they be compared with the registry.
     """
     made, now = read_site_package(package), datetime.now(UTC)
     try:
@@ -240,7 +243,7 @@ def assemble_site(
     ],
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Collect the signatures from copies of a package in the package itself. Exit 1: some are still missing."""
+    """Add the signatures of a package's copies to the package. Exit 1: signatures are still missing."""
     whole = assembled_site({path: _copy(path) for path in (package, *copies)})
     whole.write_signatures(package)
     missing = list(whole.missing())
@@ -256,14 +259,16 @@ def _copy(path: Path) -> SitePackage:
     if path.is_dir():
         return read_site_package(path)
     with reading(path, UsageError):
-        found = package_in(path.read_bytes(), path)
+        found = read_package_zip(path.read_bytes(), path)
     if not isinstance(found, SitePackage):
         raise UsageError("{file}: is not a package of the public site", file=path)
     return found
 
 
 def _key(path: Path) -> bytes:
-    """The key; a missing one is created. If a group shares the folder, each clerk may use it. Raises TrustError."""
+    """The key in a file; a missing file is created. If a group shares the folder, its accounts may read the key. Raises
+    TrustError.
+    """
     try:
         return load_key(path, file_mode(path.parent))
     except LedgerError as error:
@@ -282,17 +287,17 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The script of the browser's detector with the shipped profiles, and their titles by language."""
+    """The script of the browser's sound detector, and the titles of the shipped profiles by language."""
 
     script: str
     titles: dict[str, dict[str, str]]
 
 
 def detector() -> Detector | None:
-    """The detector for the site's page; None without numpy, which writes the profiles."""
+    """The sound detector for the site's page; None without numpy, which is needed to write the profiles."""
     if find_spec("numpy") is None:
         return None
-    from idtone.tones.detector.detector_script import detector_script
+    from idtone.tones.detector.detector_bundle import detector_script
     from idtone.tones.detector.profile_json import profile_json
     from idtone.tones.profile_library import load_library
 
@@ -341,7 +346,7 @@ def serve_site(
     """Run the number service of the public site until SIGTERM. It learns no number.
 
     It needs public-numbers.key of the folder, and authority.yaml for its limits: a host that has copies of these two
-    can run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS before it.
+    can run it. It keeps no log of requests. It speaks HTTP; put a proxy with TLS in front of it.
     """
     host, port = command_line.listen_address(listen)
     with checking():
@@ -371,6 +376,6 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Origin of the report desk's or the number service's address; empty if there is none."""
+    """Origin (scheme, host and port) of an address; empty for an empty address."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

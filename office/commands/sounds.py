@@ -1,4 +1,4 @@
-"""`idtone-office sound add`: a sound of the association, with its master."""
+"""`idtone-office sound add`: enters a sound of the association with its master."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 from idtone.core.errors import UsageError
 from idtone.core.files import reading
 from idtone.core.terminal import command_line
+from idtone.registry.commands.check_progress import checking
 
 from ..authority.tone_masters import LIMIT, enter_tone
 from ..authority.workspace import Workspace
-from .history_entry import print_change
-from .options import FolderOption, WhyOption, attributed
+from .history_output import print_change
+from .options import FolderOption, WhyOption, attribution_for
 
 
 def add_sound(
@@ -30,4 +31,6 @@ def add_sound(
         octets = file.read(LIMIT + 1)
     if len(octets) > LIMIT:
         raise UsageError("the file is larger than {limit:,} MB", limit=LIMIT // 1_000_000)
-    print_change(enter_tone(Workspace(folder), sound, title, octets, attributed(why), "--title"), as_json)
+    with checking():
+        entry = enter_tone(Workspace(folder), sound, title, octets, attribution_for(why), "--title")
+    print_change(entry, as_json)

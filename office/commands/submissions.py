@@ -1,4 +1,4 @@
-"""`idtone-office application handed-in | take | send-back | decline`: submissions by applicants."""
+"""`idtone-office application handed-in`, `take`, `send-back`, `decline`: submissions by applicants."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import typer
 
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message
+from idtone.registry.commands.check_progress import checking
 
-from ..authority.change_registry import applications
+from ..authority.change_registry import accepted_applications
 from ..authority.typed_application import next_id, receive_typed
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
 from ..desk.applicants.submission import SubmissionState, values_of
 from ..desk.applicants.submissions import Submissions
-from .options import FolderOption, WhyOption, attributed
+from .options import FolderOption, WhyOption, attribution_for
 
 SubmissionArgument = Annotated[
     str, typer.Argument(metavar="RECEIPT", help="The receipt number, as `application handed-in` shows it.")
@@ -25,7 +26,7 @@ _COLUMNS: Final = ("id", "state", "received", "changed", "name_ja", "person", "c
 _OPTIONS: Final = {"identity_1": "--document", "checked_1": "--checked", "by_1": "--by", "until": "--pledge-until"}
 
 
-def handed_in(
+def list_submissions(
     folder: FolderOption,
     everything: Annotated[bool, typer.Option("--all", help="Also those that were received or declined.")] = False,
     as_json: command_line.JsonOption = False,
@@ -46,7 +47,7 @@ def handed_in(
         command_line.Rows(_COLUMNS, whole=("id",)).print([[row.get(name) or "" for name in _COLUMNS] for row in rows])
 
 
-def take(
+def take_submission(
     folder: FolderOption,
     receipt: SubmissionArgument,
     member: Annotated[str, typer.Option(metavar="ID", help="The id that the member has, or is to get.")],
@@ -57,18 +58,19 @@ def take(
     why: WhyOption = "application received, typed by the applicant",
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Receive an applicant's form as an application, to be examined next.
+    """Receive an applicant's form as an application. The office then examines it.
 
     All other fields, and the PDF of the pledge, are as the applicant sent them. Compare them with the documents first.
     """
-    workspace, attribution = Workspace(folder), attributed(why)
+    workspace, attribution = Workspace(folder), attribution_for(why)
     found, today = Submissions(folder).named(receipt), in_japan(attribution.at).date()
     fields = {
-        **values_of(found.handed), "id": next_id([each.id for each, _ in applications(workspace)], today),
+        **values_of(found.handed), "id": next_id([each.id for each, _ in accepted_applications(workspace)], today),
         "received": in_japan(found.changed).date().isoformat(), "member": member, "identity_1": document,
         "checked_1": checked, "by_1": by, "until": pledge_until,
     }  # fmt: skip
-    made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)
+    with checking():
+        made = receive_typed(workspace, fields, b"", attribution, lambda name: _OPTIONS.get(name, f"--{name}"), found)
     if as_json:
         command_line.print_json({"application": made.id, "member": made.member.id})
     else:
@@ -77,13 +79,13 @@ def take(
         command_line.say(told)
 
 
-def send_back(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
+def send_back_submission(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
     """Send an application back to the applicant, who can correct it with the receipt number and the secret."""
     _answer(folder, receipt, SubmissionState.RETURNED, note)
 
 
-def decline(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
-    """Decline what an applicant has handed in. The desk erases it when its time is over."""
+def decline_submission(folder: FolderOption, receipt: SubmissionArgument, note: NoteOption) -> None:
+    """Decline an application that an applicant has handed in. The desk erases it when its retention time is over."""
     _answer(folder, receipt, SubmissionState.DECLINED, note)
 
 

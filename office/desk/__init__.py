@@ -1,3 +1,3 @@
-"""The association's desk (窓口) for members' documents: each document is stored, and each act is a leaf of the office's
-ledger.
+"""The association's desk (窓口) for members' documents. It stores each document, and records each act as a leaf of the
+office's ledger.
 """

@@ -1,4 +1,4 @@
-"""A document's way through the desk: its signature is verified, the rule of its kind judges it, and it is stored."""
+"""Accepts a member's document at the desk: verifies its signature, applies the rule for its kind, and stores it."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,9 @@ AHEAD: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted document: its subject, the answer to its sender, and further details of its leaf."""
+    """The result for an accepted document: its subject, the answer to the sender, and more details for the ledger's
+    leaf.
+    """
 
     subject: str
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -38,10 +40,12 @@ Rule = Callable[["Desk", SignedDocument, datetime], Accepted]
 
 
 class Desk:
-    """One authority's desk. `accept` may be called from any thread."""
+    """The desk in an authority's folder. Any thread may call `accept`."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:
-        """Raises TrustError and LedgerError if an earlier process's unfinished change cannot be settled."""
+        """Raises TrustError or LedgerError if a change that an earlier process left unfinished can be neither made nor
+        dropped.
+        """
         self.folder = folder
         self.workspace = Workspace(folder)
         self.ledger = OfficeLedger(folder)
@@ -53,10 +57,10 @@ class Desk:
             self._changes.finish()
 
     def accept(self, octets: bytes, now: datetime) -> Mapping[str, Any]:
-        """The answer to a document; the document is stored, and becomes a leaf of the ledger. Raises TrustError, and
+        """Store a document and record it in the ledger; returns the answer to the sender. Raises TrustError,
         LedgerError.
 
-        A document that was accepted before gets the same answer, and leaves nothing.
+        A document that was accepted before gets the same answer again, and nothing is recorded.
         """
         with self.ledger.locked():
             document = verified_document(octets, self.keys_of)
@@ -83,14 +87,14 @@ class Desk:
             return accepted.answer
 
     def registry(self) -> RegistryDocument:
-        """The registry as last published; before the first publication, the file in the folder. Raises IdtoneError."""
-        published = self.workspace.repository.octets(tuf_roles.REGISTRY)
-        octets = self.workspace.octets(tuf_roles.REGISTRY_FILE) if published is None else published
+        """The published registry; before the first publication, the file in the folder. Raises IdtoneError."""
+        published = self.workspace.repository.file_octets(tuf_roles.REGISTRY)
+        octets = self.workspace.file_octets(tuf_roles.REGISTRY_FILE) if published is None else published
         if self._registry is None or self._registry[0] != octets:
             self._registry = octets, parse_registry(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
         return self._registry[1]
 
     def keys_of(self, member: str) -> Sequence[VerifierKey]:
-        """The keys that the registry names for a member's nodes."""
+        """The registry's keys for a member's nodes."""
         keys = (entry.keys for entry in self.registry().members if entry.id == member)
         return [VerifierKey.parse(key) for key in next(keys, ())]

@@ -1,4 +1,4 @@
-"""Guard of the desk: it refuses foreign host names, other methods, and too many requests."""
+"""The guard of the desk. It refuses foreign host names, other HTTP methods, and too many requests."""
 
 import ipaddress
 import logging
@@ -27,8 +27,8 @@ Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def guarding(
     connections: ConnectionLimits, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
 ) -> Middleware:
-    """The guard as middleware. `hosts` are the names of this desk with their ports, in lower case. If they are None, it
-    answers to any name.
+    """The guard as middleware. `hosts` are the accepted values of the header `Host` in lower case, names with ports;
+    None accepts all.
     """
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 
@@ -61,7 +61,9 @@ def guarding(
 
 
 def visitor_of(request: web.Request) -> str:
-    """The visitor's address. Only a proxy on this machine, or at a Unix socket, may name another address."""
+    """The visitor's address. If the request comes from this machine or by a Unix socket, the address that the proxy
+    names counts.
+    """
     peer = request.remote or ""
     try:
         is_proxy = not peer or ipaddress.ip_address(peer).is_loopback

@@ -23,13 +23,13 @@ from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.registry.correspondence.desk_client import PATH
 
 from .applicants.application_routes import add_application_routes
-from .applicants.expiry import erase_in_time
+from .applicants.retention import erase_submissions_in_time
 from .desk import Desk
 from .desk_guard import guarding
 from .public_form import PublicPages
 from .reports.report_page import FORM_PATH, STATUS_PATH
 from .reports.report_routes import add_report_routes
-from .reports.retention import forget_in_time
+from .reports.retention import erase_reports_in_time
 
 LINKS: Final = (
     (FORM_PATH, "通話を申告する", "Report a call"),
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 async def attend(
     desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
 ) -> None:
-    """Serve until `over` is set; `ready` receives the port. `names` are the desk's host names at its proxy.
+    """Serve until `over` is set. `ready` gets the port. `names` are the host names by which the proxy serves the desk.
 
     Raises OSError if the address cannot be used, and LedgerError.
     """
@@ -64,8 +64,8 @@ async def attend(
         # Commands that run at the same time leave their acts in a folder.
         background = [
             asyncio.create_task(record_queued_acts(url, writer, DisclosureRules())),
-            asyncio.create_task(forget_in_time(desk)),
-            asyncio.create_task(erase_in_time(desk)),
+            asyncio.create_task(erase_reports_in_time(desk)),
+            asyncio.create_task(erase_submissions_in_time(desk)),
         ]
         try:
             made = connections.guarded(partial(_protocol, runner))
@@ -88,7 +88,9 @@ def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
-    """The accepted values of `Host`; None if the desk listens on all addresses, and no name is known."""
+    """The accepted values of the header `Host`. None accepts all: the desk listens on all addresses, and no name is
+    known.
+    """
     if _is_any(host):
         return frozenset(each.lower() for each in names) or None
     own = f"[{host}]" if ":" in host else host
@@ -97,7 +99,7 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _is_any(host: str) -> bool:
-    """True if this host means all addresses."""
+    """True if this host stands for all addresses."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

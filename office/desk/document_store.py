@@ -1,6 +1,7 @@
-"""The accepted documents with the desk's answers: one SQLite file in the authority's folder.
+"""The accepted documents with the desk's answers, in one SQLite file in the authority's folder.
 
-The office's ledger has the SHA-256 of each document. The store is for searches; the ledger can verify it.
+The office's ledger has the SHA-256 of each document, so it can prove the content of this store. The store is for
+searches.
 """
 
 import json
@@ -38,7 +39,9 @@ _ADD: Final = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, CAST(? AS 
 
 @dataclass(frozen=True, slots=True)
 class KeptDocument:
-    """A stored document. `subject` is the id of its subject, `octets` the signed note, `answer` the desk's answer."""
+    """A stored document. `subject` is the id of what it is about, `octets` is the signed note, and `answer` is the
+    desk's answer.
+    """
 
     id: str
     kind: str
@@ -50,20 +53,20 @@ class KeptDocument:
 
 
 class DocumentStore:
-    """The store of documents. Each call opens the file. For any thread."""
+    """The store of documents. Each call opens the file. Any thread may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
     @property
     def exists(self) -> bool:
-        """False until the first document is stored."""
+        """True once a document has been stored."""
         return self._path.exists()
 
     def added(
         self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]
     ) -> list[Statement]:
-        """The change that stores a document."""
+        """The statements that store a document."""
         row = (
             document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6),
             document.octets.decode(), json.dumps(answer, ensure_ascii=False),
@@ -71,7 +74,7 @@ class DocumentStore:
         return [(_ADD, row)]
 
     def forget(self, kind: str, subjects: Iterable[str]) -> None:
-        """Erase the content of documents; their existence and time stay. Raises TrustError."""
+        """Erase the content of documents. Their existence and time remain on record. Raises TrustError."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -89,7 +92,7 @@ class DocumentStore:
         return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))
 
     def count(self, kind: str, member: str, since: datetime) -> int:
-        """Number of documents of a kind from a member since a moment."""
+        """Number of a member's documents of one kind since a moment."""
         if not self.exists:
             return 0
         query = "SELECT count(*) FROM documents WHERE kind = ? AND member = ? AND received >= ?"
@@ -109,7 +112,7 @@ class DocumentStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one transaction. Raises TrustError."""
+        """Context with a connection for one transaction. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:

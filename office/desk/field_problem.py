@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """An error in a field, which is one of the form's problems. One of them names a `character`."""
+    """An error in a field. `problem` is one of the form's problems; `character` is the unreadable one, if the problem
+    is about that.
+    """
 
     problem: str
     character: str = ""

@@ -1,7 +1,8 @@
-"""The office's ledger: each act of the office and of its desk is a leaf of a signed tree, like a member's calls.
+"""The office's ledger. Each act of the office and of its desk is a leaf of a signed tree, as calls are in a member's
+ledger.
 
 It has the format of every ledger: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it, and witnesses can
-cosign it. Commands may run while the desk does; then the desk writes their acts.
+cosign it. Commands may run while the desk runs; the desk then writes their acts.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ _COMMON: Final = ("act", "subject", "by", "by_uid", "by_way")
 
 
 class OfficeLedger:
-    """The ledger in an authority's folder. The first act creates it with its keys and settings."""
+    """The ledger in an authority's folder. The first act creates the ledger with its keys and settings."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / FOLDER
@@ -68,19 +69,19 @@ class OfficeLedger:
 
     @property
     def settings_file(self) -> Path:
-        """Settings file for `idtone ledger … -c`; the office may name witnesses there."""
+        """The settings file for `idtone ledger … -c`. The office may name witnesses in it."""
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
-        """Record an act of the person who runs this command, durably; returns its id. Raises LedgerError: then the act
-        must not be done.
+        """Record an act of the person who runs this command, durably; returns the id of the act. Raises LedgerError;
+        then the caller must not do the act.
         """
         act_id = new_act_id()
         self.record_as(act_id, act, subject, **details)
         return act_id
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
-        """Record the act as `record` does, under this id."""
+        """The same as `record`, but with the given id."""
         step = steps.duty(act_id, datetime.now(UTC), acting_person(), act, subject, details)
         with self.locked():
             if self._writer:
@@ -93,7 +94,7 @@ class OfficeLedger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Context in which only one process looks, records and acts. Raises LedgerError."""
+        """Context in which no other process can check, record or do an act. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -110,8 +111,8 @@ class OfficeLedger:
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
-        """Context with the ledger's address, and its writer, which stays open for a process that records many acts.
-        Raises LedgerError.
+        """Context with the ledger's URL and its writer. A process that records many acts keeps it open. Raises
+        LedgerError.
         """
         with ExitStack() as stack:
             with self.locked():  # a command may be writing an act now
@@ -132,7 +133,9 @@ class OfficeLedger:
         return False
 
     def acts(self) -> list[OfficeAct]:
-        """All acts, in the order of writing, including those in ledgers that this one continues. Raises LedgerError."""
+        """All acts in the order in which they were recorded, including those in earlier ledgers that this one
+        continues. Raises LedgerError.
+        """
         found: list[OfficeAct] = []
         for url in self._urls():
             with LedgerReader.open(url) as reader:
@@ -140,8 +143,8 @@ class OfficeLedger:
         return found
 
     def _urls(self) -> list[str]:
-        """The addresses of the existing ledgers in order, the present one last. A copy of the office is in another
-        folder, so an earlier ledger is looked up by its name beside the present one.
+        """The URLs of the existing ledgers in order, the current one last. The office's folder may have been copied
+        elsewhere, so earlier ledgers are looked for by name beside the current one.
         """
         if not self.settings_file.exists():
             return []
@@ -151,7 +154,7 @@ class OfficeLedger:
         return [f"sqlite:///{path}" for path in (*earlier, present) if path.exists()]
 
     def _settings(self) -> LedgerSettings:
-        """The settings; a missing file is written."""
+        """The settings of the ledger. A missing file is created."""
         if not self.settings_file.exists():
             here = self._folder.resolve()
             self._folder.mkdir(mode=0o700, exist_ok=True)

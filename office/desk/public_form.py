@@ -1,6 +1,6 @@
-"""Public forms of the desk in Japanese and English: plain HTML without scripts, and the reading of their fields.
+"""The desk's public forms in Japanese and English: writes them as plain HTML without scripts, and reads their fields.
 
-Every value of a visitor is escaped.
+All values from visitors are escaped.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from idtone.core.text_cleaning import clean_text
 from idtone.core.yaml_documents import read_text, read_tree
 from idtone.registry.trust import tuf_roles
 
-from ..authority.yaml_text import value_at
+from ..authority.yaml_text import read_value
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
@@ -95,7 +95,7 @@ Problems = Mapping[str, tuple[str, str]]
 
 
 class FormError(Exception):
-    """A refused form. `problem`, of the whole form, is one of its problems; `wrong` has the errors of its fields."""
+    """A form was refused. `problem` is the problem of the form as a whole, and `wrong` has the errors of its fields."""
 
     def __init__(
         self,
@@ -113,9 +113,9 @@ async def read_form(
     files: Mapping[str, int] = MappingProxyType({}),
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """Read the fields into `values`; returns the files that are not empty. `files` are the fields that take a file,
-    `long` those that take a long text, each with its greatest size in bytes. Raises FormError, also for a file in
-    another field.
+    """Read the fields into `values`; returns the files that are not empty. `files` are the fields for a file, and
+    `long` those for a long text, each with its greatest size in bytes. Raises FormError, also if another field has a
+    file.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -144,7 +144,7 @@ async def read_form(
 
 
 async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
-    """The values of these short fields of a form without files; empty if the body is malformed."""
+    """The values of these short fields of a form without files. They are empty if the body is malformed."""
     try:
         sent = await request.post()
     except _MALFORMED:
@@ -157,7 +157,7 @@ def _text(octets: bytes) -> str:
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:
-    """The content of a part, up to `limit` bytes. Raises FormError."""
+    """The content of a part of at most `limit` bytes. Raises FormError."""
     held = bytearray()
     while chunk := await part.read_chunk(_CHUNK):
         held += chunk
@@ -177,16 +177,16 @@ def text_field(
     required: bool = False,
     more: str = "",
 ) -> str:
-    """A field of one line. `value` and `more`, which is HTML for its attributes, are escaped already."""
+    """The HTML of a field with one line. `value` must be escaped already. `more` is HTML for further attributes."""
     return (
-        f"<label>{MUST * required}{both(*title)}"
+        f"<label>{MUST * required}{bilingual(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
         f"{' required' * required}{fault_attributes(name, wrong)}>{error_at(problems, name, wrong)}</label>"
     )
 
 
 def hidden_trap_field() -> str:
-    """The field that people do not see."""
+    """The HTML of a field that people do not see and robots fill in."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
         'autocomplete="off"></label></div>'
@@ -194,7 +194,9 @@ def hidden_trap_field() -> str:
 
 
 def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """HTML attributes of a field with an error; the first one gets the focus."""
+    """The HTML attributes of a field with an error; empty for other fields. The first field with an error gets the
+    focus.
+    """
     if name not in wrong:
         return ""
     focus = " autofocus" * (name == next(iter(wrong)))
@@ -202,20 +204,20 @@ def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
 
 
 def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """The error of a field, beside it."""
+    """The HTML of a field's error, to be shown beside the field; empty if it has none."""
     if name not in wrong:
         return ""
     return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
 
 
 def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
-    """All errors of the fields, each with a link to its field."""
+    """The HTML of all errors of fields, each with a link to its field."""
     if not wrong:
         return ""
     each = "".join(
         f'<li><a href="#field-{name}">{_words(problems, *problem)}</a></li>' for name, problem in wrong.items()
     )
-    return f'<div class="problem" role="alert"><p>{both(*_CORRECT)}</p><ul>{each}</ul></div>'
+    return f'<div class="problem" role="alert"><p>{bilingual(*_CORRECT)}</p><ul>{each}</ul></div>'
 
 
 def problem_box(problems: Problems, problem: str) -> str:
@@ -223,26 +225,26 @@ def problem_box(problems: Problems, problem: str) -> str:
 
 
 def _words(problems: Problems, problem: str, character: str = "") -> str:
-    return both(*(words.replace("{character}", escape(character)) for words in problems[problem]))
+    return bilingual(*(words.replace("{character}", escape(character)) for words in problems[problem]))
 
 
-def both(japanese: str, english: str) -> str:
-    """A text in both languages. Both are HTML already."""
+def bilingual(japanese: str, english: str) -> str:
+    """The HTML of a text in both languages, which are HTML already."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
 
 def page(title: tuple[str, str], body: str) -> str:
-    """The complete page. `body` is HTML already."""
+    """The HTML of the complete page. `body` is HTML already."""
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
-        f"<style>{_STYLE}</style></head><body>{_HEAD}<main><h1>{both(*title)}</h1>{body}</main></body></html>\n"
+        f"<style>{_STYLE}</style></head><body>{_HEAD}<main><h1>{bilingual(*title)}</h1>{body}</main></body></html>\n"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PublicPages:
-    """The head of all forms: the association, and links to the other public pages of the same server."""
+    """The common head of all forms: the association's name, and links to the other public pages of the same server."""
 
     association: str
     """The association's name; empty if the registry cannot be read."""
@@ -258,8 +260,10 @@ class PublicPages:
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        """The answer with a `page`, with headers that forbid injected content."""
-        links = "".join(f'<a href="{path}">{both(japanese, english)}</a>' for path, japanese, english in self.links)
+        """The answer with a page's HTML, with headers that forbid injected content."""
+        links = "".join(
+            f'<a href="{path}">{bilingual(japanese, english)}</a>' for path, japanese, english in self.links
+        )
         name = f"<strong>{escape(self.association)}</strong>" if self.association else ""
         text = text.replace(_HEAD, f"<header>{name}{links}</header>", 1)
         return web.Response(text=text, status=status, content_type="text/html", headers=_HEADERS)
@@ -270,7 +274,7 @@ def association_of(folder: Path) -> str:
     path = folder / tuf_roles.REGISTRY_FILE
     text = read_text(path)
     try:
-        return value_at(text, ("registry", "association"))
+        return read_value(text, ("registry", "association"))
     except YAMLError:
         read_tree(text, str(path))  # raises DocumentError, which names the fault
         raise

@@ -1,7 +1,7 @@
-"""A change of a desk's store, and the leaf of the office's ledger that records it: both are made, or neither.
+"""Changes of a desk's store together with their leaves in the office's ledger: either both are made, or neither.
 
-First the change is stored as an intention, then the leaf is recorded, then the change is made. If the process ends in
-between, `settle` makes the changes whose leaf is in the ledger. So the subject of each leaf is always stored.
+A change is first stored as an intention. Then its leaf is recorded, and then the change is made. If the process ends in
+between, `finish` makes the changes whose leaf is in the ledger. So the store always has what each leaf is about.
 """
 
 import json
@@ -31,16 +31,16 @@ _LATE: Final = timedelta(hours=1)
 
 
 class RecordedChanges:
-    """The changes of one store. `opened` opens its database, which has `SCHEMA`, for one transaction."""
+    """The changes of one store. `opened` opens its database (with `SCHEMA`) for one transaction."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[sqlite3.Connection]], ledger: OfficeLedger) -> None:
         self._opened, self._ledger = opened, ledger
 
     def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
-        """Record an act, and make the change; True if the last statement changed anything.
+        """Record an act, and make the change. Returns True if the last statement changed anything.
 
-        Raises TrustError if the store cannot be written, and LedgerError: then nothing is changed, unless the ledger
-        has the act later.
+        Raises TrustError if the store cannot be written, and LedgerError. Nothing is then changed, unless the ledger
+        turns out to have the act: `finish` then makes the change.
         """
         act_id = new_act_id()
         with self._opened() as database:
@@ -49,9 +49,7 @@ class RecordedChanges:
         return self._change(act_id)
 
     def finish(self) -> None:
-        """Make the changes whose leaf is in the ledger, and drop those that were never recorded. Raises the errors of
-        `make`.
-        """
+        """Make the unfinished changes whose leaf is in the ledger, and drop the others. Raises the errors of `make`."""
         if not self._intended():
             return
         with self._ledger.locked():  # an act that is under way makes its change itself

@@ -1,4 +1,4 @@
-"""Confirmations of suspensions: the desk's rule, and the nodes that have confirmed the published stops."""
+"""Confirmations of suspensions: the desk's rule for them, and the nodes that have confirmed the published stops."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
 def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule for confirmations. They must be about a published edition, and about stops in it, or about ends of stops
-    of earlier editions.
+    """The desk's rule for confirmations. A confirmation must be about a published edition: about stops in it, or about
+    ends of stops in earlier editions.
     """
     content = SuspensionConfirmation.of(document.content)
     edition = published_stops(desk.workspace.repository, content.sha256)
@@ -43,19 +43,19 @@ def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> 
 
 
 def published_stops(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
-    """The stops of a published edition."""
-    if sha256 not in repository.digests(tuf_roles.SUSPENSIONS):
+    """The stops of a published edition; None if there is no such edition."""
+    if sha256 not in repository.file_sha256s(tuf_roles.SUSPENSIONS):
         return None
-    text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+    text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
     return list(stops(parse_suspensions(text, _FILE).suspensions))
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node's confirmation of all stops of a reference; `in_use` is None if there is no confirmation.
+    """A node's confirmation of all stops with one reference. `in_use` is None if the node has not confirmed them.
 
-    `node` is the name of its key; None for a member that has named no key. `is_lifted`: the reference was published
-    before, and is not any more. `lifted` is when the node applied that, if it has reported it.
+    `node` is the name of its key, or None if the member has named no key. `is_lifted` is True if the reference was
+    published once and no longer is. `lifted` is the time at which the node applied that, if it has reported it.
     """
 
     reference: str
@@ -69,21 +69,21 @@ class Confirmation:
 
     @property
     def is_missing(self) -> bool:
-        """True if the node still has to confirm a stop, or the end of a stop that it has confirmed."""
+        """True if the node must still confirm a stop, or the end of a stop that it confirmed."""
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
 def confirmations(
     desk: Desk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
-    """The confirmations of each published stop, or of one, by each node of each member that holds numbers. Then the
-    lifted stops: the one that is asked for; otherwise those whose end some node has still to confirm, or has confirmed
-    from `ended_since` on.
+    """The confirmations of each published stop, by each node of each member that holds numbers. Then those of the
+    lifted stops, if a node must still confirm the end or has confirmed it since `ended_since`. With a `reference`, only
+    those of that one, published or lifted.
 
-    Raises TrustError if nothing was published, or never this reference.
+    Raises TrustError if nothing was published, or if this reference never was.
     """
     repository = desk.workspace.repository
-    sha256 = repository.sha256(tuf_roles.SUSPENSIONS)
+    sha256 = repository.file_sha256(tuf_roles.SUSPENSIONS)
     entries = published_stops(repository, sha256) if sha256 else None
     if entries is None:
         raise TrustError("{folder}: nothing is published yet", folder=desk.folder)
@@ -111,9 +111,9 @@ def confirmations(
 
 
 def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
-    """The stops of a reference in the newest edition that has it; None if no edition has."""
-    for sha256 in repository.digests(tuf_roles.SUSPENSIONS):
-        text = repository.edition(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
+    """The stops with a reference in the newest edition that has it; None if there is no such edition."""
+    for sha256 in repository.file_sha256s(tuf_roles.SUSPENSIONS):
+        text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
         if reference in text:
             found = [each for each in stops(parse_suspensions(text, _FILE).suspensions) if each.reference == reference]
             if found:
@@ -122,7 +122,7 @@ def _of_earlier(repository: SignedRepository, reference: str) -> list[Suspension
 
 
 def _confirmed_before(published: Collection[str], documents: _Documents) -> dict[str, list[SuspensionEntry]]:
-    """The references that nodes have confirmed and that are no longer published, with their last known stops."""
+    """The references that nodes once confirmed and that are no longer published, with their last known stops."""
     return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
@@ -137,8 +137,8 @@ def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Doc
 
 
 def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetime | None:
-    """Time at which the node applied the end of this stop. The end of an earlier stop with this reference does not
-    count.
+    """The time at which the node applied the end of this stop; None if that is unknown. The end of an earlier stop with
+    the same reference does not count.
     """
     end = ends.get((row.node or "", row.reference))
     return end if end and (row.in_use is None or end >= row.in_use) else None
@@ -159,8 +159,8 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class _Documents:
-    """The nodes' reports, by node and reference: the stops, and the latest end. `last_known` has the stops of each
-    reference in the last document with any.
+    """The nodes' reports by node and reference: the stops, and the latest end. `last_known` has the stops of each
+    reference in the last document that names some.
     """
 
     stops: dict[tuple[str, str], list[_Document]] = field(default_factory=dict)
@@ -169,7 +169,7 @@ class _Documents:
 
     @classmethod
     def of(cls, documents: Iterable[_Document]) -> _Documents:
-        """The collection of these documents, which are in the order of receipt."""
+        """The reports in these documents. The documents must be in the order of receipt."""
         found = cls()
         for each in documents:
             in_edition: dict[str, list[SuspensionEntry]] = {}
@@ -207,7 +207,7 @@ def _of_member(
 
 
 def _documents(desk: Desk) -> Iterator[_Document]:
-    """The accepted documents in the order of receipt, if their key is still in the registry."""
+    """The accepted documents in the order of receipt, without those whose key is no longer in the registry."""
     editions: dict[str, list[SuspensionEntry] | None] = {}
     for kept in desk.documents.of(KIND):
         try:
@@ -223,7 +223,7 @@ def _documents(desk: Desk) -> Iterator[_Document]:
 
 
 def as_plain(each: Confirmation) -> Mapping[str, object]:
-    """The confirmation for JSON."""
+    """The confirmation in the form for JSON."""
     return {
         "reference": each.reference,
         "member": each.member,

@@ -1,1 +1,1 @@
-"""The association's side of the evaluation of good operators: figures at the desk, observations, results, badges."""
+"""The association's part in the evaluation of good operators: figures at the desk, observations, results and badges."""

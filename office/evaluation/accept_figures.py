@@ -16,10 +16,10 @@ CRITERIA_FILE: Final = "evaluation.yaml"
 
 
 def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule for figures. A witness in the criteria must have cosigned their head since the end of their period; they
-    must not contradict each other or earlier ones of the same node; and their period must not overlap another one.
-    Figures of the same period replace the earlier ones. Raises TrustError, and DocumentError for a fault in the
-    criteria.
+    """The desk's rule for figures. A witness named in the criteria must have cosigned the tree head of the figures
+    after the end of their period. The figures must not contradict each other or earlier figures of the same node. Their
+    period must not overlap another one; figures of the same period replace the earlier ones. Raises TrustError, and
+    DocumentError if the criteria have a fault.
     """
     new = figures_of(document)
     path = desk.folder / CRITERIA_FILE

@@ -1,6 +1,7 @@
 """The badge (標章) that an evaluated member may show: an SVG picture in Japanese and English. Pure.
 
-The registry has its SHA-256, so a badge is genuine if the public list has its digest. It loads nothing.
+The registry has the SHA-256 of the badge, so a badge is genuine if the public list has its digest. The picture loads
+nothing from elsewhere.
 """
 
 from datetime import date
@@ -10,7 +11,7 @@ from xml.sax.saxutils import escape
 from idtone.member.evaluation.criteria import Criteria, Grade
 from idtone.registry.model import Member
 
-from ..authority.licence_mark import issued_by
+from ..authority.licence_mark import issuer_line
 
 
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
@@ -26,7 +27,7 @@ def badge(member: Member, grade: Grade, criteria: Criteria, association: str, un
         "name_ja": _short(member.name.ja, 22),
         "name_en": _short(member.name.en, 44),
         "association": association,
-        "by": issued_by(association, member.id),
+        "by": issuer_line(association, member.id),
         "until": until.isoformat(),
         "list": criteria.terms.list,
         "shown": _short(criteria.terms.list.removeprefix("https://"), 44),

@@ -1,4 +1,4 @@
-"""The time until a member's nodes stopped a number, by their confirmations to the desk."""
+"""The time that a member's nodes took to stop a number, by their confirmations to the desk."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -31,8 +31,8 @@ def published_editions(repository: SignedRepository) -> Editions:
 def confirmed_stops(
     documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]], editions: Editions, period: Period
 ) -> dict[str, Fraction]:
-    """Reference → hours from the beginning of the stop until the last confirming node applied it, for the stops of the
-    period. Documents by a key that the registry no longer names are left out.
+    """Reference → hours from the beginning of the stop until the last of the confirming nodes applied it, for the stops
+    in the period. Documents signed by a key that is no longer in the registry are left out.
     """
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:

@@ -1,4 +1,4 @@
-"""Entry of the criteria by the office: `evaluation.yaml`, whose version each change raises."""
+"""Enters the office's criteria in `evaluation.yaml`. Each change raises the version."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -33,7 +33,7 @@ _HEAD: Final = """\
 
 
 def sample_criteria() -> Criteria:
-    """The criteria that idtone ships: an example, for the association to change."""
+    """The example criteria that idtone ships. The association adapts them."""
     return parse_criteria((resources.files("idtone.config") / CRITERIA_FILE).read_text("utf-8"), CRITERIA_FILE)
 
 
@@ -50,11 +50,11 @@ def enter_criteria(
     name: str = CRITERIA_FILE,
     read_version: int | None = None,
 ) -> Criteria:
-    """Enter these criteria in place of the older ones, under the next version. `given` is the tree of the file, whose
-    own version does not count. `name` is the file's name in an error. `read_version` is the version of the criteria
-    that the person has changed, 0 if there were none: nobody else may have changed them since.
+    """Enter criteria under the next version; they replace the older ones. `given` is the tree of the file, without
+    regard to the version in it. `name` is the file's name in an error. `read_version` is the version that the person
+    has edited (0 if there was none); if the criteria have another version by now, the entry is refused.
 
-    The act is recorded in the office's ledger first. Raises IdtoneError, and then nothing has changed.
+    The act is recorded in the office's ledger first. Raises IdtoneError; nothing has changed then.
     """
     with workspace.locked():
         present = present_criteria(workspace)

@@ -1,4 +1,4 @@
-"""Evaluates members from the data in the authority's folder."""
+"""Evaluates members by the data in the authority's folder."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from ..desk.desk import Desk
 from ..desk.reports.report_store import ReportStore
 from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
-from .evaluation_rules import Evaluation, Exclusion, evaluate
+from .evaluation import Evaluation, Exclusion, evaluate
 from .kept_figures import read_figures
 from .observations import Observation, observations, observations_in, observed
 
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class EvaluatedMembers:
-    """The evaluations, with the registry that they used."""
+    """The evaluations, with the data that they rest on."""
 
     registry: RegistryDocument
     criteria: Criteria
@@ -45,8 +45,8 @@ class EvaluatedMembers:
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
-    """The period between two days that a person entered; `name` names a field in an error. Raises UsageError if the
-    period is not over.
+    """The period between two days that a person entered. `name` returns the name of a field for an error. Raises
+    UsageError if the period is not over.
     """
     period = Period.given(since, until, name)
     if period.ends > now:
@@ -63,7 +63,7 @@ def evaluate_members(
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, of: None,
 ) -> EvaluatedMembers:
-    """The evaluation of the chosen members, or of all; `now` decides which licences are valid. Raises IdtoneError."""
+    """The evaluation of the chosen members, or of all. Their licences must be valid at `now`. Raises IdtoneError."""
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
         raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
@@ -85,8 +85,8 @@ def evaluate_members(
 def counted_by_desk(
     workspace: Workspace, members: Iterable[Member], period: Period
 ) -> Callable[[str], tuple[dict[str, Fraction], Share]]:
-    """A function from a member's id to the desk's own counts of the period: hours of the stops that its nodes have
-    confirmed, by reference, and its answers to reports. Raises IdtoneError.
+    """A function from a member's id to the desk's own figures of the period: the hours until its nodes confirmed each
+    stop (by reference), and its answers to reports. Raises IdtoneError.
     """
     documents = Desk(workspace.folder, {}).documents
     answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)

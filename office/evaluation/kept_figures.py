@@ -1,4 +1,4 @@
-"""The stored figures of the desk, verified again."""
+"""Reads the desk's stored figures, and verifies them again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -11,9 +11,9 @@ from ..desk.document_store import KeptDocument
 
 
 def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]]) -> Iterator[NodeFigures]:
-    """The figures of each document, in the same order; `keys` are those that the registry names for each member.
+    """The figures in each document, in the same order. `keys` are the keys of each member in the registry.
 
-    Figures by another key are left out: that node was replaced.
+    Figures signed by another key are left out, because that node was replaced.
     """
     for kept in documents:
         try:

@@ -1,9 +1,9 @@
-"""The office's observations of members for their evaluation, entered as they happen: contacts, forms, stops, points.
+"""The office's observations of members for the evaluation, entered when they are made: contacts, forms, stops, points.
 
 observations.json    one entry for each: member, kind, day, result, author and time of the entry
 
-It is the office's own list. Each change is an act in the office's ledger. The desk's own counts are not in it: answers
-to reports, and stops that the nodes have confirmed.
+The list is the office's own. Each change is an act in the office's ledger. The desk's own counts (answers to reports,
+stops confirmed by the nodes) are not in it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from idtone.registry.trust import tuf_roles
 from ..authority.change_registry import registry_of
 from ..authority.history import Action
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.registry_edits import known_member
-from ..authority.typed_dates import day, in_japan, moment, past_day
+from ..authority.registry_edits import check_member
+from ..authority.typed_dates import in_japan, parse_day, parse_moment, parse_past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -70,7 +70,7 @@ GOOD_WORDS: Final = {
 
 def _moment(text: str) -> str:
     if text:
-        moment(text, "")
+        parse_moment(text, "")
     return text
 
 
@@ -80,11 +80,11 @@ Moment = Annotated[str, AfterValidator(_moment)]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An observation. `day` is its day in Japan; for an assessor's points, a day of the assessed period.
+    """An observation. `day` is its day in Japan, or, for an assessor's points, a day in the assessed period.
 
-    `is_good`: the contact was reached, or the form had no gap. `what` is the reference of a stop, the name of an
-    assessor, which stays with the office, or a remark. `points` are an assessor's, 0 to 10. `asked` and `stopped` are
-    the times of a stop. `by` is the person who entered it, at `entered`.
+    `is_good` is True if the contact was reached, or if the form was complete. `what` is the reference of a stop, the
+    name of an assessor (which stays with the office), or a remark. `points` are an assessor's, 0 to 10. `asked` and
+    `stopped` are the times of a stop. `by` is the person who entered the observation, at the time `entered`.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -108,7 +108,7 @@ class Observation:
     @property
     def hours(self) -> Fraction:
         """Hours from the request of a stop until the stop."""
-        took = moment(self.stopped, "stopped") - moment(self.asked, "asked")
+        took = parse_moment(self.stopped, "stopped") - parse_moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 
     @property
@@ -136,7 +136,7 @@ class Observed:
 
 
 def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
-    """The observations of a member in a period. Of a stop with several entries, the longest time counts."""
+    """The observations of a member in a period. If a stop has several entries, the longest time counts."""
     own = [each for each in observations_in(period, found) if each.member == member]
 
     def share(kind: ObservationKind) -> Share:
@@ -156,7 +156,7 @@ def observations_in(period: Period, found: Iterable[Observation]) -> list[Observ
 
 
 def observations(folder: Path) -> list[Observation]:
-    """The observations in the order of writing. Raises TrustError if the file is damaged."""
+    """All observations in the order of entry. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -169,15 +169,15 @@ def observe(
     now: datetime,
     name: Callable[[str], str],
 ) -> Observation:
-    """Enter an observation; `name` names a field in an error. Raises IdtoneError.
+    """Enter an observation. `name` returns the name of a field for an error. Raises IdtoneError.
 
-    The `fields` of a contact or a form are `day`, `result` (good or bad) and perhaps `what`; of an assessor `day`,
-    `what` and `points`; of a stop `what`, `asked` and `stopped`.
+    The `fields` for a contact or a form are `day`, `result` (good or bad) and optionally `what`; for an assessor `day`,
+    `what` and `points`; for a stop `what`, `asked` and `stopped`.
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
         raise UsageError("choose what was observed")
-    known_member(registry_of(workspace), member)
+    check_member(registry_of(workspace), member)
     given = {field: value.strip() for field, value in fields.items()}
     read = {ObservationKind.ASSESSOR: _assessor, ObservationKind.STOP: _stop}.get(chosen, _contact_or_form)
     content = read(given, now, name)
@@ -199,7 +199,7 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
         raise UsageError("{name}: choose one", name=name("result"))
     what = given.get("what", "")
     return {
-        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "day": parse_past_day(given.get("day", ""), name("day"), now).isoformat(),
         "is_good": given["result"] == "good",
         "what": checked_line(what, name("what")) if what else "",
     }
@@ -207,14 +207,14 @@ def _contact_or_form(given: Mapping[str, str], now: datetime, name: Callable[[st
 
 def _assessor(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
     return {
-        "day": past_day(given.get("day", ""), name("day"), now).isoformat(),
+        "day": parse_past_day(given.get("day", ""), name("day"), now).isoformat(),
         "what": checked_line(given.get("what", ""), name("what")),
         "points": points(given.get("points", ""), name("points")),
     }
 
 
 def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -> dict[str, object]:
-    asked, stopped = (moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
+    asked, stopped = (parse_moment(given.get(each, ""), name(each)) for each in ("asked", "stopped"))
     if stopped < asked:
         raise UsageError("{last} is before {first}", last=name("stopped"), first=name("asked"))
     if stopped > now:
@@ -239,8 +239,8 @@ def points(text: str, label: str) -> str:
 
 
 def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
-    """Erase an observation that was entered by mistake. The ledger keeps its number and the reason. Raises IdtoneError,
-    also if an entered evaluation has counted it.
+    """Erase an observation that was entered by mistake. The ledger keeps its id and the reason. Raises IdtoneError,
+    also if an entered evaluation has already counted it.
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
@@ -254,10 +254,8 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
 
 
 def forget_observations(workspace: Workspace, before: str, label: str) -> int:
-    """Erase the observations from before a day; returns their number. Evaluations keep their values. Raises
-    IdtoneError.
-    """
-    until = day(before, label)
+    """Erase the observations from before a day; returns how many. Evaluations keep their values. Raises IdtoneError."""
+    until = parse_day(before, label)
     with workspace.locked():
         kept = observations(workspace.folder)
         rest = [each for each in kept if each.on >= until]
@@ -268,8 +266,9 @@ def forget_observations(workspace: Workspace, before: str, label: str) -> int:
 
 
 def _refuse_evaluated(workspace: Workspace, day_: str) -> None:
-    """Refuse a change of observations that an entered evaluation has counted, also if nobody has a grade, or if the
-    registry has a later evaluation: so the history is counted, less what was taken back.
+    """Refuse a change of observations of a day that an entered evaluation has counted. The evaluations are those in the
+    history that were not taken back: an evaluation without a grade is not in the registry, and a later one replaces it
+    there.
     """
     entered = Counter[str]()
     for each in workspace.history(tuf_roles.REGISTRY).entries:

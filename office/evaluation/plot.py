@@ -1,4 +1,4 @@
-"""Evaluations over the years as a picture: the percentages of all members, and the number of members with each
+"""A picture of the evaluations over the years: the percentages of all members, and the number of members with each
 grade.
 """
 
@@ -19,7 +19,8 @@ FORMATS: Final = ("png", "svg")
 
 
 def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named: Sequence[str]) -> None:
-    """Write the picture, as PNG or SVG by its name; `named` members have lines in separate colours.
+    """Write the picture to `path`, as PNG or SVG by the ending of its name. The members in `named` get lines in colours
+    of their own.
 
     Raises UsageError if matplotlib is not installed, there are too many named members, or the file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""The folder `evaluation` of the authority: one file for each period, with its criteria, results and badges.
+"""The authority's folder `evaluation`, with one file for each period: its criteria, results and badges.
 
 evaluation/2026-01-01_2027-01-01.json
     {"criteria": TEXT, "members": {"m-0001": {"result": TEXT, "badge": TEXT or null}, …}}
@@ -30,7 +30,7 @@ from ..authority.yaml_text import YamlText
 from ..desk.office_ledger import OfficeLedger
 from .badge import badge
 from .evaluate_members import EvaluatedMembers
-from .evaluation_rules import Evaluation
+from .evaluation import Evaluation
 from .observations import observations, observations_in
 
 ACT: Final = "evaluated"
@@ -38,7 +38,7 @@ ACT: Final = "evaluated"
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The files of one member."""
+    """The result and the badge of one member."""
 
     result: bytes
     badge: bytes | None
@@ -46,11 +46,11 @@ class _Files:
 
 
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
-    """Store the results, and enter those with a grade into registry.yaml in place of the older ones.
+    """Store the results. Those with a grade are entered in registry.yaml, where they replace the older ones.
 
-    The act is recorded in the office's ledger first. Raises IdtoneError, also if the registry or an observation has
-    changed since the evaluation, a member with a grade was stopped since, other criteria were used under the same
-    version, or the criteria name no address of the public list yet.
+    The act is recorded in the office's ledger first. Raises IdtoneError. Reasons include: the registry or an
+    observation has changed since the evaluation; a member with a grade was stopped since; other criteria were used
+    under the same version; or the criteria do not name the address of the public list.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -82,7 +82,7 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
             raise UsageError(
                 "all numbers of member {member} were stopped since this evaluation; evaluate again", member=min(stopped)
             )
-        registry_edits.evaluated(text, entries)
+        registry_edits.set_evaluations(text, entries)
         OfficeLedger(workspace.folder).record(
             ACT, str(period), criteria=criteria.sha256, results=digest, members=len(made), graded=len(entries)
         )
@@ -92,7 +92,7 @@ def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attrib
 
 
 def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
-    """The parts of the registry that an evaluation and its badge depend on."""
+    """The parts of the registry on which an evaluation and its badge depend."""
     members = ((each.id, each.name, each.keys, each.licences, each.pledge) for each in registry.members)
     return registry.registry.association, *members
 
@@ -145,7 +145,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
 
 
 def _read(path: Path) -> _Kept:
-    """The content of a file. Raises DocumentError, or TrustError if the file is not ours."""
+    """The content of a period's file. Raises DocumentError, and TrustError if idtone did not write the file."""
     try:
         content = json.loads(read_text(path))
         members = {
@@ -163,21 +163,23 @@ def _all(workspace: Workspace) -> Iterator[_Kept]:
 
 
 def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
-    """The results of each period, the earliest first. Raises TrustError for a changed one."""
+    """The criteria and results of each period, the earliest first. Raises TrustError if a result was changed."""
     for kept in _all(workspace):
         found = (check(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items())
         yield kept.criteria, list(found)
 
 
 def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
-    """The badge of a member in a period, `2026-01-01_2027-01-01`. Raises IdtoneError if the file is damaged."""
+    """The badge of a member in a period such as `2026-01-01_2027-01-01`; None if there is none. Raises IdtoneError if
+    the file is damaged.
+    """
     path = next((each for each in (workspace.folder / FOLDER).glob("*_*.json") if each.stem == period), None)
     files = None if path is None else _read(path).members.get(member)
     return files.badge if files else None
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The files beside the public list, by file name, for its operators.
+    """The evaluation's files that are published beside the list of these operators, by file name.
 
     Raises TrustError if a file does not have the digest in the list.
     """

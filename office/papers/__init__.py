@@ -1,1 +1,1 @@
-"""Papers of the office: accounts of a period, certificates, letters, the paper about a stop."""
+"""Papers of the office: activity accounts, certificates, letters, and the paper about a suspension."""

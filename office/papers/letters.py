@@ -1,4 +1,4 @@
-"""Certificates and letters to members, in Japanese and English: each states only the content of the registry. Pure."""
+"""Certificates and letters to members, in Japanese and English. They state only facts from the registry. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from idtone.registry.model import LicenceEntry, Member, RegistryDocument, day_be
 from ..authority.operator_list import licence_end
 
 SOON: Final = timedelta(days=60)
-"""A licence, a pledge or a certification is due for renewal this long before its end."""
+"""How long before its end a licence, a pledge or a certification is due for renewal."""
 _DIRECTIONS: Final = {
     Direction.INCOMING: "着信転送 / incoming forwarding",
     Direction.OUTGOING: "発信転送 / outgoing forwarding",
@@ -74,7 +74,7 @@ _BODIES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The signer of a paper; the office types the name, and nothing stores it."""
+    """The signer of a paper. The office types the name each time; it is not stored."""
 
     person: str
     number: str
@@ -84,9 +84,9 @@ class Sender:
 def certificate(
     published: RegistryDocument, member: Member, licence: LicenceEntry, is_stopped: bool, sender: Sender, now: datetime
 ) -> Paper:
-    """The certificate 利用許諾証; the member and the licence are the `published` ones. Raises UsageError unless the
-    licence counts now: it is active, the pledge is in force, and the certification has not lapsed. `is_stopped`: all
-    the member's numbers are stopped.
+    """The certificate (利用許諾証) of a licence. `member` and `licence` are entries of `published`. Raises UsageError
+    if the licence is not valid now: it has to be active, with a pledge in force and a certification that has not
+    lapsed. `is_stopped` is True if all of the member's numbers are suspended.
     """
     ends = licence_end(licence, member)
     if licence.status is not LicenceStatus.ACTIVE or licence.valid.until <= now:
@@ -122,7 +122,7 @@ def certificate(
 
 
 def letter(which: Letter, document: RegistryDocument, member: Member, sender: Sender, now: datetime) -> Paper:
-    """A letter to a member. Raises UsageError if the registry lacks the subject of the letter."""
+    """A letter to a member. Raises UsageError if the registry has no entry that the letter is about."""
     facts = {"番号 / number": sender.number, "宛先 / to": f"{member.name.ja} / {member.name.en} ({member.id})"}
     facts |= _about(which, member, now)
     return signed_paper(_TITLES[which], document, facts, sender, now, *_BODIES[which])

@@ -1,8 +1,8 @@
-"""The account of a period, for the ministry and for the annual report: the same rows as CSV and as PDF. Pure.
+"""The office's activity in a period, for the ministry and the annual report, as CSV and PDF with the same rows. Pure.
 
-It has no telephone number, and no count of reports that the office would not publish. The office's acts are taken from
-the signed history. Members, licences and numbers are those published on the day of the account: the history keeps no
-others.
+The account has no telephone numbers, and no counts of reports that the office would not publish. The office's acts come
+from the signed history. Members, licences and numbers are those that are published when the account is made, because
+the history has no earlier ones.
 """
 
 from collections import Counter
@@ -73,7 +73,7 @@ class AccountTable:
 
 @dataclass(frozen=True, slots=True)
 class PeriodAccount:
-    """The account from the day `since` up to and including the day `through`, in Japan."""
+    """The account from the day `since` to the day `through`, both included, in Japan."""
 
     association: str
     since: date
@@ -85,7 +85,7 @@ class PeriodAccount:
         return next((each for each in self.tables if each.name == name), None)
 
 
-def fiscal_year(year: int) -> tuple[date, date]:
+def fiscal_year_days(year: int) -> tuple[date, date]:
     """The first and the last day of a fiscal year (年度), which begins in April."""
     return date(year, 4, 1), date(year + 1, 3, 31)
 
@@ -99,8 +99,8 @@ def period_account(
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """The account. `document` is the published registry; `history` has all signed lines, by time, `unsigned` the
-    others; `reports` are the counts for publication, by result (None: hidden).
+    """The account of a period. `document` is the published registry. `history` has all signed history entries in the
+    order of time, `unsigned` the others. `reports` has the counts for publication by result; None is a hidden count.
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]
@@ -146,7 +146,7 @@ def period_account(
 
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
-    """The account on paper; with `is_annual`, as the annual report (年次報告)."""
+    """The account as a printable paper; with `is_annual`, as the annual report (年次報告)."""
     title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,
@@ -186,7 +186,7 @@ def _member(member: Member, now: datetime) -> Sequence[str]:
 
 
 def _done(history: Iterable[HistoryEntry], begins: datetime, ends: datetime) -> list[HistoryEntry]:
-    """The lines of a period without the changes that were taken back, then or later: they were never published."""
+    """The entries of a period, without changes that were undone in it or later. Such changes were never published."""
     kept: list[HistoryEntry] = []
     for each in history:
         if each.undone is None:
@@ -201,14 +201,16 @@ def _between(lines: Iterable[HistoryEntry], begins: datetime, ends: datetime) ->
 
 
 def _taken_back_rows(signed: Iterable[HistoryEntry], unsigned: Iterable[HistoryEntry]) -> Iterator[Sequence[str]]:
-    """The rows of changes that were taken back, including those whose lines no publication has signed yet."""
+    """The rows of undone changes, including those whose entries no publication has signed yet."""
     counts = [sum(each.action is Action.UNDO for each in lines) for lines in (signed, unsigned)]
     yield "公開前に取り消した変更 / changes taken back before their publication", str(sum(counts))
     yield "- うち未署名 / of these, not signed yet", str(counts[1])
 
 
 def _taken_back(lines: Sequence[HistoryEntry], undo: HistoryEntry) -> int | None:
-    """The place of the change that an undo took back: the newest one after which the file was as the undo found it."""
+    """The index of the change that `undo` undid: the newest change that gave the file the content before the undo. None
+    if it is not among `lines`.
+    """
     places = reversed(range(len(lines)))
     return next((at for at in places if lines[at].action is undo.undone and lines[at].after == undo.before), None)
 

@@ -1,4 +1,4 @@
-"""The paper about a stop, for the police: the request, and its progress at the time of printing. Pure."""
+"""The paper for the police about a suspension: the request, and its progress at the time of printing. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _NOT_YET: Final = "まだ / not yet"
 
 @dataclass(frozen=True, slots=True)
 class StopProgress:
-    """The time of each step of a stop; None if it was not done, or if its time is not known (`is_published` tells
-    which).
+    """The times of a suspension's steps. A time is None if the step was not done, or if its time is unknown.
+    `is_published` and `is_end_approved` tell whether these two steps were done.
 
-    `number` shows only its last four digits. `confirmed` of `nodes` refuse its calls.
+    `number` shows only its last four digits. `confirmed` of the `nodes` refuse calls of the number.
     """
 
     association: str
@@ -26,7 +26,9 @@ class StopProgress:
     requested: datetime | None
     approved: datetime | None
     persons: Sequence[str]
-    """The accounts in the history: two if one entered the stop and another approved it; empty if it has no line."""
+    """The accounts in the history: two if one requested the suspension and another approved it; empty if the history
+    has no entry.
+    """
     is_published: bool
     published: datetime | None
     confirmed: int
@@ -81,8 +83,8 @@ def stop_paper(stop: StopProgress, now: datetime) -> Paper:
 
 
 def _approval(stop: StopProgress) -> str:
-    """Words for the recorded approval: one account may be two people who typed the number one after the other, or one
-    person.
+    """A line about the approval. If the history names one account, two people may have typed the number at it, or only
+    one.
     """
     if len(stop.persons) > 1:
         return "承認(記録は 2 アカウント) / approved (two accounts are recorded)"

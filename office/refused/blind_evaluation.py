@@ -1,4 +1,6 @@
-"""The desk's rule for checks of members' customers: it evaluates blinded elements, and learns no customer."""
+"""The desk's rule for members' checks of customers. The desk evaluates blinded elements and learns nothing about the
+customers.
+"""
 
 import base64
 from datetime import datetime, time
@@ -15,7 +17,9 @@ from .refusal_store import RefusalStore
 
 
 class Evaluation:
-    """A `Rule` with the key of the refusals. A member's checks a day are limited (`authority.yaml`)."""
+    """A `Rule` that evaluates checks with the refusals' key. authority.yaml limits the checks of each member in
+    a day.
+    """
 
     def __init__(self, key: RefusalKey) -> None:
         self._key = key
@@ -23,18 +27,18 @@ class Evaluation:
     def __call__(self, desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
         blinded = elements_of(document.content.get("blinded"))
         epoch = RefusalStore(desk.folder).epoch()
-        if epoch is None or self._key.pair(epoch.number).public != epoch.public:
+        if epoch is None or self._key.key_pair(epoch.number).public != epoch.public:
             raise TrustError("the desk has another key than the refusals; the association restarts it")
         if document.content.get("epoch") != epoch.number:
             raise TrustError(
                 "the list of refusals is of another epoch than {epoch}; try again later", epoch=epoch.number
             )
         day = datetime.combine(now.astimezone(JAPAN).date(), time(), JAPAN)
-        allowed = desk.workspace.terms().refusals.checks(document.member)
+        allowed = desk.workspace.terms().refusals.daily_checks(document.member)
         made = desk.documents.count(KIND, document.member, day)
         if made >= allowed:
             raise TrustError("{member} has made its {allowed} checks of today", member=document.member, allowed=allowed)
-        pair = self._key.pair(epoch.number)
+        pair = self._key.key_pair(epoch.number)
         evaluated = VOPRF.evaluate(pair.secret, blinded)
         answer = {
             "evaluated": [base64.b64encode(each).decode() for each in evaluated],
@@ -45,5 +49,5 @@ class Evaluation:
 
 
 def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a desk that was started without the key."""
+    """The rule of a desk that was started without the key: it refuses every check."""
     raise TrustError("the desk runs without the key of the refusals")

@@ -1,5 +1,5 @@
-"""Changes to the refusals of customers. Each change adds a leaf to the office's ledger and writes a new
-`refusals.list`, which the office then publishes.
+"""Changes the refusals of customers. Each change adds a leaf to the office's ledger and writes a new `refusals.list`.
+The office then publishes this list.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .refusal_basis import check_decided
+from .refusal_basis import check_basis_decided
 from .refusal_key import RefusalKey
 from .refusal_store import Epoch, Refusal, RefusalStore, Sealed
 
@@ -31,7 +31,7 @@ NEW_EPOCH: Final = "refusals-new-epoch"
 
 
 class Refusals:
-    """The refusals of one authority's folder."""
+    """The refusals in one authority's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,16 +49,16 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """The current epoch, if this is its key. Raises TrustError for another key, UsageError if there is no decision
-        on the legal basis, because each use of the key adds persons or answers members.
+        """The current epoch, if `key` is its key. Raises TrustError for another key. Raises UsageError if there is no
+        decision on the legal basis, because the key is used to add persons and to answer members.
         """
-        check_decided(self.folder)
+        check_basis_decided(self.folder)
         epoch = self.epoch()
-        if key.pair(epoch.number).public != epoch.public:
+        if key.key_pair(epoch.number).public != epoch.public:
             raise TrustError("this is not the key of the refusals")
         return epoch
 
-    def refuse(
+    def enter(
         self,
         key: RefusalKey,
         identity: CustomerIdentity,
@@ -68,8 +68,8 @@ class Refusals:
         why: str,
         now: datetime,
     ) -> Refusal:
-        """Enter a refusal. Raises UsageError for a period that is over, empty or too long, TrustError for another key
-        or table.
+        """Enter a refusal. Raises UsageError for a period that is over, empty or too long, TrustError if the key or the
+        identity table is not that of the epoch.
         """
         longest = self._workspace.terms().refusals.longest
         if not (since < until and _today(now) < until and until - since <= longest):
@@ -79,7 +79,7 @@ class Refusals:
             )
         with self._workspace.locked():
             epoch = self.check_key(key)
-            if table_of(self.folder) != epoch.table:
+            if read_identity_table(self.folder) != epoch.table:
                 raise UsageError("{file} has changed; run `idtone-office refusal new-key` first", file=TABLE_FILE)
             details = {"request": reference, "since": since.isoformat(), "until": until.isoformat(), "why": why}
             refusal = self.store.add(
@@ -112,8 +112,8 @@ class Refusals:
         now: datetime,
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Epoch:
-        """Make all tokens again, with the present table and a key of the new epoch. `old` is the present key, None
-        before the first epoch. `progress` gets the number of refusals done, and the total.
+        """Begin a new epoch: make all tokens again with the present identity table and the new epoch's key. `old` is
+        the present key, None before the first epoch. `progress` gets the number of finished refusals and the total.
         """
         with self._workspace.locked():
             before = self.store.epoch()
@@ -121,9 +121,9 @@ class Refusals:
                 raise UsageError("name the present key with --key: it opens the identities")
             if before is not None and old is not None:
                 self.check_key(old)
-            check_decided(self.folder)
+            check_basis_decided(self.folder)
             number = before.number + 1 if before else 1
-            epoch = Epoch(number, new.pair(number).public, table_of(self.folder))
+            epoch = Epoch(number, new.key_pair(number).public, read_identity_table(self.folder))
             opener = old or new
             self.store.begin_epoch(
                 epoch,
@@ -135,7 +135,7 @@ class Refusals:
         return epoch
 
     def drop_ended(self, now: datetime) -> list[Refusal]:
-        """Delete the refusals whose period is over, before a publication."""
+        """Delete the refusals whose period is over. Call this before a publication. Returns them."""
         if self.store.epoch() is None:
             return []
         with self._workspace.locked():
@@ -145,7 +145,7 @@ class Refusals:
         return ended
 
     def _write(self, now: datetime) -> None:
-        """Write the list, unless the present one has the same content."""
+        """Write the list, unless the present list has the same content."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
         made = packed_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
@@ -156,8 +156,8 @@ class Refusals:
         self._ledger.record(act, subject, **details)
 
 
-def table_of(folder: Path) -> IdentityTable:
-    """The association's own table in its folder, or the table of this version of idtone if there is none. Raises
+def read_identity_table(folder: Path) -> IdentityTable:
+    """The identity table in the association's folder, or idtone's own table if the folder has none. Raises
     DocumentError.
     """
     path = folder / TABLE_FILE
@@ -170,7 +170,7 @@ def _sealed(key: RefusalKey, epoch: Epoch, identity: CustomerIdentity) -> Sealed
 
 
 def _content(octets: bytes) -> tuple[object, ...]:
-    """The content of a list except its day. Empty if it is damaged."""
+    """The content of a list without its date, to compare two lists. Empty if the list is damaged."""
     try:
         found = RefusalList(octets)
     except TrustError:

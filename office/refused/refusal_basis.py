@@ -1,6 +1,6 @@
-"""The legal basis on which members learn of refused contractors: without the association's decision there is no list.
+"""The legal basis on which members learn of refused contractors. There is no list until the association has decided it.
 
-refusal-basis.json    the decision, its day, its document, and the body that answers for the data
+refusal-basis.json the decision, its day, its document, and the body responsible for the data
 """
 
 import json
@@ -17,7 +17,7 @@ from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
 from ..authority import shared_folder
-from ..authority.typed_dates import day, in_japan
+from ..authority.typed_dates import in_japan, parse_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
 
@@ -26,7 +26,9 @@ DECIDED: Final = "refusal-basis-decided"
 
 
 class Basis(StrEnum):
-    """The legal basis in article 27, Act on the Protection of Personal Information. A lawyer checks which one fits."""
+    """The legal bases in article 27 of the Act on the Protection of Personal Information. A lawyer checks which one
+    fits.
+    """
 
     JOINT_USE = "joint-use"
     CONSENT = "consent"
@@ -48,15 +50,15 @@ FIELDS: Final = {
 class RefusalBasis:
     basis: Basis
     decided: str
-    """A day in Japan."""
+    """Day of the decision, in Japan."""
     purpose: str
     responsible: str
     minutes: str
     opinion: str
 
 
-def decided_basis(folder: Path) -> RefusalBasis | None:
-    """The decided basis; None if there is no decision. Raises TrustError if the file is damaged."""
+def read_basis(folder: Path) -> RefusalBasis | None:
+    """The association's decision; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
     try:
         found = json.loads(path.read_bytes())
@@ -69,17 +71,18 @@ def decided_basis(folder: Path) -> RefusalBasis | None:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
-def decide_basis(
+def record_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
 ) -> RefusalBasis:
-    """Record the decision in place of an older one; the ledger keeps all. `name` names a field in an error.
+    """Record the decision in place of an older one; the ledger keeps all decisions. `name` gives a field's name for an
+    error.
 
     Raises IdtoneError.
     """
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:
         raise UsageError("choose the legal basis")
-    at = day(decided, name("decided"))
+    at = parse_day(decided, name("decided"))
     if at > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the decision", option=name("decided"))
     made = RefusalBasis(chosen, at.isoformat(), **{key: checked_line(fields.get(key, ""), name(key)) for key in FIELDS})
@@ -92,9 +95,9 @@ def decide_basis(
     return made
 
 
-def check_decided(folder: Path) -> None:
-    """Check that there is a decision. Raises UsageError if not."""
-    if decided_basis(folder) is None:
+def check_basis_decided(folder: Path) -> None:
+    """Check that the association has decided the basis. Raises UsageError if not."""
+    if read_basis(folder) is None:
         raise UsageError(
             "the association has not decided on which legal basis members learn of refused contractors; record the "
             "decision with `idtone-office refusal decide-basis`, or on the page of refused contractors"

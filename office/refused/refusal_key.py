@@ -1,7 +1,7 @@
-"""The key of the refusals: a secret seed in an encrypted file, like the authority's other keys.
+"""The refusals' key: a secret seed in an encrypted file, like the authority's other keys.
 
-It evaluates members' checks (RFC 9497) and seals the identities. Each epoch has its own key pair, derived from the
-seed.
+The key evaluates members' checks (RFC 9497) and encrypts the identities. Each epoch has its own key pair, derived from
+the seed.
 """
 
 from __future__ import annotations
@@ -46,23 +46,21 @@ class RefusalKey:
         check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 
-    def pair(self, epoch: int) -> KeyPair:
+    def key_pair(self, epoch: int) -> KeyPair:
         return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
 
     def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
-        """The tokens that a member computes from these keys with the desk's help."""
-        secret = self.pair(epoch).secret
+        """The tokens of the identity keys in an epoch. A member gets the same tokens through a check at the desk."""
+        secret = self.key_pair(epoch).secret
         return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
 
     def seal(self, number: int, identity: CustomerIdentity) -> bytes:
-        """The identity, encrypted, and tied to the number of its refusal."""
+        """The encrypted identity. It can only be decrypted for the refusal with the same number."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._seal.encrypt(nonce, identity.model_dump_json(exclude_none=True).encode(), _tied(number))
 
     def open(self, number: int, sealed: bytes) -> CustomerIdentity:
-        """The identity from its encrypted form. Raises TrustError if another key has sealed it, or for another
-        refusal.
-        """
+        """The decrypted identity. Raises TrustError if it was encrypted with another key or for another refusal."""
         try:
             held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
         except (InvalidTag, ValueError) as error:

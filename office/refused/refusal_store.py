@@ -1,5 +1,5 @@
-"""The refusals in force: one SQLite file in the authority's folder. Identities in it are sealed; a refusal that is
-lifted or over is deleted with its identity. The office's ledger has the acts, without identities.
+"""The refusals in force, in one SQLite file in the authority's folder. The identities are encrypted. A refusal that was
+lifted or is over is deleted with its identity. The office's ledger records the acts without identities.
 """
 
 import json
@@ -41,7 +41,7 @@ CREATE INDEX IF NOT EXISTS tokens_by_number ON tokens (number);
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The current key and identity table, by which all tokens are made."""
+    """The current public key and identity table. All tokens are made with them."""
 
     number: int
     public: bytes
@@ -50,7 +50,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal. `reference` is the reference of the request; the refusal counts from `since` up to, but not at,
+    """A refusal. `reference` is the reference of the request. The refusal is in force from `since` until the day before
     `until`.
     """
 
@@ -66,7 +66,7 @@ class Refusal:
 
 
 Sealed = Callable[[int], tuple[bytes, Sequence[bytes]]]
-"""Number of a refusal → its sealed identity and its tokens."""
+"""Function: number of a refusal → its encrypted identity and its tokens."""
 
 
 class RefusalStore:
@@ -74,7 +74,7 @@ class RefusalStore:
         self._path = folder / FILE
 
     def epoch(self) -> Epoch | None:
-        """The epoch; None before the first key."""
+        """The current epoch; None before the first key."""
         if not self._path.exists():
             return None
         with self._open() as database:
@@ -88,7 +88,7 @@ class RefusalStore:
             return list(_refusals(database))
 
     def tokens(self) -> list[RefusedToken]:
-        """The tokens for the list, in arbitrary order."""
+        """All tokens for the published list, in arbitrary order."""
         query = "SELECT token, since, until, number FROM tokens JOIN refusals USING (number)"
         with self._open() as database:
             days: dict[str, date] = {}
@@ -100,7 +100,9 @@ class RefusalStore:
     def add(
         self, reference: str, since: date, until: date, sealed: Sealed, record: Callable[[Refusal, int], object]
     ) -> Refusal:
-        """Enter a refusal. `record` gets it with the count of its tokens; if it raises, nothing is entered."""
+        """Enter a refusal. `record` gets the refusal and the count of its tokens. If `record` raises, nothing is
+        entered.
+        """
         with self._open() as database:
             inserted = database.execute(
                 "INSERT INTO refusals (reference, since, until, sealed) VALUES (?, ?, ?, x'')",
@@ -112,7 +114,7 @@ class RefusalStore:
             return refusal
 
     def remove(self, refusals: Sequence[Refusal], record: Callable[[Refusal], object]) -> None:
-        """Delete refusals. `record` gets each; if it raises, nothing is deleted."""
+        """Delete refusals. `record` gets each refusal. If `record` raises, nothing is deleted."""
         with self._open() as database:
             for refusal in refusals:
                 record(refusal)
@@ -125,8 +127,8 @@ class RefusalStore:
         record: Callable[[int], object],
         progress: Callable[[int, int], object],
     ) -> None:
-        """Make the tokens of all refusals again. `record` gets their count; if it raises, nothing changes. `progress`
-        gets the number done, and the total.
+        """Make the tokens of all refusals again for a new epoch. `record` gets the count of tokens. If `record` raises,
+        nothing changes. `progress` gets the number of finished refusals and the total.
         """
         with self._open() as database:
             database.execute(
@@ -164,7 +166,7 @@ def _refusals(database: sqlite3.Connection) -> Iterator[Refusal]:
 
 
 def _write_sealed(database: sqlite3.Connection, number: int, sealed: Sealed) -> int:
-    """Write the sealed identity and the tokens of the refusal `number`. Returns the count of its tokens."""
+    """Write the encrypted identity and the tokens of the refusal `number`. Returns the count of its tokens."""
     octets, tokens = sealed(number)
     database.execute("UPDATE refusals SET sealed = ? WHERE number = ?", (octets, number))
     database.executemany("INSERT INTO tokens VALUES (?, ?)", ((token, number) for token in tokens))

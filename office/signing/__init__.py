@@ -1,1 +1,3 @@
-"""`idtone-sign`: holders read and sign a package on their own computers, without a shell and without a network."""
+"""`idtone-sign`: a key holder reads and signs a package on their own computer, without a shell and without a
+network.
+"""

@@ -1,8 +1,8 @@
-"""The requests that `idtone-sign` answers: other pages in the same browser, and other users of the machine, can send
-some too.
+"""Decides which requests `idtone-sign` answers. Other pages in the same browser and other users of the machine can send
+requests too.
 
-Another page can send a form to any port of 127.0.0.1, and can give its own name this address (DNS rebinding). Another
-user can connect. Only the holder gets the address with its secret. Pure.
+Another page can send a form to any port of 127.0.0.1, and can let its own host name resolve to 127.0.0.1 (DNS
+rebinding). Another user can connect to the port. But only the holder gets the address with its secret. Pure.
 """
 
 import hmac
@@ -18,7 +18,7 @@ _SECRET_BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class OwnAddress:
-    """The page's address, `http://127.0.0.1:PORT/SECRET/`."""
+    """The address of the signing page, `http://127.0.0.1:PORT/SECRET/`."""
 
     port: int
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES))
@@ -33,8 +33,8 @@ class OwnAddress:
     def url(self) -> str:
         return self.origin + self.path()
 
-    def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
-        """The status that refuses a request; None if it is answered."""
+    def refusal_status(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
+        """The HTTP status that refuses a request; None if the request is to be answered."""
         if headers.get("Host", "") != f"{HOST}:{self.port}":
             return HTTPStatus.MISDIRECTED_REQUEST
         if not hmac.compare_digest(path.split("/")[1].encode(), self.secret.encode()):

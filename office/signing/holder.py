@@ -1,4 +1,4 @@
-"""A holder's acts on their own computer: open a package, read its changes and sign it, or make a key."""
+"""The acts of a key holder on their own computer: to open a package, read its changes and sign it, or to make a key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from idtone.core.translation import Message
 from ..authority.edition import Edition
 from ..site.site_package import SitePackage, site_words
 from .holders_root import KeptRoot
-from .package_zip import package_in, with_signatures
-from .signing_summary import words_for_holder
+from .package_zip import add_signatures, read_package_zip
+from .signing_summary import summarize_package
 
 KEY_LIMIT: Final = 64 * 1024
-"""Most bytes of a key's file."""
+"""The most bytes of a key file."""
 
 
 @dataclass(frozen=True)
 class OpenedPackage:
-    """An opened package. `words` are all changes; `octets` is the ZIP as received, and `sha256` its digest."""
+    """An opened package. `words` describes all changes. `octets` is the ZIP as received, `sha256` its digest."""
 
     name: str
     octets: bytes
@@ -39,7 +39,9 @@ class OpenedPackage:
 
 @dataclass(frozen=True)
 class SignedPackage:
-    """A signed package. `roles` are those that the key has signed; `missing` are the signatures that it still needs."""
+    """A signed package. `roles` has the roles that the key has signed, `missing` messages about signatures that are
+    still missing.
+    """
 
     name: str
     octets: bytes
@@ -49,8 +51,8 @@ class SignedPackage:
 
 
 @dataclass(frozen=True)
-class MadeKey:
-    """A new key: encrypted, with its public half and its id."""
+class NewKey:
+    """A new key: the encrypted private half (`pem`), the public half and the key id."""
 
     name: str
     pem: bytes = field(repr=False)
@@ -59,29 +61,29 @@ class MadeKey:
 
 
 class Holder:
-    """The state of one holder. One act at a time; the methods block."""
+    """The state of one holder's page. Call one method at a time; the methods block."""
 
     def __init__(self, root: KeptRoot, key: str = "") -> None:
-        """`key` is the file or the token (`hsm:…`) from the program's command line."""
+        """`key` is the key file or token (`hsm:…`) from the command line."""
         self.root, self.key = root, key
         self.opened: OpenedPackage | None = None
         self.signed: SignedPackage | None = None
-        self.made: MadeKey | None = None
+        self.made: NewKey | None = None
 
     def open(self, name: str, octets: bytes, is_first: bool, now: datetime) -> None:
-        """Verify a package and open it. Raises IdtoneError, and then no package is open."""
+        """Verify a package and open it. Raises IdtoneError; then no package is open."""
         self.close()
-        package = package_in(octets, Path(name))
+        package = read_package_zip(octets, Path(name))
         if is_first and (isinstance(package, SitePackage) or package.before):
             raise UsageError("this is not the association's first edition; take the tick away")
         words = self._words(package, is_first, now)
         self.opened = OpenedPackage(name, octets, hashlib.sha256(octets).hexdigest(), package, words, is_first)
 
     def _words(self, package: Edition | SitePackage, is_first: bool, now: datetime) -> Sequence[str]:
-        """The changes in words. Raises IdtoneError if the package breaks a rule."""
+        """Lines that describe the changes of a package. Raises IdtoneError if the package breaks a rule."""
         kept = None if is_first else self.root.read()
         if not isinstance(package, SitePackage):
-            return words_for_holder(package, kept, now)
+            return summarize_package(package, kept, now)
         if kept is None:
             raise UsageError("the package changes what is published; give the root that you keep")
         return site_words(package, kept, now)
@@ -105,21 +107,21 @@ class Holder:
             raise UsageError("choose the file of your key")
         holder = signer_in(pem, name, passphrase) if pem else signer(token or self.key, lambda _: passphrase)
         # This package is a copy of its own: a signature that fails half-way leaves nothing.
-        package = package_in(self.opened.octets, Path(self.opened.name))
+        package = read_package_zip(self.opened.octets, Path(self.opened.name))
         roles = package.sign(holder)
         if not roles:
             raise TrustError("nothing in {package} takes the signature of this key", package=self.opened.name)
-        octets = with_signatures(self.opened.octets, package)
+        octets = add_signatures(self.opened.octets, package)
         key_id = holder.public_key.keyid
         name = f"{Path(self.opened.name).stem or 'package'}-{key_id[:8]}.zip"
         self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
 
     def forget_key(self) -> None:
-        """Forget the new key, so that another one can be made."""
+        """Drop the new key, so that another one can be made."""
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key, of which nothing is written here. Raises TrustError, UsageError."""
+        """Make a key and keep it in memory only; the holder downloads it. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")
@@ -128,4 +130,4 @@ class Holder:
         check_passphrase(passphrase, [name])
         key, pem = new_key(passphrase)
         half = SSlibKey.from_crypto(key.public_key())
-        self.made = MadeKey(name, pem, public_pem(half), half.keyid)
+        self.made = NewKey(name, pem, public_pem(half), half.keyid)

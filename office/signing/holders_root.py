@@ -1,4 +1,4 @@
-"""The association's root on a holder's computer, which the holder chooses once, from the association's file."""
+"""The association's root metadata on a holder's computer. The holder stores it once, from the association's file."""
 
 import hashlib
 import os
@@ -14,29 +14,31 @@ _NAME: Final = "root.json"
 
 
 def default_folder() -> Path:
-    """The folder of programs' settings on this system."""
+    """The folder of `idtone-sign` among the user's settings."""
     base = os.environ.get("APPDATA") or os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base, "idtone-sign")
 
 
 class KeptRoot:
-    """The root in one file. It is not secret, but only the holder may change it."""
+    """The stored root, in one file. The root is not secret, but only the holder may change it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
 
     def read(self) -> Metadata[Root] | None:
-        """The kept root metadata; None if there is none. Raises TrustError if it is damaged."""
+        """The stored root metadata; None if no root is stored. Raises TrustError if the file is damaged."""
         return read_root(self._path) if self._path.exists() else None
 
     def digest(self) -> str:
-        """The SHA-256 of the root, to compare with the one that the association gave by another channel; empty if none
-        is stored.
+        """The SHA-256 of the stored root; empty if no root is stored. The holder compares it with the digest that the
+        association gave over another channel.
         """
         return hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else ""
 
-    def keep(self, octets: bytes) -> None:
-        """Store this root. Raises TrustError if it is not a root, UsageError if it cannot be written."""
+    def store(self, octets: bytes) -> None:
+        """Store root metadata. Raises TrustError if the content is not a root, UsageError if the file cannot be
+        written.
+        """
         draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

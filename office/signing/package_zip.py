@@ -1,4 +1,4 @@
-"""A package for holders as one file: a ZIP of the folder that `Edition.write` makes."""
+"""Reads and writes a package for key holders as one file: a ZIP of the folder that `Edition.write` makes."""
 
 import io
 import tempfile
@@ -13,24 +13,24 @@ from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
 
 LIMIT: Final = 100_000_000
-"""Most bytes of a package, packed or unpacked."""
+"""The most bytes of a package, packed or unpacked."""
 _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
-def package_in(octets: bytes, name: Path) -> Edition | SitePackage:
+def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
     """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
-    `name` is the name of the ZIP.
+    `name` is the ZIP's name in errors.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
         unpack(io.BytesIO(octets), folder, name)
-        package = top(folder)
+        package = package_folder(folder)
         return read_site_package(package, name) if is_site_package(package) else read_edition(package, name)
 
 
-def with_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
-    """The same ZIP with the package's new signatures."""
+def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
+    """The content of the ZIP, with the package's new signatures added."""
     made = io.BytesIO()
     signed: dict[tuple[str, ...], bytes]
     if isinstance(package, SitePackage):
@@ -70,7 +70,7 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
         raise unfit from error
 
 
-def top(folder: Path) -> Path:
-    """The folder of the package, also if it was zipped with its folder."""
+def package_folder(folder: Path) -> Path:
+    """The folder of the package below `folder`: the ZIP may contain the files themselves or one folder with them."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

@@ -1,4 +1,6 @@
-"""`idtone-sign`, and `idtone-office publication sign-page`: the page on which a holder reads and signs packages."""
+"""`idtone-sign` and `idtone-office publication sign-page`: opens the page on which a holder reads and signs
+packages.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from .holders_root import KeptRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"
-"""The environment variable by which the token library finds the driver of the token's maker."""
+"""The environment variable that tells the token library where the token maker's driver is."""
 
 
 def sign_page(
@@ -58,7 +60,7 @@ def sign_page(
 
 async def _serve(holder: Holder, port: int, browser: bool) -> None:
     server = SigningServer(holder)
-    async with server.serving(port) as address:
+    async with server.serve(port) as address:
         print(translated("Open this page in a browser of this computer: {url}", url=address.url()), flush=True)
         with _leading_to(address.url()) as leads:
             if browser:
@@ -68,7 +70,9 @@ async def _serve(holder: Holder, port: int, browser: bool) -> None:
 
 @contextmanager
 def _leading_to(url: str) -> Iterator[Path]:
-    """Context with a file that leads to the page: on the browser's command line, other users would see the address."""
+    """Context with an HTML file that leads to the page. The browser gets the file, because other users could see the
+    address on its command line.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-sign-") as folder:
         path = Path(folder, "open.html")
         path.touch(0o600)
@@ -77,7 +81,7 @@ def _leading_to(url: str) -> Iterator[Path]:
 
 
 def main() -> None:
-    """`idtone-sign`: the same command as a separate program."""
+    """Run `sign_page` as the separate program `idtone-sign`."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(sign_page)
     command_line.run(app)

@@ -1,4 +1,4 @@
-"""The page of `idtone-sign` as plain HTML without scripts. Every value is escaped."""
+"""The page of `idtone-sign`, as plain HTML without scripts. Every value is escaped."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from idtone.core.translation import Message, is_japanese, translated
 from idtone.registry.trust import tuf_roles
 
 from ..site.site_package import SitePackage
-from .holder import Holder, MadeKey, OpenedPackage, SignedPackage
+from .holder import Holder, NewKey, OpenedPackage, SignedPackage
 
 _STYLE: Final = (
     "body{font-family:system-ui,'Yu Gothic UI',sans-serif;max-width:60em;margin:1.5em auto;padding:0 1em;"
@@ -34,8 +34,8 @@ POLICY: Final = (
 """The content security policy: no script, no frame, no other origin."""
 
 
-def page(holder: Holder, problem: str | None = None) -> str:
-    """The complete page in its present state; `problem` is why the last act was refused."""
+def holder_page(holder: Holder, problem: str | None = None) -> str:
+    """The complete page for the holder's present state. `problem` is the error of the last act."""
     if holder.opened is None:
         main = _opening(holder) + _making(holder.made)
     elif holder.signed is None:
@@ -81,7 +81,7 @@ def _root_form() -> str:
     return _form("root", _file("root", Message("The root (root.json)"), ".json") + _button(Message("Keep this root")))
 
 
-def _making(made: MadeKey | None) -> str:
+def _making(made: NewKey | None) -> str:
     if made is not None:
         told = Message(
             "Your key is made. Save both files now: the program has them only until you press the button, or end it. "

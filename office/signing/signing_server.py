@@ -1,4 +1,4 @@
-"""Serves a holder's page on 127.0.0.1, to the browser of this computer alone."""
+"""Serves a holder's page on 127.0.0.1, only to the browser on the same computer."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ from idtone.core.translation import JAPANESE, speak
 from .address_guard import HOST, OwnAddress
 from .holder import KEY_LIMIT, Holder
 from .package_zip import LIMIT
-from .signing_page import POLICY, ended_page, page
+from .signing_page import POLICY, ended_page, holder_page
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -33,8 +33,8 @@ _FIELD_LIMIT: Final = 4096
 
 
 @dataclass(frozen=True)
-class Sent:
-    """The content of a form: the files with their names, and the other fields."""
+class SentForm:
+    """The content of a sent form: the files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
     fields: Mapping[str, str]
@@ -46,11 +46,11 @@ class Sent:
         return self.fields.get(name, "")
 
 
-Act = Callable[[Sent], None]
+Act = Callable[[SentForm], None]
 
 
 class SigningServer:
-    """The server of the page. Acts are done one after the other, each in a thread, because reading a large registry
+    """The server of the page. It carries out one act at a time, each in a thread, because reading a large registry
     takes seconds.
     """
 
@@ -60,8 +60,10 @@ class SigningServer:
         self.over = asyncio.Event()
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator[OwnAddress]:
-        """Context in which the server listens, on a free port if `port` is 0. Raises OSError if the port is taken."""
+    async def serve(self, port: int = 0) -> AsyncIterator[OwnAddress]:
+        """Context in which the server listens on `port`, or on a free port if it is 0. Yields the page's address.
+        Raises OSError if the port is in use.
+        """
         with socket.create_server((HOST, port)) as listening:
             address = OwnAddress(listening.getsockname()[1])
             runner = web.AppRunner(self._application(address), access_log=None)  # its lines would have the secret
@@ -75,7 +77,7 @@ class SigningServer:
     def _application(self, address: OwnAddress) -> web.Application:
         @web.middleware
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-            refusal = address.refusal(request.method, request.path, request.headers)
+            refusal = address.refusal_status(request.method, request.path, request.headers)
             speak(language_of(request.headers.get("Accept-Language", "")))
             if refusal is not None:
                 answer: web.StreamResponse = web.Response(status=refusal)
@@ -98,7 +100,7 @@ class SigningServer:
         return made
 
     async def _show(self, _: web.Request) -> web.Response:
-        return _html(page(self._holder))
+        return _html(holder_page(self._holder))
 
     def _acting(self, act: Act, home: str) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -107,30 +109,30 @@ class SigningServer:
                 async with self._turn:
                     await asyncio.to_thread(act, sent)
             except IdtoneError as error:
-                return _html(page(self._holder, str(error)), HTTPStatus.BAD_REQUEST)
+                return _html(holder_page(self._holder, str(error)), HTTPStatus.BAD_REQUEST)
             return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": home})
 
         return handler
 
-    def _root(self, sent: Sent) -> None:
-        self._holder.root.keep(sent.file("root")[1])
+    def _root(self, sent: SentForm) -> None:
+        self._holder.root.store(sent.file("root")[1])
 
-    def _open(self, sent: Sent) -> None:
+    def _open(self, sent: SentForm) -> None:
         name, octets = sent.file("package")
         self._holder.open(name or "package.zip", octets, bool(sent.field("first")), datetime.now(UTC))
 
-    def _sign(self, sent: Sent) -> None:
+    def _sign(self, sent: SentForm) -> None:
         name, pem = sent.file("key")
         token, passphrase = sent.field("token").strip(), sent.field("passphrase")
         self._holder.sign(sent.field("shown"), pem, name, token, passphrase, datetime.now(UTC))
 
-    def _make(self, sent: Sent) -> None:
+    def _make(self, sent: SentForm) -> None:
         self._holder.make_key(sent.field("name").strip(), sent.field("passphrase"), sent.field("again"))
 
-    def _forget(self, _: Sent) -> None:
+    def _forget(self, _: SentForm) -> None:
         self._holder.forget_key()
 
-    def _close(self, _: Sent) -> None:
+    def _close(self, _: SentForm) -> None:
         self._holder.close()
 
     async def _download(self, request: web.Request) -> web.Response:
@@ -151,7 +153,7 @@ class SigningServer:
 
 
 def language_of(accepted: str) -> str:
-    """The language by the header Accept-Language: Japanese unless the browser prefers English."""
+    """The language that the header Accept-Language asks for: Japanese unless the browser prefers English."""
     return "en" if accepted.strip().lower().startswith("en") else JAPANESE
 
 
@@ -159,8 +161,8 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html")
 
 
-async def _received(request: web.Request) -> Sent:
-    """The form in a request. Raises UsageError if it is not a form of the page, or too large."""
+async def _received(request: web.Request) -> SentForm:
+    """The form in a request. Raises UsageError if the request has no form of the page, or if the form is too large."""
     files: dict[str, tuple[str, bytes]] = {}
     fields: dict[str, str] = {}
     try:
@@ -180,4 +182,4 @@ async def _received(request: web.Request) -> Sent:
                 files[part.name] = name, bytes(octets)
     except (ValueError, AssertionError, RuntimeError) as error:  # aiohttp's, for a body unlike its declaration
         raise UsageError("this is not the form of this page") from error
-    return Sent(files, fields)
+    return SentForm(files, fields)

@@ -1,4 +1,4 @@
-"""Words that a holder has to read before signing a package, after everything else about it was verified. Pure."""
+"""Describes the changes that a holder has to read before signing a package. Verifies everything else first. Pure."""
 
 from datetime import datetime
 
@@ -7,11 +7,12 @@ from tuf.api.metadata import Metadata, Root
 from idtone.core.errors import UsageError
 
 from ..authority.edition import Edition
-from ..authority.edition_rules import describe, examine, examine_before, examine_issued
+from ..authority.edition_rules import check_edition, check_issued, describe_edition, verify_published_part
 
 
-def words_for_holder(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
-    """Every change, with full numbers. `kept` is the holder's own root; None for the association's first edition.
+def summarize_package(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
+    """Lines that describe every change, with full numbers. `kept` is the root that the holder has stored; None for the
+    association's first edition.
 
     Raises UsageError if the root is missing, or if it does not fit the package; TrustError or DocumentError if the
     package breaks a rule.
@@ -21,7 +22,7 @@ def words_for_holder(edition: Edition, kept: Metadata[Root] | None, now: datetim
     if not edition.before and kept is not None:
         raise UsageError("the package is a first edition: no root that you keep can verify it")
     if kept is not None:
-        examine_before(edition, kept)
-    examine(edition, now)
-    examine_issued(edition, now)
-    return list(describe(edition, is_whole=True))
+        verify_published_part(edition, kept)
+    check_edition(edition, now)
+    check_issued(edition, now)
+    return list(describe_edition(edition, is_whole=True))

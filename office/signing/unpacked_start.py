@@ -1,7 +1,7 @@
 """`__main__.py` of the zipapp `idtone-sign.pyz`. It needs only the standard library.
 
-Python cannot import compiled libraries out of an archive. So the first start unpacks them into a separate folder, whose
-name is the digest of the archive.
+Python cannot import compiled libraries from an archive. So the first start unpacks them into a folder named after the
+archive's digest.
 """
 
 import hashlib
@@ -19,14 +19,16 @@ BUILT_FOR = "built-for.json"
 START = "idtone.office.signing.sign_command"
 
 
-def cache() -> Path:
-    """The user's cache folder of this program."""
+def cache_folder() -> Path:
+    """The program's cache folder in the user's home."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
 
-def unpacked(archive: Path, within: Path) -> Path:
-    """The folder of the libraries. Raises SystemExit if the archive was built for another Python."""
+def unpack_libraries(archive: Path, within: Path) -> Path:
+    """The folder with the unpacked libraries. Raises SystemExit if the archive was built for another version of
+    Python.
+    """
     with zipfile.ZipFile(archive) as opened:
         wanted = json.loads(opened.read(BUILT_FOR))["python"]
         if list(sys.version_info[:2]) != wanted:
@@ -47,5 +49,5 @@ def unpacked(archive: Path, within: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(unpacked(Path(sys.argv[0]), cache())))
+    sys.path.insert(0, str(unpack_libraries(Path(sys.argv[0]), cache_folder())))
     import_module(START).main()

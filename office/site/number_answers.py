@@ -1,4 +1,4 @@
-"""The public's answer for each number of the registry: licensed, stopped, never originating. Pure."""
+"""The public answer for each number of the registry: licensed, stopped or never originating. Pure."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ NUMBERS_LIMIT: Final = 5_000_000
 
 
 class NumberAnswer(IntEnum):
-    """The page's answer for a number. A number without an answer does not belong to a member."""
+    """The public page's answer for a number. A number without an answer does not belong to any member."""
 
     LICENSED = 1
     """The member in charge of it has a valid licence."""
@@ -35,7 +35,7 @@ class NumberAnswer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LicensedHolder:
-    """A member with a valid licence; it stays valid up to, but not at, `until`."""
+    """A member with a valid licence. `until` is its end, which is excluded."""
 
     member: str
     ja: str
@@ -53,8 +53,8 @@ class LicensedHolder:
 def licensed_holders(
     document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
 ) -> list[LicensedHolder]:
-    """The members with a valid licence, in the order of the registry. Members whose numbers are all suspended are left
-    out.
+    """The members with a valid licence, in the order of the registry, without members that have all their numbers
+    suspended.
     """
     stopped = stopped_members(document.members, suspensions, now)
     found = []
@@ -66,8 +66,8 @@ def licensed_holders(
 
 
 def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> Iterator[tuple[str, NumberAnswer, int]]:
-    """Each number (E.164) with its answer and its holder: the place of a licensed member in `holders`, from 1, or 0 if
-    there is no holder.
+    """Each number (E.164) with its answer and its holder. The holder is the place of a licensed member in `holders`,
+    from 1, or 0 if there is none.
 
     Raises TrustError if there are too many numbers.
     """
@@ -86,7 +86,8 @@ def changes_at(
 ) -> datetime:
     """The next moment at which an answer changes, or the registry expires.
 
-    If the holders are named, the end of each licence is beside its holder, and the page itself checks it.
+    If the statement names the holders, it also has the end of each licence. The page checks these ends itself, so they
+    do not count here.
     """
     periods: list[Period] = [Period(each.since, each.until) for each in index.suspensions]
     if index.never_originating is not None:
@@ -103,7 +104,7 @@ def changes_at(
 
 
 def _spans(index: RegistryIndex) -> Iterator[NumberSpan]:
-    """All numbers that the registry names, in disjoint spans."""
+    """All numbers in the registry, as disjoint spans."""
     end = -1
     named = itertools.chain(
         (span for span, _ in index.own_spans(None)),

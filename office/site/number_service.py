@@ -1,9 +1,9 @@
-"""The service of the number page: it evaluates one blinded element a request, and learns no number.
+"""The service of the number page. It evaluates one blinded element per request, and does not learn the number.
 
 `POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
-the key of the numbers and nothing else of the association. `Limits` bound an enumeration: each element is one number,
-so an address that uses its limit learns `hourly_each` × 24 numbers a day. In a browser, only pages of the site and its
-mirrors may ask: another page would use up its visitor's limit.
+the key of the numbers and nothing else from the association. `Limits` bound an enumeration of the numbers: each element
+is one number, so an address learns at most `hourly_each` × 24 numbers a day. In a browser, only pages of the site and
+its mirrors may ask, because another page could use up its visitor's limit.
 """
 
 import asyncio
@@ -46,15 +46,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most evaluations an hour for all visitors together, and for one address (in IPv6, for one customer's network)."""
+    """The most evaluations per hour, for all visitors together and for one address (in IPv6, for one customer's
+    network).
+    """
 
     hourly: int = 3600
     hourly_each: int = 6
 
 
 def site_headers(desk: str, service: str) -> dict[str, str]:
-    """Headers of each page of the site; `desk` and `service` are the origins of the report desk and of another number
-    service, or empty.
+    """The HTTP headers of each page of the site. `desk` is the origin of the report desk, and `service` that of a
+    separate number service; each may be empty.
     """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -76,9 +78,7 @@ def application(
     service: str = "",
     origins: Collection[str] = (),
 ) -> web.Application:
-    """The endpoint and, with `folder`, the static site beside it. `origins` are the origins of the site and its
-    mirrors.
-    """
+    """The endpoint; with `folder`, also the static site in it. `origins` are those of the site and its mirrors."""
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
     headers = site_headers(desk, service)
@@ -133,7 +133,7 @@ def application(
 async def serve(
     served: web.Application, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event
 ) -> None:
-    """Serve until `over`; `ready` gets the port. Raises OSError if the address cannot be used."""
+    """Serve until `over` is set. `ready` gets the port. Raises OSError if the address cannot be used."""
     connections = ConnectionLimits()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
     with bound_socket(host, port) as listening:
@@ -153,7 +153,7 @@ async def serve(
 
 
 def _file(folder: Path, name: str) -> Path | None:
-    """The file for an address; None if there is none inside the folder."""
+    """The file in the folder for an address's path; None if there is none."""
     try:
         path = (folder / name).resolve()
         if path.is_dir():

@@ -1,16 +1,17 @@
-"""The table of the public page: for each number a token that reveals nothing without the key, and a masked answer.
-Pure.
+"""The table of the public page. For each number it has a token, which reveals nothing without the key, and a masked
+answer. Pure.
 
     TOKENS ANSWERS
 
-The token of a number is the first eight bytes of the output of the key's VOPRF (RFC 9497) for it. The first two bytes
-of SHA-512(output, salt) mask its answer: the place of the holder times eight, and the `NumberAnswer`; big-endian.
-Tokens ascend. The page gets the output from the service, which does not learn the number, and finds the token in the
-file by itself. A table that is too large for a telephone is divided into files, by the first digits of the numbers.
+The VOPRF (RFC 9497) with the key gives an output for each number. The token is the first eight bytes of that output.
+The answer is the place of the holder times eight plus the `NumberAnswer`, big-endian, masked by the first two bytes of
+SHA-512(output, salt). Tokens ascend. The page gets the output from the service, which does not learn the number, and
+finds the token in the file by itself. A table that is too large for a smartphone is divided into files, by the first
+digits of the numbers.
 
-The salt is a keyed digest of the file's answers. If none of them changes, the file stays the same, and browsers keep
-it; if one changes, all masks do. Padding rows are derived from the key, and stay. So a comparison of two editions shows
-how many numbers came and went, but no answer and no number.
+The salt is a keyed digest of the file's answers. If no answer changes, the file stays the same, and browsers keep it.
+If one changes, all masks change. Padding rows are derived from the key and stay the same. So a comparison of two
+editions shows how many numbers came and went, but no answer and no number.
 """
 
 import hashlib
@@ -46,7 +47,7 @@ _FILLING: Final = b"idtone public numbers filling\1"
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """The octets of one file, and the salt of its masks, which the statement has."""
+    """The octets of one file, and the salt of its masks. The statement contains the salt."""
 
     octets: bytes
     salt: bytes
@@ -54,14 +55,16 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """The table. `files` by area: the first `area_digits` digits after +81; empty for the only file."""
+    """The table. `files` has the files by area, the first `area_digits` digits after +81. The area is empty if there is
+    only one file.
+    """
 
     area_digits: int
     files: Mapping[str, TableFile]
 
 
 def key_pair(seed: bytes) -> KeyPair:
-    """The key pair. `seed` has 32 secret bytes."""
+    """The key pair of the VOPRF. `seed` has 32 secret bytes."""
     return VOPRF.derive_key_pair(seed, b"idtone public numbers")
 
 
@@ -90,7 +93,7 @@ def area_of(number: str, digits: int) -> str:
 
 
 def look_up(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
-    """The answer and the place of the holder for a number with this VOPRF output; None if the table lacks it."""
+    """The answer and the holder's place for the number with this VOPRF output; None if it is not in the table."""
     octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):
         if octets[at * TOKEN_BYTES : (at + 1) * TOKEN_BYTES] == output[:TOKEN_BYTES]:
@@ -117,5 +120,5 @@ def _masked(value: bytes, output: bytes, salt: bytes) -> bytes:
 
 
 def file_name(octets: bytes) -> str:
-    """A name derived from the file's content, so that browsers keep the file until it changes."""
+    """A file name derived from the content, so that browsers keep the file until it changes."""
     return f"{hashlib.sha256(octets).hexdigest()[:16]}.bin"

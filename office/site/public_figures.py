@@ -1,7 +1,7 @@
-"""The month's figures for the public: calls with the sound, stops, hours from a report to its stop. Pure.
+"""The public figures of a month: calls with the sound, stops, and hours from a report to its stop. Pure.
 
-Members sign their counts of calls (`idtone-office evaluation figures`). Each member counts up to a bound, noise is
-added, and the sum is rounded, so that the figure reveals almost nothing about one member. Small counts are hidden.
+Members sign their counts of calls (`idtone-office evaluation figures`). The count of each member is capped, noise is
+added, and the sum is rounded. So the figure reveals almost nothing about one member. Small counts are hidden.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class MonthFacts:
-    """The office's facts of a month: `sent` has the calls with a sound, by member; `documents` the SHA-256 of the
-    documents that members signed; `stops` the beginnings of suspensions, each with the moment of the first report
-    before it, if there was one.
+    """The office's facts of a month. `sent` has the number of calls with a sound, by member. `documents` has the
+    SHA-256 of the documents that members signed. `stops` has the beginnings of suspensions, each with the time of the
+    first earlier report, if there was one.
     """
 
     month: str
@@ -34,9 +34,9 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """The figures as JSON. There is no figure for fewer members, or fewer stops after a report, than `least`, nor for a
-    sum of calls that is smaller than its noise. `secret` makes the noise, the same each time: a second publication
-    reveals nothing more.
+    """The figures as JSON. A figure is left out if it is about fewer than `least` members or stops after a report, or
+    if the sum of calls is smaller than its noise. The noise is derived from `secret` and so is the same each time: a
+    second publication reveals nothing more.
     """
     calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]

@@ -1,9 +1,9 @@
-"""The signed statement of the public site: the valid tables, the licensed members, the figures of the month.
+"""The signed statement of the public site: the valid tables, the licensed members, and the figures of the month.
 
     {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
 
-The duty keys sign it, as they sign the repository's timestamp: the same keys, threshold and canonical form (OLPC). No
-TUF client takes it for metadata, because its type is another. A host of the site has none of these keys.
+The duty keys sign it as they sign the repository's timestamp, with the same threshold and canonical form (OLPC). No TUF
+client takes it for metadata, because its type differs. A host of the site has none of these keys.
 """
 
 import base64
@@ -33,7 +33,7 @@ ROLE: Final = "timestamp"
 
 @dataclass(frozen=True, slots=True)
 class Editions:
-    """The published editions: the version of each role's metadata, and the SHA-256 of its file."""
+    """The published editions: the versions of the roles' metadata, and the SHA-256 of the roles' files."""
 
     association: str
     versions: Mapping[str, int]
@@ -50,7 +50,9 @@ def statement(
     issued: datetime,
     expires: datetime,
 ) -> dict[str, Any]:
-    """The content for signature. `public` is the public half of the key of the numbers. Raises TrustError."""
+    """The content of a statement, to be signed. `public` is the public half of the key of the numbers. Raises
+    TrustError.
+    """
     if len(holders) >= HOLDERS_LIMIT:
         raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
     return {
@@ -82,13 +84,13 @@ def statement(
 
 @dataclass(frozen=True, slots=True)
 class SignedContent:
-    """A statement with its signatures so far, by the ids of the keys."""
+    """A statement, with its signatures so far by key id."""
 
     content: dict[str, Any]
     signatures: dict[str, Signature] = field(default_factory=dict)
 
     def sign(self, signer: Signer, root: Root) -> bool:
-        """True if the key may sign the statement; then its signature is added."""
+        """Add the signature of the key; returns False if this key may not sign the statement."""
         keyid = signer.public_key.keyid
         if keyid not in root.get_delegated_role(ROLE).keyids:
             return False
@@ -124,7 +126,7 @@ class SignedContent:
 
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
-    """The file with the statement. Raises TrustError if too few keys sign."""
+    """The file of the signed statement. Raises TrustError if too few keys sign."""
     made = SignedContent(dict(content))
     for signer in signers:
         made.sign(signer, root)
@@ -133,7 +135,7 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
-    """The content that the association has signed. The reader has to check `expires`. Raises TrustError."""
+    """The content, if the association has signed it; otherwise raises TrustError. The caller must check `expires`."""
     read = read_statement(octets)
     _check(read, root)
     return read.content

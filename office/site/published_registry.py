@@ -1,4 +1,4 @@
-"""The published registry for the public site: members, an index of the numbers, editions."""
+"""The published registry for the public site: members, an index of the numbers, and the editions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from .public_statement import Editions, editions_of
 
 @dataclass(frozen=True, slots=True)
 class PublishedRegistry:
-    """A published registry. `metadata` has the signed metadata under the names by which TUF clients ask for them."""
+    """A published registry. `metadata` has the signed metadata, under the file names that TUF clients request."""
 
     document: RegistryDocument
     suspensions: SuspensionsDocument
@@ -30,18 +30,18 @@ class PublishedRegistry:
 
 
 def published_registry(repository: SignedRepository) -> PublishedRegistry:
-    """The registry that this repository has published. Raises TrustError if nothing was published, and DocumentError if
-    a file has a fault.
+    """The published registry of a repository. Raises TrustError if nothing was published, and DocumentError if a file
+    has a fault.
     """
-    return published_of(repository.roles(), repository.files(), list(repository.versions("root")))
+    return published_of(
+        repository.all_current_metadata(), repository.files(), list(repository.metadata_versions("root"))
+    )
 
 
 def published_of(
     roles: Mapping[str, Metadata[Any]], files: Mapping[str, bytes], roots: Sequence[Metadata[Root]]
 ) -> PublishedRegistry:
-    """The registry from its published metadata and files. Raises TrustError if nothing was published, and
-    DocumentError.
-    """
+    """The registry in published metadata and files. Raises TrustError if nothing was published, and DocumentError."""
     found: dict[str, Any] = {}
     for role, file in tuf_roles.DELEGATED.items():
         octets = files.get(file)

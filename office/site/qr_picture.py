@@ -1,4 +1,4 @@
-"""A QR code as SVG, by the encoder of reportlab, which the office has for its papers."""
+"""A QR code as SVG. The encoder is that of reportlab, which the office uses for its papers."""
 
 from functools import partial
 from html import escape
@@ -12,7 +12,7 @@ _QUIET: int = 4
 
 
 def qr_picture(text: str, title: str) -> str:
-    """The picture, in black on white. Raises UsageError if reportlab is not installed."""
+    """The picture of the QR code, black on white. Raises UsageError if reportlab is not installed."""
     require("reportlab")
     from reportlab.graphics.barcode import qrencoder
 

@@ -1,4 +1,4 @@
-"""Writes the public site: its pages, sounds, scripts, the signed statement and the tables of numbers.
+"""Writes the public site: pages, sounds, scripts, the signed statement, and the tables of numbers.
 
 index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
 sounds/               the sounds
@@ -39,7 +39,7 @@ _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
 
 
 class _Written(Model):
-    """Names inside the folder: `made` by the last run, and `kept` from the one before it."""
+    """The names of files in the folder: those `made` by the last run, and those `kept` from the run before."""
 
     made: tuple[Annotated[str, Field(pattern=_NAME)], ...]
     kept: tuple[Annotated[str, Field(pattern=_NAME)], ...]
@@ -73,14 +73,14 @@ def site_files(
 
 
 def recognise_script(detector: str) -> str:
-    """The page's script as one plain script: a page that is opened from a file may load no modules."""
+    """The page's script as one plain script, because a page that was opened from a file cannot load modules."""
     return f"(() => {{\n{detector}{_static('recognise-page.js').decode()}}})();\n"
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files, the statement last: until then, a visitor sees the edition before. Files of earlier runs that
-    are no longer made are deleted; tables and metadata stay for one more run, because a visitor may have begun with the
-    edition before. Other files stay. Raises UsageError.
+    """Write the files, the statement last, so a visitor sees the old edition until all files are there. Files of
+    earlier runs that are no longer needed are deleted. Tables and metadata stay for one more run, because a visitor may
+    have begun with the old edition. All other files stay. Raises UsageError.
     """
     last = ("metadata/timestamp.json", STATEMENT)
     try:
@@ -119,7 +119,7 @@ def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
 
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with the columns `name` and `contact`, also as Excel writes it. Raises UsageError."""
+    """The rows of a CSV file with the columns `name` and `contact`. It may be a file from Excel. Raises UsageError."""
     with reading(path, UsageError):
         octets = path.read_bytes()
     try:
@@ -136,8 +136,8 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
 
 
 def size_without_sounds(made: Mapping[str, bytes]) -> int:
-    """Size in bytes, without the tables of numbers, the sounds, and files that are only for print or for a telephone
-    system.
+    """The size of the site in bytes, without the tables of numbers, the sounds, and the files for print or for a
+    telephone system.
     """
     apart = ("sounds/", "numbers/", "posters/", "badges/", "test-number/")
     return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))

@@ -1,4 +1,5 @@
-"""Package with the statement of the public site, for the holders of the duty keys, in the form of an edition's package:
+"""The package with the statement of the public site, for the holders of the duty keys. Its form is that of an edition's
+package:
 
 roots/, before/           as in such a package: the present publication
 site/statement.json       the statement, with the signatures so far
@@ -24,7 +25,7 @@ from idtone.core.japan_time import end_words
 from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
-from ..authority.edition_rules import examine_before
+from ..authority.edition_rules import verify_published_part
 from ..authority.shared_folder import make_folder
 from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
@@ -43,7 +44,7 @@ _EARLY: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class SiteFiles:
-    """The files that a statement names: the tables of numbers, and the figures as JSON, if there are some."""
+    """The files that a statement names: the tables of numbers, and the figures as JSON, if there are any."""
 
     numbers: NumberTable
     figures: bytes | None
@@ -51,7 +52,7 @@ class SiteFiles:
 
 @dataclass(frozen=True)
 class SitePackage:
-    """A package. `published` has only the present publication. `tables` has the files by name."""
+    """A package. `published` has only the current publication. `tables` has the files of the tables by name."""
 
     published: Edition
     statement: SignedContent
@@ -64,7 +65,7 @@ class SitePackage:
         return root
 
     def files(self) -> SiteFiles:
-        """The files of the package. Raises TrustError if they are not those that the statement names."""
+        """The files of the package. Raises TrustError if they differ from those that the statement names."""
         told = self.statement.content
         try:
             named = told["numbers"]["tables"]
@@ -81,7 +82,7 @@ class SitePackage:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign the statement, if this key may; returns the signed role."""
+        """Sign the statement if this key may do so; returns the names of the signed roles."""
         return [ROLE] if self.statement.sign(signer, self.root) else []
 
     def missing(self) -> Iterator[Message]:
@@ -91,7 +92,7 @@ class SitePackage:
             yield missing
 
     def write(self, folder: Path) -> None:
-        """Write a new folder. Raises UsageError."""
+        """Write the package as a new folder. Raises UsageError."""
         self.published.write(folder)
         files = {f"{_TABLES}/{name}": octets for name, octets in self.tables.items()}
         files |= {} if self.figures is None else {_FIGURES: self.figures}
@@ -119,21 +120,23 @@ class SitePackage:
 def site_package(
     repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
 ) -> SitePackage:
-    """The package of a statement about what is published, without signatures."""
-    published = Edition({}, {}, repository.roles(), repository.files(), tuple(repository.versions("root")))
+    """The unsigned package of a statement about the current publication."""
+    published = Edition(
+        {}, {}, repository.all_current_metadata(), repository.files(), tuple(repository.metadata_versions("root"))
+    )
     tables = {content["numbers"]["tables"][area]["file"]: file.octets for area, file in numbers.files.items()}
     return SitePackage(published, SignedContent(dict(content)), tables, figures)
 
 
 def is_site_package(folder: Path) -> bool:
-    """True if the folder holds a package of the public site. Raises TrustError if it cannot be read."""
+    """True if the folder is a package of the public site. Raises TrustError if it cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / FOLDER / STATEMENT).is_file()
 
 
 def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
     """The package in a folder. Raises TrustError if the folder is not such a package, or is damaged. `name` is the
-    folder's name for the reader.
+    folder's name in an error.
     """
     name = name or folder
     if not is_site_package(folder):
@@ -141,11 +144,11 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
             "{folder}: is not a package of the public site; `idtone-office site prepare` writes one", folder=name
         )
     files = PackageFiles(folder, name)
-    given = files.below(FOLDER)
+    given = files.read_folder(FOLDER)
     try:
         content = read_statement(given[STATEMENT])
     except TrustError as error:
-        raise files.damaged(f"{FOLDER}/{STATEMENT}") from error
+        raise files.damage_error(f"{FOLDER}/{STATEMENT}") from error
     head = f"{_TABLES}/"
     tables = {path.removeprefix(head): given[path] for path in sorted(given) if path.startswith(head)}
     return SitePackage(read_published(files), content, tables, given.get(_FIGURES))
@@ -167,12 +170,13 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
 def site_words(
     package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
 ) -> list[Message]:
-    """Words that a holder reads before signing, after everything else was verified by `kept`, the holder's own root.
+    """The lines that a key holder reads before signing. The package is verified first, by `kept`, the holder's own
+    root.
 
-    Without `numbers_seed`, the office's secret key of the numbers, the tables cannot be compared with the registry, and
-    the words say so. Raises TrustError or DocumentError if the package breaks a rule.
+    Comparing the tables with the registry takes `numbers_seed`, the office's secret key of the numbers; without it, the
+    lines say that this was not done. Raises TrustError or DocumentError if the package breaks a rule.
     """
-    examine_before(package.published, kept)
+    verify_published_part(package.published, kept)
     published = _published(package)
     try:
         told = package.statement.content
@@ -237,8 +241,8 @@ def site_words(
 
 
 def check_published(package: SitePackage, published: PublishedRegistry, now: datetime) -> None:
-    """Check a package before its use. Raises TrustError if an edition was published since the package was made, its
-    time is over, or signatures are missing.
+    """Check a package before its use. Raises TrustError if it has expired, if signatures are missing, or if an edition
+    was published after it was made.
     """
     if is_void(package, published, now):
         raise TrustError("something was published since, or its time is over; prepare the package again")
@@ -248,7 +252,7 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """True if an edition was published since the package was made, or its time is over. Raises TrustError."""
+    """True if the package has expired, or if an edition was published after it was made. Raises TrustError."""
     told = package.statement.content
     try:
         return told["editions"] != _editions(published) or _moment(told["expires"]) <= now
@@ -266,7 +270,7 @@ def _published(package: SitePackage) -> PublishedRegistry:
 
 
 def _moment(text: str) -> datetime:
-    """A moment with its time zone. Raises TypeError, ValueError."""
+    """The moment in a text, which must have a time zone. Raises TypeError, ValueError."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("without a time zone")

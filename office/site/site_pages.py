@@ -1,6 +1,4 @@
-"""The pages of the public site in Japanese and English. Pure, except for the templates that it reads from its
-package.
-"""
+"""The pages of the public site in Japanese and English. Pure, except that it reads the templates in its package."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -72,9 +70,9 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """The content of the pages. `responsible` answers for the reports. `address` is the site's address, `desk` the
-    report desk's and `service` the number service's, each without a slash at its end; the last two may be empty.
-    `sound` is the licensed sound that the public may hear.
+    """The content of the pages. `responsible` is the body responsible for the reports. `address`, `desk` and `service`
+    are the addresses of the site, the report desk and the number service, without a slash at the end; the last two may
+    be empty. `sound` is the licensed sound that the public may hear.
     """
 
     association: str
@@ -109,7 +107,7 @@ def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
 
 
 def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """A poster in the association's name and one for each municipality, for print; and the page that lists them."""
+    """Posters for print, one in the association's name and one for each municipality, and the page that lists them."""
     template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べる頁")
     rows = [{"name": "", "contact": ""}, *municipalities]
     for place, row in enumerate(rows):
@@ -272,7 +270,7 @@ def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
 
 
 def _member(holder: LicensedHolder, language: str) -> str:
-    """The row of a member. It is short, because there may be hundreds."""
+    """The table row of a member. It is short, because there may be hundreds of members."""
     name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
     last = (holder.until - _INSTANT).astimezone(JAPAN)
     return f'<tr><th>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
@@ -287,7 +285,7 @@ def _condition(condition: StoppingCondition, language: str) -> str:
 
 
 def _course(course: Course, language: str) -> dict[str, str]:
-    """The lessons, and each question with its answer to open, by their placeholders in the page."""
+    """The values of the placeholders for the lessons, and for the questions with answers that open on a click."""
 
     def said(words: Words | Name) -> str:
         return escape(words.ja if language == "ja" else words.en)
@@ -313,7 +311,7 @@ def _course(course: Course, language: str) -> dict[str, str]:
 
 
 def _step(leads_to: str, language: str) -> str:
-    """The step in the language of the page, independently of the program's language."""
+    """The name of the step in the language of the page, whatever the program's language is."""
 
     def said() -> str:
         speak(language)
@@ -323,7 +321,7 @@ def _step(leads_to: str, language: str) -> str:
 
 
 def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:
-    """A QR code for each member, which leads to the page that verifies its badge."""
+    """The file name and the picture of each member's QR code. It leads to the page that verifies the member's badge."""
     for holder in facts.holders if facts.address else ():
         yield f"badges/{holder.member}.svg", _qr(facts, f"badge.html#{holder.member}", f"{holder.ja} / {holder.en}")
 

@@ -86,7 +86,7 @@ def _burst(frequencies_hz: tuple[float, ...], count: int) -> list[int]:
 
 
 def _wav(samples: bytes) -> bytes:
-    """A WAV file of 16-bit samples, little-endian, in Asterisk's form."""
+    """A WAV file of the 16-bit little-endian samples, which have Asterisk's form."""
     made = io.BytesIO()
     with wave.open(made, "wb") as recording:
         recording.setnchannels(1)

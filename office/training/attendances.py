@@ -1,4 +1,4 @@
-"""The attendees of the course, with day and result.
+"""The attendees of the course, with the day and the result of each test.
 
 attendances.json    one entry for each test: id, member, person, version of the course, day, points
 
@@ -18,14 +18,14 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import checked_line
 
-from ..authority.acceptances import Agreement, accept, acceptances
+from ..authority.agreements import Agreement, accept_agreement, read_acceptances
 from ..authority.change_registry import registry_of
 from ..authority.json_lists import Day, read_list, write_list
-from ..authority.registry_edits import known_member
-from ..authority.typed_dates import day, in_japan, past_day
+from ..authority.registry_edits import check_member
+from ..authority.typed_dates import in_japan, parse_day, parse_past_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
-from .course import course_of, marked
+from .course import course_of, score_of
 
 FILE: Final = "attendances.json"
 TAKEN: Final = "course-taken"
@@ -34,7 +34,7 @@ FORGOTTEN: Final = "attendees-forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """One test of a person. `day` is in Japan; `person` is empty after its erasure."""
+    """One test of a person. `day` is the day in Japan. `person` is empty after the name was erased."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -52,7 +52,7 @@ _LIST: Final = TypeAdapter(list[Attendance])
 
 
 def attendances(folder: Path) -> list[Attendance]:
-    """The attendances in the order of writing. Raises TrustError if the file is damaged."""
+    """All attendances in the order of entry. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -66,9 +66,9 @@ def record_attendance(
     now: datetime,
     name: Callable[[str], str],
 ) -> Attendance:
-    """Mark a person's test, and store the result. A member's first pass for a version of the course is recorded as its
-    agreement `training`. `version` is the test's; it has to be the present one. `name` names a field in an error.
-    Raises IdtoneError.
+    """Mark a person's test, and store the result. The first test that a member's people pass with a version of the
+    course is recorded as the member's agreement `training`. `version` is that of the test, and must be the current one.
+    `name` returns the name of a field for an error. Raises IdtoneError.
     """
     course = course_of(workspace.folder)
     if version != course.version:
@@ -77,10 +77,10 @@ def record_attendance(
             given=version,
             version=course.version,
         )
-    score = marked(course, answers)
-    at = past_day(taken, name("day"), now)
+    score = score_of(course, answers)
+    at = parse_past_day(taken, name("day"), now)
     who = checked_line(person, name("person"))
-    known_member(registry_of(workspace), member)
+    check_member(registry_of(workspace), member)
     with workspace.locked():
         before = attendances(workspace.folder)
         id_ = f"T-{max((int(each.id[2:]) for each in before), default=0) + 1:04}"
@@ -97,7 +97,7 @@ def record_attendance(
         )
         write_list(workspace.folder / FILE, [*before, made])
         if made.passed and _is_first(workspace.folder, made):
-            accept(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
+            accept_agreement(workspace, member, Agreement.TRAINING, made.version, made.day, made.id, now, name)
     return made
 
 
@@ -110,8 +110,8 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
-    """Erase the names of persons whose test was before a day; returns their number. Raises IdtoneError."""
-    last = day(before, name("before"))
+    """Erase the names of persons who took the test before a day; returns how many. Raises IdtoneError."""
+    last = parse_day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))
     end = last.isoformat()
@@ -125,10 +125,10 @@ def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Cal
 
 
 def _is_first(folder: Path, made: Attendance) -> bool:
-    """True if the member has no agreement of this version, and none that began later."""
+    """True if the member has no agreement with this version, and none that began later."""
     held = [
         each
-        for each in acceptances(folder)
+        for each in read_acceptances(folder)
         if (each.member, each.agreement, each.through) == (made.member, Agreement.TRAINING, "")
     ]
     return all(each.version != made.version and each.since <= made.day for each in held)

@@ -22,7 +22,7 @@ Letter = Literal["a", "b", "c", "d"]
 
 
 class Words(Model):
-    """A paragraph in Japanese and English."""
+    """A text in Japanese and English."""
 
     ja: Annotated[str, Field(min_length=1, max_length=2000)]
     en: Annotated[str, Field(min_length=1, max_length=2000)]
@@ -35,7 +35,7 @@ class Lesson(Model):
 
 
 class Question(Model):
-    """A question. `choices` by their letters; `why` explains the right one."""
+    """A question. `choices` are by letter. `why` explains the right choice."""
 
     id: Id
     ask: Words
@@ -45,7 +45,7 @@ class Question(Model):
 
 
 class Course(Model):
-    """The course with its test. A person passes with `pass_percent` percent right answers."""
+    """The course with its test. A person passes with at least `pass_percent` percent right answers."""
 
     version: Id
     pass_percent: Annotated[int, Field(ge=1, le=100)]
@@ -70,8 +70,10 @@ def course_of(folder: Path | None) -> Course:
     return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, Course, _faults)
 
 
-def marked(course: Course, answers: Mapping[str, str]) -> Score:
-    """The result of a test. `answers`: id of a question → letter. Raises UsageError if one is missing."""
+def score_of(course: Course, answers: Mapping[str, str]) -> Score:
+    """The result of a test. `answers` maps the id of each question to a letter. Raises UsageError if an answer is
+    missing.
+    """
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
             raise UsageError(
@@ -85,14 +87,14 @@ def marked(course: Course, answers: Mapping[str, str]) -> Score:
     return Score(right, of, 100 * right >= course.pass_percent * of, wrong)
 
 
-def sheet_of(course: Course, answers: Mapping[str, str]) -> str:
-    """The answers in the form for the association, with the course's version: `2026-1:bbacb`."""
+def answer_sheet(course: Course, answers: Mapping[str, str]) -> str:
+    """The answers in the short form for the association, with the course's version, such as `2026-1:bbacb`."""
     return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
 
 
 def answers_of(course: Course, sheet: str) -> dict[str, str]:
-    """The answers in a text such as `2026-1:bbacb`, which has them in the order of the questions. Raises UsageError if
-    it is not of this course.
+    """The answers in a text such as `2026-1:bbacb`. They are in the order of the questions. Raises UsageError if the
+    text does not belong to this course.
     """
     version, _, letters = sheet.strip().rpartition(":")
     if version.strip() != course.version:

@@ -1,4 +1,4 @@
-"""The course for print, with its test, and the certificate of attendance. Pure."""
+"""The course and its test for print, and the certificate of attendance. Pure."""
 
 from datetime import datetime
 
@@ -44,8 +44,8 @@ def _choices(question: Question) -> list[tuple[str, str]]:
 def attendance_paper(
     document: RegistryDocument, attendance: Attendance, course: Course, by: Sender, now: datetime
 ) -> Paper:
-    """The certificate 受講証明書, with the course's title if the test was of this version. Raises UsageError if the
-    test was not passed, or if the name is erased.
+    """The certificate 受講証明書. It has the course's title if the test was of this version. Raises UsageError if the test
+    was failed or the name erased.
     """
     if not attendance.passed:
         raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)

@@ -1,4 +1,4 @@
-"""One encrypted archive: an age file with a gzipped tar in it, whose last member marks it as complete. I/O.
+"""One encrypted archive: a gzipped tar in an age file. The last member marks it as complete. I/O.
 
 Anyone with the key can open it without idtone: `age -d -i KEY ARCHIVE | tar xz`.
 """
@@ -24,21 +24,21 @@ from idtone.core.errors import BackupError
 from idtone.core.translation import Message
 
 END: Final = "end.json"
-"""The last member: the count of the members before it, and the digest of them all."""
+"""Name of the last member. It has the number of the members before it, and one digest of all of them."""
 MEMBER_LIMIT: Final = 2**26
 """Most bytes of a member that is read into memory."""
 _BLOCK: Final = 2**20
 _LEVEL: Final = 1
-"""Compression level of gzip. It is low: sealed numbers and MACs hardly compress, and calls need the processor."""
+"""Compression level of gzip: low, because sealed numbers and MACs hardly compress, and calls need the processor."""
 
 Recipient: TypeAlias = Any
-"""A public key in pyrage, of age or SSH; pyrage has no types."""
+"""A public key of age or SSH, as pyrage's object; pyrage has no types."""
 Identity: TypeAlias = Any
-"""A secret key in pyrage."""
+"""A secret key, as pyrage's object."""
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
-    """The recipients by their public keys, of age or of SSH. Raises BackupError."""
+    """The recipients with these public keys of age or SSH. Raises BackupError."""
     return [_recipient(text) for text in texts]
 
 
@@ -76,7 +76,7 @@ _NO_KEY: Final = Message(
 
 
 class ArchiveWriter:
-    """Adds members to an archive, which `write` opens."""
+    """Adds members to an archive that `write` has opened."""
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
@@ -107,8 +107,8 @@ class ArchiveWriter:
 
 @contextmanager
 def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWriter]:
-    """Context that writes an archive into this file, encrypted to the recipients. It is complete when the block ends
-    without an error.
+    """Context that writes an archive into this file, encrypted for the recipients. The archive is complete when the
+    block ends without an error.
 
     Raises OSError.
     """
@@ -138,7 +138,7 @@ def _encrypt(reading: int, file: BinaryIO, recipients: Sequence[Recipient]) -> N
 
 
 class Member(NamedTuple):
-    """A member of an archive. Read it before the next one."""
+    """A member of an archive. Read its content before you take the next member."""
 
     name: str
     size: int
@@ -164,7 +164,7 @@ class Member(NamedTuple):
 
 
 def members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
-    """The members of an archive without the end mark. Their content is valid only after the last one.
+    """The members of an archive, without the end mark. Their content counts only after the last member was read.
 
     Raises BackupError if the archive cannot be opened, or is incomplete or malformed.
     """
@@ -207,7 +207,7 @@ def _members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
 
 @contextmanager
 def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
-    """The tar in an archive, also in one that was decrypted already."""
+    """The tar in an archive. The archive may already be decrypted."""
     with path.open("rb") as file:
         encrypted = file.read(4) == b"age-"
         file.seek(0)
@@ -255,13 +255,13 @@ class _Thread:
 
 
 class Readable(Protocol):
-    """A file for reading, in the subset that this module needs."""
+    """A readable file: the methods that this module needs."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 class _Digesting:
-    """A file whose content is digested while it is read."""
+    """A file that is hashed while it is read."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file

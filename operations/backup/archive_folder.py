@@ -31,7 +31,7 @@ def name_of(node: str, made: datetime, whole: bool) -> str:
 
 
 def made_at(name: str) -> datetime | None:
-    """The time at which an archive was made, by its name; None for another file's name."""
+    """The time in an archive's name; None if it is not the name of an archive."""
     found = _NAME.fullmatch(name)
     return found and datetime.strptime(found["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
@@ -52,14 +52,14 @@ def digest_of(path: Path) -> str:
 
 
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
-    """True if all archives of a chain exist with their original sizes. A drill reads their content."""
+    """True if all archives of a chain exist with their original sizes. Only a drill reads their content."""
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
 
 
 def remove_old(folder: Path, chain: Sequence[MadeArchive], node: str, keep: timedelta, now: datetime) -> list[Path]:
-    """Remove this node's archives that are older than `keep` and not in the chain, and drafts of killed runs: only one
-    run at a time gets here. Returns the removed files. Raises OSError.
+    """Remove this node's archives that are older than `keep` and not in the chain. Remove the drafts of killed runs
+    too: no other run is in progress. Returns the removed files. Raises OSError.
     """
     own = {each.name for each in chain}
     prefix = _prefix(node)
@@ -79,8 +79,8 @@ def _prefix(node: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header of an archive. `after` is the name and the SHA-256 of the archive that it continues; `places`: role →
-    path of its files.
+    """The header of an archive. `after` is the name and the SHA-256 of the archive before it in the chain. `places`:
+    role → path.
     """
 
     node: str
@@ -118,9 +118,9 @@ def header_of(path: Path, identities: Sequence[Identity]) -> Header:
 
 
 def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> list[Path]:
-    """The archives for the newest state in a folder, or for the named archive's state: the full one first.
+    """The archives, the full one first, that restore the newest state in a folder, or the state of one named archive.
 
-    Raises BackupError if one is missing, or is not the one that was continued.
+    Raises BackupError if one is missing, or if its digest differs from that in the next archive's header.
     """
     folder, path = source, source
     if source.is_dir():

@@ -1,5 +1,5 @@
-"""The files of a node's backup, and their places. A role names each file or folder in an archive; the settings give its
-path on a machine. I/O.
+"""The files of a node's backup. Each file or folder has a role, its name in an archive. The settings give its path on a
+machine. I/O.
 """
 
 import os
@@ -19,9 +19,11 @@ FOLDER: Final = "settings/idtone.d"
 OWN: Final = "ledger"
 OFFICE: Final = "console/office/ledger"
 KEYS: Final = ("sign", "token", "days", "days-held", "continued", "continued.next", "cosigned", "stamps")
-"""The files beside a ledger's key. The last signed head is left out: a restored node must not take it for the end."""
+"""Suffixes of the files beside a ledger's key. The last signed head is not among them: a restored node must not take it
+for the newest one.
+"""
 OF_EARLIER_TREES: Final = ("sign-*", "cosigned-*")
-"""Further files: replaced keys, and the cosigned heads of earlier trees."""
+"""Patterns of further files beside the key: replaced keys, and cosigned heads of earlier trees."""
 _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".suspensions", ".acts")
 """Files beside a ledger that the service cannot make again."""
 KEPT: Final = (
@@ -30,7 +32,7 @@ KEPT: Final = (
     "lines.source", "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file",
     "console.office",
 )  # fmt: skip
-"""Settings whose files belong to a backup, if they name any on this machine."""
+"""Settings that may name files on this machine. These files belong to a backup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,11 @@ class LedgerPlace:
 
     @property
     def successor_trees(self) -> SuccessorTrees:
-        """The trees that continue the first one of the ledger. Raises LedgerError."""
+        """The trees that continue the ledger's first tree. Raises LedgerError."""
         return successor_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
-        """The names of the ledger's trees and their files, the present one last; missing files are left out. Raises
+        """The ledger's trees as names and files, the present tree last. Trees without a file are left out. Raises
         LedgerError.
         """
         successor_trees = self.successor_trees
@@ -79,7 +81,7 @@ def ledgers_of(settings: Settings) -> list[LedgerPlace]:
     return found
 
 
-def kept_files(settings: Settings) -> dict[str, Path]:
+def existing_files(settings: Settings) -> dict[str, Path]:
     """Role → path of the existing files and folders that the settings name."""
     found = {}
     for key in KEPT:
@@ -89,18 +91,18 @@ def kept_files(settings: Settings) -> dict[str, Path]:
     return found
 
 
-def places(settings: Settings, config: Path | None) -> dict[str, Path]:
-    """Role → path of all parts of a backup, except the databases of ledgers."""
+def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
+    """Role → path for each part of a backup, except the ledgers' databases."""
     file = (config or DEFAULT_FILE).absolute()
-    found = {SETTINGS: file, FOLDER: settings_folder(file)} | kept_files(settings)
+    found = {SETTINGS: file, FOLDER: settings_folder(file)} | existing_files(settings)
     for ledger in ledgers_of(settings):
         found |= ledger.files()
     return found
 
 
 def files_in(role: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """The role and path of a file, or of each file in a folder. A database's temporary files are left out, and so are a
-    ledger and its keys, which have their own roles.
+    """The role and path of a file, or of each file in a folder. Left out are a database's temporary files, and ledgers
+    with their keys: these have their own roles.
     """
     if not path.is_dir():
         if path.exists():

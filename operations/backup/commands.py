@@ -27,7 +27,7 @@ from idtone.service.service_user import act_as_service
 from .archive import Identity, identities_of
 from .archive_folder import chain_of
 from .make_backup import make
-from .restore import Restored, adopt, restore_here, restore_into, scratch
+from .restore import Restored, continue_copied_ledger, restore_here, restore_into, scratch
 from .unpack import Unpacked, unpack
 
 IdentityOption = Annotated[
@@ -162,7 +162,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Record the backup for the metrics and the doctor of this node, if this node makes the backups."""
+    """Record a changed result for the metrics and the doctor, if this node makes backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.wanted else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -230,7 +230,7 @@ def restore(
         drill(source, identity, node, config, as_json)
         return
     if here:
-        made = adopt(load_settings(config), config, ask=not offline)
+        made = continue_copied_ledger(load_settings(config), config, ask=not offline)
         _show_restored(made, [], as_json)
         return
     if source is None:
@@ -292,7 +292,9 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """The secret keys in a file; empty without a file, for decrypted archives. Raises UsageError, BackupError."""
+    """The secret keys in a file. Empty without a file: then the archives must be decrypted already. Raises UsageError,
+    BackupError.
+    """
     if path is None:
         return []
     try:

@@ -1,5 +1,5 @@
-"""Heads of a ledger's tree that are known elsewhere: to witnesses, to the replica, and in files on this machine. The
-ledger's key has signed all of them, including those that a backup lacks. I/O.
+"""Signed heads of a ledger's tree that exist outside a backup: at witnesses, in the replica, and in files on this
+machine. A backup may lack the newest ones. I/O.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ ANSWER_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """A source, and the head that it knows: None if it knows none, or did not answer; `trouble` says why."""
+    """A source, and its newest head. Without a head, `trouble` says why if the source did not answer."""
 
     source: str
     note: Note | None
@@ -44,7 +44,7 @@ def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
 
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
-    """The heads of the tree with this key's name. With `ask`, witnesses and replica are asked too."""
+    """The heads of the tree with this key's name. With `ask`, also those of the witnesses and of the replica."""
     found = [_in_file(file, log) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]

@@ -1,9 +1,8 @@
-"""A ledger in an archive: its steps in packs, from the end of the archive before. The restore grows the tree again from
-them.
+"""A ledger in an archive: packs of the steps since the archive before. The restore builds the tree again from them.
 
-A step never changes, so packs are read in short transactions while the service writes, and the last transaction sees
-one state: the steps, and the signed head that covers all their leaves. SQLite's backup would start over at each commit
-of the service, or block it until the end.
+A step never changes. So packs are read in short transactions while the service writes. The last transaction sees a
+consistent state: the last steps, and the signed head over all their leaves. SQLite's own backup would start again at
+each commit of the service, or block the service until its end.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
-    """The end of a ledger's packs: the place, the tree's root there, its signed head, and the end of its newest call
-    (µs since 1970). `quarantine` are the rows of that table.
+    """The end of a ledger's packs: the position and the tree's root there, the signed head, and the time at which the
+    newest call ended (µs since 1970). `quarantine` has the rows of that table.
     """
 
     reached: Reached
@@ -73,7 +72,7 @@ def continues(ledger: Database, reached: Reached) -> bool:
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """The packs from `reached` on, each with its first step. Afterwards `ended` has the place of the end.
+    """The packs from `reached` on, each with the id of its first step. Afterwards `ended` contains their end.
 
     Raises LedgerError.
     """
@@ -106,7 +105,7 @@ def _plain(value: object) -> object:
 
 @dataclass
 class LedgerGrower:
-    """Grows a database from packs. Use it as a context manager; at its end the file is on the disk."""
+    """Builds a database from packs. Use it as a context manager. When the context ends, the file is on the disk."""
 
     path: Path
     frontier: Frontier = field(default_factory=Frontier)
@@ -136,7 +135,7 @@ class LedgerGrower:
                 os.close(descriptor)
 
     def add(self, pack: bytes) -> None:
-        """Add a pack. Raises BackupError if it does not follow the last one."""
+        """Add a pack. Raises BackupError if it does not follow the pack before."""
         try:
             found = json.loads(pack)
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
@@ -169,7 +168,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Enter the data that no pack holds. Returns the ledger's faults."""
+        """Enter the data at the end of the packs. Returns the faults of the ledger."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

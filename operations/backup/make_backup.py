@@ -28,11 +28,11 @@ from idtone.service.backup_result import BackupResult, MadeArchive, Reached
 from . import archive
 from .archive import ArchiveWriter
 from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_old
-from .backup_contents import LedgerPlace, files_in, ledgers_of, places
+from .backup_contents import LedgerPlace, files_in, ledgers_of, paths_by_role
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
 
 ENDS: Final = "ledgers.json"
-"""The member with the ends of each ledger's packs."""
+"""The member with the end of each ledger's packs."""
 _MODE: Final = 0o600
 _SQLITE: Final = b"SQLite format 3\0"
 
@@ -54,7 +54,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
         "node": settings.node,
         "made": now.isoformat(),
         "after": [before.name, before.sha256] if before else None,
-        "places": {role: str(path) for role, path in places(settings, config).items()}
+        "places": {role: str(path) for role, path in paths_by_role(settings, config).items()}
         | {f"{place.role}/ledger.sqlite3": str(place.database) for place in ledgers_of(settings)},
         "ledgers": [each.to_json() for each in ledgers],
     }
@@ -84,7 +84,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
 
 
 class _Ledger:
-    """A tree of a ledger, and its file."""
+    """One tree of a ledger, with its file."""
 
     def __init__(self, place: LedgerPlace, tree: str, path: Path) -> None:
         self.place, self.tree, self.path = place, tree, path
@@ -129,7 +129,7 @@ def _written(
             # The ledgers come first: they must hold nothing that the keys of a later day seal.
             ends = {each.tree: _add_ledger(writer, number, each, reached) for number, each in enumerate(ledgers)}
             writer.add(ENDS, json.dumps({tree: end.to_json() for tree, end in ends.items()}).encode())
-            for role, path in places(settings, config).items():
+            for role, path in paths_by_role(settings, config).items():
                 for inner, file in files_in(role, path):
                     _add_file(writer, inner, file)
         if [each.to_json() for each in ledgers] != _ledgers_now(settings):
@@ -149,8 +149,8 @@ def _ledgers_now(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _add_ledger(writer: ArchiveWriter, number: int, ledger: _Ledger, reached: Any) -> LedgerEnd:
-    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. If one
-    that was set aside is damaged, print a warning.
+    """Add the packs of a ledger; returns their end. Raises LedgerError if the present ledger cannot be read. Only warn
+    if a ledger that was set aside is damaged.
     """
     ended: list[LedgerEnd] = []
     start = reached.get(ledger.tree, NOTHING)

@@ -1,8 +1,8 @@
-"""`idtone restore`: makes a node from its archives. It never signs under a name that may have signed already. I/O.
+"""`idtone restore`: makes a node from its archives. The node does not sign under its old name again. I/O.
 
-The restored ledger is set aside, and the service begins the next one, as after a damaged database: the new ledger has
-its own name, and its first leaf names the newest known head of the old one. The name of the next ledger is on the disk
-before the signing key is: so at whatever moment this is killed, no service can sign a second history.
+The restored ledger is set aside, and the service begins the next one, as after a damage to the database. The new ledger
+has its own name, and its first leaf names the newest known head of the old one. The name of the new ledger is written
+before the signing key. So no service can sign a second history, even if the restore is killed.
 """
 
 import os
@@ -39,10 +39,11 @@ OVERLAY: Final = "90-restored.yaml"
 """The file of settings of a restored node."""
 _HEAD: Final = "# Written by `idtone restore`. idtone restore が作成しました。\n"
 _LAST: Final = (r"/ledger\.key\.days", r"/ledger\.key", r"/ledger\.key\.sign(-[0-9]+)?")
-"""The keys are restored last, in this order."""
+"""Patterns of the keys' roles. The keys are restored last, in this order."""
 _SETTINGS_MODE: Final = 0o644
 _KEPT_BESIDE: Final = ("settings/", "ari/password_file")
-"""Files that the package or the operator may have made already: they are kept beside the restored ones."""
+"""Roles of files that the package or the operator may have made already. These files are kept beside the restored ones.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ class Target:
     places: Mapping[str, str]
     folder: Path | None
     final: Path | None = None
-    """The folder's final name in the written files, if `folder` is its draft."""
+    """The folder's final name, if `folder` is a draft. Restored files name this one."""
 
     def path(self, role: str) -> Path:
         """The path for the file of a role. Raises BackupError for a role without a place."""
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """The path of a role after the restore. Raises the errors of `path`."""
+        """The final path for the file of a role. Raises BackupError like `path`."""
         return self._path(role, self.final or self.folder)
 
     def _path(self, role: str, folder: Path | None) -> Path:
@@ -76,8 +77,8 @@ class Target:
 
 @dataclass
 class Restored:
-    """The result of a restore. `heads` are known elsewhere; `lost` is the count of signed leaves that the archives
-    lack.
+    """The result of a restore. `heads` are the heads known outside the archives. `lost` is the number of signed leaves
+    that the archives lack.
     """
 
     settings: Path
@@ -94,14 +95,16 @@ class Restored:
 
 
 def restore_here(unpacked: Unpacked, ask: bool) -> Restored:
-    """Restore to the paths that the archives name. Raises BackupError if other files are there."""
+    """Restore to the original paths. Raises BackupError if other files are there."""
     target = Target(unpacked.header.places, None)
     with _locked(target, unpacked):
         return _placed(unpacked, target, ask)
 
 
 def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
-    """Restore into a new folder, in one step, with settings for this folder. Raises BackupError if it is not empty."""
+    """Restore into a new folder, with settings for it. The folder appears complete or not at all. Raises BackupError if
+    it is not empty.
+    """
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
         raise BackupError("{path} is not empty; name a new folder", path=folder)
@@ -122,7 +125,7 @@ def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
 
 @contextmanager
 def _locked(target: Target, unpacked: Unpacked) -> Iterator[None]:
-    """Context in which no service and no command writes to these ledgers. Raises LedgerInUseError."""
+    """Context that holds the ledgers' locks: no service and no command writes to them. Raises LedgerInUseError."""
     held = []
     try:
         for role in {tree.role for tree in unpacked.trees}:
@@ -171,7 +174,7 @@ def _turn_of(role: str) -> int | None:
 
 
 def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
-    """Check that the restore overwrites nothing of another node; files of an earlier restore may exist. Raises
+    """Check that the restore overwrites no file of another node. Files of an earlier restore may exist. Raises
     BackupError.
     """
     for tree in unpacked.trees:
@@ -192,9 +195,7 @@ def _check_free(unpacked: Unpacked, target: Target, roles: list[str]) -> None:
 
 
 def _put(unpacked: Unpacked, role: str, target: Path) -> None:
-    """Put a file in its place. Different settings or passwords that exist there are kept beside the restored ones.
-    Raises OSError.
-    """
+    """Put a file in its place. Existing settings and passwords that differ are kept beside it. Raises OSError."""
     source = unpacked.folder / role
     octets = source.read_bytes()
     make_parents(target)
@@ -222,8 +223,8 @@ def _uid(name: str) -> int | None:
 
 
 def _write_settings(unpacked: Unpacked, target: Target) -> None:
-    """Write the node's name into the settings, because its ledger no longer gives it; and, for another folder, all
-    paths.
+    """Write the node's name into the settings, because the new ledger has another name. For another folder, write all
+    paths too.
     """
     tree: dict[str, Any] = {"node": unpacked.header.node}
     if target.folder is not None:
@@ -325,7 +326,7 @@ def _move(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def adopt(settings: Settings, config: Path | None, ask: bool) -> Restored:
+def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -> Restored:
     """Set aside a ledger that was copied here without `idtone restore`, and name the one that continues it.
 
     Raises LedgerInUseError while the service runs, BackupError if there is no ledger.

@@ -1,4 +1,4 @@
-"""Archives, unpacked into a folder: the files by their roles, and the databases grown from the packs. I/O."""
+"""Unpacks archives into a folder: files under their roles, and databases built from the packs. I/O."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .make_backup import ENDS
 
 @dataclass
 class RestoredTree:
-    """A tree of a ledger, grown again from the archives into a file. `faults` are its errors."""
+    """A tree of a ledger, built again from the archives. `faults` are the errors found in it."""
 
     role: str
     node: str
@@ -34,7 +34,7 @@ class RestoredTree:
     name: str
     """The original name of its file."""
     is_present: bool
-    """True if it was the signing tree at the time of the backup."""
+    """True if the node signed with this tree at the time of the backup."""
     settings: LedgerSettings
     """The settings at the time of the backup."""
     end: LedgerEnd
@@ -50,7 +50,7 @@ class RestoredTree:
 
     @property
     def newest(self) -> datetime | None:
-        """The time at which the newest call in it ended."""
+        """The time at which the tree's newest call ended."""
         return None if self.end.newest is None else datetime.fromtimestamp(self.end.newest / 1_000_000, UTC)
 
     def verify(self) -> None:
@@ -62,8 +62,8 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Unpacked archives. `header` is the header of the newest archive; its files are in `folder` by their roles;
-    `owners` are the names of their users.
+    """Unpacked archives. `header` is that of the newest archive. `folder` has the files under their roles, `owners` the
+    users who own them.
     """
 
     header: Header

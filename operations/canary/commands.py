@@ -77,7 +77,7 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
     if suspended(settings.canary.numbers() or (), registry, time_by(registry, at)):
         return without_verdict(at, CanaryFault.SUSPENDED)
     from ..originate_call import shown_progress  # imports Rich; `--due` mostly needs neither
-    from .place_call import arrived_recording, place  # imports NumPy
+    from .place_call import place, received_recording  # imports NumPy
 
     try:
         canary_result.make_folder(settings)
@@ -88,7 +88,7 @@ def _called(settings: Settings, quiet: bool) -> CanaryResult:
         return without_verdict(at, CanaryFault.NOT_PLACED, str(error))
     try:
         return judge(
-            placed, settings.canary.expect, lambda profile: arrived_recording(settings, library.named(profile))
+            placed, settings.canary.expect, lambda profile: received_recording(settings, library.named(profile))
         )
     except IdtoneError as error:
         return without_verdict(at, CanaryFault.SOUND, str(error))

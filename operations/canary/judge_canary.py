@@ -1,4 +1,4 @@
-"""The result of a canary call, from its record and the verifier's report on the recording. Pure."""
+"""Judges a canary call by its record and by the verifier's report on the recording. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A placed canary call: its time, its duration, the movement of the clock meanwhile, and its record, if the
-    evidence has one.
+class PlacedCall:
+    """A placed canary call: its time, its duration, the step of the clock during it, and its record, if the ledger has
+    one.
     """
 
     at: datetime
@@ -34,9 +34,9 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """The recording at the answering leg: the verifier's report, and True in `silent` if it holds only silence.
-    `level_dbm0` is the level of the sound itself.
+class ReceivedRecording:
+    """The recording at the answering leg, with the verifier's report. `silent`: it holds only silence. `level_dbm0` is
+    the level of the sound itself.
     """
 
     report: Report
@@ -44,9 +44,9 @@ class Arrived:
     level_dbm0: float
 
 
-def judge(placed: Placed, expect: str, verify: Callable[[str], Arrived | None]) -> CanaryResult:
-    """The result of a canary call. `expect` is `licensed` or `notice`. `verify` compares the recording with a profile;
-    None if the answering leg was not reached. Of several faults, the first in the order of the call counts.
+def judge(placed: PlacedCall, expect: str, verify: Callable[[str], ReceivedRecording | None]) -> CanaryResult:
+    """The result of a canary call. `expect` is `licensed` or `notice`. `verify` compares the recording with the profile
+    of an id; it returns None if the answering leg was not reached. The first fault in the order of the call counts.
     """
     record = placed.record
     if record is None or not record.complete:
@@ -81,7 +81,7 @@ def _ending(record: Record) -> str:
 
 
 def _result(
-    placed: Placed,
+    placed: PlacedCall,
     fault: CanaryFault | None,
     detail: str = "",
     report: Report | None = None,
@@ -104,5 +104,5 @@ def _result(
 
 
 def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
-    """The result if no call was placed, or if the recording cannot be judged: nothing is known of the sound."""
+    """The result without a verdict on the sound: no call was placed, or the recording cannot be judged."""
     return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

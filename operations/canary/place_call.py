@@ -23,29 +23,27 @@ from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.tones.profile import Profile
-from idtone.tones.recordings.leg import Leg
 from idtone.tones.recordings.read_recording import read
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.verification.verifier import Verifier
 
 from ..originate_call import place_channel
-from .judge_canary import Arrived, Placed
+from .judge_canary import PlacedCall, ReceivedRecording
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
 """Most seconds from the end of a call until its record is in the ledger."""
 _QUIET_S: Final = 0.3
-"""Silence that is added on both sides of the recording: before the first and after the last packet a telephone is
-silent.
-"""
+"""Silence added at both ends of the recording: a telephone is silent before the first and after the last packet."""
 _NOISE: Final = 16 / 32768
-"""Samples below this are the silence of A-law and of µ-law."""
+"""Samples below this count as silence: the smallest values of A-law are not zero."""
 _SETTLES: Final = 20
 _CALL_FILE_MODE: Final = 0o640
 
 Waiting = Callable[[], None]
 
 
-def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> Placed:
+def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> PlacedCall:
     """Place the call, and wait until its record is complete. Raises UsageError, AriError, DocumentError,
     LedgerError.
     """
@@ -67,7 +65,7 @@ def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -
         if record and record.complete:
             break
     lasted_s = time.monotonic() - began_s
-    return Placed(at, lasted_s, (datetime.now(UTC) - at).total_seconds() - lasted_s, record)
+    return PlacedCall(at, lasted_s, (datetime.now(UTC) - at).total_seconds() - lasted_s, record)
 
 
 def _variables(canary: CanarySettings) -> dict[str, str]:
@@ -96,7 +94,7 @@ def _by_ari(settings: Settings) -> None:
 
 
 def _patience_s(canary: CanarySettings) -> int:
-    """Seconds for which the Local channel rings: longer than the trunk, whose timeout is in the hook."""
+    """Seconds for which the Local channel rings: longer than the trunk, which rings until the hook's timeout."""
     return round(canary.timeout.total_seconds()) + 10
 
 
@@ -125,19 +123,19 @@ def _by_call_file(canary: CanarySettings) -> None:
 
 
 class _Search:
-    """Finds the record of the next canary call among the steps written from now on. It does not use their times,
-    because a clock can be set back.
+    """Finds the record of the next canary call among the steps that are written from now on. The steps' times are not
+    used, because a clock can be set back.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises LedgerError if the ledger cannot be read: then an earlier call could be taken for the next one."""
+        """Raises LedgerError if the ledger cannot be read: an earlier call could then be mistaken for the next one."""
         self._url = url
         self._call_id = ""
         with LedgerReader.open(url) as reader:
             self._place = reader.newest_place()
 
     def look(self) -> Record | None:
-        """The present record; None if there is none yet."""
+        """The record as it is now; None if the call has no step yet."""
         with suppress(LedgerError), LedgerReader.open(self._url) as reader:
             newest = reader.newest_place()
             for step in reader.steps_in_order(self._place, newest, FIRST):
@@ -155,10 +153,8 @@ def _recording(settings: Settings, name: str) -> Path:
     return settings.canary_directory() / f"{name}.sln"
 
 
-def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
-    """The recording at the answering leg, judged by the verifier; None if there is no recording, because the leg was
-    not reached.
-    """
+def received_recording(settings: Settings, profile: Profile) -> ReceivedRecording | None:
+    """The recording at the answering leg, judged by the verifier. None without a recording: the leg was not reached."""
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:
@@ -167,11 +163,11 @@ def arrived_recording(settings: Settings, profile: Profile) -> Arrived | None:
     except (RecordingError, OSError, ValueError):
         return None
     silent = not np.any(np.abs(leg.samples) > _NOISE)
-    return Arrived(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
+    return ReceivedRecording(Verifier(profile).verify_leg(_with_silence(leg)), silent, profile.level_dbm0)
 
 
 def _settle(path: Path) -> None:
-    """Wait until Asterisk writes no more into the recording, which one of its threads does. Raises
+    """Wait until Asterisk has stopped writing the recording, which it does in a thread of its own. Raises
     FileNotFoundError.
     """
     before = -1

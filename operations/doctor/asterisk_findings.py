@@ -1,4 +1,4 @@
-"""Asterisk's answers over ARI, and its configuration files → findings. Pure."""
+"""Findings from Asterisk's answers over ARI and from its configuration files. Pure."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -22,8 +22,8 @@ VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
 """Global variables for Asterisk's folders and for the hook."""
 
 FAR_S: Final = 2.0
-"""A larger difference between the clocks changes the order of events. A smaller one may come from the delay of the
-answer.
+"""Difference between the clocks, in seconds, that changes the order of events. A smaller one may come from the delay of
+the answer.
 """
 IMPOSSIBLE_S: Final = 60.0
 
@@ -38,7 +38,7 @@ _RELOAD_ARI: Final = "asterisk -rx 'module reload res_ari.so'"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AsteriskObservation:
     """An observation of Asterisk over ARI."""
 
     version: str
@@ -47,7 +47,7 @@ class Seen:
     modules: frozenset[str]
     """The running modules, without `.so`."""
     write_status: int
-    """HTTP status of a request that needs the right to write and changes nothing."""
+    """HTTP status of a request that changes nothing but needs the right to write."""
     contexts: frozenset[str] | None
     """The contexts of the hook in the dialplan; None if Asterisk cannot report them."""
     application: bool
@@ -55,7 +55,7 @@ class Seen:
     """Asterisk's clock minus ours, with an error of up to half a second."""
     variables: Mapping[str, str]
     endpoints: Mapping[str, int] | None = None
-    """The PJSIP endpoints with the number of channels that each has; None if Asterisk cannot say it."""
+    """PJSIP endpoint → its number of channels; None if Asterisk cannot report it."""
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
@@ -85,13 +85,13 @@ def unreachable(error: AriError, ari: AriSettings) -> Finding:
     }
     return bad(
         "ari",
-        Message("{error} at {address}", error=error, address=shown(ari)),
+        Message("{error} at {address}", error=error, address=url_without_password(ari)),
         remedies.get(error.status, Message("Wait until `asterisk -rx 'core waitfullybooted'` ends")),
     )
 
 
 def _not_there(ari: AriSettings) -> str:
-    address = shown(ari)
+    address = url_without_password(ari)
     if not address.endswith("/ari"):
         return Message(
             "In idtone.yaml: `ari: {{url: '{address}/ari'}}`: the address of ARI ends with /ari", address=address
@@ -99,30 +99,30 @@ def _not_there(ari: AriSettings) -> str:
     return Message(
         "In ari.conf, [general]: `enabled = yes`; {commands}; if http.conf has a `prefix`, write "
         "it before /ari in ari.url, which is {address}",
-        commands=modules.load(modules.in_order(("res_ari_asterisk",))),
+        commands=modules.load_commands(modules.loading_order(("res_ari_asterisk",))),
         address=address,
     )
 
 
-def shown(ari: AriSettings) -> str:
+def url_without_password(ari: AriSettings) -> str:
     """`ari.url` without a user name and password."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def reachable(seen: Seen, ari: AriSettings) -> Finding:
+def reachable(seen: AsteriskObservation, ari: AriSettings) -> Finding:
     return good(
         "ari",
         Message(
             "{address} answers to the user {user}: Asterisk {version}",
-            address=shown(ari),
+            address=url_without_password(ari),
             user=ari.user,
             version=seen.version,
         ),
     )
 
 
-def rights(seen: Seen, ari: AriSettings) -> Finding:
+def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
     if seen.write_status in (401, 403):
         return bad(
             "ari-rights",
@@ -133,8 +133,8 @@ def rights(seen: Seen, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """The finding on the allowed origins. `text` is the text of ari.conf, None if it could not be read. No request
-    tests the origins, because Asterisk logs each origin that it refuses.
+    """The finding on the allowed origins. `text` is that of ari.conf, None if it could not be read. No request tests
+    the origins, because Asterisk would log each refused origin.
     """
     topic = "ari-origins"
     look = Message(
@@ -196,8 +196,8 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """The finding on ARI's password. `file` is mode, owner and our own user id for `ari.password_file`, None if the
-    password is not from there. `with_hook`: the hook's secret is derived from the password.
+    """The finding on ARI's password. `file` has the mode and the owner of `ari.password_file`, and our own user id;
+    None if the password comes from elsewhere. `with_hook`: the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -265,10 +265,10 @@ def _source(ari: AriSettings) -> str:
 
 
 def exposure(
-    ari: AriSettings, seen: Seen, listening: Collection[Address] | None, user: Mapping[str, str] | None
+    ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """The finding on ARI's exposure. `listening` are the addresses on which the port of ari.url is open here; `user` is
-    the section of the user in ari.conf, None if it could not be read.
+    """The finding on ARI's exposure. `listening` are the addresses here on which the port of ari.url is open. `user` is
+    the user's section in ari.conf, None if it could not be read.
     """
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
@@ -344,7 +344,7 @@ def live_dangerously(text: str | None, path: Path) -> Finding:
     )
 
 
-def clock(seen: Seen) -> Finding:
+def clock(seen: AsteriskObservation) -> Finding:
     difference_s = abs(seen.ahead_s)
     found = Message("they differ by {difference_s:.0f} s", difference_s=difference_s)
     remedy = Message("Synchronise both machines: timedatectl set-ntp true")
@@ -358,7 +358,7 @@ def clock(seen: Seen) -> Finding:
 def sections(text: str) -> dict[str, dict[str, str]]:
     """The sections and options of a file in Asterisk's configuration syntax.
 
-    `[name](template)` gets the template's options. Of equal keys the last one counts. Includes are not followed.
+    `[name](template)` gets the template's options. The last of several equal keys counts. Includes are not followed.
     """
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}

@@ -1,9 +1,9 @@
-"""Asterisk's version → finding: branches, their end of life, and vulnerabilities by their advisories. Pure.
+"""The finding on Asterisk's version: the branch, its end of life, and known vulnerabilities. Pure.
 
 Sources: the release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the
 advisories (GHSA-…, at github.com/asterisk/asterisk/security/advisories) that a security release resolves. "Asterisk
-Versions" in its documentation has the ends of life. Those of 22 and 23 follow from the rule there: five years from
-the October of the release for a long-term branch, two for a standard one.
+Versions" in its documentation has the ends of life. The ends of 22 and 23 follow from the rule there: a long-term
+branch ends five years after the October of its release, a standard branch after two.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ from idtone.core.translation import Message, joined
 from .findings import Finding, bad, good, warning
 
 OLDEST: Final = 20
-"""The oldest tested branch. Earlier ones get no security fixes any more, and 16 lacks functions that the hook uses."""
+"""The oldest tested branch. Earlier branches no longer get security fixes, and 16 lacks functions that the hook uses.
+"""
 
 ENDS: Final[Mapping[int, date]] = {
     20: date(2027, 10, 19),
@@ -30,9 +31,9 @@ ENDS: Final[Mapping[int, date]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
-    """One advisory. `fixed` has the first fixed version of each branch. Later branches were never affected; other
-    branches have no fix.
+class Vulnerability:
+    """One advisory. `fixed` has the first fixed version of each branch. Branches after these were never affected; the
+    others have no fix.
     """
 
     advisory: str
@@ -49,50 +50,50 @@ class Hole:
         return older and (not self.over_websocket or version.takes_requests_over_websocket)
 
 
-HOLES: Final = (
-    Hole(
+VULNERABILITIES: Final = (
+    Vulnerability(
         "GHSA-c4cg-9275-6w44 (CVE-2024-42365)",
         Message("an AMI user with write=originate can run programs"),
         ((20, 9, 2), (21, 4, 2)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-v428-g3cw-7hv9 (CVE-2024-42491)",
         Message("a SIP request crashes Asterisk if it uses res_resolver_unbound"),
         ((20, 9, 3), (21, 4, 3)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-33x6-fj46-6rfh (CVE-2024-53566)",
         Message("AMI ListCategories reads files outside of the configuration"),
         ((20, 11, 1), (21, 6, 1), (22, 1, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-v6hp-wh3r-cwxh",
         Message("the HTTP server's /httpstatus page runs injected scripts"),
         ((20, 18, 2), (21, 12, 1), (22, 8, 2), (23, 2, 2)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-wcvv-g26m-wx5c",
         Message("over the WebSocket, a read-only ARI user can write and load modules"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
         over_websocket=True,
     ),
-    Hole(
+    Vulnerability(
         "GHSA-vrfp-mg3q-3959",
         Message("an ARI user can write files in spite of live_dangerously = no"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-3rhj-hhw7-m6fw",
         Message("a request to AMI over HTTP crashes Asterisk"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
-    Hole(
+    Vulnerability(
         "GHSA-589g-qgf8-m6mx",
         Message("a SIP NOTIFY from anyone disables PJSIP"),
         ((20, 20, 1), (21, 12, 3), (22, 10, 1), (23, 4, 1)),
     ),
 )
-"""Advisories on ARI, AMI and the HTTP server, and those with which a SIP peer without a password stops all calls."""
+"""Advisories on ARI, AMI and the HTTP server, and those that let a SIP peer without a password stop all calls."""
 
 _UPGRADE: Final = Message("Upgrade Asterisk to the newest 22 (long-term); read its Upgrade Notes first")
 _UPGRADE_OR_AGI: Final = Message(
@@ -102,7 +103,7 @@ _UPGRADE_OR_AGI: Final = Message(
 
 
 def unsupported(text: str) -> Message | None:
-    """The reason why idtone refuses this version of Asterisk; None if it does not."""
+    """The reason why idtone refuses this version of Asterisk; None for a supported one."""
     branch = AsteriskVersion.read(text).branch
     if branch is None or branch >= OLDEST:
         return None
@@ -114,7 +115,9 @@ def unsupported(text: str) -> Message | None:
 
 
 def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Finding:
-    """The finding on Asterisk's version. `text` is the version, `interface` that of the hook's requests."""
+    """The finding on Asterisk's version, which is `text`. `interface` is the one over which the hook sends its
+    requests.
+    """
     topic = "asterisk-version"
     if refused := unsupported(text):
         return bad(topic, refused, _UPGRADE)
@@ -144,7 +147,7 @@ def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Findi
     else:
         faults += [
             Message("{advisory}: {what}", advisory=hole.advisory, what=hole.what)
-            for hole in HOLES
+            for hole in VULNERABILITIES
             if hole.open_in(version)
         ]
     if not faults:

@@ -13,15 +13,15 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "brake"
 LONG_S: Final = 86_400.0
-"""A mark or a slowing ends ten minutes after its cause; an older one has a lasting cause."""
+"""Age in seconds from which a mark or a slowing has a lasting cause: both end ten minutes after their cause."""
 _SHOWN: Final = 5
 _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone brake release TOKEN --why TEXT`")
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """The finding for a file of the brake that cannot be read; `problem` names it and the remedy.
+    """The finding if a file of the brake cannot be read. `problem` names the file and the remedy.
 
-    `may_read` is False if another user could read it.
+    `may_read` is False if only another user may read it.
     """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))

@@ -1,4 +1,4 @@
-"""The checks: each makes observations and judges them. I/O through `machine`, `exam` and the rooms."""
+"""The checks. Each observes something and judges it. I/O through `observe_machine`, `check_inputs` and the rooms."""
 
 import os
 import socket
@@ -40,7 +40,7 @@ from idtone.registry.suspensions.suspension_file import StopsInUse, read_suspens
 from idtone.service import backup_result, canary_result, used_fleet_settings
 
 from . import (
-    asterisk_files,
+    asterisk_config_files,
     asterisk_findings,
     asterisk_version,
     backup_finding,
@@ -48,22 +48,22 @@ from . import (
     canary_finding,
     customer_lines_findings,
     hook_findings,
-    ignored_gosub_results,
     ledger_findings,
     machine_findings,
     modules,
-    needless_load,
+    needless_work_findings,
     observe_agi,
     observe_machine,
-    open_files,
+    open_file_limit,
     registry_findings,
     settings_findings,
+    shared_file_checks,
     shared_file_findings,
-    shared_files,
     suspension_finding,
     trunk_findings,
+    unsupported_hook_uses,
 )
-from .exam import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, Exam
+from .check_inputs import AS_SERVICE, BAD_PROFILES, SYSTEMD_S, UNIT, CheckInputs
 from .findings import Finding, bad, good, unknown
 
 LOOK_UP_S: Final = 3.0
@@ -88,15 +88,15 @@ class Check:
     """Some topics, and their check, which yields one finding for each."""
 
     topics: tuple[str, ...]
-    look: Callable[[Exam], Iterator[Finding]]
+    look: Callable[[CheckInputs], Iterator[Finding]]
 
 
-def _asterisk(exam: Exam) -> Iterator[Finding]:
-    ari = exam.settings.ari
+def _asterisk(inputs: CheckInputs) -> Iterator[Finding]:
+    ari = inputs.settings.ari
     try:
         secret = ari.secret()
     except DocumentError as error:
-        exam.not_looked(error)
+        inputs.not_looked(error)
         fault = error.faults[0]
         place = f"{fault.file}: {fault.field}".rstrip(": ")
         yield unknown(
@@ -108,51 +108,51 @@ def _asterisk(exam: Exam) -> Iterator[Finding]:
             Message("{remedy} (in idtone.yaml: `ari: {{password_file: FILE}}`)", remedy=fault.remedy),
         )
         return
-    from_environment = variable_name(("ari", "password")) in exam.environment
+    from_environment = variable_name(("ari", "password")) in inputs.environment
     file = None
     if ari.password is None and ari.password_file:
         found = observe_machine.mode_and_owner(ari.password_file)
         file = (*found, os.geteuid()) if found else None
     try:
-        yield asterisk_findings.reachable(exam.look(secret), ari)
+        yield asterisk_findings.reachable(inputs.look(secret), ari)
     except AriError as error:
         yield asterisk_findings.unreachable(error, ari)
-    with_hook = exam.settings.agi_secret() != ""
+    with_hook = inputs.settings.agi_secret() != ""
     yield asterisk_findings.password(secret, ari, from_environment, file, with_hook)
 
 
-def _asterisk_answers(exam: Exam) -> Iterator[Finding]:
-    seen = exam.seen
+def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
+    seen = inputs.seen
     if seen is None:
         for topic in ASTERISK_ANSWERS[1:]:
             yield unknown(topic, *_NO_ASTERISK)
     # This comes last: an Asterisk that hangs holds up its console too.
-    version = exam.asterisk_version()
+    version = inputs.asterisk_version()
     if version is None:
         yield unknown("asterisk-version", *_NO_ASTERISK)
     else:
-        yield asterisk_version.judge(version, exam.now().date(), exam.settings.interface)
+        yield asterisk_version.judge(version, inputs.now().date(), inputs.settings.interface)
     if seen is None:
         return
-    ari = exam.settings.ari
+    ari = inputs.settings.ari
     yield asterisk_findings.rights(seen, ari)
     yield asterisk_findings.clock(seen)
-    yield machine_findings.application(seen.application, exam.running())
-    ours, trouble = _own_hook(exam)
+    yield machine_findings.application(seen.application, inputs.running())
+    ours, trouble = _own_hook(inputs)
     if ours is None:
         yield unknown("asterisk-modules", *trouble)
         return
-    yield modules.judge(seen.modules, modules.needed(ours.text))
+    yield modules.judge(seen.modules, modules.needed_modules(ours.text))
 
 
-def _own_hook(exam: Exam) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook that would be exported now; or None, with the reason and the remedy."""
+def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
+    """The hook that `idtone dialplan export` would write now; or None, with the reason and the remedy."""
     try:
-        exam.library  # noqa: B018  raises DocumentError for other reasons than `hook`
+        inputs.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:
         return None, BAD_PROFILES
     try:
-        return exam.hook(), ("", "")
+        return inputs.hook(), ("", "")
     except DocumentError:
         return None, _NO_SECRET
     except UsageError as error:
@@ -171,35 +171,37 @@ ASTERISK_ANSWERS: Final = (
 )
 
 
-def _asterisk_files(exam: Exam) -> Iterator[Finding]:
-    seen, folder, ari = exam.seen, exam.folder, exam.settings.ari
+def _asterisk_files(inputs: CheckInputs) -> Iterator[Finding]:
+    seen, folder, ari = inputs.seen, inputs.folder, inputs.settings.ari
     user = None
     if folder is None:
         for topic in ASTERISK_FILES[1:]:
             yield unknown(topic, *_ELSEWHERE)
     else:
-        text, _ = asterisk_files.text(folder / "asterisk.conf")
+        text, _ = asterisk_config_files.text(folder / "asterisk.conf")
         yield asterisk_findings.live_dangerously(text, folder / "asterisk.conf")
-        users, _ = asterisk_files.text(folder / "ari.conf")
+        users, _ = asterisk_config_files.text(folder / "ari.conf")
         user = None if users is None else asterisk_findings.sections(users).get(ari.user)
         yield asterisk_findings.origins(users, folder / "ari.conf")
         if seen is None:
             yield unknown("cdr", *_NO_ASTERISK)
         else:
-            yield asterisk_findings.cdr(seen.modules, *asterisk_files.text(folder / "cdr.conf"), folder / "cdr.conf")
+            yield asterisk_findings.cdr(
+                seen.modules, *asterisk_config_files.text(folder / "cdr.conf"), folder / "cdr.conf"
+            )
     if seen is None:
         yield unknown("ari-exposure", *_NO_ASTERISK)
         return
     parts = urlsplit(ari.url)
     port = parts.port or asterisk_findings.PORTS[parts.scheme]
-    yield asterisk_findings.exposure(ari, seen, observe_machine.listening(port), user)
+    yield asterisk_findings.exposure(ari, seen, observe_machine.listening_addresses(port), user)
 
 
 ASTERISK_FILES: Final = ("ari-exposure", "live-dangerously", "ari-origins", "cdr")
 
 
-def _needless_load(exam: Exam) -> Iterator[Finding]:
-    seen, folder = exam.seen, exam.folder
+def _needless_load(inputs: CheckInputs) -> Iterator[Finding]:
+    seen, folder = inputs.seen, inputs.folder
     if seen is None:
         for topic in NEEDLESS_LOAD:
             yield unknown(topic, *_NO_ASTERISK)
@@ -208,32 +210,32 @@ def _needless_load(exam: Exam) -> Iterator[Finding]:
         yield unknown("cel", *_ELSEWHERE)
     else:
         path = folder / "cel.conf"
-        yield needless_load.cel(seen.modules, *asterisk_files.text(path), path)
+        yield needless_work_findings.cel(seen.modules, *asterisk_config_files.text(path), path)
     if seen.endpoints is None:
         yield unknown("endpoint-channels", *_NO_ENDPOINTS)
     else:
-        yield needless_load.channels_per_endpoint(seen.endpoints)
+        yield needless_work_findings.channels_per_endpoint(seen.endpoints)
 
 
 NEEDLESS_LOAD: Final = ("cel", "endpoint-channels")
 
 
-def _open_files(exam: Exam) -> Iterator[Finding]:
-    folder = exam.own_folder
+def _open_files(inputs: CheckInputs) -> Iterator[Finding]:
+    folder = inputs.own_folder
     if folder is None:
         yield unknown("open-files", *_ELSEWHERE)
         return
-    process = exam.asterisk_pid()
+    process = inputs.asterisk_pid()
     limits, groups = (
-        ("", "") if process is None else (observe_machine.about_process(process, what) for what in ("limits", "cgroup"))
+        ("", "") if process is None else (observe_machine.process_file(process, what) for what in ("limits", "cgroup"))
     )
-    wanted = open_files.planned_calls(asterisk_files.text(folder / "asterisk.conf")[0] or "")
-    yield open_files.judge(open_files.limit_of(limits), wanted, open_files.unit_of(groups))
+    wanted = open_file_limit.planned_calls(asterisk_config_files.text(folder / "asterisk.conf")[0] or "")
+    yield open_file_limit.judge(open_file_limit.limit_of(limits), wanted, open_file_limit.unit_of(groups))
 
 
-def _hook(exam: Exam) -> Iterator[Finding]:
-    seen, folder = exam.seen, exam.folder
-    ours, trouble = _own_hook(exam)
+def _hook(inputs: CheckInputs) -> Iterator[Finding]:
+    seen, folder = inputs.seen, inputs.folder
+    ours, trouble = _own_hook(inputs)
     digest = seen.variables[HOOK_GLOBAL] if seen else ""
     if ours is None:
         yield unknown("hook-loaded", *trouble)
@@ -241,15 +243,15 @@ def _hook(exam: Exam) -> Iterator[Finding]:
         yield unknown("hook-loaded", *_NO_ASTERISK)
     else:
         place = folder or Path(seen.variables["ASTETCDIR"])
-        yield hook_findings.loaded(
+        yield hook_findings.loaded_hook(
             ours,
             digest,
             seen.variables["IDTONE_SOUNDS"],
             seen.contexts,
             seen.modules,
-            exam.settings.sounds.directory,
+            inputs.settings.sounds.directory,
             place,
-            exam.config,
+            inputs.config,
         )
     if folder is None:
         for topic in HOOK[1:]:
@@ -267,58 +269,58 @@ def _hook(exam: Exam) -> Iterator[Finding]:
     if ours is None:
         yield unknown("hook-file", *trouble)
     else:
-        yield hook_findings.file(ours, *observe_machine.read(path), path, exam.config)
+        yield hook_findings.hook_file(ours, *observe_machine.read_text(path), path, inputs.config)
     is_loaded = bool(digest) and (seen is None or seen.contexts != frozenset())
-    yield hook_findings.include(observe_machine.including(folder), folder, is_loaded)
+    yield hook_findings.hook_include(observe_machine.files_including_hook(folder), folder, is_loaded)
 
 
 HOOK: Final = ("hook-loaded", "hook-file", "hook-include")
 
 
-def _hook_use(exam: Exam) -> Iterator[Finding]:
-    folder = exam.folder
+def _hook_use(inputs: CheckInputs) -> Iterator[Finding]:
+    folder = inputs.folder
     if folder is None:
         yield unknown("hook-use", *_ELSEWHERE)
         return
-    first, trouble = asterisk_files.lines_of(folder / "extensions.conf")
+    first, trouble = asterisk_config_files.lines_of(folder / "extensions.conf")
     if first is None:
-        yield ignored_gosub_results.judge(None, (), trouble or Message("there is no extensions.conf"), folder)
+        yield unsupported_hook_uses.judge(None, (), trouble or Message("there is no extensions.conf"), folder)
         return
-    files = [asterisk_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
+    files = [asterisk_config_files.files_like(folder, f"{name}*.conf") for name in ("extensions", "queues", "followme")]
     trouble = "; ".join(why for _, why in files if why)
     dialplan, queues, followme = (lines or [] for lines, _ in files)
-    found = None if trouble else ignored_gosub_results.uses(dialplan, queues, followme)
-    callers_hear = any(Party.CALLER in parties for parties in exam.settings.policy.policy(None).notify.values())
-    callers = ignored_gosub_results.behind_local(dialplan, queues, followme) if callers_hear else []
-    yield ignored_gosub_results.judge(found, callers, trouble, folder)
+    found = None if trouble else unsupported_hook_uses.uses(dialplan, queues, followme)
+    callers_hear = any(Party.CALLER in parties for parties in inputs.settings.policy.policy(None).notify.values())
+    callers = unsupported_hook_uses.behind_local(dialplan, queues, followme) if callers_hear else []
+    yield unsupported_hook_uses.judge(found, callers, trouble, folder)
 
 
-def _trunks(exam: Exam) -> Iterator[Finding]:
-    folder = exam.folder
+def _trunks(inputs: CheckInputs) -> Iterator[Finding]:
+    folder = inputs.folder
     if folder is None:
         for topic in TRUNKS:
             yield unknown(topic, *_ELSEWHERE)
         return
     path = folder / "pjsip.conf"
-    lines, trouble = asterisk_files.lines_of(path)
+    lines, trouble = asterisk_config_files.lines_of(path)
     endpoints = None if lines is None else trunk_findings.endpoints(lines)
-    if exam.seen is None:
+    if inputs.seen is None:
         yield unknown("sound-codecs", *_NO_ASTERISK)
     else:
-        yield trunk_findings.codecs(endpoints, exam.seen.modules, trouble, path)
-    dialplan, _ = asterisk_files.files_like(folder, "extensions*.conf")
-    yield trunk_findings.presented(endpoints, dialplan or (), trouble, path)
+        yield trunk_findings.codecs(endpoints, inputs.seen.modules, trouble, path)
+    dialplan, _ = asterisk_config_files.files_like(folder, "extensions*.conf")
+    yield trunk_findings.presented_numbers(endpoints, dialplan or (), trouble, path)
 
 
 TRUNKS: Final = ("sound-codecs", "presented-number")
 
 
-def _emergency_trunks(exam: Exam) -> Iterator[Finding]:
-    yield settings_findings.emergency_trunks(exam.settings)
+def _emergency_trunks(inputs: CheckInputs) -> Iterator[Finding]:
+    yield settings_findings.emergency_trunks(inputs.settings)
 
 
-def _registry(exam: Exam) -> Iterator[Finding]:
-    settings, now = exam.settings, exam.now()
+def _registry(inputs: CheckInputs) -> Iterator[Finding]:
+    settings, now = inputs.settings, inputs.now()
     source, left = settings.registry.source, settings.sounds.directory / FALLBACK_FILE
     try:
         seen = read_local_registry(settings.registry)
@@ -326,20 +328,20 @@ def _registry(exam: Exam) -> Iterator[Finding]:
         yield registry_findings.faulty(error, source)
         for topic in REGISTRY[1:-1]:
             yield registry_findings.not_read(topic, source)
-        yield shared_file_findings.fallback(None, *observe_machine.read(left), left)
+        yield shared_file_findings.fallback_file(None, *observe_machine.read_text(left), left)
         return
     document, index = seen.document, seen.index()
     yield registry_findings.readable(document, source, now)
     yield registry_findings.trusted(index.trust, source)
-    yield registry_findings.fresh(index, now, settings.policy.registry_stale)
+    yield registry_findings.registry_age(index, now, settings.policy.registry_stale)
     yield registry_findings.node_member(settings.association.member, index)
     yield registry_findings.never_originating(index.never_originating)
     yield registry_findings.certifications(document, settings.association.member, now)
-    yield registry_findings.standing(document, now, index.licence_lapses(settings.association.member, now))
+    yield registry_findings.licence_states(document, now, index.licence_lapses(settings.association.member, now))
     policy = settings.policy.policy(settings.association.member)
     try:
         chosen = registry_findings.chosen_sounds(policy.tones, settings.association.member, index, now)
-        yield chosen or registry_findings.sounds(document, exam.library, now)
+        yield chosen or registry_findings.sounds(document, inputs.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
     usable = fallback_text.UsableNumbers.by_policy(policy, settings.lines.source is not None)
@@ -348,21 +350,21 @@ def _registry(exam: Exam) -> Iterator[Finding]:
     except (LedgerError, UsageError):
         stops = NO_STOPS  # the finding on this node's own suspensions says so
     text = fallback_text.text_for(index, usable, stops=stops).text
-    yield shared_file_findings.fallback(text, *observe_machine.read(left), left)
+    yield shared_file_findings.fallback_file(text, *observe_machine.read_text(left), left)
 
 
-def _registry_cache(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.registry
+def _registry_cache(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings.registry
     try:
         root = settings.root_file()
     except DocumentError:
         yield registry_findings.not_read("registry-cache", settings.source)
         return
     if root is None:
-        yield registry_findings.not_kept()
+        yield registry_findings.no_verified_copy()
         return
     folder = settings.cache.resolve()
-    service, _ = exam.service_user()
+    service, _ = inputs.service_user()
     try:
         held = observe_machine.rights_in(folder)
         above = [observe_machine.rights(place) for place in reversed(folder.parents)] if held else []
@@ -373,11 +375,11 @@ def _registry_cache(exam: Exam) -> Iterator[Finding]:
         else:
             yield unknown("registry-cache", trouble, AS_SERVICE)
         return
-    yield registry_findings.kept(folder, above, held, os.geteuid(), service.user if service else None)
+    yield registry_findings.verified_copy(folder, above, held, os.geteuid(), service.user if service else None)
 
 
-def _lines(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings
+def _lines(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings
     if settings.lines.source is None:
         yield customer_lines_findings.not_set()
         for topic in LINES[1:]:
@@ -392,49 +394,49 @@ def _lines(exam: Exam) -> Iterator[Finding]:
         return
     index, left = compile_lines(entries), settings.sounds.directory / LINES_FILE
     yield customer_lines_findings.readable(index.totals)
-    yield customer_lines_findings.left(*observe_machine.read(left), left)
+    yield customer_lines_findings.fallback_table(*observe_machine.read_text(left), left)
     try:
-        yield customer_lines_findings.held(
-            entries, read_local_registry(settings.registry).index(), settings.association.member, exam.now()
+        yield customer_lines_findings.number_holders(
+            entries, read_local_registry(settings.registry).index(), settings.association.member, inputs.now()
         )
     except (DocumentError, TrustError):
         yield registry_findings.not_read("lines-members", settings.registry.source)
-    if exam.seen is None:
+    if inputs.seen is None:
         yield unknown("lines-endpoints", *_NO_ASTERISK)
         return
-    if exam.seen.endpoints is None:
+    if inputs.seen.endpoints is None:
         yield unknown("lines-endpoints", *_NO_ENDPOINTS)
         return
     policy, trunks = settings.policy, settings.fleet.trunks
     yield customer_lines_findings.endpoints(
-        exam.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
+        inputs.seen.endpoints, index.knows, {*policy.emergency_trunks, *policy.diversion_trunks, *trunks}
     )
 
 
-def _brake(exam: Exam) -> Iterator[Finding]:
-    path, now = None, exam.now()
+def _brake(inputs: CheckInputs) -> Iterator[Finding]:
+    path, now = None, inputs.now()
     try:
-        path = state_path(exam.settings)
-        yield brake_finding.judge(exam.settings.brake.highest, read_state(path).holds, now)
+        path = state_path(inputs.settings)
+        yield brake_finding.judge(inputs.settings.brake.highest, read_state(path).holds, now)
     except (LedgerError, UsageError) as error:
         yield brake_finding.unreadable(str(error), path is None or os.access(path, os.R_OK))
 
 
-def _own_suspensions(exam: Exam) -> Iterator[Finding]:
+def _own_suspensions(inputs: CheckInputs) -> Iterator[Finding]:
     path = None
     try:
-        path = suspensions_path(exam.settings)
-        yield suspension_finding.judge(read_suspensions(path).suspensions, exam.now())
+        path = suspensions_path(inputs.settings)
+        yield suspension_finding.judge(read_suspensions(path).suspensions, inputs.now())
     except (LedgerError, UsageError) as error:
         yield suspension_finding.unreadable(str(error), path is None or os.access(path, os.R_OK))
 
 
-def _retention(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.ledger
+def _retention(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings.ledger
     yield ledger_findings.retention(settings.retention)
     try:
         if not path_of(settings.own()).exists():
-            yield ledger_findings.holds((), 0)
+            yield ledger_findings.legal_holds((), 0)
             return
         with LedgerReader.open(settings.own()) as reader:
             found = [
@@ -443,11 +445,11 @@ def _retention(exam: Exam) -> Iterator[Finding]:
     except (LedgerError, OSError) as error:
         yield unknown("ledger-holds", str(error), AS_SERVICE)
         return
-    yield ledger_findings.holds([each.id for each in found if each.is_due(exam.now())], len(found))
+    yield ledger_findings.legal_holds([each.id for each in found if each.is_due(inputs.now())], len(found))
 
 
-def _stamped(exam: Exam) -> Finding:
-    settings = exam.settings.ledger
+def _stamped(inputs: CheckInputs) -> Finding:
+    settings = inputs.settings.ledger
     stamps, leaves, newest = Stamps(settings.stamps()), 0, None
     try:
         if settings.timestamp.url and path_of(settings.own()).exists():
@@ -461,7 +463,7 @@ def _stamped(exam: Exam) -> Finding:
                 newest = stamps.newest(checkpoint.origin)
     except (LedgerError, OSError) as error:
         return unknown("ledger-timestamp", str(error), AS_SERVICE)
-    return ledger_findings.stamped(settings.timestamp.url, newest, leaves, settings.timestamp.every, exam.now())
+    return ledger_findings.timestamps(settings.timestamp.url, newest, leaves, settings.timestamp.every, inputs.now())
 
 
 LINES: Final = ("lines", "lines-fallback", "lines-members", "lines-endpoints")
@@ -471,26 +473,26 @@ REGISTRY: Final = (
 )  # fmt: skip
 
 
-def _own_name(exam: Exam) -> Iterator[Finding]:
+def _own_name(inputs: CheckInputs) -> Iterator[Finding]:
     own = socket.gethostname()
-    yield machine_findings.name("name-own", own, *observe_machine.look_up(own, LOOK_UP_S))
+    yield machine_findings.name_look_up("name-own", own, *observe_machine.look_up(own, LOOK_UP_S))
 
 
-def _name_of_ari(exam: Exam) -> Iterator[Finding]:
-    host = urlsplit(exam.settings.ari.url).hostname or ""
+def _name_of_ari(inputs: CheckInputs) -> Iterator[Finding]:
+    host = urlsplit(inputs.settings.ari.url).hostname or ""
     if observe_machine.is_address(host):
         yield good("name-ari", Message("{host} is an address", host=host))
         return
-    yield machine_findings.name("name-ari", host, *observe_machine.look_up(host, LOOK_UP_S))
+    yield machine_findings.name_look_up("name-ari", host, *observe_machine.look_up(host, LOOK_UP_S))
 
 
-def _clock(exam: Exam) -> Iterator[Finding]:
-    yield machine_findings.synchronised(observe_machine.clock_is_synchronised())
-    yield machine_findings.date(exam.now())
+def _clock(inputs: CheckInputs) -> Iterator[Finding]:
+    yield machine_findings.clock_synchronisation(observe_machine.clock_is_synchronised())
+    yield machine_findings.clock_date(inputs.now())
 
 
-def _ledger(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.ledger
+def _ledger(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings.ledger
     try:
         path = path_of(settings.own())
     except LedgerError as error:
@@ -500,7 +502,7 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
             yield unknown(topic, Message("ledger.url names no file"), remedy)
         return
     try:
-        exists, room = observe_machine.there(path), observe_machine.room(path)
+        exists, room = observe_machine.exists(path), observe_machine.free_space(path)
     except OSError as error:
         for topic in LEDGER:
             yield unknown(topic, f"{path}: {error.strerror}", AS_SERVICE)
@@ -509,50 +511,52 @@ def _ledger(exam: Exam) -> Iterator[Finding]:
     if exists:
         try:
             with LedgerReader.open(settings.own()) as reader:
-                rate = growth(reader, path, exam.now())
+                rate = growth(reader, path, inputs.now())
         except LedgerError as error:
             trouble = error
-    writable = os.access(observe_machine.existing(path), os.W_OK) and os.access(
-        observe_machine.existing(path.parent), os.W_OK
+    writable = os.access(observe_machine.nearest_existing(path), os.W_OK) and os.access(
+        observe_machine.nearest_existing(path.parent), os.W_OK
     )
-    yield ledger_findings.opened(path, exists, writable, trouble)
-    yield ledger_findings.room(room, rate)
+    yield ledger_findings.ledger_access(path, exists, writable, trouble)
+    yield ledger_findings.free_space(room, rate)
     size = observe_machine.size(disk_reserve.reserve_file(path))
     yield ledger_findings.reserve(settings.reserve, size, room.free_bytes, missing_steps_file.read_missing(path))
-    yield _aside(exam)
-    yield _signed(exam, exists)
-    yield _ends(exam)
-    yield _token(exam)
+    yield _aside(inputs)
+    yield _signed(inputs, exists)
+    yield _ends(inputs)
+    yield _token(inputs)
     yield ledger_findings.sqlite(sqlite3.sqlite_version_info, observe_machine.is_wal(path))
     key = settings.key_file
     try:
         status = key.stat()
     except FileNotFoundError:
-        yield ledger_findings.key(key, None, "", exists)
+        yield ledger_findings.key_file(key, None, "", exists)
     except OSError as error:
-        yield ledger_findings.key(key, None, error.strerror or type(error).__name__, exists)
+        yield ledger_findings.key_file(key, None, error.strerror or type(error).__name__, exists)
     else:
-        yield ledger_findings.key(key, (status.st_mode & 0o7777, status.st_size), "", exists)
+        yield ledger_findings.key_file(key, (status.st_mode & 0o7777, status.st_size), "", exists)
 
 
-def _aside(exam: Exam) -> Finding:
+def _aside(inputs: CheckInputs) -> Finding:
     try:
-        trees = key_ring.successor_trees_of(exam.settings.ledger, exam.settings.node).trees
+        trees = key_ring.successor_trees_of(inputs.settings.ledger, inputs.settings.node).trees
     except LedgerError as error:
         return unknown("ledger-aside", str(error), AS_SERVICE)
-    return ledger_findings.aside([path for path in (Path(each.file) for each in trees) if observe_machine.there(path)])
+    return ledger_findings.ledgers_set_aside(
+        [path for path in (Path(each.file) for each in trees) if observe_machine.exists(path)]
+    )
 
 
-def _signed(exam: Exam, exists: bool) -> Finding:
-    settings = exam.settings.ledger
+def _signed(inputs: CheckInputs, exists: bool) -> Finding:
+    settings = inputs.settings.ledger
     if not exists:
-        return ledger_findings.signed(0, "", looked=True)
+        return ledger_findings.signature(0, "", looked=True)
     try:
-        keys = LogKeys(settings, key_ring.successor_trees_of(settings, exam.settings.node))
-        key = key_ring.own_key(settings, exam.settings.node)
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, inputs.settings.node))
+        key = key_ring.own_key(settings, inputs.settings.node)
         reader = LedgerReader.open(settings.own())
     except LedgerError as error:
-        return ledger_findings.signed(None, str(error), looked=False)
+        return ledger_findings.signature(None, str(error), looked=False)
     with reader:
         try:
             if origin := reader.origin():
@@ -560,32 +564,32 @@ def _signed(exam: Exam, exists: bool) -> Finding:
             kept = [file.latest(key) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except RenamedError as error:
-            return ledger_findings.signed(None, str(error), looked=True, remedy=error.remedy)
+            return ledger_findings.signature(None, str(error), looked=True, remedy=error.remedy)
         except UnsignedError as error:
             is_away = is_in_token(keys.of(key.name).place)
-            return ledger_findings.signed(
+            return ledger_findings.signature(
                 None, str(error), looked=True, remedy=ledger_findings.TOKEN_REMEDY if is_away else ""
             )
         except LedgerError as error:
-            return ledger_findings.signed(None, str(error), looked=True)
-    return ledger_findings.signed(leaves, "", looked=True)
+            return ledger_findings.signature(None, str(error), looked=True)
+    return ledger_findings.signature(leaves, "", looked=True)
 
 
-def _ends(exam: Exam) -> Finding:
-    settings = exam.settings.ledger
+def _ends(inputs: CheckInputs) -> Finding:
+    settings = inputs.settings.ledger
     try:
-        keys = LogKeys(settings, key_ring.successor_trees_of(settings, exam.settings.node))
+        keys = LogKeys(settings, key_ring.successor_trees_of(settings, inputs.settings.node))
     except LedgerError as error:
-        return ledger_findings.ends({}, (), str(error))
+        return ledger_findings.earlier_log_ends({}, (), str(error))
     without = keys.successor_trees.without_end
     waiting = {each.after: keys.of(each.after).place for each in without if not each.given_up}
-    return ledger_findings.ends(waiting, [each.after for each in without if each.given_up])
+    return ledger_findings.earlier_log_ends(waiting, [each.after for each in without if each.given_up])
 
 
-def _token(exam: Exam) -> Finding:
-    settings = exam.settings.ledger
+def _token(inputs: CheckInputs) -> Finding:
+    settings = inputs.settings.ledger
     try:
-        trees = key_ring.successor_trees_of(settings, exam.settings.node)
+        trees = key_ring.successor_trees_of(settings, inputs.settings.node)
         keys = LogKeys(settings, trees)
         # A token whose log has ended is needed until it has signed the end.
         origins = [*(each.after for each in trees.unsigned), trees.origin]
@@ -602,8 +606,8 @@ def _token(exam: Exam) -> Finding:
     return ledger_findings.token(", ".join(places), "")
 
 
-def _shared(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.ledger
+def _shared(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings.ledger
     if not settings.is_shared():
         yield good("ledger-postgresql", Message("not used: ledger.url names this node's own file"))
         return
@@ -611,21 +615,21 @@ def _shared(exam: Exam) -> Iterator[Finding]:
     try:
         server = Server.of(settings)
         name = str(server)
-        copy = own_replica(server, settings, exam.settings.node)
+        copy = own_replica(server, settings, inputs.settings.node)
     except (LedgerError, DocumentError) as error:
         trouble = str(error)
-    yield ledger_findings.shared(name, copy, trouble, exam.now())
+    yield ledger_findings.replica(name, copy, trouble, inputs.now())
 
 
-def _others(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings.ledger
+def _others(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings.ledger
     try:
         servers = [Server.of(settings, url) for url in dict.fromkeys(settings.others) if url != settings.url]
     except (LedgerError, DocumentError) as error:
         yield unknown("ledger-others", str(error), Message("Run this as the user that `idtone serve` runs as"))
         return
     _, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
-    yield ledger_findings.others(list(map(str, servers)), silent)
+    yield ledger_findings.other_servers(list(map(str, servers)), silent)
 
 
 LEDGER: Final = (
@@ -641,43 +645,43 @@ LEDGER: Final = (
 )
 
 
-def _fleet_settings(exam: Exam) -> Iterator[Finding]:
-    settings, used, trouble = exam.settings, None, ""
+def _fleet_settings(inputs: CheckInputs) -> Iterator[Finding]:
+    settings, used, trouble = inputs.settings, None, ""
     if settings.shared:
         try:
             used = used_fleet_settings.last_used(settings)
         except LedgerError as error:
             trouble = str(error)
-    yield settings_findings.shared(settings, used, trouble)
+    yield settings_findings.fleet_settings(settings, used, trouble)
 
 
-def _service(exam: Exam) -> Iterator[Finding]:
-    yield machine_findings.service(exam.running())
+def _service(inputs: CheckInputs) -> Iterator[Finding]:
+    yield machine_findings.service(inputs.running())
 
 
-def _agi(exam: Exam) -> Iterator[Finding]:
-    settings = exam.settings
+def _agi(inputs: CheckInputs) -> Iterator[Finding]:
+    settings = inputs.settings
     if settings.interface is not Interface.AGI:
         yield good("agi", Message("not used: the hook sends its requests over ARI"))
         return
-    yield machine_findings.listener(settings.agi.listen, observe_agi.trouble(settings.agi.address()))
+    yield machine_findings.listener(settings.agi.listen, observe_agi.listener_trouble(settings.agi.address()))
 
 
-def _watchdog(exam: Exam) -> Iterator[Finding]:
+def _watchdog(inputs: CheckInputs) -> Iterator[Finding]:
     yield machine_findings.watchdog(observe_machine.watchdog(UNIT, SYSTEMD_S))
 
 
-def _canary(exam: Exam) -> Iterator[Finding]:
-    canary = exam.settings.canary
-    yield canary_finding.judge(canary, canary_result.read(canary.result), exam.now())
+def _canary(inputs: CheckInputs) -> Iterator[Finding]:
+    canary = inputs.settings.canary
+    yield canary_finding.judge(canary, canary_result.read(canary.result), inputs.now())
 
 
-def _backup(exam: Exam) -> Iterator[Finding]:
-    backup = exam.settings.backup
+def _backup(inputs: CheckInputs) -> Iterator[Finding]:
+    backup = inputs.settings.backup
     if backup.wanted and backup.result.exists() and not os.access(backup.result, os.R_OK):
         yield backup_finding.unreadable(backup)
         return
-    yield backup_finding.judge(backup, backup_result.read(backup.result), exam.now())
+    yield backup_finding.judge(backup, backup_result.read(backup.result), inputs.now())
 
 
 CHECKS: Final = (
@@ -690,10 +694,10 @@ CHECKS: Final = (
     Check(("hook-use",), _hook_use),
     Check(TRUNKS, _trunks),
     Check(("emergency-trunks",), _emergency_trunks),
-    Check(shared_files.SOUNDS, shared_files.sounds_check),
+    Check(shared_file_checks.SOUNDS, shared_file_checks.sounds_check),
     Check(REGISTRY, _registry),
-    Check(("journal",), shared_files.journal_check),
-    Check(shared_files.WRITABLE, shared_files.writable_check),
+    Check(("journal",), shared_file_checks.journal_check),
+    Check(shared_file_checks.WRITABLE, shared_file_checks.writable_check),
     Check(("registry-cache",), _registry_cache),
     Check(LINES, _lines),
     Check((brake_finding.TOPIC,), _brake),
@@ -703,7 +707,7 @@ CHECKS: Final = (
     Check(("clock-synchronised", "clock-date"), _clock),
     Check(LEDGER, _ledger),
     Check(("ledger-retention", "ledger-holds"), _retention),
-    Check(("ledger-timestamp",), lambda exam: iter((_stamped(exam),))),
+    Check(("ledger-timestamp",), lambda inputs: iter((_stamped(inputs),))),
     Check(("ledger-postgresql",), _shared),
     Check(("ledger-others",), _others),
     Check(("fleet-settings",), _fleet_settings),

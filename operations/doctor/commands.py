@@ -25,14 +25,14 @@ from idtone.core.translation import Message, joined, translated
 from ..asterisk_console import AsteriskConsole
 from ..change_report import Attempt, show_attempts, show_plan
 from ..make_changes import USUAL_COPIES, Changer
+from .check_inputs import USUAL_FOLDER, CheckInputs
 from .checks import CHECKS
-from .exam import USUAL_FOLDER, Exam
 from .findings import TOPICS, Finding, State
 from .fixes import plan
 from .run_checks import run
 
 PATIENCE_S: Final = 1.0
-"""Time after which unfinished checks are shown."""
+"""Seconds after which unfinished checks are shown."""
 
 _STYLES: Final = {State.GOOD: "green", State.WARNING: "yellow", State.BAD: "bold red", State.UNKNOWN: "cyan"}
 _WORDS: Final = {
@@ -81,23 +81,23 @@ def doctor(
         raise UsageError("--yes and --copies belong to --fix")
     settings = load_settings(config)
 
-    def look() -> tuple[Exam, list[Finding]]:
-        exam = Exam(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
+    def look() -> tuple[CheckInputs, list[Finding]]:
+        inputs = CheckInputs(settings, config, asterisk_etc, os.environ, lambda: datetime.now(UTC))
         with waiting() as progress:
-            return exam, run(exam, CHECKS, waiting=progress)
+            return inputs, run(inputs, CHECKS, waiting=progress)
 
-    exam, findings = look()
+    inputs, findings = look()
     out = command_line.screen(highlight=False)
     attempts: list[Attempt] = []
     left: dict[str, str] = {}
     shown = {finding.topic for finding in findings if finding.state is not State.GOOD or not problems}
     if fix:
-        groups, left = plan(exam, findings)
+        groups, left = plan(inputs, findings)
         attempts = [Attempt(group) for group in groups]
         if not as_json:
             show_plan(groups, out, _NOTHING)
         if groups and (yes or (not as_json and confirmed(_QUESTION))):
-            changer = Changer(AsteriskConsole(exam.folder or USUAL_FOLDER), copies or USUAL_COPIES, exam.now())
+            changer = Changer(AsteriskConsole(inputs.folder or USUAL_FOLDER), copies or USUAL_COPIES, inputs.now())
             for attempt in attempts:
                 attempt.make(changer)
             _, findings = look()
@@ -127,10 +127,10 @@ def show(
     shown: Collection[str] | None = None,
     left: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Print a table of the findings, then the remedies, and the count of all findings.
+    """Print a table of the findings, then the remedies, then the number of findings in each state.
 
-    A remedy is never wrapped, so that it can be copied. A good finding is only in the table if its topic is in `shown`;
-    None shows all. `left`: topic → reason why `--fix` does not correct it.
+    A remedy is never wrapped, so that it can be copied. The table has a good finding only if `shown` has its topic, or
+    is None. `left`: topic → reason why `--fix` does not correct it.
     """
     # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)

@@ -1,4 +1,4 @@
-"""The table of the customers' lines → findings. Pure; no finding contains a telephone number."""
+"""Findings on the table of the customers' lines. Pure. No finding contains a telephone number."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
@@ -21,7 +21,7 @@ from .findings import Finding, bad, good, unknown, warning
 CHECK: Final = Message("idtone lines check, and correct what it names")
 _SHOWN: Final = 10
 _LOOKED: Final = 1_000
-"""Numbers of one entry that are looked up in the registry, besides its last."""
+"""Most numbers of one entry that are looked up in the registry, in addition to its last one."""
 
 
 def not_set() -> Finding:
@@ -35,7 +35,9 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """The finding on a faulty table. It gives only the place of the first fault: the others may quote the file."""
+    """The finding on a faulty table. It shows only the place of the first fault, because the text of a fault may quote
+    the file.
+    """
     first = error.faults[0]
     place = f"{first.file}:{first.line}" if first.line else first.file
     return bad(
@@ -67,9 +69,9 @@ def readable(totals: Totals) -> Finding:
     return good("lines", found)
 
 
-def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
-    """The finding on the holder of the numbers: this `member` (its id) should hold them. A thousand numbers of each
-    entry are checked.
+def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
+    """The finding on the holder of the numbers, which should be the member with this id. At most a thousand numbers of
+    each entry are checked.
     """
     topic = "lines-members"
     if member is None:
@@ -92,9 +94,9 @@ def held(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, 
     return good(topic, Message("{member} holds all of them", member=member))
 
 
-def left(text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on the table for fallback in Asterisk. `text` is the file's, None if there is none, or if `trouble`
-    says why it cannot be read.
+def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
+    """The finding on the table that Asterisk uses in fallback. `text` is its text, None if it is missing or cannot be
+    read. `trouble` says why it cannot be read.
     """
     topic = "lines-fallback"
     if trouble:
@@ -119,7 +121,7 @@ def _some(span: NumberSpan) -> Iterable[int]:
 
 
 def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
-    """The finding on the endpoints. `trunks` are those in the settings: they are not customers' lines."""
+    """The finding on the endpoints. `trunks` are the trunks in the settings, which are not customers' lines."""
     topic = "lines-endpoints"
     without = sorted(name for name in present if name not in trunks and not knows(name))
     if not without:

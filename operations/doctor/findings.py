@@ -13,7 +13,7 @@ from ..planned_changes import Change
 class State(StrEnum):
     GOOD = "good"
     WARNING = "warning"
-    """It works today, but will cause trouble."""
+    """Everything works now, but this will cause trouble."""
     BAD = "bad"
     """Calls, evidence or secrets are affected now."""
     UNKNOWN = "unknown"
@@ -251,7 +251,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class FindingReport(TypedDict):
-    """A finding for programs; `remedy` is None if there is nothing to do."""
+    """A finding in JSON. `remedy` is None if there is nothing to do."""
 
     id: str
     looked_at: str
@@ -263,7 +263,7 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError if a good finding has a remedy, or if any other finding has none."""
+    """The result for one topic. Raises ValueError for a good finding with a remedy, or another finding without one."""
 
     topic: str
     state: State
@@ -271,7 +271,7 @@ class Finding:
     remedy: str = ""
     """A command, or a line and the file to write it into."""
     changes: tuple[Change, ...] = ()
-    """The remedy as changes, if it only changes rights."""
+    """The remedy as changes, if it changes only access rights."""
 
     def __post_init__(self) -> None:
         if self.topic not in TOPICS:

@@ -1,8 +1,7 @@
-"""The corrections of `idtone doctor --fix` for each topic, and the ones that it leaves to the operator, with the
-reason.
+"""The corrections of `idtone doctor --fix` by topic, and the reasons why it leaves others to the operator.
 
-A correction loses nothing, shows no secret and affects no call. A table decides; the functions read the present files
-and make changes from them. I/O, read only.
+A correction loses nothing, shows no secret and affects no call. A table has the correction of each topic. Its functions
+read the present files and plan changes. I/O, read only.
 """
 
 import os
@@ -21,10 +20,10 @@ from ..pbx_changes import hook_changes, module_changes
 from ..planned_changes import Change, Group, RightsChange
 from . import modules, observe_machine
 from .asterisk_version import unsupported
-from .exam import Exam
+from .check_inputs import CheckInputs
 from .findings import TOPICS, Finding, State
 
-Plan = Callable[[Exam, Finding], Sequence[Change]]
+Plan = Callable[[CheckInputs, Finding], Sequence[Change]]
 """The changes for a finding that is not good; empty if they would not be safe. Raises OSError, ChangeError."""
 
 
@@ -37,13 +36,13 @@ class Fix:
     """The reason why a finding, or a part of it, is left to the operator."""
 
 
-def _nothing(exam: Exam, finding: Finding) -> Sequence[Change]:
+def _nothing(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
     return ()
 
 
-def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Rights of files and folders, if these belong to idtone alone."""
-    own = _own_names(exam)
+def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
+    """Changes of access rights, if they concern only idtone's own files and folders."""
+    own = _own_names(inputs)
     for change in finding.changes:
         if isinstance(change, RightsChange) and change.path.is_dir():
             foreign = [name for name in os.listdir(change.path) if not own(name)]
@@ -54,16 +53,18 @@ def _own(exam: Exam, finding: Finding) -> Sequence[Change]:
     return finding.changes
 
 
-def _own_names(exam: Exam) -> Callable[[str], bool]:
-    """A test for names that idtone gives to files or folders beside the sounds or the journal."""
-    fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, exam.settings.journal_directory().name}
-    profiles = set(exam.library)
+def _own_names(inputs: CheckInputs) -> Callable[[str], bool]:
+    """A function that is True for names of idtone's own files and folders beside the sounds and the journal."""
+    fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, inputs.settings.journal_directory().name}
+    profiles = set(inputs.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 
 
-def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
-    """Rights of a secret, if the service's user owns it. Another owner's file may need to be readable for the group."""
-    who, _ = exam.service_user()
+def _private(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
+    """Changes of a secret's access rights, if the service's user owns the file. Another owner's file may have to stay
+    readable for the group.
+    """
+    who, _ = inputs.service_user()
     for change in finding.changes:
         held = observe_machine.mode_and_owner(change.path) if isinstance(change, RightsChange) else None
         if who is None or held is None or held[1] != who.user:
@@ -71,33 +72,33 @@ def _private(exam: Exam, finding: Finding) -> Sequence[Change]:
     return finding.changes
 
 
-def _hook(exam: Exam, finding: Finding) -> Sequence[Change]:
-    folder = exam.own_folder
+def _hook(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
+    folder = inputs.own_folder
     if folder is None or not folder.is_dir():
         return ()
     try:
-        return hook_changes(folder, exam.hook().text.encode("utf-8", "surrogateescape"))
+        return hook_changes(folder, inputs.hook().text.encode("utf-8", "surrogateescape"))
     except (DocumentError, UsageError):
         return ()
 
 
-def _hook_modules(exam: Exam, finding: Finding) -> Sequence[Change]:
+def _hook_modules(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
     try:
-        return _load(exam, set(modules.needed(exam.hook().text)) - {modules.CDR})
+        return _load(inputs, set(modules.needed_modules(inputs.hook().text)) - {modules.CDR})
     except (DocumentError, UsageError):
         return ()
 
 
-def _cdr(exam: Exam, finding: Finding) -> Sequence[Change]:
-    return _load(exam, (modules.CDR,))
+def _cdr(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
+    return _load(inputs, (modules.CDR,))
 
 
-def _ari(exam: Exam, finding: Finding) -> Sequence[Change]:
-    return _load(exam, modules.SERVICE)
+def _ari(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
+    return _load(inputs, modules.SERVICE)
 
 
-def _load(exam: Exam, wanted: Iterable[str]) -> Sequence[Change]:
-    folder = exam.own_folder
+def _load(inputs: CheckInputs, wanted: Iterable[str]) -> Sequence[Change]:
+    folder = inputs.own_folder
     return () if folder is None else module_changes(folder, wanted)
 
 
@@ -199,20 +200,20 @@ FIXES: Final[Mapping[str, Fix]] = {
 }
 
 
-def plan(exam: Exam, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """The groups of changes for bad findings and warnings; and for each of them without a group, its topic and the
-    reason. For an Asterisk that idtone refuses there is no change.
+def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
+    """The groups of changes for bad findings and warnings; and topic → reason for the findings that are left. An
+    Asterisk that idtone refuses gets no changes.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}
     wanting = [finding for finding in findings if finding.state in (State.BAD, State.WARNING)]
-    if unsupported(exam.asterisk_version() or ""):
+    if unsupported(inputs.asterisk_version() or ""):
         return [], {finding.topic: _OLD for finding in wanting}
     for finding in wanting:
         fix = FIXES[finding.topic]
         why: str = fix.left
         try:
-            changes = tuple(change for change in fix.plan(exam, finding) if not is_done(change))
+            changes = tuple(change for change in fix.plan(inputs, finding) if not is_done(change))
             if trouble := next(filter(None, map(obstacle, changes)), ""):
                 changes, why = (), trouble
         except ChangeError as error:

@@ -1,4 +1,4 @@
-"""A check that Asterisk has loaded the hook that this version exports with these settings. Pure."""
+"""Findings on the hook: Asterisk should have loaded the one that this version exports with these settings. Pure."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -17,7 +17,7 @@ def _export(folder: Path, config: Path | None) -> str:
     return f"idtone dialplan export{option} {quote(str(folder))} && asterisk -rx 'dialplan reload'"
 
 
-def loaded(
+def loaded_hook(
     ours: Hook,
     digest: str,
     sounds: str,
@@ -28,7 +28,7 @@ def loaded(
     config: Path | None,
 ) -> Finding:
     """The finding on the loaded hook. `digest` and `sounds` are its variables, both empty if none is loaded. They
-    survive a reload that removes the hook, so `contexts` has the hook's contexts in the dialplan; None if Asterisk
+    survive a reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, None if Asterisk
     cannot report them. `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
@@ -76,7 +76,7 @@ def loaded(
     return good(topic, Message("it is of this version, with these settings ({digest})", digest=digest))
 
 
-def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
+def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
     """The finding on the hook's file. `text` is its content, None if it could not be read; `trouble` says why, empty if
     it does not exist.
     """
@@ -102,7 +102,7 @@ def file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | 
     return bad(topic, Message("{path} is of another version or has other settings", path=path), remedy)
 
 
-def include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
+def hook_include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
     """The finding on the #include of the hook. `including` are the files in `folder` that include it; None if they
     could not be read.
     """

@@ -1,4 +1,4 @@
-"""Observations of the ledger → findings. Pure."""
+"""Findings on the ledger. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ FULL_BYTES: Final = 16 * 2**20
 """Free space in bytes below which SQLite's journal may not fit."""
 SHIPPED_WITHIN: Final = timedelta(minutes=5)
 LONGEST_KEPT: Final = timedelta(days=366)
-"""Longest usual retention: by the guideline on personal data in telecommunications, call history is kept for a year at
-most, as a rule.
+"""Longest usual retention. The guideline on personal data in telecommunications allows a year for call history, as a
+rule.
 """
 SHORTEST_KEPT: Final = timedelta(days=90)
 """Shortest retention that the police ask for."""
@@ -36,16 +36,16 @@ FULL_INODES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class FreeSpace:
     """Free space of a file system; `inodes` is None if it does not count them."""
 
     free_bytes: int
     inodes: int | None
 
 
-def opened(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
-    """The finding on access to the ledger. `writable`: this user may write to the file, or to the nearest folder above
-    a missing file.
+def ledger_access(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
+    """The finding on access to the ledger. `writable`: this user may write to the file, or, if it is missing, to the
+    nearest existing folder above it.
     """
     if not writable:
         return bad(
@@ -76,8 +76,8 @@ TOKEN_REMEDY: Final = Message(
 
 
 def token(place: str, trouble: str) -> Finding:
-    """The finding on the token with the log's key, which is asked without its PIN; `trouble` is empty if it has the
-    key.
+    """The finding on the token that holds the log's key. The check does not need the PIN. `trouble` is empty if the
+    token has the key.
     """
     topic = "ledger-token"
     if not trouble:
@@ -89,9 +89,9 @@ def token(place: str, trouble: str) -> Finding:
     )
 
 
-def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
-    """The finding on the ends of earlier logs. `waiting`: log that waits for the signature of its end → place of its
-    key; `given_up`: logs whose end was given up. `trouble` says why that cannot be known.
+def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
+    """The finding on the ends of earlier logs. `waiting`: log whose end is not signed yet → place of its key.
+    `given_up` are logs whose end will not be signed. `trouble` says why neither is known.
     """
     topic = "ledger-ends"
     if trouble:
@@ -113,7 +113,7 @@ def ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "")
     return good(topic, Message("no earlier log waits for the signature of its end"))
 
 
-def room(room: Room, growth: Growth | None) -> Finding:
+def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
     """The finding on the free space. `growth` is None while the rate is not known."""
     topic = "ledger-room"
     remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
@@ -139,8 +139,8 @@ def room(room: Room, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """The finding on the reserve. In bytes, `size` is ledger.reserve, `left` is the size of its file (None if it does
-    not exist), and `free` is the free space. `owed` is evidence that is not written.
+    """The finding on the reserve. `size` is ledger.reserve, `left` the size of its file (None without a file), `free`
+    the free space, all in bytes. `owed` is evidence that could not be written yet.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")
@@ -175,9 +175,9 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
             return bad(topic, found, remedy)
 
 
-def aside(earlier: Sequence[Path]) -> Finding:
-    """The finding on ledgers that were set aside. `earlier` are those before the present one that are still here. One
-    that was restored, or ended with its key, stays in its place: commands and backups find it there.
+def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
+    """The finding on ledgers that were set aside. `earlier` are the files of earlier ledgers that still exist. A ledger
+    that was restored, or that ended with its key, stays in place: commands and backups need it there.
     """
     topic = "ledger-aside"
     files = [path for path in earlier if f".{DAMAGED}-" in path.name]
@@ -194,9 +194,9 @@ def aside(earlier: Sequence[Path]) -> Finding:
     )
 
 
-def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
+def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
     """The finding on the key file. `status` is its mode and size, None if it does not exist or cannot be read.
-    `trouble` is the reason why it cannot.
+    `trouble` says why it cannot be read.
     """
     topic = "ledger-key"
     if status is None:
@@ -231,9 +231,9 @@ def key(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists:
     return good(topic, Message("{path}, mode {mode:04o}", path=path, mode=mode))
 
 
-def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
-    """The finding on the ledger's signature. `leaves` is the number of signed leaves; None if the signature is wrong:
-    `trouble` says how, and `remedy` is the remedy if it is known.
+def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
+    """The finding on the ledger's signature. `leaves` is the number of signed leaves, None if the signature is wrong.
+    Then `trouble` says what is wrong, and `remedy` has the remedy, if one is known.
 
     `looked` is False if the ledger or its signing key cannot be read.
     """
@@ -256,11 +256,11 @@ def signed(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> 
     )
 
 
-def stamped(
+def timestamps(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
-    """The finding on the timestamps. `url` is the authority's address, `newest` the largest tree with a timestamp, and
-    its time. `leaves` are the signed leaves.
+    """The finding on the timestamps. `url` is the authority's address. `newest` has the size and the time of the
+    largest tree with a timestamp. `leaves` is the number of signed leaves.
     """
     topic = "ledger-timestamp"
     if url is None:
@@ -276,7 +276,7 @@ def stamped(
     return warning(topic, found, remedy) if size < leaves and is_overdue(at, every, now) else good(topic, found)
 
 
-def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
+def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
     """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer;
     `trouble` says why.
     """
@@ -330,8 +330,8 @@ def shared(server: str, copy: OwnReplica | None, trouble: str, now: datetime) ->
     return good(topic, found)
 
 
-def others(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
-    """The finding on the other servers. `silent` has an error for each one that cannot be read."""
+def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
+    """The finding on the other servers. `silent` has the error of each server that cannot be read."""
     topic = "ledger-others"
     names = ", ".join(servers)
     if not servers:
@@ -375,8 +375,8 @@ def retention(kept: timedelta | None) -> Finding:
     return good(topic, Message("numbers can be opened for {days} days", days=kept.days))
 
 
-def holds(due: Sequence[str], standing: int) -> Finding:
-    """The finding on legal holds. `due` are the ids of those that someone has to decide about."""
+def legal_holds(due: Sequence[str], standing: int) -> Finding:
+    """The finding on legal holds. `due` are the ids of the holds that need a decision now."""
     topic = "ledger-holds"
     if due:
         return warning(
@@ -391,7 +391,7 @@ def holds(due: Sequence[str], standing: int) -> Finding:
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
-    """The finding on SQLite. `is_wal`: the file itself is in WAL mode."""
+    """The finding on SQLite. `is_wal`: the ledger's file is in WAL mode."""
     number = ".".join(map(str, version))
     if wal_is_safe(version):
         return good("ledger-sqlite", number)

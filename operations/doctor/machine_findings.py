@@ -1,4 +1,4 @@
-"""The machine and the service on it: names, clocks, processes, the watchdog. Pure."""
+"""Findings on the machine and the service: look-ups of names, the clock, processes, the watchdog. Pure."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -9,14 +9,14 @@ from .findings import Finding, bad, good, unknown, warning
 
 SLOW_S: Final = 0.2
 HOLD_UP_S: Final = 1.0
-"""A slower look-up delays calls noticeably."""
+"""Seconds from which a look-up delays calls noticeably."""
 
 EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
-"""A clock with an earlier date is wrong: this version was made later."""
+"""Earliest possible date of the clock: this version was made later."""
 
 
-def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
-    """The finding on one look-up. `took_s` is at least the deadline if it did not end."""
+def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
+    """The finding on the look-up of one name. `took_s` is at least the deadline if the look-up did not end."""
     remedy = (
         Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
         if topic == "name-own"
@@ -36,7 +36,7 @@ def name(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
     return good(topic, found)
 
 
-def synchronised(state: bool | None) -> Finding:
+def clock_synchronisation(state: bool | None) -> Finding:
     """The finding on the clock. `state` is the kernel's answer, None if it could not be asked."""
     topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
@@ -48,7 +48,7 @@ def synchronised(state: bool | None) -> Finding:
     return good(topic, Message("the kernel's clock is synchronised"))
 
 
-def date(now: datetime) -> Finding:
+def clock_date(now: datetime) -> Finding:
     if now < EARLIEST:
         return bad(
             "clock-date",
@@ -59,7 +59,7 @@ def date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """The finding on the service. `running`: a process holds the ledger's lock; None if the processes of other users
+    """The finding on the service. `running`: a process holds the ledger's lock. It is None if other users' processes
     cannot be read.
     """
     if running is None:

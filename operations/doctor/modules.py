@@ -1,4 +1,4 @@
-"""The modules of Asterisk for the hook and the service. Pure. A test compares the tables with the hook."""
+"""The modules of Asterisk that the hook and the service need. Pure. A test compares the tables with the hook."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +14,7 @@ CDR: Final = "func_cdr"
 finding.
 """
 CORE: Final = ""
-"""Applications and functions of Asterisk's core, without a module."""
+"""Name in place of a module, for applications and functions of Asterisk's core."""
 
 APPLICATIONS: Final[Mapping[str, str]] = {
     "AGI": "res_agi",
@@ -85,7 +85,7 @@ FOR_TRUNKS: Final = frozenset({"PJSIP_HEADER"})
 """
 
 WITH: Final[Mapping[str, str]] = {"func_pjsip_endpoint": "res_pjsip"}
-"""Module of the hook → the module that it presupposes: Asterisk may have no PJSIP at all."""
+"""Module of the hook → the module without which the hook does not need it: Asterisk may have no PJSIP."""
 
 SERVICE: Final = (
     "res_ari",
@@ -100,7 +100,7 @@ SERVICE: Final = (
 FORMATS: Final = ("format_gsm", "format_pcm", "format_sln")
 """The modules that read the sound files."""
 DIALPLAN_VIEW: Final = ("res_ari_device_states", "res_stasis_device_state")
-"""The modules with which the doctor finds out whether an extension exists."""
+"""The modules that the doctor needs to find out if an extension exists."""
 
 _ARI_PART: Final = ("res_ari", "res_ari_model", "res_stasis")
 FIRST: Final[Mapping[str, tuple[str, ...]]] = {
@@ -129,8 +129,10 @@ _NESTED: Final = re.compile(r"(?:[?:]|TryExec\()([A-Z]\w+)\(")
 _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
-def needed(hook: str) -> tuple[str, ...]:
-    """The modules for this text of the hook and for the service. Raises KeyError for a name that is in no table."""
+def needed_modules(hook: str) -> tuple[str, ...]:
+    """The modules that this hook (its text) and the service need. Raises KeyError for an application or function in no
+    table.
+    """
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
     nested = set(_NESTED.findall(code))
     applications = nested - FUNCTIONS.keys() | set(_ACTION.findall(code))
@@ -142,7 +144,7 @@ def needed(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """The wanted modules that are used with these running ones."""
+    """The wanted modules, without those that have no use while `running` are the running ones."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 
@@ -155,8 +157,8 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
     return bad("asterisk-modules", Message("not running: {names}", names=", ".join(missing)), remedy(missing, running))
 
 
-def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
-    """The modules in loading order: each after the missing ones that it needs."""
+def loading_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
+    """The modules in loading order. Each comes after the modules that it needs and that do not run yet."""
     order: dict[str, None] = {}
 
     def add(module: str) -> None:
@@ -170,16 +172,16 @@ def in_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str,
     return tuple(order)
 
 
-def load(modules: Iterable[str]) -> str:
+def load_commands(modules: Iterable[str]) -> str:
     return "; ".join(f"asterisk -rx 'module load {name}'" for name in modules)
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
-    """The commands that load the modules now, and the lines for each start."""
-    modules = in_order(missing, running)
+    """The commands that load the modules now, and the lines that load them at each start."""
+    modules = loading_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
     return Message(
         "{commands}; and if modules.conf has autoload = no or a noload for one, write {lines} there",
-        commands=load(modules),
+        commands=load_commands(modules),
         lines=lines,
     )

@@ -1,4 +1,4 @@
-"""A check that the service's AGI listener answers, without a request that would leave a trace. I/O."""
+"""A check that the service's AGI listener answers. It sends no request of a call, so it leaves no record. I/O."""
 
 import socket
 from pathlib import Path
@@ -33,13 +33,13 @@ _PRESENTED: Final = {
     "agi_accountcode": b"",
     "agi_threadid": b"1",
 }
-"""The fields that a channel sends first. The listener answers NOOP before it reads the request."""
+"""The fields of a channel that the check sends first. The listener answers with NOOP before it reads a request."""
 _PROOF: Final = b"NOOP"
 _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept routine\n"
-"""The answer of a channel that has hung up, an ordinary end for the listener."""
+"""The answer of a channel that has hung up. For the listener this is an ordinary end."""
 
 
-def trouble(address: Path | tuple[str, int]) -> str:
+def listener_trouble(address: Path | tuple[str, int]) -> str:
     """The reason why the listener does not answer; empty if it does."""
     target = str(address) if isinstance(address, Path) else address
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET

@@ -1,4 +1,4 @@
-"""Observation of Asterisk over ARI: a few requests over HTTP that change nothing. I/O.
+"""Observes Asterisk over ARI, with a few HTTP requests that change nothing. I/O.
 
 A WebSocket like the service's would take the application over from the service.
 """
@@ -19,10 +19,10 @@ from idtone.core.settings.settings import AriSettings
 from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT
 
-from .asterisk_findings import VARIABLES, Seen, shown
+from .asterisk_findings import VARIABLES, AsteriskObservation, url_without_password
 
 TIMEOUT_S: Final = 2.0
-"""Limit for each step of a request: a hung Asterisk accepts connections, but does not answer."""
+"""Seconds for each step of a request. A hung Asterisk accepts connections but does not answer."""
 _CONTEXTS: Final = (CALLED_CONTEXT, FORWARD_CONTEXT)
 _NO_EXTENSION: Final = "INVALID"
 
@@ -35,7 +35,7 @@ class Answer:
     nearby: bool
 
 
-def look(ari: AriSettings, secret: str) -> Seen:
+def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
     """Observe Asterisk.
 
     Raises AriRefused if Asterisk refuses a request, AriUnavailable if its answers are unusable.
@@ -47,7 +47,7 @@ def look(ari: AriSettings, secret: str) -> Seen:
         # Asterisk gives whole seconds: compare the middle of the second with the middle of the request.
         ahead_s = epoch_s + 0.5 - (asked_s + time.time()) / 2
         modules = json.loads(_asked(ari, secret, "asterisk/modules").body)
-        return Seen(
+        return AsteriskObservation(
             version=str(json.loads(info.body)["system"]["version"]),
             nearby=info.nearby,
             modules=frozenset(m["name"].removesuffix(".so") for m in modules if m["status"] == "Running"),
@@ -60,7 +60,9 @@ def look(ari: AriSettings, secret: str) -> Seen:
             endpoints=_endpoints(ari, secret),
         )
     except (ValueError, LookupError, TypeError) as error:
-        raise AriUnavailable(Message("the answers at {address} are not Asterisk's", address=shown(ari))) from error
+        raise AriUnavailable(
+            Message("the answers at {address} are not Asterisk's", address=url_without_password(ari))
+        ) from error
 
 
 def variable(ari: AriSettings, secret: str, name: str) -> str:
@@ -69,8 +71,8 @@ def variable(ari: AriSettings, secret: str, name: str) -> str:
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The hook's contexts that have the extension `s`: a Local channel to a missing extension has the state INVALID.
-    None if the module for device states is missing.
+    """The hook's contexts in the dialplan; None if the module for device states is missing. A context counts if it has
+    the extension `s`: the state of a Local channel to a missing extension is INVALID.
     """
     found = set()
     for context in _CONTEXTS:
@@ -83,7 +85,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
-    """The PJSIP endpoints with the number of channels that each has; None without the module that tells them."""
+    """PJSIP endpoint → its number of channels; None without the module that reports them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None
@@ -124,7 +126,7 @@ def request(ari: AriSettings, secret: str, method: str, path: str, body: object 
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise AriUnavailable(
-            Message("Asterisk does not answer at {address}: {reason}", address=shown(ari), reason=reason)
+            Message("Asterisk does not answer at {address}: {reason}", address=url_without_password(ari), reason=reason)
         ) from error
 
 

@@ -1,6 +1,4 @@
-"""Observation of this machine: files, open ports, processes, names, the clock. I/O; it changes nothing, and takes no
-lock.
-"""
+"""Observes this machine: files, open ports, processes, names, the clock. I/O; it changes nothing and takes no lock."""
 
 import contextlib
 import grp
@@ -21,7 +19,7 @@ from idtone.ledger.writing.clock_status import kernel_status
 from idtone.service.systemd import unit_properties
 
 from .asterisk_findings import Address
-from .ledger_findings import Room
+from .ledger_findings import FreeSpace
 from .shared_file_findings import Identity, Rights
 
 _PROC: Final = Path("/proc")
@@ -30,8 +28,10 @@ _CONF_LIMIT: Final = 500
 """Most files of a configuration folder that are searched for an #include."""
 
 
-def read(path: Path) -> tuple[str | None, str]:
-    """The text of a file; or None and the reason, empty if the file does not exist."""
+def read_text(path: Path) -> tuple[str | None, str]:
+    """The text of a file, and an empty reason. If it cannot be read: None and the reason, which is empty for a missing
+    file.
+    """
     try:
         return path.read_text("utf-8", "surrogateescape"), ""
     except FileNotFoundError:
@@ -78,9 +78,9 @@ def content(path: Path) -> bytes | None:
         return None
 
 
-def including(folder: Path) -> list[Path] | None:
-    """The files in Asterisk's folder, and in the folders directly in it, that include the hook; None if no readable
-    file does and others cannot be read.
+def files_including_hook(folder: Path) -> list[Path] | None:
+    """The files that include the hook, in Asterisk's folder and in the folders directly in it. None if none of the
+    readable files does, and others cannot be read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
@@ -97,14 +97,14 @@ def including(folder: Path) -> list[Path] | None:
     return None if closed and not found else found
 
 
-def room(path: Path) -> Room:
+def free_space(path: Path) -> FreeSpace:
     """The free space at `path`, or at the nearest folder above it that exists. Raises OSError."""
-    found = os.statvfs(existing(path))
+    found = os.statvfs(nearest_existing(path))
     free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
-    return Room(free * found.f_frsize, found.f_favail if found.f_files else None)
+    return FreeSpace(free * found.f_frsize, found.f_favail if found.f_files else None)
 
 
-def there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """True if the file or folder exists. Raises OSError if that cannot be known."""
     try:
         path.stat()
@@ -113,15 +113,15 @@ def there(path: Path) -> bool:
     return True
 
 
-def existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """The path itself, or the nearest folder above it that exists. Raises OSError."""
     path = path.absolute()
-    return next(place for place in (path, *path.parents) if there(place))
+    return next(place for place in (path, *path.parents) if exists(place))
 
 
-def leading_to(folder: Path) -> list[Path]:
+def folders_above(folder: Path) -> list[Path]:
     """The existing folders above `folder`, from the root on. Raises OSError."""
-    nearest = existing(folder.parent)
+    nearest = nearest_existing(folder.parent)
     return [*reversed(nearest.parents), nearest]
 
 
@@ -135,7 +135,7 @@ def size(path: Path) -> int | None:
 
 
 def is_wal(path: Path) -> bool:
-    """True if the header of an SQLite file says that it is in WAL mode (sqlite.org/fileformat.html)."""
+    """True if an SQLite file is in WAL mode by its header (sqlite.org/fileformat.html)."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\x02\x02"
@@ -143,7 +143,7 @@ def is_wal(path: Path) -> bool:
         return False
 
 
-def listening(port: int) -> list[Address] | None:
+def listening_addresses(port: int) -> list[Address] | None:
     """The addresses on which this TCP port is open in our network namespace; None if /proc cannot be read."""
     found: list[Address] = []
     try:
@@ -166,26 +166,26 @@ def _listening(table: str, port: int) -> Iterator[Address]:
             yield IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
 
 
-def process_of(pid_file: Path) -> Identity | None:
-    """The identity of the process in a pid file; None if there is no such process."""
-    process = process_in(pid_file)
-    return None if process is None else identity(process)
+def identity_by_pid_file(pid_file: Path) -> Identity | None:
+    """User and groups of the process whose pid is in the file; None without such a process."""
+    process = pid_in(pid_file)
+    return None if process is None else process_identity(process)
 
 
-def process_in(pid_file: Path) -> int | None:
-    """The number in a pid file; None if there is no such file."""
-    text, _ = read(pid_file)
+def pid_in(pid_file: Path) -> int | None:
+    """The pid in a pid file; None if the file does not exist."""
+    text, _ = read_text(pid_file)
     return int(text) if text is not None and text.strip().isdecimal() else None
 
 
-def about_process(process: int, what: str) -> str:
-    """The text of one of a process's files in /proc; empty if it cannot be read."""
-    return read(_PROC / str(process) / what)[0] or ""
+def process_file(process: int, what: str) -> str:
+    """The text of /proc/PID/`what`; empty if it cannot be read."""
+    return read_text(_PROC / str(process) / what)[0] or ""
 
 
-def identity(process: int) -> Identity | None:
+def process_identity(process: int) -> Identity | None:
     """User and groups of a process; None if there is no such process."""
-    status, _ = read(_PROC / str(process) / "status")
+    status, _ = read_text(_PROC / str(process) / "status")
     fields = dict(re.findall(r"^(\w+):[ \t]*(.*)$", status or "", re.MULTILINE))
     if not {"Uid", "Gid", "Groups"} <= fields.keys():
         return None
@@ -195,7 +195,7 @@ def identity(process: int) -> Identity | None:
     return Identity(int(fields["Uid"].split()[effective]), frozenset(groups), group)
 
 
-def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
+def account_identity(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
     """The identity of a program that runs as this user, with this primary group and these further groups; None if the
     user or a group does not exist.
     """
@@ -209,7 +209,7 @@ def account(user: str | int, group: str = "", more: Collection[str] = ()) -> Ide
 
 
 def user_name(user: int) -> str:
-    """The user for `chown`: its name, or its number if it has no name."""
+    """The user as an argument of `chown`: the name, or the number if it has no name."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -217,17 +217,17 @@ def user_name(user: int) -> str:
 
 
 def group_name(group: int) -> str:
-    """The group for `chgrp`: its name, or its number if it has no name."""
+    """The group as an argument of `chgrp`: the name, or the number if it has no name."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:
         return str(group)
 
 
-def held_open(path: Path) -> bool | None:
-    """True if a process has this file open; None if none was found, but a process of `serve` could not be read.
+def is_open(path: Path) -> bool | None:
+    """True if a process has this file open. None if no process was found, but one of `idtone serve` could not be read.
 
-    Trying the lock itself could break a service that starts at the same moment.
+    Taking the lock for a trial could stop a service that starts at the same moment.
     """
     try:
         process, hidden = _holder(path)
@@ -247,8 +247,8 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """The pid of a process that has the file open; and True if a process of `serve` could not be read. Raises
-    OSError.
+    """The pid of a process that has the file open, or None; and True if a process of `idtone serve` could not be read.
+    Raises OSError.
     """
     wanted = path.stat()
     hidden = False
@@ -260,7 +260,7 @@ def _holder(path: Path) -> tuple[int | None, bool]:
                     if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
                         return int(process.name), False
         except PermissionError:
-            command, _ = read(process / "cmdline")
+            command, _ = read_text(process / "cmdline")
             hidden = hidden or "serve" in (command or "").split("\0")
         except OSError:
             continue  # the process or the file has ended meanwhile
@@ -276,7 +276,7 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """Duration of a name's look-up, at most `deadline_s`, and True if it succeeded."""
+    """The seconds that the look-up of a name took, at most `deadline_s`; and True if it succeeded."""
     resolved = threading.Event()
     ended = threading.Event()
 
@@ -312,4 +312,6 @@ def unit_account(unit: str, deadline_s: float) -> Identity | None:
     shown = unit_properties(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
     if shown is None or shown.get("LoadState") != "loaded":
         return None
-    return account(shown.get("User") or 0, shown.get("Group", ""), shown.get("SupplementaryGroups", "").split())
+    return account_identity(
+        shown.get("User") or 0, shown.get("Group", ""), shown.get("SupplementaryGroups", "").split()
+    )

@@ -1,4 +1,4 @@
-"""The registry and its licences → findings. Pure; no finding contains a telephone number."""
+"""Findings on the registry and its licences. Pure. No finding contains a telephone number."""
 
 import stat
 from collections import Counter
@@ -21,21 +21,21 @@ from idtone.registry.model import RegistryDocument
 from idtone.registry.never_originating import NeverOriginating
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, Tones, member_trouble, tones_trouble
 from idtone.registry.registry_report import counts
-from idtone.tones.playable_profile import play_objection
 from idtone.tones.profile import Profile
+from idtone.tones.registered_profile_check import play_objection
 
 from .findings import Finding, bad, good, unknown, warning
 from .shared_file_findings import Rights
 
 SOON: Final = timedelta(days=7)
-"""A registry that expires within this time is reported: it is enough time to get the next one, or to ask why it does
-not come.
+"""A registry that expires within this time is reported. The time is enough to get the next one, or to ask why there is
+none.
 """
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
-    """The finding on a faulty registry. It gives only the places of the faults: their texts may quote the file, which
-    has numbers.
+    """The finding on a faulty registry. It shows only the places of the faults: their texts may quote telephone numbers
+    from the file.
     """
     if isinstance(error, TrustError):
         return bad("registry", str(error), Message("idtone registry update, as the user that `idtone serve` runs as"))
@@ -100,11 +100,12 @@ def trusted(trust: Trust, source: str) -> Finding:
     )
 
 
-def kept(
+def verified_copy(
     folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
 ) -> Finding:
-    """The finding on the verified copy. `held` are its folder and its content; empty if it does not exist yet. `above`
-    are the folders that lead to it. `ourselves` is our own user id, `service` that of the service, if it is known.
+    """The finding on the verified copy. `held` has the access rights of its folder and files, nothing if it does not
+    exist yet. `above` has those of the folders above. `ourselves` is our own user id, `service` the service's, if
+    known.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
@@ -164,7 +165,7 @@ def kept(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """The finding that the service (user id `service`) can neither read nor renew the copy."""
+    """The bad finding that the service, with the user id `service`, can neither read nor renew the copy."""
     return bad(
         "registry-cache",
         Message("{found}, so the service (user {service}) cannot use it", found=found, service=service),
@@ -177,18 +178,18 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """Rights of group and others to reach a file through its folders, as the bits for writing."""
+    """The write bits of group and others, without those of users who cannot reach the file through its folders."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1
     return reaching
 
 
-def not_kept() -> Finding:
+def no_verified_copy() -> Finding:
     return good("registry-cache", Message("not used: the registry is unsigned"))
 
 
-def fresh(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
+def registry_age(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
     """The finding on the registry's age. `grace` is `policy.registry_stale`."""
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
@@ -230,9 +231,7 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """The finding on the certifications that the numbers of `member` depend on, or on all certifications if it
-    is None.
-    """
+    """The finding on the certifications on which the numbers of `member` depend; on all certifications for None."""
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
     over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))
@@ -283,7 +282,7 @@ def node_member(member: str | None, index: RegistryIndex) -> Finding:
 _RENEW: Final = Message("Ask the association to renew them")
 
 
-def standing(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
+def licence_states(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
     """The finding on the licences. `own` are the lapses of the node's member."""
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]

@@ -10,8 +10,8 @@ from typing import Final
 
 from idtone.core.translation import Message
 
+from .check_inputs import CheckInputs
 from .checks import Check
-from .exam import Exam
 from .findings import TOPICS, Finding, unknown
 
 DEADLINE_S: Final = 8.0
@@ -19,23 +19,23 @@ DEADLINE_S: Final = 8.0
 POLL_S: Final = 0.1
 
 _Result = tuple[Check, Finding | None]
-"""One finding of a check, or None at its end."""
+"""A check with one of its findings, or with None at its end."""
 
 
 def run(
-    exam: Exam,
+    inputs: CheckInputs,
     checks: Sequence[Check],
     deadline_s: float = DEADLINE_S,
     waiting: Callable[[Collection[str]], None] = lambda topics: None,
 ) -> list[Finding]:
     """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` gets the unfinished topics.
 
-    The threads of hanging checks run until the process ends.
+    The threads of checks that hang run on until the process ends.
     """
     results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:
         threading.Thread(
-            target=_look, args=(exam, check, results), name=f"doctor-{check.topics[0]}", daemon=True
+            target=_look, args=(inputs, check, results), name=f"doctor-{check.topics[0]}", daemon=True
         ).start()
     pending = list(checks)
     found: dict[str, Finding] = {}
@@ -65,11 +65,11 @@ _AGAIN: Final = Message(
 )
 
 
-def _look(exam: Exam, check: Check, results: queue.SimpleQueue[_Result]) -> None:
+def _look(inputs: CheckInputs, check: Check, results: queue.SimpleQueue[_Result]) -> None:
     seen: set[str] = set()
     why = Message("the check gave no finding")
     try:
-        for finding in check.look(exam):
+        for finding in check.look(inputs):
             seen.add(finding.topic)
             results.put((check, finding))
     except Exception as error:

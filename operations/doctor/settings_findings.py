@@ -1,18 +1,18 @@
-"""The settings of the fleet and the edition that this node uses; the trunks of emergency calls. Pure."""
+"""Findings on the fleet's settings and on the trunks for emergency calls. Pure."""
 
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing
 from idtone.core.translation import Message
 from idtone.service.used_fleet_settings import UsedFleetSettings, settings_objection
 
-from .exam import AS_SERVICE
+from .check_inputs import AS_SERVICE
 from .findings import Finding, bad, good, unknown, warning
 
 TOPIC = "fleet-settings"
 
 
-def shared(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
-    """The finding on the fleet's settings. `used` is the edition that the service used last; `trouble` says why that is
+def fleet_settings(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
+    """The finding on the fleet's settings. `used` is the edition that the service used last. `trouble` says why it is
     not known.
     """
     edition = settings.shared

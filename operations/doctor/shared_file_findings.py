@@ -1,4 +1,4 @@
-"""The sound files, fallback.conf and the journal, with their access rights → findings. Pure."""
+"""Findings on the sound files, fallback.conf and the journal, and on their access rights. Pure."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Mode and owners of one file or folder. `listed`: it has an access control list, which may override the mode."""
+    """Mode and owners of one file or folder. `listed`: it has an access control list, so the mode may not apply."""
 
     path: Path
     mode: int
@@ -42,7 +42,7 @@ class Rights:
         return who.user == 0 or bool(self.mode >> shift & right)
 
 
-def files(
+def sound_files(
     wanted: Mapping[Path, bytes],
     there: Mapping[Path, bytes | None],
     serving: bool,
@@ -50,9 +50,9 @@ def files(
     *,
     by_list: bool = False,
 ) -> Finding:
-    """The finding on the sound files. `wanted` is the expected content of each file by its profile, `there` the present
-    one; None if it does not exist. `further` are other files that Asterisk could play as these sounds. `by_list`: for
-    imported sounds, `wanted` comes from their list, not from their masters.
+    """The finding on the sound files. `wanted` has the expected content of each file, `there` the present content, None
+    for a missing file. `further` are other files that Asterisk could play in place of these. `by_list`: the expected
+    content of imported sounds comes from their list, not from their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
@@ -87,17 +87,17 @@ def files(
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """The group through which Asterisk can read in the folder: the folder's group if Asterisk is in it, otherwise
-    Asterisk's. None if Asterisk's process was not found.
+    """The group through which Asterisk can read the folder: the folder's own if Asterisk belongs to it, or else
+    Asterisk's primary group. None if Asterisk's process was not found.
     """
     if asterisk is None:
         return None
     return folder.group if folder and folder.group in asterisk.groups else asterisk.group
 
 
-def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
-    """The finding on Asterisk's access to the sounds. `who` is Asterisk, None if its process was not found; `group` is
-    its group. `folders` lead to the files.
+def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
+    """The finding on Asterisk's access to the sounds. `who` is Asterisk's user, None if its process was not found.
+    `group` is its group. `folders` are the folders above the files.
     """
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
@@ -122,8 +122,8 @@ def readable(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rig
 
 
 def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
-    """Commands that give Asterisk access to folders. With g+s, new files get the folder's group, even if their user is
-    not in it.
+    """Commands that give Asterisk access to folders. With g+s, new files get the folder's group, even if the user who
+    makes them does not belong to it.
     """
     return [
         f"chgrp {group} {name} && chmod g+rxs {name}" if rights.path == own else f"chmod o+x {name}"
@@ -135,15 +135,15 @@ def _granting(closed: Sequence[Rights], own: Path, group: str) -> list[str]:
 def _with_folders(
     closed: Sequence[Rights], own: Path, group: str, changes: Sequence[RightsChange]
 ) -> tuple[RightsChange, ...]:
-    """The commands of `_granting` as changes, with `changes`. None if folders of others are closed: opening them would
-    expose their files.
+    """The commands of `_granting` as changes, followed by `changes`. Empty if a closed folder is not idtone's: opening
+    it would expose other files.
     """
     if any(rights.path != own for rights in closed):
         return ()
     return (*(RightsChange(rights.path, rights.mode | 0o2050, None, group) for rights in closed), *changes)
 
 
-def writable(
+def journal_access(
     who: Identity | None,
     folders: Sequence[Rights],
     path: Path,
@@ -152,9 +152,9 @@ def writable(
     group: str,
     sounds: Path,
 ) -> Finding:
-    """The finding on the journal. `who` is Asterisk. `held` is the journal to which it appends, None if it does not
-    exist. `left` is the number of journals that the service has taken but not entered into the ledger. `group` is
-    Asterisk's, `sounds` the sounds' folder.
+    """The finding on the journal. `who` is Asterisk's user, `group` its group. `held` is the present journal, None if
+    it does not exist. `left` is the number of journals that the service has taken but not entered into the ledger.
+    `sounds` is the folder of the sounds.
     """
     topic, restart = "journal", Message("systemctl restart idtone, which creates it")
     name, folder = quote(str(path)), quote(str(path.parent))
@@ -203,17 +203,17 @@ def writable(
 
 SOUNDS_MODE: Final = 0o2750
 JOURNAL_MODE: Final = 0o2710
-"""Modes of the two folders. With them, the service can run as any user who owns the folders: with g+s, new files get
-the folder's group.
+"""Modes of the two folders. With g+s, new files get the folder's group. So the service can run as any user who owns the
+folders.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PutTrial:
     """A folder in which the service puts files, and the result of a trial to do so.
 
-    `above` are the existing folders that lead to it; `held` is the folder itself, None if it does not exist. `error` is
-    the errno of the trial, 0 for success, None if there was no trial: `why` says why.
+    `above` are the existing folders above it. `held` is the folder itself, None if it does not exist. `error` is the
+    errno of the trial, 0 after a success. It is None without a trial; then `why` has the reason.
     """
 
     folder: Path
@@ -223,12 +223,12 @@ class Trial:
     why: str = ""
 
 
-def puttable(
-    topic: str, trial: Trial, who: Identity | None, owner: str, mode: int, group: int | None = None
+def put_access(
+    topic: str, trial: PutTrial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
     """The finding on the service's right to put files into a folder. `who` is the service, `owner` is USER:GROUP for
-    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. For the journal, `group` is the
-    group of the sounds' folder: the service gives group and mode to the journal's folder.
+    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. `group` is only for the journal:
+    the service gives its folder the group of the sounds' folder, and the mode.
     """
     folder, held = trial.folder, trial.held
     if who is None:
@@ -292,12 +292,12 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
     return ""
 
 
-def fallback(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on fallback.conf. `wanted` is the content by the registry, None if there is no registry; `text` is
-    the present content.
+def fallback_file(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
+    """The finding on fallback.conf. `wanted` is its content by the registry, None without a registry. `text` is the
+    present content.
 
-    Neither is shown, because they have numbers. `trouble` says why `text` could not be read; empty if the file does not
-    exist.
+    The finding shows neither, because both contain telephone numbers. `trouble` says why the file could not be read; it
+    is empty if the file does not exist.
     """
     topic = "fallback"
     remedy = Message("idtone registry update, as the user that `idtone serve` runs as; it writes the file")

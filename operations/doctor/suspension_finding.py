@@ -11,14 +11,14 @@ from .findings import Finding, bad, good, unknown, warning
 
 TOPIC: Final = "own-suspensions"
 SOON: Final = timedelta(minutes=1)
-"""Time after which a waiting suspension is reported: an approved one is in force within a second; an asked one waits
-for a person who is on the telephone.
+"""Age from which a suspension that is not in force is reported. An approved one is in force within a second. One that
+waits for approval waits for a person, who is reached by telephone.
 """
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """The finding on an unreadable file. `problem` names the file and the remedy. Without `may_read`, only this user
-    cannot read it.
+    """The finding if the file of suspensions cannot be read. `problem` names the file and the remedy. `may_read` is
+    False if only another user may read it.
     """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))

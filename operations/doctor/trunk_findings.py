@@ -1,5 +1,5 @@
-"""Asterisk's PJSIP endpoints and the operator's own Dial() → findings on the sound and the number at a called party.
-Pure.
+"""Findings on the sound and the number that a called party gets, from Asterisk's PJSIP endpoints and the operator's own
+Dial(). Pure.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final
 from idtone.core.translation import Message, joined
 from idtone.dialplan import CALLED_CONTEXT, HOOK_FILE
 
-from .asterisk_files import Line
+from .asterisk_config_files import Line
 from .findings import Finding, good, unknown, warning
 
 MOST_NAMED: Final = 5
@@ -49,8 +49,8 @@ TRANSCODERS: Final[Mapping[str, frozenset[str]]] = {
         "amrwb": "codec_amr",
     }.items()
 }
-"""Codec → the modules that can code it; one of them is enough. The sounds exist as G.711, GSM and linear PCM, so these
-need none.
+"""Codec → the modules that can encode it; one of them is enough. G.711, GSM and linear PCM need none, because the
+sounds exist in these formats.
 """
 
 
@@ -112,7 +112,7 @@ def codecs(
     )
 
 
-def presented(
+def presented_numbers(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
     """The finding on presented numbers. `found` is None if the file could not be read; `dialplan` are the lines of
@@ -142,7 +142,7 @@ def presented(
 
 
 def _without_number(lines: Sequence[Line]) -> Iterator[str]:
-    """The places of an outgoing Dial() with `idtone-called` in an extension that has not set the number before."""
+    """The places where an extension runs an outgoing Dial() with `idtone-called`, but has not set the number before."""
     sets = False
     for line in lines:
         if line.path.name == HOOK_FILE:

@@ -1,8 +1,8 @@
-"""A trial whether the service can put files where Asterisk reads them: it creates a file, replaces it and removes it.
-I/O.
+"""A trial that shows if the service can put files where Asterisk reads them. It creates a file, replaces it and removes
+it. I/O.
 
-Modes and owners are not enough to know: a user outside the folder's group cannot give a file to that group, systemd can
-make a folder read-only for the service, and a file system can have its own rules.
+Modes and owners do not answer this. A user outside the folder's group cannot give a file to that group. systemd can
+make a folder read-only for the service. A file system can have its own rules.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PREFIX: Final = ".idtone-doctor-"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder for a file, the file's mode, and the folder whose group it gets."""
+    """A folder for a file, the file's mode, and the folder whose group the file gets."""
 
     folder: Path
     mode: int
@@ -43,7 +43,7 @@ class NotTriedError(Exception):
 def trial(place: Place, who: Identity, process: int | None = None) -> int:
     """The errno with which `who` fails to create or replace a file there; 0 if both succeed. Raises NotTriedError.
 
-    `process` is the service's, if it runs: then the trial uses its mounts.
+    `process` is the service's pid, if it runs: then the trial uses its mounts.
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
@@ -94,8 +94,8 @@ def _as_seen(path: Path, process: int | None) -> Path:
 
 
 def main(user: str, group: str, groups: str, folder: str, mode: str, group_of: str, process: str) -> None:
-    """Become the service's user, make the trial, and print the errno. Imports come first: that user may be unable to
-    read them.
+    """Become the service's user, make the trial, and print the errno. The imports come first, because that user may not
+    be able to read the modules.
     """
     os.setgroups(list(map(int, groups.split(","))))
     os.setgid(int(group))

@@ -1,1 +1,1 @@
-"""Several PBXs as one: the nodes' reports, and the watching, configuration and upgrade of a fleet."""
+"""A fleet of PBXs: the reports of its nodes, its monitoring, configuration and upgrade."""

@@ -14,13 +14,13 @@ from idtone.core.translation import Message, joined
 from .node_states import Condition, Fleet, Node, NodeState, SharedSettings
 
 CLOCK_S: Final = 0.5
-"""A larger difference from PostgreSQL's clock changes the order of events of several nodes."""
+"""Difference from PostgreSQL's clock, in seconds, that changes the order of events of several nodes."""
 SPREADING: Final = timedelta(seconds=3)
-"""Time within which a new registry, after the first node has taken it, may not be everywhere."""
+"""Time that a new registry may take from the first node to all others."""
 RIVALS: Final = 3
-"""Number of another service's reports that is a fault. A hand-over between two instances can be the cause of fewer."""
+"""Number of reports by another service that is a fault. A hand-over between two instances can cause fewer."""
 ENOUGH_DAYS: Final = 30
-"""The same limit as in `idtone doctor`."""
+"""Days of evidence for which a node's disk should have room; `idtone doctor` has the same limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The values with which each node is compared, looked up once."""
+    """The values with which each node is compared. They are determined once."""
 
     now: datetime
     ledgers: Counter[str]
@@ -98,7 +98,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
             yield NodeFinding(node.name, rule.name, found, rule.remedy)
 
 
-def local(at: datetime | None) -> str:
+def local_time(at: datetime | None) -> str:
     """The moment in the time zone of this machine."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
@@ -108,9 +108,7 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Seconds by which PostgreSQL's clock is ahead of the node's: 0 if that is possible, otherwise the least possible
-    difference.
-    """
+    """Least possible seconds by which PostgreSQL's clock is ahead of the node's; 0 if the clocks may be equal."""
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0
@@ -163,10 +161,10 @@ def _registry(state: NodeState, compared: _Compared) -> str:
     return Message(
         "its registry is version {version}, issued {issued}; {other} has version {newest}, issued {newest_issued}",
         version=state.registry.version,
-        issued=local(state.registry.issued),
+        issued=local_time(state.registry.issued),
         other=node.name,
         newest=other.registry.version,
-        newest_issued=local(other.registry.issued),
+        newest_issued=local_time(other.registry.issued),
     )
 
 
@@ -174,7 +172,7 @@ def _expired(state: NodeState, compared: _Compared) -> str:
     expires = state.registry.expires
     if expires is None or expires > compared.now:
         return ""
-    return Message("its registry has expired at {expires}", expires=local(expires))
+    return Message("its registry has expired at {expires}", expires=local_time(expires))
 
 
 def _trust(state: NodeState, compared: _Compared) -> str:
@@ -255,13 +253,13 @@ _ABSENCES: Final = (
     _Absence(
         "silent",
         Condition.SILENT,
-        lambda node: Message("it has not reported since {heard}", heard=local(node.heard)),
+        lambda node: Message("it has not reported since {heard}", heard=local_time(node.heard)),
         Message("See that the node runs and reaches PostgreSQL: systemctl status idtone"),
     ),
     _Absence(
         "stopped",
         Condition.STOPPED,
-        lambda node: Message("its service was stopped; it reported last at {heard}", heard=local(node.heard)),
+        lambda node: Message("its service was stopped; it reported last at {heard}", heard=local_time(node.heard)),
         Message("Start it: systemctl start idtone. If the node is gone for good, drop its schema in PostgreSQL"),
     ),
     _Absence(
@@ -279,7 +277,7 @@ _ABSENCES: Final = (
     _Absence(
         "no-state",
         Condition.STATELESS,
-        lambda node: Message("it reports no state; PostgreSQL heard it last at {heard}", heard=local(node.heard)),
+        lambda node: Message("it reports no state; PostgreSQL heard it last at {heard}", heard=local_time(node.heard)),
         Message("Upgrade its idtone, and start its service"),
     ),
 )

@@ -14,22 +14,22 @@ from idtone.core.yaml_documents import Model, ValidationFault, load
 Words = tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...]
 """A command, or its prefix: a list of words. No shell reads it here."""
 APT: Final = ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone")
-"""The installation by apt, which keeps the operator's settings: without a terminal, dpkg's question about them would
-fail.
+"""The installation by apt. It keeps the operator's settings without asking, because dpkg could not ask without a
+terminal.
 """
 _SIZE_LIMIT: Final = 1024 * 1024
 _REMOTE_SHELL: Final = "ssh"
-"""A prefix that joins its words with spaces and gives them to a shell on the other machine."""
+"""Program whose prefix joins the words with spaces and gives them to a shell on the other machine."""
 
 
 class DispatcherEntry(Model):
-    """A Kamailio that distributes calls to the nodes by its module dispatcher."""
+    """A Kamailio whose module dispatcher distributes the calls to the nodes."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     run: Annotated[Words, Field(min_length=1)]
     """Prefix of a remote procedure: `[ssh, sip-1, kamcmd]`."""
     group: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
-    """The set of destinations with the nodes."""
+    """The dispatcher's set that has the nodes as destinations."""
 
 
 class NodeEntry(Model):
@@ -48,11 +48,11 @@ class NodeEntry(Model):
     asterisk_etc: Path = Path("/etc/asterisk")
     """The folder with the hook."""
     other_calls: bool = False
-    """Calls also reach the node past the dispatchers, for example from its own phones."""
+    """True if the node also gets calls that do not pass the dispatchers, for example from its own phones."""
 
     def command(self, words: Sequence[str]) -> tuple[str, ...]:
         """The words of a command on this node."""
-        return behind(self.run, words)
+        return with_prefix(self.run, words)
 
 
 class Inventory(Model):
@@ -62,9 +62,9 @@ class Inventory(Model):
     dispatchers: tuple[DispatcherEntry, ...] = ()
 
 
-def behind(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
-    """The words of a command after a prefix; quoted if the prefix begins with ssh, because a shell reads them on the
-    other machine.
+def with_prefix(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
+    """A prefix followed by the words of a command. The words are quoted after ssh, because a shell on the other machine
+    reads them.
     """
     over_ssh = bool(prefix) and Path(prefix[0]).name == _REMOTE_SHELL
     return (*prefix, *(map(shlex.quote, words) if over_ssh else words))

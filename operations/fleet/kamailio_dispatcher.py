@@ -1,4 +1,5 @@
-"""Kamailio's dispatcher: taking a destination out and putting it back, and the output of `dispatcher.list`. Pure.
+"""Kamailio's dispatcher: the procedures that take a destination out and put it back, and the output of
+`dispatcher.list`. Pure.
 
 A destination is taken out as disabled (`dx`). Inactive would not be enough: Kamailio probes inactive destinations with
 OPTIONS (ds_probing_mode 1) and activates them when they answer, but it does not probe disabled ones.
@@ -16,17 +17,17 @@ _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
 """A field in the output of kamcmd, and in the JSON of kamctl and kamcli."""
 
 
-def taking_out(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that takes a destination out: then it gets no new calls."""
+def take_out_procedure(group: int, address: str) -> Sequence[str]:
+    """The remote procedure that takes a destination out, so that it gets no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
-def putting_back(group: int, address: str) -> Sequence[str]:
+def put_back_procedure(group: int, address: str) -> Sequence[str]:
     """The remote procedure that puts a destination back."""
     return ("dispatcher.set_state", _BACK, str(group), address)
 
 
-def states(output: str, group: int) -> dict[str, str]:
+def destination_flags(output: str, group: int) -> dict[str, str]:
     """Address → flags of each destination of a set, for example AP; empty if the set does not exist."""
     found: dict[str, str] = {}
     in_group, address = False, ""
@@ -50,6 +51,6 @@ def is_in(flags: str) -> bool:
     return flags.startswith((_ACTIVE, _TRYING))
 
 
-def others_in(found: Mapping[str, str], address: str) -> bool:
-    """True if another destination gets calls while this one is out."""
+def has_other_active(found: Mapping[str, str], address: str) -> bool:
+    """True if a destination other than `address` gets calls."""
     return any(is_in(flags) for other, flags in found.items() if other != address)

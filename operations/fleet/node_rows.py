@@ -33,7 +33,7 @@ COLUMNS: Final = (
 
 
 def row_of(node: Node) -> tuple[str, ...]:
-    """The values of a node by `COLUMNS`. A node that does not report now has only values that stay true."""
+    """The values of a node by `COLUMNS`. If it does not report now, only the values that are still true are shown."""
     state = node.state
     if state is None:
         return (node.name, node.condition.value, *[NONE] * (len(COLUMNS) - 2))

@@ -47,7 +47,7 @@ Edition = tuple[datetime | None, int, str | None]
 
 
 class _Reported(BaseModel):
-    """A part of the state; `service.node_state.STATE` has the same names."""
+    """A part of a node's state, with the field names of `service.node_state.STATE`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -20,7 +20,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node that uses the registry. `taken` is when the node took it into use, by the node's clock."""
+    """A node that uses the registry. `taken` is the time, by the node's clock, from which it has used it."""
 
     node: str
     version: int
@@ -30,7 +30,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Spread of a registry: the nodes that use it and have left its suspensions to Asterisk; and the others."""
+    """The nodes that use a registry and have written its suspensions for Asterisk, and the missing nodes."""
 
     confirmed: tuple[Confirmation, ...]
     missing: tuple[str, ...]

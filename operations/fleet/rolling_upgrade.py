@@ -1,4 +1,4 @@
-"""Upgrade of a fleet's nodes one after the other, up to the first fault. I/O through `Runner`."""
+"""Upgrades the nodes of a fleet one after the other, up to the first fault. I/O through `CommandRunner`."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,20 +9,20 @@ from idtone.core.errors import IdtoneError
 from idtone.core.translation import Message, joined
 
 from . import kamailio_dispatcher
-from .inventory import DispatcherEntry, Inventory, NodeEntry, behind
-from .runner import Ran, Runner
+from .command_runner import CommandResult, CommandRunner
+from .inventory import DispatcherEntry, Inventory, NodeEntry, with_prefix
 from .upgrade_journal import UpgradeJournal
 from .upgrade_rules import (
     HOOK_FILE,
     HOOK_LOADED,
-    Before,
-    FoundByDoctor,
+    DoctorFinding,
     NodeStatus,
+    StateBefore,
     Step,
-    handed_over,
+    faults_after_upgrade,
+    is_handed_over,
     read_findings,
-    unfit,
-    wrong,
+    reasons_not_to_upgrade,
 )
 
 COMMAND_S: Final = 60.0
@@ -32,12 +32,12 @@ RELOAD_S: Final = 160.0
 """Limit of the reload: longer than systemd waits for the next instance (`TimeoutStartSec` of the unit)."""
 LOOK_EVERY_S: Final = 1.0
 QUIET_S: Final = 3.0
-"""A node without a new call for this long gets no more calls."""
+"""Seconds without a new call after which a node counts as out of the dispatchers."""
 HAND_OVER_S: Final = 60.0
 CHECK_S: Final = 30.0
-"""Seconds after the start of the new instance in which a finding may be worse than before."""
+"""Seconds after the start of the new instance during which its findings may be worse than before."""
 _LINES: Final = 10
-"""Number of a failed command's last lines that are shown."""
+"""Number of last lines that are shown of a failed command's output."""
 
 
 class NodeFaultError(IdtoneError):
@@ -63,7 +63,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The clock of an upgrade, for waiting."""
+    """A clock, and a sleep, for the waiting of an upgrade."""
 
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -76,7 +76,7 @@ class RollingUpgrade:
     """
 
     inventory: Inventory
-    runner: Runner
+    runner: CommandRunner
     journal: UpgradeJournal
     progress: Progress
     until_empty: bool = False
@@ -102,7 +102,7 @@ class _NodeUpgrade:
     _installed: str = ""
 
     def run(self) -> None:
-        """Upgrade the node. Raises NodeFaultError, which the journal has then."""
+        """Upgrade the node. Raises NodeFaultError after it has recorded the fault in the journal."""
         try:
             before = self.upgrade.journal.before(self.node.node) or self._look()
             self._look_at_dispatchers()
@@ -127,13 +127,13 @@ class _NodeUpgrade:
 
     # -- what the node says -----------------------------------------------------------------------------------------
 
-    def _look(self) -> Before:
+    def _look(self) -> StateBefore:
         self._step = Step.LOOK
         self.upgrade.progress.begin(self.node.node, Step.LOOK)
         status = self._status()
-        if problems := list(unfit(status)):
+        if problems := list(reasons_not_to_upgrade(status)):
             raise NodeFaultError(joined("; ", problems))
-        before = Before.of(status, self._findings())
+        before = StateBefore.of(status, self._findings())
         self.upgrade.journal.add(self.node.node, Step.LOOK, before=before.as_json())
         self.upgrade.progress.end(self.node.node, Step.LOOK, Message("version {version}", version=before.version))
         return before
@@ -145,17 +145,17 @@ class _NodeUpgrade:
             raise _failed(Message("idtone status says nothing that can be read"), ran)
         return status
 
-    def _findings(self) -> dict[str, FoundByDoctor]:
+    def _findings(self) -> dict[str, DoctorFinding]:
         ran = self._run((*self.node.idtone, "doctor", "--json"))
         findings = read_findings(ran.output)
         if findings is None:
             raise _failed(Message("idtone doctor says nothing that can be read"), ran)
         return findings
 
-    def _run(self, words: Sequence[str], within_s: float = COMMAND_S) -> Ran:
+    def _run(self, words: Sequence[str], within_s: float = COMMAND_S) -> CommandResult:
         return self.upgrade.runner.run(self.node.command(words), within_s)
 
-    def _must(self, words: Sequence[str], within_s: float = COMMAND_S) -> Ran:
+    def _must(self, words: Sequence[str], within_s: float = COMMAND_S) -> CommandResult:
         """Run a command that must succeed."""
         ran = self._run(words, within_s)
         if ran.status != 0:
@@ -165,7 +165,7 @@ class _NodeUpgrade:
     # -- the steps --------------------------------------------------------------------------------------------------
 
     def _look_at_dispatchers(self) -> None:
-        """Checks that the node can be taken out, before anything is changed. Raises NodeFaultError."""
+        """Check that the node can be taken out, before anything is changed. Raises NodeFaultError."""
         for dispatcher, address in self._destinations():
             found = self._states(dispatcher)
             if address not in found:
@@ -178,7 +178,7 @@ class _NodeUpgrade:
                         others=", ".join(found) or "-",
                     )
                 )
-            if not kamailio_dispatcher.others_in(found, address):
+            if not kamailio_dispatcher.has_other_active(found, address):
                 raise NodeFaultError(
                     Message("no other destination of the dispatcher {name} takes calls", name=dispatcher.name)
                 )
@@ -187,14 +187,14 @@ class _NodeUpgrade:
         if not self.upgrade.inventory.dispatchers:
             return Message("there is no dispatcher in the inventory")
         for dispatcher, address in self._destinations():
-            self._call(dispatcher, kamailio_dispatcher.taking_out(dispatcher.group, address))
+            self._call(dispatcher, kamailio_dispatcher.take_out_procedure(dispatcher.group, address))
             if not kamailio_dispatcher.is_out(self._states(dispatcher).get(address, "")):
                 raise NodeFaultError(Message("the dispatcher {name} has not taken it out", name=dispatcher.name))
         return ""
 
     def _put_back(self) -> str:
         for dispatcher, address in self._destinations():
-            self._call(dispatcher, kamailio_dispatcher.putting_back(dispatcher.group, address))
+            self._call(dispatcher, kamailio_dispatcher.put_back_procedure(dispatcher.group, address))
             if not kamailio_dispatcher.is_in(self._states(dispatcher).get(address, "")):
                 raise NodeFaultError(Message("the dispatcher {name} has not put it back", name=dispatcher.name))
         return ""
@@ -206,11 +206,13 @@ class _NodeUpgrade:
 
     def _states(self, dispatcher: DispatcherEntry) -> dict[str, str]:
         ran = self._call(dispatcher, kamailio_dispatcher.LIST)
-        return kamailio_dispatcher.states(ran.output, dispatcher.group)
+        return kamailio_dispatcher.destination_flags(ran.output, dispatcher.group)
 
-    def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> Ran:
-        """Call a remote procedure. A refusal shows only in the states: kamcmd exits with 0 in that case too."""
-        ran = self.upgrade.runner.run(behind(dispatcher.run, procedure), COMMAND_S)
+    def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> CommandResult:
+        """Call a remote procedure. Only the dispatcher's states show a refusal, because kamcmd exits with 0 after one
+        too.
+        """
+        ran = self.upgrade.runner.run(with_prefix(dispatcher.run, procedure), COMMAND_S)
         if ran.status != 0:
             raise _failed(Message("the dispatcher {name} does not answer", name=dispatcher.name), ran)
         return ran
@@ -272,10 +274,10 @@ class _NodeUpgrade:
 
     def _hand_over(self) -> str:
         status = self._status()
-        if not handed_over(self._pid, status, self._installed):  # otherwise the package has done it
+        if not is_handed_over(self._pid, status, self._installed):  # otherwise the package has done it
             self._must(self.node.reload, RELOAD_S)
         begun_s = self.upgrade.clock.monotonic_s()
-        while not handed_over(self._pid, status, self._installed):
+        while not is_handed_over(self._pid, status, self._installed):
             if self.upgrade.clock.monotonic_s() - begun_s > HAND_OVER_S:
                 raise NodeFaultError(
                     Message(
@@ -298,10 +300,10 @@ class _NodeUpgrade:
         self._must((*self.node.asterisk, "-rx", "dialplan reload"))
         return Message("exported") if file in ("bad", "warning") else Message("loaded")
 
-    def _check(self, before: Before) -> str:
+    def _check(self, before: StateBefore) -> str:
         begun_s = self.upgrade.clock.monotonic_s()
         while True:
-            problems = list(wrong(before, self._status(), self._findings(), self._installed))
+            problems = list(faults_after_upgrade(before, self._status(), self._findings(), self._installed))
             if not problems:
                 return ""
             if self.upgrade.clock.monotonic_s() - begun_s > CHECK_S:
@@ -310,6 +312,6 @@ class _NodeUpgrade:
             self.upgrade.clock.sleep(LOOK_EVERY_S)
 
 
-def _failed(problem: str, ran: Ran) -> NodeFaultError:
+def _failed(problem: str, ran: CommandResult) -> NodeFaultError:
     said = (ran.errors.strip() or ran.output.strip()).splitlines()
     return NodeFaultError(problem, "\n".join(said[-_LINES:]))

@@ -1,5 +1,5 @@
-"""The journal of rolling upgrades: the finished steps of each node, so that a second run continues where the first
-stopped.
+"""The journal of rolling upgrades. It has the finished steps of each node, so that the next run continues where the
+last one stopped.
 
     {"at": …, "run": "begin", "nodes": […]}
     {"at": …, "node": "pbx-1", "step": "look", "before": {…}}
@@ -22,31 +22,31 @@ from typing import Any, BinaryIO
 from idtone.core.errors import UsageError
 from idtone.core.files import writing
 
-from .upgrade_rules import Before, Step
+from .upgrade_rules import StateBefore, Step
 
 Entry = dict[str, Any]
 
 
 class UpgradeJournal:
-    """The last run in the file. Get it from `opened`."""
+    """The last run in the file. Get it from `open_journal`."""
 
     def __init__(self, file: BinaryIO, entries: Sequence[Entry], now: Callable[[], datetime]) -> None:
         self._file, self._now = file, now
         self.entries = last_run(entries)
 
     @property
-    def goes_on(self) -> bool:
+    def is_interrupted(self) -> bool:
         """True if an earlier run stopped before its end."""
         return bool(self.entries)
 
     @property
     def nodes(self) -> set[str]:
-        """The names of all nodes that the entries of this run list."""
+        """The names of all nodes that this run should upgrade."""
         return {name for entry in self.entries for name in entry.get("nodes", ())}
 
     @property
     def done(self) -> set[str]:
-        """The nodes that are upgraded and back in the dispatchers."""
+        """The names of the nodes that are upgraded and back in the dispatchers."""
         return {entry["node"] for entry in self.entries if entry.get("step") == Step.PUT_BACK and "fault" not in entry}
 
     @property
@@ -55,10 +55,10 @@ class UpgradeJournal:
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
-    def before(self, node: str) -> Before | None:
+    def before(self, node: str) -> StateBefore | None:
         """The state of the node before this run; None if it was not recorded."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
-        return next(map(Before.from_json, found), None)
+        return next(map(StateBefore.from_json, found), None)
 
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
         """Begin a run with these nodes, or continue the one that stopped."""
@@ -84,9 +84,9 @@ class UpgradeJournal:
 
 
 @contextmanager
-def opened(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """Context with the journal in this file, which is created if it is missing, for one run at a time. Raises
-    UsageError.
+def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
+    """Context with the journal in this file, which it creates if it is missing. Raises UsageError if it cannot be used,
+    or while another run has it.
     """
     try:
         file = path.open("a+b")
@@ -110,7 +110,7 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
         try:
             entry = dict(json.loads(line))
             if "before" in entry:
-                Before.from_json(entry["before"])
+                StateBefore.from_json(entry["before"])
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 "{path}:{line}: is not a line of a journal of upgrades; name another --journal, or remove it",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import kamailio_dispatcher
-from .inventory import Inventory, NodeEntry, behind
+from .inventory import Inventory, NodeEntry, with_prefix
 from .upgrade_rules import Step
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step for a node, and the commands that it may run."""
+    """One step for a node, with the commands that the step may run."""
 
     node: str
     step: Step
@@ -21,16 +21,22 @@ class PlannedStep:
         return {"node": self.node, "step": str(self.step), "commands": [list(words) for words in self.commands]}
 
 
-def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
+def plan_steps(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
     """The steps for one node, in their order."""
     status = node.command((*node.idtone, "status", "--json"))
     doctor = node.command((*node.idtone, "doctor", "--json"))
     out, back = [], []
     for dispatcher in inventory.dispatchers:
         assert node.address  # the inventory's rules
-        listing = behind(dispatcher.run, kamailio_dispatcher.LIST)
-        out += [behind(dispatcher.run, kamailio_dispatcher.taking_out(dispatcher.group, node.address)), listing]
-        back += [behind(dispatcher.run, kamailio_dispatcher.putting_back(dispatcher.group, node.address)), listing]
+        listing = with_prefix(dispatcher.run, kamailio_dispatcher.LIST)
+        out += [
+            with_prefix(dispatcher.run, kamailio_dispatcher.take_out_procedure(dispatcher.group, node.address)),
+            listing,
+        ]
+        back += [
+            with_prefix(dispatcher.run, kamailio_dispatcher.put_back_procedure(dispatcher.group, node.address)),
+            listing,
+        ]
     commands = {
         Step.LOOK: (status, doctor, *out[1::2]),
         Step.DRAIN: tuple(out),
@@ -49,9 +55,9 @@ def planned(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
         yield PlannedStep(node.node, step, commands[step])
 
 
-def putting_back(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
-    """The commands by which a person puts a node back."""
+def put_back_commands(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
+    """The commands with which a person can put a node back into the dispatchers."""
     return [
-        behind(dispatcher.run, kamailio_dispatcher.putting_back(dispatcher.group, node.address or ""))
+        with_prefix(dispatcher.run, kamailio_dispatcher.put_back_procedure(dispatcher.group, node.address or ""))
         for dispatcher in inventory.dispatchers
     ]

@@ -47,7 +47,7 @@ HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The part of `idtone status --json` that an upgrade needs."""
+    """The values of `idtone status --json` that an upgrade needs."""
 
     running: bool
     version: str = ""
@@ -61,7 +61,7 @@ class NodeStatus:
     settings: int | None = None
     """The version of the fleet's settings."""
     troubles: tuple[str, ...] = ()
-    """The parts in trouble, among fallback, ledger and replication."""
+    """The parts in trouble: fallback, ledger, replication."""
 
     @classmethod
     def read(cls, text: str) -> Self | None:
@@ -90,7 +90,7 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundByDoctor:
+class DoctorFinding:
     """One finding of `idtone doctor --json`."""
 
     state: str
@@ -98,11 +98,11 @@ class FoundByDoctor:
     found: str = ""
 
 
-def read_findings(text: str) -> dict[str, FoundByDoctor] | None:
+def read_findings(text: str) -> dict[str, DoctorFinding] | None:
     """The findings by their topics; None if `idtone doctor --json` did not print the text."""
     try:
         return {
-            str(each["id"]): FoundByDoctor(str(each["state"]), str(each["looked_at"]), str(each["found"]))
+            str(each["id"]): DoctorFinding(str(each["state"]), str(each["looked_at"]), str(each["found"]))
             for each in json.loads(text)
         }
     except (ValueError, KeyError, TypeError):
@@ -110,8 +110,8 @@ def read_findings(text: str) -> dict[str, FoundByDoctor] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
-    """A node before its upgrade, in the form of the journal."""
+class StateBefore:
+    """The state of a node before its upgrade, as the journal stores it."""
 
     version: str
     registry: int
@@ -122,7 +122,7 @@ class Before:
     """The states of the doctor's topics."""
 
     @classmethod
-    def of(cls, status: NodeStatus, findings: Mapping[str, FoundByDoctor]) -> Self:
+    def of(cls, status: NodeStatus, findings: Mapping[str, DoctorFinding]) -> Self:
         states = {topic: each.state for topic, each in findings.items()}
         return cls(status.version, status.registry, status.trust, status.settings, status.troubles, states)
 
@@ -142,7 +142,7 @@ class Before:
         )
 
 
-def unfit(status: NodeStatus) -> Iterator[str]:
+def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
     """The reasons why a node must not be upgraded now."""
     if not status.running:
         yield Message("no service runs there; start it first")
@@ -150,12 +150,14 @@ def unfit(status: NodeStatus) -> Iterator[str]:
         yield Message("the service does not reach Asterisk's ARI; correct that first")
 
 
-def handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """True if the service now is another instance, of the installed version."""
+def is_handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
+    """True if another instance serves now, and has the installed version."""
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 
 
-def wrong(before: Before, status: NodeStatus, findings: Mapping[str, FoundByDoctor], installed: str) -> Iterator[str]:
+def faults_after_upgrade(
+    before: StateBefore, status: NodeStatus, findings: Mapping[str, DoctorFinding], installed: str
+) -> Iterator[str]:
     """The faults of a node after its upgrade."""
     if not status.running:
         yield Message("no service runs")

@@ -25,16 +25,16 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..change_report import Attempt, show_attempts, show_plan
+from ..doctor.check_inputs import USUAL_FOLDER, CheckInputs
 from ..doctor.checks import CHECKS
 from ..doctor.commands import show, waiting
-from ..doctor.exam import USUAL_FOLDER, Exam
 from ..doctor.findings import Finding, State
 from ..doctor.run_checks import run
 from ..hook_call_sites import hook_calls
 from ..make_changes import USUAL_COPIES, Changer
 from ..originate_call import shown_progress
 from ..undo_changes import Undone, removed_hook, runs, undo
-from .plan_setup import Plan, Wishes, is_new, plan
+from .plan_setup import Plan, SetupOptions, is_new, plan
 from .trial_call import TrialCall, place
 
 COMMAND: Final = "setup"
@@ -44,7 +44,7 @@ _CONNECTS_WITHIN_S: Final = 15.0
 _QUESTION: Final = Message("Make these changes?")
 _MEMBER: Final = Message("your member's id in the association's registry (empty: later, in association.member)")
 _NOT_FOR_UNDO: Final = ("config", "registry", "trust", "member", "user", "call")
-"""Options that do not go with --undo, by the names of their parameters."""
+"""Names of the parameters whose options cannot be used with --undo."""
 
 
 def setup(
@@ -106,7 +106,7 @@ def setup(
     path = config or DEFAULT_FILE
     if member is None and not (yes or as_json) and is_new(path) and sys.stdin.isatty():
         member = typer.prompt(translated(_MEMBER), default="", show_default=False, err=True).strip() or None
-    wishes = Wishes(path, asterisk_etc, user, registry, trust, member)
+    wishes = SetupOptions(path, asterisk_etc, user, registry, trust, member)
     found = plan(wishes)
     attempts = [Attempt(group) for group in found.groups]
     if not as_json:
@@ -144,7 +144,9 @@ def setup(
 
 
 def _number() -> str:
-    """The forwarding number of the call. Raises UsageError: Asterisk would read other texts as further arguments."""
+    """The forwarding number of the call, from the terminal or standard input. Raises UsageError for any other text,
+    because Asterisk could read it as further arguments.
+    """
     is_asked = sys.stdin.isatty()
     text = typer.prompt(translated("forwarding number"), err=True) if is_asked else sys.stdin.readline()
     number = parse(text.strip())
@@ -153,13 +155,13 @@ def _number() -> str:
     return str(text.strip())
 
 
-def _examined(settings: Settings, wishes: Wishes) -> list[Finding]:
+def _examined(settings: Settings, wishes: SetupOptions) -> list[Finding]:
     """The doctor's findings, repeated while the newly started service still connects to Asterisk."""
     end_s = time.monotonic() + _CONNECTS_WITHIN_S
     with waiting() as progress:
         while True:
-            exam = Exam(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
-            findings = run(exam, CHECKS, waiting=progress)
+            inputs = CheckInputs(settings, wishes.config, wishes.folder, os.environ, lambda: datetime.now(UTC))
+            findings = run(inputs, CHECKS, waiting=progress)
             states = {finding.topic: finding.state for finding in findings}
             connects = states.get("service") is State.GOOD and states.get("service-application") is State.BAD
             if not connects or time.monotonic() >= end_s:
@@ -199,9 +201,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Check that the dialplan does not call the hook. Raises UsageError if it does: without the hook, these calls would
-    fail.
-    """
+    """Check that the dialplan does not call the hook: without the hook, its calls would fail. Raises UsageError."""
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The parts that a PBX lacks for idtone, as groups of changes. I/O, read only."""
+"""The changes that make a PBX ready for idtone, in groups. I/O, read only."""
 
 import json
 import os
@@ -25,9 +25,9 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
-from ..doctor import asterisk_findings, modules, observe_machine, open_files
+from ..doctor import asterisk_findings, modules, observe_machine, open_file_limit
 from ..doctor.asterisk_version import unsupported
-from ..doctor.exam import UNIT
+from ..doctor.check_inputs import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
 from ..make_changes import obstacle
@@ -48,24 +48,24 @@ UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
-"""The units beside the service's: they bring new suspensions to Asterisk while the service is down."""
+"""Timer whose unit brings new suspensions to Asterisk while the service is down."""
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
-"""The units that place canary calls. The operator starts the timer, if the settings name a canary."""
+"""Timer whose unit places canary calls. The operator starts it, if the settings name a canary."""
 RETENTION: Final = "P184D"
-"""Retention of numbers in new settings: six months of any length. The ministry's guideline wants call history kept as
-long as needed, usually six months and at most about a year, and the police ask for three to six months. A case that
-needs longer gets a hold (`idtone-evidence hold place`).
+"""Retention of numbers in new settings: the longest six months. The ministry's guideline allows call history as long as
+it is needed, usually six months and at most about a year. The police ask for three to six months. A case that needs
+longer gets a hold (`idtone-evidence hold place`).
 """
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
-"""The units that make backups. The operator starts the timer, if the settings name recipients."""
+"""Timer whose unit makes backups. The operator starts it, if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
 TROUBLE_TIMER: Final = "idtone-trouble.timer"
 FAILED_UNIT: Final = "idtone-failed@.service"
-"""The unit of the daily check, and of the mails if it or the service fails, or trouble begins. The service's unit
+"""Units of the daily check, of the check for trouble, and of the mails about failures and trouble. The service's unit
 starts both timers.
 """
 ENABLED: Final = Path("/etc/systemd/system/multi-user.target.wants/idtone.service")
@@ -75,8 +75,8 @@ _BYTES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """The operator's choices. `registry`, `trust` and `member` are for new settings; None keeps their defaults."""
+class SetupOptions:
+    """The operator's choices. `registry`, `trust` and `member` are only for new settings; None takes the default."""
 
     config: Path
     folder: Path
@@ -88,7 +88,7 @@ class Wishes:
 
 @dataclass
 class Plan:
-    """The present state, the changes, and the rest for the operator: topic → reason."""
+    """The state of the PBX, the changes, and the topics that are left to the operator, with the reasons."""
 
     distribution: str
     version: str
@@ -97,7 +97,7 @@ class Plan:
     left: dict[str, str] = field(default_factory=dict)
 
     def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
-        """Add the changes of one topic, if there are any and no obstacle."""
+        """Add the changes of one topic. If an obstacle prevents them, leave the topic to the operator."""
         try:
             changes = look()
             if why := next(filter(None, map(obstacle, changes)), ""):
@@ -111,9 +111,9 @@ class Plan:
                 self.groups.append(Group((topic,), title, tuple(changes)))
 
 
-def plan(wishes: Wishes) -> Plan:
-    """The plan. Raises UsageError if Asterisk does not run here or is too old, or if the user does not exist;
-    DocumentError for faulty settings.
+def plan(wishes: SetupOptions) -> Plan:
+    """The plan for these options. Raises DocumentError for faulty settings. Raises UsageError if Asterisk does not run
+    here or is too old, or if the user does not exist.
     """
     folder, console = wishes.folder, AsteriskConsole(wishes.folder)
     try:
@@ -149,7 +149,7 @@ def plan(wishes: Wishes) -> Plan:
         found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
     with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
     hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
-    wanted = {*modules.needed(hook), modules.CDR, *modules.DIALPLAN_VIEW}
+    wanted = {*modules.needed_modules(hook), modules.CDR, *modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory
@@ -164,7 +164,7 @@ def plan(wishes: Wishes) -> Plan:
     return found
 
 
-def _settings(wishes: Wishes) -> tuple[str | None, Settings]:
+def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
     """The text of a new file of settings in the folder idtone.d, None if settings exist; and the settings.
 
     Raises DocumentError.
@@ -230,8 +230,8 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """True if there are no settings yet, or only the package's unfilled ones. After a removal, idtone.d may still hold
-    files with other settings than setup's.
+    """True if there are no settings yet, or only the package's, not filled in. After a removal, idtone.d may still have
+    files that setup did not write.
     """
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
@@ -255,8 +255,8 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password: that of ari.conf, otherwise that of idtone, or a new one; and the reason if it cannot be
-    used.
+    """The ARI user's password, from ari.conf, else from idtone's settings, else a new one; and the reason why it cannot
+    be used, usually empty.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)
@@ -273,8 +273,8 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
     return user.get("password", ""), ""
 
 
-def _own_files(wishes: Wishes, new: str | None, settings: Settings, secret: str) -> list[Change]:
-    """The changes for settings and password, and their folders."""
+def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret: str) -> list[Change]:
+    """The changes for the files of settings and password, and for their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
     own = own_file(config)
@@ -321,22 +321,26 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     """The changes for a higher limit in Asterisk's unit and in the running Asterisk, if the present one is too low."""
-    process = observe_machine.process_in(Path(said["PID file"])) if "PID file" in said else None
+    process = observe_machine.pid_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
-        "" if process is None else observe_machine.about_process(process, what) for what in ("limits", "cgroup")
+        "" if process is None else observe_machine.process_file(process, what) for what in ("limits", "cgroup")
     )
-    limit, wanted = open_files.limit_of(limits), open_files.planned_calls(_text(folder / "asterisk.conf"))
-    if limit is None or open_files.calls_for(limit) >= wanted:
+    limit, wanted = open_file_limit.limit_of(limits), open_file_limit.planned_calls(_text(folder / "asterisk.conf"))
+    if limit is None or open_file_limit.calls_within(limit) >= wanted:
         return []
-    unit = open_files.unit_of(groups) if SYSTEMD.is_dir() else None
+    unit = open_file_limit.unit_of(groups) if SYSTEMD.is_dir() else None
     if unit is None:
         raise ChangeError(
             "{limit} open files carry {carried} calls, {wanted} are wanted: raise it where you start Asterisk",
             limit=limit,
-            carried=open_files.calls_for(limit),
+            carried=open_file_limit.calls_within(limit),
             wanted=wanted,
         )
-    path, text, files = open_files.drop_in(unit, UNITS), open_files.setting(wanted), open_files.limit_for(wanted)
+    path, text, files = (
+        open_file_limit.drop_in_path(unit, UNITS),
+        open_file_limit.drop_in_text(wanted),
+        open_file_limit.recommended_limit(wanted),
+    )
     changes: list[Change] = []
     if not path.parent.exists():
         changes.append(FolderChange(path.parent, 0o755, *_ROOT))
@@ -349,8 +353,10 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
     return [*changes, ProgramChange(("prlimit", f"--pid={process}", f"--nofile={files}:{files}"), ())]
 
 
-def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> list[Change]:
-    """The changes for the units; and their start, if the settings can be used: the service's unit starts the timer."""
+def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) -> list[Change]:
+    """The changes for the units. They are also started if the settings can be used; the service's unit starts the
+    timer.
+    """
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
     if program is None:
@@ -397,9 +403,9 @@ def _service(found: Plan, wishes: Wishes, settings: Settings, group: str) -> lis
 
 def _group(said: dict[str, str], folder: Path) -> str:
     """Asterisk's group: that of its process, otherwise that of its configuration folder."""
-    who = observe_machine.process_of(Path(said["PID file"])) if "PID file" in said else None
+    who = observe_machine.identity_by_pid_file(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 
 
 def _text(path: Path) -> str:
-    return observe_machine.read(path)[0] or ""
+    return observe_machine.read_text(path)[0] or ""

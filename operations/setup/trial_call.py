@@ -25,7 +25,7 @@ from ..originate_call import place_channel
 NUMBER: Final = "IDTONE_TRIAL_NUMBER"
 ENDING: Final = "IDTONE_TRIAL_ENDING"
 AFTERWARDS_S: Final = 3
-"""Recording time of the called extension after the longest sound: until the parties are connected."""
+"""Seconds of recording after the longest sound, until the parties are connected."""
 PATIENCE_S: Final = 45.0
 POLL_S: Final = 0.2
 _RECORD: Final = "app_record"
@@ -33,7 +33,7 @@ _RECORD: Final = "app_record"
 
 @dataclass(frozen=True, slots=True)
 class TrialCall:
-    """The hook's result, and the profile that the called extension received; empty if it received none."""
+    """The hook's status and reason, and the profile of the sound that the called extension received, empty if none."""
 
     status: str
     reason: str
@@ -87,7 +87,9 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
 
 @contextmanager
 def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: int) -> Iterator[None]:
-    """Context with two dialplan contexts: `h` in the first reads the hook's result, so no other channel may run it."""
+    """Context in which two dialplan contexts exist. Only the trial's channel may run the first: its `h` reads the
+    hook's result.
+    """
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {
         name: (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """A shipped unit with this machine's program (the others are beside it), settings, user, group and folder of the
-    sounds.
+    """A shipped unit, changed for this machine: program, settings, user, group, and the writable folder. The other
+    programs are beside this one.
     """
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"
 

@@ -65,9 +65,11 @@ def _failed(reason: str) -> DocumentError:
 
 
 def main() -> int:
-    os.nice(10)  # calls come first
+    asked = json.load(sys.stdin)
+    if asked["known"]:  # outgoing calls wait for the first edition only
+        os.nice(10)
     try:
-        octets = compile_here(**json.load(sys.stdin))
+        octets = compile_here(**asked)
     except DocumentError as error:
         json.dump([asdict(fault) for fault in error.faults], sys.stdout)
         return FAULTS

@@ -1,4 +1,4 @@
-"""Requests of the hook over AGI and their answers, with an evidence store that fails on demand."""
+"""Requests of the hook over AGI, and their answers, with a ledger that fails on demand."""
 
 import asyncio
 from collections.abc import Mapping

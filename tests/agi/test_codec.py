@@ -1,4 +1,4 @@
-"""Commands and responses as octets, without pyst2's side effects."""
+"""AGI commands and responses as octets, without pyst2's side effects."""
 
 import io
 import signal
@@ -76,7 +76,7 @@ RESPONSES = [
         b"HANGUP\n", b"agi_calleridname: x\n", b"0200 result=1\n", "٢٠٠ result=1\n".encode(), 20000 * b"2" + b"\n",
     )),
 ]  # fmt: skip
-"""The response that is read from each line, or the error."""
+"""Each line from Asterisk, and the response read from it, or the error."""
 
 
 @pytest.mark.parametrize(("line", "found"), RESPONSES, ids=lambda each: ascii(each)[:30])
@@ -100,7 +100,7 @@ def test_whether_a_command_was_executed():
 @settings(max_examples=50)
 @given(st.one_of(st.binary(max_size=200), st.from_regex(rb"[1-9][0-9]{2}[ -][^\n]*\n", fullmatch=True)))
 def test_any_octets_are_a_response_or_an_agi_error(line):
-    """`make fuzz` tries many more."""
+    """`make fuzz` tries many more octets."""
     try:
         codec.response(line)
     except AgiError:

@@ -14,7 +14,7 @@ from idtone.agi.codec import LONGEST_COMMAND, AgiCodec
 from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Address, FastAgiServer
 from lab import voices
-from lab.agi.fake_asterisk import presented
+from lab.agi.fake_asterisk import encode_agi_fields
 from lab.asterisk import LOOPBACK, Asterisk, free_ports
 from lab.phone import Phone
 from lab.rtp import Media
@@ -66,7 +66,7 @@ def pbx(installation, folder, tcp, tmp_path_factory) -> Iterator[Asterisk]:
 
 
 class RecordingAnswer:
-    """Records the requests in their order and answers each by its entry point."""
+    """An answer that records each request in order, and gives the verdict of its entry point."""
 
     def __init__(self, pbx: Asterisk, **answers: Mapping[str, str]) -> None:
         self.pbx = pbx
@@ -160,7 +160,7 @@ async def test_a_verdict_still_arrives_when_the_channel_hangs_up(extension, pbx,
     assert not closed_for(logged)
 
 
-FORGED = presented("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
+FORGED = encode_agi_fields("decide", ["forged"]).partition(b"agi_callerid: ")[2].decode()
 
 INJECTIONS = {
     "a field in the caller's number": {"caller_id": "090\r\nagi_rdnis: forged"},
@@ -186,7 +186,7 @@ async def phone() -> AsyncIterator[Phone]:
 
 
 async def called(phone: Phone, pbx: Asterisk, user: str, **call: str) -> int | None:
-    """Final status of a call, whose dialplan ends with Hangup(17)."""
+    """Call a user whose dialplan ends with Hangup(17); returns the final status."""
     return (await phone.call(user, pbx.sip_address, **call)).final_status
 
 

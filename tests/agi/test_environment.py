@@ -14,12 +14,12 @@ from idtone.agi.environment import (
     write_fields,
 )
 from idtone.core.errors import AgiError
-from lab.agi.fake_asterisk import CALL, fields, presented
+from lab.agi.fake_asterisk import CALL, agi_fields, encode_agi_fields
 
 ARGUMENTS = ("a", "b")
-KEYS = list(fields(arguments=ARGUMENTS))
+KEYS = list(agi_fields(arguments=ARGUMENTS))
 USED = {"agi_network", "agi_network_script", "agi_uniqueid", "agi_arg_1", "agi_arg_2"}
-LINES = presented(arguments=ARGUMENTS)[:-2].split(b"\n")
+LINES = encode_agi_fields(arguments=ARGUMENTS)[:-2].split(b"\n")
 VALUES = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=40)
 
 
@@ -37,16 +37,16 @@ def block_of(lines: list[bytes]) -> bytes:
 
 
 def test_a_call_as_asterisk_presents_it():
-    """For plain AGI, the environment is the same without the network's fields. Unused values may have any encoding; an
-    argument must be UTF-8.
+    """For plain AGI, the environment lacks the network's fields. Fields that idtone does not use may have any encoding;
+    an argument must be UTF-8.
     """
-    request = read_request(presented("decide", ["c-1", "0312345678", "", "日本"]))
+    request = read_request(encode_agi_fields("decide", ["c-1", "0312345678", "", "日本"]))
     assert request == AgiRequest("decide", ("c-1", "0312345678", "", "日本"), "1795597718.1")
     assert repr(request) == "AgiRequest(entry='decide', channel='1795597718.1')", "it shows no number"
-    assert read_request(presented(agi_calleridname="鈴木".encode("shift_jis")))
-    assert refused(presented()[:-1] + b"agi_arg_1: \xff\n\n") == "agi_arg_1 is not UTF-8"
+    assert read_request(encode_agi_fields(agi_calleridname="鈴木".encode("shift_jis")))
+    assert refused(encode_agi_fields()[:-1] + b"agi_arg_1: \xff\n\n") == "agi_arg_1 is not UTF-8"
     assert read_fields(write_fields(CALL), network=False) == CALL
-    for block, network, key in ((write_fields(CALL), True, "agi_network"), (presented(), False, "agi_request")):
+    for block, network, key in ((write_fields(CALL), True, "agi_network"), (encode_agi_fields(), False, "agi_request")):
         with pytest.raises(AgiError, match=f"line 1 of the environment is not {key}"):
             read_fields(block, network=network)
 
@@ -69,26 +69,28 @@ def test_an_unknown_line_is_found_in_every_place():
         for place in range(len(LINES) + 1):
             block = block_of([*LINES[:place], line, *LINES[place:]])
             if place and KEYS[place - 1] not in USED:
-                assert read_request(block) == read_request(presented(arguments=ARGUMENTS)), "it continues a value"
+                assert read_request(block) == read_request(encode_agi_fields(arguments=ARGUMENTS)), (
+                    "it continues a value"
+                )
             else:
                 refused(block)
 
 
 def test_no_value_forges_a_field_and_none_that_is_used_contains_a_control_character():
-    """The last argument is an exception: for it, the entry point checks the number of arguments."""
+    """The last argument may contain a control character: the entry point checks the number of arguments."""
     for key in KEYS:
         for injected in KEYS if key != KEYS[-1] else ():
-            lines = fields(arguments=ARGUMENTS)
+            lines = agi_fields(arguments=ARGUMENTS)
             refused(write_fields(lines | {key: lines[key] + b"\n%s: forged" % injected.encode()}))
         for control in (b"\r", b"\x00", b"\t", b"\x1b", b"\x7f"):
-            lines = fields(arguments=ARGUMENTS)
+            lines = agi_fields(arguments=ARGUMENTS)
             block = write_fields(lines | {key: lines[key] + control})
             if key in USED:
                 assert refused(block) == f"{key} contains a control character", control
             else:
-                assert read_request(block) == read_request(presented(arguments=ARGUMENTS)), (key, control)
+                assert read_request(block) == read_request(encode_agi_fields(arguments=ARGUMENTS)), (key, control)
     for character in ("\x80", "\x9f", "\u2028", "\u2029"):
-        assert refused(presented(arguments=("a", f"x{character}"))) == "agi_arg_2 contains a control character"
+        assert refused(encode_agi_fields(arguments=("a", f"x{character}"))) == "agi_arg_2 contains a control character"
 
 
 def test_a_value_must_be_one_that_asterisk_sends():
@@ -98,31 +100,31 @@ def test_a_value_must_be_one_that_asterisk_sends():
         "agi_uniqueid": [b"", 150 * b"1"],
     }.items():
         for value in values:
-            assert refused(presented(**{key: value})) == f"{key} has a value that Asterisk never sends", value
+            assert refused(encode_agi_fields(**{key: value})) == f"{key} has a value that Asterisk never sends", value
 
 
 def test_an_application_may_choose_the_id_of_a_channel():
     for channel in ("1 2", 'a,b "c" (d)', "日本"):
-        assert read_request(presented(agi_uniqueid=channel.encode())).channel == channel
-    assert refused(presented(agi_uniqueid=b"\xff")) == "agi_uniqueid is not UTF-8"
+        assert read_request(encode_agi_fields(agi_uniqueid=channel.encode())).channel == channel
+    assert refused(encode_agi_fields(agi_uniqueid=b"\xff")) == "agi_uniqueid is not UTF-8"
 
 
 def test_everything_has_a_limit():
     room = LONGEST_LINE - len("agi_arg_1: ") - 1
-    assert read_request(presented(arguments=[room * "x"]))
-    assert refused(presented(arguments=[(room + 1) * "x"])) == "agi_arg_1 is longer than 4096 octets"
-    assert refused(presented(arguments=5 * [4000 * "x"])) == f"the environment is longer than {LONGEST} octets"
-    assert refused(presented()[:-1]) == "the environment does not end with a blank line"
+    assert read_request(encode_agi_fields(arguments=[room * "x"]))
+    assert refused(encode_agi_fields(arguments=[(room + 1) * "x"])) == "agi_arg_1 is longer than 4096 octets"
+    assert refused(encode_agi_fields(arguments=5 * [4000 * "x"])) == f"the environment is longer than {LONGEST} octets"
+    assert refused(encode_agi_fields()[:-1]) == "the environment does not end with a blank line"
     assert refused(b"") == "the environment does not end with a blank line"
-    assert len(read_request(presented(arguments=MOST_ARGUMENTS * "x")).arguments) == MOST_ARGUMENTS
-    assert refused(presented(arguments=(MOST_ARGUMENTS + 1) * "x")) == "there are more than 32 arguments"
+    assert len(read_request(encode_agi_fields(arguments=MOST_ARGUMENTS * "x")).arguments) == MOST_ARGUMENTS
+    assert refused(encode_agi_fields(arguments=(MOST_ARGUMENTS + 1) * "x")) == "there are more than 32 arguments"
 
 
 @settings(max_examples=50)
 @given(st.data())
 def test_any_octets_are_a_request_or_an_agi_error(data):
-    """`make fuzz` tries many more."""
-    block = presented(arguments=ARGUMENTS)
+    """`make fuzz` tries many more octets."""
+    block = encode_agi_fields(arguments=ARGUMENTS)
     start = data.draw(st.integers(0, len(block)))
     end = data.draw(st.integers(start, min(len(block), start + 40)))
     garbage = data.draw(st.binary(max_size=40))
@@ -141,6 +143,6 @@ def test_any_octets_are_a_request_or_an_agi_error(data):
     number=VALUES,
 )
 def test_a_round_trip(entry, arguments, name, number):
-    block = presented(entry, arguments, agi_calleridname=name.encode(), agi_callerid=number.encode())
+    block = encode_agi_fields(entry, arguments, agi_calleridname=name.encode(), agi_callerid=number.encode())
     assert read_request(block) == AgiRequest(entry, tuple(arguments), "1795597718.1")
     assert write_fields(read_fields(block, network=True)) == block

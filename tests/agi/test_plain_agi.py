@@ -1,4 +1,4 @@
-"""The relay between a program's two pipes and the service, run by a fake Asterisk that misbehaves."""
+"""The relay between a program's two pipes and the service, used by a fake Asterisk that misbehaves."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from idtone.agi.plain_agi import Relay
 from idtone.agi.plain_agi_command import relay_request
 from idtone.agi.server import FastAgiServer
 from idtone.core.errors import AgiError, UsageError
-from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, running
+from lab.agi.fake_asterisk import CALL, FakeAsterisk, RecordingAnswer, run_over_pipes
 
 CALLED = "0312345678"
 
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
-    """Context with another program at the service's address; yields the octets that it has received."""
+    """Context in which another program listens at the service's address; yields the octets that it receives."""
     received: list[bytes] = []
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,8 +45,8 @@ async def listening(path: Path, commands: bytes) -> AsyncIterator[list[bytes]]:
 async def relayed(
     path: Path, *arguments: str, environment: bytes = write_fields(CALL), instead: dict[str, bytes] | None = None
 ) -> FakeAsterisk:
-    """Run the relay to its end. Raises the relay's exception, with the conversation as a note."""
-    async with running() as (asterisk, output_of_asterisk, output):
+    """Run the relay to its end. Raises the relay's exception, with the conversation in a note."""
+    async with run_over_pipes() as (asterisk, output_of_asterisk, output):
         asterisk.instead |= instead or {}
         asterisk.write(environment)
         reading = asyncio.create_task(asterisk.serve())
@@ -60,7 +60,7 @@ async def relayed(
 
 
 logged: list[str] = []
-"""Messages that Asterisk was asked to log."""
+"""Messages that the relay asked Asterisk to log."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def value(text: str) -> bytes:
 
 
 async def test_request_and_answer(path):
-    """A variable holds one or several arguments. The arguments in Asterisk's environment are not used."""
+    """A variable holds one or several arguments. The arguments in Asterisk's AGI environment are ignored."""
     asked = RecordingAnswer()
     instead = {
         'GET FULL VARIABLE "=${URIENCODE(${CALLED})}"': value(f"{CALLED} 日本\\"),
@@ -169,7 +169,7 @@ async def test_a_service_that_is_down_is_named(path):
 @pytest.mark.parametrize("dead", [b"511 Command Not Permitted on a dead channel or intercept routine\n", b""])
 async def test_a_hangup_is_not_an_error(dead, path):
     asked = RecordingAnswer()
-    async with FastAgiServer(asked).listening(path), running() as (asterisk, output_of_asterisk, output):
+    async with FastAgiServer(asked).listening(path), run_over_pipes() as (asterisk, output_of_asterisk, output):
         asterisk.write(write_fields(CALL))
         relaying = asyncio.create_task(Relay(output_of_asterisk, output).run("decide", ["variable:A"], path))
         assert await asterisk.reader.readline() == b"NOOP\n"

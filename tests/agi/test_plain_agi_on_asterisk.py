@@ -17,7 +17,7 @@ from lab.service import Service
 
 @pytest.fixture(scope="module")
 def service(installation, tmp_path_factory) -> Iterator[Service]:
-    """A service with a PBX of its own, whose hook was exported with the service's settings."""
+    """A service with a PBX of its own, whose hook was exported with this service's settings."""
     scratch = tmp_path_factory.mktemp("pbx")
     with Asterisk(installation, scratch) as asterisk:
         runtime = scratch / "runtime"
@@ -30,7 +30,7 @@ def service(installation, tmp_path_factory) -> Iterator[Service]:
 
 
 async def test_calls_are_decided_heard_and_recorded(service, references):
-    """Calls by the hook, calls under the operator's own Dial(), and calls of a suspended number."""
+    """Calls through the hook, calls with the operator's own Dial(), and calls of a suspended number."""
     async with lab(service.asterisk) as phones:
         connected = [await phones.place(Forwarding(way=way, interface="agi")) for way in ("hook", "own-dial")]
         refused = await phones.place(Forwarding(number=SUSPENDED, interface="agi"))

@@ -17,16 +17,16 @@ from idtone.agi.environment import AgiRequest
 from idtone.agi.server import Answer, FastAgiServer, Limits, Listener, bound_to
 from idtone.core.errors import AgiError, LedgerError
 from lab.agi.ask_as_other_user import STRANGER, ask_as
-from lab.agi.fake_asterisk import FakeAsterisk, RecordingAnswer, calling, presented
-from lab.lab import until
+from lab.agi.fake_asterisk import FakeAsterisk, RecordingAnswer, connect_as_asterisk, encode_agi_fields
+from lab.lab import wait_until
 
 PATIENT = Limits(presented_s=60, response_s=60, whole_s=60, drain_s=60, waiting=4, answering=3)
-"""Limits for tests in which nothing may be late, however slow the machine is."""
+"""Limits that no test reaches, even on a slow machine."""
 BRIEF = replace(PATIENT, presented_s=0.3)
-"""Limits for tests in which only the presentation is late."""
+"""Limits for tests in which only the presentation takes too long."""
 ANYWHERE = ("127.0.0.1", 0)
-OBEDIENT = presented() + b"200 result=0\n200 result=1\n200 result=1\n"
-"""Octets that a peer sends without waiting for commands."""
+OBEDIENT = encode_agi_fields() + b"200 result=0\n200 result=1\n200 result=1\n"
+"""The octets of a peer that sends its responses without waiting for the commands."""
 
 
 @asynccontextmanager
@@ -37,10 +37,13 @@ async def serving(answer: Answer, limits: Limits = PATIENT) -> AsyncIterator[tup
 
 
 async def served(
-    answer: Answer, environment: bytes = presented(), limits: Limits = PATIENT, instead: Mapping[str, bytes] = {}
+    answer: Answer,
+    environment: bytes = encode_agi_fields(),
+    limits: Limits = PATIENT,
+    instead: Mapping[str, bytes] = {},
 ) -> FakeAsterisk:
-    """Asterisk's side of one connection to a server, from its beginning to its end."""
-    async with serving(answer, limits) as address, calling(address, environment) as asterisk:
+    """Asterisk's side of a connection to a server, from its beginning to its end."""
+    async with serving(answer, limits) as address, connect_as_asterisk(address, environment) as asterisk:
         asterisk.instead |= instead
         await asterisk.serve()
     return asterisk
@@ -58,34 +61,34 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 def closed_for(logged: pytest.LogCaptureFixture) -> list[str]:
-    """Reasons in the log. The first message of each starts a throttle window."""
+    """The reasons in the log. Only the first message of each reason appears, because the log is throttled."""
     assert "1234" not in logged.text, "the log must not contain a number"
     start = "an AGI connection was closed: "
     return [line.removeprefix(start) for line in logged.messages if line.startswith(start)]
 
 
 async def test_an_answer_becomes_variables_in_order(asked, logged):
-    asterisk = await served(asked, presented("decide", ["0312345678"]))
+    asterisk = await served(asked, encode_agi_fields("decide", ["0312345678"]))
     assert asterisk.commands[0] == "NOOP"
     assert list(asterisk.variables.items()) == [("IDTONE_OUTCOME", 'PLAY "x" \\'), ("IDTONE_NONCE", "n-1")]
     assert asked.requests == [AgiRequest("decide", ("0312345678",), "1795597718.1")]
     assert not closed_for(logged)
 
 
-FORGED = presented("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
+FORGED = encode_agi_fields("decide", ["forged"]).partition(b"agi_calleridname: ")[2]
 LATE = "it had not presented a call within 0.3 s"
 NOT_ASTERISK = [
-    ("line 16 of the environment is not agi_rdnis", presented().replace(b"agi_rdnis: unknown\n", b"")),
-    ("agi_uniqueid contains a control character", presented(agi_uniqueid=b"1795597718.1\r")),
+    ("line 16 of the environment is not agi_rdnis", encode_agi_fields().replace(b"agi_rdnis: unknown\n", b"")),
+    ("agi_uniqueid contains a control character", encode_agi_fields(agi_uniqueid=b"1795597718.1\r")),
     ("the environment is longer than 16384 octets", 20000 * b"x"),
-    ("Asterisk's response is malformed", presented() + b"agi_calleridname: x\n"),
+    ("Asterisk's response is malformed", encode_agi_fields() + b"agi_calleridname: x\n"),
     # The name contains a complete, valid environment. But then the rest of the true one follows.
-    ("Asterisk's response is malformed", presented("decide", ["true"], agi_calleridname=FORGED)),
-    ("Asterisk refused a command (code 510)", presented() + b"510 Invalid or unknown command\n"),
-    ("Asterisk did not execute a command", presented() + b"200 result=1\n"),
-    (LATE, presented()[:-1]),
-    ("Asterisk's response is too long", presented() + 20000 * b"2"),
-    ("", presented() + b"511 Command Not Permitted\n"),  # the channel hung up meanwhile
+    ("Asterisk's response is malformed", encode_agi_fields("decide", ["true"], agi_calleridname=FORGED)),
+    ("Asterisk refused a command (code 510)", encode_agi_fields() + b"510 Invalid or unknown command\n"),
+    ("Asterisk did not execute a command", encode_agi_fields() + b"200 result=1\n"),
+    (LATE, encode_agi_fields()[:-1]),
+    ("Asterisk's response is too long", encode_agi_fields() + 20000 * b"2"),
+    ("", encode_agi_fields() + b"511 Command Not Permitted\n"),  # the channel hung up meanwhile
 ]
 
 
@@ -99,9 +102,9 @@ async def test_a_peer_that_is_not_asterisk_is_never_answered(asked, logged, reas
 
 async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_no_variable_is(asked, logged):
     async with serving(asked) as address:
-        async with calling(address, b"agi_network: yes\n"):
+        async with connect_as_asterisk(address, b"agi_network: yes\n"):
             pass
-        await until(lambda: closed_for(logged), "the server to notice it")
+        await wait_until(lambda: closed_for(logged), "the server to notice it")
         assert closed_for(logged) == ["it ended before it presented a call"]
 
     async def answer(_: AgiRequest) -> Mapping[str, str]:
@@ -120,7 +123,7 @@ async def test_a_peer_that_leaves_is_logged_and_of_an_answer_that_cannot_be_set_
     ],
 )
 async def test_each_part_of_a_connection_has_limited_time(logged, limited, takes_s, silent, reason):
-    """Only the limit of this part is short, so a slow machine does not exceed the others."""
+    """Only this part has a short limit, so that a slow machine does not exceed the others."""
     answer, started_s = RecordingAnswer(takes_s=takes_s), time.monotonic()
     asterisk = await served(answer, limits=replace(PATIENT, **{limited: 0.3}), instead={silent: b""} if silent else {})
     assert 0.25 < time.monotonic() - started_s < 60
@@ -171,13 +174,13 @@ async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged):
     asked = RecordingAnswer()
     asked.may_end.clear()
     async with serving(asked) as address:
-        async with calling(address, presented()) as asterisk:
+        async with connect_as_asterisk(address, encode_agi_fields()) as asterisk:
             assert await asterisk.reader.readline() == b"NOOP\n"
             asterisk.write(b"200 result=0\n")
-            await until(lambda: asked.requests, "the request")
+            await wait_until(lambda: asked.requests, "the request")
         await asyncio.sleep(0.05)
         asked.may_end.set()
-        await until(lambda: logged.messages, "the server to notice it")
+        await wait_until(lambda: logged.messages, "the server to notice it")
     assert logged.messages == ["decide, channel 1795597718.1: it hung up meanwhile"]
 
 
@@ -186,19 +189,19 @@ async def test_a_connection_that_breaks_meanwhile_is_not_an_error(logged):
 CROWDED = "it had not presented a call, and a newer one needed its place"
 
 
-@pytest.mark.parametrize("mute_behind", [b"a", presented()], ids=["nothing", "an environment"])
+@pytest.mark.parametrize("mute_behind", [b"a", encode_agi_fields()], ids=["nothing", "an environment"])
 async def test_the_oldest_connection_is_closed_for_a_new_one(asked, logged, mute_behind):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked, PATIENT))
         slow = []
         for _ in range(6):
-            slow.append(await stack.enter_async_context(calling(address, mute_behind)))
+            slow.append(await stack.enter_async_context(connect_as_asterisk(address, mute_behind)))
             await asyncio.sleep(0.02)
-        honest = await stack.enter_async_context(calling(address, presented()))
+        honest = await stack.enter_async_context(connect_as_asterisk(address, encode_agi_fields()))
         await honest.serve()
         assert honest.variables
         ends = [asyncio.create_task(each.reader.read()) for each in slow]
-        await until(lambda: sum(end.done() for end in ends) >= 3, "three to be closed")
+        await wait_until(lambda: sum(end.done() for end in ends) >= 3, "three to be closed")
         assert [end.done() for end in ends] == [True, True, True, False, False, False]
         assert closed_for(logged) == [CROWDED]
     assert f"{CROWDED} (2 times more within 10 s)" in closed_for(logged)
@@ -206,15 +209,15 @@ async def test_the_oldest_connection_is_closed_for_a_new_one(asked, logged, mute
 
 @pytest.mark.parametrize(
     ("first", "then", "others"),
-    [(presented(), b"", b"a"), (presented()[:99], presented()[99:], presented())],
+    [(encode_agi_fields(), b"", b"a"), (encode_agi_fields()[:99], encode_agi_fields()[99:], encode_agi_fields())],
     ids=["presented", "presenting"],
 )
 async def test_an_honest_connection_is_not_closed_for_connections_of_the_other_kind(asked, first, then, others):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked, PATIENT))
-        honest = await stack.enter_async_context(calling(address, first))
+        honest = await stack.enter_async_context(connect_as_asterisk(address, first))
         for _ in range(9):
-            await stack.enter_async_context(calling(address, others))
+            await stack.enter_async_context(connect_as_asterisk(address, others))
             await asyncio.sleep(0.01)
         honest.write(then)
         await honest.serve()
@@ -224,8 +227,8 @@ async def test_an_honest_connection_is_not_closed_for_connections_of_the_other_k
 async def test_each_connection_has_the_same_time(asked, logged):
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked, BRIEF))
-        for start in (b"a", presented(), b"a"):
-            slow = await stack.enter_async_context(calling(address, start))
+        for start in (b"a", encode_agi_fields(), b"a"):
+            slow = await stack.enter_async_context(connect_as_asterisk(address, start))
             await asyncio.sleep(0.1)
         await asyncio.wait_for(slow.reader.read(), 30)
         assert closed_for(logged) == [LATE]
@@ -237,9 +240,9 @@ async def test_the_number_of_simultaneous_answers_is_limited(logged):
     asked.may_end.clear()
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(serving(asked))
-        callers = [await stack.enter_async_context(calling(address, presented())) for _ in range(4)]
+        callers = [await stack.enter_async_context(connect_as_asterisk(address, encode_agi_fields())) for _ in range(4)]
         ends = [asyncio.create_task(each.serve()) for each in callers]
-        await until(lambda: closed_for(logged), "one to be refused")
+        await wait_until(lambda: closed_for(logged), "one to be refused")
         asked.may_end.set()
         await asyncio.gather(*ends)
     assert sorted(len(each.variables) for each in callers) == [0, 2, 2, 2]
@@ -259,9 +262,9 @@ async def test_a_stop_waits_for_answers_for_a_limited_time(logged, takes_s, limi
         started_s = time.monotonic()
         answer = RecordingAnswer(takes_s=takes_s)
         async with serving(answer, limits) as address:
-            asterisk = await stack.enter_async_context(calling(address, presented()))
+            asterisk = await stack.enter_async_context(connect_as_asterisk(address, encode_agi_fields()))
             reading = asyncio.create_task(asterisk.serve())
-            await until(lambda: answer.requests, "the request")
+            await wait_until(lambda: answer.requests, "the request")
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
         await reading
@@ -315,7 +318,7 @@ async def test_a_unix_socket_replaces_a_stale_one_and_the_next_instance_takes_it
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
             path.rename(path.with_suffix(".old"))  # as if another process had made it
             await stack.enter_async_context(FastAgiServer(RecordingAnswer()).listening(path))
-        async with calling(path, presented()) as asterisk:
+        async with connect_as_asterisk(path, encode_agi_fields()) as asterisk:
             await asterisk.serve()
     assert asterisk.variables
     assert os.listdir(tmp_path) == ["agi.old"]
@@ -327,7 +330,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another
 
 
 async def may_ask(path: Path, user: int, *groups: int) -> bool:
-    """True if the socket, which has a group of its own, answers this user. Otherwise it must send nothing."""
+    """True if the socket answers this user. Otherwise it must send nothing. The socket has a group of its own."""
     os.chown(path, -1, GROUP)
     said = await asyncio.to_thread(ask_as, path, user, groups, OBEDIENT)
     assert said == b"" or b"SET VARIABLE" in said
@@ -370,7 +373,7 @@ async def test_without_file_descriptors_it_waits_and_continues(asked, logged, mo
 
     async with serving(asked) as address:
         monkeypatch.setattr(socket.socket, "accept", out_of_files)
-        async with calling(address, presented()) as asterisk:
+        async with connect_as_asterisk(address, encode_agi_fields()) as asterisk:
             await asterisk.serve()
     assert asterisk.variables
     assert closed_for(logged) == ["it could not be accepted: Too many open files"]

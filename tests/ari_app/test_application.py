@@ -1,4 +1,4 @@
-"""Every ending of a request, and all requests of the application, against a fake Asterisk that fails on demand."""
+"""All requests of the application, with every possible end, against a fake Asterisk that fails on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,8 +17,8 @@ from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import record_of_steps
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import CALL, NONCE, REQUESTED, call_control, end, no_journal
-from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending
-from lab.lab import until
+from lab.call_control.memory_evidence import MEMBER, MemoryEvidence, suspending_registry
+from lab.lab import wait_until
 
 CALLER, CALLED = "1795.1", "1795.2"
 DECIDE = ("decide", CALL, NONCE, *REQUESTED, "", "", "", "")
@@ -42,7 +42,7 @@ def asterisk() -> FakeAsterisk:
 
 @pytest.fixture
 def often(monkeypatch) -> None:
-    """Compare the calls in progress with the channels all the time."""
+    """Make the application compare the calls in progress with the channels continuously."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.0)
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
 
@@ -51,7 +51,7 @@ def often(monkeypatch) -> None:
 async def attended(
     calls: CallControl, asterisk: FakeAsterisk, read_journal: Callable[[], Awaitable[None]] = no_journal
 ) -> AsyncIterator[AriApplication]:
-    """Context of an application that handles a fake Asterisk's events."""
+    """Context with an application that handles the events of a fake Asterisk."""
     application = AriApplication(calls, read_journal)
     async with attending(application, asterisk):
         yield application
@@ -59,12 +59,12 @@ async def attended(
 
 @asynccontextmanager
 async def attending(application: AriApplication, asterisk: FakeAsterisk) -> AsyncIterator[asyncio.Task[None]]:
-    """Context of the application's next connection, after the calls in progress have been compared with the
+    """Context with the application's next connection. It begins once the calls in progress have been compared with the
     channels.
     """
     task = asyncio.create_task(application.handle_events(asterisk))
     try:
-        await until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
+        await wait_until(lambda: task.done() or asterisk.requests, "the comparison with the channels")
         yield task
     finally:
         task.cancel()
@@ -72,22 +72,22 @@ async def attending(application: AriApplication, asterisk: FakeAsterisk) -> Asyn
 
 
 async def continued(asterisk: FakeAsterisk, channel: str = CALLER, times: int = 1) -> dict[str, str]:
-    """Wait until the channel was continued `times` times. Returns the last place."""
-    await until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
+    """Wait until the channel was continued `times` times; returns the last place."""
+    await wait_until(lambda: len(asterisk.continued(channel)) == times, f"{channel} to continue")
     return asterisk.continued(channel)[-1]
 
 
 async def ask(asterisk: FakeAsterisk, arguments: tuple[str, ...] = DECIDE, channel: str = CALLER) -> dict[str, str]:
-    """Let a channel enter. Returns the place at which it was continued."""
+    """Let a channel enter the application; returns the place at which it was continued."""
     before = len(asterisk.continued(channel))
     asterisk.enter(channel, *arguments)
     return await continued(asterisk, channel, before + 1)
 
 
 async def broken(application: AriApplication, asterisk: FakeAsterisk) -> FakeAsterisk:
-    """Break the connection. Returns the Asterisk of the next one, with the same channels."""
+    """Break the connection; returns the Asterisk of the next connection, with the same channels."""
     asterisk.happens(None)
-    await until(lambda: not application.connected, "the connection to break")
+    await wait_until(lambda: not application.connected, "the connection to break")
     again = FakeAsterisk()
     again.channels = asterisk.channels
     return again
@@ -149,7 +149,7 @@ async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, aste
 
 @pytest.mark.parametrize(("arguments", "goes_on"), [(DECIDE, {}), (OWN, {"extension": "v:none", "priority": "2"})])
 async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk, evidence, arguments, goes_on):
-    """Under the operator's own Dial() the channel continues at the extension that means no verdict."""
+    """With the operator's own Dial(), the channel continues at the extension for calls without a verdict."""
     calls.retiring = True
     async with attended(calls, asterisk):
         sent_to = await ask(asterisk, arguments)
@@ -159,7 +159,7 @@ async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk,
 
 @pytest.mark.parametrize("status", [404, 409, 412, 500])
 async def test_a_verdict_that_asterisk_refuses(calls, evidence, caplog, status):
-    """A caller who hung up is not an error; any other refusal is. The journal reports the end in both cases."""
+    """It is no error if the caller hung up; any other refusal is. In both cases the journal reports the end."""
     asterisk = FakeAsterisk({"continue": status})
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
@@ -196,8 +196,8 @@ async def test_no_number_is_logged(calls, asterisk, evidence, caplog):
 
 @pytest.mark.parametrize("arguments", [DECIDE, OWN], ids=["decide", "own"])
 async def test_channels_that_waited_for_a_connection_are_answered_once(calls, often, arguments):
-    """A channel may also announce itself with its event. If a later comparison shows it as waiting, it already has its
-    answer.
+    """The channel's event may come too. A later comparison that still shows the channel as waiting does not answer it
+    again.
     """
     asterisk = FakeAsterisk({"continue": 409})  # this status leaves the channel where it is
     asterisk.channels = {
@@ -206,7 +206,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
         "1.2": {"app_name": "Dial", "app_data": "PJSIP/x"},
     }
     async with attended(calls, asterisk):
-        await until(lambda: len(asterisk.requests) > 6, "further comparisons")
+        await wait_until(lambda: len(asterisk.requests) > 6, "further comparisons")
     (sent_to,) = asterisk.continued(CALLER)
     assert sent_to["extension"] == VERDICT
     assert {path.split("/")[1] for method, path, _ in asterisk.requests if method == "POST"} == {CALLER}
@@ -216,7 +216,7 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
 async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
     calls, asterisk, evidence, monkeypatch, in_the_journal
 ):
-    """The call's last line may come shortly after the end of its channel, so the journal is read once more first."""
+    """The call's last line may come shortly after the end of its channel, so the journal is read once more before."""
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
 
     async def read_journal() -> None:
@@ -227,7 +227,7 @@ async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_it
         await ask(asterisk)
         await broken(application, asterisk)
         async with attending(application, FakeAsterisk()):
-            await until(lambda: not len(calls), "the call to end")
+            await wait_until(lambda: not len(calls), "the call to end")
     assert evidence.kinds() == ["decided", "ended" if in_the_journal else "interrupted"]
 
 
@@ -242,7 +242,7 @@ async def test_a_journal_that_cannot_be_read_ends_no_comparison(calls, asterisk,
     async with attended(calls, asterisk, read_journal):
         await ask(asterisk)
         asterisk.hang_up(CALLER)
-        await until(lambda: not len(calls), "the call to end")
+        await wait_until(lambda: not len(calls), "the call to end")
     assert caplog.text.count("cannot be compared") == 2
     assert evidence.kinds() == ["decided", "interrupted"]
 
@@ -251,15 +251,15 @@ async def test_a_call_continues_as_long_as_its_channel_exists(calls, asterisk, e
     async with attended(calls, asterisk):
         await ask(asterisk)
         compared = len(asterisk.requests)
-        await until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
+        await wait_until(lambda: len(asterisk.requests) > compared + 3, "further comparisons")
         assert evidence.kinds() == ["decided"]
         asterisk.hang_up(CALLER)
-        await until(lambda: not len(calls), "the call to end")
+        await wait_until(lambda: not len(calls), "the call to end")
     assert evidence.kinds() == ["decided", "interrupted"]
 
 
 async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(calls, evidence, often):
-    """Asterisk's answer about the channel can be older than the call."""
+    """Asterisk's answer about a channel can be older than the call."""
     looking, looked = asyncio.Event(), []
 
     class Old(FakeAsterisk):
@@ -273,15 +273,15 @@ async def test_a_call_that_is_decided_while_its_channel_is_looked_for_continues(
     asterisk = Old()
     async with attended(calls, asterisk):
         await ask(asterisk)
-        await until(lambda: ("GET", f"channels/{CALLER}", {}) in asterisk.requests, "the first comparison")
+        await wait_until(lambda: ("GET", f"channels/{CALLER}", {}) in asterisk.requests, "the first comparison")
         await ask(asterisk, OWN, CALLED)
         looking.set()
-        await until(lambda: len(looked) > 3, "further comparisons")
+        await wait_until(lambda: len(looked) > 3, "further comparisons")
     assert evidence.kinds() == ["decided", "decided"]
 
 
 async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk, monkeypatch):
-    """A verdict waits for at most one of these requests, even with many calls in progress."""
+    """Even with many calls in progress, a verdict waits for one of these requests at most."""
     monkeypatch.setattr(module, "RECONCILE_EVERY_S", 0.01)
     under_way, most = 0, 0
 
@@ -298,7 +298,7 @@ async def test_a_comparison_asks_for_one_channel_after_the_other(calls, asterisk
     async with attended(calls, asterisk):
         for n in range(20):
             await ask(asterisk, ("decide", f"1795.{n}-1", *DECIDE[2:]), f"1795.{n}")
-        await until(
+        await wait_until(
             lambda: sum(path.startswith("channels/") for method, path, _ in asterisk.requests if method == "GET") >= 20,
             "a comparison",
         )
@@ -311,7 +311,7 @@ async def test_a_failed_comparison_is_repeated(calls, caplog, often, failing):
     asterisk.unavailable = {"applications"} if failing == "lost" else set()
     asterisk.channels[CALLER] = WAITING
     async with attended(calls, asterisk):
-        await until(lambda: len(asterisk.requests) > 2, "a second try")
+        await wait_until(lambda: len(asterisk.requests) > 2, "a second try")
         assert "the calls in progress cannot be compared with Asterisk's channels" in caplog.text
         asterisk.refusals.clear()
         asterisk.unavailable.clear()
@@ -326,21 +326,21 @@ def ends(asterisk: FakeAsterisk) -> list[tuple[str, dict[str, str]]]:
 
 
 async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evidence, caplog):
-    """The call continues while Asterisk is not connected; then its channel is hung up once."""
+    """The call continues while the connection to Asterisk is down; then its channel is hung up once."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         application.end_suspended()
         await application.wait_for_requests()
         assert not ends(asterisk), "no number is suspended yet"
         again = await broken(application, asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         for _ in range(3):
             application.end_suspended()
         assert caplog.text.count("continues until Asterisk is connected") == 1
         async with attending(application, again):
             for _ in range(2):
                 application.end_suspended()
-            await until(lambda: CALLER not in again.channels, "the channel to be hung up")
+            await wait_until(lambda: CALLER not in again.channels, "the channel to be hung up")
             end(calls, CALL, NONCE)
     assert ends(again) == [(f"channels/{CALLER}", {"reason_code": "21"})]
     assert evidence.kinds() == ["decided", "suspended", "ended"]
@@ -349,47 +349,47 @@ async def test_a_number_that_is_suspended_during_its_call(calls, asterisk, evide
 async def test_a_hangup_that_is_lost_with_the_connection_is_requested_over_the_next_one(calls, asterisk):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         asterisk.unavailable.add(CALLER)
         application.end_suspended()
         await application.wait_for_requests()
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await until(lambda: ends(again), "the end")
+            await wait_until(lambda: ends(again), "the end")
 
 
 async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]:
-    """Channels of twenty calls whose number has been suspended."""
+    """The channels of twenty calls whose number has been suspended."""
     channels = [f"1795.{n}" for n in range(1, 21)]
     for channel in channels:
         await ask(asterisk, ("decide", f"{channel}-1", *DECIDE[2:]), channel)
-    calls.registry = suspending
+    calls.registry = suspending_registry
     return channels
 
 
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """New calls come between them. If the connection is lost, the next connection ends the remaining calls."""
+    """New calls come between these ends. If the connection breaks, the next connection ends the remaining calls."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.end_suspended()
         assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
         assert evidence.kinds().count("suspended") == 1
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await until(lambda: calls.ended_suspended.total() == 20, "all ends")
+            await wait_until(lambda: calls.ended_suspended.total() == 20, "all ends")
     assert (evidence.kinds().count("suspended"), calls.ended_suspended.total()) == (20, 20)
 
 
 async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_back(calls, asterisk):
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         asterisk.happens(None)
         application.end_suspended()  # in the same turn of the loop
         again = await broken(application, asterisk)
@@ -400,7 +400,7 @@ async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_
 
 @pytest.mark.parametrize("failure", [AriUnavailable("no answer in time"), AriRefused(500, "Oops", "DELETE")])
 async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidence, monkeypatch, failure):
-    """The service asks for this channel again later."""
+    """The service asks about this channel again later."""
     monkeypatch.setattr(module, "NEXT_END_S", 0.02)
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
 
@@ -426,17 +426,17 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
             application.end_suspended()
             return "1795.1" not in asterisk.channels
 
-        await until(is_over, "its end")
+        await wait_until(is_over, "its end")
     assert evidence.kinds().count("suspended") == calls.ended_suspended.total() == 20
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """The same holds for a call that hung up while Asterisk was being asked."""
+    """Nor is a call that hung up while the service was asking Asterisk to end it."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         for channel in channels:
             asterisk.hang_up(channel)
             end(calls, f"{channel}-1", NONCE)
@@ -447,11 +447,11 @@ async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evi
 
 
 async def test_the_next_instance_ends_what_this_one_has_not_asked_for(calls, asterisk, evidence):
-    """After a hand-over, this instance ends no call, because it could not record the end."""
+    """After a hand-over the old instance ends no call, because it could not record the end."""
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)
         ending = asyncio.create_task(application.end_all_suspended(5.0))
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         assert not await ending
         await application.wait_for_requests()
@@ -470,7 +470,7 @@ async def test_a_hand_over_that_failed_meanwhile_leaves_calls_out_too(calls, ast
         await stopped_calls(calls, asterisk)
         application.end_suspended()
         ending = asyncio.create_task(application.end_all_suspended(5.0))
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         application.allow_takeover(False)
         assert not await ending
@@ -486,7 +486,7 @@ async def test_an_end_that_asterisk_answers_after_a_hand_over_is_named_as_not_co
         await stopped_calls(calls, asterisk)
         asterisk.answering.clear()
         application.end_suspended()
-        await until(lambda: ends(asterisk), "the first end")
+        await wait_until(lambda: ends(asterisk), "the first end")
         application.allow_takeover(True)
         await application.wait_for_requests()
         asterisk.answering.set()
@@ -497,7 +497,7 @@ async def test_a_suspended_call_that_hung_up_meanwhile_is_not_an_error(calls, as
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         asterisk.hang_up(CALLER)
-        calls.registry = suspending
+        calls.registry = suspending_registry
         application.end_suspended()
         await application.wait_for_requests()
     assert ends(asterisk)
@@ -513,7 +513,7 @@ async def test_a_connection_that_breaks_ends_attending(calls, asterisk, often):
         again = await broken(application, asterisk)
         asked = len(asterisk.requests)
         async with attending(application, again) as task:
-            await until(lambda: len(again.requests) > 3, "further comparisons")
+            await wait_until(lambda: len(again.requests) > 3, "further comparisons")
             assert len(asterisk.requests) == asked, "no request may go over a broken connection"
             again.happens(None)
             with pytest.raises(AriUnavailable):
@@ -544,7 +544,7 @@ async def test_another_connection_that_takes_over_ends_this_one(calls, asterisk,
 
 
 async def test_the_next_instance_takes_the_application_while_this_one_waits_for_answers(calls, asterisk, monkeypatch):
-    """The wait for answers has a limit."""
+    """The old instance waits for answers only for a limited time."""
     application = AriApplication(calls, no_journal)
     async with attending(application, asterisk) as task:
         asterisk.answering.clear()
@@ -571,19 +571,19 @@ async def test_the_next_instance_takes_the_application_while_this_one_waits_for_
 
 
 async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, calls, asterisk, evidence):
-    """The next instance ends such a call if its number is suspended, and enters the call's journal lines."""
+    """The next instance ends such a call if its number is suspended, and enters the call's lines of the journal."""
     async with attended(calls, asterisk) as application:
         await ask(asterisk)
         again = await broken(application, asterisk)
     after = MemoryEvidence()
     next_calls = call_control(sounds, after)
     next_calls.restore(evidence.calls_in_progress())
-    next_calls.registry = suspending
+    next_calls.registry = suspending_registry
     async with attended(next_calls, again) as application:
         await asyncio.sleep(0.02)
         assert again.continued(CALLER) == []
         application.end_suspended()
-        await until(lambda: ends(again), "the end")
+        await wait_until(lambda: ends(again), "the end")
         end(next_calls, CALL, NONCE)
     assert (evidence.kinds(), after.kinds()) == (["decided"], ["suspended", "ended"])
 
@@ -592,7 +592,7 @@ async def test_the_next_instance_knows_the_calls_of_the_previous_one(sounds, cal
 
 
 async def test_channels_that_enter_while_the_service_leaves_are_released(calls, evidence, monkeypatch):
-    """One of the channels hung up; this does not delay the others."""
+    """One of the channels has hung up; this does not delay the others."""
     monkeypatch.setattr(module, "LEAVES_WITHIN_S", 0.5)
     application, asterisk = AriApplication(calls, no_journal), FakeAsterisk({"1795.3/": 404})
     async with attending(application, asterisk):

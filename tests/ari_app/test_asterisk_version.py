@@ -1,4 +1,4 @@
-"""Asterisk's version, read from the text that it prints."""
+"""The version of Asterisk, read from its output."""
 
 import pytest
 from hypothesis import given

@@ -23,20 +23,22 @@ from lab.hostile.hostile_server import (
     INFO,
     PASSWORD,
     HostileServer,
-    always,
-    answer,
-    forever,
-    obediently,
-    plainly,
+    answer_always,
+    answer_like_asterisk,
+    encode_answer,
+    fixed_response,
+    hang_forever,
     requests,
 )
-from lab.lab import until
+from lab.lab import wait_until
 from lab.site import BARE
 
 
 @asynccontextmanager
 async def listening(connection: AriConnection) -> AsyncIterator[list[events.Event]]:
-    """Context in which the events are read, as by the application. Without that, no answer comes over the WebSocket."""
+    """Context in which the events are read, as the application reads them. Otherwise no answer would come over the
+    WebSocket.
+    """
     told: list[events.Event] = []
 
     async def listen() -> None:
@@ -82,16 +84,16 @@ def told(monkeypatch) -> list[str]:
 
 
 async def test_the_filter_keeps_other_events_away_and_calls_outside_the_application_cost_none(pbx, told, monkeypatch):
-    """A channel enters the application, with the filter and, as a control, without it."""
+    """A channel enters the application with the filter and, for comparison, without it."""
 
     async def traffic(context: str) -> set[str]:
         told.clear()
         async with connect(pbx.ari_url, "idtone", pbx.ari_password) as connection, listening(connection):
             await asyncio.to_thread(pbx.command, f"channel originate Local/s@{context} application Wait 0.2")
             if context == "idtone-called":
-                await until(lambda: "StasisStart" in told, "the call")
+                await wait_until(lambda: "StasisStart" in told, "the call")
                 await asyncio.to_thread(pbx.command, "channel request hangup all")
-            await until(lambda: not pbx.channels(), "both channels of the call to be gone")
+            await wait_until(lambda: not pbx.channels(), "both channels of the call to be gone")
             with pytest.raises(AriRefused):  # all earlier events have come when this is answered
                 await connection.request("DELETE", "channels/none")
         return set(told)
@@ -105,7 +107,7 @@ async def test_the_filter_keeps_other_events_away_and_calls_outside_the_applicat
 async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
     async with connect(pbx.ari_url, "idtone", pbx.ari_password) as first, listening(first) as events_of_first:
         async with connect(pbx.ari_url, "idtone", pbx.ari_password):
-            await until(lambda: events_of_first == [events.Replaced()], "the event")
+            await wait_until(lambda: events_of_first == [events.Replaced()], "the event")
             assert await first.waiting() == frozenset(), "the second connection has the application"
             with pytest.raises(AriRefused, match="404"):
                 await first.request("DELETE", "channels/none")
@@ -113,18 +115,18 @@ async def test_a_replaced_connection_is_told_and_can_still_send_requests(pbx):
         async def let_go() -> bool:
             return await first.waiting() is None
 
-        await until(let_go, "Asterisk to notice")
+        await wait_until(let_go, "Asterisk to notice")
 
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_an_application_that_a_closing_connection_takes_away_is_taken_again(times):
-    """Asterisk 22.10.1 takes it away when one connection closes while another one opens."""
-    refusals = iter([plainly(status=404, reason="Not Found")] * times)
+    """Asterisk 22.10.1 drops the application when one connection closes while another one opens."""
+    refusals = iter([fixed_response(status=404, reason="Not Found")] * times)
 
     async def filtered(request: web.Request) -> web.StreamResponse:
-        return await next(refusals, plainly(status=204))(request)
+        return await next(refusals, fixed_response(status=204))(request)
 
-    server = HostileServer(obediently, {FILTER: filtered})
+    server = HostileServer(answer_like_asterisk, {FILTER: filtered})
     if times < 3:
         async with server.connected() as connection, listening(connection):
             await connection.request("POST", "channels/c/continue")
@@ -138,7 +140,7 @@ async def test_an_application_that_a_closing_connection_takes_away_is_taken_agai
 
 
 async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> list[BaseException]:
-    """Exceptions with which the events and the simultaneous requests ended."""
+    """The exceptions with which the events and the simultaneous requests ended."""
 
     async def listen() -> None:
         async for _ in connection.events():
@@ -150,7 +152,7 @@ async def ended_with(connection: AriConnection, *requests: Awaitable[Any]) -> li
 
 
 async def test_the_password_is_in_a_header_and_never_in_the_url():
-    server = HostileServer(obediently)
+    server = HostileServer(answer_like_asterisk)
     async with server.connected() as connection:
         assert connection.version == "22.4.0"
     assert {request.path for request in server.requests} == {INFO, EVENTS, FILTER}
@@ -162,7 +164,7 @@ async def test_the_password_is_in_a_header_and_never_in_the_url():
 
 
 async def test_an_error_status_over_the_websocket_is_an_error():
-    talk = always(status_code=409, reason_phrase="Conflict")
+    talk = answer_always(status_code=409, reason_phrase="Conflict")
     async with HostileServer(talk).connected() as connection, listening(connection):
         with pytest.raises(AriRefused, match="409 'Conflict' to POST channels/c/continue") as error:
             await connection.request("POST", "channels/c/continue", context="x")
@@ -171,7 +173,7 @@ async def test_an_error_status_over_the_websocket_is_an_error():
 
 @pytest.mark.parametrize("body", ["<html>", "[" * 100_000, "9" * 100_000], ids=["HTML", "deep", "a long number"])
 async def test_an_answer_that_is_not_json_is_not_from_asterisk(body):
-    server = HostileServer(always(status_code=200, message_body=body))
+    server = HostileServer(answer_always(status_code=200, message_body=body))
     async with server.connected() as connection, listening(connection):
         with pytest.raises(AriUnavailable, match="POST channels/c/continue"):
             await connection.request("POST", "channels/c/continue")
@@ -189,8 +191,8 @@ async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(m
         assert asked.transport
         asked.transport.abort()  # as if the process were killed
 
-    for talk in (closes, dies, forever):
-        monkeypatch.setattr(module, "HEARTBEAT_S", 0.2 if talk is forever else 60)
+    for talk in (closes, dies, hang_forever):
+        monkeypatch.setattr(module, "HEARTBEAT_S", 0.2 if talk is hang_forever else 60)
         server = HostileServer(talk)
         async with server.connected() as connection:
             ended = await ended_with(connection, *(connection.request("DELETE", f"channels/{n}") for n in range(3)))
@@ -201,7 +203,7 @@ async def test_a_server_that_closes_dies_or_freezes_ends_every_waiting_request(m
 
 
 async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go():
-    server = HostileServer(obediently, {APPLICATION: plainly(status=500)})
+    server = HostileServer(answer_like_asterisk, {APPLICATION: fixed_response(status=500)})
     async with server.connected() as connection:
         await connection.leave()
         with pytest.raises(AriRefused):
@@ -209,17 +211,17 @@ async def test_a_server_that_does_not_say_whether_it_has_let_the_application_go(
 
 
 async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
-    """Asterisk builds a WebSocket message on the stack of a thread, and a long message crashes it."""
+    """Asterisk builds a WebSocket message on a thread's stack, so a long message crashes Asterisk."""
     answers = {
-        "/ari/applications/idtone": plainly(text=json.dumps({"channel_ids": ["1795.1"]})),
-        "/ari/channels/1795.1": plainly(text=json.dumps({"id": "1795.1", "dialplan": {}, "x": "x" * 2**21})),
+        "/ari/applications/idtone": fixed_response(text=json.dumps({"channel_ids": ["1795.1"]})),
+        "/ari/channels/1795.1": fixed_response(text=json.dumps({"id": "1795.1", "dialplan": {}, "x": "x" * 2**21})),
     }
     asked_over_socket: list[str] = []
 
     async def talk(socket: web.WebSocketResponse) -> None:
         async for asked in requests(socket):
             asked_over_socket.append(asked["uri"])
-            await socket.send_str(answer(asked))
+            await socket.send_str(encode_answer(asked))
 
     async with HostileServer(talk, answers).connected() as connection, listening(connection):
         assert connection.transport == "requests over the WebSocket"
@@ -229,15 +231,15 @@ async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
     assert asked_over_socket == ["channels/1795.1/continue"]
 
 
-@pytest.mark.parametrize("words", [plainly(), plainly(status=500)], ids=["nothing", "an error"])
+@pytest.mark.parametrize("words", [fixed_response(), fixed_response(status=500)], ids=["nothing", "an error"])
 async def test_a_channel_that_asterisk_cannot_describe_exists(words):
-    """It is enough that one octet of the caller's texts is not UTF-8."""
-    async with HostileServer(obediently, {CHANNEL: words}).connected() as connection:
+    """One octet that is not UTF-8 in the caller's texts is enough."""
+    async with HostileServer(answer_like_asterisk, {CHANNEL: words}).connected() as connection:
         assert await connection.channel("1795.1") == events.Channel("1795.1", None)
 
 
 async def test_an_older_version_gets_requests_over_http():
-    server = HostileServer(obediently, version="20.13.0")
+    server = HostileServer(answer_like_asterisk, version="20.13.0")
     async with server.connected() as connection, listening(connection):
         assert connection.transport == "requests over HTTP"
         await connection.request("POST", "channels/c/continue", context="x", priority=2)

@@ -1,4 +1,4 @@
-"""Behaviour of Asterisk that the application relies on, tested against the fake one and the real one."""
+"""Behaviour of Asterisk on which the application relies, tested with the fake Asterisk and the real one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,7 +14,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.asterisk import LOOPBACK, Asterisk
 from lab.chosen_asterisk import transports
-from lab.lab import until
+from lab.lab import wait_until
 from lab.site import BARE
 
 ARGUMENTS = ("decide", "1.1-1", "123456789987", "1795.000000", "03%2D1234", "incoming", "", "x", "", "", "")
@@ -37,12 +37,12 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @dataclass
 class Peer:
-    """One Asterisk behind `Ari`, with its events and the actions of the test."""
+    """An Asterisk behind `Ari`, with its events and the actions of the test."""
 
     ari: Ari
     place_call: Callable[[], Awaitable[None]]
     placed: Callable[[], Awaitable[None]]
-    """Waits until Asterisk has the channel of the call."""
+    """Waits until Asterisk has a channel for the call."""
     break_connection: Callable[[], None]
     told: list[events.Event] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class Peer:
             self.told.append(event)
 
     async def entered(self) -> events.Entered:
-        await until(lambda: any(isinstance(event, events.Entered) for event in self.told), "StasisStart")
+        await wait_until(lambda: any(isinstance(event, events.Entered) for event in self.told), "StasisStart")
         return next(event for event in self.told if isinstance(event, events.Entered))
 
 
@@ -70,7 +70,9 @@ async def faked() -> AsyncIterator[Peer]:
 
 @asynccontextmanager
 async def cuttable(port: int) -> AsyncIterator[tuple[int, Callable[[], None]]]:
-    """Context of a port that forwards to `port`; yields it and a function that cuts every connection through it."""
+    """Context with a port that forwards to `port`. Yields this port, and a function that cuts every connection through
+    it.
+    """
     lines: set[asyncio.StreamWriter] = set()
     pumps: set[asyncio.Task[None]] = set()
 
@@ -108,14 +110,14 @@ async def real(asterisk: Asterisk, transport: str) -> AsyncIterator[Peer]:
         url = urlsplit(asterisk.ari_url)._replace(netloc=f"{LOOPBACK}:{port}").geturl()
         async with connect(url, "idtone", asterisk.ari_password, transport) as connection:
             assert connection.transport.endswith({"websocket": "WebSocket", "http": "HTTP"}[transport])
-            yield Peer(connection, place_call, lambda: until(asterisk.channels, "the call"), cut)
+            yield Peer(connection, place_call, lambda: wait_until(asterisk.channels, "the call"), cut)
             await asyncio.to_thread(asterisk.command, "channel request hangup all")
-            await until(lambda: not asterisk.channels(), "the channels to be gone")
+            await wait_until(lambda: not asterisk.channels(), "the channels to be gone")
 
 
 @pytest.fixture(params=["fake", *transports()])
 async def peer(request: pytest.FixtureRequest) -> AsyncIterator[Peer]:
-    """A peer whose events are read, as by the application. Without that, no answer comes over the WebSocket."""
+    """A peer whose events are read, as the application reads them. Otherwise no answer would come by the WebSocket."""
     making = faked() if request.param == "fake" else real(request.getfixturevalue("pbx"), request.param)
     async with making as peer:
         listening = asyncio.create_task(peer.listen())
@@ -153,7 +155,7 @@ async def test_continuing_a_channel_has_an_empty_answer(peer, query):
     async def waits_no_more() -> bool:
         return not await peer.ari.waiting() and await peer.ari.channel(channel) == events.Channel(channel, None)
 
-    await until(waits_no_more, "the channel to continue")
+    await wait_until(waits_no_more, "the channel to continue")
 
 
 async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_up(peer):
@@ -168,14 +170,14 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
     async def gone() -> bool:
         return await peer.ari.channel(channel) is None and await peer.ari.waiting() == frozenset()
 
-    await until(gone, "the channel to be gone")
+    await wait_until(gone, "the channel to be gone")
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
-    """In the real Asterisk, no channel waits for the application at that time."""
+    """With the real Asterisk, no channel is waiting for the application at that time."""
     assert not await let_go(peer)
     await peer.ari.leave()
-    await until(lambda: let_go(peer), "Asterisk to notice")
+    await wait_until(lambda: let_go(peer), "Asterisk to notice")
     await peer.place_call()
     await peer.placed()
     assert peer.told == []
@@ -190,7 +192,7 @@ async def test_the_application_is_there_as_long_as_a_channel_waits_in_it(peer):
     await asyncio.sleep(0.3)
     assert await peer.ari.waiting() == {entered.channel}
     await peer.ari.request("POST", f"channels/{entered.channel}/continue")
-    await until(lambda: let_go(peer), "Asterisk to let it go")
+    await wait_until(lambda: let_go(peer), "Asterisk to let it go")
 
 
 @pytest.mark.parametrize("kind", ["fake", *transports()])

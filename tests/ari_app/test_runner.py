@@ -19,7 +19,7 @@ from idtone.core.errors import AriRefused, AriUnavailable
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import MemoryEvidence
-from lab.lab import until
+from lab.lab import wait_until
 
 UNAVAILABLE = AriUnavailable("Asterisk does not answer at http://x")
 UNAUTHORISED = AriRefused(401, "Unauthorized", "GET asterisk/info")
@@ -28,7 +28,7 @@ NOT_FOUND = AriRefused(404, "Not Found", "GET asterisk/info")
 
 @dataclass
 class Attended:
-    """An application with a script: an error ends the connection, and None stays connected."""
+    """An application with a script. At an error it raises the error; at None it stays connected."""
 
     endings: list[Exception | None]
     attended: list[Any] = field(default_factory=list)
@@ -61,7 +61,9 @@ class Connection:
 
 
 class Connections:
-    """Connections with a script: an error fails at once, and None connects. After the script every try connects."""
+    """Connections with a script. At an error the attempt fails at once; at None it connects. After the script every
+    attempt connects.
+    """
 
     def __init__(self, refusals: Iterable[Exception | None] = ()) -> None:
         self._refusals = iter(refusals)
@@ -85,12 +87,12 @@ class Connections:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch) -> list[float]:
-    """Pauses between tries, each as long as its jitter can make it. In these tests they take no time."""
+    """The pauses between attempts, each with the largest possible jitter. In these tests they take no time."""
     slept: list[float] = []
     monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
 
     class Hurried:
-        """The asyncio module as the runner sees it."""
+        """The asyncio module as the runner sees it, with pauses that take no time."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(asyncio, name)
@@ -121,9 +123,9 @@ async def running(
 
 
 async def run(application: Attended, connections: Connections, times: int = 1) -> None:
-    """Run until the application has been attended `times` times."""
+    """Run the runner until the application has been connected `times` times."""
     async with running(application, connections):
-        await until(lambda: len(application.attended) == times, f"connection {times}")
+        await wait_until(lambda: len(application.attended) == times, f"connection {times}")
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -168,7 +170,7 @@ async def test_a_refusal_is_an_error_that_names_the_settings(caplog, refusal, na
 
 
 async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(caplog):
-    """Each failure is counted separately: two alternating failures are not logged at every try."""
+    """Each kind of failure is throttled separately, so two alternating failures are not logged at every attempt."""
     await run(Attended([]), Connections([UNAVAILABLE] * 13 + [UNAUTHORISED, UNAVAILABLE] * 3))
     unavailable, unauthorised = f"{UNAVAILABLE}; trying again", f"{UNAUTHORISED}; {module.remedy(UNAUTHORISED)}"
     assert warnings(caplog) == [
@@ -180,7 +182,7 @@ async def test_a_lasting_failure_is_logged_once_a_minute_and_a_new_one_at_once(c
 
 
 class Replaced(Attended):
-    """An application that loses its connection to another one a given number of times."""
+    """An application whose connection another one takes over a given number of times."""
 
     def __init__(self, times: int) -> None:
         super().__init__([])
@@ -195,27 +197,27 @@ class Replaced(Attended):
 async def test_two_instances_do_not_keep_taking_the_application_from_each_other(caplog):
     application, connections = Replaced(100), Connections()
     async with running(application, connections):
-        await until(lambda: connections.asked > 5, "it to wait")
+        await wait_until(lambda: connections.asked > 5, "it to wait")
         assert connections.tries == module.TAKEOVERS
         assert "Stop the other `idtone serve`" in caplog.text
         connections.let_go = True
-        await until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
+        await wait_until(lambda: connections.tries > module.TAKEOVERS, "it to connect again")
 
 
 async def test_rare_takeovers_are_always_reversed():
     application, connections = Replaced(10), Connections()
     clock_s = itertools.count(0.0, module.TAKEOVERS_WITHIN_S).__next__
     async with running(application, connections, clock_s=clock_s):
-        await until(lambda: len(application.attended) == 11, "the last connection")
+        await wait_until(lambda: len(application.attended) == 11, "the last connection")
     assert connections.asked == 0
 
 
 async def test_it_connects_again_on_request_and_leaves_for_good_when_it_stops():
     application, connections = Attended([]), Connections()
     async with running(application, connections) as (runner, stop, task):
-        await until(lambda: application.attended, "the connection")
+        await wait_until(lambda: application.attended, "the connection")
         runner.connect_again()
-        await until(lambda: len(application.attended) == 2, "the second connection")
+        await wait_until(lambda: len(application.attended) == 2, "the second connection")
         assert connections.open == 1
         stop.set()
         async with asyncio.timeout(60):
@@ -227,7 +229,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
     monkeypatch.setattr(module, "SUSPENDED_POLL_S", 0.001)
     application, connections = Attended([]), Connections([UNAVAILABLE] * 1000)
     async with running(application, connections) as (_, stop, task):
-        await until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
+        await wait_until(lambda: application.looked_for_suspended > 3 and connections.tries, "several looks")
         stop.set()
         async with asyncio.timeout(60):
             await task
@@ -235,7 +237,7 @@ async def test_while_asterisk_is_down_it_looks_for_suspended_calls_and_can_be_st
 
 
 async def test_a_channel_that_enters_while_the_service_stops_is_released():
-    """The channel gets no verdict. Without the release, Asterisk would let it wait."""
+    """The channel gets no verdict. Without the release it would wait in Asterisk."""
 
     class Late(FakeAsterisk):
         version = transport = ""
@@ -253,7 +255,7 @@ async def test_a_channel_that_enters_while_the_service_stops_is_released():
 
     stop = asyncio.Event()
     serving = asyncio.create_task(ApplicationRunner(application, connect).run(stop))
-    await until(lambda: application.connected, "the connection")
+    await wait_until(lambda: application.connected, "the connection")
     stop.set()
     async with asyncio.timeout(60):
         await serving

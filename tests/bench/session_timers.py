@@ -1,37 +1,36 @@
-"""Session timers (RFC 4028) in real time: nobody may ask for less than a minute and a half.
+"""Session timers (RFC 4028) in real time: the shortest allowed interval is ninety seconds.
 
-`make bench-timers`; not in `make test`, which would wait for it.
+`make bench-timers` runs them; `make test` does not, because they take minutes.
 """
 
 import asyncio
 from itertools import product
 
 from lab import session_timers
-from lab.calls.assert_proved import POLICY, WAYS, Told, Way, assert_connected, told
-from lab.lab import Placed, lab
+from lab.calls.assert_proved import POLICY, WAYS, CallResult, Way, assert_connected, call_result
+from lab.lab import PlacedCall, lab
 from lab.phone import Answer
 from lab.session_timers import Refresher
 
 EXPIRES_S = session_timers.SHORTEST_S
 EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
-"""Seconds after which a session without a refresh has ended: a third before the interval is over (RFC 4028, 10), and a
-little.
+"""Seconds after which a session without a refresh has ended: two thirds of the interval (RFC 4028, 10), and a margin.
 """
 
 
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
-    """The roles change on either leg: Asterisk is to refresh, and does; the phone is to, and does not."""
+    """On each leg, Asterisk is once the refresher and refreshes; then the phone is, and does not."""
     service = serving(policy=POLICY)
     ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))
     async with lab(asterisk) as phones:
 
-        async def one(case: tuple[Way, str, Refresher]) -> tuple[Placed, Told]:
+        async def one(case: tuple[Way, str, Refresher]) -> tuple[PlacedCall, CallResult]:
             way, who, refresher = case
             placed = await phones.place(
-                way.forwarding(headers=session_timers.offered(EXPIRES_S, refresher) if who == "caller" else ()),
+                way.forwarding(headers=session_timers.offer_headers(EXPIRES_S, refresher) if who == "caller" else ()),
                 behaviour=Answer(
-                    after_ms=20, headers=session_timers.agreed(EXPIRES_S, refresher) if who == "called" else ()
+                    after_ms=20, headers=session_timers.answer_headers(EXPIRES_S, refresher) if who == "called" else ()
                 ),
             )
             await asyncio.sleep(EXPIRED_S)
@@ -43,7 +42,7 @@ async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, servi
             else:
                 assert (call.ended_by, session_timers.refreshes(call)) == (None, 1), case
             await placed.caller.hangup()
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
         calls = await asyncio.gather(*map(one, cases))
         await phones.nothing_is_left()

@@ -1,15 +1,15 @@
-"""Calls in progress, beside everything that happens to the service. `make bench-progress` keeps 3,000 of them up."""
+"""Calls in progress during every event of the service. `make bench-progress` does it with 3,000 calls."""
 
 import pytest
 
-from bench.calls_in_progress import bench, measure
+from bench.calls_in_progress import measure, progress_bench
 
 CALLS = 60
 
 
 @pytest.mark.nightly
 def test_no_call_is_lost_whatever_happens_to_the_service(installation, tmp_path):
-    with bench(installation, tmp_path, CALLS, 4, rate=20.0, window_s=2.0, tell=print) as bed:
+    with progress_bench(installation, tmp_path, CALLS, 4, rate=20.0, window_s=2.0, tell=print) as bed:
         found = measure(bed)
     assert not found.died
     assert (found.lost, found.incomplete) == (0, 0)

@@ -1,6 +1,6 @@
-"""The page on the console's security has the results of the bench."""
+"""The page on the console's security contains the results of the bench."""
 
-from bench import console_attack_page, page_tables
+from bench import console_attack_page, results_in_docs
 from bench.console_attack_page import MOST_ROWS
 
 
@@ -17,8 +17,8 @@ def row(page: str, more_ms: float) -> dict[str, object]:
 
 def test_the_page_gets_the_pages_that_the_attack_delays_most_and_says_all_sign_ins(tmp_path, monkeypatch):
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{page_tables.begin(console_attack_page.BENCH)}\nold\n{page_tables.END}\nafter\n")
-    assert page_tables.text_in(console_attack_page.PAGE, console_attack_page.BENCH)
+    path.write_text(f"before\n{results_in_docs.begin(console_attack_page.BENCH)}\nold\n{results_in_docs.END}\nafter\n")
+    assert results_in_docs.text_in(console_attack_page.PAGE, console_attack_page.BENCH)
     monkeypatch.setattr(console_attack_page, "PAGE", path)
     found = {
         "calls": 220_000,
@@ -29,7 +29,7 @@ def test_the_page_gets_the_pages_that_the_attack_delays_most_and_says_all_sign_i
         "processors": {"quiet": {"console": 0.04, "long_reads": 0.2}, "attacked": {"console": 0.5, "long_reads": 1.0}},
         "memory": {"console_mib": 112.6, "long_reads_mib": [7.2, 14.0]},
     }
-    console_attack_page.write(found)
+    console_attack_page.write_page(found)
     text = path.read_text("utf-8")
     rows = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")]
     slowest = [f"`/page-{number}`" for number in range(MOST_ROWS + 2, 2, -1)]

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from bench import customer_lines
-from bench.customer_lines import calls_of, entries, measure, on_nodes
-from bench.large_registry import text
+from bench.customer_lines import calls_of, make_entries, measure, with_policies
+from bench.large_registry import registry_text
 from idtone.core.calls import Reason
 from idtone.core.decision import decide
 from idtone.registry.customer_lines.index import compile_lines
@@ -13,7 +13,7 @@ from idtone.registry.parsers import parse_registry
 
 
 def test_its_calls_get_these_answers():
-    made = list(entries(10_000, 100, 10))
+    made = list(make_entries(10_000, 100, 10))
     index, now = compile_lines(made), datetime.now(UTC)
     answers = {
         way: {
@@ -31,11 +31,11 @@ def test_its_calls_get_these_answers():
 
 
 def test_its_own_calls_are_licensed():
-    made, now = list(entries(10_000, 100, 10)), datetime.now(UTC)
+    made, now = list(make_entries(10_000, 100, 10)), datetime.now(UTC)
     index = compile_lines(made)
-    registry = RegistryIndex(parse_registry(text(10_000, 10), "registry.yaml"))
+    registry = RegistryIndex(parse_registry(registry_text(10_000, 10), "registry.yaml"))
     for way in ("own number", "incoming"):
-        placed = on_nodes(registry, calls_of(made)[way], now)
+        placed = with_policies(registry, calls_of(made)[way], now)
         reasons = {decide(call, registry, policy, now, lines=index).reason for call, policy in placed[:100]}
         assert reasons == {Reason.LICENCE_VALID}, way
 

@@ -1,4 +1,4 @@
-"""The bench of phones of other makers: its judgement, and its table on the pages."""
+"""The bench of other makers' phones: its judgement, and its table on the pages."""
 
 import re
 import socket
@@ -7,15 +7,15 @@ from collections import Counter
 
 import pytest
 
-from bench.page_tables import text_in
 from bench.phones import phones_page
-from bench.phones.claims import Row, Sounding
+from bench.phones.claims import PlayedSound, SituationResults
 from bench.phones.situations import SITUATIONS
+from bench.results_in_docs import text_in
 from idtone.core.calls import Party
 from idtone.tones.verification.report import ToneVerdict
-from lab.phones.between import moved
 from lab.phones.capture import Capture, media
-from lab.phones.received_sound import Received, by_numbers
+from lab.phones.network_devices import change_media_address
+from lab.phones.received_sound import Received, count_by_sequence
 from lab.phones.rtpengine import decoded, encoded
 from lab.rtp import Packet
 
@@ -39,13 +39,13 @@ CLAIMS = {
     ("party", "received", "delivery", "played", "astray", "more", "less"), CLAIMS.values(), ids=CLAIMS
 )
 def test_what_a_record_claims(party, received, delivery, played, astray, more, less):
-    sounding = Sounding(party, received, delivery, played, astray)
+    sounding = PlayedSound(party, received, delivery, played, astray)
     assert (sounding.claims_more, sounding.claims_less) == (more, less)
 
 
 def test_a_row_of_the_table():
-    row = Row(
-        "behind NAT", "pjsua2", [Sounding(Party.CALLED, each, "sent", True) for each in (WHOLE, PART)], 2, nat=True
+    row = SituationResults(
+        "behind NAT", "pjsua2", [PlayedSound(Party.CALLED, each, "sent", True) for each in (WHOLE, PART)], 2, nat=True
     )
     told = phones_page.table([row.to_json()], phones_page._ENGLISH, 2)
     assert "| pjsua2 | behind NAT | called | 1 / 2 | 13–20 | sent 2 | 1 | 0 |" in told
@@ -82,7 +82,7 @@ def test_packets_that_nobody_decodes_are_counted_by_their_numbers(numbers, loud)
 
     # Packets with another SSRC are the other party's.
     others = [packet(number, 2) for number in range(25)] if numbers else []
-    received = by_numbers([*map(packet, numbers), *others], 22, 20)
+    received = count_by_sequence([*map(packet, numbers), *others], 22, 20)
     assert (received.loud, received.whole) == (loud, loud == 20)
 
 
@@ -108,7 +108,7 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
 
 @pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
 def test_connections_of_others_take_no_place_from_media(monkeypatch):
-    """The octets fill the buffer while nobody reads them."""
+    """While nobody reads them, the octets of other connections fill the buffer."""
     monkeypatch.setattr(Capture, "_listen", lambda _: None)
     with (
         Capture(),
@@ -123,7 +123,10 @@ def test_connections_of_others_take_no_place_from_media(monkeypatch):
 
 def test_a_session_description_is_moved():
     body = b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0\r\na=rtcp:4001 IN IP4 127.0.0.1\r\na=sendrecv\r\n"
-    assert moved(body, "127.0.0.9", 9) == b"v=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 9 RTP/AVP 0\r\na=sendrecv\r\n"
+    assert (
+        change_media_address(body, "127.0.0.9", 9)
+        == b"v=0\r\nc=IN IP4 127.0.0.9\r\nm=audio 9 RTP/AVP 0\r\na=sendrecv\r\n"
+    )
 
 
 def test_what_rtpengine_is_asked():

@@ -1,4 +1,4 @@
-"""The numbers that `make bench-numbers` offers, and the results that it counts as wrong."""
+"""The calls that `make bench-numbers` offers, and the results that it counts as wrong."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -8,19 +8,29 @@ from typing import Any
 
 import pytest
 
-from bench.presented_calls import CALLER, CONNECTED, GROUPS, KINDS, LINE, REFUSED, Offered, offered, registry
-from bench.presented_numbers import AWAY, UP, Seen, Shown, wrong
+from bench.presented_calls import (
+    CALLER,
+    CONNECTED,
+    GROUPS,
+    KINDS,
+    LINE,
+    REFUSED,
+    OfferedCall,
+    draw_calls,
+    registry_text,
+)
+from bench.presented_numbers import AWAY, UP, ObservedCall, PresentedHeaders, find_fault
 from idtone.core.numbers import parse
 from idtone.registry.sources import parse_document
 from lab.spellings import OUT_OF_ORDER, READABLE
 
 
 @cache  # not when the file is read, which each worker does
-def calls() -> list[Offered]:
-    return offered(1, 600)
+def calls() -> list[OfferedCall]:
+    return draw_calls(1, 600)
 
 
-FEW = offered(1, 60)
+FEW = draw_calls(1, 60)
 
 
 def test_each_kind_and_each_group_of_spellings_comes_and_each_call_is_what_it_says():
@@ -37,7 +47,7 @@ def test_each_kind_and_each_group_of_spellings_comes_and_each_call_is_what_it_sa
         if call.group in READABLE:
             assert parse(call.written).e164 == f"+81{call.number[1:]}", call
     assert sum(len(set(spell("05012345678"))) for spell in READABLE.values()) > 900
-    parse_document(registry(datetime.now(UTC)), "registry.yaml")
+    parse_document(registry_text(datetime.now(UTC)), "registry.yaml")
 
 
 @pytest.mark.parametrize("number", ["0312345678", "05012345678", "0120345678"])
@@ -61,7 +71,7 @@ def test_what_must_become_of_a_call():
     }
 
 
-def one(**wanted: str) -> Offered:
+def one(**wanted: str) -> OfferedCall:
     return next(call for call in FEW if all(getattr(call, name) == value for name, value in wanted.items()))
 
 
@@ -75,7 +85,7 @@ OUT = one(kind="own", direction="outgoing", way="hook")
 IN = one(kind="own", direction="incoming", way="hook")
 DIAL = one(kind="own", direction="outgoing", way="own-dial")
 NOT_OURS = one(kind="another member's", direction="outgoing", way="hook")
-CHECKED = Shown(OUT.number, (OUT.number, f"+81{OUT.number[1:]}"), "", "")
+CHECKED = PresentedHeaders(OUT.number, (OUT.number, f"+81{OUT.number[1:]}"), "", "")
 REJECTED = record(outcome="REFUSE", status="REFUSED")
 POLICE = "0335810110"
 
@@ -89,33 +99,51 @@ POLICE = "0335810110"
         (OUT, "200", CHECKED, [record(complete=False)], "complete: False"),
         (OUT, "200", CHECKED, [REJECTED], "its record says REFUSE"),
         (OUT, "200", None, [record()], "did not arrive"),
-        (OUT, "200", Shown(POLICE, (OUT.number, OUT.number), "", ""), [record()], "instead of the checked number"),
-        (OUT, "200", Shown(OUT.number, (OUT.number, POLICE), "", ""), [record()], "instead of the checked number"),
-        (OUT, "200", Shown(OUT.number, (), "", ""), [record()], "instead of the checked number"),
-        (OUT, "200", Shown(OUT.number, CHECKED.identities, POLICE, ""), [record()], "instead of the checked number"),
+        (
+            OUT,
+            "200",
+            PresentedHeaders(POLICE, (OUT.number, OUT.number), "", ""),
+            [record()],
+            "instead of the checked number",
+        ),
+        (
+            OUT,
+            "200",
+            PresentedHeaders(OUT.number, (OUT.number, POLICE), "", ""),
+            [record()],
+            "instead of the checked number",
+        ),
+        (OUT, "200", PresentedHeaders(OUT.number, (), "", ""), [record()], "instead of the checked number"),
+        (
+            OUT,
+            "200",
+            PresentedHeaders(OUT.number, CHECKED.identities, POLICE, ""),
+            [record()],
+            "instead of the checked number",
+        ),
         (OUT, "403", None, [REJECTED], "must be connected"),
         (OUT, None, None, [], "has no end"),
-        (IN, "200", Shown(IN.shows, (IN.shows,) * 2, IN.number, f"+81{IN.number[1:]}"), [record()], ""),
-        (IN, "200", Shown(IN.shows, (IN.shows,) * 2, POLICE, IN.number), [record()], "was diverted by"),
-        (IN, "200", Shown(POLICE, (POLICE,) * 2, IN.number, IN.number), [record()], "what its caller shows"),
-        (DIAL, "200", Shown(DIAL.shows, (DIAL.shows,) * 2, "", ""), [record()], ""),
-        (DIAL, "200", Shown(POLICE, (DIAL.shows,) * 2, "", ""), [record()], "what its caller shows"),
+        (IN, "200", PresentedHeaders(IN.shows, (IN.shows,) * 2, IN.number, f"+81{IN.number[1:]}"), [record()], ""),
+        (IN, "200", PresentedHeaders(IN.shows, (IN.shows,) * 2, POLICE, IN.number), [record()], "was diverted by"),
+        (IN, "200", PresentedHeaders(POLICE, (POLICE,) * 2, IN.number, IN.number), [record()], "what its caller shows"),
+        (DIAL, "200", PresentedHeaders(DIAL.shows, (DIAL.shows,) * 2, "", ""), [record()], ""),
+        (DIAL, "200", PresentedHeaders(POLICE, (DIAL.shows,) * 2, "", ""), [record()], "what its caller shows"),
         (NOT_OURS, "403", None, [REJECTED], ""),
-        (NOT_OURS, "403", Shown(POLICE, (), "", ""), [REJECTED], "arrived"),
+        (NOT_OURS, "403", PresentedHeaders(POLICE, (), "", ""), [REJECTED], "arrived"),
         (NOT_OURS, "200", CHECKED, [record()], "must be refused"),
     ],
 )
 def test_what_is_wrong(call, status, shown, records, problem):
-    seen = Seen({call.name: status} if status else {}, {call.name: shown} if shown else {})
-    found = wrong(call, UP, seen, records)
+    seen = ObservedCall({call.name: status} if status else {}, {call.name: shown} if shown else {})
+    found = find_fault(call, UP, seen, records)
     assert (problem in found) if problem else not found
 
 
 def test_a_call_that_came_in_for_a_number_of_no_member_is_refused_without_the_service_alone():
     call = next(each for each in calls() if each.kind == "random" and each.must(False) != each.must(True))
-    refused, alone = Seen({call.name: "403"}), record(outcome="REFUSE", status="REFUSED", fallback=True)
-    assert not wrong(call, AWAY, refused, [alone])
-    assert "must be connected" in wrong(call, AWAY, refused, [REJECTED])
+    refused, alone = ObservedCall({call.name: "403"}), record(outcome="REFUSE", status="REFUSED", fallback=True)
+    assert not find_fault(call, AWAY, refused, [alone])
+    assert "must be connected" in find_fault(call, AWAY, refused, [REJECTED])
     assert (
         Counter(each.must(True) for each in calls())[REFUSED] > Counter(each.must(False) for each in calls())[REFUSED]
     )

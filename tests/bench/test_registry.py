@@ -1,10 +1,10 @@
-"""The registry of the bench has the contents that the bench states."""
+"""The bench's registry: members and numbers, chains, generations, suspended ranges."""
 
 import random
 
 import pytest
 
-from bench.large_registry import FIRST_ISSUED, some_number, stopping, text
+from bench.large_registry import FIRST_ISSUED, registry_text, some_number, suspend_ranges
 from bench.registry import ASKED, MEMBERS, NUMBERS, chain_cost, suspending
 from idtone.core.number_spans import disjoint
 from idtone.core.numbers import parse
@@ -14,7 +14,7 @@ from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.validation_rules import suspension_faults
 
 EACH = NUMBERS // MEMBERS
-HELD = parse_registry(text(4 * EACH, 4), "registry.yaml")
+HELD = parse_registry(registry_text(4 * EACH, 4), "registry.yaml")
 
 
 def test_each_member_holds_numbers_that_do_not_become_one_range_and_is_asked_about():
@@ -40,7 +40,7 @@ def test_a_generation_is_known_by_its_time_and_suspends_the_number_whose_turn_it
 
 @pytest.mark.parametrize(("spans", "stock"), [(10, False), (40, True)])
 def test_the_suspended_ranges_are_disjoint_and_those_of_the_members(spans, stock):
-    document = stopping(spans, 4, EACH, stock)
+    document = suspend_ranges(spans, 4, EACH, stock)
     assert not list(suspension_faults(document))
     index = RegistryIndex(HELD, Signed(document, HELD.registry.expires))
     assert len(index.suspensions) == spans + stock

@@ -1,17 +1,17 @@
-"""The reports of the bench are real ones, and its commands find them."""
+"""The bench's reports are real ones, and its commands find them."""
 
 import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.reports import commands, fill, run
+from bench.reports import commands, make_reports, run
 from lab.office.desk.reports.members import NUMBER, Members, authority
 
 
 def test_each_command_finds_what_was_filled_in(tmp_path: Path, monkeypatch):
     members = Members(authority(tmp_path / "authority"))
-    one = fill(members, 40, datetime.now(UTC))
+    one = make_reports(members, 40, datetime.now(UTC))
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{NUMBER}\n"))
     said = {name: json.loads(run(words)) for name, (words, _) in commands(members.desk.folder, one).items()}
     assert len(said["list the newest 50"]) == 40

@@ -1,13 +1,13 @@
-"""The tables of the evidence pages, made from the bench's results."""
+"""The tables on the evidence pages, made from the bench's results."""
 
 import json
 import sys
 
 import pytest
 
-from bench import page_tables, tampering, tampering_page
+from bench import results_in_docs, tampering, tampering_page
 
-MARKS = f"{page_tables.begin(tampering_page.BENCH)}\nold\n{page_tables.END}\n"
+MARKS = f"{results_in_docs.begin(tampering_page.BENCH)}\nold\n{results_in_docs.END}\n"
 COUNTS = {"before: found": 76, "before: not found": 1, "before: cannot be": 9}
 FOUND = {
     "kinds": [
@@ -28,7 +28,7 @@ FOUND = {
 def test_the_pages_say_what_was_found_and_what_was_not(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = [tmp_path / "en.md", tmp_path / "ja.md"]
     for page, name in zip(pages, ("ENGLISH", "JAPANESE"), strict=True):
-        assert page_tables.text_in(getattr(tampering_page, name), tampering_page.BENCH)
+        assert results_in_docs.text_in(getattr(tampering_page, name), tampering_page.BENCH)
         page.write_text(f"before\n{MARKS}after\n")
         monkeypatch.setattr(tampering_page, name, page)
     result = tmp_path / "result.json"

@@ -4,12 +4,12 @@ import pytest
 
 from idtone.call_control import journal_reader
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.journal_helpers import journal_in
+from lab.call_control.journal_helpers import new_journal
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> JournalFolder:
-    return journal_in(tmp_path)
+    return new_journal(tmp_path)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.evidence import Evidence
 from idtone.ledger.evidence.steps import CallStatus, NumberRole, Step, StepKind
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.call_control import hook_lines
 from lab.call_control.memory_evidence import (
@@ -41,7 +41,7 @@ from lab.call_control.memory_evidence import (
     MemoryEvidence,
     id_of,
     registry,
-    suspending,
+    suspending_registry,
 )
 
 BOTH = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset(Party)))
@@ -109,7 +109,7 @@ def test_a_request_is_decided_once(control, evidence, interface):
     assert (call.decision.outcome, call.decision.reason) == (Outcome.PLAY, Reason.LICENCE_VALID)
     assert (control.find(CALL), list(control), len(control)) == (call, [call], 1)
     assert call.channel == CALL.removesuffix("-1")
-    control.registry = suspending
+    control.registry = suspending_registry
     assert control.decide(replace(REQUEST), Interface.AGI) is call
     assert call.decision.outcome is Outcome.PLAY
     (step,) = evidence.steps
@@ -143,7 +143,7 @@ def test_an_ended_call_is_never_decided_again(control, evidence, kind):
     """The same holds after a restart. A second call on the same channel is decided."""
     call = decide(control)
     if kind is StepKind.ENDED:
-        enter(control, hook_lines.ended(status="CANCEL"))
+        enter(control, hook_lines.end_line(status="CANCEL"))
     else:
         control.close_interrupted(call)
     assert control.find(CALL) is None
@@ -164,7 +164,7 @@ def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds
     calls = [replace(REQUEST, call_id=id_of(number, ms(1000))) for number in range(5)]
     for request in calls:
         decide(control, request)
-        enter(control, hook_lines.ended(request.call_id, status="CANCEL"))
+        enter(control, hook_lines.end_line(request.call_id, status="CANCEL"))
     assert refuses(control, *calls, *(replace(request, nonce=OTHER_NONCE) for request in calls))
 
 
@@ -284,8 +284,8 @@ def skip(control: CallControl, request: Request) -> Skip | None:
         (REQUEST, [], Skip.ANNOUNCED),
         (None, [], None),  # it is unknown
         (EMERGENCY, [], None),  # it is not announced
-        (REQUEST, [hook_lines.sounded(at=ms(3000), sent=22)], None),
-        (REQUEST, [hook_lines.ended(status="BUSY", cause=17)], None),
+        (REQUEST, [hook_lines.sound_line(at=ms(3000), sent=22)], None),
+        (REQUEST, [hook_lines.end_line(status="BUSY", cause=17)], None),
     ],
 )
 def test_only_a_leg_of_a_call_that_is_announced_is_silent(control, outer, lines, skipped):
@@ -333,7 +333,7 @@ def test_a_call_comes_back_once_and_within_seconds(sounds, evidence):
 
 # -- the journal's lines ----------------------------------------------------------------------------------------------
 
-HEARD = (hook_lines.sounded(at=ms(3440), sent=22), hook_lines.ended(at=ms(9000), talked_ms=5560))
+HEARD = (hook_lines.sound_line(at=ms(3440), sent=22), hook_lines.end_line(at=ms(9000), talked_ms=5560))
 
 
 def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
@@ -359,14 +359,14 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
 
 def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
     """A machine under load sends the packets of a 440 ms sound within 100 ms."""
-    record = record_of(control, hook_lines.sounded(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
+    record = record_of(control, hook_lines.sound_line(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
     assert record.steps[1] == steps.answered(CALL, NOW)
     assert (record.sent, record.anomalies) == (True, ())
 
 
 def test_both_parties_hear_it(sounds, evidence):
     record = record_of(
-        made(sounds, evidence, BOTH), hook_lines.sounded(at=ms(3440), caller="sample", sent=22), HEARD[1]
+        made(sounds, evidence, BOTH), hook_lines.sound_line(at=ms(3440), caller="sample", sent=22), HEARD[1]
     )
     assert (record.delivery, record.anomalies) == ({"called": "sent", "caller": "not-known"}, ())
     assert record.known_by == {"called": "packets", "caller": "time"}
@@ -379,7 +379,7 @@ def test_the_record_names_the_file_by_the_codec_and_none_that_was_changed(eviden
     sounds = ensure_sounds(tmp_path, load_library().for_calls())
     file = next(each for each in sounds["sample"].files if each.sound_format.name == "alaw")
     control = made(sounds, evidence, files=SoundFiles(sounds.values()))
-    line = hook_lines.sounded(at=ms(3440), sent=22, codecs="(alaw)")
+    line = hook_lines.sound_line(at=ms(3440), sent=22, codecs="(alaw)")
     assert control.verdict(decide(control)).files == {Party.CALLED: "sample"}
     enter(control, line)
     (started,) = of_kind(evidence, "sound-started")
@@ -396,7 +396,9 @@ def test_the_record_names_the_file_by_the_codec_and_none_that_was_changed(eviden
 
 
 def test_tones_are_no_file(control, evidence):
-    played = hook_lines.sounded(at=ms(3560), played="tones", called="notice", sent=28, since=ms(3000), status="SUCCESS")
+    played = hook_lines.sound_line(
+        at=ms(3560), played="tones", called="notice", sent=28, since=ms(3000), status="SUCCESS"
+    )
     record_of(control, played)
     (started,) = of_kind(evidence, "sound-started")
     assert started.details == {"party": "called", "profile": "notice"}
@@ -407,9 +409,9 @@ def of_kind(evidence: MemoryEvidence, kind: str) -> list[Step]:
 
 
 AGAIN = (
-    hook_lines.sounded(at=ms(3100), sent=5, since=ms(3000), status="0"),
-    hook_lines.sounded(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
-    hook_lines.ended(at=ms(9000), talked_ms=5000),
+    hook_lines.sound_line(at=ms(3100), sent=5, since=ms(3000), status="0"),
+    hook_lines.sound_line(at=ms(3560), played="again", sent=22, since=ms(3110), status="SUCCESS"),
+    hook_lines.end_line(at=ms(9000), talked_ms=5000),
 )
 
 
@@ -428,10 +430,10 @@ def test_a_sound_that_was_not_sent_and_is_played_again(control, evidence, caplog
 def test_the_notice_after_two_attempts(control, evidence):
     record = record_of(
         control,
-        hook_lines.sounded(at=ms(3005), sent=0, since=ms(3000), status="0"),
-        hook_lines.sounded(at=ms(3010), played="again", sent=0, since=ms(3006), status="FAILED"),
-        hook_lines.sounded(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
-        hook_lines.ended(at=ms(9000), talked_ms=5000),
+        hook_lines.sound_line(at=ms(3005), sent=0, since=ms(3000), status="0"),
+        hook_lines.sound_line(at=ms(3010), played="again", sent=0, since=ms(3006), status="FAILED"),
+        hook_lines.sound_line(at=ms(3571), played="notice", called="notice", sent=28, since=ms(3010), status="SUCCESS"),
+        hook_lines.end_line(at=ms(9000), talked_ms=5000),
     )
     assert not record.sent
     assert "notice was played to the called party instead of the sound" in record.anomalies
@@ -444,13 +446,16 @@ def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
     """The notice that replaces it counts as played instead; another sound does not count."""
     control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     record = record_of(
-        control, hook_lines.sounded(at=ms(3560), called="notice", sent=28), hook_lines.ended(at=ms(9000))
+        control, hook_lines.sound_line(at=ms(3560), called="notice", sent=28), hook_lines.end_line(at=ms(9000))
     )
     assert evidence.kinds() == ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
     assert not record.sent
     assert "notice was played to the called party instead of the sound" in record.anomalies
     second = id_of(2)
-    lines = hook_lines.sounded(second, at=ms(3560), called="other", sent=22), hook_lines.ended(second, at=ms(9000))
+    lines = (
+        hook_lines.sound_line(second, at=ms(3560), called="other", sent=22),
+        hook_lines.end_line(second, at=ms(9000)),
+    )
     assert not record_of(control, *lines, request=replace(REQUEST, call_id=second)).sent
     (failed,) = of_kind(evidence, "sound-failed")
     assert failed.details["why"] == "the sound that was played is not the decided one"
@@ -460,17 +465,17 @@ def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
 def test_a_line_with_an_unknown_sound_enters_nothing(control, evidence, called, caller):
     decide(control)
     with pytest.raises(JournalError):
-        enter(control, hook_lines.sounded(called=called, caller=caller, sent=22))
+        enter(control, hook_lines.sound_line(called=called, caller=caller, sent=22))
     assert evidence.kinds() == ["decided"]
 
 
 @pytest.mark.parametrize("status", [status for status in CallStatus if status is not CallStatus.CONNECTED])
 def test_each_other_end_before_and_during_the_sound(sounds, evidence, status):
     control = made(sounds, evidence, BOTH)
-    record_of(control, hook_lines.ended(at=ms(5000), status=status, cause=17, talked_ms=""))
+    record_of(control, hook_lines.end_line(at=ms(5000), status=status, cause=17, talked_ms=""))
     assert evidence.steps[1:] == [steps.ended(CALL, ms(5000), status, 17, "licence-valid")]
     second, before = id_of(2), len(evidence.steps)
-    during = hook_lines.ended(second, at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms="")
+    during = hook_lines.end_line(second, at=ms(3200), status=status, cause=34, dial_status="ANSWER", talked_ms="")
     record = record_of(control, during, request=replace(REQUEST, call_id=second))
     why = "the call ended during the sound"
     assert evidence.steps[before + 1 :] == [
@@ -482,7 +487,7 @@ def test_each_other_end_before_and_during_the_sound(sounds, evidence, status):
 
 
 def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control):
-    line = hook_lines.ended(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500)
+    line = hook_lines.end_line(EMERGENCY.call_id, at=ms(9000), reason="emergency", talked_ms=5500)
     record = record_of(control, line, request=EMERGENCY)
     assert (record.times[StepKind.CONNECTED], record.anomalies) == (ms(3500), ())
 
@@ -490,11 +495,11 @@ def test_a_call_without_a_sound_is_connected_when_it_began_to_talk(control):
 # -- the hook's own decisions -----------------------------------------------------------------------------------------
 
 FALLBACK = (
-    hook_lines.decided(at=NOW),
-    hook_lines.sounded(at=ms(3560), called="notice", sent=28),
-    hook_lines.ended(at=ms(9000), reason="service-unavailable", talked_ms=5000),
+    hook_lines.decision_line(at=NOW),
+    hook_lines.sound_line(at=ms(3560), called="notice", sent=28),
+    hook_lines.end_line(at=ms(9000), reason="service-unavailable", talked_ms=5000),
 )
-UNDECIDED = (hook_lines.undecided(), hook_lines.ended(at=ms(500), status="CANCEL", reason="", talked_ms=""))
+UNDECIDED = (hook_lines.undecided_line(), hook_lines.end_line(at=ms(500), status="CANCEL", reason="", talked_ms=""))
 
 
 def test_a_call_that_the_hook_decided(control, evidence):
@@ -517,8 +522,8 @@ def test_a_call_that_the_hook_decided(control, evidence):
 def test_a_call_that_the_hook_refused_or_that_ended_before_a_decision(control, evidence, outcome, reason, cause):
     refused = (
         (
-            hook_lines.decided(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
-            hook_lines.ended(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
+            hook_lines.decision_line(number=SUSPENDED, outcome=outcome, reason=reason, hears="none"),
+            hook_lines.end_line(at=ms(2), status="REFUSED", cause=cause, reason=reason, talked_ms=""),
         )
         if outcome
         else UNDECIDED
@@ -626,9 +631,9 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
     call = decide(control, replace(REQUEST, number=number), Interface.AGI)
     assert control.calls_to_end() == []
-    later = again(control, evidence, registry=suspending)
+    later = again(control, evidence, registry=suspending_registry)
     assert [call.id for call in later.calls_to_end()] == [CALL]
-    control.registry, control.hang_up_suspended = suspending, False
+    control.registry, control.hang_up_suspended = suspending_registry, False
     assert control.calls_to_end() == []
     control.hang_up_suspended = True
     assert control.calls_to_end() == [call]
@@ -636,18 +641,20 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     for _ in range(2):
         assert control.record_suspension(call)
     assert not control.ended_suspended, "Asterisk has not been asked yet"
-    for later in (again(control, evidence, registry=suspending), control):
+    for later in (again(control, evidence, registry=suspending_registry), control):
         assert later.record_suspension(*later.calls_to_end()), "the step that an earlier service wrote suffices"
     control.count_suspension(call)
     assert control.ended_suspended.total() == 1
-    assert of_kind(evidence, "suspended") == [steps.suspended(CALL, NOW, 43, suspending().sha256, steps.SuspendedBy())]
-    enter(control, hook_lines.ended(at=ms(100), cause=21, talked_ms=50))
+    assert of_kind(evidence, "suspended") == [
+        steps.suspended(CALL, NOW, 43, suspending_registry().sha256, steps.SuspendedBy())
+    ]
+    enter(control, hook_lines.end_line(at=ms(100), cause=21, talked_ms=50))
     assert list(control) == [other, emergency, refused]
 
 
 def test_no_call_ends_without_its_evidence(control, evidence):
     call = decide(control)
-    control.registry = suspending
+    control.registry = suspending_registry
     evidence.error = LedgerClosedError("another instance writes")
     assert not control.record_suspension(call)
     assert control.calls_to_end() == [call]
@@ -705,11 +712,11 @@ def test_an_emergency_call_of_a_suspended_number_is_an_anomaly_of_its_record(con
     """The registry at the time of the call decides, for calls of the hook and of the service."""
     enter(
         control,
-        hook_lines.decided(
+        hook_lines.decision_line(
             id_of(1), number=SUSPENDED, called="110", outcome="BYPASS", reason="emergency", hears="none"
         ),
     )
-    enter(control, hook_lines.decided(id_of(2), called="110", outcome="BYPASS", reason="emergency", hears="none"))
+    enter(control, hook_lines.decision_line(id_of(2), called="110", outcome="BYPASS", reason="emergency", hears="none"))
     decide(control, replace(EMERGENCY, call_id=id_of(3), number=SUSPENDED))
     decide(control, replace(REQUEST, call_id=id_of(4), number=SUSPENDED))
     suspended = [step.call_id for step in evidence.steps if "number_suspended" in step.details]
@@ -725,8 +732,8 @@ def test_only_a_call_with_both_numbers_of_the_canary_is_marked(sounds, evidence)
     decide(control, replace(REQUEST, call_id=id_of(1), number=LICENSED, called=CALLED))
     decide(control, replace(REQUEST, call_id=id_of(2), number=LICENSED, called="0312349999"))
     decide(control, replace(REQUEST, call_id=id_of(3), number="0312345679", called=CALLED))
-    enter(control, hook_lines.decided(id_of(4), number=LICENSED, called=CALLED))
-    enter(control, hook_lines.decided(id_of(5), number=LICENSED, called="0312349999"))
+    enter(control, hook_lines.decision_line(id_of(4), number=LICENSED, called=CALLED))
+    enter(control, hook_lines.decision_line(id_of(5), number=LICENSED, called="0312349999"))
     assert [step.call_id for step in evidence.steps if "canary" in step.details] == [id_of(1), id_of(4)]
     decide(made(sounds, evidence), replace(REQUEST, call_id=id_of(6), number=LICENSED, called=CALLED))
     assert "canary" not in evidence.steps[-1].details, "without a canary no call is marked"
@@ -737,10 +744,10 @@ def test_which_calls_a_suspension_ends(sounds, evidence):
     not emergency calls.
     """
     now = [ms(-2000)]
-    control = made(sounds, evidence, registry=suspending, now=lambda: now[0])
+    control = made(sounds, evidence, registry=suspending_registry, now=lambda: now[0])
     call = decide(control)
-    enter(control, hook_lines.decided(id_of(8)))
-    enter(control, hook_lines.decided(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
+    enter(control, hook_lines.decision_line(id_of(8)))
+    enter(control, hook_lines.decision_line(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
     assert control.calls_to_end() == []
     now[0] = NOW
     assert control.calls_to_end() == [call, control.find(id_of(8))]

@@ -141,9 +141,9 @@ def test_a_token_makes_the_call_announced_and_the_record_names_the_other_call(co
 async def test_a_token_no_longer_counts_when_a_call_with_it_was_connected_and_has_ended(control, evidence):
     forks = [replace(REQUEST, call_id=id_of(number), chain_token=token()) for number in (1, 2, 3)]
     assert not verdict(control, forks[0]).files
-    control.record_journal_line(read(hook_lines.ended(id_of(1), status="BUSY")))
+    control.record_journal_line(read(hook_lines.end_line(id_of(1), status="BUSY")))
     assert not verdict(control, forks[1]).files  # another leg of the same Dial()
-    control.record_journal_line(read(hook_lines.ended(id_of(2))))
+    control.record_journal_line(read(hook_lines.end_line(id_of(2))))
     assert verdict(control, forks[2]).files
     assert control.fleet
     assert control.fleet.results == {TokenResult.ACCEPTED: 2, TokenResult.REPEATED: 1}
@@ -168,7 +168,7 @@ def test_a_call_that_comes_back_follows_the_call_itself(control):
     first = verdict(control, TO_B)
     back = replace(REQUEST, number=CALLED, chain_token=token_text(NOW_S, ours, first.chain))
     assert not verdict(control, replace(back, call_id=id_of(2))).files
-    control.record_journal_line(read(hook_lines.sounded(TO_B.call_id, sent=22)))
+    control.record_journal_line(read(hook_lines.sound_line(TO_B.call_id, sent=22)))
     assert verdict(control, replace(back, call_id=id_of(3))).files
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_reader import JournalFolder
-from lab.call_control.journal_helpers import Entered, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import EnteredLines, append_text, is_cleared, new_journal, taken_files, wait_until
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,
@@ -79,18 +79,18 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
     monkeypatch.setattr(module, "HELD_S", 0.5)
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.05)
     monkeypatch.setattr(module, "MOST_FILES", 6)
-    entered = Entered()
+    entered = EnteredLines()
     with held_open(shared, holders) as pids:
         before = len(os.listdir("/proc/self/fd"))
         most = 0
         async with entered.following(shared) as reader:
             reader._held._window_s = 600.0  # however long this takes
             for number in range(200):
-                write(shared, f"decided,0312345678,{number}\n")
+                append_text(shared, f"decided,0312345678,{number}\n")
                 await asyncio.sleep(0.01)
                 most = max(most, len(os.listdir("/proc/self/fd")))
-            await until(lambda: len(taken(shared)) > 0 or is_cleared(shared))
-            await until(lambda: is_cleared(shared), 30)
+            await wait_until(lambda: len(taken_files(shared)) > 0 or is_cleared(shared))
+            await wait_until(lambda: is_cleared(shared), 30)
             assert reader.held_files > 5
         assert len([name for name, _ in held(pids)]) > 5 * holders, "they still have them open"
         assert sum(size for _, size in held(pids)) == 0, "and nothing is in them"
@@ -104,11 +104,11 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
     """The process writes all the time, so that some evidence is always on its way to the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
-    folder, entered = journal_in(tmp_path), Entered(on_disk=False)
+    folder, entered = new_journal(tmp_path), EnteredLines(on_disk=False)
     async with entered.following(folder) as reader:
         with folder.path.open("a", buffering=1) as late:
-            write(folder, "first\n")
-            await until(lambda: len(reader._files) == 2)
+            append_text(folder, "first\n")
+            await wait_until(lambda: len(reader._files) == 2)
             file = reader._files[0]
             written = 0
             while not file.given_up:
@@ -119,10 +119,12 @@ async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_
                 await asyncio.sleep(0.005)
             last = len(entered.lines)
             late.write("too late\n")
-            assert (folder.directory / taken(folder)[0]).read_text().startswith("first\n0\n"), "evidence is missing"
+            assert (folder.directory / taken_files(folder)[0]).read_text().startswith("first\n0\n"), (
+                "evidence is missing"
+            )
             for each in entered.late:
                 each.done() or each.set_result(None)
-            await until(lambda: is_cleared(folder))
+            await wait_until(lambda: is_cleared(folder))
             assert os.fstat(late.fileno()).st_size == 0
     assert entered.lines == ["first", *map(str, range(written))][:last]
     assert last >= written
@@ -130,22 +132,22 @@ async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_
 
 async def test_files_that_wait_for_the_ledger_cost_no_more_than_so_many_descriptors(tmp_path, quickly, monkeypatch):
     monkeypatch.setattr(module, "MOST_FILES", 4)
-    folder, entered = journal_in(tmp_path), Entered(all_written=False)
+    folder, entered = new_journal(tmp_path), EnteredLines(all_written=False)
     async with entered.following(folder):
         for number in range(40):
-            write(folder, f"{number}\n")
+            append_text(folder, f"{number}\n")
             await entered.looks(2)
-        assert len(taken(folder)) == 4
+        assert len(taken_files(folder)) == 4
         entered.all_written = True
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == [str(number) for number in range(40)]
 
 
 async def test_a_second_name_of_a_file_keeps_no_line(tmp_path, quickly):
-    folder, entered = journal_in(tmp_path), Entered()
+    folder, entered = new_journal(tmp_path), EnteredLines()
     os.link(folder.path, tmp_path / "kept")
     async with entered.following(folder):
-        write(folder, "a\n")
-        await until(lambda: is_cleared(folder))
+        append_text(folder, "a\n")
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == ["a"]
     assert (tmp_path / "kept").read_text() == ""

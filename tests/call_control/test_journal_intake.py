@@ -15,7 +15,7 @@ from idtone.core.decision import Policy
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.call_record import Delivery
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control import hook_lines
 from lab.call_control.memory_evidence import (
     LICENSED,
@@ -95,14 +95,14 @@ def heard(call_id: str = CALL, nonce: str = NONCE, at: datetime = ANSWERED, prof
     sent = {"sample": 22, "notice": 28}[profile]
     reason = "licence-valid" if profile == "sample" else "service-unavailable"
     return (
-        hook_lines.sounded(call_id, nonce, at, called=profile, sent=sent),
-        hook_lines.ended(call_id, nonce, at + 5 * SECOND, reason=reason, talked_ms=5000),
+        hook_lines.sound_line(call_id, nonce, at, called=profile, sent=sent),
+        hook_lines.end_line(call_id, nonce, at + 5 * SECOND, reason=reason, talked_ms=5000),
     )
 
 
 def fallback(call_id: str = CALL, nonce: str = NONCE, at: datetime = NOW) -> tuple[str, ...]:
     """All lines of a call that the hook decided."""
-    return (hook_lines.decided(call_id, nonce, at), *heard(call_id, nonce, at + 3 * SECOND, "notice"))
+    return (hook_lines.decision_line(call_id, nonce, at), *heard(call_id, nonce, at + 3 * SECOND, "notice"))
 
 
 HEARD = ["decided", "answered", "sound-started", "sound-ended", "connected", "ended"]
@@ -119,8 +119,8 @@ def decides(service: Service, call_id: str = CALL, nonce: str = NONCE) -> Call:
 def emergency(at: datetime = NOW, ended: datetime = NOW, talked_s: int = 4, nonce: str = NONCE) -> tuple[str, str]:
     """Lines of a call that the hook let pass."""
     return (
-        hook_lines.decided(nonce=nonce, at=at, called="110", outcome="BYPASS", reason="emergency", hears="none"),
-        hook_lines.ended(nonce=nonce, at=ended, reason="emergency", talked_ms=1000 * talked_s),
+        hook_lines.decision_line(nonce=nonce, at=at, called="110", outcome="BYPASS", reason="emergency", hears="none"),
+        hook_lines.end_line(nonce=nonce, at=ended, reason="emergency", talked_ms=1000 * talked_s),
     )
 
 
@@ -198,8 +198,8 @@ async def test_a_line_after_one_that_was_cut_off_is_entered(service):
 async def test_rejected_calls_are_logged_once_for_all(service, caplog):
     for number in range(20):
         service.enter(
-            hook_lines.decided(id_of(number), outcome="SHED", reason="overload", hears="none"),
-            hook_lines.ended(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
+            hook_lines.decision_line(id_of(number), outcome="SHED", reason="overload", hears="none"),
+            hook_lines.end_line(id_of(number), status="REFUSED", cause=42, reason="overload", talked_ms=""),
         )
     assert len(service.evidence.records()) == 20
     assert caplog.messages == [
@@ -215,12 +215,12 @@ async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, cap
     too.
     """
     foreign = (
-        hook_lines.ended(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
-        hook_lines.decided(
+        hook_lines.end_line(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
+        hook_lines.decision_line(
             nonce=OTHER_NONCE, number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"
         ),
         emergency(nonce=OTHER_NONCE)[0],
-        hook_lines.undecided(nonce=OTHER_NONCE),
+        hook_lines.undecided_line(nonce=OTHER_NONCE),
         *fallback(nonce=OTHER_NONCE),
         *heard(nonce=OTHER_NONCE),
     )
@@ -256,11 +256,11 @@ ATTACKS = {
     "an emergency": emergency(after(60), after(61)),
     "an emergency of before": emergency(after(-1), after(61)),
     "a call without a decision": (
-        hook_lines.undecided(at=after(60)),
-        hook_lines.ended(at=after(61), status="CANCEL", reason=""),
+        hook_lines.undecided_line(at=after(60)),
+        hook_lines.end_line(at=after(61), status="CANCEL", reason=""),
     ),
-    "a sound": (hook_lines.sounded(at=after(60), sent=22),),
-    "another end": (hook_lines.ended(at=after(60)),),
+    "a sound": (hook_lines.sound_line(at=after(60), sent=22),),
+    "another end": (hook_lines.end_line(at=after(60)),),
 }
 
 
@@ -294,7 +294,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(servic
     service.now = NOW + timedelta(seconds=past_s)
     service.entry.set_gap_s(0.5)
     for outcome, reason, hears in (("NOTICE", "service-unavailable", "called"), ("SHED", "overload", ""), ("", "", "")):
-        service.enter(hook_lines.decided(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
+        service.enter(hook_lines.decision_line(outcome=outcome, reason=reason, hears=hears), *fallback()[1:])
         assert service.kinds() == [], outcome
     assert len(service.refused) == 9
 
@@ -321,7 +321,7 @@ async def test_a_new_line_has_a_maximum_age(sounds):
     }.items():
         service = Service(sounds)
         service.entry.set_gap_s(1)
-        service.enter(hook_lines.decided(at=NOW + at))
+        service.enter(hook_lines.decision_line(at=NOW + at))
         assert service.kinds() == ["fallback"] * believed, at
         assert len(service.refused) == (not believed), at
 
@@ -342,8 +342,8 @@ async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_
     service.enter(*claimed if closed else claimed[:1])
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
     service.enter(
-        hook_lines.decided(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
-        hook_lines.ended(status="REFUSED", cause=21, reason="number-suspended"),
+        hook_lines.decision_line(number=SUSPENDED, outcome="REFUSE", reason="number-suspended", hears="none"),
+        hook_lines.end_line(status="REFUSED", cause=21, reason="number-suspended"),
     )
     assert service.kinds() == (FALLBACK if closed else ["fallback"])
     record = service.evidence.record(CALL)
@@ -352,7 +352,7 @@ async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_
 
 
 async def test_without_a_decision_no_line_makes_a_call_or_its_licence(service, caplog):
-    service.enter(hook_lines.decided(outcome="PLAY", reason="licence-valid"), *heard())
+    service.enter(hook_lines.decision_line(outcome="PLAY", reason="licence-valid"), *heard())
     assert service.kinds() == []
     assert "no such call is in progress" in caplog.text
 
@@ -370,7 +370,7 @@ async def test_refused_lines_are_kept_without_their_numbers(service, caplog):
 
 async def test_refused_lines_are_one_line_in_the_log_for_each_reason_and_the_others_are_entered(service, caplog):
     lines = fallback()
-    service.enter(*["broken"] * 100, lines[0], *[hook_lines.ended(id_of(7))] * 100, *lines[1:])
+    service.enter(*["broken"] * 100, lines[0], *[hook_lines.end_line(id_of(7))] * 100, *lines[1:])
     assert service.kinds() == FALLBACK
     assert len(caplog.messages) == 2
     assert len(service.refused) == 200
@@ -419,8 +419,8 @@ async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(serv
     decides(service)
     service.enter(*heard())
     service.again(gap_s=0.05)
-    late = hook_lines.reported(at=ANSWERED + 5 * SECOND)
-    service.enter(hook_lines.reported(nonce="999999999999"))
+    late = hook_lines.report_line(at=ANSWERED + 5 * SECOND)
+    service.enter(hook_lines.report_line(nonce="999999999999"))
     service.enter(late)
     assert service.kinds() == [*HEARD, "sound-reported"]
     assert service.evidence.record(CALL).delivery == {Party.CALLED: Delivery.CONFIRMED}
@@ -430,7 +430,7 @@ async def test_the_next_instance_enters_the_report_of_a_call_that_has_ended(serv
     decides(service, id_of(2))
     service.enter(*heard(id_of(2)))
     service.asked.clear()
-    service.enter(hook_lines.reported(id_of(2), at=ANSWERED + 5 * SECOND))
+    service.enter(hook_lines.report_line(id_of(2), at=ANSWERED + 5 * SECOND))
     assert service.asked == [], "what this instance has ended it knows"
     assert service.kinds(id_of(2)) == [*HEARD, "sound-reported"]
 
@@ -448,7 +448,7 @@ async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service,
     decides(service)
     service.enter(*heard())
     service.again(gap_s=gap_s)
-    service.enter(hook_lines.reported(at=at))
+    service.enter(hook_lines.report_line(at=at))
     assert service.kinds() == HEARD
 
 
@@ -458,7 +458,7 @@ async def test_a_report_that_was_read_before_confirms_nothing(service):
     service.enter(*heard())
     service.now = after(3600)
     service.again(gap_s=1)
-    service.enter(hook_lines.reported(at=ANSWERED + 5 * SECOND))
+    service.enter(hook_lines.report_line(at=ANSWERED + 5 * SECOND))
     assert service.kinds() == HEARD
 
 
@@ -468,7 +468,7 @@ async def test_a_second_report_before_the_first_is_on_the_disk_is_not_entered(se
     service.again(gap_s=0.05)
     service.evidence.slow = True
     for seconds in (5, 6):
-        service.entry.enter([hook_lines.reported(at=ANSWERED + seconds * SECOND).encode()])
+        service.entry.enter([hook_lines.report_line(at=ANSWERED + seconds * SECOND).encode()])
     service.evidence.commit()
     assert service.kinds() == [*HEARD, "sound-reported"]
 
@@ -491,7 +491,7 @@ async def test_a_call_that_cannot_be_restored_keeps_no_other_line_from_the_ledge
     monkeypatch.setattr(MemoryEvidence, "restored", damaged)
     service.again(gap_s=0.05)
     service.enter(
-        *(hook_lines.reported(id_of(number), at=ANSWERED + 5 * SECOND) for number in (1, 2)), *heard(id_of(3))
+        *(hook_lines.report_line(id_of(number), at=ANSWERED + 5 * SECOND) for number in (1, 2)), *heard(id_of(3))
     )
     assert [service.kinds(id_of(number)) for number in (1, 2, 3)] == [HEARD, [*HEARD, "sound-reported"], HEARD]
     assert f"{id_of(1)} cannot be restored" in caplog.text

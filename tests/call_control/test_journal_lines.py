@@ -25,7 +25,7 @@ from idtone.core.errors import JournalError
 from idtone.core.numbers import NumberKind, parse
 from idtone.dialplan import Played
 from idtone.ledger.evidence.steps import CallStatus
-from lab.call_control.hook_lines import decided, encoded, ended, reported, sounded, undecided
+from lab.call_control.hook_lines import decision_line, encode_text, end_line, report_line, sound_line, undecided_line
 from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, NONCE, NOW, id_of
 
 AT = NOW + timedelta(microseconds=1)
@@ -40,7 +40,7 @@ def replaced(line: str, field: int, value: str) -> str:
 
 def decision(**fields: object) -> Decided:
     """Decision that is read from its line."""
-    found = read(decided(**fields))
+    found = read(decision_line(**fields))
     assert isinstance(found, Decided)
     return found
 
@@ -134,7 +134,7 @@ PLAYED = [
 
 @pytest.mark.parametrize(("fields", "expected"), PLAYED)
 def test_the_hook_played_something(fields, expected):
-    found = read(sounded(CALL, at=AT, **fields))
+    found = read(sound_line(CALL, at=AT, **fields))
     assert found == Sounded(CALL, NONCE, AT, *expected)
     assert found.elapsed_ms == (pytest.approx(0.001) if "since" in fields else None)
 
@@ -151,7 +151,7 @@ def test_the_hook_played_something(fields, expected):
     ],
 )
 def test_the_codecs_of_the_channels(codecs, expected):
-    assert read(sounded(CALL, sent=22, codecs=codecs)).codecs == expected
+    assert read(sound_line(CALL, sent=22, codecs=codecs)).codecs == expected
 
 
 ENDS = [
@@ -185,10 +185,10 @@ ENDS = [
 
 def test_the_call_is_over():
     for fields, expected in ENDS:
-        assert read(ended(CALL, at=AT, **fields)) == Ended(CALL, NONCE, AT, *expected), fields
+        assert read(end_line(CALL, at=AT, **fields)) == Ended(CALL, NONCE, AT, *expected), fields
 
 
-DECIDED, SOUNDED, REPORTED, ENDED = decided(CALL), sounded(CALL, sent=22), reported(CALL), ended(CALL)
+DECIDED, SOUNDED, REPORTED, ENDED = decision_line(CALL), sound_line(CALL, sent=22), report_line(CALL), end_line(CALL)
 LINES = (DECIDED, SOUNDED, REPORTED, ENDED)
 
 
@@ -219,8 +219,8 @@ REFUSED = [
     *(replaced(REPORTED, 5, value) for value in ("", "Same", "moved,same", "other")),
     *(replaced(ENDED, 4, value) for value in ("", "WELL", "connected")),
     *(replaced(ENDED, 6, value) for value in ("x", "LICENCE-VALID", "licence")),
-    *(sounded(CALL, sent=22, codecs=codecs) for codecs in ("ulaw/alaw/gsm", "a,b", "(ü)", "ul aw", "0%20")),
-    *(sounded(played=played, since=since, caller=caller)
+    *(sound_line(CALL, sent=22, codecs=codecs) for codecs in ("ulaw/alaw/gsm", "a,b", "(ü)", "ul aw", "0%20")),
+    *(sound_line(played=played, since=since, caller=caller)
       for played in ("again", "own", "notice", "tones")
       for since, caller in ((None, ""), (NOW, "sample"))),
 ]  # fmt: skip
@@ -236,8 +236,8 @@ def test_any_other_line_is_refused_and_not_quoted():
 def test_the_longest_line():
     """The hook cuts values from outside at 100, 20, 100, 300, 100, 100 and 80 octets; URIENCODE() triples them."""
     room = LONGEST_LINE - len(DECIDED) + len(CALLED)
-    longest = decided(CALL, called="x" * room)
-    usual = decided(
+    longest = decision_line(CALL, called="x" * room)
+    usual = decision_line(
         "x" * 450 + "-123456789",
         outcome="REFUSE",
         hears="none",
@@ -252,10 +252,10 @@ def test_the_longest_line():
     assert len(usual) < LONGEST_LINE * 0.75 < len(longest) == LONGEST_LINE
     assert all(isinstance(read(line), Decided) for line in (usual, longest))
     with pytest.raises(JournalError):
-        read(decided(CALL, called="x" * (room + 1)))
+        read(decision_line(CALL, called="x" * (room + 1)))
 
 
-PARTS = [*{part for line in (*LINES, undecided(CALL)) for part in line.split(",")}, *Outcome, *Reason, *CallStatus]
+PARTS = [*{part for line in (*LINES, undecided_line(CALL)) for part in line.split(",")}, *Outcome, *Reason, *CallStatus]
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
@@ -279,7 +279,7 @@ def understood(line: str) -> Line | None:
 def test_a_line_with_any_field_and_any_text_from_outside(line, field, text):
     understood(replaced(line, min(field, line.count(",")), text))
     for outside in range(4, 9):
-        assert understood(replaced(DECIDED, outside, encoded(text)))
+        assert understood(replaced(DECIDED, outside, encode_text(text)))
     parts = split(text)
     assert parts is None or "".join(parts) == text, "splitting garbage loses nothing"
     kept = without_digits(text)
@@ -296,7 +296,7 @@ def test_a_line_that_was_cut_off_and_the_next_one_are_split(first, end, second):
 
 
 def test_a_single_line_is_not_split():
-    for line in ("", "x", *LINES, DECIDED[:30], encoded(f"x{SOUNDED}")):
+    for line in ("", "x", *LINES, DECIDED[:30], encode_text(f"x{SOUNDED}")):
         assert split(line) is None, line
 
 
@@ -325,6 +325,6 @@ def test_an_id_that_an_application_chose_holds_no_time():
 
 def test_no_digit_is_kept_but_the_words_of_the_hook():
     assert without_digits(f"decided,1793491200.21-1,{LICENSED},０3\x85\n") == "decided,0000000000.00-0,0000000000,?0??"
-    assert without_digits(encoded("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
+    assert without_digits(encode_text("０３ー")) == "%EF%BC%00%EF%BC%00%E0%00%BC"
     times = "0000000000.0-0,000000000000,0000000000.000000"
-    assert without_digits(ended(CALL)) == f"ended,{times},CONNECTED,00,licence-valid,ANSWER,0000"
+    assert without_digits(end_line(CALL)) == f"ended,{times},CONNECTED,00,licence-valid,ANSWER,0000"

@@ -24,7 +24,15 @@ from idtone.call_control import journal_reader as module
 from idtone.call_control.journal_file import PART, JournalFile
 from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE, JournalFolder
 from idtone.core.errors import JournalError
-from lab.call_control.journal_helpers import Entered, following, is_cleared, journal_in, taken, until, write
+from lab.call_control.journal_helpers import (
+    EnteredLines,
+    append_text,
+    is_cleared,
+    new_journal,
+    run_reader,
+    taken_files,
+    wait_until,
+)
 from lab.call_control.unix_users import (
     ASTERISK_GROUP,
     SERVICE_GROUP,
@@ -38,8 +46,8 @@ OTHER_GROUP = 54_324
 
 
 @pytest.fixture
-def entered() -> Entered:
-    return Entered()
+def entered() -> EnteredLines:
+    return EnteredLines()
 
 
 @pytest.fixture
@@ -57,7 +65,7 @@ def mode(path: Path) -> int:
 
 def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
     assert (mode(folder.directory), mode(folder.path)) == (0o710, 0o620) == (FOLDER_MODE, FILE_MODE)
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     before = folder.path.stat()
     for wrong in (0o710, 0o755, 0o700, 0o2770, 0o777):
         folder.directory.chmod(wrong)
@@ -88,11 +96,11 @@ def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
     for group in (ASTERISK_GROUP, OTHER_GROUP + 1):
         os.chown(sounds, -1, group)
         folder.make()
-        write(folder, "a\n")
+        append_text(folder, "a\n")
         assert folder.path.stat().st_gid == group
         folder.replace()
         folder.make()
-        for path in (directory, folder.path, directory / taken(folder)[-1]):
+        for path in (directory, folder.path, directory / taken_files(folder)[-1]):
             assert path.stat().st_gid == group, path
     assert (mode(directory) & 0o777, mode(folder.path)) == (0o710, 0o620)
 
@@ -104,13 +112,13 @@ def test_a_service_outside_asterisks_group_uses_a_folder_that_hands_its_group_on
         with acting_as(SERVICE_USER, SERVICE_GROUP):
             for _ in range(2):
                 folder.make()
-                write(folder, "a\n")
+                append_text(folder, "a\n")
                 folder.replace()
         for path in (folder.directory, folder.path):
             assert (path.stat().st_uid, path.stat().st_gid) == (SERVICE_USER, ASTERISK_GROUP)
         assert (mode(folder.directory) & 0o777, mode(folder.path)) == (0o710, 0o620)
         with acting_as(SERVICE_USER + 100, ASTERISK_GROUP):
-            write(folder, "b\n")
+            append_text(folder, "b\n")
             with pytest.raises(PermissionError):
                 folder.path.read_bytes()
             with pytest.raises(PermissionError):
@@ -118,7 +126,7 @@ def test_a_service_outside_asterisks_group_uses_a_folder_that_hands_its_group_on
             with pytest.raises(PermissionError):
                 folder.path.unlink()
         with acting_as(SERVICE_USER + 100, SERVICE_GROUP), pytest.raises(PermissionError):
-            write(folder, "c\n")
+            append_text(folder, "c\n")
 
 
 @pytest.mark.parametrize("act", [JournalFolder.make, JournalFolder.replace])
@@ -133,9 +141,9 @@ def test_a_folder_that_cannot_be_used_is_an_error_with_its_remedy(tmp_path, act)
 
 def test_a_file_with_lines_is_replaced_by_an_empty_one(folder):
     folder.replace()
-    assert taken(folder) == []
+    assert taken_files(folder) == []
     for text in ("a\n", "b\n"):
-        write(folder, text)
+        append_text(folder, text)
         folder.replace()
     assert [path.read_text() for path in folder.closed_files()] == ["a\n", "b\n"]
     assert folder.path.read_text() == ""
@@ -152,13 +160,13 @@ def test_a_replacement_that_failed_or_was_killed_half_way_is_completed(folder, m
     def fail(*_: object, **__: object) -> NoReturn:
         raise Killed if function == "killed" else OSError(errno.ENOSPC, "No space left on device")
 
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     with monkeypatch.context() as failing:
         failing.setattr(os, "replace" if function == "killed" else function, fail)
         with pytest.raises((JournalError, Killed), match=None if function == "killed" else "No space"):
             folder.replace()
     assert folder.path.read_text() == "a\n"
-    write(folder, "b\n")
+    append_text(folder, "b\n")
     folder.make()
     folder.replace()
     assert [path.read_text() for path in folder.closed_files()] == ["a\nb\n"]
@@ -180,7 +188,7 @@ def test_instances_that_replace_it_at_once_lose_nothing(folder):
     for thread in threads:
         thread.start()
     for name in names:
-        write(folder, name)
+        append_text(folder, name)
         time.sleep(0.0005)
     over.set()
     for thread in threads:
@@ -197,7 +205,7 @@ def is_quiet(folder: JournalFolder, reading: BinaryIO) -> bool:
 
 
 def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     with folder.path.open("rb") as reading, folder.path.open("rb"):
         for flags in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
             descriptors = [os.open(folder.path, flags) for _ in range(2)]
@@ -205,7 +213,7 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
                 assert not is_quiet(folder, reading)
                 os.close(descriptor)
             assert is_quiet(folder, reading)
-        write(folder, "b\n")
+        append_text(folder, "b\n")
         assert is_quiet(folder, reading)
 
 
@@ -241,14 +249,14 @@ def test_refused_lines_are_kept_up_to_a_limit(folder, monkeypatch):
 async def test_existing_and_new_lines_are_read(folder, entered):
     """Closed files come before the one that the hook writes to."""
     for text in ("a\n", "b\n"):
-        write(folder, text)
+        append_text(folder, text)
         folder.replace()
-    write(folder, "c\nd\n")
+    append_text(folder, "c\nd\n")
     assert not entered.reader(folder).read.is_set()
     async with entered.following(folder):
         assert entered.lines == ["a", "b", "c", "d"]
         for number in range(5):
-            write(folder, f"{number}\n{number}x\n")
+            append_text(folder, f"{number}\n{number}x\n")
             await entered.has(6 + 2 * number)
     assert entered.lines[4:] == [f"{number}{end}" for number in range(5) for end in ("", "x")]
 
@@ -256,7 +264,7 @@ async def test_existing_and_new_lines_are_read(folder, entered):
 async def test_a_line_is_entered_when_its_end_is_written(folder, entered, unpolled):
     async with entered.following(folder) as reader:
         for text, lines in (("a", 0), ("b", 0), ("c\nd", 1), ("\n", 2), ("\n\n", 4), ("e", 4)):
-            write(folder, text)
+            append_text(folder, text)
             await reader.read_new_lines()
             assert len(entered.lines) == lines
     assert entered.lines == ["abc", "d", "", ""]
@@ -265,11 +273,11 @@ async def test_a_line_is_entered_when_its_end_is_written(folder, entered, unpoll
 async def test_long_lines(folder):
     for length in (2047, 4096, PART - 1, PART, PART + 1):
         lines = [character * length for character in "abcd"]
-        entered = Entered()
+        entered = EnteredLines()
         async with entered.following(folder) as reader:
             entered.lines.clear()  # lines of the lengths before
             for line in lines:
-                write(folder, f"{line}\n")
+                append_text(folder, f"{line}\n")
                 await reader.read_new_lines()
         assert "".join(entered.lines) == "".join(lines)
         assert entered.lines == lines or length >= PART
@@ -278,9 +286,9 @@ async def test_long_lines(folder):
 async def test_a_line_without_an_end_does_not_fill_the_memory(folder, entered):
     async with entered.following(folder) as reader:
         for _ in range(3):
-            write(folder, "x" * (PART + 1))
+            append_text(folder, "x" * (PART + 1))
             await reader.read_new_lines()
-        write(folder, "\na\n")
+        append_text(folder, "\na\n")
         await reader.read_new_lines()
     assert entered.lines[-1] == "a"
     assert max(map(len, entered.lines)) <= 2 * PART
@@ -293,15 +301,15 @@ async def test_a_line_without_an_end_does_not_fill_the_memory(folder, entered):
     st.integers(1, 9),
 )
 def test_any_lines_in_any_parts(tmp_path_factory, lines, cuts, part):
-    folder = journal_in(tmp_path_factory.mktemp("journal"))
+    folder = new_journal(tmp_path_factory.mktemp("journal"))
     text = "".join(f"{line}\n" for line in lines)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    entered = Entered()
+    entered = EnteredLines()
 
     async def read() -> None:
         async with entered.following(folder) as reader:
             for start, end in itertools.pairwise(places):
-                write(folder, text[start:end])
+                append_text(folder, text[start:end])
                 await reader.read_new_lines()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -330,20 +338,20 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
 
     lines = [str(number) for number in range(1000)]
     for text in (lines[:600], lines[600:]):
-        write(folder, "".join(f"{line}\n" for line in text))
+        append_text(folder, "".join(f"{line}\n" for line in text))
         folder.replace()  # the content of an earlier file is entered in parts too
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
     ticking = asyncio.create_task(tick())
-    async with following(reader):
+    async with run_reader(reader):
         await reader.read.wait()
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     ticking.cancel()
     assert entered.lines == lines
     assert max(size for size, _ in parts) == module.LINES_AT_ONCE
     assert all(after > before for (_, before), (_, after) in itertools.pairwise(parts[:30]))
 
 
-async def begun(entered: Entered) -> None:
+async def begun(entered: EnteredLines) -> None:
     """Mark each turn of the loop, however fast the machine is."""
     async with asyncio.timeout(60):
         while not entered.lines:  # noqa: ASYNC110
@@ -352,21 +360,21 @@ async def begun(entered: Entered) -> None:
 
 async def test_who_asks_for_all_lines_waits_for_the_read_that_is_under_way(folder, entered):
     lines = [str(number) for number in range(1000)]
-    write(folder, "".join(f"{line}\n" for line in lines[:600]))
+    append_text(folder, "".join(f"{line}\n" for line in lines[:600]))
     reader = entered.reader(folder)
-    async with following(reader):
+    async with run_reader(reader):
         await begun(entered)
         assert len(entered.lines) < 600
-        write(folder, "".join(f"{line}\n" for line in lines[600:]))
+        append_text(folder, "".join(f"{line}\n" for line in lines[600:]))
         await reader.read_all()
         assert entered.lines == lines
 
 
 async def test_a_reader_that_is_killed_between_two_parts_leaves_all_lines_to_the_next(folder):
     lines = [str(number) for number in range(1000)]
-    write(folder, "".join(f"{line}\n" for line in lines))
-    first, second = Entered(), Entered()
-    async with following(first.reader(folder)):
+    append_text(folder, "".join(f"{line}\n" for line in lines))
+    first, second = EnteredLines(), EnteredLines()
+    async with run_reader(first.reader(folder)):
         await begun(first)
     assert len(first.lines) < 1000
     assert folder.read_until() == 0, "a line that was not read must not count as too old"
@@ -381,7 +389,7 @@ async def test_inotify_wakes_the_reader_and_watches_the_replacement_file_too(fol
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.0)
     async with entered.following(folder):
         for number in range(5):
-            write(folder, f"{number}\n")
+            append_text(folder, f"{number}\n")
             await entered.has(number + 1)
     assert entered.lines == list("01234")
 
@@ -393,7 +401,7 @@ async def test_a_line_is_entered_within_50_ms(folder, entered):
         for number in range(21):
             await asyncio.sleep(0.013 * (number % 4))
             began_s = time.monotonic()
-            write(folder, f"{number}\n")
+            append_text(folder, f"{number}\n")
             await entered.has(number + 1)
             found_ms.append(1000 * (time.monotonic() - began_s))
     assert statistics.median(found_ms) <= 50, found_ms
@@ -412,7 +420,7 @@ async def test_without_inotify_the_folder_is_polled(folder, entered, monkeypatch
     else:
         monkeypatch.setattr(module.INotify, "add_watch", none)
     async with entered.following(folder):
-        write(folder, "a\n")
+        append_text(folder, "a\n")
         await entered.has(1)
     assert caplog.messages == [f"inotify cannot be used ({os.strerror(number)}); the journal is read every 0.01 s"]
 
@@ -424,9 +432,9 @@ async def test_the_reader_reports_the_time_since_its_last_read(folder, entered, 
     assert 0 <= max(entered.gaps_s[1:]) < 5
     down_s = 3600
     os.utime(folder.directory / module.READ, times=(time.time() - down_s,) * 2)
-    later = Entered()
+    later = EnteredLines()
     async with later.following(folder):
-        await until(lambda: later.gaps_s and time.time() - folder.read_until() < 60)
+        await wait_until(lambda: later.gaps_s and time.time() - folder.read_until() < 60)
     assert down_s - 5 <= later.gaps_s[0] <= down_s + 60
 
 
@@ -439,8 +447,8 @@ async def test_a_line_stays_in_the_file_for_some_seconds_at_most(folder, entered
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 0.4)
     async with entered.following(folder) as reader:
         before_s = reader._replaced_s
-        write(folder, "a\n")
-        await until(lambda: is_cleared(folder))
+        append_text(folder, "a\n")
+        await wait_until(lambda: is_cleared(folder))
         assert reader._replaced_s - before_s >= 0.4
 
 
@@ -448,50 +456,50 @@ async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
     monkeypatch.setattr(module, "REPLACE_EVERY_S", 600.0)
     monkeypatch.setattr(module, "REPLACE_AT", 100)
     async with entered.following(folder):
-        write(folder, "x" * 98 + "\n")
+        append_text(folder, "x" * 98 + "\n")
         await entered.has(1)
         assert not is_cleared(folder)
-        write(folder, "\n")
-        await until(lambda: is_cleared(folder))
+        append_text(folder, "\n")
+        await wait_until(lambda: is_cleared(folder))
 
 
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
     """A last line without its end is entered too: the disk was full."""
-    entered = Entered(on_disk=False)
+    entered = EnteredLines(on_disk=False)
     async with entered.following(folder):
-        write(folder, "a\nb")
-        await until(lambda: taken(folder) and entered.late)
+        append_text(folder, "a\nb")
+        await wait_until(lambda: taken_files(folder) and entered.late)
         entered.late[0].set_result(None)
-        await until(lambda: len(entered.late) == 2)
+        await wait_until(lambda: len(entered.late) == 2)
         await entered.looks()
         assert [path.read_text() for path in folder.closed_files()] == ["a\nb"]
         entered.late[1].set_result(None)
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b"]
 
 
 async def test_a_file_stays_while_a_full_disk_keeps_evidence_in_memory(folder, quickly):
-    entered = Entered(all_written=False)
+    entered = EnteredLines(all_written=False)
     async with entered.following(folder):
-        write(folder, "a\n")
-        await until(lambda: taken(folder))
+        append_text(folder, "a\n")
+        await wait_until(lambda: taken_files(folder))
         await entered.looks()
         assert [path.read_text() for path in folder.closed_files()] == ["a\n"]
         entered.all_written = True
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
 
 
 async def test_a_file_stays_while_the_hook_has_it_open(folder, entered, quickly):
     async with entered.following(folder):
-        write(folder, "a\n")
+        append_text(folder, "a\n")
         with folder.path.open("a") as late:
-            await until(lambda: taken(folder))
-            write(folder, "b\n")
+            await wait_until(lambda: taken_files(folder))
+            append_text(folder, "b\n")
             await entered.has(2)
             await entered.looks()
-            assert len(taken(folder)) >= 1
+            assert len(taken_files(folder)) >= 1
             late.write("c\n")
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c"]
 
 
@@ -504,7 +512,7 @@ def writers(folder: JournalFolder, count: int) -> Iterator[list[list[str]]]:
     def write_on(number: int, own: list[str]) -> None:
         while not over.is_set():
             own.append(f"{number}:{len(own)}")
-            write(folder, f"{own[-1]}\n")
+            append_text(folder, f"{own[-1]}\n")
             time.sleep(0.0005)
 
     threads = [threading.Thread(target=write_on, args=each) for each in enumerate(written)]
@@ -523,13 +531,13 @@ def writers(folder: JournalFolder, count: int) -> Iterator[list[list[str]]]:
 
 async def test_a_file_with_two_names_is_read_once(folder, entered, quickly):
     """The previous reader was killed during the replacement."""
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     os.link(folder.path, folder.path.with_name("taken-1"))
-    write(folder, "b\n")
+    append_text(folder, "b\n")
     async with entered.following(folder):
-        await until(lambda: is_cleared(folder))
-        write(folder, "c\n")
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
+        append_text(folder, "c\n")
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c"]
 
 
@@ -538,9 +546,9 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
     read: list[str] = []
 
     async def read_on(writing: bool) -> None:
-        entered = Entered()
+        entered = EnteredLines()
         async with entered.following(folder):
-            await until(lambda: len(entered.lines) > 20 if writing else is_cleared(folder))
+            await wait_until(lambda: len(entered.lines) > 20 if writing else is_cleared(folder))
         before = set(read)
         again = [line for line in entered.lines if line in before]
         assert entered.lines[: len(again)] == again
@@ -555,7 +563,7 @@ async def test_a_reader_takes_over_from_another_without_a_gap(folder, quickly):
 
 
 async def test_a_file_that_another_reader_removed_meanwhile_is_no_error(folder, entered, monkeypatch):
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     there = JournalFolder.closed_files
     monkeypatch.setattr(JournalFolder, "closed_files", lambda self: [*there(self), self.directory / "taken-gone"])
     async with entered.following(folder):
@@ -571,24 +579,24 @@ async def test_files_that_another_reader_replaces_meanwhile_are_read_in_order(fo
         files = listed(self)
         for line in ("b", "c") if len(lines) < 3 else ():
             self.replace()
-            write(self, f"{line}\n")
+            append_text(self, f"{line}\n")
             lines.append(line)
         return files
 
-    write(folder, "a\n")
+    append_text(folder, "a\n")
     monkeypatch.setattr(JournalFolder, "closed_files", closed_files)
     async with entered.following(folder):
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == lines == ["a", "b", "c"]
 
 
 async def test_two_readers_at_once_lose_nothing(folder, quickly):
-    first, second = Entered(), Entered()
+    first, second = EnteredLines(), EnteredLines()
     async with first.following(folder), second.following(folder):
         for number in range(100):
-            write(folder, f"{number}\n")
+            append_text(folder, f"{number}\n")
             await asyncio.sleep(0.0005)
-        await until(lambda: is_cleared(folder))
+        await wait_until(lambda: is_cleared(folder))
     assert {*first.lines, *second.lines} == {str(number) for number in range(100)}
     for entered in (first, second):
         assert sorted(set(entered.lines), key=int) == entered.lines
@@ -613,18 +621,20 @@ async def test_a_folder_that_cannot_be_used_is_logged_once_and_made_again(folder
     """The folder is unusable at the start, while the journal is read, and after the journal was deleted."""
     shutil.rmtree(folder.directory)
     folder.directory.write_text("in the way")
-    async with following(entered.reader(folder)):
+    async with run_reader(entered.reader(folder)):
         for number, in_the_way in enumerate((True, True, False), 1):
             if in_the_way:
-                await until(lambda: any("the journal cannot be used: File exists" in each for each in caplog.messages))
+                await wait_until(
+                    lambda: any("the journal cannot be used: File exists" in each for each in caplog.messages)
+                )
                 await asyncio.sleep(0.1)
                 folder.directory.unlink()
                 # Between the removal and the file in the way, the reader may have met neither or half of both.
                 messages = list(caplog.messages)
                 assert all(each.startswith(f"the journal cannot be read: {folder.directory}: ") for each in messages)
                 assert len(set(messages)) == len(messages)
-            await until(folder.path.exists)
-            write(folder, f"{number}\n")
+            await wait_until(folder.path.exists)
+            append_text(folder, f"{number}\n")
             await entered.has(number)
             await asyncio.sleep(0.05)  # so that the throttle's message has come
             caplog.clear()
@@ -643,11 +653,11 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
         return entered.enter(lines)
 
     reader = module.JournalReader(folder, enter, lambda: True, entered.gaps_s.append)
-    write(folder, "a\nb\nc")
-    async with following(reader):
-        await until(lambda: len(tries) >= 3)
-        write(folder, "\nd\n")
-        await until(lambda: is_cleared(folder))
+    append_text(folder, "a\nb\nc")
+    async with run_reader(reader):
+        await wait_until(lambda: len(tries) >= 3)
+        append_text(folder, "\nd\n")
+        await wait_until(lambda: is_cleared(folder))
     assert entered.lines == ["a", "b", "c", "d"]
     assert [message.count("the ledger cannot say which calls have ended") for message in caplog.messages] == [1]
 
@@ -655,7 +665,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
     """A disk with errors: the first part can be read, and the next part cannot."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
-    write(folder, "".join(f"{line}\n" for line in lines))
+    append_text(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
     reads: list[int] = []
 
@@ -668,7 +678,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
         return read(descriptor, length)
 
     monkeypatch.setattr(os, "read", broken)
-    async with following(entered.reader(folder)):
+    async with run_reader(entered.reader(folder)):
         await entered.has(len(lines))
     assert entered.lines == lines
     assert len(reads) > 2
@@ -679,19 +689,19 @@ async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder,
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):
-        await until(lambda: folder.read_until() > began_s + 0.05)
+        await wait_until(lambda: folder.read_until() > began_s + 0.05)
         assert folder.read_until() <= time.time()
         assert mode(folder.directory / module.READ) == 0o600
         entered.on_disk = False
-        write(folder, "a\n")
+        append_text(folder, "a\n")
         await entered.has(1)
         before_s = folder.read_until()
         await entered.looks()
         assert folder.read_until() == before_s
         entered.late[0].set_result(None)
-        await until(lambda: folder.read_until() > before_s)
+        await wait_until(lambda: folder.read_until() > before_s)
         entered.all_written = False
-        write(folder, "b\n")
+        append_text(folder, "b\n")
         await entered.has(2)
         before_s = folder.read_until()
         await entered.looks()
@@ -702,8 +712,8 @@ async def test_the_time_is_saved_even_if_some_evidence_is_always_unwritten(folde
     entered.on_disk = False
     async with entered.following(folder):
         for number in range(50):
-            write(folder, f"{number}\n")
-            await until(lambda number=number: len(entered.late) == number + 1)
+            append_text(folder, f"{number}\n")
+            await wait_until(lambda number=number: len(entered.late) == number + 1)
             if number:
                 entered.late[number - 1].set_result(None)
             if number == 25:

@@ -22,9 +22,9 @@ from idtone.call_control.journal_intake import JournalIntake
 from idtone.call_control.journal_reader import READ, JournalFolder, JournalReader
 from idtone.core.decision import Policy
 from idtone.core.settings.settings import Interface
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.call_control import hook_lines
-from lab.call_control.journal_helpers import is_cleared, journal_in, until, write
+from lab.call_control.journal_helpers import append_text, is_cleared, new_journal, wait_until
 from lab.call_control.memory_evidence import MEMBER, REQUEST, MemoryEvidence, id_of, registry
 
 LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
@@ -101,7 +101,7 @@ async def live(
 
     reading, committing = asyncio.create_task(reader.follow()), asyncio.create_task(commit())
     try:
-        await until(lambda: reading.done() or (written.done() and is_cleared(folder)))
+        await wait_until(lambda: reading.done() or (written.done() and is_cleared(folder)))
         if reading.done():
             reading.result()
     finally:
@@ -121,8 +121,8 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
     for call_id in (licensed, late):
         control.decide(replace(REQUEST, call_id=call_id), Interface.ARI)
     lines = [
-        hook_lines.undecided(early, at=at),
-        hook_lines.ended(early, at=at, status="CANCEL", reason="", talked_ms=""),
+        hook_lines.undecided_line(early, at=at),
+        hook_lines.end_line(early, at=at, status="CANCEL", reason="", talked_ms=""),
     ]
     for offset, (call_id, profile, sent) in enumerate(
         ((licensed, "sample", 22), (fallback, "notice", 28), (late, "notice", 28))
@@ -130,9 +130,9 @@ def calls_of(evidence: MemoryEvidence, sounds: dict[str, Sound]) -> tuple[list[s
         begin = at + timedelta(microseconds=offset)
         reason = "licence-valid" if profile == "sample" else "service-unavailable"
         lines += [
-            *([hook_lines.decided(call_id, at=begin)] if profile == "notice" else []),
-            hook_lines.sounded(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
-            hook_lines.ended(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
+            *([hook_lines.decision_line(call_id, at=begin)] if profile == "notice" else []),
+            hook_lines.sound_line(call_id, at=begin + timedelta(seconds=1), called=profile, sent=sent),
+            hook_lines.end_line(call_id, at=begin + timedelta(seconds=2), reason=reason, talked_ms=1000),
         ]
     return lines, {
         licensed: ["decided", *played],
@@ -146,12 +146,12 @@ def run(place: Path, sounds: dict[str, Sound], kill: Kill) -> None:
     """Run services one after the other: when one is killed, the next one continues. Asterisk writes its lines, even
     while the service is down.
     """
-    folder, evidence, dice = journal_in(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
+    folder, evidence, dice = new_journal(place), MemoryEvidence(slow=True), random.Random(str(kill.place))
     lines, expected = calls_of(evidence, sounds)
 
     async def write_all() -> None:
         for line in lines:
-            write(folder, f"{line}\n")
+            append_text(folder, f"{line}\n")
             await asyncio.sleep(0.0005)
 
     async def one_after_the_other() -> MemoryEvidence:

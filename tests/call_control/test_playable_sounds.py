@@ -11,7 +11,7 @@ import pytest
 from idtone.call_control.playable_sounds import PlayableSounds
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from idtone.tones.profile import Profile, build_profile
 
 RIGHT, WRONG = "a" * 64, "b" * 64

@@ -10,7 +10,7 @@ from idtone.call_control.sound_delivery import KnownBy, PlayedSound, confirmed, 
 from idtone.core.calls import Party
 from idtone.dialplan import packets
 from idtone.ledger.evidence.call_record import SENT_BY
-from lab.call_control.hook_lines import sounded
+from lab.call_control.hook_lines import sound_line
 from lab.call_control.memory_evidence import NOW
 
 CALLED, CALLER = Party.CALLED, Party.CALLER
@@ -29,7 +29,7 @@ FREE = "0"
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
     """Line of a sound as the hook writes it, read back."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
-    found = read(sounded(played=played, sent=sent, since=since, status=status, **files))
+    found = read(sound_line(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
     return found
 
@@ -207,7 +207,7 @@ def check(found: PlayedSound, known: KnownBy | str, lasted_ms: int) -> None:
 )
 def test_packets_of_another_length(packet_ms, sent, known):
     since = NOW - timedelta(milliseconds=446)
-    found = read(sounded(played="first", sent=sent, since=since, status="SUCCESS", packet_ms=f"0{packet_ms}"))
+    found = read(sound_line(played="first", sent=sent, since=since, status="SUCCESS", packet_ms=f"0{packet_ms}"))
     assert isinstance(found, Sounded)
     judged = played_sound(found, CALLED, SOUND_MS)
     assert judged.known_by is known if isinstance(known, KnownBy) else known in judged.why

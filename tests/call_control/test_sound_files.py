@@ -12,10 +12,10 @@ import pytest
 from idtone.call_control import sound_files as module
 from idtone.call_control.sound_files import PlayedFile, SoundFiles
 from idtone.core.errors import ToneError
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
-from lab.change_library import change_library
-from lab.tones.refusal_message import refusal
+from lab.patch_library import patch_library
+from lab.tones.error_text import refusal
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_a_damaged_file_is_made_again_after_a_minute(sounds, sample, monkeypatch
         assert "sample.ulaw: not as the service made it" in refusal(ToneError, files.look)
     assert not restored
     now_s = time.monotonic() + module.RESTORE_AFTER_S
-    change_library(monkeypatch, module, "time", monotonic=lambda: now_s)
+    patch_library(monkeypatch, module, "time", monotonic=lambda: now_s)
     files.look()
     assert len(restored) == 1
     assert files.as_made(sample)

@@ -1,4 +1,4 @@
-"""The interface by which the service is asked, and services that a test may damage."""
+"""Interfaces between Asterisk and the service, and services that a test may damage."""
 
 from collections.abc import Iterator
 
@@ -8,28 +8,28 @@ from lab.asterisk import Asterisk
 from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-from lab.shared_service import Beside
+from lab.shared_service import SharedService
 from lab.supervisor import Supervisor
 
 
 @pytest.fixture(params=["ari", breadth("agi")])
 def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[str]:
-    """Each interface in turn, as the PBX's setting. `by_both` places calls by both in one test."""
+    """Each interface in turn, as the PBX's setting. `by_both` places calls over both in one test."""
     asterisk.command(f"dialplan set global IDTONE_INTERFACE {request.param}")
     yield request.param
     asterisk.command("dialplan set global IDTONE_INTERFACE ari")
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
-    """A service that the test may kill. The shared one is down meanwhile."""
+def own(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
+    """A service that the test may kill. The shared service is down meanwhile."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 
 
 @pytest.fixture
-def supervised(asterisk: Asterisk, beside: Beside) -> Iterator[Supervisor]:
+def supervised(asterisk: Asterisk, beside: SharedService) -> Iterator[Supervisor]:
     beside.away()
     with Supervisor(asterisk, LAB_REGISTRY) as service:
         yield service

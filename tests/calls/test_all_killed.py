@@ -1,4 +1,4 @@
-"""The service and Asterisk are killed at once: twice here, more often by `make bench-kills`."""
+"""The service and Asterisk are killed together: twice here, more often in `make bench-kills-all`."""
 
 from lab.asterisk import Asterisk
 from lab.calls.kill_everything import kill_everything

@@ -1,4 +1,4 @@
-"""Asterisk while the service is down, with what the service has left on it, by either interface."""
+"""Asterisk while the service is down, with the files that the service left for it, over both interfaces."""
 
 import asyncio
 import os
@@ -21,8 +21,8 @@ from lab.calls.assert_heard import (
     assert_nothing_before_voice,
     heard_by_called,
 )
-from lab.calls.assert_proved import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
@@ -32,9 +32,9 @@ REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unava
 
 
 async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references):
-    cases = by_both(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
+    cases = over_both_interfaces(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
-        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             assert_heard_then_connected(placed, "notice", references)
             if forwarding.way == "hook":
                 assert (ending.status, ending.reason) == NOTICED
@@ -43,14 +43,16 @@ async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_
 async def test_a_suspended_number_is_refused_all_the_same(away):
     numbers = (SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677")
     async with lab(away) as phones:
-        for forwarding, (_, ending) in await side_by_side(by_both(*map(Forwarding, numbers)), phones.call):
+        for forwarding, (_, ending) in await run_concurrently(
+            over_both_interfaces(*map(Forwarding, numbers)), phones.call
+        ):
             assert (ending.status, ending.reason, ending.cause) == (*REFUSED, "21"), forwarding
         assert not phones.called.calls
 
 
 async def test_a_suspended_number_is_not_connected_under_an_own_dial(away):
     async with lab(away) as phones:
-        for forwarding in by_both(Forwarding(SUSPENDED, way="own-dial")):
+        for forwarding in over_both_interfaces(Forwarding(SUSPENDED, way="own-dial")):
             placed, _ = await phones.call(forwarding)
             assert placed.caller.answered_ns is None
             assert placed.called
@@ -75,13 +77,13 @@ FOUND = {
 
 
 async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, serving, beside, references, tmp_path):
-    """Numbers and ranges; one whose time is over, and one whose time is yet to come."""
+    """Suspended numbers and ranges; a suspension that is over, and one that has not begun."""
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
     beside.away()
     async with lab(asterisk) as phones:
-        calls = await side_by_side(by_both(*map(Forwarding, FOUND)), phones.call)
+        calls = await run_concurrently(over_both_interfaces(*map(Forwarding, FOUND)), phones.call)
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == FOUND[forwarding.number], forwarding
         if FOUND[forwarding.number] == NOTICED:
@@ -89,7 +91,7 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
 
 
 async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
-    """Asterisk reads a changed file for one call, and meanwhile gives all others what the file was before. This one is
+    """Asterisk reads a changed file for one call, and until then gives all other calls the old content. This file is
     long.
     """
     stopped = Suspension(datetime(2026, 3, 1, tzinfo=UTC))
@@ -98,7 +100,9 @@ async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
         _, before = await phones.call()
         write_durably(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
         try:
-            for forwarding, (_, ending) in await side_by_side(by_both(*[Forwarding()] * 3), phones.call):
+            for forwarding, (_, ending) in await run_concurrently(
+                over_both_interfaces(*[Forwarding()] * 3), phones.call
+            ):
                 assert (ending.status, ending.reason) == REFUSED, forwarding
         finally:
             beside.away()  # the next service writes the file
@@ -113,7 +117,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: (path.unlink(), path.mkdir()),
 }
 MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": pytest.mark.breadth}
-"""Marks of damaged sound files. A file that is cut by one octet is the hardest of the three to notice."""
+"""Pytest marks for ways to damage sound files. A file that lacks one octet is the hardest to notice."""
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
@@ -125,28 +129,28 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
         return path.is_file() and path.stat().st_mode & 0o777 == 0o640 and path.read_bytes() == whole
 
     DAMAGES.get(damage, lambda path: path.chmod(0))(path)
-    await until(mended, "the file to be there", 5)
-    await until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
+    await wait_until(mended, "the file to be there", 5)
+    await wait_until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
     beside.away()
     async with lab(asterisk) as phones:
-        cases = by_both(Forwarding(SUSPENDED), Forwarding(LICENSED))
-        for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+        cases = over_both_interfaces(Forwarding(SUSPENDED), Forwarding(LICENSED))
+        for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
             expected = REFUSED if forwarding.number == SUSPENDED else NOTICED
             assert (ending.status, ending.reason) == expected, forwarding
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
-    """Any number may be suspended. Asterisk had read the whole file before."""
+    """Without the file, any number may be suspended. Asterisk had read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
-    cases = by_both(Forwarding(LICENSED), Forwarding(SUSPENDED))
+    cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
     async with lab(away) as phones:
-        await side_by_side(cases, phones.call)
+        await run_concurrently(cases, phones.call)
         DAMAGES[damage](away.sounds / FALLBACK_FILE)
         try:
-            for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+            for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
                 assert (ending.status, ending.reason, ending.cause) == unknown, forwarding
-            for forwarding in by_both(Forwarding(LICENSED, way="own-dial")):
+            for forwarding in over_both_interfaces(Forwarding(LICENSED, way="own-dial")):
                 placed, _ = await phones.call(forwarding)
                 assert placed.caller.answered_ns is None
             _, emergency = await phones.call(Forwarding(SUSPENDED, dialled="110"))
@@ -160,7 +164,7 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
 
 @rest_in_breadth("trust", ["signed", "unsigned"])
 async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
-    """`idtone registry update` tells Asterisk, as the package's timer runs it."""
+    """`idtone registry update` tells Asterisk; the package's timer runs it in the same way."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
     changed = {"IDTONE_REGISTRY_SOURCE": str(tmp_path / "registry.yaml"), "IDTONE_REGISTRY_TRUST": "unsigned"}
@@ -182,7 +186,7 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
     async with lab(away) as phones:
         _, before = await phones.call()
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
-        for forwarding, (_, ending) in await side_by_side(by_both(Forwarding(LICENSED)), phones.call):
+        for forwarding, (_, ending) in await run_concurrently(over_both_interfaces(Forwarding(LICENSED)), phones.call):
             assert (ending.status, ending.reason) == REFUSED, forwarding
     beside.away()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
@@ -192,20 +196,22 @@ async def test_fallback_refuse(asterisk, serving, beside):
     serving(policy="fallback: refuse, refuse_cause: 38")
     beside.away()
     async with lab(asterisk) as phones:
-        for forwarding in by_both(Forwarding()):
+        for forwarding in over_both_interfaces(Forwarding()):
             _, ending = await phones.call(forwarding)
             assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "service-unavailable", "38")
         assert not phones.called.calls
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
-    """The party of each direction is in the hook; with `caller_hears: answered` the call is answered before."""
+    """The hook knows the party for each direction. With `caller_hears: answered`, the caller's leg is
+    answered before.
+    """
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
     beside.away()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
     async with lab(asterisk) as phones:
-        cases = by_both(*(Forwarding(LICENSED, direction) for direction in hearing))
-        calls = await side_by_side(cases, lambda forwarding: phones.call(forwarding, 1.0))
+        cases = over_both_interfaces(*(Forwarding(LICENSED, direction) for direction in hearing))
+        calls = await run_concurrently(cases, lambda forwarding: phones.call(forwarding, 1.0))
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == NOTICED
         assert_heard_by(placed, dict.fromkeys(hearing[forwarding.direction], "notice"), references)
@@ -219,7 +225,7 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
         path.rename(path.with_name(f"away.{path.name}"))
     try:
         async with lab(away) as phones:
-            calls = await side_by_side(by_both(Forwarding()), phones.call)
+            calls = await run_concurrently(over_both_interfaces(Forwarding()), phones.call)
     finally:
         for path in files:
             path.with_name(f"away.{path.name}").rename(path)
@@ -240,9 +246,9 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
         if state == "corrupt registry":
             registry.write_bytes(b"registry: {\x00\xff")
         serving(registry)
-    cases = by_both(*(Forwarding(LICENSED, dialled=dialled) for dialled in ("110", "118", "119")))
+    cases = over_both_interfaces(*(Forwarding(LICENSED, dialled=dialled) for dialled in ("110", "118", "119")))
     async with lab(asterisk) as phones:
-        for _, (placed, ending) in await side_by_side(cases, phones.call):
+        for _, (placed, ending) in await run_concurrently(cases, phones.call):
             assert_nothing_before_voice(placed, references)
             assert ending.reason == "emergency"
 
@@ -250,11 +256,11 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
 async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(
     away, serving, references, tmp_path
 ):
-    """`away`: an earlier service had the registry, and left its suspensions. Other numbers get the notice."""
+    """With `away`, an earlier service had the registry and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
-    cases = by_both(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
+    cases = over_both_interfaces(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:
-        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if forwarding.number == LICENSED:
                 assert_heard_then_connected(placed, "notice", references)
                 assert ending.reason == "registry-missing"

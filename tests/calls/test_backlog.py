@@ -8,8 +8,8 @@ import pytest
 
 from idtone.call_control.journal_reader import FOLDER_MODE, READ, JournalFolder
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both
-from lab.lab import LICENSED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces
+from lab.lab import LICENSED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
 
@@ -19,7 +19,7 @@ A_CALL_S = 5.0
 
 
 def lines(begun_s: float) -> Iterator[str]:
-    """Lines that the hook writes of calls that it announces by itself."""
+    """The lines that the hook writes about a call that it decides itself."""
     for number in range(CALLS):
         at_s = begun_s + CALLS_S * number / CALLS
         call = f"{int(at_s)}.{number}-{number},{number:012}"
@@ -43,16 +43,18 @@ async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, besid
     descriptor = os.open(folder.path, os.O_WRONLY | os.O_APPEND)
     os.write(descriptor, "".join(f"{line}\n" for line in lines(begun_s)).encode())
     os.close(descriptor)
-    await until(lambda: time.time() > begun_s + CALLS_S + A_CALL_S, "the end of the calls", 10)
+    await wait_until(lambda: time.time() > begun_s + CALLS_S + A_CALL_S, "the end of the calls", 10)
     asterisk.site.give(folder.directory, "idtone", FOLDER_MODE | 0o2000)
     async with lab(asterisk) as phones:
         with service:
-            calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
+            calls = [await phones.call(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 2]
             for placed, _ in calls:
                 await phones.talk_and_hang_up(placed)
                 assert (await phones.ending(placed)).reason == "licence-valid"
             log = service.log
-            await until(lambda: log().count("NOTICE (service-unavailable), CONNECTED") >= CALLS, "a line a call", 120)
+            await wait_until(
+                lambda: log().count("NOTICE (service-unavailable), CONNECTED") >= CALLS, "a line a call", 120
+            )
             records = service.records()
             assert len(service.lives) == 1, "the watchdog is content"
         for placed, _ in calls:

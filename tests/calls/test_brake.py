@@ -1,4 +1,4 @@
-"""The brake on real calls: a line that presents another number with each call is stopped, and nothing else is."""
+"""The brake on real calls: it stops a line that presents another number in each call, and nothing else."""
 
 import asyncio
 import itertools
@@ -14,24 +14,24 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.commands import printed_json
+from lab.commands import command_json
 from lab.incoming_call import IncomingCall
-from lab.lab import LICENSED, Forwarding, Lab, lab, until
+from lab.lab import LICENSED, Forwarding, Lab, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-from lab.shared_service import Beside
-from lab.site import reach
+from lab.shared_service import SharedService
+from lab.site import make_reachable
 
 EXTENSION = "extensions: [lab]"
-"""The lab phones' endpoint, declared as a single extension: its limits are the lowest."""
+"""The setting that makes the lab phones' endpoint a single extension, which has the lowest limits."""
 STOP_AT = LIMITS[LineKind.EXTENSION][Signal.PRESENTED].new
 PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def forgotten(asterisk: Asterisk, beside: Beside) -> Iterator[None]:
-    """Remove the brake's files after each test. All services have the same folder, and none may know what another test
-    stopped.
+def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
+    """Remove the brake's files after each test, because all services share the folder, and a test must not see
+    another's stops.
     """
     yield
     for path in (asterisk.scratch / "ledger").glob("*.brake*"):
@@ -39,7 +39,7 @@ def forgotten(asterisk: Asterisk, beside: Beside) -> Iterator[None]:
 
 
 @pytest.fixture
-def braked(asterisk: Asterisk, beside: Beside) -> Iterator[Service]:
+def braked(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
     beside.away()
     with Service(asterisk, LAB_REGISTRY, brake=EXTENSION) as service:
         yield service
@@ -57,7 +57,7 @@ async def present(
 
 
 async def attack(phones: Lab, calls: int, interface: str = "") -> AsyncIterator[Ending]:
-    """Place calls one after the other, each with another number of the member."""
+    """Place calls one after the other, each with another of the member's numbers."""
     for _ in range(calls):
         yield await present(phones, f"0612345{next(PLACES) % 1000:03}", interface)
 
@@ -78,21 +78,21 @@ def acts(service: Service) -> list[tuple[object, object]]:
 
 
 def held_line(service: Service) -> list[dict[str, Any]]:
-    return [hold for hold in printed_json(service, "brake", "list") if hold["kind"] == "endpoint"]
+    return [hold for hold in command_json(service, "brake", "list") if hold["kind"] == "endpoint"]
 
 
 async def lists(service: Service, *steps: str) -> None:
-    """Wait until `brake list` says this of the phones' endpoint. A service writes its steps a little later, and reads
+    """Wait until `brake list` shows this for the phones' endpoint. A service writes its steps with a delay, and reads
     those of its fleet each second.
     """
     seen: list[Any] = []
 
     def shown() -> bool:
-        seen[:] = printed_json(service, "brake", "list")
+        seen[:] = command_json(service, "brake", "list")
         return [hold["step"] for hold in seen if hold["kind"] == "endpoint"] == [*steps]
 
     try:
-        await until(shown, f"the list to say {steps}", 20)
+        await wait_until(shown, f"the list to say {steps}", 20)
     except AssertionError:
         raise AssertionError(f"the list says {seen}, not {steps}") from None
 
@@ -117,9 +117,9 @@ async def test_a_line_is_marked_slowed_stopped_and_released(asterisk, braked, in
             "extension",
             "presented-numbers-in-a-minute",
         )
-        assert printed_json(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
+        assert command_json(braked, "status")["brake"]["subjects"][0]["token"] == held["token"]
         assert braked.record(held["call_id"])["reason"] in ("brake-slow", "licence-valid")
-        given = printed_json(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
+        given = command_json(braked, "brake", "release", held["token"][:8], "--why", "a test of ours")
         assert given["token"] == held["token"]
         assert (await present(phones, LICENSED, interface)).status == "BUSY"
         await lists(braked)
@@ -150,7 +150,7 @@ async def test_a_stop_outlives_restart_kill_and_hand_over_and_a_release_does_too
             assert (await present(phones, LICENSED)).reason == "brake-stop", way
         await asyncio.to_thread(braked.stop)
         [held] = held_line(braked)
-        printed_json(braked, "brake", "release", held["token"], "--why", "while no service runs")
+        command_json(braked, "brake", "release", held["token"], "--why", "while no service runs")
         await asyncio.to_thread(braked.start)
         assert (await present(phones, LICENSED)).status == "BUSY"
     assert acts(braked)[-1] == ("brake-release", "while no service runs"), acts(braked)
@@ -185,7 +185,7 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
     key_file.write_text(f"{bytes(range(KEY_BYTES)).hex()}\n")
     key_file.chmod(0o600)
     asterisk.site.own(key_file, "idtone")
-    reach(tmp_path)
+    make_reachable(tmp_path)
     fleet = f"key_file: {key_file}"
     with ExitStack() as life:
         pbxs = [life.enter_context(Asterisk(installation, tmp_path / name)) for name in ("one", "other")]
@@ -200,7 +200,7 @@ async def test_a_fleet_hears_of_a_stop_and_of_its_release_within_seconds(
             assert (await present(other, LICENSED)).reason == "brake-stop"
             [held] = held_line(services[1])
             assert (held["node"], held["label"]) == ("pbx-1", "lab")
-            printed_json(services[1], "brake", "release", held["token"], "--why", "released on the other node")
+            command_json(services[1], "brake", "release", held["token"], "--why", "released on the other node")
             assert (await present(other, LICENSED)).status == "BUSY"
             await lists(services[0])
             assert (await present(one, LICENSED)).status == "BUSY"

@@ -1,4 +1,4 @@
-"""Texts that a caller writes into its INVITE harm neither Asterisk nor other calls, and avoid no licensed sound."""
+"""Texts of a caller's INVITE harm neither Asterisk nor other calls, and do not bypass the licensed sound."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from typing import Final
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
 from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
-from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, wait_until
 
 NO_UTF_8: Final = "\udcff"
-"""The octet FF."""
+"""The octet FF, which is not UTF-8."""
 LONG: Final = 20_000
 UNKNOWN: Final = "0422123456"
-"""Number that nobody holds."""
+"""A number that nobody holds."""
 
 TEXTS: Final = {
     "a name that is not UTF-8": Forwarding(display=f"Taro {NO_UTF_8}"),
@@ -41,7 +41,7 @@ async def test_what_a_caller_writes_does_not_avoid_the_licensed_sound(asterisk, 
     before = asterisk.process.pid
     cases = [(name, replace(forwarding, way=way)) for name, forwarding in TEXTS.items()]
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(case[1], RECOGNISED_S))
+        calls = await run_concurrently(cases, lambda case: phones.call(case[1], RECOGNISED_S))
         await phones.nothing_is_left()
     for (name, _), (placed, _) in calls:
         assert_heard_then_connected(placed, "sample", references), name
@@ -65,17 +65,17 @@ def asserted(identity: str) -> Forwarding:
 
 
 async def test_no_octet_avoids_the_verdict(asterisk, serving):
-    """Number that nobody holds, where such calls are refused: without a verdict the call would be connected."""
+    """The policy refuses numbers that nobody holds. Without a verdict such a call would be connected."""
     service = serving(policy="unlicensed: refuse")
     cases = [
         (place, control, forwarding)
         for place, control in product(PLACES, CONTROLS)
         if not ("name" in place and control in "\r\n")  # a line break would begin another header
-        for forwarding in by_both(replace(PLACES[place](control), number=UNKNOWN, endpoint="asserting"))
+        for forwarding in over_both_interfaces(replace(PLACES[place](control), number=UNKNOWN, endpoint="asserting"))
     ]
     since = datetime.now(UTC)
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(case[2]))
+        calls = await run_concurrently(cases, lambda case: phones.call(case[2]))
     for (place, control, forwarding), (placed, ending) in calls:
         assert (ending.status, ending.reason) == ("REFUSED", "number-unknown"), (place, control, forwarding.interface)
         assert not placed.rung
@@ -90,10 +90,12 @@ async def test_a_name_in_japanese_reaches_the_called_party(asterisk, service, in
 
 
 async def test_a_call_id_that_cannot_be_passed_on_falls_back_at_once(asterisk, service, references):
-    """Anyone can write one, again and again. Honest calls beside such calls have their sound, and wait no longer."""
+    """Anyone can send such a Call-ID, again and again. Honest calls meanwhile have their sound, and wait no longer."""
     bad = Forwarding(call_id=f"x{NO_UTF_8}")
     async with lab(asterisk) as phones:
-        calls = await side_by_side([bad, bad, Forwarding(), bad, bad, Forwarding()], lambda one: phones.call(one, 0.6))
+        calls = await run_concurrently(
+            [bad, bad, Forwarding(), bad, bad, Forwarding()], lambda one: phones.call(one, 0.6)
+        )
         await phones.nothing_is_left()
     for forwarding, (placed, ending) in calls:
         honest = not forwarding.call_id
@@ -114,7 +116,7 @@ async def test_over_agi_a_call_id_hinders_nothing(asterisk, service, references)
 
 
 async def test_a_call_whose_call_id_cannot_be_described_does_not_hinder_a_new_connection(asterisk, serving):
-    """Asterisk cannot list its channels while such a call is up."""
+    """Asterisk cannot list its channels during such a call."""
     service = serving()
     async with lab(asterisk) as phones:
         placed = await phones.place(Forwarding(call_id=f"x{NO_UTF_8}"))
@@ -136,7 +138,7 @@ async def test_a_verdict_without_a_nonce_is_none(asterisk, service, references):
         for command in ("context forged", f"extension s,1,{forged} into forged"):
             asterisk.command(f"dialplan add {command}")
         asterisk.command("channel originate Local/s@forged application Wait 1")
-        await until(lambda: phones.called.calls, "the call")
+        await wait_until(lambda: phones.called.calls, "the call")
         await phones.nothing_is_left()
         (call,) = phones.called.calls
         assert identify(call.packets, references) != "sample"

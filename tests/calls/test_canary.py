@@ -1,5 +1,5 @@
-"""`idtone canary` on a real Asterisk, through another one as the carrier: its output while all is well, and while one
-thing after the other is broken.
+"""`idtone canary` on a real Asterisk, with a second one as the carrier. Its output is tested while all is well, and
+with one fault after the other.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.calls.canary_loop import CANARY_CALLED, Loop, loop
 from lab.lab import SUSPENDED
 from lab.nightly_tests import rest_at_night
@@ -23,7 +23,7 @@ REGISTRY = LAB_REGISTRY.read_text("utf-8")
 NUMBERS = ("0312345678", CANARY_CALLED, "+8131234")
 
 HEARD = {"conforms", "present"}
-"""Verdicts on a sound that arrived. On a busy machine a packet of the recording can be late."""
+"""Verdicts on a sound that arrived. On a busy machine a packet may reach the recording late."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def assert_good(looped: Loop, code: int, report: dict[str, Any]) -> None:
 
 @rest_at_night("interface", ["ari", "agi"])
 def test_the_licensed_sound_arrives_and_the_call_has_a_marked_record(looped: Loop, interface: str) -> None:
-    """The canary calls by ARI, and by a call file without ARI."""
+    """The canary calls over ARI, and with a call file without ARI."""
     before = time.time()
     code, report = looped.node.canary(IDTONE_INTERFACE=interface)
     assert_good(looped, code, report)
@@ -65,7 +65,7 @@ def test_another_node_answers_and_plays_back_what_arrived_there(looped: Loop) ->
 
 @contextmanager
 def without_codec(looped: Loop) -> Iterator[None]:
-    """Context without the codec: Asterisk plays the .ulaw file as it is, and cannot decode what arrives."""
+    """Context without the codec: Asterisk plays the .ulaw file unchanged, and cannot decode what arrives."""
     modules = ("codec_ulaw", "codec_a_mu")  # by way of A-law too
     for module in modules:
         looped.node.asterisk.command(f"module unload {module}.so")
@@ -78,7 +78,9 @@ def without_codec(looped: Loop) -> Iterator[None]:
 
 @contextmanager
 def with_another_sounds_content(looped: Loop) -> Iterator[None]:
-    """Context in which the file of the licensed sound holds the notice, in the same length. No evidence shows that."""
+    """Context in which the file of the licensed sound contains the notice, at the same length. The evidence does not
+    show it.
+    """
     sounds = looped.node.asterisk.sounds
     path, kept = sounds / "sample.ulaw", (sounds / "sample.ulaw").read_bytes()
     other = (sounds / "notice.ulaw").read_bytes()
@@ -195,7 +197,7 @@ BROKEN = [
 
 @rest_at_night("case", BROKEN)
 def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Broken) -> None:
-    """`idtone_canary_good` 0 is the alert, without a delay (tests/test_monitoring.py)."""
+    """The metric `idtone_canary_good` becomes 0 at once; that is the alert (tests/test_monitoring.py)."""
     with case.broken(looped):
         code, report = looped.node.canary()
         print(looped.carrier.complaints(), report)
@@ -207,7 +209,7 @@ def test_what_is_broken_raises_the_alert_by_the_next_call(looped: Loop, case: Br
 
 @pytest.mark.nightly
 def test_without_the_service_there_is_no_record_until_it_is_back(looped: Loop) -> None:
-    """The hook falls back. The call is marked although the service sees it only in the journal."""
+    """The hook falls back. The service later sees the call only in the journal, but marks its record."""
     with without_service(looped):
         code, report = looped.node.canary()
         assert (code, report["verdict"], report["fault"]) == (1, "absent", "no-record"), report
@@ -225,7 +227,7 @@ def test_a_suspended_number_is_not_called(looped: Loop, number: str) -> None:
 
 @pytest.mark.nightly
 def test_the_timer_calls_only_when_a_call_is_due(looped: Loop) -> None:
-    """It prints its result then. A result from the future, by a clock that was set back, is none."""
+    """It prints its result only then. A result from the future, from before the clock was set back, does not count."""
     _, before = looped.node.canary()
     assert looped.node.canary("--due") == (0, {})
     result = looped.node.service.settings.with_name("ledger") / "canary.json"

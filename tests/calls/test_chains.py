@@ -1,4 +1,4 @@
-"""Calls on which nobody is to hear a sound: the second leg of a chain, and numbers that the member named."""
+"""Calls without a sound: further forwardings of a call that had its sound, and numbers that the member named."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ from lab.calls.assert_heard import (
     assert_nothing_before_voice,
     heard_by_called,
 )
-from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
+from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
 from lab.heard import hear, in_order
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
 
 AGAIN = "0312345679"
-"""Another number of the same member, which is forwarded once more."""
+"""Another number of the same member; its calls are forwarded once more."""
 INSIDE = f"Local/{AGAIN}@lab-again"
 CHAINS = {"inside Asterisk": INSIDE, "through a carrier": f"PJSIP/lab/sip:*{AGAIN}*{{port}}*{{name}}@"}
 
@@ -30,7 +30,7 @@ def chain(phones, way: str) -> Forwarding:
 
 @pytest.fixture
 def believed(asterisk) -> Iterator[None]:
-    """Trust the Diversion of all trunks during the test."""
+    """Trust the Diversion header of all trunks during the test."""
     asterisk.command("dialplan set global IDTONE_DIVERSION_TRUNKS ^PJSIP/")
     yield
     asterisk.command(f"dialplan set global IDTONE_DIVERSION_TRUNKS {NO_TRUNKS}")
@@ -57,7 +57,7 @@ async def test_a_call_that_is_forwarded_twice_is_sounded_once(asterisk, serving,
 async def test_a_chain_where_both_parties_hear_the_sound(asterisk, serving, references):
     serving(policy="notify: {incoming: both}")
     async with lab(asterisk) as phones:
-        for forwarding in by_both(chain(phones, "inside Asterisk")):
+        for forwarding in over_both_interfaces(chain(phones, "inside Asterisk")):
             placed, _ = await phones.call(forwarding, RECOGNISED_S)
             assert_heard_by(placed, {"called": "sample", "caller": "sample"}, references, through_local=True)
         await phones.nothing_is_left()
@@ -75,7 +75,7 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
 
 
 async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, references):
-    """The service is away: Asterisk alone knows of the chain."""
+    """The service is down, so Asterisk alone recognises the chain."""
     async with lab(away) as phones:
         placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
         # Not complete: audio that is played into a row of Local channels can lose its first frame in Asterisk.
@@ -90,7 +90,7 @@ async def test_a_chain_while_the_service_is_away(away, references):
 
 
 async def test_a_forged_diversion_silences_nothing(asterisk, service, references, interface):
-    """It names a call in progress that sounds, but comes by a trunk whose word counts for nothing."""
+    """The forged header names a call in progress that has its sound, but comes over a trunk that is not trusted."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))
@@ -102,7 +102,7 @@ async def test_a_forged_diversion_silences_nothing(asterisk, service, references
 
 
 async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(asterisk, service, references, believed):
-    """It names a call in progress that sounds, of another caller."""
+    """The header names a call in progress that has its sound, but the call is another caller's."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))
@@ -112,11 +112,13 @@ async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(aster
 
 
 async def test_a_number_that_is_to_hear_nothing(asterisk, serving, references):
-    """A number, and all that begin with others; not the numbers beside them."""
+    """A number, and all numbers with a prefix; their neighbours hear the sound."""
     service = serving(policy=f'silent: ["{CALLED_NUMBER}", "05123*"]')
-    cases = by_both(*(Forwarding(dialled=dialled) for dialled in (CALLED_NUMBER, "0512340000", "0312340001")))
+    cases = over_both_interfaces(
+        *(Forwarding(dialled=dialled) for dialled in (CALLED_NUMBER, "0512340000", "0312340001"))
+    )
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, phones.call)
+        calls = await run_concurrently(cases, phones.call)
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
         if forwarding.dialled == "0312340001":

@@ -1,4 +1,4 @@
-"""Calls on channels whose ids an ARI application chose: each has its record, with the service and without it."""
+"""Calls on channels whose ids an ARI application chose. Each has its record, with and without the service."""
 
 import http.client
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from idtone.dialplan import channel_of
 from lab.asterisk import LAB_DIALPLAN, LOOPBACK, Asterisk
-from lab.lab import LICENSED, Lab, lab, until
+from lab.lab import LICENSED, Lab, lab, wait_until
 from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -25,15 +25,15 @@ WAITING = """
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX with an extension that answers and is silent."""
+    """A PBX with an extension that answers and stays silent."""
     files = {"extensions.conf": f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"}
     with Asterisk(installation, tmp_path_factory.mktemp("ids"), files) as running:
         yield running
 
 
 def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> None:
-    """Let Asterisk call an extension that answers, and forward that call to the called phone, in a channel of
-    this id.
+    """Let Asterisk call an extension that answers, and forward the call to the called phone, in a channel
+    with this id.
     """
     host, port = phones.called.address
     query = {
@@ -59,7 +59,7 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
 
 @rest_at_night("interface", ["none", "ari", "agi"])
 async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
-    """`none`: the service is away, and the hook decides."""
+    """With `none`, the service is down and the hook decides."""
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}
     service = Service(pbx, LAB_REGISTRY)
     async with lab(pbx) as phones:
@@ -69,8 +69,10 @@ async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
         try:
             for number, channel in enumerate(ids, 1):
                 originate(pbx, phones, channel, "ari" if interface == "none" else interface)
-                await until(lambda count=number: len(phones.called.calls) == count, f"{channel} to reach the phone", 10)
-                await until(lambda: pbx.bridges() == 1, f"{channel} to be connected", 10)
+                await wait_until(
+                    lambda count=number: len(phones.called.calls) == count, f"{channel} to reach the phone", 10
+                )
+                await wait_until(lambda: pbx.bridges() == 1, f"{channel} to be connected", 10)
                 await phones.called.calls[-1].hangup()
                 await phones.nothing_is_left(10)
             if interface == "none":

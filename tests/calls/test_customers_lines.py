@@ -1,4 +1,4 @@
-"""Each customer's line presents its own numbers alone, through a real Asterisk, whatever happens to the table
+"""Each customer's line presents only its own numbers, through a real Asterisk, whatever happens to the table
 of lines.
 """
 
@@ -12,12 +12,12 @@ import pytest
 from idtone.dialplan import LINES_FILE
 from lab.asterisk import Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.assert_proved import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, until
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.registry.customer_lines.databases import FREEPBX
 from lab.service import Service
-from lab.site import reach
+from lab.site import make_reachable
 
 OTHERS, NOBODYS = "0312345700", "0399999999"
 TABLE = f"""
@@ -45,7 +45,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def own(asterisk: Asterisk, beside, table) -> Iterator[Service]:
     beside.away()
-    reach(table.parent)
+    make_reachable(table.parent)
     with Service(asterisk, LAB_REGISTRY, lines=f"source: {table}") as service:
         yield service
 
@@ -70,14 +70,14 @@ REFUSED = {
 
 async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
     async with lab(asterisk) as phones:
-        for forwarding, (placed, ending) in await side_by_side(by_both(*ALLOWED), phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*ALLOWED), phones.call):
             assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid"), forwarding
             assert_heard_then_connected(placed, "sample", references)
             record = own.record(ending.call_id)
             customer = next(name for asked, name in ALLOWED.items() if asked.number == forwarding.number)
             assert (record["customer"], record["anomalies"]) == (customer, []), forwarding
         already = len(phones.called.calls)
-        for forwarding, (placed, ending) in await side_by_side(by_both(*REFUSED), phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*REFUSED), phones.call):
             case = (forwarding.number, forwarding.endpoint)
             (expected,) = (found for asked, found in REFUSED.items() if (asked.number, asked.endpoint) == case)
             record = own.record(ending.call_id)
@@ -88,8 +88,8 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
             assert bool(record["anomalies"]) is not its_own
         assert len(phones.called.calls) == already, "a refused call rang"
         # A call that came in is forwarded whatever trunk it came by, and an emergency call always.
-        for forwarding, (placed, ending) in await side_by_side(
-            by_both(Forwarding(LICENSED, endpoint="wide"), outgoing(OTHERS, dialled="110")), phones.call
+        for forwarding, (placed, ending) in await run_concurrently(
+            over_both_interfaces(Forwarding(LICENSED, endpoint="wide"), outgoing(OTHERS, dialled="110")), phones.call
         ):
             record = own.record(ending.call_id)
             if forwarding.direction == "incoming":
@@ -112,7 +112,7 @@ AWAY = {
 
 
 async def test_while_the_service_is_away_too(asterisk, own):
-    """Calls by the endpoint or the account code, and under an own Dial(); without the file no outgoing call
+    """Calls by endpoint or account code, and with the operator's own Dial(). Without the file no outgoing call
     connects.
     """
     own.stop()
@@ -123,7 +123,7 @@ async def test_while_the_service_is_away_too(asterisk, own):
             for forwarding, expected in ((outgoing(LICENSED), "lines-missing"), (Forwarding(), "service-unavailable")):
                 assert await reason(phones, forwarding) == expected
             kept.rename(asterisk.sounds / LINES_FILE)
-            for forwarding, (placed, ending) in await side_by_side(list(AWAY), phones.call):
+            for forwarding, (placed, ending) in await run_concurrently(list(AWAY), phones.call):
                 assert (ending.status, ending.reason) == AWAY[forwarding], forwarding
                 assert (placed.called is not None) is (ending.status == "CONNECTED"), forwarding
             for number, may in ((OTHERS, True), (LICENSED, False)):
@@ -147,7 +147,7 @@ async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, 
     }
     async with lab(asterisk) as phones:
         for forwarding, may in cases.items():
-            for asked in by_both(forwarding):
+            for asked in over_both_interfaces(forwarding):
                 before = own.records()
                 placed = await phones.place(asked)
                 if placed.caller.answered_ns:
@@ -174,17 +174,17 @@ async def test_a_table_that_changes_during_calls_counts_for_the_next(asterisk, o
         talking = await phones.place(outgoing(LICENSED))
         already = len(own.log())
         write(table, LESS)
-        await until(lambda: "the table of lines is in use" in own.log()[already:], "the changed table", 20)
-        for forwarding in by_both(outgoing(LICENSED)):
+        await wait_until(lambda: "the table of lines is in use" in own.log()[already:], "the changed table", 20)
+        for forwarding in over_both_interfaces(outgoing(LICENSED)):
             assert await reason(phones, forwarding) == "number-of-another-customer"
         already = len(own.log())
         write(table, TABLE.replace("0312345700", "0312345"))
-        await until(lambda: "the table of lines cannot be used" in own.log()[already:], "its faults", 20)
+        await wait_until(lambda: "the table of lines cannot be used" in own.log()[already:], "its faults", 20)
         assert f"{table}:4:" in own.log()[already:]
         assert await reason(phones, outgoing(LICENSED)) == "number-of-another-customer"
         already = len(own.log())
         write(table, TABLE)
-        await until(lambda: "the table of lines is in use" in own.log()[already:], "the table again", 20)
+        await wait_until(lambda: "the table of lines is in use" in own.log()[already:], "the table again", 20)
         assert await reason(phones, outgoing(LICENSED)) == "licence-valid"
         await phones.talk_and_hang_up(talking)
         assert_heard_then_connected(talking, "sample", references)
@@ -222,5 +222,5 @@ async def test_the_tables_of_freepbx_say_which_extension_presents_which_number(a
             connection.execute("UPDATE incoming SET extension = '0399999998' WHERE extension LIKE '03-%'")
             connection.commit()
             connection.close()
-            await until(lambda: "the table of lines is in use" in service.log()[already:], "the changed rows", 30)
+            await wait_until(lambda: "the table of lines is in use" in service.log()[already:], "the changed rows", 30)
             assert await reason(phones, outgoing(LICENSED)) == "line-unknown"

@@ -13,22 +13,22 @@ from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
-    Told,
+    CallResult,
     Way,
     assert_connected,
     assert_proved,
-    connect,
-    side_by_side,
-    told,
+    call_result,
+    complete_call,
+    run_concurrently,
 )
 from lab.heard import hear, hear_whole
-from lab.lab import Placed, lab
+from lab.lab import PlacedCall, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.phone import Answer, Phone
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}
-"""Dialplan of the machines that answer at a number."""
+"""Number → the dialplan of the machine that answers there."""
 
 
 @rest_in_breadth("destination", EXTENSIONS)
@@ -36,7 +36,7 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
         forward = {way: way.forwarding(destination=EXTENSIONS[destination]) for way in WAYS}
-        calls = await side_by_side(WAYS, lambda way: connect(phones, service, forward[way]))
+        calls = await run_concurrently(WAYS, lambda way: complete_call(phones, service, forward[way]))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references, through_local=destination == "local")
@@ -44,27 +44,27 @@ async def test_an_extension_of_the_same_pbx(asterisk, serving, references, desti
 
 @pytest.mark.alone
 async def test_a_conference(asterisk, serving, references):
-    """People in the room hear the sound, and the caller hears the room when it is over.
+    """The people in the room hear the sound. The caller hears the room after it.
 
-    The room's stream is compared with the moment of the caller's answer: a busy machine mixes it later. Asterisk's
-    mixer sometimes takes nothing of who has just come for half a second (2 of 192 calls by Dial() alone). It may also
-    miss a moment or slip.
+    The room's stream is compared from the caller's answer on, because a busy machine mixes it later. For half a second
+    Asterisk's mixer sometimes takes no audio from a new member (2 of 192 calls with Dial() alone). It may also miss a
+    moment or slip.
     """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones, Phone(phones.caller.media, voices.CALLED) as sitting:
 
-        async def one(way: Way) -> tuple[Placed, Any, Told]:
+        async def one(way: Way) -> tuple[PlacedCall, Any, CallResult]:
             room = f"room-{way.interface}-{way.direction}"
             there = await sitting.call(room, asterisk.sip_address, headers=[("X-Lab-Way", "inside")])
             await asyncio.sleep(0.3)
             placed = await phones.place(way.forwarding(destination=f"Local/{room}@lab-extensions"))
             await asyncio.sleep(0.3)
             await placed.caller.hangup()
-            said = await told(phones, service, placed)
+            said = await call_result(phones, service, placed)
             await there.hangup()
             return placed, there, said
 
-        calls = await side_by_side(WAYS, one)
+        calls = await run_concurrently(WAYS, one)
         await phones.nothing_is_left()
     rooms_that_heard = 0
     for way, (placed, there, said) in calls:
@@ -83,17 +83,19 @@ async def test_a_conference(asterisk, serving, references):
 
 
 async def test_a_machine_of_the_pbx_that_plays_something(asterisk, serving, references):
-    """The machine plays like a mailbox. It does not wait for the sound: its beginning is not heard."""
+    """The machine plays at once, like a mailbox. It does not wait for the sound, so the caller misses the start of its
+    message.
+    """
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
 
-        async def one(way: Way) -> tuple[Placed, Told]:
+        async def one(way: Way) -> tuple[PlacedCall, CallResult]:
             placed = await phones.place(way.forwarding(destination="Local/machine@lab-extensions"))
             await asyncio.sleep(1.4)  # the machine's greeting, once from its beginning
             await placed.caller.hangup()
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(WAYS, one)
+        calls = await run_concurrently(WAYS, one)
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         answered_ns = placed.caller.answered_ns
@@ -112,18 +114,18 @@ class Machine:
 
 
 async def test_a_machine_at_a_number_that_is_to_hear_nothing(asterisk, serving, references):
-    """An answering machine's greeting and a facsimile machine's tone reach the caller from their beginning, and nothing
-    is recorded before his voice.
+    """The caller hears an answering machine's greeting, or a facsimile machine's tone, from the beginning. The machine
+    records nothing before the caller's voice.
     """
     service = serving(policy=f"{POLICY}, silent: [{', '.join(map(repr, MACHINES))}]")
     cases = [Machine(way, number) for way, number in product(WAYS, MACHINES)]
     async with lab(asterisk) as phones:
 
-        async def one(case: Machine) -> tuple[Placed, Told]:
+        async def one(case: Machine) -> tuple[PlacedCall, CallResult]:
             answer = Answer(after_ms=20, voice=MACHINES[case.number])
-            return await connect(phones, service, case.way.forwarding(dialled=case.number), answer)
+            return await complete_call(phones, service, case.way.forwarding(dialled=case.number), answer)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, said) in calls:
         called = placed.called

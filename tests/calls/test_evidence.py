@@ -1,8 +1,8 @@
-"""The evidence of a real call, from the service that keeps it to a reader who has nothing but a pack."""
+"""The evidence of a real call, from the service to a reader who has only the pack."""
 
 from pathlib import Path
 
-from lab.commands import printed_json
+from lab.commands import command_json
 from lab.lab import LICENSED, lab
 from lab.operations.ledger_commands import WARRANT
 
@@ -13,19 +13,19 @@ async def test_a_call_is_found_proven_and_given_out_while_the_service_runs(aster
         await phones.nothing_is_left()
         # Another call continues meanwhile: nothing is said of it yet.
         going_on = await phones.place()
-        verdict = printed_json(service, "ledger", "verify")
+        verdict = command_json(service, "ledger", "verify")
         assert (verdict["good"], verdict["open_calls"]) == (True, 1)
         assert verdict["leaves"] >= 1
-        found = printed_json(service, "ledger", "find", typed=f"{LICENSED}\n")
+        found = command_json(service, "ledger", "find", typed=f"{LICENSED}\n")
         assert {ending.call_id} < {record["call_id"] for record in found}
         pack = tmp_path / "pack.zip"
-        made = printed_json(service, "ledger", "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", pack)
+        made = command_json(service, "ledger", "export", ending.call_id, "--case", "R-7", *WARRANT, "-o", pack)
         await phones.talk_and_hang_up(going_on)
-    told = printed_json(service, "verify", "pack", pack, "--log-key", made["log_key"])
+    told = command_json(service, "verify", "pack", pack, "--log-key", made["log_key"])
     (record,) = told["records"]
     assert (told["good"], told["log_is_known"], record["sent"]) == (True, True, True)
     assert record["opened"]["forwarding"] == f"+81{LICENSED[1:]}"
-    assert printed_json(service, "ledger", "verify")["good"]
+    assert command_json(service, "ledger", "verify")["good"]
     with service._reader() as reader:
         assert reader.record(made["record"])
 

@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade` of a real node: Kamailio before it, Asterisk with a call in progress, and its service."""
+"""`idtone-fleet upgrade` of a real node: Kamailio, Asterisk with a call in progress, and the service."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ import pytest
 from lab.asterisk import FLEET, IDTONE, LOOPBACK, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.kamailio import Kamailio, find_or_get
-from lab.lab import lab, until
+from lab.lab import lab, wait_until
 from lab.sip import Address
 from lab.supervisor import Supervisor
 
@@ -23,7 +23,7 @@ NOTE = "import subprocess, sys; open(sys.argv[1], 'w').write(subprocess.check_ou
 
 
 class OtherNode(asyncio.DatagramProtocol):
-    """Stand-in for another node. Kamailio sees only that it answers OPTIONS."""
+    """Stand-in for another node. Kamailio only sees that it answers OPTIONS."""
 
     transport: asyncio.DatagramTransport
 
@@ -47,7 +47,9 @@ async def other_node() -> AsyncIterator[Address]:
 
 
 def inventory(folder: Path, asterisk: Asterisk, service: Supervisor, kamailio: Kamailio, note: Path) -> Path:
-    """Inventory of one node on this machine. Its "installation" notes what Kamailio says meanwhile."""
+    """An inventory with one node, on this machine. Its "installation" writes Kamailio's state at that time
+    into `note`.
+    """
     kamcmd = [*find_or_get().control, "-s", f"unix:{kamailio.control_socket}"]
     path = folder / "fleet.yaml"
     described = {
@@ -73,7 +75,7 @@ async def test_a_node_is_upgraded_while_a_call_is_in_progress(
     async with other_node() as other, lab(asterisk) as phones:
         with Kamailio(find_or_get(), tmp_path / "kamailio", [asterisk.sip_address, other], []) as kamailio:
             both = {asterisk.sip_address: "AP", other: "AP"}
-            await until(lambda: kamailio.states() == both, "both nodes to answer OPTIONS", 10)
+            await wait_until(lambda: kamailio.states() == both, "both nodes to answer OPTIONS", 10)
             placed = await phones.place()
             nodes = inventory(tmp_path, asterisk, supervised, kamailio, note)
             upgrading = await asyncio.create_subprocess_exec(

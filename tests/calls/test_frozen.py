@@ -1,4 +1,4 @@
-"""The service freezes, and a supervisor that follows its unit file replaces it."""
+"""The service freezes, and a supervisor that obeys its unit file replaces it."""
 
 import asyncio
 import contextlib
@@ -11,19 +11,19 @@ from typing import BinaryIO
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both
+from lab.calls.assert_proved import over_both_interfaces
 from lab.calls.connected_call import DEADLINE_S, connected_call
-from lab.lab import Forwarding, lab, until
+from lab.lab import Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.supervisor import Supervisor
 
 ENDED_WITHIN_S = 2.0
-"""Seconds from the moment in which the service freezes to its end."""
+"""Seconds from the freeze to the end of the frozen service."""
 
 
 async def replaced(service: Supervisor, frozen_s: float) -> None:
-    """Check that the first life has ended by the watchdog and that the second one serves, all of it in time."""
-    await until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
+    """Check that the watchdog ended the first instance in time, and that the second one serves."""
+    await wait_until(lambda: len(service.lives) > 1 and service.lives[1].ready_s, "the next life")
     first, second = service.lives
     assert first.silent_s
     assert first.ended_s
@@ -35,7 +35,7 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
     assert first.ended_s - frozen_s < ENDED_WITHIN_S
     # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
     # lists the application of one that is dead as long as calls wait in it.
-    await until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
+    await wait_until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
 @pytest.mark.nightly
@@ -44,9 +44,9 @@ async def test_a_service_that_is_stopped_still_is_replaced(asterisk, supervised,
         talking, talking_id = await connected_call(phones, supervised)
         frozen_s = time.monotonic()
         os.kill(supervised.pid, signal.SIGSTOP)
-        meanwhile = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 2]
+        meanwhile = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 2]
         await replaced(supervised, frozen_s)
-        again = [(await phones.call(forwarding))[0] for forwarding in by_both(Forwarding())]
+        again = [(await phones.call(forwarding))[0] for forwarding in over_both_interfaces(Forwarding())]
         for placed in meanwhile:
             await placed.caller.final()
             phones.pair(placed)
@@ -72,7 +72,7 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(60))
 from idtone.cli import main
 main()
 """
-"""Program that runs `idtone`, and whose event loop SIGUSR1 blocks."""
+"""A program that runs `idtone`. SIGUSR1 blocks its event loop."""
 
 
 class Blocking(Supervisor):
@@ -98,7 +98,7 @@ async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, besid
 
 
 class Clogged(Supervisor):
-    """A service that writes its log into a pipe, which `clog` fills."""
+    """A service that logs into a pipe; `clog` fills the pipe."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -134,12 +134,12 @@ async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(aste
         with service:
             service.clog()
             clogged_s = time.monotonic()
-            calls = [await phones.call(forwarding) for forwarding in by_both(Forwarding()) * 2]
+            calls = [await phones.call(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 2]
             for placed, _ in calls:
                 await phones.talk_and_hang_up(placed)
             await asyncio.sleep(max(0.0, clogged_s + 2 * service.unit.seconds("WatchdogSec") - time.monotonic()))
             assert len(service.lives) == 1, "the watchdog is content"
             ids = [(await phones.ending(placed)).call_id for placed, _ in calls]
-            await until(lambda: all(f"{each}: PLAY" in service.log() for each in ids), "a line for each call")
+            await wait_until(lambda: all(f"{each}: PLAY" in service.log() for each in ids), "a line for each call")
         for placed, _ in calls:
             assert_heard_then_connected(placed, "sample", references)

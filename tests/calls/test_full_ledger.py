@@ -1,6 +1,4 @@
-"""Calls while there is no room for their evidence: the service has its ledger on a small file system of its own, and
-other programs have filled that.
-"""
+"""Calls while their evidence has no room: the ledger is on a small file system, which other programs have filled."""
 
 import asyncio
 import os
@@ -15,10 +13,10 @@ import pytest
 from idtone.core.calls import Outcome, Reason
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import IDTONE, Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.connected_call import DEADLINE_S
 from lab.heard import identify
-from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
@@ -30,7 +28,7 @@ UNLICENSED = "0399999999"
 
 
 class Cramped(Service):
-    """A service whose ledger is on a small disk without a reserve."""
+    """A service whose ledger is on a small disk without the reserve."""
 
     def _launch(self, *options: str) -> None:
         mine = "-m" if os.geteuid() == 0 else "-rm"
@@ -46,7 +44,7 @@ class Cramped(Service):
 
     @property
     def seen(self) -> Path:
-        """Ledger as the service sees it."""
+        """The path of the ledger, as the service sees it."""
         assert self.process
         return Path(f"/proc/{self.process.pid}/root{self.ledger}")
 
@@ -63,7 +61,7 @@ class Cramped(Service):
         self.seen.with_name("others").unlink()
 
     def _reader(self) -> LedgerReader:
-        """Reader of a copy of the ledger: SQLite cannot open a file through another process's root."""
+        """A reader of a copy of the ledger: SQLite cannot open a file through another process's root folder."""
         folder = self.ledger.parent.with_name("copy")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -75,7 +73,7 @@ class Cramped(Service):
 
 @pytest.fixture
 def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
-    """A service with a small disk. The parameter goes into its policy."""
+    """A service with a small disk. The parameter is its policy."""
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
@@ -114,8 +112,10 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")
         expected = connected if outcome is Outcome.NOTICE else (503, Reason.LEDGER_FULL, None)
-        cases = by_both(Forwarding(), Forwarding(UNLICENSED), Forwarding(SUSPENDED), Forwarding(dialled="110"))
-        for forwarding, found in await side_by_side(cases, call):
+        cases = over_both_interfaces(
+            Forwarding(), Forwarding(UNLICENSED), Forwarding(SUSPENDED), Forwarding(dialled="110")
+        )
+        for forwarding, found in await run_concurrently(cases, call):
             if forwarding.number == SUSPENDED:
                 assert found[1] == Reason.NUMBER_SUSPENDED
             elif forwarding.dialled == "110":
@@ -124,7 +124,7 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
                 assert found == expected, forwarding
         already = len(cramped.log())
         cramped.make_room()
-        await until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")
+        await wait_until(lambda: "evidence is written again" in cramped.log()[already:], "the evidence to be written")
         assert await call(Forwarding()) == (200, Reason.LICENCE_VALID, "sample")
         await phones.nothing_is_left()
     records = await asyncio.to_thread(cramped.records)

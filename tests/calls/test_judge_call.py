@@ -1,4 +1,4 @@
-"""Every rule of `judge_call` finds the call that breaks it, and leaves a good one alone."""
+"""Each rule of `judge_call` finds a call that breaks it, and accepts a good one."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,19 +6,21 @@ from typing import Any
 import pytest
 
 from lab.asterisk import Ending as Told
-from lab.calls.judge_call import SILENCE, Listening, Walk, judge
-from lab.calls.paths import Leg, Move, Path
+from lab.calls.call_paths import CallPath, Move, PathStep
+from lab.calls.judge_call import SILENCE, HeardSounds, PlayedPath, judge
 from lab.endings import Event, Step
 
-PATH = Path("1/0/0", 0.0, "licensed", "ari", "incoming", (Leg(20, Move.ANSWER), Leg(700, Event.CALLER_HANGS_UP)))
+PATH = CallPath(
+    "1/0/0", 0.0, "licensed", "ari", "incoming", (PathStep(20, Move.ANSWER), PathStep(700, Event.CALLER_HANGS_UP))
+)
 TIMES = dict.fromkeys(("decided", "answered", "sound-started", "sound-ended", "connected", "ended"), "")
 RECORD: dict[str, Any] = {
     "known_by": {"called": "packets"}, "profiles": {"called": "sample"}, "times": TIMES, "complete": True,
     "status": "CONNECTED", "hangup_cause": 16, "anomalies": [],
 }  # fmt: skip
-HEARD = Listening({"sample": 450.0}, frozenset({"sample"}), 460.0)
-TALKED = Listening({}, voice_ms=460.0)
-GOOD = Walk(
+HEARD = HeardSounds({"sample": 450.0}, frozenset({"sample"}), 460.0)
+TALKED = HeardSounds({}, voice_ms=460.0)
+GOOD = PlayedPath(
     path=PATH,
     hears="called",
     answered_first=False,
@@ -33,7 +35,7 @@ GOOD = Walk(
     asked_s=0.02,
     waited_s=0.02,
 )
-NOTICE = Listening({"notice": 560.0}, frozenset({"notice"}), 570.0)
+NOTICE = HeardSounds({"notice": 560.0}, frozenset({"notice"}), 570.0)
 ALONE = replace(
     GOOD,
     disturbed=True,
@@ -103,8 +105,8 @@ def test_a_good_call(walk):
         (replace(GOOD, path=EXPIRED, told=told("CONNECTED", "16", "licence-expired")), "without a verdict"),
         (replace(ALONE, heard={"called": HEARD, "caller": TALKED}), "without a verdict"),
         (replace(REFUSED, rang=True), "a suspended number reached"),
-        (replace(GOOD, heard={"called": Listening({}, voice_ms=20.0), "caller": TALKED}), "neither the sound nor"),
-        (replace(ALONE, heard={"called": Listening({}, voice_ms=20.0), "caller": TALKED}), "neither the sound nor"),
+        (replace(GOOD, heard={"called": HeardSounds({}, voice_ms=20.0), "caller": TALKED}), "neither the sound nor"),
+        (replace(ALONE, heard={"called": HeardSounds({}, voice_ms=20.0), "caller": TALKED}), "neither the sound nor"),
         (replace(GOOD, hears="both"), "the caller party heard neither"),
         (replace(GOOD, heard={"called": replace(HEARD, voice_ms=300.0), "caller": TALKED}), "connected after 300 ms"),
         (replace(GOOD, heard={"called": HEARD, "caller": replace(TALKED, voice_ms=100.0)}), "connected after 100 ms"),

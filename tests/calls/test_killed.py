@@ -1,15 +1,15 @@
-"""The service is killed at random moments while calls come at an even rate: twice here, a hundred times by `make
+"""The service is killed at random moments while calls arrive at a steady rate: twice here, a hundred times in `make
 bench-kills`.
 """
 
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.paths import Mishap, draw_storm
+from lab.calls.call_paths import InjectedFault, draw_storm
 from lab.calls.walk_paths import walk_round
 
 SEED = 2033
-"""Seed whose kills come soon after each other."""
+"""A seed whose kills follow each other quickly."""
 KILLS, CALLS_PER_S = 2, 20
 
 
@@ -19,7 +19,7 @@ async def test_a_service_that_is_killed_again_and_again(installation, tmp_path, 
     drawn = draw_storm(SEED, 0, KILLS, CALLS_PER_S)
     with Asterisk(installation, tmp_path / "pbx") as asterisk:
         done = await walk_round(asterisk, drawn, references)
-    assert done.struck == {Mishap.KILLED: KILLS}
+    assert done.struck == {InjectedFault.KILLED: KILLS}
     print("\n" + done.figures.line())
     assert not done.complaints, f"{drawn}\n" + "\n".join(done.complaints)
     assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)

@@ -1,11 +1,11 @@
-"""The sound and the treatment of each kind of number while the service runs, by either interface."""
+"""What each kind of number gets while the service runs: sound, notice or refusal, over either interface."""
 
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.chosen_asterisk import transports
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 
@@ -19,7 +19,7 @@ NOTICED = {
     ("0399999999", "incoming"): "number-unknown",
     ("0523456789", "outgoing"): "direction-not-covered",
 }
-"""Number and direction of a call, with the reason why it gets the notice."""
+"""Number and direction of a call → the reason for its notice."""
 
 
 @pytest.mark.parametrize("interface", ["ari", "agi"], indirect=True)
@@ -56,7 +56,7 @@ async def test_a_licensed_call_is_recorded_whichever_way_the_requests_go(asteris
 
 async def test_without_a_valid_licence_there_is_the_notice(asterisk, service, references):
     async with lab(asterisk) as phones:
-        calls = await side_by_side(by_both(*(Forwarding(*case) for case in NOTICED)), phones.call)
+        calls = await run_concurrently(over_both_interfaces(*(Forwarding(*case) for case in NOTICED)), phones.call)
     records = service.records()
     for forwarding, (placed, ending) in calls:
         expected = NOTICED[forwarding.number, forwarding.direction]
@@ -83,7 +83,7 @@ async def test_a_resold_number_is_announced_by_the_licence_of_the_member_in_char
 async def test_a_suspended_number_never_rings(asterisk, service):
     numbers = (SUSPENDED, "+81312345677", "03-1234-5677")
     async with lab(asterisk) as phones:
-        calls = await side_by_side(by_both(*map(Forwarding, numbers)), phones.call)
+        calls = await run_concurrently(over_both_interfaces(*map(Forwarding, numbers)), phones.call)
         assert not phones.called.calls
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "number-suspended", "21"), forwarding
@@ -95,7 +95,7 @@ async def test_a_suspended_number_never_rings(asterisk, service):
 async def test_a_number_that_cannot_be_read_never_rings(asterisk, service):
     reasons = {"": "number-withheld", "03%0d%0a": "number-malformed", "0033-03-1234-5678": "number-malformed"}
     async with lab(asterisk) as phones:
-        calls = await side_by_side(by_both(*map(Forwarding, reasons)), phones.call)
+        calls = await run_concurrently(over_both_interfaces(*map(Forwarding, reasons)), phones.call)
         assert not phones.called.calls
     for forwarding, (placed, ending) in calls:
         assert (ending.status, ending.reason, ending.cause) == ("REFUSED", reasons[forwarding.number], "21"), forwarding
@@ -107,7 +107,7 @@ async def test_a_number_that_cannot_be_read_never_rings(asterisk, service):
 async def test_unlicensed_refuse_gives_the_caller_the_configured_cause(asterisk, serving, references):
     service = serving(policy="unlicensed: refuse, refuse_cause: 38")
     async with lab(asterisk) as phones:
-        for forwarding in by_both(Forwarding("0352345678")):
+        for forwarding in over_both_interfaces(Forwarding("0352345678")):
             placed, ending = await phones.call(forwarding)
             assert not phones.called.calls
             assert (ending.status, ending.reason, ending.cause) == ("REFUSED", "licence-expired", "38")
@@ -120,13 +120,13 @@ async def test_unlicensed_refuse_gives_the_caller_the_configured_cause(asterisk,
 async def test_an_emergency_call_connects_at_once(asterisk, service, references):
     cases = [Forwarding(SUSPENDED, dialled=dialled) for dialled in ("110", "118", "119", "184110", "186119")]
     async with lab(asterisk) as phones:
-        for _, (placed, ending) in await side_by_side(by_both(*cases), phones.call):
+        for _, (placed, ending) in await run_concurrently(over_both_interfaces(*cases), phones.call):
             assert_nothing_before_voice(placed, references)
             assert (ending.status, ending.reason) == ("CONNECTED", "emergency")
 
 
 async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, references, tmp_path):
-    """A number is licensed, then suspended, while the service runs."""
+    """A number is first licensed, then suspended, while the service runs."""
     registry = tmp_path / "registry.yaml"
     text = LAB_REGISTRY.read_text()
     registry.write_text(text)
@@ -137,8 +137,8 @@ async def test_a_registry_that_changes_is_in_force_soon(asterisk, serving, refer
         assert_heard_then_connected(before, "sample", references)
         suspended = f'  - {{number: "{LICENSED}", since: 2026-03-01T00:00:00+09:00, reference: R-2}}\n'
         registry.write_text(text.replace("version: 42", "version: 43") + suspended)
-        await until(lambda: "version 43 is in use" in service.log()[already:], "the new registry")
-        for forwarding in by_both(Forwarding()):
+        await wait_until(lambda: "version 43 is in use" in service.log()[already:], "the new registry")
+        for forwarding in over_both_interfaces(Forwarding()):
             after, ending = await phones.call(forwarding)
             assert after.called is None
             assert ending.reason == "number-suspended"

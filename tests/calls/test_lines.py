@@ -1,4 +1,4 @@
-"""The line between the service and Asterisk is cut or dead, or Asterisk itself dies, freezes or reloads."""
+"""The connection between the service and Asterisk breaks or hangs, or Asterisk itself dies, freezes or reloads."""
 
 import asyncio
 import base64
@@ -16,23 +16,23 @@ from aiohttp import ClientError, ClientSession
 from idtone.ari_app.connection import connect
 from lab.asterisk import Asterisk, free_ports
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import answered
+from lab.calls.assert_proved import wait_for_answer
 from lab.calls.connected_call import DEADLINE_S
-from lab.calls.detour import far
-from lab.calls.strike import through
+from lab.calls.cuttable_connection import cuttable_service
+from lab.calls.fault_at_every_step import finish_call
 from lab.chosen_asterisk import transports
 from lab.heard import identify
-from lab.lab import Lab, Placed, lab, until
+from lab.lab import Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import one_of_each, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 NOTICED_WITHIN_S = 2.0
-"""Seconds in which a dead line is noticed: the heartbeat's second and half of it, and a little."""
+"""Seconds until a dead connection is noticed: one and a half intervals of the heartbeat, and a margin."""
 
 
 class Other(Service):
-    """A second service beside the same Asterisk, with everything else of its own."""
+    """A second service on the same Asterisk, with files of its own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,33 +51,33 @@ def ready(service: Service) -> int:
     return service.log().count("ready: Asterisk")
 
 
-async def sounding(phones: Lab) -> Placed:
-    """Call in the middle of its sound."""
+async def sounding(phones: Lab) -> PlacedCall:
+    """A call in the middle of its sound."""
     placed = phones.dial()
-    await answered(phones, placed)
+    await wait_for_answer(phones, placed)
     return placed
 
 
-async def talked(phones: Lab, *calls: Placed) -> None:
+async def talked(phones: Lab, *calls: PlacedCall) -> None:
     for placed in calls:
-        await through(phones, placed)
+        await finish_call(phones, placed)
     await phones.nothing_is_left()
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports(), {"swallow"}))
 async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
-    """The line breaks in the middle of a sound, and another caller asks meanwhile: both hear the complete licensed
-    sound once.
+    """The connection breaks in the middle of a sound, while another caller's request waits. Both hear the complete
+    licensed sound, once.
     """
     beside.away()
-    async with far(asterisk, transport) as (service, detour), lab(asterisk) as phones:
+    async with cuttable_service(asterisk, transport) as (service, detour), lab(asterisk) as phones:
         before = ready(service)
         playing = await sounding(phones)
         broken_s = time.monotonic()
         getattr(detour, how)()
         asking = phones.dial()
-        await until(lambda: ready(service) > before, "the service to be ready again")
+        await wait_until(lambda: ready(service) > before, "the service to be ready again")
         took_s = time.monotonic() - broken_s
         await talked(phones, playing, asking)
         print(f"\n{how}, {transport}: ready again after {took_s:.2f} s")
@@ -111,7 +111,9 @@ async def ari_is_back(asterisk: Asterisk) -> None:
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed_and_started_again(installation, tmp_path, references):
-    """The service is ready within a second of ARI being back, and claims nothing of what it could not see."""
+    """The service is ready within a second after ARI is. It claims nothing about the time when it could not see
+    Asterisk.
+    """
     with pbx_with_service(installation, tmp_path) as (asterisk, service):
         async with lab(asterisk) as phones:
             lost = await sounding(phones)
@@ -124,7 +126,7 @@ async def test_asterisk_is_killed_and_started_again(installation, tmp_path, refe
             starting = asyncio.create_task(asyncio.to_thread(asterisk.start))
             await ari_is_back(asterisk)
             back_s = time.monotonic()
-            await until(lambda: ready(service) > before, "the service to be ready again")
+            await wait_until(lambda: ready(service) > before, "the service to be ready again")
             took_s = time.monotonic() - back_s
             await starting
             served, _ = await phones.call()
@@ -139,7 +141,7 @@ async def test_asterisk_is_killed_and_started_again(installation, tmp_path, refe
             records.update(await asyncio.to_thread(service.records))
             return any("interrupted" in record["times"] for record in records.values())
 
-        await until(told, "the call that Asterisk took with it")
+        await wait_until(told, "the call that Asterisk took with it")
         assert records[ending.call_id]["complete"]
         (interrupted,) = (one for name, one in records.items() if name != ending.call_id)
         assert (interrupted["sent"], interrupted["status"], interrupted["complete"]) == (True, None, False)
@@ -188,7 +190,7 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
         playing = await sounding(phones)
         async with connect(asterisk.ari_url, "idtone", asterisk.ari_password):
             asking = phones.dial()
-            await until(lambda: ready(service) > before, "the service to take it back")
+            await wait_until(lambda: ready(service) > before, "the service to take it back")
             await talked(phones, playing, asking)
         for placed in (playing, asking):
             assert placed.caller.final_status == 200
@@ -196,7 +198,7 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
 
 
 async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, beside, references, tmp_path):
-    """Each has a ledger of its own, so nothing else keeps them apart; one of them leaves the calls to the other."""
+    """Each has a ledger of its own, so nothing else keeps them apart. One of them leaves the calls to the other."""
     beside.away()
     one = Service(asterisk, LAB_REGISTRY)
     other = Other(asterisk, LAB_REGISTRY)
@@ -207,7 +209,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
         return "and keeps it now" in service.log()[already[id(service)] :]
 
     with one, other:
-        await until(lambda: any(map(waits, services)), "one of them to wait")
+        await wait_until(lambda: any(map(waits, services)), "one of them to wait")
         async with lab(asterisk) as phones:
             quarrelled = []
             for _ in range(3):
@@ -218,7 +220,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
         waiting, working = sorted(services, key=waits, reverse=True)
         before = ready(waiting)
         await asyncio.to_thread(working.stop)
-        await until(lambda: ready(waiting) > before, "the other one to take its place")
+        await wait_until(lambda: ready(waiting) > before, "the other one to take its place")
         async with lab(asterisk) as phones:
             placed, _ = await phones.call()
             assert_heard_then_connected(placed, "sample", references)
@@ -226,7 +228,7 @@ async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, be
 
 @rest_at_night("transport", transports())
 async def test_a_password_that_is_changed_under_the_service(asterisk, serving, references, transport):
-    """No call waits for a service that Asterisk refuses; one may, by which the service notices."""
+    """No call waits for a service that Asterisk refuses, except one by which the service may notice it."""
     service = serving(transport=transport)
     configuration = asterisk.etc / "ari.conf"
     before, known = configuration.read_text(), ready(service)
@@ -245,7 +247,7 @@ async def test_a_password_that_is_changed_under_the_service(asterisk, serving, r
         assert took_s < DEADLINE_S
         refused = "check ari.user, ari.password_file" in service.log()
         if refused:
-            await until(lambda: ready(service) > known, "the service to be let in again")
+            await wait_until(lambda: ready(service) > known, "the service to be let in again")
         after = await phones.place()
         await talked(phones, first, second, after)
         assert identify(second.called.packets, references) == ("notice" if refused else "sample")
@@ -254,7 +256,7 @@ async def test_a_password_that_is_changed_under_the_service(asterisk, serving, r
 
 
 async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk, serving, references):
-    """No start, and no reload: the next connection has it."""
+    """The next connection has the new password, without a restart or a reload."""
     service = serving(transport="http")
     configuration, password = asterisk.etc / "ari.conf", asterisk.scratch / "ari.password"
     before, known = configuration.read_text(), ready(service)
@@ -264,7 +266,7 @@ async def test_a_new_password_is_read_when_asterisk_refuses_the_old_one(asterisk
         await asyncio.to_thread(asterisk.command, "module reload res_ari.so")
         async with lab(asterisk) as phones:
             first = await phones.place()  # by this the service notices
-            await until(lambda: ready(service) > known, "the service to be let in with the new password")
+            await wait_until(lambda: ready(service) > known, "the service to be let in with the new password")
             after = await phones.place()
             await talked(phones, first, after)
         assert_heard_then_connected(after, "sample", references)

@@ -1,6 +1,4 @@
-"""The time at which the sound begins, many calls at once, and the cost of the service beyond Asterisk's own
-announcement.
-"""
+"""When the sound begins, many calls at once, and the service's cost over Asterisk's own announcement."""
 
 import asyncio
 import statistics
@@ -8,29 +6,27 @@ import statistics
 import pytest
 
 from lab.calls.assert_heard import assert_heard_by, assert_heard_then_connected
-from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, by_both
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, WAYS, over_both_interfaces
 from lab.calls.ending_cases import SOUND_S
-from lab.lab import Forwarding, Placed, lab
+from lab.lab import Forwarding, PlacedCall, lab
 
 CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
 APART_S = 0.4
-"""Seconds from the beginning of one call to that of the next. A sound begins well before."""
+"""Seconds from the start of one call to the start of the next. The first one's sound has begun by then."""
 ONE_LATEST_MS, LATEST_MS = 80, 150
-"""Latest beginning of the sound in ms after the answer of one call, and where twenty calls are answered together."""
+"""Latest start of the sound in ms after the answer: for one call, and for twenty calls that are answered together."""
 
 
 @pytest.mark.alone
 async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
-    """Each way into the hook is used, with the service up and down: no call begins while the sound of another
-    one does.
-    """
+    """Each way into the hook is used, with the service up and down. No call starts during the sound of another one."""
     serving(policy=POLICY)
-    forwardings = [*(way.forwarding() for way in WAYS), *by_both(Forwarding(way="own-dial"))]
+    forwardings = [*(way.forwarding() for way in WAYS), *over_both_interfaces(Forwarding(way="own-dial"))]
     async with lab(asterisk) as phones:
 
-        async def call(turn: int) -> Placed:
+        async def call(turn: int) -> PlacedCall:
             await asyncio.sleep(turn * APART_S)
             placed, _ = await phones.call(forwardings[turn], RECOGNISED_S)
             return placed
@@ -47,12 +43,14 @@ async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
 
 @pytest.mark.alone
 async def test_60_calls_20_at_a_time(asterisk, service, references):
-    """All connect, each phone hears the whole sound and nobody before its end, nothing is left, all is recorded."""
+    """All calls connect and are recorded, and no channel is left. Each phone hears the complete sound, and nobody
+    before its end.
+    """
     before = service.records()
     places = asyncio.Semaphore(AT_ONCE)
     async with lab(asterisk) as phones:
 
-        async def call() -> Placed:
+        async def call() -> PlacedCall:
             async with places:
                 placed, _ = await phones.call()
                 return placed
@@ -82,7 +80,9 @@ async def test_60_calls_20_at_a_time(asterisk, service, references):
 @pytest.mark.nightly
 @pytest.mark.alone
 async def test_connecting_costs_little_over_asterisks_own_announcement(asterisk, service):
-    """The time from the called phone's answer to the caller's is compared with Dial(…,A(the same file)), in turns."""
+    """The time from the called phone's answer to the caller's is compared with that of Dial(…,A(the same file)), in
+    turns.
+    """
     took: dict[str, list[float]] = {"native": [], "hook": []}
     async with lab(asterisk) as phones:
         for _ in range(TURNS):

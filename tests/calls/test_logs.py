@@ -1,4 +1,4 @@
-"""The log of the service after every kind of call, in each form: one line a call, and no number."""
+"""The service's log after every kind of call, in each format: one line for each call, and no number."""
 
 import asyncio
 import json
@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from idtone.call_control.call_log import EVERY_S
-from lab.calls.assert_proved import side_by_side
+from lab.calls.assert_proved import run_concurrently
 from lab.journald import Journald
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_at_night
 from lab.phone import Behaviour, Refuse
 from lab.publication import LAB_REGISTRY
@@ -38,12 +38,12 @@ log_output.JOURNALD = Path(sys.argv.pop(1))
 from idtone.cli import main
 main()
 """
-"""Program that runs `idtone` with another socket in the place of journald's."""
+"""A program that runs `idtone` with another socket instead of journald's."""
 
 
 @dataclass
 class Logging(Service):
-    """A service with this form of its log. Its journald is a socket of the lab."""
+    """A service with this log format. Its journald is a socket of the lab."""
 
     form: str = "text"
 
@@ -54,7 +54,7 @@ class Logging(Service):
         self.journald = Journald(self.asterisk.scratch / "journald")
         self.journald.path.chmod(0o666)  # as systemd's
         self.entries: list[dict[str, str]] = []
-        """Entries that journald has read."""
+        """The entries that journald has received."""
 
     def _launch(self, *options: str) -> None:
         command = [sys.executable, "-c", WITH_SOCKET, str(self.journald.path), "serve", "-c", str(self.settings)]
@@ -64,11 +64,11 @@ class Logging(Service):
             )
 
     def log(self) -> str:
-        """Everything that it has logged, as it came."""
+        """The complete log, unchanged."""
         return super().log() + "".join(f"{json.dumps(each)}\n" for each in self.entries)
 
     def logged(self) -> list[dict[str, str]]:
-        """Records of the log: level and message, and for JSON and journald also the call and its reason."""
+        """The records of the log: level and message; for JSON and journald also the call and its reason."""
         lines = self.log().splitlines()
         if self.form == "text":
             return [{"level": found[1], "message": found[2]} for line in lines if (found := TEXT.fullmatch(line))]
@@ -103,15 +103,15 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
             (Forwarding(), Refuse(486)),
             (Forwarding(headers=(("Diversion", f"<sip:{LICENSED}@lab>"),)), None),
         ]
-        await side_by_side(cases, pass_by)
+        await run_concurrently(cases, pass_by)
         service.stop()
-        await side_by_side(
+        await run_concurrently(
             [(Forwarding(number), None) for number in (LICENSED, SUSPENDED, "110", "0399999999")], pass_by
         )
         service.start()
         await phones.nothing_is_left()
     records = service.records(since)
-    await until(lambda: len(ends(service)) >= len(records), "the line of each call")
+    await wait_until(lambda: len(ends(service)) >= len(records), "the line of each call")
     await asyncio.sleep(2 * EVERY_S)  # and no second one
     assert len(records) >= len(cases) + 4
     lines = {line["message"].split(": ", 1)[0]: line for line in ends(service)}
@@ -132,7 +132,7 @@ async def test_each_call_has_its_line_and_no_number_is_logged(asterisk, logging_
 
 
 def ends(service: Logging) -> list[dict[str, str]]:
-    """Lines of the calls that are over."""
+    """The log lines about calls that have ended."""
     return [
         line for line in service.logged() if re.search(r", (no sound|sound for .*), [0-9]+\.[0-9] s$", line["message"])
     ]

@@ -1,4 +1,4 @@
-"""Effects of the phones' media on the sound: codecs, video, keys, hold."""
+"""Effects of the phones' media on the sound: codecs, video, DTMF, hold."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +10,7 @@ import pytest
 
 from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
 from lab.call import Call
@@ -20,27 +20,27 @@ from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
-    Told,
+    CallResult,
     Way,
-    answered,
     assert_connected,
     assert_proved,
-    connect,
-    side_by_side,
-    told,
+    call_result,
+    complete_call,
+    run_concurrently,
+    wait_for_answer,
 )
 from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import hear, hear_whole
 from lab.key_presses import press
-from lab.lab import ANSWER, TALK_S, Lab, Placed, lab, until
+from lab.lab import ANSWER, TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.recording import reassemble
 from lab.service import Service
 
 FIRST = f"{POLICY}, caller_hears: answered"
-"""Settings under which the caller is answered first and can press keys and hold the call during the sound."""
+"""Settings that answer the caller first, who can then press keys and hold the call during the sound."""
 LATE_FRAMES = 5
 CODECS = {"PCMU": PCMU, "PCMA": PCMA, "G722": G722, "Opus": OPUS}
 LEGS = [
@@ -57,7 +57,7 @@ LEGS = [
 
 @dataclass(frozen=True)
 class Doing:
-    """A call, the party that acts in it, and the act."""
+    """A call, the party that acts, and its act."""
 
     way: Way
     who: str
@@ -78,9 +78,8 @@ class Legs:
 
 
 def judged(call: Call, answered_ns: int) -> str:
-    """The auditor's verdict on the audio of a phone from the answer on.
-
-    It is not cut at the sound's end: media before the answer may put the sound later.
+    """The auditor's verdict on a phone's audio from the answer on. The audio is not cut at the sound's end, because
+    media before the answer may delay the sound.
     """
     recording = reassemble(call.packets)
     since = max(0, round((answered_ns - recording.start_ns) * 8 / 1e6))
@@ -100,7 +99,7 @@ async def speaking(phones: Lab) -> AsyncIterator[dict[str, Phone]]:
 @pytest.mark.alone
 @rest_at_night("interfaces", ["in turn", "each"])
 async def test_codecs(asterisk, serving, references, interfaces):
-    """Codecs of either leg, also different ones: both parties hear the sound as it is."""
+    """The legs have the same codec or different ones; both parties hear the sound unchanged."""
     service = serving(policy=POLICY)
     legs = LEGS if asterisk.has_opus else [each for each in LEGS if "Opus" not in each]
     ways = [way for way in WAYS if len(way.parties) == 2]
@@ -108,7 +107,7 @@ async def test_codecs(asterisk, serving, references, interfaces):
     cases = [Legs(way, *each) for way, each in pairs]
     async with lab(asterisk) as phones, speaking(phones) as members:
 
-        async def one(case: Legs) -> tuple[Placed, Told]:
+        async def one(case: Legs) -> tuple[PlacedCall, CallResult]:
             member = members[case.called]
             host, port = member.address
             phones.caller.codecs = (CODECS[case.caller],)
@@ -117,9 +116,9 @@ async def test_codecs(asterisk, serving, references, interfaces):
             await placed.caller.final()
             phones.pair(placed, member)
             await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, said) in calls:
         assert placed.called
@@ -138,11 +137,13 @@ async def test_codecs(asterisk, serving, references, interfaces):
 
 @rest_in_breadth("sighted", ["both", "caller"])
 async def test_a_video_is_offered(asterisk, serving, references, sighted):
-    """The sound is heard; where both have eyes they see each other after it, and not before."""
+    """The sound is heard. If both parties have video, it begins after the sound."""
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
         phones.caller.video, phones.called.video = True, sighted == "both"
-        calls = await side_by_side(WAYS, lambda way: connect(phones, service, way.forwarding(endpoint="video")))
+        calls = await run_concurrently(
+            WAYS, lambda way: complete_call(phones, service, way.forwarding(endpoint="video"))
+        )
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references)
@@ -158,13 +159,15 @@ async def test_a_video_is_offered(asterisk, serving, references, sighted):
 
 
 async def test_keys_in_the_voice_do_not_interrupt_the_sound(asterisk, serving, references):
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INBAND):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.INBAND):
         assert_proved(case.way, placed, said, references)
 
 
 async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, serving, references):
-    """Dial() stops it at a key of the called party (RFC 4733), not at one of the caller; then it is played again."""
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.EVENTS):
+    """Dial() stops the sound at a key of the called party (RFC 4733), but not at one of the caller. Then the sound is
+    played again.
+    """
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.EVENTS):
         if case.who == "caller" or case.way.parties == ["called"]:
             assert_proved(case.way, placed, said, references)
             continue
@@ -184,12 +187,12 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
 
 @pytest.mark.alone
 async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving, references):
-    """Asterisk itself pauses what it plays for as long as it takes the key to be down, and goes on where it was: in the
-    middle of the sound, or some frames later if it gets the key late.
+    """Asterisk pauses a sound as long as it regards the key as pressed. Then it continues in the middle of the sound,
+    or some frames later if the key arrived late.
     """
     half = len(references["sample"]) // 2
     rests = [references["sample"][half + late * FRAME :] for late in range(LATE_FRAMES)]
-    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.Way.INFO):
+    for case, placed, said in await pressed(asterisk, serving(policy=FIRST), key_presses.KeyMethod.INFO):
         assert_connected(case.way, said)
         assert placed.called
         assert placed.called.answered_ns
@@ -198,37 +201,39 @@ async def test_keys_that_are_told_by_info_let_the_sound_pause(asterisk, serving,
             assert max(each.correlation for each in heard) >= 0.99, f"{case}: {heard}"
 
 
-async def pressed(asterisk: Asterisk, service: Service, how: key_presses.Way) -> list[tuple[Doing, Placed, Told]]:
+async def pressed(
+    asterisk: Asterisk, service: Service, how: key_presses.KeyMethod
+) -> list[tuple[Doing, PlacedCall, CallResult]]:
     """Calls in which a party pressed a key during the sound."""
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = phones.dial(case.way.forwarding())
             await press(await sounding(phones, placed, case), "5", how)
             await placed.caller.final()
             await phones.talk_and_hang_up(placed, AFTER_S)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(doings(how.value), one)
+        calls = await run_concurrently(doings(how.value), one)
         await phones.nothing_is_left()
     return [(case, *call) for case, call in calls]
 
 
-async def sounding(phones: Lab, placed: Placed, case: Doing) -> Call:
-    """Wait until the party that acts hears the sound. Returns its call."""
-    await answered(phones, placed, 0.1)
-    await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+async def sounding(phones: Lab, placed: PlacedCall, case: Doing) -> Call:
+    """Wait until the party that acts hears the sound; returns its call."""
+    await wait_for_answer(phones, placed, 0.1)
+    await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
     assert placed.called
     return placed.caller if case.who == "caller" else placed.called
 
 
 async def reinvited(
     asterisk: Asterisk, service: Service, cases: Sequence[Doing], for_s: float
-) -> list[tuple[Doing, tuple[Placed, Told]]]:
-    """Calls whose media a phone changes during the sound and restores `for_s` after the connection."""
+) -> list[tuple[Doing, tuple[PlacedCall, CallResult]]]:
+    """Calls in which a phone changes the media during the sound, and restores them `for_s` after the connection."""
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = phones.dial(case.way.forwarding())
             call = await sounding(phones, placed, case)
             assert (await call.reinvite(case.what)).status == 200
@@ -236,15 +241,15 @@ async def reinvited(
             await asyncio.sleep(for_s)
             assert (await call.reinvite("sendrecv")).status == 200
             await phones.talk_and_hang_up(placed, 0.4)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     return calls
 
 
 async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, serving, references):
-    """One that changes nothing, and one by which a phone stops speaking."""
+    """One re-INVITE changes nothing; by the other one, a phone stops sending media."""
     calls = await reinvited(asterisk, serving(policy=FIRST), doings("sendrecv", "recvonly"), SOUND_S)
     for case, (placed, said) in calls:
         assert_proved(case.way, placed, said, references)
@@ -253,8 +258,8 @@ async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, servi
 @pytest.mark.alone
 @rest_at_night("mode", ["inactive", "sendonly"])
 async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references, mode):
-    """Asterisk sends nothing to a phone that holds. The evidence does not claim that the called party heard; of the
-    caller it knows only the time (docs/explanation/evidence.md). The call goes on.
+    """Asterisk sends nothing to a phone that holds the call. The evidence does not claim that the called party heard
+    the sound. Of the caller it knows only the time (docs/explanation/evidence.md). The call continues.
     """
     calls = await reinvited(asterisk, serving(policy=FIRST), doings(mode), 3 * SOUND_S)
     for case, (placed, said) in calls:
@@ -283,7 +288,7 @@ async def test_hold_and_resume_in_the_conversation(asterisk, serving, references
     cases = [Doing(way, who, "inactive") for way in WAYS for who in ("called", "caller")]
     async with lab(asterisk) as phones:
 
-        async def one(case: Doing) -> tuple[Placed, Told]:
+        async def one(case: Doing) -> tuple[PlacedCall, CallResult]:
             placed = await phones.place(case.way.forwarding())
             await asyncio.sleep(TALK_S)
             call = placed.caller if case.who == "caller" else placed.called
@@ -292,9 +297,9 @@ async def test_hold_and_resume_in_the_conversation(asterisk, serving, references
             await asyncio.sleep(0.2)
             assert (await call.reinvite("sendrecv")).status == 200
             await phones.talk_and_hang_up(placed)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, said) in calls:
         assert_proved(case.way, placed, said, references)

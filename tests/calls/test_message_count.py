@@ -1,4 +1,4 @@
-"""Number of messages between the service and Asterisk for a call: each costs time in every call."""
+"""The number of messages between the service and Asterisk for a call, because each costs time."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from lab.service import Service
 
 CALLS = 5
 BESIDE = 4
-"""Messages that are about no call: requests that are sent now and then."""
+"""Messages that do not belong to a call: requests that the service sends now and then."""
 PASSED = ("Authorization", "Content-Type")
 LIMITS = {"ari": {"asked": 1, "told": 2}, "agi": {"asked": 0, "told": 0}}
-"""Number, by interface, of the service's requests to Asterisk's REST interface for each call, and of the messages that
-it gets back and is sent besides. The party that hears the sound makes no difference.
+"""Limits for each call, by interface: the service's requests to Asterisk's REST interface, and the messages that it
+receives. They do not depend on the party that hears the sound.
 """
 VARIABLES = 85
-"""Number of Asterisk's messages about variables of the hook and of its subroutines, for a call of all ways on average.
-The last ones of a way come when the next one has begun.
+"""Average number of Asterisk's messages for a call about variables of the hook and its subroutines, over all ways. The
+last messages of a way arrive when the next way has begun.
 """
 OF_THE_HOOK = re.compile(r"^_*IDTONE|IDTONE_|ARGC?[0-9]?\)?$|^_*GOSUB_")
 
 
 @dataclass
 class Between:
-    """A WebSocket that passes everything on and counts it."""
+    """A WebSocket proxy that counts the messages."""
 
     asterisk: Asterisk
     count: Counter[str] = field(default_factory=Counter)
@@ -90,7 +90,7 @@ class Between:
 
 
 async def count_variables(asterisk: Asterisk, count: Counter[str]) -> None:
-    """Count the variables of the hook that channels get, until this is cancelled."""
+    """Count the messages about variables of the hook, until this task is cancelled."""
     url = f"{asterisk.ari_url}/events?app=counting&subscribeAll=true"
     credentials = base64.b64encode(f"idtone:{asterisk.ari_password}".encode()).decode()
     login = {"Authorization": f"Basic {credentials}"}

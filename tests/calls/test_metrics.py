@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.asterisk import free_ports
-from lab.calls.assert_proved import by_both
-from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces
+from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.prometheus import Prometheus
 from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
@@ -36,13 +36,13 @@ WITHOUT_DATA = {
         )
     )
 }
-"""Expressions without data: this service has no replica in PostgreSQL, no other nodes, no backups and no time-stamping
-authority, and its registry has no certifications and no list.
+"""Expressions without data, because this service has no replica in PostgreSQL, no other nodes, no backups, no
+time-stamping authority, and a registry without certifications and list.
 """
 
 
 def has_data(prometheus: Prometheus, expression: str) -> bool:
-    """True if a panel with this expression shows something. Grafana fills in the variables and asks in this way."""
+    """True if a panel with this expression shows data. The variables are filled in as by Grafana."""
     query = expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
     now_s = time.time()
     return bool(prometheus.get("query_range", query=query, start=str(now_s - 60), end=str(now_s), step="1")["result"])
@@ -70,11 +70,11 @@ def prometheus(own: Service, tmp_path: Path) -> Iterator[Prometheus]:
 async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     becomes = prometheus.becomes
     async with lab(asterisk) as phones:
-        talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
+        talking = [await phones.place(forwarding) for forwarding in over_both_interfaces(Forwarding())]
         await asyncio.to_thread(becomes, "idtone_calls_in_progress", 2)
         for placed in talking:
             await phones.talk_and_hang_up(placed)
-        for forwarding in by_both(Forwarding(SUSPENDED)):
+        for forwarding in over_both_interfaces(Forwarding(SUSPENDED)):
             assert (await phones.call(forwarding))[1].reason == "number-suspended"
     of_each = {
         expression: wanted
@@ -103,7 +103,7 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     # A rate needs two scrapes of its counter.
     wanted = set(expressions()) - WITHOUT_DATA
     with contextlib.suppress(AssertionError):  # the next line says what lacks
-        await until(lambda: shown(prometheus) >= wanted, "the panels' data", 10)
+        await wait_until(lambda: shown(prometheus) >= wanted, "the panels' data", 10)
     assert shown(prometheus) == wanted
     assert 0.88 <= prometheus.value("idtone_connect_seconds_sum") < 2
     for interface in ("ari", "agi"):

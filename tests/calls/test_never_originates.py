@@ -1,4 +1,4 @@
-"""Calls from numbers that never originate, through a real Asterisk: refused by the service and without it."""
+"""Calls from numbers that never originate, through a real Asterisk. They are refused with and without the service."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -9,9 +9,9 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.dialplan_steps import HookCall, results, steps
-from lab.lab import LICENSED, Forwarding, lab, until
+from lab.lab import LICENSED, Forwarding, lab, wait_until
 from lab.nightly_tests import breadth, nightly
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import Association, Machine
@@ -46,14 +46,14 @@ def listed(serving, tmp_path) -> Service:
 
 
 async def assert_refused(asterisk: Asterisk, references, sound: str) -> None:
-    """Check that the numbers that never originate reach nobody, and that the others hear the sound."""
+    """Check that numbers that never originate reach nobody, and that others hear the sound."""
     async with lab(asterisk) as phones:
-        for forwarding, (placed, ending) in await side_by_side(by_both(*SPOOFED), phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*SPOOFED), phones.call):
             assert (ending.status, ending.reason, ending.cause) == REFUSED, forwarding
             assert placed.called is None
-        for forwarding, (placed, _) in await side_by_side(by_both(*OWN_DIALS), phones.call):
+        for forwarding, (placed, _) in await run_concurrently(over_both_interfaces(*OWN_DIALS), phones.call):
             assert placed.caller.answered_ns is None, forwarding
-        for _, (placed, _) in await side_by_side(by_both(*HONEST), phones.call):
+        for _, (placed, _) in await run_concurrently(over_both_interfaces(*HONEST), phones.call):
             assert_heard_then_connected(placed, sound, references)
         _, emergency = await phones.call(Forwarding(BANK, dialled="110", caller=POLICE))
         assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
@@ -65,7 +65,7 @@ async def test_the_service_refuses_them(asterisk, listed, references):
     await assert_refused(asterisk, references, "sample")
     records = [record for call_id, record in listed.records().items() if call_id not in before]
     refused = [record for record in records if record["outcome"] == "REFUSE"]
-    assert len(refused) == len(by_both(*SPOOFED, *OWN_DIALS))
+    assert len(refused) == len(over_both_interfaces(*SPOOFED, *OWN_DIALS))
     for record in refused:
         assert (record["reason"], record["anomalies"]) == (
             "number-never-originates",
@@ -87,7 +87,7 @@ async def test_a_service_that_starts_without_a_registry_still_refuses_them(
 
 
 async def test_the_association_enters_one_while_the_service_runs(asterisk, beside, tmp_path):
-    """The duty keys suffice, as with suspensions."""
+    """The duty keys are enough, as for suspensions."""
     beside.away()
     association = Association(tmp_path / "association")
     association.write(MEMBERS)
@@ -99,7 +99,7 @@ async def test_the_association_enters_one_while_the_service_runs(asterisk, besid
             _, before = await phones.call(Forwarding(caller=POLICE))
             association.write(never=f"issued: 2026-11-02T00:00:00+09:00\n{LISTED}")
             association.publish()
-            await until(lambda: "2 entries of numbers that never originate" in own.log(), "the list", 5)
+            await wait_until(lambda: "2 entries of numbers that never originate" in own.log(), "the list", 5)
             _, after = await phones.call(Forwarding(caller=POLICE))
             own.stop()
             _, away = await phones.call(Forwarding(caller=POLICE))
@@ -112,8 +112,8 @@ FORMS = {
     "callers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
     "numbers": (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS),
 }
-"""The caller's numbers of each context, but in `numbers` the forwarding ones. By day `some` are enough: tests/dialplan
-has all callers without the service, and test_spellings all forwarding numbers with it.
+"""Context → the caller's numbers; in `numbers`, the forwarding numbers. `make test` takes `some`: tests/dialplan has
+all callers without the service, and test_spellings all forwarding numbers with it.
 """
 
 
@@ -131,7 +131,7 @@ def calls(context: str) -> str:
 
 @pytest.fixture(scope="module")
 def up(installation, tmp_path_factory) -> Iterator[Service]:
-    """A service beside an Asterisk of its own."""
+    """A service with an Asterisk of its own."""
     folder = tmp_path_factory.mktemp("never")
     (folder / "registry.yaml").write_text(MEMBERS + LISTED)
     extensions = "\n".join(("#include idtone.conf", *map(calls, FORMS)))

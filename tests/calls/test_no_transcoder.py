@@ -1,4 +1,4 @@
-"""Calls in a codec to which this Asterisk has no transcoder: they are connected without a sound."""
+"""Calls in a codec for which this Asterisk has no transcoder are connected without a sound."""
 
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -7,19 +7,19 @@ from itertools import product
 import pytest
 
 from lab import voices
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.codecs import G729
 from lab.lab import ANSWER, LICENSED, Forwarding, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
-"""Milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
+"""Most milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
 
 
 @asynccontextmanager
 async def compressed(asterisk):
-    """Context of the lab and a called phone, both of which offer nothing but G.729."""
+    """Context with the lab and a called phone. Both offer only G.729."""
     async with lab(asterisk) as phones:
         phones.caller.codecs = (G729,)
         async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(G729,)) as called:
@@ -29,7 +29,7 @@ async def compressed(asterisk):
 def forwardings(called):
     host, port = called.address
     destination = f"PJSIP/compressed/sip:x@{host}:{port};lab={{name}}"
-    return by_both(
+    return over_both_interfaces(
         *(
             Forwarding(way=way, direction=direction, endpoint="compressed", destination=destination, caller=LICENSED)
             for way, direction in product(("hook", "own-dial"), ("incoming", "outgoing"))
@@ -47,7 +47,7 @@ async def assert_connected(phones, called, forwardings):
         await phones.talk_and_hang_up(placed)
         assert placed.called.packets, forwarding
 
-    await side_by_side(forwardings, one)
+    await run_concurrently(forwardings, one)
     await phones.nothing_is_left()
 
 

@@ -1,5 +1,5 @@
-"""Two PBXs of a fleet, each with its service: a call that passes both is sounded once, and no header from outside,
-forged, old or repeated, silences a call. A number that one node stops is stopped on the other one too.
+"""Two PBXs of a fleet, each with its service. The sound is played once on a call through both. No header from outside,
+forged, old or repeated, prevents a sound. A suspension by one node also holds on the other one.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_b
 from lab.calls.assert_proved import RECOGNISED_S
 from lab.calls.own_suspensions import acts, command, states
 from lab.heard import hear, hear_whole
-from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, Placed, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
-from lab.site import reach
+from lab.site import make_reachable
 
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"
@@ -38,9 +38,9 @@ AGAIN = "0312345679"
 """Another number of the same member: node A forwards to it, and node B forwards it once more."""
 ADDRESSES = {"node-a": "127.0.0.2", "node-b": "127.0.0.3"}
 ANSWERED = "9"
-"""Prefix of a number with which the PBX answers the call before it calls the hook."""
+"""Prefix of a number for which the PBX answers the call before it calls the hook."""
 HUNTED = "8"
-"""Prefix of a number with which the PBX first forwards to a line that is busy."""
+"""Prefix of a number for which the PBX first forwards to a busy line."""
 DIALPLAN = f"""
     [from-lab](+)
     exten = _{ANSWERED}X!,1,Answer()
@@ -54,7 +54,7 @@ DIALPLAN = f"""
 
 @dataclass
 class Node:
-    """A PBX and its service. `trunk` is the endpoint that leads to the other one."""
+    """A PBX and its service. `trunk` is its endpoint for the other PBX."""
 
     name: str
     trunk: str
@@ -76,7 +76,7 @@ def nodes(installation, tmp_path_factory, postgresql) -> Iterator[tuple[Node, No
             fleet = f"key_file: {key_file}, trunks: [{other}]"
             metrics = f"127.0.0.1:{free_ports(1)[0]}"
             pbx.site.own(key_file, "idtone")
-            reach(key_file.parent)
+            make_reachable(key_file.parent)
             service = Service(pbx, LAB_REGISTRY, node=name, fleet=fleet, metrics=metrics, shared=shared)
             made.append(Node(name, other, pbx, service))
         ports = dict(zip(ADDRESSES, free_ports(len(ADDRESSES)), strict=True))
@@ -94,12 +94,12 @@ def nodes(installation, tmp_path_factory, postgresql) -> Iterator[tuple[Node, No
 
 
 def to_b(a: Node) -> Forwarding:
-    """Call that node A forwards to a number of node B, which forwards it to the phone."""
+    """A call that node A forwards to a number of node B, which forwards it to the phone."""
     return Forwarding(destination=f"PJSIP/*{AGAIN}*{{port}}*{{name}}@{a.trunk}", dialled=AGAIN)
 
 
-async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[Placed, list[dict]]:
-    """Place a call that passes both nodes. Returns it, and the new records in the evidence of A and B."""
+async def passing_both(nodes: tuple[Node, Node], phones: Lab) -> tuple[PlacedCall, list[dict]]:
+    """Place a call through both nodes; returns it, and its new records in the evidence of A and of B."""
     before = [set(await asyncio.to_thread(node.service.records)) for node in nodes]
     placed, _ = await phones.call(to_b(nodes[0]), RECOGNISED_S)
     await phones.nothing_is_left()
@@ -135,7 +135,7 @@ async def test_a_call_that_passes_two_nodes_is_sounded_once(nodes, references):
 
 
 async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, references):
-    """The name of the system, with its dash, may be part of the channels' ids."""
+    """The system's name, with its dash, may be part of the channels' ids."""
     a, _ = nodes
     async with lab(a.asterisk) as phones:
         placed, ending = await phones.call(Forwarding(dialled=f"{HUNTED}{CALLED_NUMBER}"), RECOGNISED_S)
@@ -146,7 +146,7 @@ async def test_a_call_that_hunts_is_no_leg_of_its_own_busy_call(nodes, reference
 
 
 async def real_token(a: Node) -> str:
-    """Token of node A for a call to `CALLED_NUMBER`. In these tests the phone is at the end of the trunk."""
+    """A token of node A for a call to `CALLED_NUMBER`. In these tests the trunk leads to the phone."""
     async with lab(a.asterisk) as phones:
         placed, _ = await phones.call(Forwarding(endpoint=a.trunk), RECOGNISED_S)
     assert placed.called
@@ -154,13 +154,13 @@ async def real_token(a: Node) -> str:
 
 
 def token(seconds_ago: float = 0, dialled: str = CALLED_NUMBER, key: bytes = KEY) -> str:
-    """Token as node A makes it."""
+    """A token in the form of node A's."""
     at_s, call = int(time.time() - seconds_ago), RemoteCall("node-a", f"{time.time():.2f}-1")
     return token_text(at_s, call, mac_of(key, at_s, call, parse(dialled)))
 
 
 def results(node: Node) -> Counter[str]:
-    """Results of the tokens that came to a node, by its metrics."""
+    """The results of the tokens that a node received, from its metrics."""
     with urllib.request.urlopen(f"http://{node.service.metrics}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     found = re.findall(r'^idtone_chain_tokens_total\{result="(\w+)"\} ([0-9.]+)$', text, re.MULTILINE)
@@ -215,7 +215,7 @@ async def test_only_a_token_of_the_fleet_that_comes_by_a_trunk_counts(nodes, ref
 
 @rest_in_breadth("down", [0, 1], ids=["a", "b"])
 async def test_a_node_whose_service_is_down_announces_too(nodes, references, down):
-    """Twice is safe: the hook can neither make nor check a token."""
+    """Two sounds are the safe result, because the hook can neither make nor check a token."""
     nodes[down].service.stop()
     try:
         async with lab(nodes[0].asterisk) as phones:
@@ -230,7 +230,9 @@ async def test_a_node_whose_service_is_down_announces_too(nodes, references, dow
 
 
 async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
-    """Within seconds, in Asterisk's file too; a node that was away learns at its return that it was lifted."""
+    """The suspension holds within seconds, in Asterisk's file too. A node that was down learns after its start that it
+    was lifted.
+    """
     a, b = nodes
 
     async def placed() -> tuple[str, str]:
@@ -253,11 +255,11 @@ async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
         assert (lifted["state"], "over" in lifted["elsewhere"][0]) == ("lifted", False)
         await asyncio.to_thread(b.service.start)
         again_s = time.monotonic()
-        await until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
+        await wait_until(lambda: states(b.service) == ["lifted"], "the node that was away to hear of it")
         print(
             f"after its start, a node that was away knows that it is lifted within {time.monotonic() - again_s:.3f} s"
         )
-        await until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
+        await wait_until(lambda: "suspension-lift-in-force" in acts(b.service, stopped["id"]), "the end of the stop")
         assert await placed() == ("CONNECTED", "licence-valid")
     told = [each for each in acts(b.service, stopped["id"]) if each.startswith("suspension")]
     assert told == ["suspension-in-force", "suspension-lift-in-force"]

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from lab import transfer, voices
-from lab.bootstrap import AsteriskInstallation
-from lab.calls.recipes import Case, Network, Pbx, network, of, recorded, running
+from lab.asterisk_installation import AsteriskInstallation
+from lab.calls.how_to_dialplans import Case, Network, Pbx, network, records_of, running_pbx, wait_for_records
 from lab.heard import hear, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.key_presses import Way, press
-from lab.lab import until
+from lab.key_presses import KeyMethod, press
+from lab.lab import wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.sip import Uri
 
@@ -21,12 +21,12 @@ EXTENSION = "201"
 
 @pytest.fixture(scope="module")
 def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pbx]:
-    with running(installation, tmp_path_factory.mktemp("office")) as one:
+    with running_pbx(installation, tmp_path_factory.mktemp("office")) as one:
         yield one
 
 
 def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = voices.CALLER) -> None:
-    """Check that the called party heard the complete licensed sound once, and before it heard the other party."""
+    """Check that the called party heard the complete licensed sound once, before it heard the other party."""
     assert call.answered_ns
     packets = [packet for packet in call.packets if packet.arrival_ns > call.answered_ns]
     sound = hear_whole(packets, call.answered_ns, reference=references["sample"], voice=voice)
@@ -37,12 +37,12 @@ def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = vo
 
 
 async def at(net: Network, number: str, line: str = "trunk") -> IncomingCall:
-    """Call at the number's phone, once it has answered."""
+    """The call at the number's phone, once the phone has answered."""
 
     def there() -> list[IncomingCall]:
         return [call for call in net.rung(number, line) if call.answered_ns]
 
-    await until(there, f"{number} to answer", 15)
+    await wait_until(there, f"{number} to answer", 15)
     return there()[-1]
 
 
@@ -50,11 +50,11 @@ async def hears(call: IncomingCall, voice: Any) -> None:
     def there() -> bool:
         return hear(call.packets[-10:-4], 0, voice=voice).voice_ms is not None
 
-    await until(there, "the parties to talk", 10)
+    await wait_until(there, "the parties to talk", 10)
 
 
 async def in_the_office(net: Network) -> tuple[OutgoingCall, IncomingCall]:
-    """Call from outside to the extension: the caller's side, and the extension's."""
+    """A call from outside to the extension: the caller's side, and the extension's side."""
     placed = await net.answered(Case("office", EXTENSION, EXTENSION, at=EXTENSION))
     assert placed.called
     await hears(placed.called, voices.CALLER)
@@ -69,7 +69,7 @@ async def consult(net: Network, number: str) -> OutgoingCall:
 
 
 def record_of(records: list[dict[str, Any]], number: str, direction: str) -> None:
-    (record,) = of(records, number)
+    (record,) = records_of(records, number)
     assert (record["outcome"], record["status"], record["direction"]) == ("PLAY", "CONNECTED", direction), record
     assert "called" in record["known_by"], record
     assert record["complete"]
@@ -83,7 +83,7 @@ def record_of(records: list[dict[str, Any]], number: str, direction: str) -> Non
     ],
 )
 async def test_a_call_goes_on_to_a_mobile(pbx: Pbx, references: dict[str, Any], to: str, number: str) -> None:
-    async with recorded(pbx, 1) as records, network(pbx) as net:
+    async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         caller, extension = await in_the_office(net)
         assert (await transfer.blind(extension, Uri(to, *pbx.service.asterisk.sip_address))).status == 202
         reached = await at(net, number)
@@ -96,7 +96,7 @@ async def test_a_call_goes_on_to_a_mobile(pbx: Pbx, references: dict[str, Any], 
 
 async def test_an_attended_transfer_to_outside(pbx: Pbx, references: dict[str, Any]) -> None:
     number = "09010000202"
-    async with recorded(pbx, 1) as records, network(pbx) as net:
+    async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         caller, extension = await in_the_office(net)
         consulted = await consult(net, number)
         reached = await at(net, number)
@@ -113,10 +113,10 @@ async def test_an_attended_transfer_to_outside(pbx: Pbx, references: dict[str, A
 @pytest.mark.nightly
 @pytest.mark.parametrize(("keys", "number"), [("#1", "09010000203"), ("*2", "09010000204")], ids=["blind", "attended"])
 async def test_a_transfer_by_keys(pbx: Pbx, references: dict[str, Any], keys: str, number: str) -> None:
-    async with recorded(pbx, 1) as records, network(pbx) as net:
+    async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         caller, extension = await in_the_office(net)
         for key in keys + number:
-            await press(extension, key, Way.EVENTS)
+            await press(extension, key, KeyMethod.EVENTS)
             await asyncio.sleep(0.06)
         reached = await at(net, number)
         if keys == "*2":
@@ -131,7 +131,7 @@ async def test_a_transfer_by_keys(pbx: Pbx, references: dict[str, Any], keys: st
 
 async def test_a_room_calls_a_number_that_hears_the_sound_and_joins(pbx: Pbx, references: dict[str, Any]) -> None:
     number = "09010000205"
-    async with recorded(pbx, 1) as records, network(pbx) as net:
+    async with wait_for_records(pbx, 1) as records, network(pbx) as net:
         joined = net.dial(Case("rooms", "801", "801"))
         assert await joined.caller.final() == 200
         asking = net.dial(Case("rooms", f"*801*{number}", number))
@@ -146,12 +146,14 @@ async def test_a_room_calls_a_number_that_hears_the_sound_and_joins(pbx: Pbx, re
 
 
 async def test_a_parked_call_that_an_extension_fetches_is_not_sounded(pbx: Pbx, references: dict[str, Any]) -> None:
-    async with recorded(pbx, 0) as records, network(pbx) as net:
+    async with wait_for_records(pbx, 0) as records, network(pbx) as net:
         caller, extension = await in_the_office(net)
         assert (await transfer.blind(extension, Uri("700", *pbx.service.asterisk.sip_address))).status == 202
         assert await transfer.outcome(extension) == 200
         fetching = await consult(net, "701")
-        await until(lambda: hear(caller.packets[-10:-4], 0, voice=voices.CALLED).voice_ms is not None, "them to talk")
+        await wait_until(
+            lambda: hear(caller.packets[-10:-4], 0, voice=voices.CALLED).voice_ms is not None, "them to talk"
+        )
         await fetching.hangup()
         await caller.ended()
     assert not hear_whole(fetching.packets, 0, reference=references["sample"]).present

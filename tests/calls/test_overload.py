@@ -1,4 +1,4 @@
-"""More calls than can be served: some are rejected at once, so that the others are served well."""
+"""More calls than the PBX can serve: it rejects some at once, so that it serves the others well."""
 
 import asyncio
 import os
@@ -14,21 +14,21 @@ import pytest
 from idtone.core.settings.policy import PolicySettings
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
 from lab.heard import identify
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Placed, lab, until
+from lab.lab import LICENSED, SUSPENDED, Forwarding, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4
-"""Number of calls that may wait; so few that any machine has too many calls at RATE."""
+"""How many calls may wait. It is so small that RATE is too much for any machine."""
 RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
-"""Wait in s of the served calls beyond that of the rejected ones. All wait for Asterisk first, and how long depends on
-the machine.
+"""How many seconds longer than a rejected call a served one may wait. All calls wait for Asterisk first, for a time
+that depends on the machine.
 """
 NORMAL_AGAIN_S = 5.0
 SOON_MS, LATE_MS = 300, 1500
-"""Latest beginning of the sound in ms, after and in the overload."""
+"""Latest start of the sound in ms, after the overload and during it."""
 EXCHANGE_CONGESTION = 42
 ALWAYS_MOVING = str(10**12)
 
@@ -37,7 +37,7 @@ SetGlobal = Callable[[str, object], None]
 
 @pytest.fixture
 def hook(asterisk) -> Iterator[SetGlobal]:
-    """Sets a global variable of the hook for the test."""
+    """A function that sets a global variable of the hook for the test."""
     policy = PolicySettings()
 
     def put(name: str, value: object) -> None:
@@ -51,17 +51,19 @@ def hook(asterisk) -> Iterator[SetGlobal]:
 
 
 def counted(service) -> int:
-    """Number of calls that the service's log says were rejected."""
+    """Number of calls that were rejected, by the service's log."""
     told = [line for line in service.log().splitlines() if "a call was rejected" in line]
     return sum(int(found[1]) if (found := re.search(r"\((\d+) times more", line)) else 1 for line in told)
 
 
 @pytest.mark.alone
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
-    """Each that was served is in the evidence as heard, and is early; each other one was told at once and why."""
+    """The evidence has each served call as heard, and its sound was in time. Each other call was told at once that it
+    was rejected, and why.
+    """
     hook("IDTONE_WAITING", WAITING)
     before, already = await asyncio.to_thread(service.records), counted(service)
-    probes: list[tuple[Forwarding, Placed]] = []
+    probes: list[tuple[Forwarding, PlacedCall]] = []
     async with lab(asterisk) as phones:
         with called(tmp_path / "called") as answering:
             load = Load(asterisk.sip_address, answering.port, NUMBERS, RATE, SECONDS, tmp_path / "caller")
@@ -129,7 +131,7 @@ async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
     assert_heard_then_connected(again, "sample", references, latest_ms=SOON_MS)
     turned_away = len(shed) + sum(ending.reason == "overload" for ending in (endings[p.name] for _, p in probes))
     assert sum(record["outcome"] == "SHED" for record in new) == turned_away
-    await until(lambda: counted(service) - already == turned_away, f"{turned_away} in the log", 12)
+    await wait_until(lambda: counted(service) - already == turned_away, f"{turned_away} in the log", 12)
 
 
 async def test_a_call_beyond_is_told_why_and_an_emergency_passes(asterisk, service, references, hook):
@@ -161,7 +163,9 @@ async def test_only_those_count_that_wait(asterisk, service, references, hook, i
 
 @pytest.mark.parametrize("overload", ["fallback", "shed"])
 async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
-    """Asterisk acts alone by the policy; by `shed` too if there was no verdict lately and so nobody to wait for."""
+    """Asterisk acts alone by the policy. With `shed` it also does if there was no verdict lately, so that no call
+    waits.
+    """
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_OVERLOAD", overload)
     hook("IDTONE_MOVED", ALWAYS_MOVING if overload == "fallback" else 0)
@@ -176,7 +180,7 @@ async def test_where_asterisk_acts_alone(asterisk, service, references, hook, ov
 
 @rest_in_breadth(("full", "taken"), [("0", 3), (ALWAYS_MOVING, 2)])
 async def test_after_one_was_turned_away_a_tenth_of_those_may_wait(asterisk, service, hook, full, taken):
-    """A burst is let in, and in an overload few compete with those who have yet to be turned away."""
+    """So a burst of calls is admitted. During an overload, only a few calls compete with the waiting ones."""
     hook("IDTONE_FULL", full)
     hook("IDTONE_MOVED", ALWAYS_MOVING)
     async with lab(asterisk) as phones:

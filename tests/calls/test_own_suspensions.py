@@ -1,5 +1,6 @@
-"""The operator stops a number itself (`idtone suspend`): at once, in each spelling, with the service up and down, over
-a change of the registry and a restart, until the association's own suspension is in force or it is lifted.
+"""The operator suspends a number itself (`idtone suspend`). The suspension holds at once, in each spelling, with the
+service up and down, over a change of the registry and a restart. It lasts until the association's own suspension is in
+force, or until it is lifted.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ import pytest
 
 from idtone.ledger.evidence.steps import StepKind
 from lab.asterisk import Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.own_suspensions import acts, command, states
 from lab.calls.suspend_in_progress import OTHER, WITHIN_S, in_progress, suspend
-from lab.lab import LICENSED, Forwarding, lab, until
+from lab.lab import LICENSED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -25,7 +26,7 @@ WHY = ("--reference", "R-77", "--why", "the police called")
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service with a registry that may be changed. No other test knows what it stopped."""
+    """A service with a registry that the test may change. Other tests do not see its suspensions."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -36,7 +37,7 @@ def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
 
 
 async def refused(phones, forwardings) -> None:
-    for forwarding, (placed, ending) in await side_by_side(by_both(*forwardings), phones.call):
+    for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*forwardings), phones.call):
         assert (ending.status, ending.reason) == REFUSED, forwarding
         assert placed.called is None, forwarding
 
@@ -65,7 +66,7 @@ async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
         assert (decided.details["suspended_by"], decided.details["own_suspension"]) == ("operator", stopped["id"])
 
         suspend(own, "\n")  # a registry without any suspension
-        await until(lambda: "version 43 is in use" in own.log(), "the new registry")
+        await wait_until(lambda: "version 43 is in use" in own.log(), "the new registry")
         await refused(phones, [Forwarding(LICENSED)])
         await asyncio.to_thread(own.stop)
         await refused(phones, map(Forwarding, SPELLINGS))
@@ -100,7 +101,7 @@ async def test_while_the_service_is_away_until_the_association_takes_over(asteri
         await asyncio.to_thread(own.start)
         await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
         suspend(own)  # one of the two
-        await until(lambda: "version 43 is in use" in own.log(), "the new registry")
+        await wait_until(lambda: "version 43 is in use" in own.log(), "the new registry")
         assert states(own) == ["in-force"]
         both = (
             f"suspensions:\n  - {{numbers: '0312345600-{OTHER}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
@@ -109,7 +110,7 @@ async def test_while_the_service_is_away_until_the_association_takes_over(asteri
         draft = own.registry.with_name("draft.yaml")
         draft.write_text(f"{registry}\n{both}")
         draft.replace(own.registry)
-        await until(lambda: states(own) == ["taken-over"], "the association's suspension")
+        await wait_until(lambda: states(own) == ["taken-over"], "the association's suspension")
         _, ending = await phones.call()
         decided = next(s for s in own.steps(ending.call_id) if s.kind is StepKind.DECIDED)
         assert (ending.reason, decided.details["suspended_by"]) == ("number-suspended", "association")

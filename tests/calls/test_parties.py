@@ -1,24 +1,24 @@
-"""The called party, the caller or both hear the sound, and neither hears the other before."""
+"""The called party, the caller or both hear the sound, and neither hears the other one before its end."""
 
 import asyncio
 
 import pytest
 
 from lab.calls.assert_heard import assert_heard_by
-from lab.calls.assert_proved import by_both
+from lab.calls.assert_proved import over_both_interfaces
 from lab.calls.ending_cases import SOUND_S
 from lab.lab import Forwarding, lab
 from lab.nightly_tests import one_of_each
 
 HEARING = {"called": ("called",), "caller": ("caller",), "both": ("called", "caller")}
 TOGETHER_MS = 30
-"""Greatest difference in ms between the two phones' onsets."""
+"""Largest difference in ms between the starts of the sound at both phones."""
 
 
 @pytest.mark.parametrize(("hearing", "first"), one_of_each(HEARING, ["early-media", "answered"]))
 async def test_who_hears_the_sound(asterisk, serving, references, hearing, first):
     service = serving(policy=f"notify: {{incoming: {hearing}}}, caller_hears: {first}")
-    for forwarding in by_both(Forwarding()):
+    for forwarding in over_both_interfaces(Forwarding()):
         async with lab(asterisk) as phones:
             placed, ending = await phones.call(forwarding, 1.0)
             await phones.nothing_is_left()
@@ -39,11 +39,11 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
-    """A hundred and forty such calls at once left one channel for ever, while its thread ended too early."""
+    """With 140 such calls at once, one channel once stayed for ever, because its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):
-            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding()) * 10]
+            calls = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding()) * 10]
             for placed in calls:
                 assert await placed.caller.final() == 200
                 phones.pair(placed)

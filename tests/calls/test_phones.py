@@ -1,4 +1,4 @@
-"""The sound at phones of other makers, and what the record says of it: the core of `make bench-phones`."""
+"""The sound at other makers' phones, and the record's claims about it: the core of `make bench-phones`."""
 
 import asyncio
 from typing import Final
@@ -9,15 +9,15 @@ from bench.phones.situations import ELSEWHERE, Situation, watched, watched_behin
 from bench.phones.trial_calls import POLICIES, Trial
 from idtone.core.calls import Party
 from lab.phones.pbx import PhonesPbx
-from lab.phones.program import Wanted
-from lab.phones.received_sound import Judge
+from lab.phones.program import PhoneProperties
+from lab.phones.received_sound import SoundJudge
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 CORE: Final = (
     Situation("", "", "pjsua2", between=watched),
     Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat),
-    Situation("", "", "pjsua2", Wanted(announced=ELSEWHERE), astray=True),
+    Situation("", "", "pjsua2", PhoneProperties(announced=ELSEWHERE), astray=True),
     Situation("", "", "pjsua2", endpoint="phone-nat", between=watched_behind_nat, hears="both"),
     Situation("", "", "baresip", endpoint="phone-nat", between=watched_behind_nat),
 )
@@ -25,11 +25,12 @@ CORE: Final = (
 
 @pytest.mark.alone
 async def test_the_record_claims_what_phones_of_others_received(installation, tmp_path):
-    """PJSUA2 reports when its stream starts, before anything has come; that confirms nothing. With strictrtp, which is
-    Asterisk's default, Dial() plays four packets in vain to a phone behind NAT; then the hook plays the sound again.
+    """PJSUA2 sends a report when its stream starts, before anything has arrived; that confirms nothing. With strictrtp,
+    Asterisk's default, Dial() sends the first four packets to a phone behind NAT in vain. Then the hook plays the sound
+    again.
     """
     with PhonesPbx(installation, tmp_path / "pbx") as pbx, Service(pbx, LAB_REGISTRY, POLICIES["called"]) as service:
-        trial = Trial(pbx, service, Judge(), tmp_path / "calls")
+        trial = Trial(pbx, service, SoundJudge(), tmp_path / "calls")
         rows = await asyncio.gather(*(trial.run(each, 1) for each in CORE))
     for situation, row in zip(CORE, rows, strict=True):
         assert (row.calls, row.unfinished, row.missing) == (1, [], ""), situation

@@ -1,4 +1,4 @@
-"""Fields of a call on the trunk. None of the caller's words there shows another number than the checked one."""
+"""Fields of a call on the trunk. No text from the caller makes them show another number than the checked one."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ import pytest
 from idtone.core.numbers import parse
 from idtone.dialplan import NO_TRUNKS
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import RECOGNISED_S, by_both, side_by_side
-from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, Placed, lab
+from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
+from lab.lab import CALLED_NUMBER, CALLER_NUMBER, LICENSED, SUSPENDED, Forwarding, PlacedCall, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.sip import Header, Party
 
@@ -25,18 +25,18 @@ ASSERTED: Header = ("P-Asserted-Identity", f'"{POLICE}" <sip:{POLICE}@x>')
 
 @dataclass(frozen=True)
 class Shown:
-    """Fields of the called phone's INVITE, by header: the user, and the name if there is one."""
+    """Fields of the INVITE at the called phone, by header: the user, and the name if there is one."""
 
     number: str = LICENSED
     name: str = ""
     asserted: bool = True
-    """True if P-Asserted-Identity and Remote-Party-ID show the same."""
+    """True if P-Asserted-Identity and Remote-Party-ID show the same user."""
     diversion: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Leaving:
-    """A call, and the fields that leave on the trunk."""
+    """A call, and the fields with which it leaves on the trunk."""
 
     caller: str
     number: str = LICENSED
@@ -100,7 +100,7 @@ INCOMING: Mapping[str, Leaving] = {
 }
 
 
-def assert_shown(name: str, leaving: Leaving, placed: Placed) -> None:
+def assert_shown(name: str, leaving: Leaving, placed: PlacedCall) -> None:
     assert placed.called, name
     request, shown = placed.called.request, leaving.shown
     sender = request.sender
@@ -124,17 +124,17 @@ async def place_all(asterisk, table, talk_s, **others):
     cases = [
         (name, leaving, forwarding)
         for name, leaving in table.items()
-        for forwarding in by_both(leaving.forwarding(**others))
+        for forwarding in over_both_interfaces(leaving.forwarding(**others))
     ]
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(case[2], talk_s))
+        calls = await run_concurrently(cases, lambda case: phones.call(case[2], talk_s))
         await phones.nothing_is_left()
     return calls
 
 
 @pytest.mark.parametrize("table", [OUTGOING, INCOMING], ids=["outgoing", "incoming"])
 async def test_only_the_checked_number_leaves(asterisk, service, references, table):
-    """The licensed sound is heard, and the evidence has both numbers."""
+    """The called party hears the licensed sound, and the evidence has both numbers."""
     for (name, leaving, _), (placed, ending) in await place_all(asterisk, table, RECOGNISED_S):
         assert_shown(name, leaving, placed)
         assert_heard_then_connected(placed, "sample", references)
@@ -173,20 +173,22 @@ OWN_DIAL: Mapping[str, tuple[Leaving, bool]] = {
 
 
 async def assert_own_dials(asterisk, away):
-    """Place the calls of the table by the operator's own Dial(), and check their fields on the trunk."""
+    """Place the table's calls with the operator's own Dial(), and check their fields on the trunk."""
     table = {name: leaving for name, (leaving, _) in OWN_DIAL.items()}
     cases = [
-        (name, forwarding) for name, one in table.items() for forwarding in by_both(one.forwarding(way="own-dial"))
+        (name, forwarding)
+        for name, one in table.items()
+        for forwarding in over_both_interfaces(one.forwarding(way="own-dial"))
     ]
     async with lab(asterisk) as phones:
 
-        async def place(case: tuple[str, Forwarding]) -> Placed:
+        async def place(case: tuple[str, Forwarding]) -> PlacedCall:
             placed = await phones.place(case[1])
             if placed.caller.answered_ns:
                 await phones.talk_and_hang_up(placed, 0.1)
             return placed
 
-        calls = await side_by_side(cases, place)
+        calls = await run_concurrently(cases, place)
         await phones.nothing_is_left()
     for (name, forwarding), placed in calls:
         assert bool(placed.caller.answered_ns) is OWN_DIAL[name][1], (name, forwarding.interface, away)
@@ -210,7 +212,7 @@ async def test_own_dial_refuses_another_number_while_the_service_is_away_too(awa
 
 
 async def test_a_number_that_cannot_be_read_is_not_shown(asterisk, serving):
-    """Such calls are connected under this setting."""
+    """This setting connects such calls."""
     serving(policy="unreadable: notice")
     leaving = {"unreadable": Leaving("101", f"{LICENSED[:-1]}x", shown=WITHHELD)}
     for (name, one, _), (placed, ending) in await place_all(asterisk, leaving, 0.1):
@@ -237,7 +239,7 @@ DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
 
 @pytest.fixture(scope="module")
 def diverting(asterisk):
-    """An extension that forwards to where the channel's diversion is written down."""
+    """An extension that forwards a call to another one, which writes down the channel's diversion."""
     values = ":".join(f"${{REDIRECTING({each})}}" for each in ("from-num", "orig-num", "count", "reason"))
     asterisk.command("dialplan add context diverted")
     for context, extension, actions in (

@@ -1,6 +1,4 @@
-"""The record's statement of the sound, compared with the packets that the called phone received: it never
-claims more.
-"""
+"""What the record says of the sound, compared with the packets at the called phone: it never claims more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,23 +13,23 @@ from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import Heard, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.lab import ANSWER, Forwarding, Lab, Placed, lab, until
+from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import one_of_each, rest_at_night
 from lab.phone import Answer, EarlyMedia
 from lab.service import Service
 
 STRANGE: Final = "127.0.0.9"
-"""Address that a phone behind NAT announces. Nothing listens there."""
+"""The address that a phone behind NAT announces. Nothing listens there."""
 REPORTS_S: Final = 0.3
 TALKS_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Peculiarity of the called phone, and what the record must say of its sound."""
+    """How the called phone differs from others, and what the record must say of its sound."""
 
     says: str = ""
-    """Statement of the record. Empty for any that does not claim more than the phone received."""
+    """The expected statement. If empty, any statement that does not claim more than the phone received."""
     whole: bool = True
     endpoint: str = "lab"
     announced: str = ""
@@ -43,7 +41,7 @@ class Situation:
 
 
 async def holding(call: IncomingCall, for_ms: float, early_ms: float) -> None:
-    """Send early media; then answer, and hold in the middle of the sound."""
+    """Send early media; then answer, and hold the call in the middle of the sound."""
     call.progress(voices.CALLED)
     await asyncio.sleep(early_ms / 1000)
     call.answer()
@@ -96,11 +94,11 @@ BROAD: Final = {
     "it hangs up at the end of the sound",
     "packets of 30 ms",
 }
-"""Situations that combine others, or are another value of one."""
+"""Situations that combine others, or repeat one with another value."""
 assert SITUATIONS.keys() >= BROAD
 
 
-async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[Placed, dict[str, Any]]:
+async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple[PlacedCall, dict[str, Any]]:
     called = phones.called
     called.announced, called.reports_s, called.codecs = situation.announced, situation.reports_s, (situation.codec,)
     before = service.records().keys()
@@ -116,13 +114,13 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
         new.update({call_id: found[call_id] for call_id in found.keys() - before if found[call_id]["complete"]})
         return bool(new)
 
-    await until(there, f"the evidence of {placed.name}")
+    await wait_until(there, f"the evidence of {placed.name}")
     (record,) = new.values()
     return placed, record
 
 
-def received(placed: Placed, reference: Any) -> Heard:
-    """Part of the sound that the called phone received, at the last of several attempts."""
+def received(placed: PlacedCall, reference: Any) -> Heard:
+    """The part of the sound that the called phone received, in the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns
     assert answered_ns

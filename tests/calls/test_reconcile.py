@@ -1,4 +1,4 @@
-"""Call detail records of a real Asterisk against the ledger of its calls, as docs/how-to/reconcile.md configures it."""
+"""Call detail records of a real Asterisk, compared with the ledger as docs/how-to/reconcile.md describes."""
 
 import re
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
-from lab.commands import printed_json
-from lab.lab import SUSPENDED, Ending, Forwarding, lab, until
+from lab.asterisk_installation import AsteriskInstallation
+from lab.commands import command_json
+from lab.lab import SUSPENDED, Ending, Forwarding, lab, wait_until
 from lab.phone import Refuse
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "reconcile.md"
 WITH_CALL_ID = "0312349999"
-"""Extension that sets the record's Call-ID before the hook."""
+"""An extension that sets the Call-ID of the call detail record before the hook."""
 
 
 @pytest.fixture
 def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
-    """A PBX with the files of the page. It is not shared: Asterisk can die when it unloads a module that writes
-    records.
+    """A PBX with the configuration of the page. It is not shared, because Asterisk may crash when it unloads a module
+    that writes these records.
     """
     page = HOW_TO.read_text()
     files = {name: _block(page, f"`/etc/asterisk/{name}`") for name in ("cdr.conf", "cdr_custom.conf")}
@@ -40,7 +40,7 @@ def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk
 
 @pytest.fixture
 def records(own: Asterisk) -> Path:
-    """Asterisk's file of records."""
+    """Asterisk's file of call detail records."""
     return own.scratch / "log" / "cdr-custom" / "idtone.csv"
 
 
@@ -51,13 +51,13 @@ def _block(page: str, after: str) -> str:
 async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, records):
     with Service(own, LAB_REGISTRY) as service:
         endings = await placed(own)
-        await until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
+        await wait_until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
         service.entered()
         compare(service, records, endings)
 
 
 async def placed(own: Asterisk) -> list[Ending]:
-    """Endings of three calls by the hook; a fourth goes past it."""
+    """Ends of three calls with the hook. A fourth call does not use it."""
     async with lab(own) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))
@@ -69,7 +69,7 @@ async def placed(own: Asterisk) -> list[Ending]:
 
 def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     compared = ("reconcile", records)
-    found = printed_json(service, *compared, code=1)
+    found = command_json(service, *compared, code=1)
     assert (found["calls_in_csv"], found["not_in_csv"]) == (4, 0), found
     rows: dict[str, str] = {}
     for line in records.read_text().splitlines(keepends=True):
@@ -78,8 +78,8 @@ def compare(service: Service, records: Path, endings: list[Ending]) -> None:
     [lacking] = found["missing_in_ledger"]
     assert records.read_text().splitlines(keepends=True)[lacking["line"] - 1] in calls[3], "it went past the hook"
     records.write_text(calls[0] + calls[2])
-    found = printed_json(service, *compared, code=1)
+    found = command_json(service, *compared, code=1)
     assert (found["not_in_ledger"], [each["call_id"] for each in found["missing_in_csv"]]) == (0, [endings[1].call_id])
     records.write_text("".join(calls[:3]))
-    assert printed_json(service, *compared)["good"]
+    assert command_json(service, *compared)["good"]
     assert "0312340000" not in "".join(rows.values()), "the page's file holds no numbers"

@@ -1,12 +1,12 @@
-"""Calls do not notice whether the PostgreSQL to which their evidence is replicated is there."""
+"""Calls are the same with and without the PostgreSQL that holds the replica."""
 
 import pytest
 from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.ledger.store.postgresql import Server
-from lab.commands import printed_json
-from lab.lab import LICENSED, lab, until
+from lab.commands import command_json
+from lab.lab import LICENSED, lab, wait_until
 from lab.postgresql import PostgreSQL
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -31,25 +31,25 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
             _, second = await phones.call()
             assert second.status == "CONNECTED"
             assert replicating.record(second.call_id)["sent"]
-            doctor = {each["id"]: each for each in printed_json(replicating, "doctor", code=None)}
+            doctor = {each["id"]: each for each in command_json(replicating, "doctor", code=None)}
             assert doctor["ledger-postgresql"]["state"] == "warning"
             assert "Connection refused" in doctor["ledger-postgresql"]["found"]
         finally:
             postgresql.start()
         await replicated(replicating, second.call_id)
         await phones.nothing_is_left()
-    (node,) = printed_json(replicating, "log", "replicas")
+    (node,) = command_json(replicating, "log", "replicas")
     assert (node["node"], node["lag"]) == ("lab", 0)
-    assert [(each["good"], each["key_from"]) for each in printed_json(replicating, "ledger", "verify")] == [
+    assert [(each["good"], each["key_from"]) for each in command_json(replicating, "ledger", "verify")] == [
         (True, "own")
     ]
-    assert {record["call_id"] for record in printed_json(replicating, "ledger", "find", "--number", LICENSED)} >= {
+    assert {record["call_id"] for record in command_json(replicating, "ledger", "find", "--number", LICENSED)} >= {
         first,
         second.call_id,
     }
-    doctor = {each["id"]: each for each in printed_json(replicating, "doctor", code=None)}
+    doctor = {each["id"]: each for each in command_json(replicating, "doctor", code=None)}
     assert doctor["ledger-postgresql"]["state"] == "good", doctor["ledger-postgresql"]
-    (node,) = printed_json(replicating, "idtone-fleet", "status", code=None)["nodes"]
+    (node,) = command_json(replicating, "idtone-fleet", "status", code=None)["nodes"]
     state = node["state"]
     assert (node["node"], node["condition"], state["hook"]["current"]) == ("lab", "serving", True)
     assert (state["calls"]["decided"], state["calls"]["over"], state["calls"]["sent"]) == (2, 2, 2)
@@ -60,6 +60,6 @@ async def test_a_call_is_connected_while_postgresql_is_away_and_replicated_when_
 
 
 async def replicated(service: Service, call_id: str) -> None:
-    """Wait until PostgreSQL has the call."""
+    """Wait until PostgreSQL has the call's record."""
     shown = ["ledger", "show", call_id, "-c", str(service.settings)]
-    await until(lambda: CliRunner().invoke(app, shown).exit_code == 0, f"{call_id} in PostgreSQL", 60)
+    await wait_until(lambda: CliRunner().invoke(app, shown).exit_code == 0, f"{call_id} in PostgreSQL", 60)

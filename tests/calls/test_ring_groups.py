@@ -1,4 +1,4 @@
-"""Phones that ring together: one of them takes the call, and it alone is sounded."""
+"""Several phones ring together. One of them takes the call, and only this one hears the sound."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ from lab.calls.assert_proved import (
     POLICY,
     SOUND_S,
     WAYS,
-    Told,
+    CallResult,
     Way,
     assert_proved,
-    connect,
-    side_by_side,
-    told,
+    call_result,
+    complete_call,
+    run_concurrently,
 )
-from lab.lab import Placed, lab
+from lab.lab import PlacedCall, lab
 from lab.phone import Answer, ring
 
 AT_ONCE = Answer(after_ms=100, voice=voices.CALLED)
@@ -24,7 +24,7 @@ AT_ONCE = Answer(after_ms=100, voice=voices.CALLED)
 async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, serving, references):
     service = serving(policy=POLICY)
     async with lab(asterisk, ring, AT_ONCE, ring) as phones:
-        calls = await side_by_side(WAYS, lambda way: connect(phones, service, way.forwarding()))
+        calls = await run_concurrently(WAYS, lambda way: complete_call(phones, service, way.forwarding()))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert [call.final_status for call in placed.rung] == [487, 200, 487], way
@@ -38,19 +38,19 @@ async def test_the_first_answer_wins_and_the_others_stop_ringing(asterisk, servi
 
 
 async def test_two_that_answer_at_the_same_moment(asterisk, serving, references):
-    """One has the call, whole; the other's is ended at once, and it hears nothing of it."""
+    """One phone gets the complete call. The other phone's call ends at once, and it hears nothing."""
     service = serving(policy=POLICY)
     async with lab(asterisk, AT_ONCE, AT_ONCE) as phones:
 
-        async def one(way: Way) -> tuple[Placed, Told]:
+        async def one(way: Way) -> tuple[PlacedCall, CallResult]:
             placed = phones.dial(way.forwarding())
             await placed.caller.final()
             phones.pair(placed)
             (placed.called,) = [call for call in placed.rung if call.ended_ns is None]
             await phones.talk_and_hang_up(placed, 0.6)
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(WAYS, one)
+        calls = await run_concurrently(WAYS, one)
         await phones.nothing_is_left()
     for way, (placed, said) in calls:
         assert_proved(way, placed, said, references)
@@ -65,11 +65,11 @@ async def test_a_winner_who_hangs_up_during_the_sound_ends_the_call(asterisk, se
     hasty = Answer(after_ms=100, hangup_after_ms=DURING_S * 1000)
     async with lab(asterisk, hasty, ring) as phones:
 
-        async def one(way: Way) -> tuple[Placed, Told]:
+        async def one(way: Way) -> tuple[PlacedCall, CallResult]:
             placed = await phones.place(way.forwarding())
-            return placed, await told(phones, service, placed)
+            return placed, await call_result(phones, service, placed)
 
-        calls = await side_by_side(WAYS, one)
+        calls = await run_concurrently(WAYS, one)
         await asyncio.gather(*(call.ended() for _, (placed, _) in calls for call in placed.rung))
         await phones.nothing_is_left()
     for way, (placed, said) in calls:

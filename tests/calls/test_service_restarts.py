@@ -1,4 +1,4 @@
-"""The service dies, freezes, stops or starts, and Asterisk too, during calls."""
+"""The service dies, freezes, stops or starts during calls, and so does Asterisk."""
 
 import asyncio
 import signal
@@ -7,10 +7,10 @@ import time
 
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import answered
+from lab.calls.assert_proved import wait_for_answer
 from lab.calls.connected_call import DEADLINE_S, connected_call
 from lab.chosen_asterisk import transports
-from lab.lab import CALLER_NUMBER, Lab, lab, until
+from lab.lab import CALLER_NUMBER, Lab, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -20,7 +20,7 @@ async def in_stasis(phones: Lab) -> None:
     async def there() -> bool:
         return "Stasis" in await asyncio.to_thread(phones.asterisk.command, "core show channels concise")
 
-    await until(there, "the caller to wait for the verdict")
+    await wait_until(there, "the caller to wait for the verdict")
 
 
 async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):
@@ -61,7 +61,7 @@ async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk,
     async with lab(asterisk) as phones:
         with own:
             placed = phones.dial()
-            await answered(phones, placed)
+            await wait_for_answer(phones, placed)
             assert await asyncio.to_thread(own.stop) == 0
         await placed.caller.final()
         phones.pair(placed)
@@ -137,7 +137,7 @@ async def test_asterisk_restarts_under_the_service(installation, tmp_path, refer
     with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY) as service:
         await asyncio.to_thread(asterisk.stop)
         await asyncio.to_thread(asterisk.start)
-        await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
+        await wait_until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
         async with lab(asterisk) as phones:
             placed, _ = await phones.call()
             assert_heard_then_connected(placed, "sample", references)

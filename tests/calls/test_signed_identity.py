@@ -1,4 +1,6 @@
-"""The signed Identity of the incoming call (RFC 8224) on the trunk of a forwarded call, if a setting asks for it."""
+"""The signed Identity header of the incoming call (RFC 8224), passed to the trunk of the forwarded call by a
+setting.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.lab import LICENSED, Forwarding, lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,7 +25,7 @@ ASKED, NOT_ASKED = "asserting", "lab"
 
 @pytest.fixture(scope="module")
 def asking(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX, one of whose trunks gets the Identity, with its service."""
+    """A PBX with its service. One of its trunks gets the Identity."""
     exported = {"IDTONE_POLICY_IDENTITY_TRUNKS": ASKED}
     pbx = Asterisk(installation, tmp_path_factory.mktemp("asking"), exported=exported)
     with pbx, Service(pbx, LAB_REGISTRY):
@@ -40,9 +42,13 @@ CASES = {
 
 
 async def test_the_identity_is_passed_on_as_it_is(asking):
-    cases = [(name, each, expected) for name, (forwarding, expected) in CASES.items() for each in by_both(forwarding)]
+    cases = [
+        (name, each, expected)
+        for name, (forwarding, expected) in CASES.items()
+        for each in over_both_interfaces(forwarding)
+    ]
     async with lab(asking) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(case[1], 0.1))
+        calls = await run_concurrently(cases, lambda case: phones.call(case[1], 0.1))
     for (name, _, expected), (placed, ending) in calls:
         assert ending.status == "CONNECTED", name
         assert placed.called.request.all("Identity") == expected, name

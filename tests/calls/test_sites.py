@@ -1,8 +1,8 @@
-"""The promises about every call, on every site: each outcome, with the service up and down.
+"""What holds for every call on every site: each outcome, with the service up and down.
 
-`make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each, calls of all
-outcomes are in progress at once, by either interface. Each has one record that is complete and without anomaly, and
-whose times are those of the phones' clock.
+`make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each site, calls of all
+outcomes are in progress at once, over both interfaces. Each call has one record. The record is complete and without
+anomaly, and its times agree with the phones' clock.
 """
 
 import asyncio
@@ -19,30 +19,32 @@ import pytest
 
 from lab.asterisk import Asterisk, Ending
 from lab.calls.assert_heard import FRAME_MS, assert_nothing_before_voice, heard_by_called
-from lab.calls.assert_proved import RECOGNISED_S, side_by_side
+from lab.calls.assert_proved import RECOGNISED_S, run_concurrently
 from lab.heard import identify
-from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, Placed, lab
+from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, PlacedCall, lab
 from lab.nightly_tests import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BACK, FORWARD, Site
-from lab.sites import OFTEN, SITES, multiplied
+from lab.sites import OFTEN, SITES, combined_sites
 
 NEAR_S: Final = 0.1
-"""Greatest difference in s between a time in the evidence and that of the phones."""
+"""Largest difference in s between a time in the evidence and that of the phones."""
 CHANGES_S: Final = 10.0
-"""Seconds from Asterisk's start until a time zone's clock changes: enough to start the service and the first calls."""
+"""Seconds from Asterisk's start until a time zone's clock changes: enough to start the service and place the first
+calls.
+"""
 EXPIRED: Final = "0352345678"
 
 
 @dataclass(frozen=True)
 class Promise:
-    """One call, and its expected result."""
+    """A call, and its expected result."""
 
     forwarding: Forwarding
     up: tuple[str, str]
-    """Outcome and reason by the service."""
+    """Outcome and reason while the service is up."""
     away: tuple[str, str]
     """Outcome and reason while the service is down."""
     status: str = "CONNECTED"
@@ -73,7 +75,7 @@ NUMBERS: Final = itertools.count(1001)
 
 @dataclass(frozen=True)
 class Placing:
-    """One call of the test."""
+    """A call of the test."""
 
     name: str
     interface: str
@@ -84,13 +86,13 @@ class Placing:
         return PROMISES[self.name]
 
 
-ALL: Final = {**SITES, **multiplied()}
-"""Sites of `make test-sites`."""
+ALL: Final = {**SITES, **combined_sites()}
+"""The sites of `make test-sites`, by name."""
 
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[dict[str, float]]:
-    """Largest difference of a time from the phones', in s, by site. Printed at the end."""
+    """For each site, the largest difference in s of a time from the phones'. It is printed at the end."""
     furthest: dict[str, float] = {}
     yield furthest
     for name, furthest_s in furthest.items():
@@ -126,13 +128,13 @@ async def test_every_call_is_decided_heard_and_recorded_in_time(name, tmp_path, 
 
 @dataclass
 class PlacedCall:
-    """One call as it was made, and as it ended."""
+    """A call as it was placed, and its end."""
 
     promise: Promise
     interface: str
     up: bool
     began_s: float
-    seen: Placed
+    seen: PlacedCall
     ending: Ending
 
     def __str__(self) -> str:
@@ -146,7 +148,7 @@ class PlacedCall:
 
 
 async def placed(phones: Lab, *, up: bool) -> list[PlacedCall]:
-    """Place all promised calls. While the service is down, one interface is enough, because Asterisk reaches
+    """Place all calls. While the service is down, one interface is enough, because Asterisk reaches the service over
     neither.
     """
 
@@ -160,7 +162,7 @@ async def placed(phones: Lab, *, up: bool) -> list[PlacedCall]:
         return PlacedCall(promise, interface, up, began_s, seen, ending)
 
     cases = [*product(PROMISES.values(), ("ari", "agi") if up else ("ari",))]
-    return [made for _, made in await side_by_side(cases, call)]
+    return [made for _, made in await run_concurrently(cases, call)]
 
 
 def record_of(call: PlacedCall, records: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def assert_heard(call: PlacedCall, site: Site, references: dict[str, Any]) -> No
 
 
 def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
-    """Seconds by which the record's times lie outside of what the phones saw before and after."""
+    """Seconds by which the record's times lie before or after the limits that the phones saw."""
     told = {name: datetime.fromisoformat(text).timestamp() for name, text in record["times"].items()}
     told["decided"] = min(told.values())
     return {
@@ -216,7 +218,7 @@ def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
 
 
 def limits(call: PlacedCall) -> dict[str, tuple[float, float]]:
-    """Earliest and latest time of each step by the phones' clock, between its cause and its effect."""
+    """Earliest and latest time of each step by the phones' clock: the times of its cause and of its effect."""
     caller, called = call.seen.caller, call.seen.called
     assert caller.ended_ns
     ended_s = sorted(

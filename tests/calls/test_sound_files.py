@@ -1,4 +1,4 @@
-"""The evidence names the file that Asterisk played, and no sound that was not played."""
+"""The evidence names the file that Asterisk played. It names no sound that was not played."""
 
 import asyncio
 import hashlib
@@ -14,12 +14,12 @@ from inotify_simple import INotify, flags
 from idtone.call_control.call_sounds import FILE_CHANGED
 from idtone.ledger.evidence.steps import Step, StepKind
 from lab import voices
-from lab.calls.assert_proved import POLICY, RECOGNISED_S, by_both, told
+from lab.calls.assert_proved import POLICY, RECOGNISED_S, call_result, over_both_interfaces
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
 from lab.heard import identify
 from lab.incoming_call import IncomingCall
-from lab.lab import ANSWER, Forwarding, Lab, Placed, lab
+from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab
 from lab.nightly_tests import rest_at_night
 from lab.phone import Phone
 from lab.publication import LAB_REGISTRY
@@ -30,7 +30,7 @@ FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
 
 @pytest.fixture(scope="module")
 def own(asterisk, beside) -> Iterator[Service]:
-    """A service whose sounds the tests may change."""
+    """A service whose sound files the tests may change."""
     beside.away()
     with Service(asterisk, LAB_REGISTRY, POLICY) as service:
         yield service
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[None]:
-    """Context in which the file has the content of the notice, cut to its own length."""
+    """Context in which the file has the notice's content, cut to the file's own length."""
     kept = path.with_name(f"kept-{path.name}")
     other = path.with_name(f"other-{path.name}")
     content = path.with_name(f"notice{path.suffix}").read_bytes()
@@ -57,7 +57,7 @@ def replaced(path: Path) -> Iterator[None]:
 
 @contextmanager
 def rewritten(path: Path) -> Iterator[None]:
-    """Context in which the same file has other content, with its own times."""
+    """Context in which the same file has other content, at the file's old times."""
     was, kept = path.stat(), path.read_bytes()
     path.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: len(kept)])
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
@@ -69,7 +69,7 @@ def rewritten(path: Path) -> Iterator[None]:
 
 @contextmanager
 def preferred(path: Path) -> Iterator[None]:
-    """Context in which Asterisk prefers a file with this ending."""
+    """Context in which Asterisk prefers a file with another extension."""
     other = path.with_suffix(".pcm")
     other.write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
     try:
@@ -80,7 +80,7 @@ def preferred(path: Path) -> Iterator[None]:
 
 @contextmanager
 def in_the_callers_language(path: Path) -> Iterator[None]:
-    """Context in which Asterisk prefers a file in the folder of the channel's language."""
+    """Context in which Asterisk prefers a file in the folder of the caller's language."""
     draft, folder = path.with_name("en.draft"), path.with_name("en")
     draft.mkdir()
     (draft / path.name).write_bytes((path.with_name(f"notice{path.suffix}").read_bytes() * 2)[: path.stat().st_size])
@@ -94,13 +94,13 @@ def in_the_callers_language(path: Path) -> Iterator[None]:
 CHANGES = {each.__name__: each for each in (replaced, rewritten, preferred, in_the_callers_language)}
 
 
-async def steps_of(phones: Lab, service: Service, placed: Placed) -> list[Step]:
-    said = await told(phones, service, placed)
+async def steps_of(phones: Lab, service: Service, placed: PlacedCall) -> list[Step]:
+    said = await call_result(phones, service, placed)
     return await asyncio.to_thread(service.steps, said.ending.call_id)
 
 
 def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
-    """Profile, format and SHA-256 by party."""
+    """Party → profile, format and SHA-256 of the sound."""
     return {
         str(step.details["party"]): tuple(step.details.get(name) for name in ("profile", "format", "sha256"))
         for step in steps
@@ -113,7 +113,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
     path = own.asterisk.sounds / "sample.ulaw"
     with CHANGES[change](path):
         async with lab(own.asterisk) as phones:
-            calls = [phones.dial(forwarding) for forwarding in by_both(Forwarding())]
+            calls = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding())]
             for placed in calls:
                 await placed.caller.final()
                 phones.pair(placed)
@@ -131,7 +131,7 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
 
 @rest_at_night("change", ["replaced", "preferred"])
 async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
-    """The verdict comes first: the file is changed while the phone rings."""
+    """The file is changed after the verdict, while the phone rings."""
     changed = asyncio.Event()
 
     async def ring(call: IncomingCall) -> None:
@@ -142,7 +142,7 @@ async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(
     async with lab(own.asterisk) as phones:
         calls = [
             phones.dial(forwarding, behaviour=ring)
-            for forwarding in by_both(Forwarding(), Forwarding(direction="outgoing"))
+            for forwarding in over_both_interfaces(Forwarding(), Forwarding(direction="outgoing"))
         ]
         for placed in calls:
             await phones.reached(placed)

@@ -1,4 +1,4 @@
-"""The forms of numbers with the service up: hook and service together mean the same as each of them alone."""
+"""Spellings of numbers with the service up: the hook and the service together act as each of them does alone."""
 
 import re
 from collections import Counter
@@ -17,13 +17,15 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
 MANY = 19
-"""Share of the forms under an own Dial(), each nineteenth: such a call is answered, and is connected for a second."""
+"""With an own Dial(), one of so many spellings is tested, because such a call is answered and stays connected for a
+second.
+"""
 AT_ONCE = 8
 WITHIN_S = 120
 
 
 def of_options(forms: Sequence[str], one_of: int = MANY) -> list[str]:
-    """Forms that are possible in the options of Dial(). It ends them at a bracket, and separates arguments by `^`."""
+    """Spellings that can stand in the options of Dial(), which end at a bracket and separate arguments by `^`."""
     return [form for form in forms if not re.search(r"[()\[\]^,\"\\]", form)][::one_of]
 
 
@@ -52,7 +54,7 @@ PASSED = "UNAVAILABLE emergency emergency"
 
 @pytest.fixture(scope="module")
 def up(installation, tmp_path_factory) -> Iterator[Service]:
-    """A service beside an Asterisk of its own."""
+    """A service with an Asterisk of its own."""
     with (
         Asterisk(installation, tmp_path_factory.mktemp("spellings"), {"extensions.conf": EXTENSIONS}) as asterisk,
         Service(asterisk, LAB_REGISTRY) as service,
@@ -62,8 +64,8 @@ def up(installation, tmp_path_factory) -> Iterator[Service]:
 
 @rest_at_night("interface", ["ari", "agi"])
 def test_every_spelling_means_the_same_to_hook_and_service(up, interface):
-    """A suspended number is refused in each of its spellings, also where it cannot be read surely; an emergency number
-    passes at once in each.
+    """Each spelling of a suspended number is refused, even if it cannot be read with certainty. An emergency number
+    passes at once in each spelling.
     """
     up.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
     before = up.records().keys()

@@ -1,4 +1,4 @@
-"""`idtone status` of a real service, during and after calls, over a hand-over, and without a service."""
+"""`idtone status` of a real service: during and after calls, over a hand-over, and without a service."""
 
 import asyncio
 import fcntl
@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from lab.asterisk import IDTONE
-from lab.calls.assert_proved import by_both
-from lab.commands import printed_json
-from lab.lab import SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces
+from lab.commands import command_json
+from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    """A service that counts this test's calls alone."""
+    """A service that counts only this test's calls."""
     beside.settled()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
@@ -37,7 +37,7 @@ def status(service: Service) -> str:
 
 
 def _heeding_interrupts() -> None:
-    """Heed SIGINT, which a shell lets its background programs ignore."""
+    """Restore the default action of SIGINT, which a shell makes its background programs ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -50,15 +50,15 @@ def watch(
 
 async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     async with lab(asterisk) as phones:
-        talking = [await phones.place(forwarding) for forwarding in by_both(Forwarding())]
-        during = printed_json(own, "status")
+        talking = [await phones.place(forwarding) for forwarding in over_both_interfaces(Forwarding())]
+        during = command_json(own, "status")
         for placed in talking:
             await phones.talk_and_hang_up(placed)
-        for forwarding in by_both(Forwarding(SUSPENDED)):
+        for forwarding in over_both_interfaces(Forwarding(SUSPENDED)):
             await phones.call(forwarding)
     await asyncio.to_thread(own.entered)
-    await until(lambda: sum(printed_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
-    after = printed_json(own, "status")
+    await wait_until(lambda: sum(command_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
+    after = command_json(own, "status")
     assert during["calls"]["in_progress"] == 2
     assert during["calls"]["longest_seconds"] > 0
     assert own.process
@@ -93,7 +93,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
-    """Output in a pipe is one line of JSON a second. SIGINT ends it without a traceback."""
+    """Into a pipe, the command writes a line of JSON each second. SIGINT ends it without a traceback."""
     watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
@@ -116,11 +116,11 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=60)
     assert (watching.returncode, errors) == (1, "")
-    assert printed_json(own, "status", code=1)["running"] is False
+    assert command_json(own, "status", code=1)["running"] is False
 
 
 def _own_terminal() -> None:
-    """Let Ctrl-C reach this process."""
+    """Give this process a terminal of its own, so that Ctrl-C reaches it."""
     _heeding_interrupts()
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

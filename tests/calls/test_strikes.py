@@ -1,4 +1,4 @@
-"""Faults of the sound, of the files and programs that the service needs, and of the service, at every step of the
+"""Faults of the sound, of files and programs that the service needs, and of the service itself, at every step of the
 table.
 """
 
@@ -13,9 +13,18 @@ from pathlib import Path
 import pytest
 
 from lab.calls.assert_proved import POLICY
-from lab.calls.strike import EVERYWHERE, Blow, Strike, complaints, dial, fate, kept, struck
+from lab.calls.fault_at_every_step import (
+    EVERYWHERE,
+    Blow,
+    FaultMoment,
+    call_fate,
+    dial_all,
+    differences,
+    evidence_kind,
+    records_after_fault,
+)
 from lab.endings import Event, Step
-from lab.lab import Forwarding, lab, until
+from lab.lab import Forwarding, lab, wait_until
 from lab.nightly_tests import rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -23,7 +32,7 @@ from lab.service import Service
 
 @pytest.fixture
 def own(asterisk, beside, tmp_path) -> Iterator[Service]:
-    """A service that the test may damage, with a registry that it may change."""
+    """A service that the test may damage, with a registry that the test may change."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -36,9 +45,7 @@ def own(asterisk, beside, tmp_path) -> Iterator[Service]:
 
 @asynccontextmanager
 async def other_files(sounds: Path, make: Callable[[Path, bytes], object]) -> AsyncIterator[None]:
-    """Context in which the sample's files are other ones. A sound that is being played goes on with the files that it
-    has.
-    """
+    """Context in which the sample's files are replaced. A sound in progress continues from the old files."""
     kept = exchange(sounds, make)
     try:
         yield
@@ -75,7 +82,9 @@ FILES = {
 @rest_at_night("what", FILES)
 async def test_a_sound_that_cannot_be_played(serving, references, what):
     event, make = FILES[what]
-    await struck(serving(policy=POLICY), event, lambda service: other_files(service.asterisk.sounds, make), references)
+    await records_after_fault(
+        serving(policy=POLICY), event, lambda service: other_files(service.asterisk.sounds, make), references
+    )
 
 
 # -- what the service stands on -----------------------------------------------------------------------------------
@@ -90,7 +99,7 @@ async def other_registry(service: Service, text: str | None, said: str) -> Async
         draft = service.registry.with_name("draft.yaml")
         draft.write_text(text)
         draft.replace(service.registry)
-    await until(lambda: said in service.log()[already:], "the service to look at its registry")
+    await wait_until(lambda: said in service.log()[already:], "the service to look at its registry")
     yield
 
 
@@ -104,9 +113,7 @@ def expired(text: str) -> str:
 
 @asynccontextmanager
 async def locked(service: Service) -> AsyncIterator[None]:
-    """Context in which another program locks the ledger, for as long as the calls go on, and longer than SQLite
-    waits.
-    """
+    """Context in which another program locks the ledger during all calls, longer than SQLite waits."""
     connection = sqlite3.connect(service.ledger, isolation_level=None, timeout=10)
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -118,7 +125,7 @@ async def locked(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def full(service: Service) -> AsyncIterator[None]:
-    """Context in which nothing that the service writes gets onto the disk, its log included."""
+    """Context in which the service can write nothing to the disk, not even its log."""
     assert service.process
     # Its own user sets it: root in a container may not set the limits of others.
     limit = service.as_itself(["prlimit", "--pid", service.process.pid])
@@ -151,7 +158,7 @@ GROUND: dict[str, tuple[Event, Blow]] = {
 @rest_at_night("what", GROUND)
 async def test_what_the_service_stands_on(own, references, what):
     event, blow = GROUND[what]
-    await struck(own, event, blow, references)
+    await records_after_fault(own, event, blow, references)
 
 
 # -- the service --------------------------------------------------------------------------------------------------
@@ -166,9 +173,7 @@ async def killed(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen(service: Service) -> AsyncIterator[None]:
-    """Context in which the service is frozen. Nobody supervises it, so that it stands still for as long as the calls go
-    on.
-    """
+    """Context in which the service is frozen. Without a supervisor, it stays frozen during the calls."""
     assert service.process
     service.process.send_signal(signal.SIGSTOP)
     try:
@@ -211,30 +216,30 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
     Event.SERVICE_REPLACED: (replaced, False),
     Event.SECOND_INSTANCE: (joined, False),
 }
-"""Faults of the service, each with whether it is kept from deciding a moment before."""
+"""Fault of the service → its act, and whether the service is prevented from deciding shortly before."""
 
 
 @pytest.mark.alone
 @rest_at_night("event", LIFE)
 async def test_the_service(own, references, event):
     blow, held = LIFE[event]
-    await struck(own, event, blow, references, held=held)
+    await records_after_fault(own, event, blow, references, held=held)
 
 
 @pytest.mark.alone
 async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
     where = tuple(at for at in EVERYWHERE if at.step is Step.DECIDING)
     async with lab(own.asterisk) as phones, frozen(own):
-        placed = dial(phones, Strike(), where)
+        placed = dial_all(phones, FaultMoment(), where)
         await asyncio.sleep(0.3)
         for each in placed.values():
             await each.caller.cancel()
         await phones.nothing_is_left()
-        fates = {at: await fate(phones, each, references) for at, each in placed.items()}
+        fates = {at: await call_fate(phones, each, references) for at, each in placed.items()}
     async with lab(own.asterisk) as phones:  # whose questions come after theirs
         for interface in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(interface=interface)))
     await asyncio.to_thread(own.entered)
-    await until(lambda: all(map(kept, own.records().values())), "every record to be closed")
-    assert not complaints(Event.CALLER_HANGS_UP, fates, own.records())
+    await wait_until(lambda: all(map(evidence_kind, own.records().values())), "every record to be closed")
+    assert not differences(Event.CALLER_HANGS_UP, fates, own.records())
     assert not any(each.called for each in placed.values())

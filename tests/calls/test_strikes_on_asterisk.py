@@ -1,4 +1,4 @@
-"""Faults of Asterisk, of the line between it and the service, and of the clock, at every step of the table."""
+"""Faults of Asterisk, of its connection with the service, and of the clock, at every step of the table."""
 
 import asyncio
 import signal
@@ -13,11 +13,11 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.calls.assert_proved import POLICY
-from lab.calls.detour import Detour, far
-from lab.calls.strike import EVERYWHERE, caught, dial, kept, struck
+from lab.calls.cuttable_connection import CuttableConnection, cuttable_service
+from lab.calls.fault_at_every_step import EVERYWHERE, bring_to_steps, dial_all, evidence_kind, records_after_fault
 from lab.endings import Event, Evidence, Step
 from lab.heard import identify
-from lab.lab import lab, until
+from lab.lab import lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
@@ -46,23 +46,23 @@ async def reloaded(service: Service) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize(("event", "blow"), [(Event.ASTERISK_FROZEN, still), (Event.ASTERISK_RELOADED, reloaded)])
 async def test_asterisk(serving, references, event, blow):
-    await struck(serving(policy=POLICY), event, blow, references)
+    await records_after_fault(serving(policy=POLICY), event, blow, references)
 
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed(installation, tmp_path, references):
-    """Nothing of the calls is left to be told; what is in the evidence was so."""
+    """Asterisk reports no more about the calls. What the evidence says of them was true."""
     with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:
         async with lab(asterisk) as phones:
-            placed, moment = await caught(phones, EVERYWHERE, None)
-            placed |= dial(phones, moment, (at for at in EVERYWHERE if at.step is Step.DECIDING))
+            placed, moment = await bring_to_steps(phones, EVERYWHERE, None)
+            placed |= dial_all(phones, moment, (at for at in EVERYWHERE if at.step is Step.DECIDING))
             assert asterisk.process
             asterisk.process.kill()
             await asyncio.to_thread(asterisk.process.wait)
             killed = datetime.now(UTC)
             moment.over.set()
             await asyncio.to_thread(asterisk.start)
-            await until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
+            await wait_until(lambda: service.log().count("ready: Asterisk") == 2, "the service to be ready again", 10)
 
             def before() -> list[dict[str, Any]]:
                 """Records of calls before the kill. A phone without an answer repeats its INVITE, and the next Asterisk
@@ -71,10 +71,10 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
                 records = service.records().values()
                 return [each for each in records if datetime.fromisoformat(min(each["times"].values())) < killed]
 
-            await until(lambda: all(map(kept, before())), "every record to be closed")
+            await wait_until(lambda: all(map(evidence_kind, before())), "every record to be closed")
         heard = [identify(each.called.packets, references) for each in placed.values() if each.called]
     records = before()
-    ended = Counter(map(kept, records))
+    ended = Counter(map(evidence_kind, records))
     assert ended.keys() <= {Evidence.INTERRUPTED, Evidence.COMPLETE}
     assert ended[Evidence.INTERRUPTED] >= sum(at.step is not Step.DECIDING for at in placed)
     claimed = sum("called" in record["known_by"] for record in records)
@@ -85,7 +85,7 @@ async def test_asterisk_is_killed(installation, tmp_path, references):
 
 
 @asynccontextmanager
-async def broken(detour: Detour, how: str) -> AsyncIterator[None]:
+async def broken(detour: CuttableConnection, how: str) -> AsyncIterator[None]:
     getattr(detour, how)()
     yield
 
@@ -93,8 +93,8 @@ async def broken(detour: Detour, how: str) -> AsyncIterator[None]:
 @rest_in_breadth(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
 async def test_the_line(asterisk, beside, references, event, how):
     beside.away()
-    async with far(asterisk, policy=POLICY) as (service, detour):
-        await struck(service, event, lambda _: broken(detour, how), references)
+    async with cuttable_service(asterisk, policy=POLICY) as (service, detour):
+        await records_after_fault(service, event, lambda _: broken(detour, how), references)
 
 
 # -- the clock ----------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ async def test_the_line(asterisk, beside, references, event, how):
 
 @dataclass
 class OtherTime(Service):
-    """A service whose time of day a test can set, and which looks once a second. Its monotonic clock is the
+    """A service whose time of day the test sets. The service looks at it each second. Its monotonic clock is the
     machine's.
     """
 
@@ -118,8 +118,8 @@ class OtherTime(Service):
         }
 
     def as_itself(self, command: Sequence[object]) -> list[str]:
-        """Command that preloads the library only as the service's user: the library keeps files that only its own user
-        can read.
+        """A command that preloads the library only after it has become the service's user. Otherwise the library would
+        make files that this user cannot read.
         """
         return super().as_itself(["env", f"LD_PRELOAD={faketime()}", *command])
 
@@ -139,7 +139,7 @@ async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
 async def test_the_clock(asterisk, beside, references, offset):
     beside.away()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
-        await struck(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
+        await records_after_fault(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
         # The calls of the blow may all have ended before it looked at the other time, which it does once a second.
         async with lab(asterisk) as phones:
             _, ending = await phones.call(talk_s=0.05)

@@ -1,4 +1,4 @@
-"""A number is suspended while calls of it are in progress: they end at any step, and no other does."""
+"""A number is suspended during its calls. They end, at any step; no other call does."""
 
 import asyncio
 import time
@@ -17,22 +17,22 @@ from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
 from lab.asterisk import Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.suspend_in_progress import WITHIN_S, in_progress, suspend
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_at_night
-from lab.office.desk.desk_process import running
+from lab.office.desk.desk_process import running_desk
 from lab.phone import Answer
 from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import STOPPED, Association, Machine
-from lab.registry.trust.publication_server import over_https, write_certificate
+from lab.registry.trust.publication_server import serve_https, write_certificate
 from lab.service import Service
 from lab.sites import SITES
 
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
-    """A service with a registry that may be changed. The parameter goes into its policy."""
+    """A service with a registry that the test may change. The parameter is its policy."""
     beside.away()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
@@ -73,7 +73,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
 
 
 RESOLD = ("0612345900", "0523456789")
-"""Number of m-0005, through m-0001."""
+"""Numbers that m-0005 has through m-0001."""
 
 
 async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
@@ -93,7 +93,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 @pytest.mark.alone
 @rest_at_night("way", ["https", "folder"])
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
-    """Two keys stop a number; those that grant licences sleep."""
+    """Two duty keys suspend a number. The keys for licences are not needed."""
     beside.away()
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
@@ -102,7 +102,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
     certificate = tmp_path / "server.pem"
     write_certificate(certificate)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    served = over_https(association.repository, certificate) if way == "https" else nullcontext("")
+    served = serve_https(association.repository, certificate) if way == "https" else nullcontext("")
     with (
         served as address,
         Service(asterisk, Path(machine.source), trust=str(machine.trust), address=address) as own,
@@ -130,7 +130,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 
 @pytest.mark.alone
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
-    """It also knows how many calls that has ended."""
+    """The association also learns how many calls this has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
     beside.away()
     association = Association(tmp_path / "association")
@@ -140,7 +140,7 @@ async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(
     association.begin()
     machine = Machine(association, tmp_path / "machine")
     desk = Desk(association.folder, {})
-    with running(association.folder) as url:
+    with running_desk(association.folder) as url:
         member = f"member: m-0001, desk: '{url}'"
         with Service(asterisk, Path(machine.source), trust=str(machine.trust), association=member):
             async with lab(asterisk) as phones:
@@ -149,7 +149,9 @@ async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(
                 association.write(suspensions=f"issued: {datetime.now(UTC).isoformat()}\nsuspensions:\n{stop}")
                 began_s = time.monotonic()
                 association.publish(association.signers(Keys.DUTY))
-                await until(lambda: list(desk.documents.of("suspension-confirmation")), "the confirmation", WITHIN_S)
+                await wait_until(
+                    lambda: list(desk.documents.of("suspension-confirmation")), "the confirmation", WITHIN_S
+                )
                 took_s = time.monotonic() - began_s
                 for placed in talking:
                     await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
@@ -178,7 +180,7 @@ async def test_they_may_be_let_end(asterisk, own):
     async with lab(asterisk) as phones:
         talking = await phones.place()
         suspend(own)
-        await until(lambda: "version 43 is in use" in own.log(), "the service to look at its registry")
+        await wait_until(lambda: "version 43 is in use" in own.log(), "the service to look at its registry")
         await asyncio.sleep(1)
         assert not talking.caller.ended_ns
         await phones.talk_and_hang_up(talking)
@@ -187,21 +189,21 @@ async def test_they_may_be_let_end(asterisk, own):
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):
-    """The call is under the operator's own Dial(), by a trunk whose identities are believed; with the service and
-    without.
+    """The call uses the operator's own Dial(), over a trunk whose identities are trusted, with the service and without
+    it.
     """
     site = SITES["trusting"]
     scratch = tmp_path_factory.mktemp("trusting")
     police = Answer(headers=(("P-Asserted-Identity", "<sip:110@pbx.example>"),))
-    cases = by_both(Forwarding(SUSPENDED, way="own-dial"), Forwarding(way="own-dial"))
+    cases = over_both_interfaces(Forwarding(SUSPENDED, way="own-dial"), Forwarding(way="own-dial"))
     with Asterisk(installation, scratch, site=site) as pbx, Service(pbx, LAB_REGISTRY) as service:
         async with lab(pbx, police) as phones:
-            up = await side_by_side(cases, phones.call)
+            up = await run_concurrently(cases, phones.call)
             await phones.nothing_is_left()
         records = service.records().values()
         service.stop()
         async with lab(pbx, police) as phones:
-            away = await side_by_side(cases, phones.call)
+            away = await run_concurrently(cases, phones.call)
             await phones.nothing_is_left()
     assert Counter(record["outcome"] for record in records) == {"REFUSE": 2, "PLAY": 2}
     for calls, sound in ((up, "sample"), (away, "notice")):

@@ -4,11 +4,11 @@ import asyncio
 
 from lab import fax
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, answered
-from lab.lab import Forwarding, lab, until
+from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, wait_for_answer
+from lab.lab import Forwarding, lab, wait_until
 
 REFUSED_WITHIN_S = 8
-"""Seconds until the refusal. Asterisk waits five seconds for somebody to take the request."""
+"""Seconds until the refusal. Asterisk waits five seconds for an application to accept the request."""
 
 
 async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, service, references):
@@ -16,7 +16,7 @@ async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, s
 
         async def during(way):
             placed = phones.dial(Forwarding(endpoint="fax", way=way))
-            await answered(phones, placed, DURING_S)
+            await wait_for_answer(phones, placed, DURING_S)
             response = await placed.called.ask_for_t38(REFUSED_WITHIN_S)
             await phones.talk_and_hang_up(placed, RECOGNISED_S)
             return placed, response
@@ -33,9 +33,9 @@ async def test_after_the_sound_it_reaches_the_other_party(asterisk, service):
         async def after(way):
             placed = phones.dial(Forwarding(endpoint="fax", way=way))
             await placed.caller.final()
-            await answered(phones, placed, AFTER_S)
+            await wait_for_answer(phones, placed, AFTER_S)
             response = await placed.called.ask_for_t38(REFUSED_WITHIN_S)
-            await until(
+            await wait_until(
                 lambda: any(fax.IMAGE in each.request.body for each in placed.caller.asked), "the caller's turn"
             )
             await phones.talk_and_hang_up(placed)

@@ -1,4 +1,4 @@
-"""The table of endings, compared with a real Asterisk: the acts of the parties, at every step, by either interface."""
+"""The table of endings, compared with a real Asterisk: the acts of the parties at every step, over both interfaces."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,9 @@ import pytest
 
 from lab.asterisk import Ending as Told
 from lab.calls.assert_proved import NOTIFY, POLICY
-from lab.calls.ending_cases import SOUND_S, Case, play
-from lab.endings import Event, Step, cells
-from lab.lab import Forwarding, Placed, lab
+from lab.calls.ending_cases import SOUND_S, Case, play_case
+from lab.endings import Event, Step, endings_table
+from lab.lab import Forwarding, PlacedCall, lab
 from lab.phone import Answer
 
 AT_ONCE = 10
@@ -20,9 +20,9 @@ PARTIES = (
 UNANSWERED = {Event.BUSY, Event.DECLINED, Event.NO_ANSWER, Event.CONGESTION, Event.UNREACHABLE}
 
 
-def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> list[str]:
-    """Differences of a call from its row of the table."""
-    row = cells()[case.step, case.event, case.interface, NOTIFY[case.direction]]
+def check(case: Case, placed: PlacedCall, told: Told, record: dict[str, Any]) -> list[str]:
+    """The differences between a call and its row in the table."""
+    row = endings_table()[case.step, case.event, case.interface, NOTIFY[case.direction]]
     complaints = []
     if told.status not in row.status:
         complaints.append(f"IDTONE_STATUS {told.status}")
@@ -58,13 +58,13 @@ def check(case: Case, placed: Placed, told: Told, record: dict[str, Any]) -> lis
 
 @pytest.mark.parametrize("event", PARTIES)
 async def test_what_the_parties_do(asterisk, serving, event):
-    """Every step of the table but the first is tried, by both interfaces, where one hears the sound and where
-    both do.
+    """Every step of the table but the first is tried over both interfaces, with one party that hears the sound and with
+    both.
     """
     service = serving(policy=POLICY)
     cases = [
         Case(step, event, interface, direction)
-        for step, what, interface, notify in cells()
+        for step, what, interface, notify in endings_table()
         if what is event and step is not Step.DECIDING
         for direction in NOTIFY
         if NOTIFY[direction] == notify
@@ -73,9 +73,9 @@ async def test_what_the_parties_do(asterisk, serving, event):
     async with lab(asterisk) as phones:
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def one(case: Case) -> Placed:
+        async def one(case: Case) -> PlacedCall:
             async with places:
-                return await play(phones, case)
+                return await play_case(phones, case)
 
         placed = await asyncio.gather(*map(one, cases))
         await phones.nothing_is_left()
@@ -91,7 +91,7 @@ async def test_what_the_parties_do(asterisk, serving, event):
 
 
 async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):
-    """The hook's word and the evidence agree, no matter whether Asterisk has seen the end of the sound by then."""
+    """The hook's result and the evidence agree, even if Asterisk has not yet seen the end of the sound."""
     service = serving(policy=POLICY)
     # A busy Asterisk begins later: the last ones hang up after it has seen the end all the same.
     late_ms = [1000 * SOUND_S + late for late in (20, 50, 100, 200, 400)]
@@ -99,7 +99,7 @@ async def test_the_called_party_hangs_up_as_the_sound_ends(asterisk, serving):
     async with lab(asterisk) as phones:
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def call(hangup_ms: float, direction: str) -> Placed:
+        async def call(hangup_ms: float, direction: str) -> PlacedCall:
             async with places:
                 placed = phones.dial(
                     Forwarding(direction=direction), behaviour=Answer(after_ms=20, hangup_after_ms=hangup_ms)

@@ -1,4 +1,4 @@
-"""A phone asks for the transfer (REFER) of a connected call, and of one that is still sounded."""
+"""A phone asks to transfer (REFER) a connected call, or a call whose sound is still playing."""
 
 import asyncio
 import time
@@ -13,22 +13,34 @@ import pytest
 from lab import transfer, voices
 from lab.call import Call
 from lab.calls.assert_heard import FRAME_MS, FRAME_NS
-from lab.calls.assert_proved import AFTER_S, POLICY, SOUND_S, WAYS, Way, answered, assert_connected, side_by_side, told
+from lab.calls.assert_proved import (
+    AFTER_S,
+    POLICY,
+    SOUND_S,
+    WAYS,
+    Way,
+    assert_connected,
+    call_result,
+    run_concurrently,
+    wait_for_answer,
+)
 from lab.heard import hear, hear_last, hear_whole
 from lab.incoming_call import IncomingCall
-from lab.lab import TALK_S, Lab, Placed, lab, until
+from lab.lab import TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
 
 NEXT_NUMBER = "0312345679"
-"""Another number of the same member, forwarded to the third phone."""
+"""Another number of the same member. It is forwarded to the third phone."""
 THIRD = voices.voice(5)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """A transfer: the party that asks for it, and its target, an extension of the PBX or a number that is forwarded."""
+    """A transfer: the party that asks for it, and the target, which is an extension of the PBX or a forwarded
+    number.
+    """
 
     way: Way
     who: str
@@ -42,13 +54,13 @@ CASES = [
 
 @dataclass
 class Transferred:
-    placed: Placed
+    placed: PlacedCall
     asking: Call
     left: Call
     reached: IncomingCall
-    """Call at the third phone."""
+    """The call at the third phone."""
     since_ns: int
-    """Moment, in ns, from which the third phone and the party that was left can talk, apart from a sound."""
+    """Time in ns from which the third phone and the remaining party can talk, unless a sound is playing."""
 
 
 @asynccontextmanager
@@ -57,33 +69,33 @@ async def three(asterisk: Any) -> AsyncIterator[tuple[Lab, Phone]]:
         yield phones, third
 
 
-def sides(placed: Placed, who: str) -> tuple[Call, Call]:
-    """The party that asks, and the party that is left."""
+def sides(placed: PlacedCall, who: str) -> tuple[Call, Call]:
+    """The sides of the party that asks and of the party that remains."""
     assert placed.called
     return (placed.caller, placed.called) if who == "caller" else (placed.called, placed.caller)
 
 
-def address(phones: Lab, third: Phone, placed: Placed, target: str) -> Uri:
+def address(phones: Lab, third: Phone, placed: PlacedCall, target: str) -> Uri:
     extension = phones.extension(third)
     if target == "extension":
         return extension
     return Uri(f"*{NEXT_NUMBER}*{extension.user}*{placed.name}", *phones.asterisk.sip_address)
 
 
-async def at_third(third: Phone, placed: Placed) -> IncomingCall:
-    """Third phone's side of the call, once it has answered."""
+async def at_third(third: Phone, placed: PlacedCall) -> IncomingCall:
+    """The third phone's side of the call, once it has answered."""
     mark = f"lab={placed.name}"
 
     def there() -> list[IncomingCall]:
         return [call for call in third.calls if mark in str(call.request.uri).split(";") and call.answered_ns]
 
-    await until(there, f"the third phone to answer {placed.name}")
+    await wait_until(there, f"the third phone to answer {placed.name}")
     (call,) = there()
     return call
 
 
-async def consult(phones: Lab, third: Phone, placed: Placed, who: str, target: str = "extension") -> OutgoingCall:
-    """Second call of the phone that is going to transfer, to the third."""
+async def consult(phones: Lab, third: Phone, placed: PlacedCall, who: str, target: str = "extension") -> OutgoingCall:
+    """A call to the third phone, from the phone that is going to transfer."""
     phone = phones.caller if who == "caller" else phones.called
     return await phone.call(
         address(phones, third, placed, target).user,
@@ -123,7 +135,7 @@ async def with_consultation(phones: Lab, third: Phone, case: Transfer) -> Transf
 async def talked(done: Transferred, case: Transfer) -> Transferred:
     frames = 50 if case.target == "number" else 25  # of 20 ms each, however late they come
     for call in (done.reached, done.left):
-        await until(
+        await wait_until(
             lambda call=call: sum(each.arrival_ns > done.since_ns for each in call.packets) >= frames, "them to talk"
         )
     assert done.left.ended_ns is None, f"{case}: the transfer ended the call"
@@ -133,8 +145,8 @@ async def talked(done: Transferred, case: Transfer) -> Transferred:
 
 
 def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
-    """Check a transfer. The party of the first sound heard it once. The third phone hears a complete one where its
-    number is forwarded, before it hears the party that was left. Then the two talk.
+    """Check a transfer. The party that hears the first sound heard it once. If the third phone's number is forwarded,
+    that phone hears a complete sound before it hears the remaining party. Then the two talk.
     """
     heard_by = {"caller": done.placed.caller, "called": done.placed.called}
     for party, call in heard_by.items():
@@ -165,7 +177,7 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
 async def check_transfers(asterisk: Any, service: Any, sound: Any, how: Any) -> None:
     before = service.records()
     async with three(asterisk) as (phones, third):
-        done = await side_by_side(CASES, lambda case: how(phones, third, case))
+        done = await run_concurrently(CASES, lambda case: how(phones, third, case))
         await phones.nothing_is_left()
     for case, each in done:
         assert_transferred(case, each, sound)
@@ -189,12 +201,12 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
 
 
 async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
-    """The party that a transfer leads to is told as well."""
+    """The party at the target of the transfer hears the notice too."""
     serving(policy=POLICY)
     beside.away()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
-        done = await side_by_side(cases, lambda case: blindly(phones, third, case))
+        done = await run_concurrently(cases, lambda case: blindly(phones, third, case))
         await phones.nothing_is_left()
     for case, each in done:
         assert_transferred(case, each, references["notice"])
@@ -202,25 +214,25 @@ async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, bes
 
 @pytest.mark.alone
 async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, references):
-    """The call goes on as if nobody had asked. A caller can ask only where he is answered first."""
+    """The call continues unchanged. A caller can ask only if the caller's leg is answered first."""
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
         Transfer(way, "caller", "extension") for way in WAYS if "caller" in way.parties
     ]
     async with three(asterisk) as (phones, third):
 
-        async def one(case: Transfer) -> tuple[Placed, int, Any]:
+        async def one(case: Transfer) -> tuple[PlacedCall, int, Any]:
             placed = phones.dial(case.way.forwarding())
-            await answered(phones, placed, 0.05)
-            await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+            await wait_for_answer(phones, placed, 0.05)
+            await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
             asking, _ = sides(placed, case.who)
             assert (await transfer.blind(asking, phones.extension(third))).status == 202
             refused = await transfer.outcome(asking)
             await placed.caller.final()
             await phones.talk_and_hang_up(placed, AFTER_S)
-            return placed, refused, await told(phones, service, placed)
+            return placed, refused, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
         assert not third.calls
     for case, (placed, refused, said) in calls:
@@ -233,9 +245,9 @@ async def test_a_blind_transfer_during_the_sound_is_refused(asterisk, serving, r
 
 @pytest.mark.alone
 async def test_an_attended_transfer_during_the_sound(asterisk, serving, references):
-    """Asterisk takes it, and puts the third phone behind the channel. In the place of the called party it hears the
-    sound from the beginning, and is connected then. In the place of a caller who is to hear it too, the call ends
-    unconnected.
+    """Asterisk accepts the transfer, and puts the third phone in the place of a party. In the place of the called
+    party, it hears the sound from the beginning, and is then connected. In the place of a caller who is to hear the
+    sound too, the call ends unconnected.
     """
     service = serving(policy=f"{POLICY}, caller_hears: answered")
     cases = [Transfer(way, "called", "extension") for way in WAYS] + [
@@ -244,7 +256,7 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
     sounding = asyncio.Lock()  # the sound is short: the work of another call could take too much of it
     async with three(asterisk) as (phones, third):
 
-        async def one(case: Transfer) -> tuple[Placed, IncomingCall, Any]:
+        async def one(case: Transfer) -> tuple[PlacedCall, IncomingCall, Any]:
             ready = asyncio.Event()
 
             async def behave(call: IncomingCall) -> None:
@@ -258,8 +270,8 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
             async with sounding:
                 ready.set()
                 called = await phones.reached(placed)
-                await until(lambda: called.packets, f"the sound of {placed.name}")
-                await until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
+                await wait_until(lambda: called.packets, f"the sound of {placed.name}")
+                await wait_until(lambda: case.who == "called" or placed.caller.answered_ns, "the caller to be answered")
                 asking, left = sides(placed, case.who)
                 assert (await transfer.attended(asking, consulted)).status == 202
             assert placed.called
@@ -276,9 +288,9 @@ async def test_an_attended_transfer_during_the_sound(asterisk, serving, referenc
                 await left.ended()
             reached = await at_third(third, placed)
             await reached.ended()
-            return placed, reached, await told(phones, service, placed)
+            return placed, reached, await call_result(phones, service, placed)
 
-        calls = await side_by_side(cases, one)
+        calls = await run_concurrently(cases, one)
         await phones.nothing_is_left()
     for case, (placed, reached, said) in calls:
         assert placed.called

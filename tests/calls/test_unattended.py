@@ -1,4 +1,4 @@
-"""Evidence of calls that the hook handled without the service: one record for each, whatever failed."""
+"""Evidence of calls that the hook handled without the service. Each has one record, whatever failed."""
 
 import asyncio
 import contextlib
@@ -23,21 +23,21 @@ from idtone.ledger.keys.sealing import LedgerKey
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.asterisk import MODULES, Asterisk
-from lab.calls.assert_proved import by_both, side_by_side
-from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
+from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.sipp import Load, called
 
 RATE, SECONDS = 20, 5.0
 OWN_DIAL_S = 20.0
-"""Seconds that are longer than an own Dial() waits for a service."""
+"""A time in seconds that is longer than an own Dial() waits for a service."""
 NUMBERS = [*[LICENSED] * 8, "110", SUSPENDED]
 
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory):
-    """A PBX of its own, because its ledger is counted."""
+    """A PBX of its own, because the test counts the ledger's records."""
     files = {
         "modules.conf": "[modules]\nautoload = no\n" + "".join(f"load = {name}.so\n" for name in (*MODULES, "cdr_csv")),
         "cdr.conf": "[general]\nunanswered = yes\n[csv]\nloguniqueid = yes\n",
@@ -49,7 +49,9 @@ def pbx(installation, tmp_path_factory):
 
 
 def by_asterisks_count(pbx: Asterisk) -> set[str]:
-    """Unique ids of the calls in Asterisk's own records, without the channels that write a journal line."""
+    """Unique ids of the calls in Asterisk's call detail records, without the channels that write lines of the
+    journal.
+    """
     path = pbx.scratch / "log" / "cdr-csv" / "Master.csv"
     rows = csv.reader(path.read_text().splitlines()) if path.exists() else ()
     return {row[-1] for row in rows if not row[5].startswith("Local/s@idtone-journal-later")}
@@ -57,7 +59,7 @@ def by_asterisks_count(pbx: Asterisk) -> set[str]:
 
 @pytest.fixture
 def stopped(pbx) -> Service:
-    """A service that has run, has entered everything, and is down."""
+    """A service that ran, entered everything, and is now down."""
     service = Service(pbx, LAB_REGISTRY)
     service.start()
     service.entered()
@@ -100,13 +102,13 @@ CASES = {
         ["fallback", "ended"],
     ),
 }
-"""A call, its record, and the steps in it."""
+"""Name → a call, its expected record, and the steps in the record."""
 
 
 async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped):
     cases = list(product(CASES, ["ari", "agi"]))
     async with lab(pbx) as phones:
-        calls = await side_by_side(cases, lambda case: phones.call(replace(CASES[case[0]][0], interface=case[1])))
+        calls = await run_concurrently(cases, lambda case: phones.call(replace(CASES[case[0]][0], interface=case[1])))
         await phones.nothing_is_left()
     with stopped:
         records = stopped.records()
@@ -138,8 +140,8 @@ async def test_under_an_own_dial_too(pbx, stopped):
     before = set(stopped.records())
     expected = {LICENSED: ("NOTICE", "CONNECTED", True), SUSPENDED: ("REFUSE", "REFUSED", False)}
     async with lab(pbx) as phones:
-        cases = by_both(*(Forwarding(number, way="own-dial") for number in expected))
-        await side_by_side(cases, phones.call)
+        cases = over_both_interfaces(*(Forwarding(number, way="own-dial") for number in expected))
+        await run_concurrently(cases, phones.call)
         await phones.nothing_is_left()
     with stopped:
         records = stopped.records()
@@ -155,7 +157,7 @@ async def test_under_an_own_dial_too(pbx, stopped):
 
 @pytest.mark.nightly
 async def test_who_gives_up_before_anybody_decided_has_a_record(pbx, stopped):
-    """The service stands still when the calls come, and is killed when the callers have hung up."""
+    """The service is frozen when the calls arrive, and is killed after the callers have hung up."""
     before = set(stopped.records())
     stopped.start()
     ways = {f"{number:04}": way for number, way in enumerate(product(["hook", "own-dial"], ["ari", "agi"]))}
@@ -207,7 +209,7 @@ async def test_a_service_that_decides_too_late_makes_no_second_record(pbx, stopp
 
 @pytest.mark.nightly
 async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, tmp_path):
-    """The ledger has as many records as calls, by the callers' count and by Asterisk's; by either interface in turn."""
+    """The ledger has a record for each call that the callers and Asterisk counted. The interfaces take turns."""
     before, already = set(stopped.records()), by_asterisks_count(pbx)
 
     async def alternate() -> None:
@@ -228,7 +230,7 @@ async def test_a_service_that_is_killed_during_load_loses_no_call(pbx, stopped, 
         finally:
             load.stop()
             alternating.cancel()
-    await until(lambda: pbx.channels() == 0, "the end of the calls", 20)
+    await wait_until(lambda: pbx.channels() == 0, "the end of the calls", 20)
     records = await asyncio.to_thread(stopped.records)
     stopped.stop()
     pbx.command("dialplan set global IDTONE_INTERFACE ari")
@@ -253,7 +255,9 @@ async def test_a_service_that_is_killed_while_it_enters_enters_each_once(pbx, st
             file.write(f"ended,{head},REFUSED,42,overload,,\n")
     for share in (0.05, 0.5):
         stopped.start()
-        await until(lambda wanted=share: entered(stopped, f"{began_s}.%") > wanted * 2 * len(names), "some of them", 30)
+        await wait_until(
+            lambda wanted=share: entered(stopped, f"{began_s}.%") > wanted * 2 * len(names), "some of them", 30
+        )
         stopped.stop(signal.SIGKILL)
     with stopped:
         records = stopped.records()
@@ -279,7 +283,7 @@ async def test_a_line_that_cannot_be_read_is_set_aside_and_told_without_its_numb
     with journal.open("a") as file:
         file.write("decided,1795564585.1-1,123456789012,1795564585.000000,0312345678,,0901234567\n")
     with stopped:
-        await until(lambda: refused.exists() and refused.read_text() != already, "the line to be set aside", 10)
-        await until(lambda: "a journal line was refused" in stopped.log(), "the log", 5)
+        await wait_until(lambda: refused.exists() and refused.read_text() != already, "the line to be set aside", 10)
+        await wait_until(lambda: "a journal line was refused" in stopped.log(), "the log", 5)
     assert "0312345678" not in stopped.log() + refused.read_text()
     assert refused.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""Instances that follow each other during calls: a graceful stop, and the next one that takes over."""
+"""One instance of the service follows another during calls: by a graceful stop, or by taking over."""
 
 import asyncio
 import signal
@@ -10,8 +10,8 @@ from typing import Any
 from idtone.ari_app.application import LEAVES_WITHIN_S
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.traffic import profile_heard, traffic
-from lab.lab import lab, until
+from lab.calls.traffic import heard_profile, traffic
+from lab.lab import lab, wait_until
 
 
 async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
@@ -22,7 +22,7 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
             took_s = time.monotonic() - told_s
             await asyncio.sleep(0.5)
         endings = {one.name: await phones.ending(one) for one in placed}
-    heard = {one.name: profile_heard(one, references) for one in placed}
+    heard = {one.name: heard_profile(one, references) for one in placed}
     print(f"\n{len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
     assert set(heard.values()) == {"sample", "notice"}
     assert took_s < LEAVES_WITHIN_S, "it waited for what does not come"
@@ -46,7 +46,7 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
                 assert await asyncio.to_thread(before.wait, 60) == 0
                 await asyncio.sleep(0.5)
         endings = [await phones.ending(one) for one in placed]
-    assert {profile_heard(one, references) for one in placed} == {"sample"}
+    assert {heard_profile(one, references) for one in placed} == {"sample"}
     records = own.records()
     for ending in endings:
         record = records[ending.call_id]
@@ -57,10 +57,10 @@ async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, r
 async def test_a_reload_is_an_upgrade(asterisk, supervised, references):
     async with lab(asterisk) as phones, traffic(phones) as placed:
         assert await asyncio.to_thread(supervised.reloads)
-        await until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance")
+        await wait_until(lambda: len(supervised.lives) == 2 and supervised.lives[1].ready_s, "the next instance")
         await asyncio.sleep(1.2 * supervised.unit.seconds("WatchdogSec"))
         assert supervised.lives[1].silent_s is None
-    assert {profile_heard(one, references) for one in placed} == {"sample"}
+    assert {heard_profile(one, references) for one in placed} == {"sample"}
     assert "STOPPING=1" not in supervised.told
     assert any(", registry version 42, signed, " in line for line in supervised.told), supervised.told
 
@@ -79,7 +79,7 @@ async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, ow
     assert "check ari.user, ari.password_file" in ended.stderr
     assert "The running instance continues" in ended.stderr
     its_word = "the next instance ended before it was ready; this one continues"
-    await until(lambda: "ready: Asterisk" in own.log().partition(its_word)[2], "the one that runs to go on")
+    await wait_until(lambda: "ready: Asterisk" in own.log().partition(its_word)[2], "the one that runs to go on")
     await serves_on(asterisk, references)
 
 
@@ -98,5 +98,5 @@ async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, superv
 async def test_a_hangup_signal_without_systemd_ends_nothing(asterisk, own, references):
     assert own.process
     own.process.send_signal(signal.SIGHUP)
-    await until(lambda: "SIGHUP reloads only under systemd" in own.log(), "its word")
+    await wait_until(lambda: "SIGHUP reloads only under systemd" in own.log(), "its word")
     await serves_on(asterisk, references)

@@ -1,4 +1,4 @@
-"""The audio of a called phone, as a capture, checked by the same command that an auditor uses."""
+"""A capture of the called phone's audio, checked with the auditor's command."""
 
 import json
 
@@ -8,7 +8,7 @@ from lab.heard import in_order
 from lab.lab import Forwarding, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.tones.commands.run_tone import run
-from lab.tones.recordings import wire
+from lab.tones.recordings import capture_files
 
 
 @rest_in_breadth(("number", "heard", "other"), [("0312345678", "sample", "notice"), ("0399999999", "notice", "sample")])
@@ -22,13 +22,13 @@ async def test_a_call_is_proved_by_its_capture(asterisk, service, tmp_path, numb
     rows = [
         (
             packet.arrival_ns,
-            wire.rtp(
+            capture_files.rtp(
                 packet.sequence, packet.timestamp, packet.payload, payload_type=packet.payload_type, ssrc=packet.ssrc
             ),
         )
         for packet in packets
     ]
-    capture.write_bytes(wire.pcap(wire.on_wire(rows)))
+    capture.write_bytes(capture_files.pcap(capture_files.on_wire(rows)))
 
     result = run("verify", capture, "--profile", heard, "--json")
     # Asterisk sends with another SSRC when it connects the parties, hence as another leg.

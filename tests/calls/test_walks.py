@@ -1,7 +1,7 @@
-"""Random paths through calls, on a real Asterisk: 40 here, thousands by `make bench-walks`.
+"""Random paths through calls on a real Asterisk: 40 here, thousands in `make bench-walks`.
 
-The choices come from a seed. The timing of events is part of a path, so that no path is ever run quite the same way
-again. For that reason a failing path is reported with its seed and as it is, and not shrunk by running others.
+The choices come from a seed. The timing of events is part of a path, so no path runs exactly the same way again. For
+this reason a failing path is not shrunk; it is reported unchanged, with its seed.
 """
 
 from itertools import product
@@ -9,16 +9,16 @@ from itertools import product
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.calls.paths import (
+from lab.calls.call_paths import (
     DIRECTIONS,
     ENDS_OF_TALK,
     HEARING,
     INTERFACES,
     POSSIBLE,
-    Leg,
-    Mishap,
+    CallPath,
+    InjectedFault,
     Move,
-    Path,
+    PathStep,
     Round,
     draw_round,
 )
@@ -39,7 +39,7 @@ def test_what_is_drawn_is_drawn_again_and_has_everything_in_it():
         (interface, to) for interface in INTERFACES for to in DIRECTIONS
     }
     assert {each.notify[direction] for each in rounds for direction in DIRECTIONS} == set(HEARING)
-    assert {mishap for each in rounds for _, mishap in each.mishaps} == set(Mishap)
+    assert {mishap for each in rounds for _, mishap in each.mishaps} == set(InjectedFault)
     everything = {what for possible in POSSIBLE.values() for what in possible} | {Event.UNREACHABLE}
     assert {leg.what for path in paths for leg in path.legs} == everything
     assert all([isinstance(leg.what, Event) for leg in path.legs].index(True) == len(path.legs) - 1 for path in paths)
@@ -57,18 +57,18 @@ async def test_random_paths(installation, tmp_path, references):
 
 @pytest.mark.nightly
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
-    """He is gone before he gets to where both hear their sounds, or before Dial() is done with him: the other one does
-    not wait for him, and Asterisk's memory stays sound.
+    """The party has hung up before its sound begins, where both hear one, or before Dial() has finished with it. The
+    other party does not wait, and Asterisk's memory stays intact.
     """
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [
-        Path(
+        CallPath(
             f"{each}",
             each * 0.04,
             "licensed",
             interface,
             direction,
-            (Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, event)),
+            (PathStep(0, Move.RING), PathStep(20, Move.ANSWER), PathStep(0, event)),
         )
         for each, (interface, direction, event) in enumerate(kinds * 9)
     ]
@@ -81,12 +81,17 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 
 @pytest.mark.nightly
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
-    """The service has no part in it: what was decided is played, and every record gets its end."""
+    """The service is not needed: the sound of the decision is played, and every record gets its end."""
     beside.away()
-    legs = Leg(0, Move.RING), Leg(20, Move.ANSWER), Leg(0, Move.WAIT), Leg(200, Event.CALLER_HANGS_UP)
-    paths = [Path(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
+    legs = (
+        PathStep(0, Move.RING),
+        PathStep(20, Move.ANSWER),
+        PathStep(0, Move.WAIT),
+        PathStep(200, Event.CALLER_HANGS_UP),
+    )
+    paths = [CallPath(f"{each}", 0.1 * each, "licensed", "ari", "incoming", legs) for each in range(5)]
     # It is killed, and killed again before it can be back in time.
-    mishaps = tuple((at_s, Mishap.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
+    mishaps = tuple((at_s, InjectedFault.KILLED) for at_s in (0.45, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8, 3.2))
     drawn = Round({"incoming": "caller"}, answered_first=False, paths=tuple(paths), mishaps=mishaps)
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
@@ -96,19 +101,19 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
 
 @rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
 async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
-    """Asterisk sends it nothing meanwhile. It hears the sound again if it resumes; else no record claims anything.
-
-    Where only the beginning of the first sound is missing, as on a machine that is late, the rest resembles it.
+    """Meanwhile Asterisk sends the party nothing. It hears the sound again if it resumes; otherwise no record claims
+    that it did. If only the beginning of the first sound is missing, as on a slow machine, the rest resembles a
+    complete one.
     """
     beside.away()
 
-    def legs(after_ms: int) -> tuple[Leg, ...]:
-        holds = (Leg(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
+    def legs(after_ms: int) -> tuple[PathStep, ...]:
+        holds = (PathStep(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
         # The last one is after the sound, the sound again, and the notice: 1,440 ms.
-        return Leg(0, Move.RING), Leg(20, Move.ANSWER), *holds, Leg(2500, Event.CALLER_HANGS_UP)
+        return PathStep(0, Move.RING), PathStep(20, Move.ANSWER), *holds, PathStep(2500, Event.CALLER_HANGS_UP)
 
     paths = [
-        Path(
+        CallPath(
             f"{each}",
             each * 0.2,
             "licensed",
@@ -127,16 +132,18 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
 
 
 async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, references):
-    """The service takes the call up when it is back and sounds it, and no event says that its phone is sent nothing."""
+    """When the service is back, it takes over the call and plays the sound. No event tells it that the phone gets no
+    media.
+    """
     beside.away()
     legs = (
-        Leg(0, Move.RING),
-        Leg(400, Move.ANSWER),
-        Leg(60, Move.CALLED_HOLDS),
-        Leg(2500, Event.CALLER_HANGS_UP),
+        PathStep(0, Move.RING),
+        PathStep(400, Move.ANSWER),
+        PathStep(60, Move.CALLED_HOLDS),
+        PathStep(2500, Event.CALLER_HANGS_UP),
     )
-    paths = tuple(Path(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
-    drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, Mishap.DEAD),))
+    paths = tuple(CallPath(f"{each}", 0.1 + each * 0.03, "licensed", "ari", "incoming", legs) for each in range(6))
+    drawn = Round({"incoming": "called"}, answered_first=False, paths=paths, mishaps=((0.4, InjectedFault.DEAD),))
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
     assert any(walk.record and "sound-failed" in walk.record["times"] for walk in done.walks)

@@ -1,4 +1,6 @@
-"""A call may only use a number of the node's member, or one that went through it: with the service up and down."""
+"""A call may only use a number of the node's member, or one that was resold through it, with the service up
+and down.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import by_both, side_by_side
+from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, lab
 from lab.nightly_tests import breadth
 from lab.publication import LAB_REGISTRY
 
 RESOLD, OTHERS, NOBODYS = "0612345900", "0112345678", "0335810110"
-"""Numbers of m-0001 and through it of m-0005; of m-0007, which has a licence; of no member."""
+"""Numbers: one that m-0005 has through m-0001, one of m-0007, which has a licence, and one of no member."""
 BOTH = ("incoming", "outgoing")
 PLAYED, FOREIGN, UNKNOWN = "licence-valid", "number-of-another-member", "number-unknown"
 NODES = {
@@ -44,11 +46,13 @@ def is_refused(reason: str, direction: str) -> bool:
 
 @pytest.mark.parametrize("member", ["m-0001", breadth("m-0005"), breadth("m-0007"), None], ids=str)
 async def test_with_the_service_up_and_away(asterisk, serving, beside, references, member):
-    """Refused: no phone rings. A number of another member never gets the sound for which that member has a licence."""
+    """Such a call is refused, and no phone rings. A number of another member never gets the sound for which that member
+    is licensed.
+    """
     numbers, service = NODES[member], serving(member=member)
-    cases = by_both(*(Forwarding(number, direction) for number in numbers for direction in BOTH))
+    cases = over_both_interfaces(*(Forwarding(number, direction) for number in numbers for direction in BOTH))
     async with lab(asterisk) as phones:
-        calls = await side_by_side(cases, phones.call)
+        calls = await run_concurrently(cases, phones.call)
         await no_foreign_number_under_an_own_dial(phones, [each for each in numbers if FOREIGN in numbers[each]])
     records = service.records()
     for forwarding, (placed, ending) in calls:
@@ -64,7 +68,7 @@ async def test_with_the_service_up_and_away(asterisk, serving, beside, reference
             assert_heard_then_connected(placed, sound, references)
     beside.away()
     async with lab(asterisk) as phones:
-        for forwarding, (placed, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if numbers[forwarding.number][2] == "refused":
                 assert (ending.status, ending.reason, placed.rung) == ("REFUSED", UNKNOWN, ()), forwarding
             else:
@@ -76,20 +80,20 @@ async def test_with_the_service_up_and_away(asterisk, serving, beside, reference
 
 
 async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -> None:
-    cases = by_both(*(Forwarding(number, "outgoing", way="own-dial") for number in numbers))
-    for forwarding, (placed, _) in await side_by_side(cases, phones.call):
+    cases = over_both_interfaces(*(Forwarding(number, "outgoing", way="own-dial") for number in numbers))
+    for forwarding, (placed, _) in await run_concurrently(cases, phones.call):
         assert placed.caller.answered_ns is None, forwarding
 
 
 @pytest.mark.nightly
 async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, beside, references):
-    """Never the sound; and the hook then looks at no number."""
+    """Such calls never get the sound, and the hook then checks no number."""
     serving(policy="foreign_numbers: notice, unknown_numbers: notice")
-    cases = by_both(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
+    cases = over_both_interfaces(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
     async with lab(asterisk) as phones:
-        up = await side_by_side(cases, phones.call)
+        up = await run_concurrently(cases, phones.call)
         beside.away()
-        away = await side_by_side(cases, phones.call)
+        away = await run_concurrently(cases, phones.call)
         _, stopped = await phones.call(Forwarding(SUSPENDED))
     for calls, reasons in ((up, {OTHERS: FOREIGN, NOBODYS: UNKNOWN}), (away, dict.fromkeys((OTHERS, NOBODYS), ""))):
         for forwarding, (placed, ending) in calls:
@@ -99,7 +103,9 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
 
 
 async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, references, tmp_path: Path):
-    """A number that came on this day, and one that goes in the past; with the service up and away."""
+    """A number that was ported to the member on this day, and one that was ported away before, with the service up and
+    down.
+    """
     now = datetime.now(UTC)
     past, later = ((now + timedelta(days=days)).isoformat(timespec="seconds") for days in (-1, 1))
     registry = tmp_path / "registry.yaml"
@@ -117,11 +123,11 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
     assert text
     serving(registry)
     own = {"0312345600": False, "0312345601": True, "0112345600": True, "0112345601": False}
-    cases = by_both(*(Forwarding(number, "outgoing") for number in own))
+    cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in own))
     async with lab(asterisk) as phones:
-        up = await side_by_side(cases, phones.call)
+        up = await run_concurrently(cases, phones.call)
         beside.away()
-        away = await side_by_side(cases, phones.call)
+        away = await run_concurrently(cases, phones.call)
     for forwarding, (placed, ending) in up:
         if own[forwarding.number]:
             assert_heard_then_connected(placed, "sample", references)
@@ -133,10 +139,10 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
 
 
 async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(away, serving, tmp_path: Path):
-    """`away`: an earlier service had the registry, and left them."""
+    """With `away`, an earlier service had the registry, and left the member's own numbers."""
     serving(tmp_path / "none.yaml")
-    cases = by_both(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
+    cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
     async with lab(away) as phones:
-        for forwarding, (_, ending) in await side_by_side(cases, phones.call):
+        for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
             expected = ("CONNECTED", "registry-missing") if forwarding.number == LICENSED else ("REFUSED", UNKNOWN)
             assert (ending.status, ending.reason) == expected, forwarding

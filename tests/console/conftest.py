@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.settings.settings import Settings
 from lab.console.office_forms import SECOND
-from lab.console.site import Site, running
+from lab.console.site import Site, running_site
 from lab.office.authority.office import new_office, office
 
 __all__ = ["new_office", "office"]
@@ -28,7 +28,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def site(settings: Settings) -> AsyncIterator[Site]:
-    async with running(settings) as one:
+    async with running_site(settings) as one:
         yield one
 
 
@@ -39,7 +39,9 @@ async def site_of(settings) -> AsyncIterator[object]:
 
         async def start(folder: Path) -> Site:
             console = settings.console.model_copy(update={"office": folder})
-            return await stack.enter_async_context(running(settings.model_copy(update={"console": console}), SECOND))
+            return await stack.enter_async_context(
+                running_site(settings.model_copy(update={"console": console}), SECOND)
+            )
 
         yield start
 
@@ -47,5 +49,5 @@ async def site_of(settings) -> AsyncIterator[object]:
 @pytest.fixture
 async def public(settings, office) -> AsyncIterator[Site]:
     console = settings.console.model_copy(update={"office": office.folder})
-    async with running(settings.model_copy(update={"console": console})) as site:
+    async with running_site(settings.model_copy(update={"console": console})) as site:
         yield site

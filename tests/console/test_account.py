@@ -18,7 +18,7 @@ from idtone.console.access.rights import Role
 from idtone.console.access.users import read_users
 from idtone.core.settings.console import SignInBy
 from lab.console.openid_provider import openid
-from lab.console.site import HASHED, PASSWORD, Site, Visitor, running, users_file
+from lab.console.site import HASHED, PASSWORD, Site, Visitor, running_site, users_file
 
 NEW = "several words, easy to remember"
 
@@ -173,13 +173,13 @@ async def test_a_user_who_was_removed_meanwhile_changes_nothing(site, settings, 
     visitor = await site.visitor(Role.VIEWER)
     rows = {"users": [{"name": "office", "roles": ["office"], "password": HASHED}]}
     form = (await visitor.get("/account")).form_token
-    hashed = site.console.sign_in.proof.hashed
+    hashed = site.console.sign_in.proof.hash_password
 
     async def remove_and_hash(*given: object) -> str:
         settings.console.users.write_text(yaml.safe_dump(rows))
         return await hashed(*given)
 
-    monkeypatch.setattr(site.console.sign_in.proof, "hashed", remove_and_hash)
+    monkeypatch.setattr(site.console.sign_in.proof, "hash_password", remove_and_hash)
     fields = {"form_token": form, "password": PASSWORD, "new": NEW, "again": NEW}
     answer = await visitor.post("/account/password", fields)
     assert (answer.status, "there is no user viewer" in answer.text) == (503, True)
@@ -190,7 +190,7 @@ async def test_where_a_proxy_knows_the_users_the_page_has_their_sessions_alone(s
     settings = settings.model_copy(
         update={"console": settings.console.model_copy(update={"sign_in": SignInBy.OPENID, "openid": openid(settings)})}
     )
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)
         page = await visitor.get("/account")
         assert (page.status, 'type="password"' in page.text) == (200, False)

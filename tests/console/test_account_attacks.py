@@ -12,7 +12,7 @@ from idtone.console.access.users import User, change_users, read_users
 from idtone.console.administration import user_rules
 from idtone.ledger.keys.key_ring import KeyRing
 from lab.console.past_calls import write_past_calls
-from lab.console.site import HASHED, PASSWORD, running
+from lab.console.site import HASHED, PASSWORD, running_site
 from lab.publication import LAB_REGISTRY
 
 NOW = datetime.now(UTC)
@@ -28,7 +28,7 @@ async def site(settings, tmp_path):
     )
     KeyRing.of(settings.ledger, settings.node)
     write_past_calls(settings, 5, timedelta(hours=1), NOW)
-    async with running(settings) as one:
+    async with running_site(settings) as one:
         yield one
 
 
@@ -67,7 +67,7 @@ async def test_an_act_on_users_needs_the_own_proof_and_the_right(site, settings,
 def test_a_reset_keeps_nothing_by_which_somebody_else_could_listen():
     users = {"me": User(name="me", roles=(Role.ADMINISTRATOR,)), "sato": User(name="sato", roles=(Role.DUTY,))}
     users["sato"] = users["sato"].model_copy(update={"mail": "thief@example.net"})
-    user_rules.reset(users, "sato", "new", "me", NOW)
+    user_rules.reset_password(users, "sato", "new", "me", NOW)
     assert users["sato"].mail is None
 
 

@@ -14,7 +14,7 @@ from idtone.console.administration import user_rules
 from idtone.core.errors import UsageError
 from idtone.core.settings.console import SignInBy
 from lab.console.openid_provider import openid
-from lab.console.site import HASHED, PASSWORD, running
+from lab.console.site import HASHED, PASSWORD, running_site
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ME = User(name="me", roles=(Role.ADMINISTRATOR,), password="mine", totp="MINE")  # noqa: S106
@@ -36,25 +36,27 @@ GIVEN_SHOWN = '<span class="mono">([a-z2-7-]{19})</span>'
 @pytest.mark.parametrize(
     ("act", "after"),
     [
-        (lambda users: user_rules.added(users, "abe", [Role.DUTY], None, "me", NOW),
+        (lambda users: user_rules.add_user(users, "abe", [Role.DUTY], None, "me", NOW),
          User(name="abe", roles=(Role.DUTY,), administered=BY_ME)),
-        (lambda users: user_rules.added(users, "abe", [Role.VIEWER], "new", "me", NOW),
+        (lambda users: user_rules.add_user(users, "abe", [Role.VIEWER], "new", "me", NOW),
          GIVEN.model_copy(update={"name": "abe"})),
-        (lambda users: user_rules.added(users, "sato", [Role.VIEWER], None, "me", NOW), "there is a user sato already"),
-        (lambda users: user_rules.added(users, "a b", [Role.VIEWER], None, "me", NOW), "the name is empty, too long"),
-        (lambda users: user_rules.added(users, "abe", [], None, "me", NOW), "choose a role"),
-        (lambda users: user_rules.with_roles(users, "sato", [Role.OFFICE], "me", NOW),
+        (lambda users: user_rules.add_user(users, "sato", [Role.VIEWER], None, "me", NOW),
+         "there is a user sato already"),
+        (lambda users: user_rules.add_user(users, "a b", [Role.VIEWER], None, "me", NOW),
+         "the name is empty, too long"),
+        (lambda users: user_rules.add_user(users, "abe", [], None, "me", NOW), "choose a role"),
+        (lambda users: user_rules.change_roles(users, "sato", [Role.OFFICE], "me", NOW),
          SATO.model_copy(update={"roles": (Role.OFFICE,), "administered": BY_ME})),
-        (lambda users: user_rules.with_roles(users, "me", [*Role], "me", NOW), "your own account"),
-        (lambda users: user_rules.with_roles(users, "sato", [], "me", NOW), "choose a role"),
-        (lambda users: user_rules.locked(users, "sato", "me"), SATO.model_copy(update={"locked": True})),
-        (lambda users: user_rules.locked(users, "me", "me"), "your own account"),
-        (lambda users: user_rules.locked(users, "abe", "me"), "there is no user abe"),
-        (lambda users: user_rules.unlocked(users, "sato"), SATO),
-        (lambda users: user_rules.reset(users, "sato", "new", "me", NOW), GIVEN),
-        (lambda users: user_rules.reset(users, "me", "new", "me", NOW), "your own account"),
-        (lambda users: user_rules.removed(users, "sato", "me"), None),
-        (lambda users: user_rules.removed(users, "me", "me"), "your own account"),
+        (lambda users: user_rules.change_roles(users, "me", [*Role], "me", NOW), "your own account"),
+        (lambda users: user_rules.change_roles(users, "sato", [], "me", NOW), "choose a role"),
+        (lambda users: user_rules.lock(users, "sato", "me"), SATO.model_copy(update={"locked": True})),
+        (lambda users: user_rules.lock(users, "me", "me"), "your own account"),
+        (lambda users: user_rules.lock(users, "abe", "me"), "there is no user abe"),
+        (lambda users: user_rules.unlock(users, "sato"), SATO),
+        (lambda users: user_rules.reset_password(users, "sato", "new", "me", NOW), GIVEN),
+        (lambda users: user_rules.reset_password(users, "me", "new", "me", NOW), "your own account"),
+        (lambda users: user_rules.remove_user(users, "sato", "me"), None),
+        (lambda users: user_rules.remove_user(users, "me", "me"), "your own account"),
     ],
 )  # fmt: skip
 def test_what_an_administrator_may_do(act, after):
@@ -147,7 +149,7 @@ async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings,
     asked = site.console.sign_in.proof.asked
 
     async def lock_and_ask(*given):
-        change_users(settings.console.users, lambda users: user_rules.locked(users, "administrator", "other"))
+        change_users(settings.console.users, lambda users: user_rules.lock(users, "administrator", "other"))
         return await asked(*given)
 
     monkeypatch.setattr(site.console.sign_in.proof, "asked", lock_and_ask)
@@ -161,7 +163,7 @@ async def test_where_a_provider_knows_the_users_an_administrator_gives_roles_alo
     settings = settings.model_copy(
         update={"console": settings.console.model_copy(update={"sign_in": SignInBy.OPENID, "openid": openid(settings)})}
     )
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         administrator = await site.visitor(Role.ADMINISTRATOR)
         fields = {"name": "sato@example.jp", "role-viewer": "yes"}
         added = await administrator.send("/administration", "/administration/users", fields)

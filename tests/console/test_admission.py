@@ -11,7 +11,7 @@ from idtone.console import server
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import RIGHTS, Right, Role
 from idtone.console.page import Method, Page
-from lab.console.site import PASSWORD, running, users_file
+from lab.console.site import PASSWORD, running_site, users_file
 
 
 async def test_each_page_needs_its_right(site):
@@ -75,7 +75,7 @@ async def test_an_answer_that_breaks_off_is_cut_and_no_error_is_logged(settings,
             ended.set()
 
     monkeypatch.setattr(server, "PAGES", (Page("/endless", endless, Right.LOOK),))
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)
         if gives_up:
             with pytest.raises(aiohttp.ClientPayloadError):

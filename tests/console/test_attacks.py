@@ -14,15 +14,15 @@ import pytest
 import yaml
 
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
-from idtone.console.access.passwords import hashed
+from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
 from idtone.core.errors import DocumentError
 from idtone.core.http import connection_limits
 from idtone.core.http.connection_limits import MOST, ConnectionLimits
 from idtone.core.http.request_limits import STREAMS_OF_SESSION, Rate, RequestLimits
 from lab.console.raw_requests import answered, get, host_of
-from lab.console.site import HASHED, PASSWORD, Site, running
-from lab.lab import until
+from lab.console.site import HASHED, PASSWORD, Site, running_site
+from lab.lab import wait_until
 
 CLIENTS = 10_000
 
@@ -192,7 +192,7 @@ async def test_a_form_of_another_session_or_site_does_nothing(site):
 
 @pytest.mark.alone
 async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
-    row = {"name": "viewer", "roles": ["viewer"], "password": hashed(PASSWORD)}
+    row = {"name": "viewer", "roles": ["viewer"], "password": hash_password(PASSWORD)}
     settings.console.users.write_text(yaml.safe_dump({"users": [row]}), "utf-8")
     for name in ("viewer", "nobody-of-us"):  # caches are warm
         await (await site.visitor()).sign_in(name, "wrong")
@@ -266,7 +266,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(monkeypatch):
     all_of_them = ConnectionLimits()
     listening = await asyncio.get_running_loop().create_server(all_of_them.guarded(make), "127.0.0.1", 0)
     _, writer = await asyncio.open_connection(*listening.sockets[0].getsockname(), limit=1000)
-    await until(lambda: made and made[0].lost and not len(all_of_them), "the client to be cut off")
+    await wait_until(lambda: made and made[0].lost and not len(all_of_them), "the client to be cut off")
     writer.close()
     listening.close()
 
@@ -284,7 +284,7 @@ async def test_a_request_under_way_keeps_its_place(site):
             assert stream.status == 200
         (answer,) = await raw(site, get(site))
         assert answer == b"HTTP/1.1 503 Service Unavailable"
-    await until(lambda: len(all_of_them) < 3, "a place")
+    await wait_until(lambda: len(all_of_them) < 3, "a place")
     assert (await visitor.get("/now")).status == 200
 
 
@@ -376,7 +376,7 @@ async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     clients = min(CLIENTS, hard - 2 * MOST - 500)
     assert clients >= 2 * MOST, f"the limit of open files ({hard}) is too low for this test"
-    async with running(settings) as site, asyncio.timeout(120):
+    async with running_site(settings) as site, asyncio.timeout(120):
         visitor = await site.visitor(Role.VIEWER)
         assert (await visitor.get("/now")).status == 200
         writers: list[asyncio.StreamWriter] = []

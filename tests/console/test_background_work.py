@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from idtone.console.background_work import Progress, Work
-from lab.lab import until
+from lab.lab import wait_until
 
 
 def begun(folder: Path, name: str) -> Path:
@@ -41,7 +41,7 @@ async def test_the_end_of_a_process_ends_no_later_work(tmp_path):
     work: Work[str] = Work(lingering, taken.append)
     for name in ("first", "second"):
         work.start(tmp_path, name)
-        await until(lambda: not work.is_running, "the end of the work", 60)
+        await wait_until(lambda: not work.is_running, "the end of the work", 60)
         assert work.task
         assert work.task.trouble is None
     assert taken == ["first", "second"]

@@ -33,7 +33,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from idtone.tones.making.sounds import Sound, ensure_sounds
+from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.console.held_reads import impatient_search
 from lab.console.site import Answer, Site, Visitor
@@ -191,7 +191,7 @@ async def test_pages_go_to_older_calls_and_back(viewer, monkeypatch):
 
 
 async def test_a_search_without_patience_goes_on_from_where_it_was(viewer, monkeypatch):
-    monkeypatch.setattr(calls, "searched", impatient_search)
+    monkeypatch.setattr(calls, "calls_by_query", impatient_search)
     answer = await viewer.get("/calls?outcome=REFUSE")
     found, turns = shown(answer), 0
     assert "Searched back to" in answer.text

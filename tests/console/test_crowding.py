@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from idtone.console import application
-from idtone.console.access import password_prompt
+from idtone.console.access import password_proof
 from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, Attempt, Attempts
 from idtone.console.access.cookies import SESSION
-from idtone.console.access.password_queue import KNOWN, LONGEST, LineFullError, PasswordLine
+from idtone.console.access.password_queue import KNOWN, LONGEST, PasswordQueue, QueueFullError
 from idtone.console.access.rights import Role
 from idtone.console.call_rows import NO_CALLS, ShownCalls
 from idtone.console.operator import calls
@@ -28,7 +28,7 @@ from idtone.core.terminal.spreadsheet_csv import csv_text
 from lab.console.held_reads import Held, held_pack, held_part, held_password, held_search
 from lab.console.raw_requests import answered, get, host_of
 from lab.console.site import Site, Visitor
-from lab.lab import until
+from lab.lab import wait_until
 from lab.ledger.example_pack import PACK
 
 
@@ -56,8 +56,8 @@ async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer
     office = await site.visitor(Role.DUTY)
     async with AsyncExitStack() as stack:
         async with asked(viewer, *["/calls.csv?member=zzz"] * 20) as mine:
-            await until(reads.running, "an export to begin")
-            await until(lambda: sum(task.done() for task in mine) == 19, "the others to be refused")
+            await wait_until(reads.running, "an export to begin")
+            await wait_until(lambda: sum(task.done() for task in mine) == 19, "the others to be refused")
             assert {task.result() for task in mine if task.done()} == {429}
             refused = await again.get("/calls.csv")
             assert (refused.status, refused.headers["Retry-After"]) == (429, "60"), "one for each user"
@@ -65,19 +65,19 @@ async def test_a_viewers_exports_do_not_stop_the_console_and_end_with_the_viewer
             assert (await office.get("/account")).status == 200
             assert (await (await site.visitor()).sign_in("viewer")).status == 303
             (first,) = reads.begun()
-        await until(lambda: len(reads.begun()) == 2, "the turn of the next one")
-        await until(lambda: first not in reads.running(), "the end of the first one")
+        await wait_until(lambda: len(reads.begun()) == 2, "the turn of the next one")
+        await wait_until(lambda: first not in reads.running(), "the end of the first one")
         assert not theirs.done()
-    await until(lambda: not site.console.limits.count("exports"), "the exports to end")
-    await until(lambda: not reads.running(), "their processes to end")
+    await wait_until(lambda: not site.console.limits.count("exports"), "the exports to end")
+    await wait_until(lambda: not reads.running(), "their processes to end")
 
 
 async def test_a_visitor_waits_for_the_own_requests_and_the_others_do_not(site, monkeypatch):
-    monkeypatch.setattr(calls, "searched", held_search)
+    monkeypatch.setattr(calls, "calls_by_query", held_search)
     reads = Held.of(site.console.settings)
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     async with asked(viewer, *["/calls"] * 100) as mine:
-        await until(lambda: sum(task.done() for task in mine) >= 92, "those beyond the limit to be refused")
+        await wait_until(lambda: sum(task.done() for task in mine) >= 92, "those beyond the limit to be refused")
         assert {task.result() for task in mine if task.done()} == {429}
         assert (await other.get("/account")).status == 200
         assert len(reads.begun()) <= 1
@@ -113,7 +113,7 @@ async def test_a_page_does_not_wait_for_all_that_another_has_sent(site, monkeypa
     viewer, other = await site.visitor(Role.VIEWER), await site.visitor(Role.OFFICE)
     monkeypatch.setattr(Visit, "render", slowly)
     async with asked(viewer, *["/account"] * 60) as mine:
-        await until(lambda: any(task.done() for task in mine), "the first answer")
+        await wait_until(lambda: any(task.done() for task in mine), "the first answer")
         assert (await other.get("/account")).status == 200
         assert sum(task.done() for task in mine) < 20
 
@@ -164,7 +164,7 @@ async def test_slow_uploads_hold_no_place_of_the_verification(public: Site):
     """Before, ten of them did."""
     octets = begun(public, "/public/pack", "multipart/form-data; boundary=x", PART)
     async with senders(public, octets, packs.AT_ONCE + packs.WAITING) as slow:
-        await until(lambda: public.console.limits.count("without a session") == len(slow), "the uploads to begin")
+        await wait_until(lambda: public.console.limits.count("without a session") == len(slow), "the uploads to begin")
         assert (await (await public.visitor()).upload("/public/pack", PACK.read_bytes())).status == 200
 
 
@@ -174,7 +174,7 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     """Before, two of them did, and the upload that publishes a suspension waited; and a stranger who had left kept the
     place.
     """
-    monkeypatch.setattr(packs, "verified_pack", held_pack)
+    monkeypatch.setattr(packs, "verify_pack", held_pack)
     reads = Held(tmp_path)
     numbers = iter(range(250))  # strangers of as many networks
 
@@ -185,14 +185,14 @@ async def test_strangers_packs_delay_nothing_of_the_office_and_end_when_they_hav
     visitor, office = await public.visitor(), await public.visitor(Role.OFFICE)
     packs_sent = [asyncio.create_task(visitor.upload("/public/pack", b"a pack", key=str(tmp_path))) for _ in range(2)]
     try:
-        await until(reads.running, "a verification to begin")
+        await wait_until(reads.running, "a verification to begin")
         token = (await office.get("/office/applications")).form_token
         fields = {"form_token": token, "why": "by post"}
         async with asyncio.timeout(20):
             assert (await office.upload("/office/applications", b"no application", **fields)).status == 400
         (first,) = reads.running()
         packs_sent[0].cancel()
-        await until(lambda: reads.running() not in ([], [first]), "the next stranger's pack")
+        await wait_until(lambda: reads.running() not in ([], [first]), "the next stranger's pack")
     finally:
         reads.end()
     assert (await packs_sent[1]).status == 400
@@ -210,7 +210,7 @@ async def test_strangers_leave_connections_to_those_who_are_signed_in(site):
     """Before, two addresses held all 512."""
     octets = begun(site, "/sign-in", "application/x-www-form-urlencoded")
     async with senders(site, octets, WITHOUT_SESSION_OF_NETWORK) as strangers:
-        await until(lambda: site.console.limits.count("without a session") == len(strangers), "the strangers")
+        await wait_until(lambda: site.console.limits.count("without a session") == len(strangers), "the strangers")
         assert (await answered(site, get(site))).startswith(b"HTTP/1.1 429 ")
         assert (await (await site.visitor(Role.VIEWER)).get("/account")).status == 200
 
@@ -224,14 +224,14 @@ def test_an_ipv6_network_has_the_attempts_of_one_visitor():
 
 async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
     """Before, a right one waited 67 s behind 60 wrong ones."""
-    line, order, first = PasswordLine(), list[object](), asyncio.Event()
+    line, order, first = PasswordQueue(), list[object](), asyncio.Event()
 
     async def compare(who: object, rank: int) -> None:
         try:
             async with line.turn(rank):
                 await first.wait()
                 order.append(who)
-        except LineFullError:
+        except QueueFullError:
             order.append("full")
 
     wrong = [asyncio.create_task(compare(number, 3)) for number in range(60)]
@@ -247,11 +247,11 @@ async def test_many_wrong_passwords_do_not_hold_up_a_right_one():
 
 async def test_a_first_attempt_does_not_wait_for_those_of_a_network_that_has_failed(site, monkeypatch, tmp_path):
     """Before, it waited for the one that is compared at the moment, at the lowest priority."""
-    monkeypatch.setattr(password_prompt, "is_password", held_password)
+    monkeypatch.setattr(password_proof, "is_password", held_password)
     held, attacker, other = Held(tmp_path), await site.visitor(), await site.visitor()
     assert (await attacker.sign_in("viewer", "wrong")).status == 403
     again = asyncio.create_task(attacker.sign_in("viewer", f"hold {tmp_path}"))
-    await until(held.running, "the second attempt")
+    await wait_until(held.running, "the second attempt")
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.9", 0))) as other.http:
         assert (await other.sign_in("viewer")).status == 303
     assert not again.done()
@@ -264,7 +264,7 @@ async def test_in_a_crowd_a_refusal_comes_late_and_holds_up_no_page(site, monkey
     monkeypatch.setattr(application, "LATE_S", 30.0)
     stranger, viewer = await site.visitor(), await site.visitor(Role.VIEWER)
     async with asked(stranger, "/none") as (late,):
-        await until(lambda: site.console.limits.count("late refusals") == 1, "the refusal")
+        await wait_until(lambda: site.console.limits.count("late refusals") == 1, "the refusal")
         assert (await viewer.get("/account")).status == 200
         assert not late.done()
         monkeypatch.setattr(application, "LATE_REFUSALS", 1)

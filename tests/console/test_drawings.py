@@ -12,7 +12,7 @@ from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, Step, StepKind, ended
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.verification.proof_check import check_proof
-from lab.ledger.sample_evidence import LOG, REFUSE, at, cancelled_call, decided, evidence, heard_call, url_of
+from lab.ledger.sample_evidence import LOG, REFUSE, cancelled_call, decided, evidence, heard_call, time_after, url_of
 from lab.ledger.sample_ledger import write
 
 
@@ -53,9 +53,9 @@ def test_the_timeline_is_to_scale():
 def test_what_was_not_heard_and_calls_without_sound_are_drawn_too():
     (whole,) = timeline(record_of_steps("pbx-1", cancelled_call("c-1", 0))).bands
     assert [bar.kind for bar in whole.bars] == [BarKind.RINGING, BarKind.FAILED]
-    refused = timeline(record_of_steps("pbx-1", [decided(REFUSE), ended("c-1", at(0), CallStatus.REFUSED)]))
+    refused = timeline(record_of_steps("pbx-1", [decided(REFUSE), ended("c-1", time_after(0), CallStatus.REFUSED)]))
     assert len(refused.bands) == 1
-    alone = timeline(record_of_steps("pbx-1", [Step("c-1", StepKind.ENDED, at(0))]))
+    alone = timeline(record_of_steps("pbx-1", [Step("c-1", StepKind.ENDED, time_after(0))]))
     for line in (refused, alone):
         for band in line.bands:
             assert all(0 <= mark.x <= line.width for mark in band.marks)

@@ -19,7 +19,7 @@ from idtone.console.counts_file import read_counts
 from idtone.console.operator.evidence import witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
-from idtone.console.statistics import count, file_of
+from idtone.console.statistics import count_calls, counts_path
 from idtone.core.persons import AccountKnownBy
 from idtone.core.settings.settings import Settings
 from idtone.core.signed_notes import Note, Signer, VerifierKey
@@ -33,12 +33,12 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import Site, Visitor, events, name_of, running
+from lab.console.site import Site, Visitor, events, name_of, running_site
 from lab.days import today
-from lab.lab import until
+from lab.idtone_programs import ledger_words, locate_command
+from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
-from lab.programs import ledger_words, located
 
 HOSTILE = '<script>alert("x")</script>&\'"'
 INVESTIGATOR, APPROVER = (Role.INVESTIGATOR,), (Role.APPROVER,)
@@ -61,7 +61,7 @@ async def node(settings) -> AsyncIterator[Site]:
     now = datetime.now(UTC) - timedelta(hours=2) - sample.NOW
     calls = [*sample.heard_call("c-1"), *sample.heard_call("c-2", 5000), sample.decided(call_id="c-3", ms=60_000)]
     enter(settings, *(steps.Step(each.call_id, each.kind, each.at + now, each.details, each.numbers) for each in calls))
-    async with running(settings, BOTH) as site:
+    async with running_site(settings, BOTH) as site:
         yield site
 
 
@@ -70,7 +70,7 @@ def command(settings: Settings, folder: Path, *arguments: str) -> tuple[int, str
     config.write_text(
         f"node: {settings.node}\nledger: {{url: '{settings.ledger.url}', key_file: {settings.ledger.key_file}}}\n"
     )
-    result = CliRunner().invoke(*located(ledger_words(*arguments, "-c", config)))
+    result = CliRunner().invoke(*locate_command(ledger_words(*arguments, "-c", config)))
     return result.exit_code, result.stdout
 
 
@@ -143,7 +143,7 @@ async def test_a_verification_can_be_cancelled_and_a_failed_one_says_why(node, t
     assert node.console.verification.last() is None
     (tmp_path / "ledger.sqlite3").write_bytes(b"no database")
     await visitor.send("/evidence", "/evidence/verify")
-    await until(lambda: not work.is_running, "the verification to fail", 30)
+    await wait_until(lambda: not work.is_running, "the verification to fail", 30)
     text = (await visitor.get("/evidence")).text
     assert "The verification failed:" in text
 
@@ -178,7 +178,7 @@ async def test_others_get_what_they_verify_with(node, settings):
 
 
 def counted(settings: Settings, known: Counts | None = None) -> Counts:
-    return count(settings, "", known, progress=lambda done, total: None)
+    return count_calls(settings, "", known, progress=lambda done, total: None)
 
 
 def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(settings, monkeypatch):
@@ -202,23 +202,23 @@ def test_counts_are_kept_for_the_next_start_and_only_for_the_same_ledger(setting
     monkeypatch.setattr("idtone.console.statistics.BATCH", 7)
     enter(settings, *sample.evidence(10))
     first = counted(settings)
-    found = read_counts(file_of(settings))
+    found = read_counts(counts_path(settings))
     assert found == first
-    assert stat.S_IMODE(file_of(settings).stat().st_mode) == 0o600
+    assert stat.S_IMODE(counts_path(settings).stat().st_mode) == 0o600
     enter(settings, *sample.evidence(12)[-10:])
     went_through: list[int] = []
-    again = count(settings, "", found, progress=lambda done, total: went_through.append(total))
+    again = count_calls(settings, "", found, progress=lambda done, total: went_through.append(total))
     assert went_through[-1] < first.place, "only what is new"
     assert again.tallies == counted(settings).tallies
     query(tmp_path / "ledger.sqlite3", "UPDATE steps SET at = at + 86400000000")
     moved = counted(settings, again)
     assert moved.days() != first.days(), "another ledger is counted from its beginning"
     for damage in (lambda text: text[:-9], lambda text: text.replace('"tallies": [[', '"tallies": [[1, '), str.upper):
-        file_of(settings).write_text(damage(file_of(settings).read_text()))
-        assert read_counts(file_of(settings)) is None
+        counts_path(settings).write_text(damage(counts_path(settings).read_text()))
+        assert read_counts(counts_path(settings)) is None
     counted(settings)
     monkeypatch.setattr("idtone.console.counts_file.__version__", "another")
-    assert read_counts(file_of(settings)) is None
+    assert read_counts(counts_path(settings)) is None
 
 
 @pytest.mark.parametrize(

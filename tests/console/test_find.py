@@ -11,12 +11,12 @@ from idtone.console.access.users import SavedSearch, User, read_users
 from idtone.console.console import Console
 from idtone.console.find import is_number
 from idtone.console.operator.saved_searches import MOST, with_search
-from idtone.console.pending_tasks import Waiting, waiting_for
+from idtone.console.pending_tasks import PendingTask, tasks_of
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import console_person
 from idtone.core.translation import Message
 from lab.console.past_calls import write_past_calls
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.publication import LAB_REGISTRY
 
 NOW = datetime.now(UTC)
@@ -34,21 +34,21 @@ def test_what_is_a_number(wanted, found):
 
 
 def things(*, by=None, right=Right.STOP_NUMBERS, is_late=False):
-    return Waiting(1, Message("x"), "/", right, is_late, by)
+    return PendingTask(1, Message("x"), "/", right, is_late, by)
 
 
 def test_a_request_waits_for_others_with_the_right_and_not_for_its_own_person():
     duty, viewer = (User(name=str(role), roles=(role,)) for role in (Role.DUTY, Role.VIEWER))
     own, others, late = things(by=console_person("duty")), things(by=console_person("abe")), things(is_late=True)
-    assert waiting_for(duty, [own, others, late]) == [late, others]
-    assert waiting_for(viewer, [own, others, late]) == []
+    assert tasks_of(duty, [own, others, late]) == [late, others]
+    assert tasks_of(viewer, [own, others, late]) == []
 
 
 @pytest.fixture
 async def with_calls(settings):
     shutil.copy(LAB_REGISTRY, settings.registry.source)
     write_past_calls(settings, 5, timedelta(hours=1), NOW)
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         yield site
 
 

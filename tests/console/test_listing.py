@@ -10,7 +10,7 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.listing import ListRequest, listing
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.registry.examples import GOOD
 
 STOPS = 250
@@ -74,7 +74,7 @@ def test_an_empty_list_has_one_page():
 @pytest.fixture
 async def site(settings, tmp_path):
     (tmp_path / "registry.yaml").write_text(f"{GOOD.partition('suspensions:')[0]}suspensions:\n{ROWS}")
-    async with running(settings) as one:
+    async with running_site(settings) as one:
         yield one
 
 

@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from idtone.office.authority.change_registry import applications, registry_of
-from idtone.office.authority.pledge_store import kept_pledge
+from idtone.office.authority.change_registry import accepted_applications, registry_of
+from idtone.office.authority.pledge_store import read_pledge
 from idtone.office.authority.workspace import Workspace
 from lab.console.office_forms import ME
 from lab.console.site import Site
@@ -90,7 +90,7 @@ async def test_a_member_that_asks_for_more_keeps_its_name_and_needs_no_paper(at_
     more = {**TYPED, "member": "m-0001", "name_ja": "", "name_en": "", "tone": ""}
     taken = await visitor.upload(PAGE, b"", form_token=token, **more)
     assert taken.status == 303, taken.text
-    [(asked, _)] = applications(Workspace(office.folder))
+    [(asked, _)] = accepted_applications(Workspace(office.folder))
     assert (asked.member.name.ja, asked.pledge.sha256) == ("良い電話株式会社", None)
 
 
@@ -101,7 +101,7 @@ async def test_a_pledge_is_recorded_by_its_paper(at_office, office):
     missing = await visitor.upload(f"{page}/pledge-paper", b"", form_token=token, **fields)
     assert (missing.status, "choose the PDF" in missing.text) == (400, True)
     wrong = await visitor.upload(f"{page}/pledge-paper", PDF, form_token=token, **{**fields, "until": "2026-01-01"})
-    assert (wrong.status, kept_pledge(office.folder, SHA256)) == (400, None)
+    assert (wrong.status, read_pledge(office.folder, SHA256)) == (400, None)
     done = await visitor.upload(f"{page}/pledge-paper", PDF, form_token=token, **fields)
     assert done.status == 303, done.text
     assert registry_of(Workspace(office.folder)).members[0].pledge.sha256 == SHA256

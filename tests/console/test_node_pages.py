@@ -13,7 +13,7 @@ import pytest
 
 from idtone.console import number_search_limit, registry_in_use
 from idtone.console.access.rights import Role
-from idtone.console.doctor_runs import DoctorRuns, examine
+from idtone.console.doctor_runs import DoctorRuns, run_doctor
 from idtone.console.drawings.month_bars import month_bars
 from idtone.console.drawings.spectrum import TOP_HZ, spectrum
 from idtone.console.operator import expiry_calendar, licences, suspensions
@@ -31,12 +31,12 @@ from idtone.registry.expiries import ExpiryKind, expiries
 from idtone.registry.index import RegistryIndex
 from idtone.registry.sources import parse_document
 from idtone.service.suspension_confirmations import read_confirmed
-from idtone.tones.making.sounds import PBX_FORMATS, ensure_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, ensure_sounds
 from idtone.tones.profile_library import load_library
-from lab.confirming_node import Node, with_stops
-from lab.console.site import Site, Visitor, running
+from lab.confirming_node import Node, registry_with_stops
+from lab.console.site import Site, Visitor, running_site
 from lab.demo import REGISTRY as LAB_REGISTRY
-from lab.lab import until
+from lab.lab import wait_until
 from lab.publication import MEMBER
 from lab.registry.trust.association import Association, Machine
 from lab.registry.trust.begun_association import association, begun, machine
@@ -250,7 +250,7 @@ async def test_every_page_says_in_time_that_the_registrys_signatures_end(setting
 
     publish("PT47H")
     signed = RegistrySettings(source=machine.source, trust=str(machine.trust), cache=machine.cache)
-    async with running(settings.model_copy(update={"registry": signed})) as site:
+    async with running_site(settings.model_copy(update={"registry": signed})) as site:
         visitor = await site.visitor(Role.VIEWER)
 
         async def is_said() -> bool:
@@ -260,9 +260,9 @@ async def test_every_page_says_in_time_that_the_registrys_signatures_end(setting
             await site.console.read_ahead()
             return not await is_said()
 
-        await until(is_said, "the registry to be read ahead", 30)
+        await wait_until(is_said, "the registry to be read ahead", 30)
         publish("P3D")
-        await until(is_over, "the new edition", 30)
+        await wait_until(is_over, "the new edition", 30)
 
 
 async def test_a_page_waits_for_the_first_registry_and_not_for_a_newer_one(tmp_path, monkeypatch):
@@ -340,11 +340,11 @@ def test_confirmed_suspensions_stand_out_from_the_others(tmp_path):
     node = Node(tmp_path)
     ledger = tmp_path / "ledger.sqlite3"
     assert read_confirmed(ledger).at is None
-    node.confirming._keep(1, with_stops(1).signed, NOW)
+    node.confirming._keep(1, registry_with_stops(1).signed, NOW)
     told = read_confirmed(ledger)
     assert told.waiting == 1
     assert told.at is not None
-    entries = with_stops(1, 2).signed.suspensions.suspensions
+    entries = registry_with_stops(1, 2).signed.suspensions.suspensions
     rows = {row.reference: str(row.stages[-1].words) for row in suspensions.rows(entries, told, NOW)}
     assert rows == {"R-1": "in force on this node", "R-2": "published", "R-0": "published"}
     feed = {
@@ -500,7 +500,7 @@ async def test_a_run_that_fails_is_told_and_another_may_begin(site, registry, ca
 
 def test_the_console_runs_the_doctor_itself(settings, registry):
     told = []
-    findings = examine(settings, told.append)
+    findings = run_doctor(settings, told.append)
     assert [finding.topic for finding in findings] == [*TOPICS]
     assert told
     assert not [finding for finding in findings if "crashed" in finding.found]

@@ -8,11 +8,11 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.operator import nodes
-from lab.console.site import events, running
+from lab.console.site import events, running_site
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
 from lab.ledger.sample_evidence import heard_call
-from lab.operations.fleet.states import state
+from lab.operations.fleet.example_states import state
 
 __all__ = ["made_nodes", "replicated"]
 
@@ -24,7 +24,7 @@ async def test_nodes_of_one_postgresql(settings, replicated):
     connection.report("aaaa", json.dumps(state(ari__connected=False, instance__version="<b>1")))
     connection.close()
     shared = settings.model_copy(update={"ledger": node.settings, "node": "tokyo"})
-    async with running(shared) as site:
+    async with running_site(shared) as site:
         visitor = await site.visitor(Role.VIEWER)
         text = (await visitor.get("/nodes")).text
         assert re.findall(r'<th scope="row">(\w+)</th>', text.partition("Finding")[0]) == ["osaka", "sendai", "tokyo"]
@@ -45,7 +45,7 @@ async def test_nodes_of_one_postgresql(settings, replicated):
 async def test_calls_of_another_node(settings, replicated):
     """Its numbers stay sealed, and its proofs lead to its own key."""
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
-    async with running(shared) as site:
+    async with running_site(shared) as site:
         visitor = await site.visitor(Role.INVESTIGATOR)
 
         async def found(query: str) -> list[str]:
@@ -83,7 +83,7 @@ async def test_statistics_of_another_node(settings, replicated):
     replicated["osaka"].write(heard_call("osaka-later", 5000))
     replicated["osaka"].replicate()
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
-    async with running(shared) as site:
+    async with running_site(shared) as site:
         visitor = await site.visitor(Role.VIEWER)
         for node, calls in (("", 3), ("osaka", 4)):
             query = f"from=2026-10-01&to=2026-11-30&node={node}"

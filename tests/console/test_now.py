@@ -9,18 +9,18 @@ from importlib.resources import files
 import pytest
 
 from idtone.console.access.rights import Role
-from idtone.console.decided_by_minute import DecidedByMinute
-from idtone.console.decided_plots import plot_of
+from idtone.console.decision_plots import plot_of
+from idtone.console.decisions_by_minute import DecisionsByMinute
 from idtone.console.drawings.stacked_plot import stacked_plot
-from idtone.console.live_state import Live, State
+from idtone.console.live_state import LiveState, ServiceState
 from idtone.console.operator.now import STATES, calls_a_second, running_call
 from idtone.console.templates import Templates
 from idtone.core.translation import Message, speak
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.console.site import running
-from lab.lab import until
+from lab.console.site import running_site
+from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import write
 
@@ -53,13 +53,13 @@ def test_a_call_that_lasts_unusually_long_stands_out(state, lasted, is_stuck):
 
 
 def test_the_rate_is_of_one_service(tmp_path):
-    live = Live(tmp_path / "ledger")
-    assert [live.states.append(State(HOUR, feed(5))), calls_a_second(live)] == [None, None]
-    live.states.append(State(HOUR + timedelta(seconds=4), feed(25)))
+    live = LiveState(tmp_path / "ledger")
+    assert [live.states.append(ServiceState(HOUR, feed(5))), calls_a_second(live)] == [None, None]
+    live.states.append(ServiceState(HOUR + timedelta(seconds=4), feed(25)))
     assert calls_a_second(live) == 5
-    live.states.append(State(HOUR + timedelta(seconds=5), feed(1, pid=2)))
+    live.states.append(ServiceState(HOUR + timedelta(seconds=5), feed(1, pid=2)))
     assert calls_a_second(live) is None
-    live.states.append(State(HOUR + timedelta(seconds=6), None))
+    live.states.append(ServiceState(HOUR + timedelta(seconds=6), None))
     assert calls_a_second(live) is None
 
 
@@ -67,7 +67,7 @@ def test_decided_calls_are_counted_by_minute_and_again_when_they_come_late(tmp_p
     url = sample.url_of(tmp_path / "ledger.sqlite3")
     now = sample.NOW + timedelta(minutes=10)
     write(url, sample.heard_call("a"), sample.heard_call("b", 61_000), [sample.decided(sample.REFUSE, "c")])
-    counts = DecidedByMinute(lambda: LedgerReader.open(url))
+    counts = DecisionsByMinute(lambda: LedgerReader.open(url))
     minute = sample.NOW.replace(second=0, microsecond=0)
     first = {minute: Counter(PLAY=1, REFUSE=1), minute + timedelta(minutes=1): Counter(PLAY=1)}
     assert counts.counts(now) == first
@@ -126,7 +126,7 @@ async def test_without_a_service_the_page_says_so(site):
 async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
     with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)):
         pass
-    async with running(settings) as site:
+    async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())}
         asked = visitor.http.get(f"{site.address}/now/changes", headers=headers)
@@ -136,7 +136,7 @@ async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
             while text.count("event: state") < 2:
                 text += (await answer.content.readany()).decode()
         assert re.search(r"data: .*サービスは動作していません", text)
-        await until(lambda: not site.console.live.readers, "the page to be forgotten")
+        await wait_until(lambda: not site.console.live.readers, "the page to be forgotten")
 
 
 @pytest.mark.parametrize("part", ["now_state", "now_plots", "now_service", "nodes_states", "stop_state", "alerts_now"])

@@ -28,7 +28,7 @@ from idtone.registry.trust import tuf_roles
 from lab.console.office_forms import HOSTILE, ME, OTHER, SECOND, STOPPED, SUSPENSION, entry, request_id
 from lab.console.site import Site, Visitor
 from lab.office.authority.office import APPLICATION, STOP, TWICE, Office
-from lab.office.desk.desk_process import running as running_desk
+from lab.office.desk.desk_process import running_desk as running_desk
 from lab.office.desk.reports.members import NUMBER, RECEIPT, SERVICE, WORDS, Members, authority, service_report
 
 
@@ -265,7 +265,7 @@ async def test_a_suspension_ends_by_two_persons_too(at_office, office):
     assert (await first.send(page, f"{page}/request", SUSPENSION)).status == 303
     withdrawn = {"request": request_id((await second.get(page)).text)}
     assert (await first.send(page, f"{page}/withdraw", withdrawn)).status == 303
-    assert not at_office.console.office_files.requests.waiting()
+    assert not at_office.console.office_files.requests.waiting_requests()
 
 
 async def test_a_second_entry_cannot_be_tried_out(at_office, office, caplog):
@@ -296,7 +296,7 @@ async def test_clerks_act_at_once_and_the_ledger_has_what_was_done(at_office, of
             for n, clerk, token in zip("123", clerks, tokens, strict=True)
         ]
         assert [each.status for each in await asyncio.gather(*asked)] == [303] * 3
-        requests = SuspensionRequests(Workspace(office.folder)).waiting()
+        requests = SuspensionRequests(Workspace(office.folder)).waiting_requests()
         mine = next(each for each in requests if each.terms.reference == "1")
         fields, entered = {"request": mine.id, "why": "yes"}, "0312345671"
         done = await asyncio.gather(
@@ -306,7 +306,7 @@ async def test_clerks_act_at_once_and_the_ledger_has_what_was_done(at_office, of
     assert sorted(each.status for each in done) == [303, 400]
     about = [act.act for act in OfficeLedger(office.folder).acts() if act.subject == mine.id]
     assert about in (["suspension-requested", "suspension-approved"], ["suspension-requested", "suspension-withdrawn"])
-    assert mine.id not in {each.id for each in SuspensionRequests(Workspace(office.folder)).waiting()}
+    assert mine.id not in {each.id for each in SuspensionRequests(Workspace(office.folder)).waiting_requests()}
 
 
 async def test_a_number_that_never_originates_needs_two_persons_too(at_office, office):
@@ -351,7 +351,7 @@ async def test_a_request_with_a_fault_is_not_entered(at_office, change, told):
     visitor = await at_office.visitor(*ME)
     answer = await visitor.send(page, f"{page}/request", {**SUSPENSION, **change})
     assert (answer.status, told in answer.text) == (400, True)
-    assert not at_office.console.office_files.requests.waiting()
+    assert not at_office.console.office_files.requests.waiting_requests()
 
 
 # -- publication -------------------------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ async def test_holders_sign_copies_and_the_last_signature_publishes(at_office, o
         taken = await visitor.upload(f"{page}/signed", zipped(copy), form_token=shown.form_token)
         assert taken.status == 303, taken.text
     assert not (office.folder / FOLDER).exists()
-    published = Workspace(office.folder).repository.octets(tuf_roles.REGISTRY)
+    published = Workspace(office.folder).repository.file_octets(tuf_roles.REGISTRY)
     assert published == office.registry.read_bytes()
     acts = [act.act for act in OfficeLedger(office.folder).acts()]
     assert acts == ["package-prepared", *["package-signed"] * 4, "package-published"]
@@ -409,8 +409,8 @@ async def test_a_suspension_does_not_wait_for_the_keys_of_the_registry(at_office
     token = (await visitor.get(page)).form_token
     assert (await visitor.upload(f"{page}/signed", zipped(copy), form_token=token)).status == 303
     repository = Workspace(office.folder).repository
-    assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
-    assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
+    assert repository.file_octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
+    assert repository.file_octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
     assert "the status is revoked" in (await visitor.get(page)).text
 
 
@@ -436,13 +436,13 @@ async def test_a_suspension_at_night_keeps_what_holders_of_the_registry_have_sig
     assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
     await signs(await package(visitor, tmp_path / "duty", "duty"), "duty-1", "duty-2")
     repository = Workspace(office.folder).repository
-    assert repository.octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
-    assert repository.octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
+    assert repository.file_octets(tuf_roles.SUSPENSIONS) == office.suspensions.read_bytes()
+    assert repository.file_octets(tuf_roles.REGISTRY) != office.registry.read_bytes()
 
     await signs(late, "registry-3")  # a copy from before the night
     assert (office.folder / FOLDER).exists()
     await signs(await package(visitor, tmp_path / "last"), "duty-1", "duty-2")
-    assert repository.octets(tuf_roles.REGISTRY) == office.registry.read_bytes()
+    assert repository.file_octets(tuf_roles.REGISTRY) == office.registry.read_bytes()
 
 
 async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, office, tmp_path):

@@ -7,10 +7,17 @@ from importlib import resources
 import pytest
 
 from idtone.core.errors import DocumentError, TrustError, UsageError
-from idtone.office.authority.duties import Duty, DutyKind, duties, is_overdue, is_soon, open_first
+from idtone.office.authority.compliance_duties import (
+    Duty,
+    DutyKind,
+    is_due_soon,
+    is_overdue,
+    read_duties,
+    sort_open_first,
+)
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.office_ledger import OfficeLedger
-from idtone.office.training.course import FILE, answers_of, course_of, marked
+from idtone.office.training.course import FILE, answers_of, course_of, score_of
 from lab.console.office_forms import HOSTILE, ME
 from lab.console.site import Site
 from lab.office.authority.office import Office
@@ -33,7 +40,7 @@ async def at_office(site_of, office: Office) -> Site:
 def test_a_test_is_passed_by_the_share_of_its_course_and_each_question_is_answered():
     for wrong, passed in ((0, True), (2, True), (3, False)):
         letters = "".join("a" if each != "a" else "b" for each in RIGHT[:wrong]) + RIGHT[wrong:]
-        score = marked(COURSE, answers_of(COURSE, f"{COURSE.version}:{letters}"))
+        score = score_of(COURSE, answers_of(COURSE, f"{COURSE.version}:{letters}"))
         assert (score.right, score.of, score.passed, len(score.wrong)) == (10 - wrong, 10, passed, wrong)
     with pytest.raises(UsageError, match="one letter for each of the 10 questions"):
         answers_of(COURSE, f"{COURSE.version}:ab")
@@ -41,7 +48,7 @@ def test_a_test_is_passed_by_the_share_of_its_course_and_each_question_is_answer
         with pytest.raises(UsageError, match="and the present one is"):
             answers_of(COURSE, other)
     with pytest.raises(UsageError, match="question Q1 has no answer"):
-        marked(COURSE, answers_of(COURSE, f"{COURSE.version}:z{RIGHT[1:]}"))
+        score_of(COURSE, answers_of(COURSE, f"{COURSE.version}:z{RIGHT[1:]}"))
 
 
 @pytest.mark.parametrize(
@@ -139,10 +146,10 @@ def test_a_duty_is_soon_for_fourteen_days_then_overdue_until_it_is_done():
     def duty(days: int, done: str = "") -> Duty:
         return Duty("D-1", DutyKind.OTHER, "", "x", (today + timedelta(days=days)).isoformat(), done)
 
-    found = [(is_soon(duty(days), today), is_overdue(duty(days), today)) for days in (15, 14, 0, -1)]
+    found = [(is_due_soon(duty(days), today), is_overdue(duty(days), today)) for days in (15, 14, 0, -1)]
     assert found == [(False, False), (True, False), (True, False), (False, True)]
     assert not is_overdue(duty(-1, "2026-12-01"), today)
-    assert [each.due[-2:] for each in open_first([duty(9, "2026-12-01"), duty(5), duty(2)])] == ["03", "06", "10"]
+    assert [each.due[-2:] for each in sort_open_first([duty(9, "2026-12-01"), duty(5), duty(2)])] == ["03", "06", "10"]
 
 
 @pytest.mark.parametrize("spoilt", ["{}", "[1]", '[{"due": "2026-02-31"}]', '[{"id": "7"}]', '[{"more": 1}]', "x"])
@@ -150,10 +157,10 @@ def test_a_damaged_list_is_one_clear_error(tmp_path, spoilt):
     good = {"id": "D-0001", "kind": "other", "member": "", "what": "x", "due": "2026-12-01"}
     file = tmp_path / "duties.json"
     file.write_text(json.dumps([good]))
-    assert [each.due for each in duties(tmp_path)] == ["2026-12-01"]
+    assert [each.due for each in read_duties(tmp_path)] == ["2026-12-01"]
     file.write_text(spoilt if spoilt[1:2] != "{" else json.dumps([good | json.loads(spoilt)[0]]))
     with pytest.raises(TrustError, match="is damaged; restore it"):
-        duties(tmp_path)
+        read_duties(tmp_path)
 
 
 def test_a_duty_that_was_withdrawn_is_erased_and_its_number_stays_used(office):

@@ -13,7 +13,7 @@ import pytest
 
 from idtone.console.office import agreements
 from idtone.core.errors import UsageError
-from idtone.office.authority.change_registry import applications, registry_of
+from idtone.office.authority.change_registry import accepted_applications, registry_of
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.number_sheet import check_count, sheet_entries
 from idtone.office.authority.prepared_package import PreparedPackage
@@ -177,9 +177,9 @@ def test_a_grant_that_is_taken_back_can_be_granted_again(office, tmp_path):
     office.told("application review", "A-1", "--result", "passed", *WHY)
     office.told("application grant", "A-1", "--until", "2028-01-01", *WHY)
     office.told("publication undo", *WHY)
-    assert [status for _, status in applications(Workspace(office.folder))] == [ApplicationStatus.PASSED]
+    assert [status for _, status in accepted_applications(Workspace(office.folder))] == [ApplicationStatus.PASSED]
     office.told("application grant", "A-1", "--until", "2028-02-01", *WHY)
-    assert [status for _, status in applications(Workspace(office.folder))] == [ApplicationStatus.GRANTED]
+    assert [status for _, status in accepted_applications(Workspace(office.folder))] == [ApplicationStatus.GRANTED]
 
 
 def test_a_change_in_a_package_that_waits_is_not_taken_back(office, tmp_path):

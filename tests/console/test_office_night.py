@@ -140,7 +140,7 @@ async def test_what_was_published_otherwise_is_not_signed_again(at_office, offic
     workspace = Workspace(office.folder)
     if is_same:
         signers = [signer(str(office.key(name)), lambda _: PHRASE) for name in ("duty-1", "duty-2")]
-        workspace.put_signed(PreparedPackage(workspace, True).edition(), signers, datetime.now(UTC))
+        workspace.sign_and_publish(PreparedPackage(workspace, True).edition(), signers, datetime.now(UTC))
     else:
         office.told("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
         office.told("publication publish", *office.duty())
@@ -149,7 +149,7 @@ async def test_what_was_published_otherwise_is_not_signed_again(at_office, offic
     assert 'name="passphrase"' not in page
     refused = await first.send(PAGE, f"{PAGE}/sign", {"shown": shown[1], "passphrase": PHRASE})
     assert (refused.status, "was published in the meantime" in refused.text) == (400, True)
-    assert not any(PreparedPackage(workspace, True).edition().holders().values())
+    assert not any(PreparedPackage(workspace, True).edition().signers_by_role().values())
     assert (await first.send(PAGE, f"{PAGE}/discard")).status == 303
     assert "was published in the meantime" not in (await first.get(PAGE)).text
 

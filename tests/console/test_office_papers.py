@@ -12,8 +12,8 @@ from idtone.core.paper.content import Paper
 from idtone.office.authority.history import Action, HistoryEntry, ReviewResult
 from idtone.office.authority.workspace import Workspace
 from idtone.office.papers.letters import Letter, Sender, letter
-from idtone.office.papers.office_papers import licence_paper
 from idtone.office.papers.period_account import period_account
+from idtone.office.papers.workspace_papers import licence_paper
 from idtone.registry.parsers import parse_registry
 from idtone.registry.sources import parse_document
 from lab.console.office_forms import ME
@@ -162,7 +162,7 @@ def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_fi
 
 def workspace_end(workspace: Workspace) -> datetime:
     """Moment at which the published certification of the member lapses."""
-    document = parse_registry(workspace.repository.octets("registry").decode(), "registry.yaml")
+    document = parse_registry(workspace.repository.file_octets("registry").decode(), "registry.yaml")
     return document.members[0].certification.lapses
 
 

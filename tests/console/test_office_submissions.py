@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 
-from idtone.office.desk.applicants.submission import SubmissionState, handed_in
+from idtone.office.desk.applicants.submission import SubmissionState, submitted_form
 from idtone.office.desk.applicants.submissions import Submissions
 from lab.console.office_forms import HOSTILE, ME
 from lab.console.page_forms import forms_of
@@ -20,7 +20,7 @@ NEW, LISTED = "/office/new-application", "/office/applications"
 
 async def test_what_an_applicant_has_typed_is_examined(site_of, office: Office):
     kept, today = Submissions(office.folder), datetime(2026, 11, 20, tzinfo=UTC)
-    handed, wrong = handed_in(FIELDS, [], ["sample"], today.date())
+    handed, wrong = submitted_form(FIELDS, [], ["sample"], today.date())
     assert handed, wrong
     made, _ = kept.enter(handed, PDF, hashlib.sha256(PDF).hexdigest(), 9, today)
     visitor = await (await site_of(office.folder)).visitor(*ME)
@@ -37,7 +37,7 @@ async def test_what_an_applicant_has_typed_is_examined(site_of, office: Office):
     empty = await visitor.send(page, f"{page}/answer/return", {"seen": seen, "note": ""})
     assert (empty.status, 'id="error-note"' in empty.text) == (400, True)
     assert (await visitor.send(page, f"{page}/answer/return", {"seen": seen, "note": "英語名は?"})).status == 303
-    corrected, _ = handed_in({**FIELDS, "name_en": "New Telecom"}, [], ["sample"], today.date())
+    corrected, _ = submitted_form({**FIELDS, "name_en": "New Telecom"}, [], ["sample"], today.date())
     assert corrected
     kept.correct(kept.named(made.id), corrected, None, made.pledge, today)
     late = await visitor.send(page, f"{page}/answer/decline", {"seen": seen, "note": "no"})
@@ -49,7 +49,7 @@ async def test_what_an_applicant_has_typed_is_examined(site_of, office: Office):
     checked = {"member": "m-0103", "identity_1": "登記", "checked_1": "2026-01-05", "by_1": "Suzuki", "incoming": "yes"}
     wrong_form = {**form, **checked, "checked_1": "soon", "form_token": begun.form_token}
     table = [f"03623{n:05d}" for n in range(0, 4000, 2)]
-    corrected, _ = handed_in({**FIELDS, "name_en": "New Telecom"}, table, ["sample"], today.date())
+    corrected, _ = submitted_form({**FIELDS, "name_en": "New Telecom"}, table, ["sample"], today.date())
     assert corrected
     kept.correct(kept.named(made.id), corrected, None, made.pledge, today)
     refused = await visitor.upload(f"{NEW}", b"", "", **wrong_form)

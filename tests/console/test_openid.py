@@ -20,7 +20,7 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import SignInBy
 from idtone.core.settings.settings import Settings
 from lab.console.openid_provider import CLIENT, SECRET, OpenIdProvider, provider
-from lab.console.site import Answer, Site, Visitor, running
+from lab.console.site import Answer, Site, Visitor, running_site
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def login() -> AsyncIterator[OpenIdProvider]:
 
 @pytest.fixture
 async def site(settings: Settings, login: OpenIdProvider, tmp_path: Path) -> AsyncIterator[Site]:
-    async with running(with_openid(settings, tmp_path, issuer=login.issuer)) as one:
+    async with running_site(with_openid(settings, tmp_path, issuer=login.issuer)) as one:
         yield one
 
 
@@ -166,14 +166,14 @@ async def test_a_new_key_of_the_provider_counts_at_once(site, login, monkeypatch
 
 
 async def test_an_address_counts_only_verified(settings, login, tmp_path):
-    async with running(with_openid(settings, tmp_path, issuer=login.issuer, claim="email")) as site:
+    async with running_site(with_openid(settings, tmp_path, issuer=login.issuer, claim="email")) as site:
         for verified, status in ((True, 200), (False, 403), (None, 403), ("true", 403)):
             login.user = {"sub": "1", "email": str(Role.VIEWER), "email_verified": verified}
             assert (await signed_in(await site.visitor())).status == status, verified
 
 
 async def test_a_context_that_is_demanded_must_be_confirmed(settings, login, tmp_path, caplog):
-    async with running(with_openid(settings, tmp_path, issuer=login.issuer, acr="urn:two")) as site:
+    async with running_site(with_openid(settings, tmp_path, issuer=login.issuer, acr="urn:two")) as site:
         begun = await (await site.visitor()).get("/sign-in/begin")
         assert parse_qs(urlsplit(begun.headers["Location"]).query)["acr_values"] == ["urn:two"]
         for confirmed, status in (("urn:two", 200), ("urn:one", 403), (None, 403), (["urn:two"], 403)):
@@ -184,10 +184,10 @@ async def test_a_context_that_is_demanded_must_be_confirmed(settings, login, tmp
 
 async def test_a_provider_that_is_away_or_another_is_said(settings, login, tmp_path):
     login_issuer, login.issuer = login.issuer, "https://evil.example"
-    async with running(with_openid(settings, tmp_path, issuer=login_issuer)) as site:
+    async with running_site(with_openid(settings, tmp_path, issuer=login_issuer)) as site:
         answer = await (await site.visitor()).get("/sign-in/begin")
         assert (answer.status, "calls itself" in answer.text) == (503, True)
-    async with running(with_openid(settings, tmp_path, issuer="http://127.0.0.1:9")) as site:
+    async with running_site(with_openid(settings, tmp_path, issuer="http://127.0.0.1:9")) as site:
         answer = await (await site.visitor()).get("/sign-in/begin")
         assert (answer.status, "127.0.0.1:9 does not answer" in answer.text) == (503, True)
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from idtone.console.access.passkeys import CHALLENGE_S, Challenges
 from idtone.console.access.rights import Role
 from idtone.console.access.users import change_users, read_users
-from idtone.console.administration.user_rules import locked
+from idtone.console.administration.user_rules import lock
 from lab.console.site import PASSWORD, Answer, Site, Visitor
 
 PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
@@ -189,7 +189,7 @@ async def test_what_an_attacker_sends_signs_nobody_in(site, settings):
     device.count = 0
     cloned = await browser.sign_in(lambda options: device.signed(options, browser.origin))
     assert cloned.status == 403, "a copy that counts from the beginning"
-    change_users(settings.console.users, lambda users: locked(users, "viewer", "administrator"))
+    change_users(settings.console.users, lambda users: lock(users, "viewer", "administrator"))
     device.count = 9
     assert (await browser.sign_in(lambda options: device.signed(options, browser.origin))).status == 403
 

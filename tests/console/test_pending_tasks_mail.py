@@ -11,19 +11,30 @@ import pytest
 from idtone.console import pending_tasks
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import User, change_users, read_users
-from idtone.console.pending_tasks import Waiting
-from idtone.console.pending_tasks_mail import EVERY_S, Told, WaitingMails, checked_address, news, waiting_mail
+from idtone.console.pending_tasks import PendingTask
+from idtone.console.pending_tasks_mail import (
+    EVERY_S,
+    MailedTasks,
+    WaitingMails,
+    checked_address,
+    mailed_after,
+    waiting_mail,
+)
 from idtone.core.errors import UsageError
 from idtone.core.persons import console_person
 from idtone.core.settings.policy import OwnSuspensions
 from idtone.core.translation import Message
 from idtone.operations import failure_mail
-from lab.console.site import PASSWORD, running
+from lab.console.site import PASSWORD, running_site
 from lab.registry.examples import GOOD
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-STOP = Waiting(1, Message("Stop to be approved: {reference}", reference="R-77"), "/suspensions/stops/s-1", Right.ENTER)
-OTHER = Waiting(1, Message("Stop to be approved: {reference}", reference="R-78"), "/suspensions/stops/s-2", Right.ENTER)
+STOP = PendingTask(
+    1, Message("Stop to be approved: {reference}", reference="R-77"), "/suspensions/stops/s-1", Right.ENTER
+)
+OTHER = PendingTask(
+    1, Message("Stop to be approved: {reference}", reference="R-78"), "/suspensions/stops/s-2", Right.ENTER
+)
 
 KNOWN = {"password": PASSWORD}
 
@@ -44,13 +55,13 @@ def sent(tmp_path, monkeypatch) -> object:
 
 
 def test_a_mail_is_due_when_something_new_waits_and_at_most_each_half_hour():
-    first = news(Told(), [STOP], 1000.0)
+    first = mailed_after(MailedTasks(), [STOP], 1000.0)
     assert first is not None
-    assert news(Told(), [], 1000.0) is None
-    assert news(first, [STOP], 1000.0 + 2 * EVERY_S) is None, "it was told"
-    assert news(first, [STOP, OTHER], 1000.0 + EVERY_S - 1) is None, "too early"
-    assert news(first, [STOP, OTHER], 1000.0 + EVERY_S) is not None
-    assert news(first, [OTHER], 500.0) is not None, "the clock was set back: a mail too many, and none too few"
+    assert mailed_after(MailedTasks(), [], 1000.0) is None
+    assert mailed_after(first, [STOP], 1000.0 + 2 * EVERY_S) is None, "it was told"
+    assert mailed_after(first, [STOP, OTHER], 1000.0 + EVERY_S - 1) is None, "too early"
+    assert mailed_after(first, [STOP, OTHER], 1000.0 + EVERY_S) is not None
+    assert mailed_after(first, [OTHER], 500.0) is not None, "the clock was set back: a mail too many, and none too few"
 
 
 @pytest.mark.parametrize("text", ["sato@example.jp", "a.b+c@mail.example", "x@localhost"])
@@ -80,8 +91,8 @@ def test_what_could_add_a_receiver_or_an_option_is_no_address(text):
 
 
 def test_a_mail_has_counts_and_no_reference():
-    office = Waiting(3, Message("Reports to be closed"), "/office/reports", Right.OFFICE, True)
-    stops = [Waiting(each.count, each.what, each.path, Right.STOP_NUMBERS) for each in (STOP, OTHER)]
+    office = PendingTask(3, Message("Reports to be closed"), "/office/reports", Right.OFFICE, True)
+    stops = [PendingTask(each.count, each.what, each.path, Right.STOP_NUMBERS) for each in (STOP, OTHER)]
     mail = waiting_mail("sato@example.jp", "pbx-1", "https://pbx.example.jp", [*stops, office], NOW)
     text = mail.get_content()
     assert "Stops of this node to be approved: 2" in text
@@ -96,7 +107,7 @@ def mails_of(tmp_path) -> WaitingMails:
     return WaitingMails(tmp_path / "users.yaml", "pbx-1", "https://pbx.example.jp")
 
 
-def told(mails: WaitingMails, things: Sequence[Waiting], now: datetime) -> None:
+def told(mails: WaitingMails, things: Sequence[PendingTask], now: datetime) -> None:
     mails.tell_all([(User(name="sato", roles=(Role.DUTY,), mail="sato@example.jp"), things)], now)
 
 
@@ -135,7 +146,7 @@ async def site(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(pending_tasks, "EVERY_S", 0.2)
     (tmp_path / "registry.yaml").write_text(GOOD)
     policy = settings.policy.model_copy(update={"own_suspensions": OwnSuspensions.TWO_PERSONS})
-    async with running(settings.model_copy(update={"policy": policy}), (Role.DUTY, Role.VIEWER)) as one:
+    async with running_site(settings.model_copy(update={"policy": policy}), (Role.DUTY, Role.VIEWER)) as one:
         yield one
 
 
@@ -150,8 +161,8 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     [first] = sent()
     assert first["To"] == "sato@example.jp"
     assert 'value="sato@example.jp"' in (await duty.get("/account")).text
-    asked = Waiting(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=console_person("duty-viewer"))
-    own = Waiting(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=console_person("duty"))
+    asked = PendingTask(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=console_person("duty-viewer"))
+    own = PendingTask(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=console_person("duty"))
     monkeypatch.setattr(pending_tasks, "_stops", lambda console, now: [asked, own])
     for _ in range(1200):
         if len(sent()) > 1:

@@ -16,7 +16,7 @@ from idtone.console.prometheus_alerts import AlertState, read_rules
 from idtone.core.settings.settings import Settings
 from lab.alert_rules import ALERTS, RULES
 from lab.asterisk import LOOPBACK, free_ports
-from lab.console.site import Visitor, running
+from lab.console.site import Visitor, running_site
 from lab.prometheus import Prometheus
 
 WITHIN_S = 120.0
@@ -50,7 +50,7 @@ async def serving(handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
 @asynccontextmanager
 async def visiting(settings: Settings, prometheus: str, language: str = "en") -> AsyncIterator[Visitor]:
     console = settings.console.model_copy(update={"prometheus": prometheus})
-    async with running(settings.model_copy(update={"console": console})) as site:
+    async with running_site(settings.model_copy(update={"console": console})) as site:
         yield await site.visitor(Role.VIEWER, language=language)
 
 

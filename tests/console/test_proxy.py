@@ -22,7 +22,7 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from lab.console.site import users_file
-from lab.lab import until
+from lab.lab import wait_until
 from lab.registry.examples import valid_until_2096
 
 HEADER = "X-Remote-User"
@@ -182,11 +182,11 @@ async def test_the_garbage_collector_skips_what_the_console_keeps(settings, sock
     file.write_text(valid_until_2096(), "utf-8")
     async with attended(by_proxy(settings, listen=f"unix:{socket_path}")) as console:
         first = await console.registry.look()
-        await until(lambda: not _is_scanned(first.document), "the console has read ahead")
+        await wait_until(lambda: not _is_scanned(first.document), "the console has read ahead")
         file.write_text(f"{valid_until_2096()}\n", "utf-8")
-        await until(lambda: console.registry.read_at != first.read_at, "the console has read the newer one")
+        await wait_until(lambda: console.registry.read_at != first.read_at, "the console has read the newer one")
         newer = await console.registry.look()
-        await until(lambda: not _is_scanned(newer.document), "the newer one is spared, too")
+        await wait_until(lambda: not _is_scanned(newer.document), "the newer one is spared, too")
 
 
 def _is_scanned(kept: object) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.public import packs
-from idtone.console.public.published import Published
+from idtone.console.public.published_files import PublishedFiles
 from idtone.console.read_process import ReadEndedError
 from idtone.console.uploads import FIELD_LIMIT
 from lab.ledger.example_pack import PACK
@@ -43,7 +43,7 @@ async def test_the_list_is_the_one_that_was_signed(public):
     nobody = (await visitor.get(f"/public/operators?lang=en&name={HOSTILE}")).text
     assert "None." in nobody
     assert HOSTILE not in nobody
-    for name in Published.read(public.console.office).files:
+    for name in PublishedFiles.read(public.console.office).files:
         assert (await visitor.get(f"/public/operators/files/{name}")).status == 200, name
     for name in ("../registry.yaml", "%2e%2e/registry.yaml", "registry.yaml", "proof/../../suspensions.yaml"):
         assert (await visitor.get(f"/public/operators/files/{name}")).status == 404, name
@@ -67,7 +67,7 @@ async def test_a_badge_counts_only_as_it_was_published_and_while_it_is_valid(pub
             }
         ]
     }
-    monkeypatch.setattr(Published, "read", lambda office: Published(listed, {}, stopped))
+    monkeypatch.setattr(PublishedFiles, "read", lambda office: PublishedFiles(listed, {}, stopped))
     visitor = await public.visitor()
     good = await visitor.upload("/public/operators/badge?lang=en", octets, "badge.svg")
     assert "Genuine." in good.text

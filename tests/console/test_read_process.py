@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from idtone.console import read_process
-from idtone.console.access.password_prompt import MIB
-from idtone.console.access.passwords import hashed, is_password
+from idtone.console.access.password_proof import MIB
+from idtone.console.access.passwords import hash_password, is_password
 from idtone.console.read_process import ReadEndedError, ReadProcesses
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.translation import speak, translated
 from lab.console import held_reads
 from lab.console.held_reads import Held
 from lab.console.site import PASSWORD, READS
-from lab.lab import until
+from lab.lab import wait_until
 
 
 def never() -> bool:
@@ -54,7 +54,7 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
     used_s = list[float]()
     with pytest.raises(ReadEndedError, match="took longer than 1 s, and was ended"):
         read(held_reads.held, tmp_path, within_s=1.0, tell_used_s=used_s.append)
-    await until(lambda: not Held(tmp_path).running(), "the end of the read")
+    await wait_until(lambda: not Held(tmp_path).running(), "the end of the read")
     with pytest.raises(ReadEndedError, match=r"more than 0\.2 s of processor time, and was ended"):
         read(held_reads.busy, processor_s=0.2, tell_used_s=used_s.append)
     assert read(held_reads.priority, processor_s=0.2, tell_used_s=used_s.append), "a read that is fast enough"
@@ -68,7 +68,7 @@ async def test_a_read_ends_with_its_time_and_its_memory_and_when_it_dies(tmp_pat
 
 def test_a_password_for_which_there_is_no_memory_is_no_wrong_one():
     """Before, it counted as a failed sign-in."""
-    expected = hashed(PASSWORD)
+    expected = hash_password(PASSWORD)
     with pytest.raises(ReadEndedError, match="more than 96 MiB"):
         read(is_password, PASSWORD, expected, mib=96, kind="little-memory")
     assert read(is_password, PASSWORD, expected, mib=MIB, kind="password")
@@ -85,11 +85,11 @@ async def test_a_read_is_killed_when_its_visitor_has_left(tmp_path: Path):
 
     thread = threading.Thread(target=visit)
     thread.start()
-    await until(lambda: Held(tmp_path).running(), "the read to begin")
+    await wait_until(lambda: Held(tmp_path).running(), "the read to begin")
     left.set()
     thread.join(60)
     assert raised
-    await until(lambda: not Held(tmp_path).running(), "the end of the read")
+    await wait_until(lambda: not Held(tmp_path).running(), "the end of the read")
 
 
 def test_a_read_learns_that_others_wait():
@@ -111,7 +111,7 @@ async def test_neither_a_stop_of_the_machine_nor_a_server_that_hangs_leaves_a_re
 
     thread = threading.Thread(target=visit)
     thread.start()
-    await until(lambda: Held(tmp_path).running(), "the read to begin", 60.0)
+    await wait_until(lambda: Held(tmp_path).running(), "the read to begin", 60.0)
     server = processes._server
     assert server is not None
     for pid in (server.pid, *Held(tmp_path).running()):

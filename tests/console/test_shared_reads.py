@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 import pytest
 
-from idtone.console.decided_plots import DecidedPlots
+from idtone.console.decision_plots import DecisionPlots
 from idtone.console.shared_reads import Shared
 from idtone.console.templates import Templates
 from idtone.core.errors import LedgerError
@@ -50,18 +50,18 @@ async def test_it_is_read_again_in_time_and_after_an_error():
 def test_a_part_is_rendered_once_for_each_object_and_language():
     templates, asked = Templates(), []
 
-    def shown(language: str, plots: DecidedPlots) -> str:
+    def shown(language: str, plots: DecisionPlots) -> str:
         def rendered() -> str:
             speak(language)
             return templates.shared("now_plots.html", language, plots, context)
 
-        def context() -> dict[str, DecidedPlots]:
+        def context() -> dict[str, DecisionPlots]:
             asked.append(language)
             return {"plots": plots}
 
         return copy_context().run(rendered)
 
-    counting, unreadable = DecidedPlots(), DecidedPlots(trouble=LedgerError("the ledger cannot be read"))
+    counting, unreadable = DecisionPlots(), DecisionPlots(trouble=LedgerError("the ledger cannot be read"))
     for _ in range(2):
         assert "being counted" in shown("en", counting)
         assert "集計" in shown("ja", counting)

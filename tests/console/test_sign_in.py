@@ -10,7 +10,7 @@ import yaml
 from idtone.console.access.attempts import MOST_OF_ADDRESS, MOST_OF_NAME, WITHIN_S, Attempt, Attempts
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.known_browser import browser_of, mark_for
-from idtone.console.access.passwords import hashed, is_password, one_time_codes
+from idtone.console.access.passwords import hash_password, is_password, one_time_codes
 from idtone.console.access.rights import Role
 from idtone.console.access.sessions import MOST_OF_USER, Sessions
 from idtone.console.access.users import User
@@ -109,7 +109,7 @@ async def test_another_password_ends_the_sessions(site, settings):
     visitor = await site.visitor()
     assert (await visitor.sign_in("viewer")).status == 303
     assert (await visitor.get("/now")).status == 200
-    row = {"name": "viewer", "roles": ["viewer"], "password": hashed("another password")}
+    row = {"name": "viewer", "roles": ["viewer"], "password": hash_password("another password")}
     settings.console.users.write_text(yaml.safe_dump({"users": [row]}))
     assert (await visitor.get("/now")).status == 303
 

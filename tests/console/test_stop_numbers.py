@@ -13,7 +13,7 @@ from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users
 from idtone.console.operator.stop_summary import StopSummary, stop_summary
-from idtone.console.pending_tasks import WhatWaits
+from idtone.console.pending_tasks import PendingTasks
 from idtone.core.http.request_limits import Rate
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.policy import OwnSuspensions
@@ -23,7 +23,7 @@ from idtone.ledger.keys.key_ring import KeyRing, own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
-from lab.console.site import running
+from lab.console.site import running_site
 from lab.registry.examples import GOOD
 
 NUMBER, E164 = "03-1234-5678", "81312345678"
@@ -46,7 +46,7 @@ def settings(settings, tmp_path):
 
 @pytest.fixture
 async def site(settings):
-    async with running(settings, DUTY_TOO) as one:
+    async with running_site(settings, DUTY_TOO) as one:
         yield one
 
 
@@ -103,7 +103,7 @@ async def test_two_persons_where_the_policy_says_so(site, settings, caplog, monk
     site.console.settings = settings.model_copy(update={"policy": policy})
     first, second = await site.visitor(Role.DUTY), await site.visitor(*DUTY_TOO)
     looked = []
-    monkeypatch.setattr(WhatWaits, "look_again", lambda _: looked.append(states(settings)))
+    monkeypatch.setattr(PendingTasks, "look_again", lambda _: looked.append(states(settings)))
     await order(first)
     assert (states(settings), stopped(settings)) == (["asked"], False)
     assert looked == [[], ["asked"]], "after the act"

@@ -183,7 +183,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     async def confirm(**what: object) -> None:
         found, now = suspensions_of(Workspace(office.folder)), datetime.now(UTC)
         content = {
-            "sha256": Workspace(office.folder).repository.sha256(tuf_roles.SUSPENSIONS),
+            "sha256": Workspace(office.folder).repository.file_sha256(tuf_roles.SUSPENSIONS),
             "issued": found.issued.isoformat(), "registry_version": 1, "in_use": now.isoformat(),
             "stops": [], **what,
         }  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.console.access.password_prompt import MIB, NICE
+from idtone.console.access.password_proof import MIB, NICE
 from idtone.console.threads import LIMITS, Reads
 from idtone.core.settings.console import ConsoleSettings
 from lab.repository import ROOT

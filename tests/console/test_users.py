@@ -13,7 +13,7 @@ from idtone.console.access.password_rules import common_passwords, objection
 from idtone.console.access.passwords import is_password
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Passkey, User, change_users, read_users
-from idtone.console.administration.user_rules import locked
+from idtone.console.administration.user_rules import lock
 from idtone.console.commands import users
 from idtone.core.errors import UsageError
 
@@ -49,7 +49,7 @@ def keep_passkey(config) -> None:
 def test_a_locked_user_is_unlocked(config, entered):
     users.user("sato", [Role.ADMINISTRATOR], password=True, config=config)
     before = the_user(config)
-    change_users(config.parent / "users.yaml", lambda all_: locked(all_, "sato", "abe"))
+    change_users(config.parent / "users.yaml", lambda all_: lock(all_, "sato", "abe"))
     users.user("sato", unlock=True, config=config)
     assert the_user(config) == before
     with pytest.raises(UsageError, match="there is no user abe"):

@@ -13,7 +13,7 @@ from idtone import __version__
 from idtone.cli import app
 from idtone.core.terminal import command_line
 from idtone.service.commands import UNUSABLE_SETTINGS
-from lab.programs import PROGRAMS, tree
+from lab.idtone_programs import PROGRAMS, command_tree
 
 ROOT = Path(__file__).parents[2]
 NOUNS = {
@@ -37,7 +37,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from commands(inner, (*path, name))
 
 
-SHOWN = {(program, *path): command for program in PROGRAMS for path, command in commands(tree(program))}
+SHOWN = {(program, *path): command for program in PROGRAMS for path, command in commands(command_tree(program))}
 
 
 def help_page(command: Any, words: tuple[str, ...]) -> str:

@@ -47,9 +47,9 @@ from lab.core.fake_registry import (
     SECOND,
     FakeRegistry,
     call,
+    never_originating_registry,
     own_policy,
-    stopped,
-    unoriginated,
+    stopped_registry,
 )
 
 UNKNOWN = parse("0399999999")
@@ -100,12 +100,12 @@ TABLE = [
     (call(), FakeRegistry(chain=EARLY_CHECK), Reason.CHAIN_UNCHECKED, None),
     (call(), FakeRegistry([REVOKED], chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
     (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), Reason.REGISTRY_STALE, None),
-    (call(), stopped(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped_registry(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
     (call(), FakeRegistry([]), Reason.LICENCE_NONE, None),
     (call(FOREIGN), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
     (call(FOREIGN, OUT), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
     (call(FOREIGN), STALE, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
-    (call(FOREIGN), stopped(NOW, FOREIGN), Reason.NUMBER_SUSPENDED, None),
+    (call(FOREIGN), stopped_registry(NOW, FOREIGN), Reason.NUMBER_SUSPENDED, None),
     (call(FOREIGN, called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(), FakeRegistry(chain=WholesaleChain(("m-9", "m-2"), (NOW,))), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
     (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (NOW,))), Reason.LICENCE_VALID, "L-1"),
@@ -124,40 +124,50 @@ TABLE = [
     (call(), None, Reason.REGISTRY_MISSING, None),
     (call(direction=OUT), None, Reason.REGISTRY_MISSING, None),
     (call(MALFORMED), None, Reason.NUMBER_MALFORMED, None),
-    (call(WITHHELD), stopped(NOW), Reason.NUMBER_WITHHELD, None),
-    (call(), stopped(NOW), Reason.NUMBER_SUSPENDED, None),
-    (call(UNKNOWN), stopped(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
-    (call(), stopped(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
+    (call(WITHHELD), stopped_registry(NOW), Reason.NUMBER_WITHHELD, None),
+    (call(), stopped_registry(NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(UNKNOWN), stopped_registry(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped_registry(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
     (call(), FakeRegistry(certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
     (call(), FakeRegistry(certified_until=NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
     (call(), FakeRegistry(chain=CHECKED, certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
     (call(), FakeRegistry([EXPIRED], certified_until=NOW - DAY), Reason.CHAIN_UNCHECKED, None),
-    (call(), stopped(NOW, certified_until=NOW), Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped_registry(NOW, certified_until=NOW), Reason.NUMBER_SUSPENDED, None),
     (call(), FakeRegistry(certified_until=NOW, expires=NOW), Reason.REGISTRY_STALE, None),
-    (call(BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (call(BANK, Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (call(), unoriginated(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (replace(OF_THE_BANK, direction=Direction.OUTGOING), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (replace(call(), caller=MALFORMED, caller_perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (replace(call(MALFORMED), perhaps=BANK), unoriginated(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, unoriginated(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, unoriginated(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
+    (call(BANK), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), never_originating_registry(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (
+        replace(OF_THE_BANK, direction=Direction.OUTGOING),
+        never_originating_registry(BANK),
+        Reason.NUMBER_NEVER_ORIGINATES,
+        None,
+    ),
+    (
+        replace(call(), caller=MALFORMED, caller_perhaps=BANK),
+        never_originating_registry(BANK),
+        Reason.NUMBER_NEVER_ORIGINATES,
+        None,
+    ),
+    (replace(call(MALFORMED), perhaps=BANK), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, never_originating_registry(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, never_originating_registry(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
     (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
     (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
-    (call(called=BANK), unoriginated(BANK), Reason.LICENCE_VALID, "L-1"),
-    (OF_THE_BANK, unoriginated(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
-    (replace(OF_THE_BANK, called=POLICE, emergency=True), unoriginated(BANK), Reason.EMERGENCY, None),
+    (call(called=BANK), never_originating_registry(BANK), Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, never_originating_registry(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
+    (replace(OF_THE_BANK, called=POLICE, emergency=True), never_originating_registry(BANK), Reason.EMERGENCY, None),
     (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
     (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
     (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
-    (PRESENTS_OTHER, stopped(NOW), Reason.NUMBER_SUSPENDED, None),
+    (PRESENTS_OTHER, stopped_registry(NOW), Reason.NUMBER_SUSPENDED, None),
     (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
     (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
     (call(called=POLICE), None, Reason.EMERGENCY, None),
-    (call(called=POLICE), stopped(NOW), Reason.EMERGENCY, None),
+    (call(called=POLICE), stopped_registry(NOW), Reason.EMERGENCY, None),
     (call(MALFORMED, called=parse("184119")), STALE, Reason.EMERGENCY, None),
 ]
 
@@ -200,10 +210,10 @@ def test_a_number_that_cannot_be_read_is_refused_unless_the_policy_says_otherwis
 def test_only_an_emergency_call_passes_not_each_call_of_an_emergency_number():
     """An extension 110, or a ring group with one of that name, is no emergency call."""
     assert (
-        decide(replace(call(called=POLICE), emergency=False), stopped(NOW), NOTICE_POLICY, NOW).outcome
+        decide(replace(call(called=POLICE), emergency=False), stopped_registry(NOW), NOTICE_POLICY, NOW).outcome
         is Outcome.REFUSE
     )
-    assert decide(replace(call(), emergency=True), stopped(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
+    assert decide(replace(call(), emergency=True), stopped_registry(NOW), NOTICE_POLICY, NOW).outcome is Outcome.BYPASS
 
 
 def test_the_brake_refuses_a_call_that_would_be_connected():
@@ -333,10 +343,10 @@ def test_a_registry_counts_until_its_grace_is_over():
 def test_a_suspension_starts_at_since_and_outlives_the_registry():
     for grace in (timedelta(0), timedelta(days=30)):
         policy = own_policy(registry_stale=grace)
-        assert decide(call(), stopped(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
+        assert decide(call(), stopped_registry(NOW), policy, NOW - SECOND).outcome is Outcome.PLAY
         for later in (timedelta(0), SECOND, 4000 * DAY):
-            assert decide(call(), stopped(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED, later
-    assert decide(call(called=UNKNOWN), stopped(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY, (
+            assert decide(call(), stopped_registry(NOW), policy, NOW + later).reason is Reason.NUMBER_SUSPENDED, later
+    assert decide(call(called=UNKNOWN), stopped_registry(NOW, UNKNOWN), NOTICE_POLICY, NOW).outcome is Outcome.PLAY, (
         "only the forwarding number counts"
     )
 
@@ -589,13 +599,13 @@ def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
 @pytest.mark.parametrize(
     ("earlier", "both", "named"),
     [
-        (FakeRegistry(), stopped(NOW), (None, "newer")),
-        (stopped(NOW + DAY), stopped(NOW), (None, "newer")),
-        (stopped(NOW), stopped(NOW), (42, "earlier")),
-        (FakeRegistry(), unoriginated(HELD), (None, "newer")),
-        (unoriginated(HELD), unoriginated(HELD), (42, "earlier")),
-        (FakeRegistry(), stopped(NOW, FOREIGN), (42, "earlier")),
-        (FakeRegistry(), stopped(NOW + DAY), (42, "earlier")),
+        (FakeRegistry(), stopped_registry(NOW), (None, "newer")),
+        (stopped_registry(NOW + DAY), stopped_registry(NOW), (None, "newer")),
+        (stopped_registry(NOW), stopped_registry(NOW), (42, "earlier")),
+        (FakeRegistry(), never_originating_registry(HELD), (None, "newer")),
+        (never_originating_registry(HELD), never_originating_registry(HELD), (42, "earlier")),
+        (FakeRegistry(), stopped_registry(NOW, FOREIGN), (42, "earlier")),
+        (FakeRegistry(), stopped_registry(NOW + DAY), (42, "earlier")),
     ],
 )
 def test_a_decision_names_the_newer_edition_only_if_its_stop_alone_refuses(earlier, both, named):
@@ -606,7 +616,7 @@ def test_a_decision_names_the_newer_edition_only_if_its_stop_alone_refuses(earli
 
 
 def test_setting_the_clock_back_lifts_no_suspension():
-    registry = stopped(NOW, issued=NOW)
+    registry = stopped_registry(NOW, issued=NOW)
     at = time_by(registry, NOW - 3650 * DAY)
     assert decide(call(), registry, NOTICE_POLICY, at).reason is Reason.NUMBER_SUSPENDED
 

@@ -19,7 +19,7 @@ from idtone.core.settings.settings import load_settings
 from idtone.core.terminal.command_outline import outline
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.agi.fake_asterisk import calling, presented
+from lab.agi.fake_asterisk import connect_as_asterisk, encode_agi_fields
 from lab.nightly_tests import rest_in_breadth
 from lab.registry.examples import valid_until_2096
 
@@ -259,6 +259,6 @@ async def decided(config: Path) -> str:
         "0312340000", "PJSIP%2Fx", *[""] * 7,
     )  # fmt: skip
     address = settings.agi.address()
-    async with calling(address, presented("decide", request)) as asterisk:
+    async with connect_as_asterisk(address, encode_agi_fields("decide", request)) as asterisk:
         await asterisk.serve()
     return asterisk.variables["IDTONE_VERDICT"].split(":")[1]

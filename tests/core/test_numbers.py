@@ -28,7 +28,7 @@ from lab.spellings import (
     OF_SUSPENDED,
     SUSPENDED,
     UNREADABLE,
-    wide,
+    full_width,
 )
 
 TOKYO = "+81312345678"
@@ -75,7 +75,7 @@ def test_every_usual_form_is_the_same_number(number):
 
 def test_full_width_characters_are_ascii_and_ascii_stays_as_it_is():
     printable = "".join(map(chr, range(0x21, 0x7F)))
-    assert ascii_form(wide(printable)) == ascii_form(printable) == printable
+    assert ascii_form(full_width(printable)) == ascii_form(printable) == printable
 
 
 def test_only_separators_and_marks_may_stand_between_the_digits_of_a_number():

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lab.core.languages import run
-from lab.programs import PROGRAMS, tree
+from lab.core.command_language import run
+from lab.idtone_programs import PROGRAMS, command_tree
 from lab.repository import ROOT, modules, parsed
 
 __all__ = ["run"]
@@ -69,7 +69,7 @@ def leaves(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
 @pytest.mark.breadth
 def test_the_help_of_each_command_is_japanese(run: Callable[..., tuple[int, str, str]]):
     found = []
-    for words in (words for program in PROGRAMS for words in leaves(tree(program), program)):
+    for words in (words for program in PROGRAMS for words in leaves(command_tree(program), program)):
         _, text, _ = run(*words, "--help", columns="400", **JAPANESE)
         assert "使い方:" in text, words
         found += [(words, *english(text))] if english(text) else []

@@ -27,7 +27,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.core.other_settings import OTHER
+from lab.core.non_default_settings import OTHER
 
 
 @pytest.fixture(autouse=True)

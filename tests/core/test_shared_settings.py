@@ -19,7 +19,7 @@ from idtone.core.settings.shared_settings import (
     signed_settings,
 )
 from idtone.core.signed_notes import Signer
-from lab.core.other_settings import OTHER as ANY_OTHER
+from lab.core.non_default_settings import OTHER as ANY_OTHER
 
 NOW = datetime(2026, 11, 28, 4, tzinfo=UTC)
 SIGNER, OTHER = Signer(SIGNED_BY, b"1" * 32), Signer(SIGNED_BY, b"2" * 32)

@@ -17,7 +17,7 @@ import typer
 
 from idtone.core.errors import AgiError, AriRefused, DocumentError, Fault, IdtoneError, JournalError, UsageError
 from idtone.core.translation import Message, capitalised, joined, translated
-from lab.core.languages import VARIABLES, run, speak
+from lab.core.command_language import VARIABLES, run, set_language
 from lab.repository import ROOT, modules, parsed
 from tools import messages
 
@@ -28,7 +28,7 @@ IN_JAPANESE = "/x がありません"
 
 @pytest.fixture
 def in_japanese(monkeypatch: pytest.MonkeyPatch) -> None:
-    speak(monkeypatch, LANG="ja_JP.UTF-8")
+    set_language(monkeypatch, LANG="ja_JP.UTF-8")
 
 
 # -- the language -----------------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ ENGLISH = [
 
 def test_japanese_where_the_environment_says_so_and_english_otherwise(monkeypatch):
     for environment in (*JAPANESE, *ENGLISH):
-        speak(monkeypatch, **environment)
+        set_language(monkeypatch, **environment)
         assert translated(FINDING) == (IN_JAPANESE if environment in JAPANESE else "/x is missing"), environment
 
 

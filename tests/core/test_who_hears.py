@@ -8,7 +8,7 @@ from idtone.core.calls import Decision, Direction, Outcome, Party, Reason, Skip,
 from idtone.core.decision import Chain, Unlicensed, Unreadable, decide
 from idtone.core.errors import NumberError
 from idtone.core.numbers import MALFORMED, parse, parse_pattern
-from lab.core.fake_registry import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped
+from lab.core.fake_registry import EXPIRED, HELD, LICENCE, NOW, FakeRegistry, call, own_policy, stopped_registry
 
 BOTH = dict.fromkeys(Direction, frozenset(Party))
 CALLER_ONLY = dict.fromkeys(Direction, frozenset({Party.CALLER}))
@@ -89,7 +89,7 @@ def test_a_call_without_a_sound_is_judged_too(skipping):
     unknown = decide(asked, FakeRegistry([]), silent, NOW)
     assert (unknown.outcome, unknown.reason, unknown.profiles) == (Outcome.NOTICE, Reason.LICENCE_NONE, {})
     assert unknown.skip
-    suspended = decide(asked, stopped(NOW), silent, NOW)
+    suspended = decide(asked, stopped_registry(NOW), silent, NOW)
     assert (suspended.outcome, suspended.skip) == (Outcome.REFUSE, None)
     refusing = replace(silent, unlicensed=Unlicensed.REFUSE)
     refused = decide(asked, FakeRegistry([]), refusing, NOW)
@@ -123,7 +123,7 @@ def test_patterns_of_numbers():
 def test_a_suspended_number_with_a_letter_behind_it_is_refused():
     asked = replace(call(MALFORMED), perhaps=HELD)
     for policy in (own_policy(), own_policy(unreadable=Unreadable.NOTICE)):
-        decision = decide(asked, stopped(NOW), policy, NOW)
+        decision = decide(asked, stopped_registry(NOW), policy, NOW)
         assert (decision.outcome, decision.reason) == (Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
     licensed = decide(asked, FakeRegistry(), policy, NOW)
     assert (licensed.outcome, licensed.reason) == (Outcome.NOTICE, Reason.NUMBER_MALFORMED)

@@ -1,4 +1,4 @@
-"""`idtone dialplan export`, the functions that the exported text may use, and the words that it shares with the
+"""`idtone dialplan export`: the functions that the exported text may use, and the words that it shares with the
 service.
 """
 
@@ -41,7 +41,7 @@ FUNCTIONS_OF_20 = {
     "PJSIP_ENDPOINT", "PJSIP_HEADER", "RAND", "REDIRECTING", "REGEX", "REPLACE", "SHARED", "STACK_PEEK", "STAT",
     "STRFTIME", "STRREPLACE", "TIMEOUT", "URIDECODE", "URIENCODE",
 }  # fmt: skip
-"""Functions that the hook may use: Asterisk 20 has them with the same arguments."""
+"""Functions that the hook may use. Asterisk 20 has all of them, with the same arguments."""
 VARIABLES_OF_ASTERISK = {
     "ANSWEREDTIME_MS", "ARGC", "ASTETCDIR", "CHANNEL", "DIALEDPEERNAME", "DIALEDPEERNUMBER", "DIALSTATUS", "EPOCH",
     "EXTEN", "GOSUB_RESULT", "GOSUB_RETVAL", "HANGUPCAUSE", "PLAYBACKSTATUS", "STASISSTATUS", "TRYSTATUS", "UNIQUEID",
@@ -69,7 +69,7 @@ def text(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def actions(text) -> dict[str, list[str]]:
-    """Actions of each `context/extension`, in order of priority."""
+    """`context/extension` → its actions, in order of priority."""
     found: dict[str, list[str]] = {}
     context = extension = ""
     for line in text.splitlines():
@@ -117,7 +117,7 @@ def test_an_older_export_is_replaced_and_only_the_owner_and_group_can_read_the_f
 
 
 def test_a_folder_that_cannot_be_used_is_one_clear_error(tmp_path):
-    """The export makes no folder."""
+    """The export does not create the folder."""
     (tmp_path / "file").write_text("in the way")
     for place, error, remedy in (
         ("etc/asterisk", "no such folder", "name the folder"),
@@ -339,12 +339,12 @@ TRUNKS = ("trunk", "g0", "from.pstn")
 
 @dataclass(frozen=True)
 class Patterns:
-    """The hook's regular expressions and replacements, as Python's."""
+    """The hook's regular expressions and replacements, in Python's syntax."""
 
     text: str
 
     def matches(self, marker: str, text: str) -> bool:
-        """True if the pattern of the first line that holds the marker matches the text."""
+        """True if the text matches the pattern in the first line that contains the marker."""
         (pattern,) = re.findall(rf'^.*REGEX\("([^"]*)" {marker}', self.text, re.MULTILINE)[:1]
         names = value(self.text, "IDTONE_EMERGENCY_TRUNKS")
         pattern = pattern.replace("\\;", ";").replace("[:space:]", r"\t\n\v\f\r ")

@@ -42,7 +42,7 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 LICENSED = "0312345678"
 FILE = render([(read_span(SUSPENDED), Suspension(SINCE))], [(read_span(LICENSED), Period())])
-"""Fallback file by which only these two numbers are the node's own; one of them is suspended."""
+"""A fallback file with two own numbers of the node. One of them is suspended."""
 
 DIAL_STRINGS = [
     ("PJSIP/0312345678@trunk", "0312345678"),
@@ -85,7 +85,7 @@ DIAL_STRINGS = [
     ("/", ""),
     ("", ""),
 ]
-"""Dialled user of each dial string; for a ring group, the first one."""
+"""Each dial string, and the user that it dials; for a ring group, the first one."""
 
 NONCE = "9" * 12
 FILES: list[dict[str, str]] = [{}, {CALLED: "sample"}, {CALLER: "sample"}, {CALLED: "sample", CALLER: "notice"}]
@@ -98,7 +98,7 @@ VERDICTS = [
 
 
 def as_long_as(length: int) -> str:
-    """Verdict with so many characters."""
+    """A verdict of `length` characters."""
     bare = Verdict(NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: ""}, 50).extension
     return Verdict(
         NONCE, Outcome.PLAY, Reason.LICENCE_VALID, None, False, {CALLED: "x" * (length - len(bare))}, 50
@@ -110,7 +110,7 @@ CALLER_TEXTS = {
     b"Taro\xff": "Taro", b"\xed\xa0\x80": "", b"\xc0\xafx": "x", b"\xf4\x90\x80\x80x": "x", b"a\tb\x7f": "ab",
     b"a\xe6\x97": "a", b"x" * 80: "x" * 80, b"x" * 81: "x" * 80, "太".encode() * 27: "",
 }  # fmt: skip
-"""Text of a caller, and the text that reaches Asterisk's description of the channel, in URI encoding."""
+"""A caller's text, and its form in Asterisk's description of the channel, in URI encoding."""
 CALLER_PLACES = (
     ("CALLERID(name)", "CALLERID(name)"),
     ("CALLERID(num)", "CALLERID(num)"),
@@ -119,10 +119,10 @@ CALLER_PLACES = (
     ("REDIRECTING(from-num)", "REDIRECTING(from-num,i)"),
     ("CALLERID(dnid)", "CALLERID(dnid)"),
 )
-"""Expressions by which Asterisk's dialplan reads and writes the caller's texts."""
+"""Expressions with which the dialplan reads and writes the caller's texts."""
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 SOME = tuple(number for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for number in tuple(kind)[::11])
-"""Some numbers of each kind, for the hook's acts once it has read a number."""
+"""Some numbers of each kind, for what the hook does after it has read a number."""
 FORMS = {"numbers": NUMBERS, "some": SOME}
 BY_NIGHT = pytest.mark.nightly
 CALLED_NUMBERS = (*EMERGENCIES, *LOOKING_ALIKE)
@@ -140,8 +140,8 @@ RTP_CONF = {
     "[general]\n#include rtp-of-others.conf\n": "",
     "[general]\nstrictrtp = On\n#include rtp-of-others.conf\n": "yes",
 }
-"""Settings of rtp.conf, and whether Asterisk then accepts the fifth packet from an unannounced address, and none
-before.
+"""Settings of rtp.conf. The value tells if Asterisk then accepts the fifth packet from an unannounced address, and none
+before it.
 """
 FIFO = "blocked"
 REFUSAL = f"v:{NONCE}:REFUSE:number-suspended:21::::"
@@ -150,17 +150,17 @@ VERDICT_CALLS = [
     *((REFUSAL, direction) for direction in ("", "outgoing", '"', 'x" = "" | "1', 'x" = "" | "outgoing')),
     *((FOREIGN, direction) for direction in ("", "outgoing", 'x" = "" | "1')),
 ]
-"""Extensions at which a channel comes back from the service, or from elsewhere, and the direction that the hook has."""
+"""Extensions at which a channel returns from the service or from elsewhere, each with the hook's direction."""
 RENAMED = {
     "renamed-own": ("idtone-hangup-called,s,1", ["sounded", "ended"]),
     "renamed-first": (f"idtone-reported,s,1(1.2-1,{NONCE},PJSIP/lab-00000001)", ["sounded"]),
 }
-"""Hangup handlers of a called party's channel whose name a transfer has changed, and the lines that they write."""
+"""Hangup handlers of a called party's channel that a transfer has renamed, and the lines that they write."""
 
 
 def renamed(context: str) -> str:
-    """Dialplan of a channel that hangs up before the hook has written a line, and no longer has the name that it had
-    then.
+    """A dialplan whose channel hangs up before the hook has written a line. Meanwhile a transfer has renamed the
+    channel.
     """
     call_id = f"1.{list(RENAMED).index(context) + 1}-1"
     return steps(
@@ -276,7 +276,7 @@ class Hooked:
     found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def results(self, context: str, interface: str = "ari") -> list[str]:
-        """Results of the hook for each step of a context; each is executed once."""
+        """The hook's results for each step of a context; each step runs once."""
         if (context, interface) not in self.found:
             self.asterisk.command(f"dialplan set global IDTONE_INTERFACE {interface}")
             self.found[context, interface] = results(self.asterisk, context)
@@ -306,7 +306,7 @@ def test_the_hook_loads_without_warnings(hooked):
 
 
 def test_it_knows_whether_asterisk_is_strict_about_rtp(hooked):
-    """Asterisk is strict without rtp.conf; the lab's own Asterisk is not."""
+    """Without rtp.conf, Asterisk is strict; the lab's own Asterisk is not."""
     for index, text in enumerate(RTP_CONF, start=1):
         (hooked.asterisk.sounds / f"rtp-{index}.conf").write_text(text)
     (hooked.asterisk.etc / "rtp-of-others.conf").write_text("strictrtp = no\n")
@@ -326,7 +326,9 @@ PASSED = "UNAVAILABLE emergency emergency"
     ("interface", "context"), [("ari", "numbers"), ("agi", "some"), pytest.param("agi", "numbers", marks=BY_NIGHT)]
 )
 def test_every_spelling_of_a_suspended_number_is_refused_without_the_service(hooked, interface, context):
-    """The hook reads a number before it looks at the interface: some forms show that for the other one."""
+    """The hook reads a number before it checks the interface. So a few spellings are enough for the second
+    interface.
+    """
     expected = (
         dict.fromkeys(OF_SUSPENDED, REFUSED)
         | dict.fromkeys((*UNREADABLE, *NO_NUMBERS), UNREAD)
@@ -375,9 +377,7 @@ LATER = datetime(2120, 1, 1, tzinfo=UTC)
     ids=["own", "by a pattern", "ported to it", "ported to it later", "ported away", "a neighbour", "none", "any"],
 )
 def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked, context, own, of_own, of_others):
-    """The result is the same for both directions. The hook reads the number as above, for each list that it compares it
-    with.
-    """
+    """The result is the same for both directions. For each list, the hook reads the number as in the test above."""
     write_durably(hooked.asterisk.sounds, render([], own))
     try:
         found = dict(zip(FORMS[context], results(hooked.asterisk, context), strict=True))
@@ -392,7 +392,7 @@ def test_every_spelling_of_a_number_that_is_not_the_node_s_own_is_refused(hooked
 
 
 def test_a_fallback_file_without_the_own_numbers_refuses_every_call(hooked):
-    """An older version wrote such a file. An incomplete file has no information about the node's own numbers either."""
+    """An older version wrote such a file. An incomplete file lacks the node's own numbers too."""
     whole = render([], [OWN_SPAN])
     for text, expected in (
         (whole.partition("[own]")[0] + whole[whole.index("[end]") :], "REFUSED number-unknown fallback"),
@@ -443,7 +443,7 @@ def test_no_spelling_is_an_error_to_asterisk(hooked):
 
 
 def lines_of(hooked: Hooked, channel: str, count: int) -> list[Line]:
-    """Journal's lines of a channel, when `count` have come."""
+    """The journal's lines of a channel, once there are `count` of them."""
     deadline_s = time.monotonic() + 60
     while len(found := [line for line in hooked.journal if channel_of(line.split(",")[1]) == channel]) < count:
         assert time.monotonic() < deadline_s, found
@@ -452,7 +452,7 @@ def lines_of(hooked: Hooked, channel: str, count: int) -> list[Line]:
 
 
 def test_an_emergency_call_does_not_wait_for_the_disk(hooked):
-    """The journal blocks all writes until the call has ended; in the end it has all lines."""
+    """The journal blocks all writes until the call has ended; afterwards it has all lines."""
     path = hooked.asterisk.sounds / FIFO
     os.mkfifo(path)
     path.chmod(0o666)  # Asterisk has a user of its own
@@ -504,7 +504,7 @@ def test_a_line_that_a_hangup_left_is_written_whatever_the_channel_is_called(hoo
 
 
 def test_no_direction_and_no_foreign_extension_changes_a_verdict(hooked):
-    """Both are texts from outside that the hook uses in a condition."""
+    """Both are texts from outside, and the hook uses them in a condition."""
     refused = "REFUSED number-suspended verdict"
     assert hooked.results("returns") == [
         refused if extension == REFUSAL else NOT_REFUSED for extension, _ in VERDICT_CALLS

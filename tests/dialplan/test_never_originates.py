@@ -1,5 +1,5 @@
-"""The hook in a real Asterisk without the service: numbers that never originate, in every spelling as the number that
-the caller presents, in some as the forwarding number.
+"""The hook in a real Asterisk without the service, with numbers that never originate calls. They are presented in every
+spelling, and are forwarding numbers in some.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from lab.spellings import SUSPENDED as BANK
 LICENSED, STOPPED = "0312345678", "0312345600"
 FORMS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 SOME = tuple(form for kind in (OF_SUSPENDED, UNREADABLE, OF_OTHERS, NO_NUMBERS) for form in tuple(kind)[::11])
-"""Some spellings of each kind: test_hook has all of them as the forwarding number; the hook reads a number in one
-place.
+"""Some spellings of each kind. test_hook has all spellings as forwarding numbers, and the hook reads every number in
+the same code.
 """
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 REFUSED = "REFUSED number-never-originates"
@@ -36,8 +36,8 @@ PERIODS = {
     "08012345678": REFUSED,
     STOPPED: "REFUSED number-suspended",
 }
-"""Periods and spans: a time that is over, one in force, one to come; a range; a number of eleven digits in a wide
-prefix; a suspension.
+"""Numbers of several periods and spans: a period that is over, one in force, one to come; a range; a number of eleven
+digits in a wide prefix; a suspension.
 """
 LISTED = [
     ("0312345677", SINCE, None),
@@ -50,7 +50,7 @@ LISTED = [
 
 
 def presenting(context: str, callers: tuple[str, ...]) -> str:
-    """Dialplan that calls a licensed number from each caller and reports the hook's results."""
+    """A dialplan that calls a licensed number from each caller, and reports the hook's results."""
     actions = ["Answer()"]
     for index, caller in enumerate(callers):
         actions.append(f"Set(CALLERID(num)={f'${{URIDECODE({quote(caller, safe=str())})}}' if caller else ''})")
@@ -117,7 +117,9 @@ def test_with_unreadable_notice_the_digits_alone_are_refused(hooked):
 
 @rest_in_breadth(("context", "forms"), [("some-callers", SOME), ("callers", FORMS)])
 def test_every_spelling_of_the_number_that_the_caller_presents(hooked, context, forms):
-    """The digits alone may make the number; a caller who withholds it, or shows another one, is connected."""
+    """The number may consist of the digits only. A caller who withholds the number, or presents another one, is
+    connected.
+    """
     found = dict(zip(forms, results(hooked, context, 120), strict=True))
     assert {form for form, result in found.items() if result == REFUSED} == set(filter(is_bank, forms))
     assert set(found.values()) == {REFUSED, "UNAVAILABLE service-unavailable"}

@@ -1,7 +1,7 @@
-"""Asterisk's own faults that idtone works around, each as docs/explanation/asterisk-faults.md reproduces it.
+"""Faults of Asterisk that idtone works around, reproduced as in docs/explanation/asterisk-faults.md.
 
-A test fails where a later Asterisk has fixed its fault: then the page gets the version, and the workaround may go when
-no supported version needs it any more.
+A test fails on an Asterisk that has fixed the fault. Then note the version on the page. Remove the workaround when no
+supported version needs it any more.
 """
 
 import asyncio
@@ -15,13 +15,15 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.hostile.raw_sip import Attacker, Parts
-from lab.lab import Forwarding, lab, until
+from lab.lab import Forwarding, lab, wait_until
 from lab.processes import open_files
 from lab.site import Site
 
 pytestmark = pytest.mark.breadth  # no change here mends or makes such a fault
 PASSES, KILLS = 491_000, 493_000
-"""Octets of an answer over the WebSocket, one that passes and one that kills. 491,842 pass (22.10.1, x86-64)."""
+"""Octets of an answer over the WebSocket: a length that Asterisk survives, and one that crashes it. It survives 491,842
+(22.10.1, x86-64).
+"""
 PLAIN: Final = Site(time_zone="Asia/Tokyo", users="root", registry="unsigned", idle_channels=0)
 CALLED: Final = b"0312345678"
 DIALPLAN: Final = """
@@ -48,7 +50,7 @@ exten = s,1,Set(GLOBAL(ASKED)=$[0${GLOBAL(ASKED)} + 1])
 
 
 class Connection:
-    """An ARI application, with requests over its WebSocket and over HTTP."""
+    """An ARI application that sends requests over its WebSocket and over HTTP."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
@@ -60,7 +62,7 @@ class Connection:
             return answer.status, await answer.text()
 
     async def over_socket(self, path: str, within_s: float = 60.0, **query: str) -> str:
-        """Complete answer; empty if the connection breaks. Raises TimeoutError."""
+        """The complete answer; empty if the connection breaks. Raises TimeoutError."""
         await self.socket.send_str(
             json.dumps(
                 {
@@ -75,7 +77,7 @@ class Connection:
         return await self.next("RESTResponse", within_s)
 
     async def next(self, kind: str, within_s: float) -> str:
-        """Next message of this type; empty if the connection breaks. Raises TimeoutError."""
+        """The next message of this type; empty if the connection breaks. Raises TimeoutError."""
         async with asyncio.timeout(within_s):
             async for message in self.socket:
                 if message.type is aiohttp.WSMsgType.TEXT and json.loads(message.data)["type"] == kind:
@@ -98,7 +100,7 @@ async def connected(asterisk: Asterisk) -> AsyncIterator[Connection]:
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX in Japan's time zone."""
+    """A PBX in the Japanese time zone."""
     with Asterisk(
         installation, tmp_path_factory.mktemp("faults"), {"extensions.conf": DIALPLAN}, site=PLAIN
     ) as asterisk:
@@ -137,7 +139,7 @@ NOT_UTF_8: Final = {
 
 @pytest.mark.parametrize(("parts", "instead"), NOT_UTF_8.values(), ids=NOT_UTF_8)
 async def test_an_octet_that_is_not_utf_8_hides_the_call_from_ari(pbx, parts, instead):
-    """No StasisStart; and no list of channels as long as the call is there."""
+    """StasisStart is not sent, and ARI cannot list the channels while the call is there."""
     async with connected(pbx) as ari, Attacker() as attacker:
 
         async def answers(status: int) -> None:
@@ -146,25 +148,25 @@ async def test_an_octet_that_is_not_utf_8_hides_the_call_from_ari(pbx, parts, in
             async def met() -> bool:
                 return bool((await ari.over_http("GET", "channels"))[0] == status)
 
-            await until(met, f"the answer {status}")
+            await wait_until(met, f"the answer {status}")
 
         await answers(200)
         invite = parts.invite(attacker.address, pbx.sip_address)
         if instead:
             invite = invite.replace(*instead)
         calling = asyncio.create_task(attacker.send_invite(invite, pbx.sip_address))
-        await until(lambda: pbx.channels() == 1, "the call")
+        await wait_until(lambda: pbx.channels() == 1, "the call")
         await answers(500)
         with pytest.raises(TimeoutError):
             await ari.next("StasisStart", 1.0)
         pbx.command("channel request hangup all")
         await calling
-        await until(lambda: not pbx.channels(), "its end")
+        await wait_until(lambda: not pbx.channels(), "its end")
         await answers(200)
 
 
 async def test_other_texts_of_a_caller_are_cleaned(pbx):
-    """No faults: the display name (from 18.17 and 20.2 on), the caller's number, the diverting number."""
+    """Asterisk cleans the display name (from 18.17 and 20.2 on), the caller's number and the diverting number."""
     async with connected(pbx) as ari, Attacker() as attacker:
         parts = Parts(CALLED, b"\xff", b"\xff" * 100, b"\xff")
         calling = asyncio.create_task(
@@ -191,26 +193,24 @@ async def test_what_a_caller_writes_grows_sevenfold_in_an_answer_over_the_websoc
 
 
 async def test_the_seconds_since_the_epoch_are_off_by_the_zone(pbx):
-    """STRFTIME(…,ZONE,%s) is off by the difference of the process's time zone from the named one. Other fields are
-    right.
-    """
+    """STRFTIME(…,ZONE,%s) is off by the difference between the process's time zone and ZONE. Other fields are right."""
     pbx.command("channel originate Local/now@from-lab application NoOp")
 
     def told() -> dict[str, str]:
         lines = [line.strip().partition("=") for line in pbx.command("dialplan show globals").splitlines()]
         return {name: value for name, _, value in lines if name.startswith("OFF_")}
 
-    await until(lambda: len(told()) == 3, "the dialplan")
+    await wait_until(lambda: len(told()) == 3, "the dialplan")
     assert told() == {"OFF_UTC": "-32400", "OFF_TOKYO": "0", "OFF_FIELDS": "0"}
 
 
 async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channels(pbx, tmp_path):
-    """AST_CONFIG() returns the earlier file, however long ago that was."""
+    """AST_CONFIG() returns the previous file to the other channels, even a very old one."""
     path = tmp_path / "read.conf"
     pbx.command(f"dialplan set global FILE_READ {path}")
 
     def read() -> list[str]:
-        """Values that all channels have read so far, the latest first."""
+        """The values that all channels have read so far, the latest first."""
         lines = [line.strip().partition("=") for line in pbx.command("dialplan show globals").splitlines()]
         return next((value.split() for name, _, value in lines if name == "READ"), [])
 
@@ -223,7 +223,7 @@ async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channe
         already = len(read())
         for _ in range(channels):
             pbx.command("channel originate Local/reads@from-lab application NoOp")
-        await until(lambda: len(read()) == already + channels, "the dialplan")
+        await wait_until(lambda: len(read()) == already + channels, "the dialplan")
 
     write("old")
     await reads(1)
@@ -235,7 +235,7 @@ async def test_a_file_that_asterisk_is_reading_is_the_one_before_to_other_channe
 
 
 async def test_the_filter_of_events_filters_answers(pbx):
-    """The request hangs; over HTTP it does not."""
+    """A request over the WebSocket hangs; over HTTP it does not."""
     async with connected(pbx) as ari:
         assert await ari.over_socket("applications/faults")
         await ari.over_http("PUT", "applications/faults/eventFilter", {"allowed": [{"type": "StasisStart"}]})
@@ -253,7 +253,7 @@ async def test_a_call_holds_ten_file_descriptors(installation, tmp_path):
             before = open_files(asterisk.process.pid)
             placed = [await phones.place(Forwarding(way="native")) for _ in range(5)]
             process = asterisk.process  # a command's connection may be among them
-            await until(lambda: round((open_files(process.pid) - before) / 5) == 10, "their descriptors")
+            await wait_until(lambda: round((open_files(process.pid) - before) / 5) == 10, "their descriptors")
             for one in placed:
                 await phones.talk_and_hang_up(one)
 
@@ -266,4 +266,4 @@ async def test_continue_inside_a_subroutine_of_dial_runs_its_priority_again(pbx)
             channel = json.loads(await ari.next("StasisStart", 5.0))["channel"]
             await ari.over_http("POST", f"channels/{channel['id']}/continue")
         pbx.command("channel request hangup all")
-        await until(lambda: not pbx.channels(), "its end")
+        await wait_until(lambda: not pbx.channels(), "its end")

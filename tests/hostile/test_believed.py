@@ -1,8 +1,8 @@
-"""The requests and lines that the service believes: attempts of a user without rights on the machine, on a real call
-path.
+"""Requests and journal lines that the service must not believe, from a user of the machine without rights, on a real
+call path.
 
-Some attackers here have the secret of the exported hook, which is more than such a user has: a decision answers exactly
-one request, and nothing on the wire switches a check off.
+Some attackers here have the secret of the exported hook, which such a user does not have. Even then, a decision answers
+exactly one request, and no message switches a check off.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import pytest
 
-from lab.agi.fake_asterisk import calling, presented
+from lab.agi.fake_asterisk import connect_as_asterisk, encode_agi_fields
 from lab.asterisk import IDTONE, LAB_DIALPLAN, LOOPBACK, Asterisk
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
-from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, until
+from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
@@ -39,12 +39,12 @@ WAITING = """
 DIALPLAN = f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(WAITING)}"
 NONCE = "111111111111"
 GUESSES = 36
-"""Number of ids that an attacker tries blindly."""
+"""Number of call ids that an attacker guesses."""
 
 
 @pytest.fixture(scope="module")
 def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
-    """A PBX; afterwards the evidence of all tests is good."""
+    """A PBX. After the tests, it checks the evidence of all of them."""
     scratch = tmp_path_factory.mktemp("believed")
     with Asterisk(installation, scratch, {"extensions.conf": DIALPLAN}, site=BARE) as running:
         yield running
@@ -54,14 +54,14 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @pytest.fixture(scope="module")
 def service(pbx) -> Iterator[Service]:
-    """A service that is asked by AGI over TCP; afterwards no number is in a log."""
+    """A service with AGI over TCP. After the tests, it checks that no log has a number."""
     with Service(pbx, LAB_REGISTRY) as running:
         yield running
     assert_no_number_is_logged(running)
 
 
 def secret(asterisk: Asterisk) -> str:
-    """Secret that the exported hook sends along."""
+    """The secret that the exported hook sends with each request."""
     lines = (asterisk.etc / "idtone.conf").read_text().splitlines()
     (found,) = [line.partition("=")[2] for line in lines if line.startswith("IDTONE_AGI_SECRET=")]
     assert found
@@ -69,27 +69,29 @@ def secret(asterisk: Asterisk) -> str:
 
 
 def arguments(key: str, call_id: str) -> list[str]:
-    """Request as the hook makes it, for a call of this id."""
+    """The hook's request for a call of this id."""
     to = [CALLED_NUMBER, quote(f"PJSIP/{CALLED_NUMBER}@trunk", "")]
     return [key, "decide", call_id, NONCE, f"{time.time():.6f}", LICENSED, "incoming", *to, *[""] * 7]
 
 
 async def gets_verdict(service: Service, *values: str) -> bool:
-    """True if there is a verdict. Ask as Asterisk does, and take everything that the service says."""
+    """Send a request as Asterisk does, and read everything that the service answers. Returns True if it contains a
+    verdict.
+    """
     address = (LOOPBACK, service.asterisk.agi_port)
-    async with asyncio.timeout(10), calling(address, presented("decide", values)) as asterisk:
+    async with asyncio.timeout(10), connect_as_asterisk(address, encode_agi_fields("decide", values)) as asterisk:
         await asterisk.serve()
     return bool(asterisk.variables)
 
 
 async def complete(service: Service, call_id: str) -> dict[str, Any]:
-    """Record of a call that is over, when its end is in it."""
-    await until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
+    """The record of a call, once it contains the call's end."""
+    await wait_until(lambda: service.record(call_id).get("complete"), f"the record of {call_id}")
     return service.record(call_id)
 
 
 async def channel(asterisk: Asterisk, mark: str) -> str:
-    """Unique id of the one channel that has this mark in Asterisk's list, when earlier calls have left it."""
+    """The unique id of the only channel with this mark, once the channels of earlier calls are gone."""
     found: list[str] = []
 
     async def is_alone() -> bool:
@@ -97,12 +99,12 @@ async def channel(asterisk: Asterisk, mark: str) -> str:
         found[:] = [line for line in shown.splitlines() if mark in line]
         return len(found) == 1
 
-    await until(is_alone, f"one channel with {mark}")
+    await wait_until(is_alone, f"one channel with {mark}")
     return found[0].split("!")[-1]
 
 
 def guesses(channel: str) -> list[str]:
-    """Blind ids about the time of a channel; its own is among them."""
+    """Guessed ids around the time of a channel. The channel's own id is among them."""
     second, _, count = channel.partition(".")
     ids = [f"{int(second) + before}.{number}-1" for before in (-1, 0, 1) for number in range(GUESSES // 3)]
     return ids if f"{channel}-1" in ids else [*ids, f"{second}.{count}-1"]
@@ -110,7 +112,7 @@ def guesses(channel: str) -> list[str]:
 
 @pytest.mark.parametrize("has_secret", [False, True])
 async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(pbx, service, has_secret):
-    """An attacker with the secret can only keep the verdict from the hook, which then refuses by itself."""
+    """An attacker with the secret can only take the verdict away from the hook, which then refuses by itself."""
     await asyncio.to_thread(pbx.command, "dialplan set global GO_ON no")
     before = service.records().keys()
     async with lab(pbx) as phones:
@@ -134,7 +136,7 @@ async def test_the_guessed_id_of_a_waiting_channel_connects_no_suspended_number(
 
 
 Forgery = Callable[[str, float, str], str]
-"""Function that makes a line from a call's id, the time, and a mark by which the line is found again."""
+"""Makes a line from a call's id, the time, and a mark by which the test finds the line again."""
 FORGED: dict[str, Forgery] = {
     "an end": lambda call, at, mark: f"ended,{call},{NONCE},{at:.6f},REFUSED,21,number-suspended,{mark},",
     "a sound": lambda call, at, mark: f"sounded,{call},{NONCE},{at:.6f},dial,notice,,1,,{mark},,",
@@ -145,7 +147,9 @@ FORGED: dict[str, Forgery] = {
 
 
 async def refused(service: Service, forged: str, call_id: str, at: float | None = None) -> None:
-    """Write the line, as Asterisk's user can, and wait until the service has refused it, without its digits."""
+    """Write a forged line as Asterisk's user can, and wait until the service has refused it. Its log must not have the
+    line's digits.
+    """
     mark = "".join(random.choices(string.ascii_lowercase, k=20))
     journal = service.asterisk.sounds / "journal"
     with (journal / "calls").open("a") as file:
@@ -155,12 +159,12 @@ async def refused(service: Service, forged: str, call_id: str, at: float | None 
         path = journal / "refused"
         return path.read_text() if path.exists() else ""
 
-    await until(lambda: mark in kept(), f"{forged} among the lines that are refused")
+    await wait_until(lambda: mark in kept(), f"{forged} among the lines that are refused")
     assert SUSPENDED not in kept()
 
 
 async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service):
-    """The line comes during the conversation, and when it is over."""
+    """The line comes during the conversation, and after the call."""
     async with lab(service.asterisk) as phones:
         placed = await phones.place(Forwarding(interface="agi"))
         call_id = f"{await channel(service.asterisk, '!Dial!')}-1"
@@ -177,7 +181,7 @@ async def test_a_line_without_the_verdicts_nonce_says_nothing_of_a_call(service)
 
 
 async def test_a_line_of_another_time_makes_no_record(service):
-    """The lines are of a time of which all lines were read, or that is yet to come."""
+    """The lines have a time before the last line that was read, or a time in the future."""
     before = service.records().keys()
     for age_s in (3600, -3600):
         at = time.time() - age_s
@@ -186,7 +190,7 @@ async def test_a_line_of_another_time_makes_no_record(service):
 
 
 def listeners(process: int) -> list[str]:
-    """TCP addresses at which a process listens, as the kernel writes them."""
+    """TCP addresses on which a process listens, in the kernel's notation."""
     links = {os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir()}
     rows = [
         line.split()
@@ -197,7 +201,7 @@ def listeners(process: int) -> list[str]:
 
 
 class ByAri(Service):
-    """A service with the interface that is the default."""
+    """A service with the default interface, ARI."""
 
     def _write_settings(self) -> None:
         super()._write_settings()

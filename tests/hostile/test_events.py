@@ -1,5 +1,5 @@
-"""The messages of a real Asterisk about two calls, damaged: nothing escapes, and no request gets another one's
-verdict.
+"""Damaged messages of a real Asterisk about two calls: they cause no exception, and no request gets the verdict of
+another.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from idtone.ari_app import events
 from idtone.ari_app.application import AriApplication
 from idtone.core.numbers import parse
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.ari_app.fake_asterisk import FakeAsterisk
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import LICENSED, SUSPENDED, MemoryEvidence
@@ -26,8 +26,8 @@ from lab.repository import ROOT
 RECORDED: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     (ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8")
 )
-"""Recorded from Asterisk 22.10: all that the filter lets through of a call by the hook and of one under the operator's
-own Dial(), and the channels when both wait.
+"""Recorded from Asterisk 22.10: all events that pass the filter for a call through the hook and for one with the
+operator's own Dial(); and the channels while both wait.
 """
 START, OWN = RECORDED["events"]
 CALLER, CALLED = START["channel"]["id"], OWN["channel"]["id"]
@@ -40,7 +40,7 @@ NEXT: Final = (
     "PJSIP%2F0312340000%40trunk", *[""] * 7,
 )  # fmt: skip
 ARGUMENTS: Final = 15
-"""Arguments of the hook's request."""
+"""Number of arguments of the hook's request."""
 REFUSE: Final = "v:999999999999:REFUSE:number-suspended:21::::"
 
 JUNK: Final = [
@@ -51,7 +51,7 @@ JUNK: Final = [
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Path of every node below this one."""
+    """Paths of all nodes below this one."""
     steps = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for step, inner in steps:
         yield (*path, step)
@@ -61,12 +61,14 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 PLACES: Final = list(places(RECORDED))
 _NAMES: Final = frozenset("type channel id args dialplan app_name app_data".split())
 READ: Final = [path for path in PLACES if path[-1] in _NAMES or "args" in path]
-"""Paths that the service reads."""
+"""Paths whose values the service reads."""
 
 
 @st.composite
 def conversations(draw: st.DrawFn) -> dict[str, list[Any]]:
-    """Strategy of conversations with up to three nodes damaged, and up to three events repeated, lost or moved."""
+    """Hypothesis strategy of conversations. Up to three nodes are damaged, and up to three events are repeated, lost or
+    moved.
+    """
     told = copy.deepcopy(RECORDED)
     for path in draw(st.lists(st.sampled_from(READ) | st.sampled_from(PLACES), max_size=3)):
         node: Any = told
@@ -98,7 +100,7 @@ async def settle() -> None:
 
 
 class Described(FakeAsterisk):
-    """Describes these channels as given; every other channel is there."""
+    """An Asterisk that describes these channels as given, and every other channel as existing."""
 
     def __init__(self, channels: Any) -> None:
         super().__init__()
@@ -117,7 +119,7 @@ class Described(FakeAsterisk):
 
 
 class Told:
-    """Outcome of a conversation in the application."""
+    """What a conversation led to in the application."""
 
     def __init__(self, sounds: dict[str, Sound], channels: Any = ()) -> None:
         self.asterisk, self.evidence = Described(channels if isinstance(channels, list) else []), MemoryEvidence()
@@ -128,7 +130,7 @@ class Told:
                 self.entered += filter(None, [events.read_channel(channel, "idtone").entered])
 
     async def hear(self, told: Sequence[Any]) -> None:
-        """Hear the conversation; then an honest call, which must be answered."""
+        """Send the conversation, and then an honest call, which must get an answer."""
         attending = asyncio.create_task(self.application.handle_events(self.asterisk))
         await settle()
         for message in told:
@@ -155,7 +157,7 @@ class Told:
 def told_of(
     sounds: dict[str, Sound], caplog: pytest.LogCaptureFixture, told: Sequence[Any], channels: Any = ()
 ) -> Told:
-    """Outcome of a conversation, after checks that hold whatever Asterisk says."""
+    """The outcome of a conversation. It has passed the checks that hold for all conversations."""
     caplog.clear()
     heard = Told(sounds, channels)
     asyncio.run(heard.hear(told))
@@ -205,7 +207,7 @@ def test_a_damaged_call_is_no_other_call(sounds, caplog, told):
 
 @pytest.mark.parametrize("call_id", ["", "1795.0\n2026-11-25 INFO forged", "x" * 300, "\ud800"], ids=ascii)
 def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, call_id):
-    """The hook takes the service as down then: it falls back at once, and not after its three seconds."""
+    """The hook then takes the service as down, so the fallback begins at once, not after three seconds."""
     start = copy.deepcopy(START)
     start["args"][1] = call_id
     assert told_of(sounds, caplog, [start]).verdicts(CALLER) == {""}

@@ -1,6 +1,7 @@
-"""Another ARI application has set a variable on the channel before the hook: Asterisk blocks FILE() in its thread then.
+"""Another ARI application sets a variable on the channel before the hook runs. Then Asterisk blocks FILE() in the
+channel's thread.
 
-The lines of the journal arrive all the same, by a channel of their own, and no call waits for them.
+The lines of the journal still arrive, over a channel of their own, and no call waits for them.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from lab.asterisk import LAB_DIALPLAN, Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.hostile.attacked_pbx import assert_no_number_is_logged
 from lab.incoming_call import IncomingCall
-from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, Placed, lab, until
+from lab.lab import CALLED_NUMBER, SUSPENDED, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
@@ -36,7 +37,7 @@ THROUGH = """
 """
 DIALPLAN = f"#include idtone.conf\n{dedent(LAB_DIALPLAN)}{dedent(THROUGH)}"
 DELAY_MS = 20
-"""Milliseconds by which an emergency call may come later if FILE() is blocked."""
+"""Milliseconds that an emergency call may be later if FILE() is blocked."""
 TIMED = 5
 
 
@@ -48,14 +49,14 @@ def pbx(installation, tmp_path_factory) -> Iterator[Asterisk]:
 
 @pytest.fixture(scope="module")
 def service(pbx) -> Iterator[Service]:
-    """A service that each test leaves running. Afterwards no number is in a log."""
+    """A service that each test leaves running. After the tests, it checks that no log has a number."""
     with Service(pbx, LAB_REGISTRY) as running:
         yield running
     assert_no_number_is_logged(running)
 
 
 class Foreign:
-    """An application that sets a variable on each channel, as long as it `sets`, and then continues the channel."""
+    """An application that, while `sets` is True, sets a variable on each channel. Then it lets the channel continue."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
@@ -63,7 +64,7 @@ class Foreign:
         self._socket = socket
         self.sets = True
         self.let_go_ns: list[int] = []
-        """Times, in ns, at which it continued the channels."""
+        """Times in ns at which it let the channels continue."""
 
     async def run(self) -> None:
         async for message in self._socket:
@@ -96,11 +97,11 @@ async def foreign(pbx: Asterisk) -> AsyncIterator[Foreign]:
             await asyncio.wait({running})
 
 
-async def call(phones: Lab, dialled: str = CALLED_NUMBER, blocked: bool = True, **more: Any) -> Placed:
+async def call(phones: Lab, dialled: str = CALLED_NUMBER, blocked: bool = True, **more: Any) -> PlacedCall:
     """Place a call through the other application, talk if it is answered, and hang up.
 
-    FILE() must be blocked, or these tests test nothing: the dialplan's own look at a file was empty. The hook knows,
-    and does not even try.
+    Checks that FILE() really was blocked: the dialplan's own attempt to read a file got an empty text. The hook notices
+    this, and does not even try.
     """
     placed = await phones.place(Forwarding(dialled=f"foreign{dialled}", **more))
     if placed.called:
@@ -124,14 +125,12 @@ CALLS = {
     ],
     False: [*(({"way": way}, *FALLBACK) for way in WAYS), SUSPENDED_ONE, EMERGENCY],
 }
-"""Calls while the service is up or down: a call, the sound that is heard (empty: the phone never rings), and its
-record.
-"""
+"""Whether the service is up → calls, each with the expected sound (empty: the phone never rings) and record."""
 
 
 @pytest.mark.parametrize("up", CALLS)
 async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
-    """A service that was down reads the lines when it is back."""
+    """A service that was down reads the lines after its start."""
     before = set(service.records())
     if not up:
         await asyncio.to_thread(service.stop)
@@ -144,7 +143,7 @@ async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
                 assert_heard_then_connected(placed, sound, references)
     if not up:
         await asyncio.to_thread(service.start)
-    await until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records")
+    await wait_until(lambda: len(service.records().keys() - before) == len(CALLS[up]), "the records")
     found = [record for call_id, record in service.records().items() if call_id not in before]
     for record, (more, sound, words) in zip(sorted(found, key=began), CALLS[up], strict=True):
         assert (record["outcome"], record["reason"], record["status"]) == words, more
@@ -156,12 +155,12 @@ async def test_every_call_is_heard_and_recorded(pbx, service, references, up):
 
 
 def began(record: dict[str, Any]) -> int:
-    """Number of the call's channel: later calls have higher ones."""
+    """The number of the call's channel; later calls have higher numbers."""
     return int(record["call_id"].partition(".")[2].partition("-")[0])
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):
-    """The time is that from the other application's release of the channel to the ringing phone."""
+    """The time is measured from the moment when the other application lets the channel continue to the ringing."""
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     async with foreign(pbx) as application, lab(pbx) as phones:
         for _ in range(TIMED):
@@ -177,7 +176,7 @@ async def test_an_emergency_call_is_not_delayed(pbx, service):
 
 @asynccontextmanager
 async def stuck_disk(service: Service) -> AsyncIterator[list[str]]:
-    """Context in which the opening of the journal takes until its end; then the list holds the lines."""
+    """Context in which a program that opens the journal waits until the context ends. The list then holds the lines."""
     journal = service.asterisk.sounds / "journal" / "calls"
     journal.unlink()
     os.mkfifo(journal)
@@ -191,7 +190,7 @@ async def stuck_disk(service: Service) -> AsyncIterator[list[str]]:
 
 
 def drained(fifo: Path) -> list[str]:
-    """Lines of the programs that wait for a reader."""
+    """The lines of the programs that wait for a reader."""
     descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     text, quiet_s = b"", time.monotonic() + 1
     while time.monotonic() < quiet_s:
@@ -207,9 +206,8 @@ def drained(fifo: Path) -> list[str]:
 
 
 async def test_an_emergency_call_waits_for_no_disk(pbx, service):
-    """Before it is dialled, when it is answered, and at its end: another call may have to follow at once.
-
-    One call comes through the other application, one directly.
+    """An emergency call waits neither before it is dialled, nor when it is answered, nor at its end: another call may
+    have to follow at once. One call comes through the other application, one directly.
     """
     await asyncio.to_thread(service.stop)
 

@@ -1,7 +1,7 @@
-"""Hostile numbers, names and addresses, as they come in by SIP, through dialplans that are careful and that are not.
+"""Hostile numbers, names and addresses from SIP, in dialplans that filter them and in dialplans that do not.
 
-Text behind `&` in a dial string, or a closing parenthesis in the options of the operator's own Dial(), is out of the
-hook's hands: Asterisk reads that before the hook does.
+The hook cannot control text behind `&` in a dial string, or a closing parenthesis in the options of the operator's own
+Dial(), because Asterisk reads it before the hook does.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from idtone.ledger.evidence.steps import CallStatus
 from idtone.registry.sources import load_registry
 from lab.asterisk import Asterisk
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, canary_sang
+from lab.hostile.attacked_pbx import CALL_ID, DIALPLAN, Attack, Batch, Pbx, assert_log_is_clean, code_was_executed
 from lab.hostile.metacharacters import META
 from lab.hostile.raw_sip import Parts
 from lab.lab import CALLED_NUMBER, LICENSED, SUSPENDED, Forwarding, lab
@@ -52,17 +52,17 @@ def pbx(installation, tmp_path_factory) -> Iterator[Pbx]:
 @pytest.fixture
 def unharmed(pbx) -> Iterator[None]:
     """Check after each test that no canary was triggered, that no text got into an expression, and that every line of
-    the log is one of ours.
+    the log comes from this project.
     """
     logged = len(pbx.service.log())
     yield
-    assert not canary_sang(pbx.asterisk)
+    assert not code_was_executed(pbx.asterisk)
     assert "/canary/alive" in pbx.asterisk.command("database show canary")
     assert_log_is_clean(pbx.service.log()[logged:])
 
 
 def digits(text: str, more: str = "") -> str:
-    """Digits of the text, by FILTER(0-9,…) of the README's line."""
+    """The digits of the text, as FILTER(0-9,…) in the README's line returns them."""
     return "".join(character for character in text if character in "0123456789" + more)
 
 
@@ -70,7 +70,7 @@ REGISTRY: Final = load_registry(LAB_REGISTRY)
 
 
 def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, Reason]:
-    """Outcome and reason that the kernel gives for what Asterisk's dialplan says that it saw."""
+    """The outcome and reason that the rules give for the values that Asterisk's dialplan saw."""
     called = parse(dialled)
     call = ForwardedCall(
         "x",
@@ -87,7 +87,7 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
 
 
 def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
-    """Check a way that filters: the decision, whom it was for, how many were dialled, and what the evidence says."""
+    """Check a way that filters: the decision and its number, how many phones were dialled, and the evidence."""
     found = batch.seen[one.name]
     ending = batch.endings[one.name]
     dialled = digits(found.extension)
@@ -125,7 +125,7 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
 
 
 LONG: Final = 1000
-"""Number of octets of a diverting number beyond which it has a test of its own below."""
+"""Most octets of a diverting number in this test. Longer ones have a test of their own below."""
 EXAMPLES: Final = [
     call
     for meta in META.values()
@@ -140,7 +140,7 @@ EXAMPLES: Final = [
 
 
 async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
-    """Each call gets the decision of its filtered number, rings one phone or none, and is in the evidence just so."""
+    """Each call gets the decision for its filtered number, rings at most one phone, and has a record that agrees."""
     before = len(pbx.asterisk.complaints())
     reached = 0
     for start in range(0, len(EXAMPLES), AT_ONCE):
@@ -158,7 +158,7 @@ async def test_the_recipe_of_the_readme_holds_against_all(pbx, unharmed):
 
 
 def about_the_hook(complaints: list[str]) -> list[str]:
-    """Asterisk's complaints that come from the hook's own lines."""
+    """The part of Asterisk's complaints about the hook's own lines."""
     ours = ("idtone", "ast_expr", "func_", "app_stack", "app_dial", "pbx_var", "pbx_f", "pbx.c")
     return [line for line in complaints if any(word in line for word in ours) and "taskprocessor" not in line]
 
@@ -176,8 +176,8 @@ def calls(draw: st.DrawFn) -> tuple[Parts, str]:
 
 
 def test_nothing_that_is_drawn_does_harm(pbx, unharmed):
-    """The ways that filter get the kernel's decision; who passes numbers on as they came gets no
-    other phone rung than the one he filtered, and no evidence in other words than ours.
+    """A way that filters gets the decision of the rules. A way that does not filter still rings only the phone of the
+    filtered number, and its evidence holds no text from outside.
     """
     made = 0
 
@@ -271,9 +271,9 @@ UNCLEAR: Final = [
     b",outgoing,,", b',outgoing,"60,g("', b',outgoing,"60,G(canary^s^1)"', b',outgoing,"60,g,x"', b"(,outgoing,60,",
     b"[",
 ]  # fmt: skip
-"""Arguments that do not clearly end."""
+"""Arguments without a clear end."""
 CHOSEN: Final = [b"x\r\n2026-11-25 09:17:08.458+09:00 info forged", b"0312340001", b"1.1-1"]
-"""Ids that an attacker chose for a call: a line of the log, a number, another call's id."""
+"""Call ids that an attacker chose: a line of the log, a number, another call's id."""
 
 
 async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arguments(pbx):
@@ -293,7 +293,7 @@ async def test_careless_dialplans_connect_no_suspended_number_and_no_unclear_arg
 
 
 async def test_no_caller_chooses_the_id_of_the_call(pbx):
-    """It would get into the log and the evidence; a call with an id that can be none would get no verdict."""
+    """A chosen id would get into the log and the evidence. A call with an invalid id would get no verdict."""
     logged, before = len(pbx.service.log()), pbx.service.records().keys()
     calls = [(Parts(CALLED, GOOD + b"^outgoing^" + chosen), "raw-own-dial") for chosen in CHOSEN]
     batch = await pbx.batch(calls, answering=True)

@@ -1,4 +1,4 @@
-"""A broken or malicious Asterisk on the wire: the service survives, and serves the next call."""
+"""A broken or malicious Asterisk at the other end of the connection: the service survives, and serves the next call."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ from idtone.ari_app.application import AriApplication
 from idtone.ari_app.connection import connect
 from idtone.ari_app.runner import ApplicationRunner
 from idtone.core.errors import AriError, AriUnavailable
-from idtone.tones.making.sounds import Sound
+from idtone.tones.making.sound_files import Sound
 from lab.ari_app.memory_call_control import call_control, no_journal
 from lab.call_control.memory_evidence import MemoryEvidence
 from lab.hostile.hostile_server import (
@@ -31,18 +31,18 @@ from lab.hostile.hostile_server import (
     INFO,
     PASSWORD,
     HostileServer,
-    answer,
-    forever,
-    obediently,
-    plainly,
+    answer_like_asterisk,
+    encode_answer,
+    fixed_response,
+    hang_forever,
     requests,
 )
-from lab.lab import until
+from lab.lab import wait_until
 from lab.repository import ROOT
 
 MEBIBYTE = 2**20
 MUCH = 80
-"""MiB that an attacker sends at a time; none of them may cost the service as much."""
+"""MiB that an attacker sends at a time. The service's memory must grow by less."""
 CHEAP_MIB = 64
 CALLER, CALL = "1795.0", "1795.0-1"
 STASIS_START = json.dumps(json.loads((ROOT / "lab" / "hostile" / "recorded.json").read_text("utf-8"))["events"][0])
@@ -52,14 +52,14 @@ Harm = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 def resident_mib() -> float:
-    """Memory of this process, in MiB."""
+    """Resident memory of this process, in MiB."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / MEBIBYTE
 
 
 @dataclass
 class Asterisk:
-    """Sends malicious messages on its first WebSocket, and places a call on the next, or on the same one where it is
-    still open.
+    """An Asterisk that sends malicious messages on its first WebSocket. Then it places a call: on the same WebSocket if
+    that is still open, otherwise on the next one.
     """
 
     harm: Harm
@@ -81,14 +81,14 @@ class Asterisk:
     async def _place_call(self, socket: web.WebSocketResponse) -> None:
         await socket.send_str(STASIS_START)
         async for asked in requests(socket):
-            await socket.send_str(answer(asked))
+            await socket.send_str(encode_answer(asked))
             if asked["uri"] == f"channels/{CALLER}/continue":
                 self.verdicts.append({each["name"]: each["value"] for each in asked["query_strings"]})
 
 
 @asynccontextmanager
 async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) -> AsyncIterator[None]:
-    """Context of the service. Nothing may escape from it, into its log as a traceback or into the loop."""
+    """Context with the service. No exception may reach the event loop, and no traceback the log."""
     escaped: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
     stop = asyncio.Event()
@@ -105,7 +105,7 @@ async def serving(url: str, sounds: dict[str, Sound], evidence: MemoryEvidence) 
 
 
 async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
-    """Send octets beneath the WebSocket."""
+    """Send raw octets below the WebSocket layer."""
     transport = socket._req.transport if socket._req else None
     if transport is None or transport.is_closing():
         raise ConnectionError
@@ -114,7 +114,7 @@ async def raw(socket: web.WebSocketResponse, data: bytes) -> None:
 
 
 def frame(first: int, payload: bytes, claimed: int | None = None) -> bytes:
-    """Frame of a server: its first octet, and a length that need not be true."""
+    """A server's frame: its first octet, the claimed length, which may be false, and the payload."""
     return bytes([first, 127]) + struct.pack(">Q", len(payload) if claimed is None else claimed) + payload
 
 
@@ -151,13 +151,13 @@ async def closes_in_the_middle(socket: web.WebSocketResponse) -> None:
 
 
 def answers(*changes: dict[str, Any]) -> Harm:
-    """Malicious answers to the first request, which is the verdict of a call, one after the other."""
+    """Malicious answers, one after the other, to the first request, which is a call's verdict."""
 
     async def harm(socket: web.WebSocketResponse) -> None:
         await socket.send_str(STASIS_START)
         asked = await anext(requests(socket))
         for change in changes:
-            await socket.send_str(answer(asked, **change))
+            await socket.send_str(encode_answer(asked, **change))
 
     return harm
 
@@ -198,7 +198,7 @@ async def test_the_next_call_is_served(sounds, monkeypatch, caplog, harm):
     caplog.set_level(logging.INFO)
     asterisk, evidence = Asterisk(harm), MemoryEvidence()
     async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, evidence):
-        await until(lambda: asterisk.verdicts, "the verdict")
+        await wait_until(lambda: asterisk.verdicts, "the verdict")
     assert asterisk.verdicts[0] == RESUMED
     assert [(step.kind, step.call_id) for step in evidence.steps] == [("decided", CALL)]
     assert asterisk.wider_mib < CHEAP_MIB
@@ -214,14 +214,14 @@ async def only_pongs(socket: web.WebSocketResponse) -> None:
             await socket.pong(message.data)
 
 
-@pytest.mark.parametrize("silent", [forever, only_pongs])
+@pytest.mark.parametrize("silent", [hang_forever, only_pongs])
 async def test_an_asterisk_that_never_answers_is_left(sounds, monkeypatch, silent):
-    """Frozen, it answers no ping; or it answers pings and no request."""
+    """A frozen Asterisk answers no ping; another one answers pings, but no request."""
     monkeypatch.setattr(connection, "HEARTBEAT_S", 0.2)
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT_S", 0.5)
     asterisk = Asterisk(silent)
     async with HostileServer(asterisk.talk).running() as server, serving(server.url, sounds, MemoryEvidence()):
-        await until(lambda: asterisk.verdicts, "the verdict")
+        await wait_until(lambda: asterisk.verdicts, "the verdict")
     assert asterisk.verdicts[0] == RESUMED
 
 
@@ -235,32 +235,34 @@ async def endless(request: web.Request) -> web.StreamResponse:
 
 NOT_FOUND = "a reason with much in it"
 ANSWERS = {
-    "an error page": plainly(status=500, text="<html>\r\nno\r\n</html>", content_type="text/html"),
-    "a page of something else": plainly(text="<html>", content_type="text/html"),
-    "nothing": plainly(),
-    "no object": plainly(text="[]"),
-    "another version's form": plainly(text='{"system": []}'),
-    "a version that is none": plainly(text='{"system": {"version": {"a": 1}}}'),
-    "a version with a line break": plainly(text='{"system": {"version": "22.4.0\\n2026-11-01 ERROR x"}}'),
-    "a version without end": plainly(text='{"system": {"version": "%s.4.0"}}' % ("9" * 5000)),
-    "deep JSON": plainly(text="[" * 100_000),
-    "no UTF-8": plainly(body=b'{"system": {"version": "\xff"}}', content_type="application/json", charset="utf-8"),
-    "a charset of nobody": plainly(body=b"{}", headers={"Content-Type": "application/json; charset=x-nobody"}),
-    "a bomb": plainly(body=gzip.compress(b"[" * MUCH * MEBIBYTE, 1), headers={"Content-Encoding": "gzip"}),
+    "an error page": fixed_response(status=500, text="<html>\r\nno\r\n</html>", content_type="text/html"),
+    "a page of something else": fixed_response(text="<html>", content_type="text/html"),
+    "nothing": fixed_response(),
+    "no object": fixed_response(text="[]"),
+    "another version's form": fixed_response(text='{"system": []}'),
+    "a version that is none": fixed_response(text='{"system": {"version": {"a": 1}}}'),
+    "a version with a line break": fixed_response(text='{"system": {"version": "22.4.0\\n2026-11-01 ERROR x"}}'),
+    "a version without end": fixed_response(text='{"system": {"version": "%s.4.0"}}' % ("9" * 5000)),
+    "deep JSON": fixed_response(text="[" * 100_000),
+    "no UTF-8": fixed_response(
+        body=b'{"system": {"version": "\xff"}}', content_type="application/json", charset="utf-8"
+    ),
+    "a charset of nobody": fixed_response(body=b"{}", headers={"Content-Type": "application/json; charset=x-nobody"}),
+    "a bomb": fixed_response(body=gzip.compress(b"[" * MUCH * MEBIBYTE, 1), headers={"Content-Encoding": "gzip"}),
     "what never ends": endless,
-    NOT_FOUND: plainly(status=404, reason="x" * 4000),
+    NOT_FOUND: fixed_response(status=404, reason="x" * 4000),
 }
-"""Malicious answers to any of the requests that go over HTTP."""
+"""Malicious answers to any request over HTTP."""
 WORDLESS = (ANSWERS["an error page"], ANSWERS["nothing"])
 
 
 @pytest.mark.parametrize("bad", ANSWERS.values(), ids=ANSWERS)
 async def test_an_answer_over_http_that_is_not_asterisks_is_one_error(bad):
-    """The error is one of ours, in one line, without the password; and cheap."""
+    """The error is the project's own: one line, without the password, and cheap."""
     before_mib = resident_mib()
     for path in (INFO, FILTER, EVENTS, APPLICATION, CHANNEL):
         try:
-            async with asyncio.timeout(60), HostileServer(obediently, {path: bad}).connected() as opened:
+            async with asyncio.timeout(60), HostileServer(answer_like_asterisk, {path: bad}).connected() as opened:
                 assert path not in (INFO, EVENTS)
                 assert opened.version == "22.4.0"
                 await opened.waiting()
@@ -277,11 +279,14 @@ async def test_an_answer_over_http_that_is_not_asterisks_is_one_error(bad):
 
 
 async def test_a_redirection_is_not_followed():
-    async with HostileServer(obediently).running() as elsewhere, HostileServer(obediently).running() as server:
+    async with (
+        HostileServer(answer_like_asterisk).running() as elsewhere,
+        HostileServer(answer_like_asterisk).running() as server,
+    ):
         for path in (INFO, FILTER, EVENTS):
             for status in (301, 302, 303, 307, 308):
                 for target in (elsewhere, server):
-                    server.answers = {path: plainly(status=status, headers={"Location": f"{target.url}/trap"})}
+                    server.answers = {path: fixed_response(status=status, headers={"Location": f"{target.url}/trap"})}
                     with pytest.raises(AriUnavailable, match="redirects"):
                         async with connect(server.url, "idtone", PASSWORD):
                             pass

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -224,7 +225,8 @@ def with_comfort_noise(packets: list[Packet]) -> list[Packet]:
 @pytest.mark.parametrize("change", [late, disordered, with_comfort_noise])
 def test_what_changes_nothing(change: Callable[[list[Packet]], list[Packet]]) -> None:
     packets = capture(silence(100), SAMPLE, SPEECH)
-    assert measure(change(list(packets))) == measure(packets)
+    changed, unchanged = measure(change(list(packets))), measure(packets)
+    assert changed == replace(unchanged, arrival_ms=changed.arrival_ms, voice_arrival_ms=changed.voice_arrival_ms)
 
 
 def test_a_jump_of_the_timestamps_or_another_sender_begins_a_stretch_with_its_own_place() -> None:
@@ -294,6 +296,31 @@ def test_a_sound_that_asterisk_sends_late_is_whole_and_one_with_a_packet_less_is
     assert whole.onset_ms == pytest.approx(0)
     assert whole.voice_ms == pytest.approx(440, abs=0.5)
     assert not hear_whole(sound + late[1:], ANSWERED_NS, reference=SAMPLE).complete
+
+
+def test_the_beginning_of_a_sound_whose_first_packets_were_held_up_is_before_their_arrival() -> None:
+    packets = capture(SAMPLE, SPEECH, begin_ms=-40)
+    held = [packet._replace(arrival_ns=max(packet.arrival_ns, ANSWERED_NS + 5_000_000)) for packet in packets]
+    heard = measure(held)
+    assert heard.complete
+    assert (heard.onset_ms, heard.arrival_ms) == (pytest.approx(-40), pytest.approx(5))
+    assert heard.voice_arrival_ms == pytest.approx(400)
+
+
+def test_a_sound_that_asterisk_sends_late_keeps_the_arrival_of_its_packets() -> None:
+    packets, by = capture(silence(60), SAMPLE, SPEECH), 6
+    late = [
+        packet._replace(arrival_ns=packet.arrival_ns + by * FRAME_NS * (at > 5)) for at, packet in enumerate(packets)
+    ]
+    jumped = [
+        packet._replace(timestamp=packet.timestamp + by * FRAME * (at > 5) & 0xFFFFFFFF)
+        for at, packet in enumerate(late)
+    ]
+    whole = hear_whole(jumped, ANSWERED_NS, reference=SAMPLE, voice=CALLER)
+    assert whole.complete
+    assert (whole.onset_ms, whole.arrival_ms) == (pytest.approx(60), pytest.approx(60))
+    assert whole.voice_ms == pytest.approx(500, abs=0.5)
+    assert whole.voice_arrival_ms == pytest.approx(500 + by * 20)
 
 
 @pytest.mark.parametrize("lost", range(1, 20))

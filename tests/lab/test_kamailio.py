@@ -10,7 +10,7 @@ import pytest
 
 from lab.asterisk import LOOPBACK, free_ports
 from lab.kamailio import CONFIGURATION, SAMPLES, Kamailio, KamailioInstallation, find_or_get
-from lab.kamailio_places import Between, invite, place
+from lab.kamailio_peers import KamailioWithPeers, invite, new_peer
 
 NUMBER, OWN = "05011112222", "0312345678"
 CONGESTED = 'Reason: Q.850;cause=42;text="overload"\r\n'
@@ -23,13 +23,13 @@ def installation() -> KamailioInstallation:
 
 
 @pytest.fixture(scope="module")
-def between(installation, tmp_path_factory) -> Iterator[Between]:
-    nodes, carrier = [place(), place()], place()
+def between(installation, tmp_path_factory) -> Iterator[KamailioWithPeers]:
+    nodes, carrier = [new_peer(), new_peer()], new_peer()
     addresses = [node.address for node in nodes]
     with Kamailio(installation, tmp_path_factory.mktemp("sip"), addresses, [carrier.address], f"^{OWN}$") as running:
         for each in (*nodes, carrier):
             each.proxy = running.address
-        yield Between(running, nodes, carrier)
+        yield KamailioWithPeers(running, nodes, carrier)
     for each in (*nodes, carrier):
         each.socket.close()
 

@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from lab.kamailio import Kamailio, find_or_get
-from lab.kamailio_places import Between, place
+from lab.kamailio_peers import KamailioWithPeers, new_peer
 
 CERTIFICATE = "https://certificates.example.jp/div.pem"
 SHAKEN = 'eyJ.eyJ.c2ln;info=<https://c.example.jp/a.pem>;alg=ES256;ppt="shaken"'
@@ -29,7 +29,7 @@ def key() -> ec.EllipticCurvePrivateKey:
 
 
 @pytest.fixture(scope="module")
-def signing(key, tmp_path_factory) -> Iterator[Between]:
+def signing(key, tmp_path_factory) -> Iterator[KamailioWithPeers]:
     folder = tmp_path_factory.mktemp("signing")
     file = folder / "div.key"
     file.write_bytes(
@@ -37,15 +37,15 @@ def signing(key, tmp_path_factory) -> Iterator[Between]:
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
     )
-    node, carrier = place(), place()
+    node, carrier = new_peer(), new_peer()
     with Kamailio(find_or_get(), folder / "sip", [node.address], [carrier.address], div=(file, CERTIFICATE)) as running:
         node.proxy = carrier.proxy = running.address
-        yield Between(running, [node], carrier)
+        yield KamailioWithPeers(running, [node], carrier)
     for each in (node, carrier):
         each.socket.close()
 
 
-def identities(signing: Between, dialled: str, **headers: str) -> list[str]:
+def identities(signing: KamailioWithPeers, dialled: str, **headers: str) -> list[str]:
     """Identity headers that the carrier gets."""
     more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     call = signing.call(signing.nodes[0], dialled, more)

@@ -7,8 +7,8 @@ import pytest
 
 from lab import key_presses
 from lab.g711 import Samples
-from lab.key_presses import Way, press
-from lab.lab import until
+from lab.key_presses import KeyMethod, press
+from lab.lab import wait_until
 from lab.phone import Phone
 from lab.recording import reassemble
 
@@ -25,14 +25,16 @@ def loud(samples: Samples) -> int:
 async def test_keys_come_through_as_events(alice: Phone, bob: Phone, key: str) -> None:
     call = await alice.call("1", bob.address)
     for number, pressed in enumerate((key, "1", key), 1):
-        await press(bob.calls[0], pressed, Way.EVENTS)
-        await until(lambda number=number: len(key_presses.heard(call.packets)) == number, "the packets of a key")
-    assert key_presses.heard(call.packets) == f"{key}1{key}"
+        await press(bob.calls[0], pressed, KeyMethod.EVENTS)
+        await wait_until(
+            lambda number=number: len(key_presses.heard_keys(call.packets)) == number, "the packets of a key"
+        )
+    assert key_presses.heard_keys(call.packets) == f"{key}1{key}"
 
 
 async def test_keys_come_through_as_info(alice: Phone, bob: Phone) -> None:
     call = await alice.call("1", bob.address)
-    await press(bob.calls[0], "5", Way.INFO)
+    await press(bob.calls[0], "5", KeyMethod.INFO)
     (asked,) = call.asked
     assert (asked.method, asked.request.body) == ("INFO", b"Signal=5\r\nDuration=120\r\n")
 
@@ -41,8 +43,8 @@ async def test_keys_come_through_as_info(alice: Phone, bob: Phone) -> None:
 async def test_keys_come_through_as_tones(alice: Phone, bob: Phone, key: str, frequencies_hz: tuple[int, int]) -> None:
     bob.voice = np.zeros(160, np.int16)
     call = await alice.call("1", bob.address)
-    await press(bob.calls[0], key, Way.INBAND)
-    await until(lambda: loud(reassemble(call.packets).samples) > 0.9 * LOUD, "the tones of a key")
+    await press(bob.calls[0], key, KeyMethod.INBAND)
+    await wait_until(lambda: loud(reassemble(call.packets).samples) > 0.9 * LOUD, "the tones of a key")
     await asyncio.sleep(0.1)  # a tone that went on would be longer then
     await call.hangup()
     samples = reassemble(call.packets).samples

@@ -15,7 +15,7 @@ from lab.dialog import Dialog, invite
 from lab.g711 import Samples
 from lab.heard import hear
 from lab.incoming_call import IncomingCall
-from lab.lab import until
+from lab.lab import wait_until
 from lab.phone import BUSY, Answer, Phone, ring
 from lab.rtp import HOST, Address, Media
 from lab.sdp import Session
@@ -118,7 +118,7 @@ async def test_a_lost_refusal_or_its_lost_ack_is_made_good(media: Media, lost_at
         def refusals() -> int:
             return sum(data.startswith(b"SIP/2.0 486") for data in called.sent)
 
-        await until(lambda: refusals() >= 2, "the second refusal")
+        await wait_until(lambda: refusals() >= 2, "the second refusal")
         await asyncio.sleep(0.15)
         sent = len(called.sent)
         await asyncio.sleep(0.15)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.postgresql import PostgreSQL, PostgreSQLMissing, programs
+from lab.postgresql import PostgreSQL, PostgreSQLMissing, postgresql_programs
 
 
 @pytest.mark.nightly
 def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) -> None:
-    with programs(installed=tmp_path / "nothing") as found:
+    with postgresql_programs(installed=tmp_path / "nothing") as found:
         assert found.parts[-5:-2] == ("usr", "lib", "postgresql")
         with PostgreSQL(found) as running:
             ((version,),) = running.execute("SHOW server_version")
@@ -25,7 +25,7 @@ def test_debians_own_is_fetched_and_run_where_none_is_installed(tmp_path: Path) 
 
 
 def test_one_that_does_not_start_says_why() -> None:
-    with programs() as found:
+    with postgresql_programs() as found:
         broken = PostgreSQL(found)
         try:
             with pytest.raises(PostgreSQLMissing, match="initialize a PostgreSQL data directory"):

@@ -6,7 +6,7 @@ import pytest
 
 from lab.codecs import encode_frames
 from lab.g711 import PCMA, PCMU
-from lab.lab import until
+from lab.lab import wait_until
 from lab.rtp import FRAME_NS, HOST, Media, Stream, parse_packet
 from lab.voices import CALLED, CALLER
 
@@ -53,9 +53,9 @@ async def test_two_streams_hear_each_other_on_schedule() -> None:
         assert one.port % 2 == two.port % 2 == 0
         one.speak((HOST, two.port), PCMU, CALLER)
         two.speak((HOST, one.port), PCMA, CALLED)
-        await until(lambda: len(one.packets) >= 25 <= len(two.packets), "half a second of packets")
+        await wait_until(lambda: len(one.packets) >= 25 <= len(two.packets), "half a second of packets")
         # However late single packets left, the schedule did not drift: soon one is on time again.
-        await until(lambda: min(delays_ns(one, two)[-5:]) < 5_000_000, "a late packet that is on time")
+        await wait_until(lambda: min(delays_ns(one, two)[-5:]) < 5_000_000, "a late packet that is on time")
         one.close()
         two.close()
     heard = two.packets

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.become_user import Identity
-from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen
+from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen_site
 from lab.sites import OFTEN, SITES, table
 
 
@@ -34,7 +34,7 @@ def test_the_sites_that_are_often_taken_differ_from_the_default_in_every_kind():
     ],
 )
 def test_a_site_is_chosen_by_its_name_or_by_what_differs(text, expected):
-    site = chosen({"SITE": text})
+    site = chosen_site({"SITE": text})
     if isinstance(expected, dict):
         assert {name: getattr(site, name) for name in expected} == expected
     else:
@@ -44,7 +44,7 @@ def test_a_site_is_chosen_by_its_name_or_by_what_differs(text, expected):
 @pytest.mark.parametrize("text", ["atlantis", "timezone=UTC"])
 def test_an_unknown_site_is_named_with_those_that_there_are(text):
     with pytest.raises(ValueError, match=r"japan|time_zone"):
-        chosen({"SITE": text})
+        chosen_site({"SITE": text})
 
 
 @pytest.mark.parametrize(("zone", "before_s", "after_s"), [(FORWARD, 3 * 3600, 4 * 3600), (BACK, 4 * 3600, 3 * 3600)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.lab import until
+from lab.lab import wait_until
 from lab.repository import ROOT
 
 PHASES = """
@@ -55,7 +55,7 @@ def those(folder: Path, what: str) -> set[str]:
 @pytest.mark.parametrize("signalled", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_what_runs_ends_in_order_before_an_interrupted_run_returns(tmp_path, signalled):
     with phases(AWAITED, tmp_path) as run:
-        await until(lambda: those(tmp_path, "began") == {"computing", "calls"}, "both to run")
+        await wait_until(lambda: those(tmp_path, "began") == {"computing", "calls"}, "both to run")
         run.send_signal(signalled)
         code = run.wait()
     assert code == 128 + (signal.SIGINT if signalled == signal.SIGINT else signal.SIGTERM)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import bootstrap, chromium, packages, postgresql, unpacked_packages
-from lab.bootstrap import OVERRIDE, AsteriskInstallation, AsteriskMissing
-from lab.debian import PackagesUnavailable
+from lab import asterisk_installation, chromium, packages, postgresql, unpacked_packages
+from lab.asterisk_installation import OVERRIDE, AsteriskInstallation, AsteriskMissing
+from lab.debian_archive import PackagesUnavailable
 from lab.packages import FFMPEG_ENCODERS
 from lab.postgresql import PostgreSQLMissing
 
@@ -59,41 +59,41 @@ class Debian:
 @pytest.fixture
 def debian(monkeypatch):
     archive = Debian()
-    monkeypatch.setattr(unpacked_packages.debian, "fetch", archive.fetch)
+    monkeypatch.setattr(unpacked_packages.debian_archive, "fetch", archive.fetch)
     return archive
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch, debian):
     """A machine with nothing on it, and Debian's archive, as arguments to pass on."""
-    monkeypatch.setattr(bootstrap, "SYSTEM_PATH", ())
+    monkeypatch.setattr(asterisk_installation, "SYSTEM_PATH", ())
     said: list[str] = []
     return {"progress": said.append, "environment": {"PATH": f"{tmp_path}/bin", "HOME": f"{tmp_path}/home"}}, said
 
 
 def test_fetched_packages_are_kept(machine, debian):
     here, _ = machine
-    first = unpacked_packages.tree("one", "two", **here)
+    first = unpacked_packages.unpacked_tree("one", "two", **here)
     assert unpacked_packages.suite_of(first) == "trixie"
-    assert unpacked_packages.tree("one", "two", **here) == first
-    assert unpacked_packages.tree("one", **here) != first
+    assert unpacked_packages.unpacked_tree("one", "two", **here) == first
+    assert unpacked_packages.unpacked_tree("one", **here) != first
     assert debian.asked == [("one", "two"), ("one",)]
 
 
 def test_two_runs_side_by_side_fetch_once(machine, debian):
     here, _ = machine
     with ThreadPoolExecutor(4) as runs:
-        found = list(runs.map(lambda _: unpacked_packages.tree("one", **here), range(4)))
+        found = list(runs.map(lambda _: unpacked_packages.unpacked_tree("one", **here), range(4)))
     assert len(set(found)) == len(debian.asked) == 1
 
 
 def test_what_is_kept_is_there_while_another_run_fetches(machine, tmp_path):
     here, said = machine
-    first = unpacked_packages.tree("one", **here)
+    first = unpacked_packages.unpacked_tree("one", **here)
     said.clear()
     with (tmp_path / "home/.cache/idtone/packages.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert unpacked_packages.tree("one", **here) == first
+        assert unpacked_packages.unpacked_tree("one", **here) == first
     assert not said
 
 
@@ -127,9 +127,9 @@ def test_two_runs_side_by_side_link_the_libraries_of_chromium(tmp_path):
 )
 def test_a_damaged_tree_is_fetched_again(machine, debian, damage):
     here, said = machine
-    first = unpacked_packages.tree("one", **here)
+    first = unpacked_packages.unpacked_tree("one", **here)
     damage(first)
-    assert unpacked_packages.tree("one", **here) == first
+    assert unpacked_packages.unpacked_tree("one", **here) == first
     assert len(debian.asked) == 2
     assert any("damaged" in line for line in said)
 
@@ -138,7 +138,7 @@ def test_leftovers_of_a_killed_run_are_removed(machine, tmp_path):
     here, _ = machine
     leftover = tmp_path / "home/.cache/idtone/unpacking-abc"
     leftover.mkdir(parents=True)
-    unpacked_packages.tree("one", **here)
+    unpacked_packages.unpacked_tree("one", **here)
     assert not leftover.exists()
 
 
@@ -146,7 +146,7 @@ def test_a_failed_download_says_what_to_do_and_leaves_nothing(machine, debian, t
     here, _ = machine
     debian.failure = "forky: no such release"
     with pytest.raises(AsteriskMissing, match=rf"(?s)forky: no such release.*Install Asterisk 20 .*{OVERRIDE}"):
-        bootstrap.find_or_get(**here)
+        asterisk_installation.find_or_get(**here)
     assert [path.name for path in (tmp_path / "home/.cache/idtone").iterdir()] == ["packages.lock"]
 
 
@@ -164,7 +164,7 @@ def test_without_a_home_it_is_kept_in_a_private_temporary_folder(tmp_path, monke
 
 
 def test_a_fetched_asterisk_starts(machine):
-    found = bootstrap.find_or_get(**machine[0])
+    found = asterisk_installation.find_or_get(**machine[0])
     assert found.version == "22.10.1"
     assert (found.module_directory / "res_ari.so").is_file()
     assert subprocess.check_output([*found.command, "-V"], text=True).startswith("Asterisk 22")
@@ -175,7 +175,7 @@ def test_an_installed_asterisk_is_taken_instead(machine, debian, tmp_path):
     (tmp_path / "lib/asterisk/modules").mkdir(parents=True)
     (tmp_path / "lib/asterisk/modules/res_ari.so").touch()
     (tmp_path / "share/asterisk/rest-api").mkdir(parents=True)
-    assert bootstrap.find_or_get(**machine[0]) == AsteriskInstallation(
+    assert asterisk_installation.find_or_get(**machine[0]) == AsteriskInstallation(
         [str(installed)], tmp_path / "lib/asterisk/modules", tmp_path / "share/asterisk", "20.1.0", str(installed)
     )
     assert not debian.asked
@@ -185,7 +185,7 @@ def test_an_installed_asterisk_is_taken_instead(machine, debian, tmp_path):
 def test_an_installed_asterisk_that_is_too_old_is_skipped(machine, tmp_path, version, found):
     here, said = machine
     asterisk(tmp_path / "bin/asterisk", version)
-    assert bootstrap.find_or_get(**here).version == "22.10.1"
+    assert asterisk_installation.find_or_get(**here).version == "22.10.1"
     assert f"is Asterisk {found}" in said[0]
 
 
@@ -196,15 +196,15 @@ def test_a_named_asterisk_that_cannot_be_used_is_an_error(machine, debian, tmp_p
     if version:
         asterisk(tmp_path / "own/asterisk", version)
     with pytest.raises(AsteriskMissing, match=OVERRIDE):
-        bootstrap.find_or_get(**here)
+        asterisk_installation.find_or_get(**here)
     assert not debian.asked
 
 
 def test_the_folders_that_a_configuration_names_are_read(tmp_path):
     path = tmp_path / "asterisk.conf"
     path.write_text("; sample\n[directories](!)\nastmoddir => /m ; here\nastdatadir = /d\n[options]\n;verbose = 3\n")
-    assert bootstrap._configured_directories(path) == {"astmoddir": Path("/m"), "astdatadir": Path("/d")}
-    assert bootstrap._configured_directories(tmp_path / "none") == {}
+    assert asterisk_installation._configured_directories(path) == {"astmoddir": Path("/m"), "astdatadir": Path("/d")}
+    assert asterisk_installation._configured_directories(tmp_path / "none") == {}
 
 
 # -- ffmpeg, libraries, PostgreSQL ------------------------------------------------------------------------------------
@@ -263,9 +263,9 @@ def test_an_old_postgresql_is_skipped_and_a_failed_download_is_reported(tmp_path
     def none(*_: str, **__: object) -> Path:
         raise PackagesUnavailable("no mirror")
 
-    monkeypatch.setattr(postgresql, "tree", none)
+    monkeypatch.setattr(postgresql, "unpacked_tree", none)
     with (
         pytest.raises(PostgreSQLMissing, match="no mirror\nInstall the package postgresql"),
-        postgresql.programs(tmp_path),
+        postgresql.postgresql_programs(tmp_path),
     ):
         pass

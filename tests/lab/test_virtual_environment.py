@@ -1,4 +1,4 @@
-"""A virtual environment with pip; tests/packages/environment.py makes one without the machine's `ensurepip`."""
+"""A virtual environment with pip; tests/packages/virtual_environment.py makes one without the machine's `ensurepip`."""
 
 import sys
 from pathlib import Path

@@ -8,7 +8,7 @@ from idtone.ledger.store import sqlite
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.disclosure.packs import Files, pack_of
 from lab.ledger.sample_evidence import evidence, url_of
-from lab.ledger.sample_ledger import opened, write
+from lab.ledger.sample_ledger import open_reader, write
 from lab.ledger_copies import copy_ledger
 
 
@@ -67,4 +67,4 @@ def url(file: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
     """Function that opens a reader of a ledger: where it was written, and where its replica is."""
-    return partial(opened, server=request.getfixturevalue("server") if request.param == "postgresql" else None)
+    return partial(open_reader, server=request.getfixturevalue("server") if request.param == "postgresql" else None)

@@ -27,7 +27,17 @@ from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip, write_zip
 from idtone.ledger.disclosure.pack_verification import verify_pack_files
 from lab.ledger.disclosure.packs import CLAIMS, DAMAGES, HIDINGS, SIGNER, Files, pack_of, resealed
-from lab.ledger.example_pack import BASIS, FIRST_FORMAT, PACK, PAGE, VALUES, WITNESS, made, printed, zip_values
+from lab.ledger.example_pack import (
+    BASIS,
+    FIRST_FORMAT,
+    PACK,
+    PAGE,
+    VALUES,
+    WITNESS,
+    make_pack,
+    printed_blocks,
+    zip_values,
+)
 from lab.ledger.sample_evidence import LOG
 from lab.operations.ledger_commands import run as ledger
 from lab.operations.manifest_tamperings import TAMPERINGS
@@ -73,10 +83,10 @@ def rejected(tmp_path):
 
 def test_the_code_still_makes_the_example_and_the_document_prints_it(values):
     """The ZIP file's own octets are left out: they differ between versions of zlib."""
-    pack, known = made()
+    pack, known = make_pack()
     assert list(read_zip(PACK).items()) == list(pack.items())
     assert values == known | zip_values(PACK.read_bytes())
-    assert printed() == {name: text.removesuffix("\n") for name, text in values.items()}
+    assert printed_blocks() == {name: text.removesuffix("\n") for name, text in values.items()}
 
 
 def test_the_keys_of_the_example_open_its_numbers(values):
@@ -211,7 +221,7 @@ def test_an_approval_that_is_none_is_told(rejected):
 
 def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
     """The digest that was approved is that of the pack, but the request says something else."""
-    pack, _ = made(replace(BASIS, court="another court"))
+    pack, _ = make_pack(replace(BASIS, court="another court"))
     assert verify_pack_files(pack, LOG).faults == ["what was approved is another legal basis than this"]
     assert "of another legal basis" in rejected(pack)
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, generate_private_key
 
-from bench.evidence_mutations import packs, pages, tile_files
+from bench.evidence_mutations import mutate_packs, mutate_pages, mutate_tiles
 from idtone.ledger.evidence.format_rules import Rule
 from lab.ledger.example_pack import PAGE
 from lab.ledger.vectors import FOLDER, bases, lines, packed, vectors
-from lab.ledger.vectors.kinds import in_ledgers
-from lab.ledger.vectors.ledgers import LedgerFiles, rows_of, without_day
+from lab.ledger.vectors.ledger_files import LedgerFiles, rows_of, without_day
 from lab.ledger.vectors.logs_table import OURS, logs, metadata, of
+from lab.ledger.vectors.manipulations import ledger_outcomes
 from lab.ledger.vectors.tree_table import trees
 from lab.ledger.vectors.verifiers import ROOT, UNREAD, VERIFIERS
 
@@ -96,7 +96,7 @@ def test_the_second_opinion_is_short_and_needs_nothing_but_node():
 
 def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(tmp_path):
     """`make bench-tampering` shows it for packs, too, and counts."""
-    outcomes = list(in_ledgers(tmp_path))
+    outcomes = list(ledger_outcomes(tmp_path))
     assert [each for each in outcomes if each.found is False] == []
     assert sum(each.found is True for each in outcomes) > 70
 
@@ -113,7 +113,7 @@ def test_a_ledger_of_good_leaves_is_good(tmp_path):
     assert held > 10
 
 
-@pytest.mark.parametrize("where", [pages, tile_files, packs])
+@pytest.mark.parametrize("where", [mutate_pages, mutate_tiles, mutate_packs])
 def test_a_random_change_is_found_or_says_the_same(where, tmp_path):
     """The test tries some changes; `make bench-tampering` tries 20,000."""
     assert [each for each in where(tmp_path, 40, 7) if each.missed and not each.harmless] == []

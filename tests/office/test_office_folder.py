@@ -1,4 +1,4 @@
-"""The folder on which a command of the association works: one setting, one variable, one option."""
+"""How the association's commands find their folder: by a setting, a variable or an option."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from lab.terminal import Terminal
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a registry, which the office's settings name."""
+    """A folder with a registry; the office's settings name this folder."""
     monkeypatch.delenv(office_folder.VARIABLE, raising=False)
     monkeypatch.delenv("IDTONE_CONFIG", raising=False)
     monkeypatch.setattr(office_folder, "SETTINGS", tmp_path / "idtone.yaml")
@@ -27,7 +27,7 @@ def begun(folder: Path) -> Path:
 
 
 def begins_in(*words: object) -> str:
-    """Folder in which a registry exists already."""
+    """Name of the folder in which `publication new-registry` finds a registry."""
     error = Terminal().error("publication new-registry", *words)
     return Path(error.removeprefix("idtone: ").partition(": ")[0]).parent.name
 
@@ -66,7 +66,7 @@ def test_one_error_says_what_to_type(folder: Path, tmp_path: Path, monkeypatch: 
 def test_a_folder_of_another_user_is_refused_with_the_line_that_works(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root would leave files there that the desk cannot change."""
+    """Root would leave files there, and the desk could not change them."""
     account = os.geteuid()
     name = office_folder._name_of(account)
     monkeypatch.setattr(os, "geteuid", lambda: account + 1)

@@ -1,4 +1,4 @@
-"""The office changes hands: the commands of three pages, copied and run, and how members' nodes take it."""
+"""The office changes hands: the test runs the commands of three documentation pages, and checks members' nodes."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Settings with a ledger to export from."""
+"""A fixture: settings with a ledger of a few calls."""
 
 from pathlib import Path
 

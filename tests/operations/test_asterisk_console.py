@@ -1,4 +1,4 @@
-"""The output of Asterisk's console, by a script in its place."""
+"""The output of Asterisk's console. A script takes the place of Asterisk."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ res_ari.so                     Asterisk RESTful Interface               0       
 res_ari_model.so               ARI Model validators                     8          Running              core
 3 modules loaded
 """
-"""Modules of Asterisk 20.7 without ari.conf: it declined to load res_ari, which is in the list all the same."""
+"""List of the modules of Asterisk 20.7 without ari.conf. It declined to load res_ari, but lists it."""
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from idtone.operations.backup.unpack import Unpacked, unpack
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from lab.ledger.sample_evidence import heard_call
-from lab.operations.backups import SECRET, BackedNode
+from lab.operations.backed_up_node import SECRET, BackedUpNode
 from lab.operations.killed_before import killed_before
 from lab.terminal import Terminal
 
@@ -26,23 +26,23 @@ terminal = Terminal()
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> BackedNode:
-    return BackedNode.made(tmp_path / "node")
+def node(tmp_path: Path) -> BackedUpNode:
+    return BackedUpNode.made(tmp_path / "node")
 
 
-def backup(node: BackedNode) -> Any:
+def backup(node: BackedUpNode) -> Any:
     return terminal.told("backup", "-c", node.config)
 
 
-def restored(node: BackedNode, into: Path, *options: str, code: int = 0) -> tuple[BackedNode, Any]:
+def restored(node: BackedUpNode, into: Path, *options: str, code: int = 0) -> tuple[BackedUpNode, Any]:
     told = terminal.told(
         "restore", node.folder / "backups", "-i", node.folder / "secret", "--into", into, *options, code=code
     )
-    return BackedNode(into), told
+    return BackedUpNode(into), told
 
 
 def test_a_restored_node_never_signs_over_what_the_original_signed_after_the_backup(
-    node: BackedNode, tmp_path: Path
+    node: BackedUpNode, tmp_path: Path
 ) -> None:
     node.sign("c-1", "c-2")
     backup(node)
@@ -57,13 +57,13 @@ def test_a_restored_node_never_signs_over_what_the_original_signed_after_the_bac
         assert signed != original
         assert new.faults() == []
         assert new.faults(f"sqlite:///{told['restored_ledger']}", "pbx-1/idtone") == []
-    origins = {BackedNode(tmp_path / name).sign() for name in ("one", "two")}
+    origins = {BackedUpNode(tmp_path / name).sign() for name in ("one", "two")}
     assert len(origins) == 2
 
 
-def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedNode, tmp_path: Path) -> None:
-    """Everything beside it is copied too, also what was signed last: nothing in the copy says that the original was
-    continued.
+def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedUpNode, tmp_path: Path) -> None:
+    """All files beside the ledger are copied too, even the last signed head. Nothing in the copy shows that the
+    original was continued.
     """
     node.sign("c-1", "c-2")
     shutil.copytree(node.folder, tmp_path / "kept")
@@ -80,7 +80,7 @@ def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedNo
     assert node.calls(f"sqlite:///{told['restored_ledger']}") == {"c-1", "c-2", "c-4"}
 
 
-def opened(node: BackedNode, folder: Path) -> Unpacked:
+def opened(node: BackedUpNode, folder: Path) -> Unpacked:
     identities = identities_of(str(SECRET).encode())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -90,11 +90,9 @@ def opened(node: BackedNode, folder: Path) -> Unpacked:
 @pytest.mark.nightly
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
-    node: BackedNode, tmp_path: Path, before: int
+    node: BackedUpNode, tmp_path: Path, before: int
 ) -> None:
-    """The backup is a first, complete one, or one that continues another. Nothing of the node is lost, and the next run
-    works.
-    """
+    """The backup is a full one, or continues another. The node loses nothing, and the next backup works."""
     node.sign("c-1")
     for _ in range(before):
         backup(node)
@@ -126,7 +124,7 @@ def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
 
 @pytest.mark.nightly
 def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
-    node: BackedNode, tmp_path: Path
+    node: BackedUpNode, tmp_path: Path
 ) -> None:
     node.sign("c-1", "c-2")
     backup(node)
@@ -155,7 +153,7 @@ def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
     assert node.faults() == []
 
 
-def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedNode, tmp_path: Path) -> None:
+def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedUpNode, tmp_path: Path) -> None:
     node.sign("c-1")
     backup(node)
     unpacked, folder = opened(node, tmp_path / "opened"), tmp_path / "new"
@@ -164,12 +162,12 @@ def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedN
         if not was_killed or folder.exists():
             break
     assert act > 20
-    signed = BackedNode(folder).sign("c-2")
+    signed = BackedUpNode(folder).sign("c-2")
     assert signed is not None
     assert signed[0].startswith("pbx-1/idtone.")
 
 
-def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedNode, tmp_path: Path) -> None:
+def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedUpNode, tmp_path: Path) -> None:
     node.sign("c-1")
     first = backup(node)
     node.sign("c-2")
@@ -180,7 +178,7 @@ def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedNode, tmp_pa
     for source, calls in ((node.folder / "backups", {"c-1", "c-2", "c-3"}), (first["archive"], {"c-1"})):
         new = tmp_path / f"{len(calls)}"
         told = terminal.told("restore", source, "-i", node.folder / "secret", "--into", new)
-        assert BackedNode(new).calls(f"sqlite:///{told['restored_ledger']}") == calls
+        assert BackedUpNode(new).calls(f"sqlite:///{told['restored_ledger']}") == calls
     Path(first["archive"]).rename(tmp_path / "away")
     why = terminal.error("restore", "--drill", node.folder / "backups", "-i", node.folder / "secret")
     assert "it continues" in why
@@ -188,8 +186,8 @@ def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedNode, tmp_pa
     assert len(backup(node)["chain"]) == 2
 
 
-def test_a_backup_is_made_while_calls_come(node: BackedNode, tmp_path: Path) -> None:
-    """An archive has the calls until some moment, with the head that was signed then."""
+def test_a_backup_is_made_while_calls_come(node: BackedUpNode, tmp_path: Path) -> None:
+    """An archive has all calls up to one moment, with the head that was signed then."""
     node.sign("c-0")
     with node.writer() as writer:
         for number in range(1, 31):
@@ -206,7 +204,7 @@ def test_a_backup_is_made_while_calls_come(node: BackedNode, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("spoil", ["cut off", "changed", "another key", "no key"])
-def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedNode, tmp_path: Path, spoil: str) -> None:
+def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedUpNode, tmp_path: Path, spoil: str) -> None:
     node.sign("c-1")
     path = Path(str(backup(node)["archive"]))
     octets, words = path.read_bytes(), ["-i", str(node.folder / "secret")]
@@ -223,13 +221,13 @@ def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedNode,
     assert not (tmp_path / "new").exists()
 
 
-def known(node: BackedNode) -> BackupResult:
+def known(node: BackedUpNode) -> BackupResult:
     result = backup_result.read(node.folder / "backup.json")
     assert result is not None
     return result
 
 
-def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
+def test_a_drill_says_how_old_the_newest_call_is(node: BackedUpNode) -> None:
     node.sign("c-1")
     backup(node)
     told = terminal.told("restore", "--drill", "-i", node.folder / "secret", "-c", node.config)
@@ -247,7 +245,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     archive.write_bytes(octets)
     terminal.told(*drill)
     assert known(node).drill_failed is None
-    other = BackedNode.made(node.folder / "other", node="pbx-2")
+    other = BackedUpNode.made(node.folder / "other", node="pbx-2")
     other.sign("c-1")
     backup(other)
     before = known(node)
@@ -255,8 +253,8 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedNode) -> None:
     assert known(node) == before, "a drill of another node's archives says nothing of this one's"
 
 
-def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedNode, tmp_path: Path) -> None:
-    """The file of what was signed last knows it: it was on another disk."""
+def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedUpNode, tmp_path: Path) -> None:
+    """The file with the last signed head has survived, because it was on another disk."""
     node.sign("c-1")
     backup(node)
     node.sign("c-2", "c-3")
@@ -270,7 +268,7 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
     assert (continues.details["origin"], continues.details["leaves"]) == ("pbx-1/idtone", 3)
 
 
-def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node: BackedNode, tmp_path: Path) -> None:
+def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node: BackedUpNode, tmp_path: Path) -> None:
     node.sign("c-1")
     terminal.told("log", "replace-key", "--why", "x", "--yes", "-c", node.config)
     node.sign("c-2")
@@ -288,10 +286,10 @@ def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node
 
 
 def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> None:
-    """The package makes one on the new machine, before anything can be restored there."""
+    """The package makes a password on the new machine before a restore is possible."""
     password = tmp_path / "ari.password"
     password.write_text("of the node")
-    node = BackedNode.made(tmp_path / "node", ari={"password_file": str(password)})
+    node = BackedUpNode.made(tmp_path / "node", ari={"password_file": str(password)})
     node.sign("c-1")
     backup(node)
     (node.folder / "ledger.sqlite3").rename(node.folder / "away")
@@ -309,7 +307,7 @@ def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest
     assert terminal.shown(*made).startswith("age1"), "a variable may be set for all commands"
 
 
-def test_nothing_that_is_there_is_overwritten(node: BackedNode) -> None:
+def test_nothing_that_is_there_is_overwritten(node: BackedUpNode) -> None:
     node.sign("c-1")
     backup(node)
     why = terminal.error("restore", node.folder / "backups", "-i", node.folder / "secret")

@@ -1,4 +1,4 @@
-"""The fate of packs: the receipt, the confirmation, and the index of a year."""
+"""Packs after they are made: the receipt, the confirmation, and the index of a year."""
 
 import asyncio
 import csv
@@ -32,7 +32,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import EVIDENCE, IDTONE
 from lab.days import today
 from lab.ledger import example_pack
-from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_evidence import heard_call, write_each
 from lab.operations.ledger_commands import DEMAND, WARRANT, run
 
 EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
@@ -54,8 +54,8 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
-    """Under sudo, for example, the service's user reaches no file of the officer's home, but the officer's
-    shell does.
+    """Under sudo, for example, the service's user cannot reach files in the officer's home, but the officer's shell
+    can.
     """
     disclosure = [EVIDENCE, "disclosure"]
     ends = {
@@ -80,7 +80,7 @@ def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespac
 def test_who_exports_a_call_of_a_clock_that_was_ahead_reads_that_verifiers_refuse_it(office, tmp_path):
     ledger, ahead_ms = load_settings(office.config, {}).ledger, 20 * 365 * 86_400_000
     with LedgerWriter.open(ledger.url, "pbx-1", KeyRing.of(ledger, "pbx-1")) as writer:
-        put(writer, *heard_call("c-4", ahead_ms))
+        write_each(writer, *heard_call("c-4", ahead_ms))
     for call, is_ahead in (("c-1", False), ("c-4", True)):
         pack = tmp_path / f"{call}.zip"
         made = run("export", "--case", "R-7", *WARRANT, "-o", pack, call, "-c", office.config)
@@ -140,7 +140,7 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
 
 
 def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_path):
-    """It was made by the ledger's key, and before the ledger was lost, for example."""
+    """The ledger's key made the pack, for example before the ledger was lost."""
     pack = office.export("pack.zip", *WARRANT)
     assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):

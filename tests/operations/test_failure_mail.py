@@ -1,4 +1,4 @@
-"""`idtone-failed`: the mail that a unit has failed."""
+"""`idtone-failed`: the mails about a failed unit and about trouble."""
 
 import email
 import email.policy
@@ -12,7 +12,7 @@ import pytest
 
 from idtone.core.settings.settings import MAIL_TO
 from idtone.operations import failure_mail
-from idtone.operations.trouble_mail_timing import ToldTroubles
+from idtone.operations.trouble_mail_timing import MailedTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
 from lab.repository import ROOT
 from lab.terminal import Terminal
@@ -20,12 +20,12 @@ from lab.terminal import Terminal
 terminal = Terminal()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 LOOK_S = 8
-"""Longest time of a look in s: a service that hangs is waited for."""
+"""Longest duration of a check in seconds: it waits for a service that hangs."""
 
 
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Mail that a sendmail was given; systemd's programs say something of the unit."""
+    """File with the mail that a fake sendmail got. Fake programs of systemd report on the unit."""
     for name, text in {
         "sendmail": f"#!/bin/sh\ncat > {tmp_path}/mail\n",
         "journalctl": '#!/bin/sh\necho "log of $2: 設定"\n',
@@ -79,13 +79,13 @@ SOON = Trouble("licence-lapses-soon-incoming", "a licence lapses soon", is_warni
 
 
 def test_two_looks_are_within_two_minutes() -> None:
-    """Trouble that begins just after a look is told at the second one after it."""
+    """Trouble that begins just after a check is mailed by the second check after it."""
     timer = dict(re.findall(r"^(\w+)=(\d+)s$", (ROOT / "config/idtone-trouble.timer").read_text(), re.MULTILINE))
     assert 2 * (int(timer["OnUnitInactiveSec"]) + int(timer["AccuracySec"]) + LOOK_S) <= 120
 
 
 def test_a_look_imports_neither_calls_nor_sounds() -> None:
-    """It comes all day, beside the calls."""
+    """The check runs all day, on the machine that handles the calls."""
     loaded = "import sys, idtone.operations.failure_mail; print(*sys.modules)"
     modules = set(subprocess.check_output([sys.executable, "-c", loaded], text=True).split())
     assert not modules & {"aiohttp", "numpy", "cryptography", "tuf", "idtone.call_control.call"}
@@ -117,9 +117,9 @@ def test_a_look_imports_neither_calls_nor_sounds() -> None:
     ],
 )
 def test_trouble_is_told_once(runs: list[tuple[float, list[Trouble]]], mails_at_s: list[float]) -> None:
-    told, mailed = ToldTroubles(), []
+    told, mailed = MailedTroubles(), []
     for now_s, present in runs:
-        news = ToldTroubles.of(told.to_json()).after(present, now_s)
+        news = MailedTroubles.of(told.to_json()).after(present, now_s)
         told = news.told
         if news.is_worth_a_mail:
             mailed.append(now_s)
@@ -136,13 +136,13 @@ def test_the_mail_about_trouble_is_in_both_languages() -> None:
     assert "期限" in soon["Subject"]
     assert "- a licence" in soon.get_content()
     assert "復旧" in failure_mail.trouble_mail([SOON], "pbx-1", "root", NOW, is_over=True)["Subject"]
-    assert ToldTroubles.of(b"[]") == ToldTroubles.of(b'{"first_s": 3}') == ToldTroubles()
+    assert MailedTroubles.of(b"[]") == MailedTroubles.of(b'{"first_s": 3}') == MailedTroubles()
 
 
 def test_what_cannot_be_mailed_is_mailed_the_next_time(
     sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service does not run. The receiver's name is in the environment, as the unit has it."""
+    """The service does not run. The receiver's address is in the environment, as in the unit."""
     monkeypatch.setenv(MAIL_TO, "noc@example.jp")
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")

@@ -1,4 +1,4 @@
-"""`idtone restore` asks a real witness and a real replica what was signed last."""
+"""`idtone restore` asks a real witness and a real replica for the last signed head."""
 
 import asyncio
 import shutil
@@ -21,8 +21,8 @@ from idtone.ledger.witness.cosigning import Cosigning
 from idtone.operations.backup import known_heads
 from lab.ledger.witness.witness_server import NAME, running_witness_in_thread
 from lab.nightly_tests import rest_at_night
-from lab.operations.backups import BackedNode
-from lab.postgresql import changed
+from lab.operations.backed_up_node import BackedUpNode
+from lab.postgresql import change_url
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -30,9 +30,9 @@ REPLICA = "PostgreSQL"
 
 
 @pytest.fixture
-def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
+def known(tmp_path: Path, server: Server) -> Iterator[BackedUpNode]:
     """A node with a replica and a witness."""
-    node = BackedNode.made(tmp_path / "node")
+    node = BackedUpNode.made(tmp_path / "node")
     key = KeyRing.of(node.settings.ledger, node.settings.node).signer.key
     (node.folder / "password").write_text(server.password or "")
     with running_witness_in_thread(tmp_path, key) as witness:
@@ -46,14 +46,14 @@ def known(tmp_path: Path, server: Server) -> Iterator[BackedNode]:
         yield node
 
 
-def set_ledger(node: BackedNode, **settings: object) -> None:
+def set_ledger(node: BackedUpNode, **settings: object) -> None:
     folder = node.folder / "idtone.d"
     folder.mkdir(exist_ok=True)
     (folder / f"{len(list(folder.iterdir()))}.yaml").write_text(yaml.safe_dump({"ledger": settings}))
     node.__dict__.pop("settings", None)
 
 
-def replicate(node: BackedNode) -> None:
+def replicate(node: BackedUpNode) -> None:
     connection = ReplicaConnection(node.settings.ledger, node.settings.node)
     try:
         while connection.replicate().behind:
@@ -62,7 +62,7 @@ def replicate(node: BackedNode) -> None:
         connection.close()
 
 
-async def cosign(node: BackedNode) -> None:
+async def cosign(node: BackedUpNode) -> None:
     settings = node.settings
     with node.writer() as writer:
         asking = Cosigning(writer, KeyRing.of(settings.ledger, settings.node), settings.ledger.witnesses, 60)
@@ -70,8 +70,8 @@ async def cosign(node: BackedNode) -> None:
             await asking.ask(session)
 
 
-def sign(node: BackedNode, *newest: str, after: int = 0) -> None:
-    """Sign one more call for each of them, which is the last one that it knows."""
+def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
+    """Sign one more call for each source of heads: the call is the last one that the source knows."""
     number = count(after + 1)
     for name in newest:
         node.sign(f"c-{next(number)}")
@@ -83,15 +83,17 @@ def sign(node: BackedNode, *newest: str, after: int = 0) -> None:
             terminal.told("backup", "-c", node.config)
 
 
-def restored(node: BackedNode, *options: object) -> tuple[BackedNode, dict[str, Any]]:
-    """Node restored on another machine, with the command's report: of the old one, nothing is left but the archives."""
+def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[str, Any]]:
+    """The node, restored on another machine, and the command's report. Only the archives of the old machine
+    are left.
+    """
     away = node.folder.rename(node.folder.with_name("away"))
     words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
-    return BackedNode(node.folder), terminal.told(*words)
+    return BackedUpNode(node.folder), terminal.told(*words)
 
 
-def continued(node: BackedNode) -> tuple[str, int]:
-    """Tree and head that the first leaf of the present ledger names."""
+def continued(node: BackedUpNode) -> tuple[str, int]:
+    """Name and size of the old tree, as the first leaf of the present ledger gives them."""
     node.sign("c-new")
     assert node.faults() == []
     with LedgerReader.open(node.settings.ledger.own()) as reader:
@@ -101,7 +103,7 @@ def continued(node: BackedNode) -> tuple[str, int]:
 
 
 @rest_at_night("order", [("archive", REPLICA, NAME), ("archive", NAME, REPLICA), (NAME, REPLICA, "archive")])
-def test_the_newest_head_comes_from_where_it_is_newest(known: BackedNode, order: tuple[str, ...]) -> None:
+def test_the_newest_head_comes_from_where_it_is_newest(known: BackedUpNode, order: tuple[str, ...]) -> None:
     sign(known, *order)
     new, told = restored(known)
     assert (told["leaves"], told["signed_leaves"]) == (order.index("archive") + 1, 3)
@@ -116,7 +118,7 @@ def test_the_newest_head_comes_from_where_it_is_newest(known: BackedNode, order:
 
 
 @pytest.mark.nightly
-def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedNode) -> None:
+def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedUpNode) -> None:
     node = known
     sign(node, "archive", NAME)
     shutil.copytree(node.folder, node.folder.with_name("kept"))
@@ -130,7 +132,7 @@ def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedNode) -> 
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """Port of a listener that takes connections and says nothing."""
+    """Port of a listener that accepts connections but does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
 
@@ -145,9 +147,9 @@ def mute() -> Iterator[int]:
     ],
 )
 def test_who_does_not_answer_is_named_and_nothing_is_lost(
-    known: BackedNode, tmp_path: Path, mute: int, away: str, trouble: str, monkeypatch: pytest.MonkeyPatch
+    known: BackedUpNode, tmp_path: Path, mute: int, away: str, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one is asked all the same, and what the archives have is restored."""
+    """The other source is asked too, and the content of the archives is restored."""
     if away == "witness mute":
         monkeypatch.setattr(known_heads, "ANSWER_WITHIN_S", 0.5)
     ledger, lost, other = known.settings.ledger, NAME, REPLICA
@@ -164,7 +166,7 @@ def test_who_does_not_answer_is_named_and_nothing_is_lost(
             [kept] = (tmp_path / "witness").glob("*.checkpoint")
             kept.write_text("nothing")
         case _:
-            set_ledger(known, url=changed(ledger.url, port=1))
+            set_ledger(known, url=change_url(ledger.url, port=1))
     terminal.told("backup", "-c", known.config)
     known.sign("c-3")
     if other == REPLICA:

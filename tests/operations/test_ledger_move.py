@@ -1,4 +1,6 @@
-"""`idtone-evidence log move`: the files, the unit, the settings; and all as before if the service fails there."""
+"""`idtone-evidence log move`: the files, the unit and the settings. All of them are reverted if the service fails with
+the new ledger.
+"""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +23,9 @@ pytestmark = needs_root
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A ledger of two calls, and a systemctl that notes the requests to it. While it is asked to stop, a call comes."""
+    """A ledger of two calls, and a fake systemctl that records its requests. A call comes while it stops
+    the service.
+    """
     old = tmp_path / "old"
     old.mkdir(mode=0o700)
     url = f"sqlite:///{old}/l.sqlite3"
@@ -97,7 +101,7 @@ def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleName
 
 
 def test_a_purge_removes_each_drop_in_that_a_move_writes(node: SimpleNamespace) -> None:
-    """The drop-in of the console is removed too, on a node that never had its package."""
+    """The console's drop-in is removed too, on a node that never had the console's package."""
     purge = (ROOT / "debian" / "idtone.postrm").read_text().partition('"$1" = purge')[2]
     terminal.run("log", "move", node.new, "--yes", "-c", node.config)
     units = node.place / "units"

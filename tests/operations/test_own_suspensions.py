@@ -16,8 +16,8 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations import own_suspensions
 from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+from lab.idtone_programs import locate_command
 from lab.ledger.sample_evidence import ALICE, BOB
-from lab.programs import located
 from lab.registry.customer_lines.line_tables import GOOD as TABLE
 from lab.registry.examples import GOOD
 
@@ -40,8 +40,8 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
-    """Run a command; returns its JSON, which has no number of a call."""
-    result = CliRunner().invoke(*located([*map(str, words), "--json", "-c", str(config)]), input=typed)
+    """Run a command. Returns its JSON. Asserts that it has no telephone number."""
+    result = CliRunner().invoke(*locate_command([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -116,10 +116,10 @@ def test_the_paper_is_signed_and_a_changed_one_is_noticed(node, tmp_path):
     made = run(node, "paper", one["id"], "-o", tmp_path / "R-77.pdf")
     paper = Path(made["paper"])
     words = ["verify", "paper", str(paper), "-c", str(node)]
-    assert CliRunner().invoke(*located(words)).exit_code == 0
+    assert CliRunner().invoke(*locate_command(words)).exit_code == 0
     assert (acts(node)[-1], paper.stat().st_mode & 0o777) == ("suspension-paper", 0o600)
     paper.write_bytes(paper.read_bytes() + b" ")
-    ended = CliRunner().invoke(*located(words))
+    ended = CliRunner().invoke(*locate_command(words))
     assert (ended.exit_code, "is NOT what" in ended.stdout) == (1, True)
 
 

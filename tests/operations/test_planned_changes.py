@@ -1,4 +1,4 @@
-"""Changes of the PBX: how they are shown, made, and put back."""
+"""Changes on the PBX: their display, making and revert."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from idtone.core.errors import ChangeError
 from idtone.operations.asterisk_console import AsteriskConsole
-from idtone.operations.make_changes import RECORD, Changer, added, obstacle
+from idtone.operations.make_changes import RECORD, Changer, inserted_text, obstacle
 from idtone.operations.planned_changes import (
     HOOK_RELOAD,
     MARK,
@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 27, 18, 38, tzinfo=UTC)
 
 
 class Console(AsteriskConsole):
-    """A console that gives prepared answers: by them a real Asterisk fails on demand."""
+    """A console with prepared answers, so that Asterisk fails on demand."""
 
     def __init__(self, **answers: str) -> None:
         self.answers = {name.replace("_", " "): answer for name, answer in answers.items()}
@@ -97,7 +97,7 @@ def test_a_change_is_shown_briefly_and_commands_as_a_shell_takes_them(change, sh
     ],
 )
 def test_an_include_comes_before_the_first_section(before, after):
-    """Behind a section, lines that the operator adds would belong to the hook's last section."""
+    """If the #include came after a section, later lines of the operator would belong to the hook's last section."""
     assert with_include(before, "idtone.conf") == after.encode("utf-8", "surrogateescape")
 
 
@@ -109,7 +109,7 @@ def test_options_come_into_their_section():
 
 
 def test_equal_options_come_after_the_others():
-    """Asterisk takes the last."""
+    """Asterisk uses the last of equal options."""
     before = b"[general]\nenabled = no\n; more\nbindport = 1\n[x]\nenabled = no\n"
     after = with_options(before, "general", ["enabled = yes"])
     assert after == before.replace(b"no\n", f"no\n{MARK}\nenabled = yes\n".encode(), 1)
@@ -117,10 +117,10 @@ def test_equal_options_come_after_the_others():
 
 def test_what_was_added():
     before, after = b"[a]\n[b]\n", b"[a]\nx = 1\n[b]\n"
-    assert after.replace(added(before, after), b"") == before
-    assert added(before, before + b"x") == b"x"
-    assert added(b"", b"x") == b"x"
-    assert added(b"[a]\n[b]\n", b"[c]\n[b]\n") == b""
+    assert after.replace(inserted_text(before, after), b"") == before
+    assert inserted_text(before, before + b"x") == b"x"
+    assert inserted_text(b"", b"x") == b"x"
+    assert inserted_text(b"[a]\n[b]\n", b"[c]\n[b]\n") == b""
 
 
 def test_a_module_that_is_not_running_is_not_running():
@@ -215,7 +215,7 @@ def test_an_unknown_user_is_named(changer, tmp_path):
 
 
 def test_links_are_not_followed(changer, tmp_path):
-    """A link in the service's folder could name any file to root."""
+    """A link in the service's folder could lead root to any file."""
     target = tmp_path / "target"
     target.write_bytes(b"a\n")
     target.chmod(0o600)

@@ -1,4 +1,4 @@
-"""The registries of a pack: a third party repeats the decisions with nothing else, and notices other words."""
+"""The registries of a pack. A third party repeats the decisions with the pack alone, and notices changes."""
 
 import json
 import os
@@ -30,12 +30,12 @@ from idtone.registry.sources import FileSource, SignedSource
 from idtone.registry.trust.publication_client import PublicationClient
 from idtone.registry.trust.tuf_roles import Keys
 from idtone.registry.used_registries import FOLDER, UsedRegistries, UsedRegistry, metadata_digest
-from lab.ledger.sample_evidence import put
+from lab.idtone_programs import locate_command
+from lab.ledger.sample_evidence import write_each
 from lab.ledger.vectors.logs_table import ROOT as ROOT_OF_ANOTHER
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
 from lab.operations.ledger_commands import WARRANT, reseal
-from lab.programs import located
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import NEVER, Association, Machine
 from lab.repository import ROOT
@@ -96,7 +96,7 @@ class Node:
                 assert decision.reason == reason, name
                 assert decision.registry_sha256
                 ended = steps.ended(name, at + timedelta(seconds=1), steps.CallStatus.CANCEL, 16)
-                put(writer, steps.decided(call, decision, at, "ari", "123456789012"), ended)
+                write_each(writer, steps.decided(call, decision, at, "ari", "123456789012"), ended)
 
     def export(self, *calls: str, more: tuple[str, ...] = ()) -> dict[str, bytes]:
         self.pack.unlink(missing_ok=True)
@@ -111,7 +111,9 @@ class Node:
 
 
 def run(*arguments: object) -> Any:
-    return CliRunner().invoke(*located(list(map(str, arguments))), env={"COLUMNS": "200"}, catch_exceptions=False)
+    return CliRunner().invoke(
+        *locate_command(list(map(str, arguments))), env={"COLUMNS": "200"}, catch_exceptions=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def says(told: Any) -> str:
 
 
 def named(association: Association, node: Node, until: str = "") -> None:
-    """Let the association enter the node's log and its witness, and publish."""
+    """Enter the node's log and its witness in the association's registry, and publish it."""
     log = KeyRing.of(node.settings.ledger, "pbx-1").signer.key
     policy = (
         f"witness_policy: {{cosignatures: 1, witnesses: [{{key: {CLOCK.cosigner}, since: 2026-01-01T00:00:00Z}}]}}\n"
@@ -193,7 +195,7 @@ def named(association: Association, node: Node, until: str = "") -> None:
 
 
 def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
-    """First by a registry that names no logs; then as it names them; then when the key is in other hands."""
+    """First the registry names no logs. Then it names them. Then another member has the key."""
     association = association_of(tmp_path / "association")
     node = node_of(association, tmp_path, {"licensed": CALLS["licensed"]})
     node.export("licensed")
@@ -236,7 +238,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
 
 
 def plain_names(folder: Path, to: Path) -> Path:
-    """Folder of the metadata without the versions before their names."""
+    """Folder with the metadata under names without versions."""
     for role in ("root", "targets", "registry"):
         latest = max(folder.glob(f"*.{role}.json"), key=lambda path: int(path.name.partition(".")[0]))
         (to / f"{role}.json").write_bytes(latest.read_bytes())
@@ -286,7 +288,7 @@ def test_what_the_association_has_not_signed_is_noticed(node, lie):
 
 
 def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
-    """The member would make an association of its own, with other licences: the digest, or the root, is another."""
+    """A member makes a false association, with other licences. Then the digest or the root differs."""
     other = Association(tmp_path / "other")
     other.write(REGISTRY, SUSPENSIONS, NEVER)
     other.begin()
@@ -369,7 +371,7 @@ def test_an_unsigned_registry_is_shown_as_the_members_own_words(tmp_path):
 
 
 def test_registries_go_with_the_numbers_that_they_decided(tmp_path):
-    """`ledger.retention`: then no pack can open these numbers."""
+    """After `ledger.retention` no pack can open these numbers."""
     texts = [GOOD.replace("version: 42", f"version: {version}") for version in (42, 43, 44)]
     file = tmp_path / "registry.yaml"
     found = []

@@ -1,6 +1,4 @@
-"""`idtone registry update`: the files that it writes for Asterisk, the user of the process, and a run beside a
-service.
-"""
+"""`idtone registry update`: the files for Asterisk, the user of the process, and a run while a service runs."""
 
 import os
 import subprocess
@@ -55,7 +53,7 @@ def end(sounds: Path) -> End | None:
 
 
 def written(sounds: Path) -> tuple[int, int]:
-    """Inode and time of the file, which differ when it was written again."""
+    """Inode and time of fallback.conf. They change when the file is written again."""
     status = (sounds / FALLBACK_FILE).stat()
     return status.st_ino, status.st_mtime_ns
 
@@ -94,7 +92,7 @@ def test_a_signed_registry(config, sounds, association):
 
 
 def test_nothing_is_read_or_written_while_nothing_has_changed(config, sounds, monkeypatch):
-    """It runs once a minute, and reading a registry of a million numbers takes seconds."""
+    """The command runs once a minute, and reading a registry of a million numbers takes seconds."""
     quietly(config)
     before = written(sounds)
     with monkeypatch.context() as patch:
@@ -150,7 +148,7 @@ sys.argv[0] = "idtone"
 from idtone.cli import main
 main()
 """
-"""Program for `idtone` where another user cannot read Python: with the modules that it would import later."""
+"""Program that runs `idtone` as a user who cannot read Python's files: it imports all modules first."""
 
 
 @needs_root
@@ -179,7 +177,7 @@ def test_root_leaves_no_files_of_its_own(tmp_path, association, signed):
 
 @needs_root
 def test_root_does_not_write_where_its_files_lock_the_service_out(config, association, tmp_path):
-    """A lock of root's from an earlier time; and a command that does not become the service's user."""
+    """First, root owns an old lock. Then, the command does not become the service's user."""
     cache = tmp_path / "cache"
     cache.mkdir()
     os.chown(cache, SERVICE_USER, SERVICE_GROUP)
@@ -195,7 +193,9 @@ def test_root_does_not_write_where_its_files_lock_the_service_out(config, associ
 
 @rest_in_breadth("stops", [4, 12])
 def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config, sounds, association, tmp_path, stops):
-    """The association stops one number after the other. Whoever writes, none of them disappears from the file."""
+    """The association suspends one number after the other. No suspended number disappears from the file, which both
+    programs write.
+    """
     machine = Machine(association, tmp_path)
     over = threading.Event()
     failed: list[BaseException] = []
@@ -247,7 +247,7 @@ def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config,
 
 
 def test_a_service_that_starts_finds_the_generation_that_another_program_has_just_kept(tmp_path, association):
-    """Between its look at the cache and its reading of the files, they were replaced."""
+    """Another program replaces the files after the service has looked at the cache and before it reads them."""
     machine = Machine(association, tmp_path)
     machine.take()
     repository = machine.repository()

@@ -1,4 +1,4 @@
-"""Timestamps of an authority: asked for beside the calls, kept, put into packs, and verified by three programs."""
+"""Timestamps by an authority: requested, stored, put into packs, and verified by three programs."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.witness.timestamping import Timestamping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import heard_call, put
+from lab.ledger.sample_evidence import heard_call, write_each
 from lab.ledger.vectors.logs_table import logs, member, metadata
-from lab.ledger.witness.authority import Authority
+from lab.ledger.witness.time_stamping_authority import TimeStampingAuthority
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
 from lab.operations.ledger_commands import WARRANT, reseal, run, write_settings
@@ -44,7 +44,7 @@ class Head:
 class Stamped:
     config: Path
     settings: Settings
-    authority: Authority
+    authority: TimeStampingAuthority
     url: str
     pack: Path
 
@@ -53,7 +53,7 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """Ask for a timestamp, as the service does. True if the present head has one then."""
+        """Ask for a timestamp, as the service does. True if the present head has one afterwards."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
@@ -96,16 +96,16 @@ class Stamped:
 
 @pytest.fixture(scope="module")
 def stamped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
-    """A ledger whose first two calls are stamped; a third came later."""
+    """A ledger with a timestamp over its first two calls. A third call came later."""
     folder = tmp_path_factory.mktemp("stamped")
     config = write_settings(folder)
-    authority = Authority(folder / "authority")
+    authority = TimeStampingAuthority(folder / "authority")
     with authority.serving() as url:
         found = Stamped(config, load_settings(config, {}), authority, url, folder / "pack.zip")
         assert found.ask()
         ring = KeyRing.of(found.settings.ledger, "pbx-1")
         with LedgerWriter.open(found.settings.ledger.url, "pbx-1", ring) as writer:
-            put(writer, *heard_call("c-9", 9000))
+            write_each(writer, *heard_call("c-9", 9000))
         yield found
 
 
@@ -184,7 +184,7 @@ def test_what_no_authority_has_stamped_is_noticed(stamped, capsys, tmp_path, lie
     elif lie == "another tree":
         files["timestamps/3.tsr"] = reply
     elif lie == "another authority":
-        root = Authority(tmp_path / "other").root
+        root = TimeStampingAuthority(tmp_path / "other").root
     else:
         del files[name]
     reseal(stamped.pack, stamped.settings.ledger, files)

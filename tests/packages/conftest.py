@@ -1,4 +1,4 @@
-"""The packages under test, and a Debian for each, with a real Asterisk in it; and the output of a passed test."""
+"""Fixtures: the packages under test, and a Debian for each, with a real Asterisk. Also the output of passed tests."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from lab.asterisk import Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.pbx import PbxInMachine
 from lab.unpacked_packages import cache_directory
@@ -23,12 +23,14 @@ _SHOWED: Final = "showed"
 
 @pytest.fixture
 def showed(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Function that takes one line on what a test has shown, which pytest prints beside its name when it has passed."""
+    """Function for a line about the result of a test. pytest prints the line beside the name of the passed test."""
     return partial(record_property, _SHOWED)
 
 
 def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -> tuple[str, str, str] | None:
-    """Seconds of a passed test and its line, printed at the moment in which it ends: such a run is long."""
+    """Status of a passed test: its seconds and its line. pytest prints them when the test ends, because such a run is
+    long.
+    """
     if not isinstance(report, pytest.TestReport) or report.when != "call" or not report.passed:
         return None
     lines = [str(words) for name, words in report.user_properties if name == _SHOWED]
@@ -37,9 +39,9 @@ def pytest_report_teststatus(report: pytest.TestReport | pytest.CollectReport) -
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
-    """Packages of each release, built now: that of the node, then the console's, the office's, the sounds'.
+    """Packages of each release, built now: node, console, office and sounds, in this order.
 
-    All releases are built at the same time: most of a build, and lintian, uses one processor.
+    All releases are built at the same time, because most of a build, and lintian, uses only one processor.
     """
     with ThreadPoolExecutor() as pool:
         building = {release: pool.submit(build, release, tmp_path_factory.mktemp("packages")) for release in CHOSEN}
@@ -53,7 +55,7 @@ def release(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def scratch() -> Iterator[Path]:
-    """Folder that the machine sees too. It is not in /tmp, which a machine has for itself."""
+    """Folder that the machine sees too. It is not in /tmp, because each machine has its own /tmp."""
     with tempfile.TemporaryDirectory(prefix="packages-", dir=cache_directory(os.environ, print)) as folder:
         yield Path(folder)
 
@@ -62,7 +64,7 @@ def scratch() -> Iterator[Path]:
 def machine(
     release: str, packages: dict[str, list[Path]], scratch: Path, installation: AsteriskInstallation
 ) -> Iterator[Machine]:
-    """A fresh Debian that has Asterisk's user, and has never had idtone."""
+    """A fresh Debian with Asterisk's user. It has never had idtone."""
     assert installation.origin.startswith("Debian "), f"{installation.origin} cannot be lent to another Debian"
     tree = installation.data_directory.parents[2]
     for each in packages.values():
@@ -91,7 +93,7 @@ def node_package(all_four: list[Path]) -> Path:
 
 @pytest.fixture(scope="module")
 def pbx(machine: Machine, scratch: Path, installation: AsteriskInstallation) -> Iterator[Asterisk]:
-    """An Asterisk in the machine. It runs when a test has started it."""
+    """An Asterisk in the machine. It does not run until a test starts it."""
     one = PbxInMachine(installation, scratch / "pbx", machine)
     yield one
     one.stop()

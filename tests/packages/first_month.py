@@ -1,6 +1,6 @@
-"""The first day of an operator in Japan: `make test-packages`; and the first month: `make test-packages DRILLS=all`.
+"""The first day of an operator in Japan (`make test-packages`), and the first month (`make test-packages DRILLS=all`).
 
-The tests follow each other on one machine. Each act runs the commands of its page. Afterwards the node is as good as
+The tests run one after the other on one machine. Each act runs the commands of its page. After it the node works as
 before.
 """
 
@@ -18,8 +18,8 @@ import pytest
 
 import idtone
 from idtone.service.reload_result import FAILED
-from lab.machine.acts import ACTS, JAPANESE, LATER, Act, commands
-from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, Happening
+from lab.machine.failures import FAILURES, HAPPENINGS, TOLD_WITHIN_S, FailureCause
+from lab.machine.first_month import ACTS, JAPANESE, LATER, Act, commands
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.next_version import make_next
 from lab.machine.operator_node import LISTEN, NUMBER, OperatorNode
@@ -29,7 +29,7 @@ from lab.repository import ROOT
 from lab.unpacked_packages import cache_directory
 
 RELEASE: Final = "trixie"
-"""Debian release of the pages."""
+"""Debian release for which the pages are written."""
 pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
 drill: Final = pytest.mark.skipif(
     os.environ.get("DRILLS") != "all", reason="`make test-packages DRILLS=all` runs the first month, which takes longer"
@@ -76,7 +76,7 @@ def test_from_a_fresh_debian_to_the_first_sound(node: OperatorNode, showed: Call
 
 
 def _proxy() -> str:
-    """Command that sets up nginx before the console, as the page says, with a certificate, and puts the next
+    """Command that sets up nginx with a certificate in front of the console, as on the page. It puts the next
     certificate into root's home.
     """
     page = (JAPANESE / "console.md").read_text("utf-8")
@@ -114,7 +114,7 @@ _BEFORE: Final = {
     "backup-drill": f"cp -a /var/lib/idtone/backups {COPY}",  # as the operator fetches it to another machine
     "fix": f"rm /etc/asterisk/idtone.conf; chown root: {SOUNDS} {SOUNDS}/journal; asterisk -rx 'dialplan reload'",
 }
-"""Command that changes the machine before an act, by the act's name."""
+"""Name of an act → command that prepares the machine for it."""
 
 
 @drill
@@ -141,7 +141,7 @@ def test_after_an_act_the_node_is_as_good_as_before(
 
 @drill
 def test_the_password_changes_while_calls_come(node: OperatorNode, showed: Callable[[str], None]) -> None:
-    """Back to the first user, by the same commands with the two names exchanged; no call falls back."""
+    """The same commands with exchanged names go back to the first user. No call is decided by the fallback."""
     lines = commands("act: password", "asterisk.md")
     back = [
         line.replace("idtone2", "\0").replace("[idtone\\]", "[idtone2\\]").replace("\0", "idtone") for line in lines
@@ -164,7 +164,7 @@ def test_the_password_changes_while_calls_come(node: OperatorNode, showed: Calla
 
 @drill
 def test_a_reload_that_fails_says_so_at_once(node: OperatorNode, showed: Callable[[str], None]) -> None:
-    """The settings pass the check, and then Asterisk refuses the next instance."""
+    """The settings pass the check, but then Asterisk refuses the next instance."""
     before, settings = node.bad(), "/etc/idtone/idtone.d/90-ari.yaml"
     node.write(settings, "ari: {user: stranger}\n")
     try:
@@ -213,14 +213,14 @@ def test_upgraded_and_back(node: OperatorNode, showed: Callable[[str], None]) ->
 
 @pytest.fixture(scope="module")
 def prometheus(node: OperatorNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus with the shipped rules. It scrapes the node, whose network is this machine's."""
+    """A Prometheus with the shipped rules. It scrapes the node, which shares this machine's network."""
     rules = ROOT / "config/monitoring/idtone-alerts.yml"
     with Prometheus(tmp_path_factory.mktemp("prometheus"), LISTEN, rules) as one:
         yield one
 
 
 class Watch:
-    """Records the messages of status, alerts and mails on failures, and the time of the first of each."""
+    """Records the first message about each failure from status, alerts and mails, with its time."""
 
     def __init__(self, node: OperatorNode, prometheus: Prometheus) -> None:
         self._node, self._prometheus = node, prometheus
@@ -238,7 +238,7 @@ class Watch:
         return here
 
     def until_told(self, *failures: str) -> str:
-        """Wait until status, an alert and a mail have named each of these failures, all within the same time. Returns
+        """Wait until status, an alert and a mail have named each of these failures, within one common limit. Returns
         the times in words.
         """
         wanted = [each for name in failures for each in FAILURES[name].told]
@@ -263,7 +263,7 @@ class Watch:
 @drill
 @pytest.mark.parametrize("happening", [pytest.param(each, id="+".join(each.failures)) for each in HAPPENINGS])
 def test_a_failure_is_told_by_status_alert_and_mail(
-    node: OperatorNode, prometheus: Prometheus, happening: Happening, showed: Callable[[str], None]
+    node: OperatorNode, prometheus: Prometheus, happening: FailureCause, showed: Callable[[str], None]
 ) -> None:
     before, watch = node.bad(), Watch(node, prometheus)
     node.type(happening.make)
@@ -279,7 +279,7 @@ def test_a_failure_is_told_by_status_alert_and_mail(
 
 @drill
 def test_a_full_disk_is_told(node: OperatorNode, prometheus: Prometheus, showed: Callable[[str], None]) -> None:
-    """The ledger is moved to a disk of its own."""
+    """The ledger is on a small disk of its own."""
     before, disk = node.bad(), "/srv"
     node.machine.run("mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", disk)
     node.is_as_good(before, node.do(_LATER["ledger-move"]))
@@ -318,7 +318,7 @@ def test_removed_installed_again_and_purged(node: OperatorNode, showed: Callable
 
 @drill
 def test_restored_on_another_machine(node: OperatorNode, showed: Callable[[str], None]) -> None:
-    """After the purge nothing of the node is left but the copy of its archives, and Asterisk with the dialplan."""
+    """After the purge only the copy of the node's archives is left, and Asterisk with the dialplan."""
     plan = node.root / "etc/asterisk/extensions.conf"
     node.machine.run("hostnamectl", "set-hostname", "pbx-osaka-1")
     packages = (node.root / "root").glob(f"idtone*_{idtone.__version__}+*.deb")

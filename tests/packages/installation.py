@@ -1,6 +1,7 @@
 """The Debian packages, in fresh Debians with a real systemd and a real Asterisk: `make test-packages`.
 
-The tests of a release follow each other on one machine: install, fill in, start, upgrade, remove, purge.
+The tests of a release run one after the other on one machine: install, fill in the settings, start, upgrade, remove,
+purge.
 """
 
 import asyncio
@@ -16,8 +17,8 @@ import pytest
 
 import idtone
 from lab.asterisk import Ending
-from lab.calls.traffic import profile_heard, traffic
-from lab.lab import LICENSED, lab, until
+from lab.calls.traffic import heard_profile, traffic
+from lab.lab import LICENSED, lab, wait_until
 from lab.machine.machine import Machine, MachineFailed
 from lab.machine.next_version import make_next
 from lab.machine.pbx import SOUNDS, PbxInMachine
@@ -40,7 +41,7 @@ print(PACKAGED_UNIT_FILE.with_name(TIMER).read_text() == (shipped / TIMER).read_
 ENVIRONMENT = "/opt/venvs/idtone"
 SIGN_IN = "http://127.0.0.1:8720/sign-in"
 LACKING = {"console": "idtone-console", "tone generate notice -o /srv/tones": "idtone-sounds"}
-"""Package for each task that a node alone cannot do."""
+"""Command that a node's package alone cannot run → package that it lacks."""
 OWNED = {
     "idtone": [
         "/usr/bin/idtone",
@@ -93,7 +94,7 @@ ALLOWED_BY_SUDO = (
     *("idtone-evidence disclosure list --year 2026 --csv", "idtone-evidence disclosure list --overdue"),
     *("idtone-evidence disclosure requests", "idtone-evidence log key"),
 )
-"""Commands that the page has an officer run."""
+"""Commands that an officer runs by the page."""
 REFUSED_BY_SUDO = (
     *("idtone serve", "idtone registry update", "idtone ledger verify", "idtone -c /srv/own.yaml ledger list"),
     *(
@@ -118,13 +119,11 @@ REFUSED_BY_SUDO = (
     "IDTONE_CONFIG=/srv/own.yaml idtone ledger list",
     *("sh -c id", "/srv/idtone ledger list"),
 )
-"""Commands that an officer may not run by the page's sudo rule: other commands, other settings, and files of the
-service's.
-"""
+"""Commands that the page's sudo rules refuse to an officer: other commands, other settings, and the service's files."""
 
 
 def unit(machine: Machine, of: str, name: str) -> str:
-    """Property of a unit, as systemd has it."""
+    """Property of a unit, from `systemctl show`."""
     return machine.run("systemctl", "show", "--value", "--property", name, of).strip()
 
 
@@ -134,7 +133,7 @@ def show(machine: Machine, name: str) -> str:
 
 
 def pages_answer(machine: Machine) -> bool:
-    """True if the console serves its page to sign in."""
+    """True if the console serves its sign-in page."""
     return (
         machine.status(
             f"{ENVIRONMENT}/bin/python3",
@@ -151,12 +150,12 @@ def log(machine: Machine) -> str:
 
 
 def stat(machine: Machine, path: str | Path) -> str:
-    """Mode, user and group."""
+    """Mode, user and group of a path."""
     return machine.run("stat", "--format", "%a %U %G", path).strip()
 
 
 async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, Any]]:
-    """Records of calls that have just ended, when the service has written the last step of each."""
+    """Records of calls that have just ended. Waits until the service has written the last step of each."""
     found: dict[str, dict[str, Any]] = {}
 
     def all_complete() -> bool:
@@ -164,13 +163,13 @@ async def evidence(machine: Machine, endings: list[Ending]) -> list[dict[str, An
         found.update((each["call_id"], each) for each in json.loads(listed))
         return all(found.get(each.call_id, {}).get("complete") for each in endings)
 
-    await until(all_complete, "the evidence of all calls to be complete")
+    await wait_until(all_complete, "the evidence of all calls to be complete")
     return [found[each.call_id] for each in endings]
 
 
 @pytest.fixture(scope="module")
 def upgraded(machine: Machine, all_four: list[Path]) -> list[Path]:
-    """The same packages as the next version of the product."""
+    """The same packages with the version number of the next release."""
     return make_next(machine, all_four, NEXT)
 
 
@@ -237,7 +236,7 @@ def test_the_package_installs_all_that_the_guide_needs(machine):
 
 
 def test_setup_takes_its_settings_and_its_unit_for_its_own(machine):
-    """It fills in the settings, and starts the package's unit."""
+    """setup fills in the package's settings, and starts the package's unit."""
     assert machine.run("/opt/venvs/idtone/bin/python3", "-c", AS_SETUP_WRITES_THEM).split() == ["True"] * 4
 
 
@@ -246,7 +245,7 @@ def test_it_does_not_start_before_the_settings_are_filled_in(machine):
 
 
 def test_from_the_package_to_a_sounded_call(machine, pbx: PbxInMachine, all_four, showed):
-    """The guide's way: two packages, setup, a call. The first test has fetched what they depend on."""
+    """The steps of the guide: two packages, setup, a call. The first test has fetched the dependencies."""
     shutil.copy(LAB_REGISTRY, machine.root / "etc/idtone/registry.yaml")
     pbx.start()
     machine.run("apt-get", "purge", "--yes", "idtone")
@@ -272,13 +271,13 @@ async def test_it_serves_calls(machine, pbx: PbxInMachine, references):
         async with traffic(phones, ["ari"]) as placed:
             await asyncio.sleep(2)
         endings = [await phones.ending(each) for each in placed]
-    assert {profile_heard(each, references) for each in placed} == {"sample"}
+    assert {heard_profile(each, references) for each in placed} == {"sample"}
     assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/var/lib/idtone") == "700 idtone asterisk"
 
 
 async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machine, pbx: PbxInMachine):
-    """The timer runs the command, as the service's user."""
+    """The timer runs `idtone registry update` as the service's user."""
     registry = machine.root / "etc/idtone/registry.yaml"
     text = registry.read_text()
     machine.run("systemctl", "stop", "idtone")
@@ -286,7 +285,7 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
     entry = f"\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-9}}\n"
     registry.write_text(text.rstrip() + entry)
     async with lab(pbx) as phones:
-        await until(lambda: "81312345678" in machine.run("cat", SOUNDS / "fallback.conf"), "the timer", 180)
+        await wait_until(lambda: "81312345678" in machine.run("cat", SOUNDS / "fallback.conf"), "the timer", 180)
         _, ending = await phones.call()
     assert (ending.status, ending.reason) == ("REFUSED", "number-suspended")
     assert stat(machine, SOUNDS / "fallback.conf") == "640 idtone asterisk"
@@ -295,12 +294,12 @@ async def test_a_suspension_reaches_asterisk_while_the_service_is_stopped(machin
 
 
 async def test_the_others_are_installed_beside_a_running_node(machine, all_four):
-    """The console serves its pages."""
+    """The console, once installed, serves its pages."""
     before = show(machine, "MainPID")
     machine.install(*all_four)
     assert show(machine, "MainPID") == before, "the service has all that it needs"
     machine.run("systemctl", "enable", "--now", "idtone-console")
-    await until(lambda: pages_answer(machine), "the console")
+    await wait_until(lambda: pages_answer(machine), "the console")
 
 
 async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, showed):
@@ -309,11 +308,11 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, show
     async with lab(pbx) as phones:
         async with traffic(phones, ["ari"]) as placed:
             said = await asyncio.to_thread(machine.install, *upgraded)
-            await until(lambda: show(machine, "MainPID") != before, "the next instance")
+            await wait_until(lambda: show(machine, "MainPID") != before, "the next instance")
             await asyncio.sleep(1)
         endings = [await phones.ending(each) for each in placed]
     showed(f"{len(placed)} calls during the upgrade")
-    assert {profile_heard(each, references) for each in placed} == {"sample"}, said
+    assert {heard_profile(each, references) for each in placed} == {"sample"}, said
     for record in await evidence(machine, endings):
         assert (record["sent"], record["status"]) == (True, "CONNECTED"), record
         assert (record["fallback"], record["anomalies"]) == (False, []), record
@@ -322,7 +321,7 @@ async def test_an_upgrade_loses_no_call(machine, pbx, upgraded, references, show
     assert (machine.root / "etc/idtone/idtone.d/10-setup.yaml").read_text() == settings
     assert "of the next version" in (machine.root / "etc/idtone/idtone.yaml").read_text(), "no question was asked"
     assert machine.run("dpkg", "--audit") == ""
-    await until(lambda: pages_answer(machine), "the console of the next version")
+    await wait_until(lambda: pages_answer(machine), "the console of the next version")
     assert unit(machine, "idtone-console", "MainPID") != console
 
 
@@ -335,7 +334,7 @@ async def test_one_package_cannot_have_another_version(machine, all_four):
 async def test_a_stop_after_a_reload_waits_for_the_service(machine):
     before = show(machine, "MainPID")
     machine.run("systemctl", "reload", "idtone")
-    await until(lambda: show(machine, "MainPID") != before, "the next instance")
+    await wait_until(lambda: show(machine, "MainPID") != before, "the next instance")
     seen = len(log(machine))
     machine.run("systemctl", "stop", "idtone")
     assert "code=killed" not in log(machine)[seen:]
@@ -350,16 +349,16 @@ async def test_another_host_name_changes_nothing(machine, pbx, references):
     def is_connected() -> bool:
         return bool(json.loads(machine.run("idtone", "status", "--json"))["ari"]["connected"])
 
-    await until(is_connected, "the connection to Asterisk")
+    await wait_until(is_connected, "the connection to Asterisk")
     async with lab(pbx) as phones:
         placed, ending = await phones.call()
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
     assert (await evidence(machine, [ending]))[0]["complete"]
     assert json.loads(machine.run("idtone", "status", "--json"))["ledger"]["trouble"] == ""
 
 
 def test_root_does_not_lock_the_service_out_of_its_registry(machine):
-    """`idtone registry update` by root acts as the service's user; what root owns already stops the check."""
+    """`idtone registry update` by root acts as the service's user. The check fails for files that root owns already."""
     cache = "/var/lib/idtone/registry"
     machine.run("idtone", "registry", "update")
     kept = stat(machine, cache)
@@ -412,23 +411,23 @@ async def test_settings_that_the_new_version_cannot_use_leave_the_old_one_runnin
     async with lab(pbx) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed)
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
 
 
 async def test_systemd_restarts_the_instance_that_took_over(machine, pbx, references):
-    """After a hand-over it says that it would most likely not notice the end of this process."""
+    """After a hand-over, systemd warns that it would most likely not notice the end of this process."""
     assert "which is not our child" in log(machine)
     before = show(machine, "MainPID")
     machine.run("systemctl", "kill", "--kill-whom", "main", "--signal", "KILL", "idtone")
-    await until(lambda: "Main process exited, code=killed, status=9/KILL" in log(machine), "systemd to notice")
-    await until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next")
+    await wait_until(lambda: "Main process exited, code=killed, status=9/KILL" in log(machine), "systemd to notice")
+    await wait_until(lambda: show(machine, "NRestarts") == "1" and show(machine, "ActiveState") == "active", "the next")
     assert show(machine, "MainPID") != before
     assert "Watchdog timeout" not in log(machine)
     assert "idtone-failed@" not in machine.run("journalctl", "--no-pager", "--output", "cat"), "a mail for each restart"
     async with lab(pbx) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed)
-    assert profile_heard(placed, references) == "sample"
+    assert heard_profile(placed, references) == "sample"
 
 
 async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showed):
@@ -439,7 +438,7 @@ async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showe
         endings = [await phones.ending(each) for each in placed]
     print(said)
     showed(f"{len(placed)} calls while the ledger moved")
-    assert {profile_heard(each, references) for each in placed} <= {"sample", "notice"}
+    assert {heard_profile(each, references) for each in placed} <= {"sample", "notice"}
     assert all(record["sent"] for record in await evidence(machine, endings))
     assert stat(machine, "/srv/ledger") == "700 idtone asterisk"
     told = json.loads(machine.run("idtone", "status", "--json"))
@@ -448,7 +447,7 @@ async def test_the_ledger_moves_while_calls_come(machine, pbx, references, showe
 
 
 def test_removed_it_leaves_settings_and_evidence(machine, pbx):
-    """It leaves nothing in Asterisk, once the dialplan does not call the hook any more."""
+    """The removal leaves nothing in Asterisk, once the dialplan no longer calls the hook."""
     said = machine.run("sh", "-c", "idtone setup --undo --yes 2>&1 || echo exit $?")
     assert f"{pbx.etc}/extensions.conf:" in said
     assert "exit 2" in said

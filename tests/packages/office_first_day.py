@@ -12,18 +12,18 @@ from typing import Final
 
 import pytest
 
-from lab.machine.acts import JAPANESE, blocks
+from lab.machine.first_month import JAPANESE, blocks
 from lab.machine.machine import CHOSEN, Machine, MachineFailed, image
 
 RELEASE: Final = "trixie"
-"""Debian release of the page."""
+"""Debian release for which the page is written."""
 pytestmark = pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie")
 LINE_S: Final = 1200.0
 ANSWERS_S: Final = 120.0
 SECRETS: Final = {"IDTONE_PASSPHRASE": "seven quiet herons under a green bridge"}
-"""Passphrase of all keys, which five people would type."""
+"""Passphrase of all keys. On the page, five people type one each."""
 ANSWERS: Final = {"idtone console user sato": "a long pass phrase of mine"}
-"""Answers that are typed; to all other questions, yes."""
+"""Command → the answers typed to it. All other questions get yes."""
 PUBLISHED: Final = "/var/lib/idtone-office/published/current"
 FIGURES: Final = "idtone-public-figures"
 CERTIFICATE: Final = """set -e
@@ -47,7 +47,7 @@ for url in sys.argv[1:]:
 
 @pytest.fixture(scope="module")
 def office(packages: dict[str, list[Path]]) -> Iterator[Machine]:
-    """A fresh Debian with the packages in root's home, and a certificate that the office would buy."""
+    """A fresh Debian with the packages in root's home, and a certificate like one that the office would buy."""
     with Machine(image(RELEASE)) as machine:
         for package in packages[RELEASE]:
             shutil.copy(package, machine.root / "root")

@@ -1,6 +1,6 @@
 """A second node joins the first one, serves, and leaves: `make test-packages DRILLS=all`.
 
-Both are installed from the package, on a Debian 13 of their own, by the commands of the pages. The tests follow each
+Each is installed from the package on its own Debian 13, by the commands of the pages. The tests run one after the
 other.
 """
 
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from lab.machine.acts import SECOND, commands
+from lab.machine.first_month import SECOND, commands
 from lab.machine.machine import CHOSEN, Machine, image
 from lab.machine.operator_node import OperatorNode
 from lab.unpacked_packages import cache_directory
 
 RELEASE: Final = "trixie"
-"""Debian release of the pages."""
+"""Debian release for which the pages are written."""
 pytestmark = [
     pytest.mark.skipif(RELEASE not in CHOSEN, reason="RELEASES does not name trixie"),
     pytest.mark.skipif(
@@ -30,7 +30,7 @@ pytestmark = [
 HOME: Final = Path("root")
 OF_DATABASE: Final = ("postgresql.password", "db.pem")
 OF_FIRST: Final = ("fleet.key", "50-fleet.yaml")
-"""Files of the first node that the page has copied from machine to machine."""
+"""Files of the first node that the page copies to the second one."""
 
 _ACTS: Final = {act.name: act for act in SECOND}
 REPLICATED_S: Final = 30
@@ -38,14 +38,14 @@ REPLICATED_S: Final = 30
 
 class Nodes(NamedTuple):
     database: OperatorNode
-    """A machine that is no node."""
+    """The machine of the database. It is not a node."""
     first: OperatorNode
     second: OperatorNode
 
 
 @pytest.fixture(scope="module")
 def nodes(packages: dict[str, list[Path]]) -> Iterator[Nodes]:
-    """Three fresh Debians, with the packages in root's home, which share a network."""
+    """Three fresh Debians that share a network, with the packages in root's home."""
     with ExitStack() as undo:
         made = []
         for name in ("db", "pbx-tokyo-1", "fresh"):
@@ -65,7 +65,7 @@ def nodes(packages: dict[str, list[Path]]) -> Iterator[Nodes]:
 
 
 def _install(node: OperatorNode, http_port: int) -> None:
-    """Run the first day. Asterisk's port is another one on each node, as they share a network."""
+    """Run the first day. Asterisk's port differs on each node, because they share a network."""
     lines = commands("first day", "first-day.md")
     (until,) = (number for number, line in enumerate(lines, 1) if line.endswith("asterisk"))
     node.type(lines[:until])

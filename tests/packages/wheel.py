@@ -1,4 +1,4 @@
-"""The wheel, in an environment that has nothing of this checkout, and its bytes: `make test-packages`."""
+"""The wheel in an environment without this checkout, and the bytes of the wheel: `make test-packages`."""
 
 import os
 import subprocess
@@ -34,8 +34,8 @@ def wheel(built) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory, wheel) -> Path:
-    """An environment with the wheel alone. It borrows its libraries from this one: they are last in the path, without
-    their .pth files.
+    """An environment with only the wheel. It uses the libraries of this one, last in the path and without their .pth
+    files.
     """
     folder = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(folder, symlinks=True)
@@ -66,7 +66,7 @@ def site_packages(folder: Path) -> Path:
 
 
 def run(installed: Path, cwd: Path, *command: str) -> str:
-    """Standard output of a program of the environment, run outside the checkout."""
+    """Run a program of the environment outside the checkout; returns its standard output."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "IDTONE"))}
     return subprocess.check_output(
         [installed / "bin" / command[0], *command[1:]], cwd=cwd, env=environment, text=True, stdin=subprocess.DEVNULL
@@ -110,7 +110,7 @@ def test_the_same_commit_gives_the_same_bytes(built, tmp_path, monkeypatch):
     copy = dist.copy_source
 
     def later(into: Path) -> Path:
-        """Make another checkout, with other times and another umask."""
+        """Make another checkout of the same commit, with other times and another umask."""
         for path in copy(into).rglob("*"):
             os.utime(path, (1, 1))
         return into

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import idtone.core.settings.settings
-from lab.registry.examples import GOOD, spoiled
+from lab.registry.examples import GOOD, replace_in_good
 from lab.terminal import Terminal
 
 Run = Callable[..., tuple[int, str, str]]
@@ -48,7 +48,7 @@ def test_check_counts_a_good_registry(run, file):
 
 
 def test_check_reports_all_faults_with_exit_1(run, file):
-    file.write_text(spoiled("0312340001", "119").replace("tone: sample", "tone: simple"), encoding="utf-8")
+    file.write_text(replace_in_good("0312340001", "119").replace("tone: sample", "tone: simple"), encoding="utf-8")
     code, out, _ = run("check", file)
     tone, number, count = out.splitlines()
     assert tone.startswith(f"{file}:10:9: members[0].licences[0].tone: names the tone 'simple'")
@@ -168,7 +168,7 @@ def test_show_one_member_or_an_error(run, file):
     assert read_json(run, "show", file, "m-0002")["licences"] == []
     code, _, err = run("show", file, "m-9")
     assert (code, "no member 'm-9'" in err) == (2, True)
-    file.write_text(spoiled("0312340001", "119"), encoding="utf-8")
+    file.write_text(replace_in_good("0312340001", "119"), encoding="utf-8")
     code, out, err = run("show", file)
     assert (code, out, f"{file}:20:9" in err) == (2, "", True)
 

@@ -9,7 +9,7 @@ from idtone.core.calls import Direction, LicenceStatus
 from idtone.ledger.evidence.canonical_json import canonical
 from idtone.registry.sources import parse_document
 from lab.ledger.sample_evidence import PLAY, decided
-from lab.registry.examples import GOOD, faults_of, spoiled
+from lab.registry.examples import GOOD, faults_of, replace_in_good
 
 JST = timezone(timedelta(hours=9))
 FREE, HELD = "0312340001", "members[1].numbers[0]"
@@ -26,7 +26,7 @@ def test_a_valid_registry_is_read():
     assert (licence.status, licence.directions) == (LicenceStatus.ACTIVE, tuple(Direction))
     assert document.suspensions[0].reference == "R-1"
     assert "12345" not in repr(document)
-    document = parse_document(spoiled("title: Sample sound", f"title: S, sha256: {'AB' * 32}"), "registry.yaml")
+    document = parse_document(replace_in_good("title: Sample sound", f"title: S, sha256: {'AB' * 32}"), "registry.yaml")
     assert document.tones[0].sha256 == "ab" * 32, "it may be written in capitals"
 
 
@@ -40,7 +40,7 @@ def test_a_valid_registry_is_read():
 )
 def test_what_the_public_list_shows_of_a_member_holds_no_telephone_number(field, line):
     name = "    name: {ja: 良い電話株式会社, en: Good Telecom}\n"
-    [fault] = faults_of(spoiled(name, f"{name}    {line}\n"))
+    [fault] = faults_of(replace_in_good(name, f"{name}    {line}\n"))
     assert (fault.field, fault.problem) == (f"members[0].{field}", "contains a telephone number")
     assert "12345678" not in str(fault)
 
@@ -49,7 +49,7 @@ def test_a_notification_and_addresses_without_a_telephone_number_are_read():
     name = "    name: {ja: 良い電話株式会社, en: Good Telecom}\n"
     contact = "{web: 'https://www.example.jp/20261201/1', mail: info@example.jp}"
     lines = f"    notification: A-02-18234\n    contact: {contact}\n"
-    assert faults_of(spoiled(name, name + lines)) == ()
+    assert faults_of(replace_in_good(name, name + lines)) == ()
 
 
 ISSUED, UNTIL = "issued: 2026-11-01T00:00:00+09:00", "until: 2037-01-10T00:00:00+09:00"
@@ -128,7 +128,7 @@ FAULTS = [
 
 def test_each_fault_names_line_field_and_remedy():
     for old, new, line, field, problem, remedy in FAULTS:
-        [fault] = faults_of(spoiled(old, new))
+        [fault] = faults_of(replace_in_good(old, new))
         assert (fault.file, fault.line, fault.field) == ("registry.yaml", line, field), new
         assert problem in fault.problem, new
         assert remedy in fault.remedy, new
@@ -138,11 +138,11 @@ def test_each_fault_names_line_field_and_remedy():
 
 @pytest.mark.parametrize("version", [1, 2**53 - 1])
 def test_the_evidence_holds_every_version_that_a_registry_can_have(version):
-    read = parse_document(spoiled("version: 42", f"version: {version}"), "registry.yaml").registry.version
+    read = parse_document(replace_in_good("version: 42", f"version: {version}"), "registry.yaml").registry.version
     assert json.loads(canonical(decided(PLAY._replace(registry_version=read)).details))["registry_version"] == version
 
 
 def test_a_key_that_is_a_number_is_not_shown_in_clear():
-    [fault] = faults_of(spoiled("{number: ", '{"0312345699": x, number: '))
+    [fault] = faults_of(replace_in_good("{number: ", '{"0312345699": x, number: '))
     assert "12345" not in str(fault)
     assert fault.field == "suspensions[0].…5699"

@@ -12,10 +12,10 @@ from idtone.core.errors import DocumentError
 from idtone.core.numbers import parse
 from idtone.registry.sources import FileSource, load_registry, read_document
 from lab.core.fake_registry import NOW
-from lab.registry.examples import GOOD, faults_of, spoiled
+from lab.registry.examples import GOOD, faults_of, replace_in_good
 
-NEWER = spoiled("version: 42", "version: 43")
-FAULTY = spoiled("0312340001", "0312345650")
+NEWER = replace_in_good("version: 42", "version: 43")
+FAULTY = replace_in_good("0312340001", "0312345650")
 
 
 @pytest.fixture

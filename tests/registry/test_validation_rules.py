@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.registry.number_notation import read_span
-from lab.registry.examples import GOOD, faults_of, spoiled, with_numbers
+from lab.registry.examples import GOOD, faults_of, replace_in_good, with_numbers
 
 
 def test_licences_and_suspensions_are_unique_over_the_file():
     licence = GOOD[GOOD.index("      - id: L-0001") : GOOD.index("    numbers:")]
-    [fault] = faults_of(spoiled("    licences: []\n", f"    licences:\n{licence}"))
+    [fault] = faults_of(replace_in_good("    licences: []\n", f"    licences:\n{licence}"))
     assert (fault.line, fault.field) == (19, "members[1].licences[0].id")
     assert "members[0].licences[0].id" in fault.problem
 
@@ -85,10 +85,10 @@ HOSTILE = {
     "one key": "a" * 300_000 + ": 1",
     "one number": with_numbers(["0" * 300_000]),
     "hyphens": with_numbers(["-" * 300_000]),
-    "huge version": spoiled("version: 42", "version: " + "9" * 300_000),
-    "huge date": spoiled("since: 2026-03-01", "since: " + "2026-03-01" * 30_000),
-    "huge id": spoiled("id: m-0001", "id: " + "m" * 300_000),
-    "huge tone": spoiled("tone: sample", "tone: " + "s" * 300_000),
+    "huge version": replace_in_good("version: 42", "version: " + "9" * 300_000),
+    "huge date": replace_in_good("since: 2026-03-01", "since: " + "2026-03-01" * 30_000),
+    "huge id": replace_in_good("id: m-0001", "id: " + "m" * 300_000),
+    "huge tone": replace_in_good("tone: sample", "tone: " + "s" * 300_000),
 }
 """Texts that the reader of YAML lets through; the rest is in tests/core/test_yaml_documents.py."""
 

@@ -15,11 +15,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.service.assembly import assemble, load
 from idtone.service.commands import check_settings
-from idtone.tones.making.sounds import PBX_FORMATS
+from idtone.tones.making.sound_files import PBX_FORMATS
 from idtone.tones.master_import import ImportRequest, import_master
-from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, put
+from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, write_each
 from lab.registry.examples import valid_until_2096
-from lab.tones.made_recordings import recorded, write
+from lab.tones.synthetic_recordings import recorded, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}
@@ -35,7 +35,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
     call_id = f"{int((now - age).timestamp())}.1-1"
     with ExitStack() as opened:
         evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
-        put(evidence, decided(PLAY, call_id, (now - age - NOW) / timedelta(milliseconds=1)))
+        write_each(evidence, decided(PLAY, call_id, (now - age - NOW) / timedelta(milliseconds=1)))
         reader = opened.enter_context(LedgerReader.open(url, loaded.key_ring.days))
         calls, *_ = assemble(settings, loaded, evidence, reader)
         assert reader.record(call_id).status is None, "nothing is known of its channel yet"

@@ -10,7 +10,7 @@ from idtone.call_control.brake.state_files import key_of, lines_path, read_lines
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.service.brake_keeper import BrakeKeeper, brake_of, release_in_file
-from lab.call_control.brake.brake_calls import NOON_S, call, new_brake, offer, passed
+from lab.call_control.brake.brake_calls import NOON_S, call, count_passed, new_brake, offer
 
 KEYS = {"pbx-1": "11" * 32, "pbx-2": "11" * 32, "stranger": "22" * 32}
 
@@ -65,12 +65,12 @@ def test_what_is_written_is_read_by_the_next_process(made):
     stopped(settings).write()
     again = brake_of(settings)
     assert again
-    assert passed(again, [call(0)], NOON_S + 60) == 0
+    assert count_passed(again, [call(0)], NOON_S + 60) == 0
     [hold] = read_state(state_path(settings)).holds
     release_in_file(settings, hold.token)
     released = brake_of(settings)
     assert released
-    assert passed(released, [call(0)], NOON_S + 60) == 1
+    assert count_passed(released, [call(0)], NOON_S + 60) == 1
     for path in (state_path(settings), lines_path(settings)):
         assert path.stat().st_mode & 0o777 == 0o600
 
@@ -81,7 +81,7 @@ def test_another_key_keeps_the_stops_that_have_a_name(made, caplog):
     settings.fleet.key_file.write_text("33" * 32)
     again = brake_of(settings)
     assert again
-    assert passed(again, [call(0), call(0, 0, "6002")], NOON_S + 60) == 1
+    assert count_passed(again, [call(0), call(0, 0, "6002")], NOON_S + 60) == 1
     assert read_lines(lines_path(settings), key_of(settings)) == {}
 
 

@@ -26,8 +26,8 @@ from idtone.member.customers.record_store import CustomerRecord, RecordFolder, R
 from idtone.member.customers.retention import forget_due, forget_in_time
 from idtone.service import instance
 from lab.asterisk import IDTONE, free_ports
-from lab.change_library import change_library
 from lab.ledger.sample_evidence import ALICE
+from lab.patch_library import patch_library
 
 THEN = datetime(2018, 6, 30, 3, tzinfo=UTC)
 
@@ -110,7 +110,7 @@ async def test_what_cannot_be_recorded_is_not_destroyed_and_is_tried_again(membe
     async def enough(_: float) -> None:
         raise TimeoutError
 
-    change_library(monkeypatch, retention, "asyncio", sleep=enough)
+    patch_library(monkeypatch, retention, "asyncio", sleep=enough)
     with suppress(TimeoutError):
         await forget_in_time(member, Closed())
     assert "cannot be forgotten: the ledger is closed" in caplog.text

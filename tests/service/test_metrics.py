@@ -26,8 +26,8 @@ from idtone.service.metrics import METRICS, MetricKind, Observed
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
 from lab.call_control.memory_evidence import registry
-from lab.change_library import change_library
 from lab.ledger.sample_evidence import FORWARDING, wait_until
+from lab.patch_library import patch_library
 from lab.prometheus import promtool
 
 
@@ -191,7 +191,7 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
 def test_the_free_space_is_that_of_now(observed, monkeypatch):
     """An alert tells a full disk within two minutes."""
     for free in (7, 0):
-        change_library(
+        patch_library(
             monkeypatch,
             ledger_disk_space,
             "os",

@@ -16,7 +16,7 @@ from idtone.service.loaded_hook_check import LoadedHookCheck
 from idtone.service.metrics import Observed
 from idtone.service.node_state import STATE, NodeStateReport
 from idtone.service.status_feed import snapshot
-from lab.lab import until
+from lab.lab import wait_until
 from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
@@ -112,12 +112,12 @@ async def test_the_loaded_hook_is_asked_for_on_each_connection_and_again(monkeyp
             ({}, None, None),
         ):
             runner.connection = one = Asterisk(answer)
-            await until(lambda one=one: one.asked > 2, "the third question")
+            await wait_until(lambda one=one: one.asked > 2, "the third question")
             assert (hook.digest, hook.is_current) == (digest, is_current)
         runner.connection = Asterisk({"value": "cd34"})
-        await until(lambda: hook.digest == "cd34", "the answer")
+        await wait_until(lambda: hook.digest == "cd34", "the answer")
         runner.connection = None
-        await until(lambda: hook.digest is None, "the end of the connection")
+        await wait_until(lambda: hook.digest is None, "the end of the connection")
     finally:
         watching.cancel()
     assert LoadedHookCheck(None).is_current is None

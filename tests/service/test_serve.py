@@ -25,7 +25,7 @@ from idtone.service.commands import check_settings
 from idtone.service.instance import Instance
 from lab.asterisk import free_ports
 from lab.hook_requests import request
-from lab.ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, put
+from lab.ledger.sample_evidence import NONCE, PLAY, forwarded, heard_call, write_each
 from lab.registry.examples import valid_until_2096
 
 
@@ -34,7 +34,7 @@ def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
     """Context of call control of a service whose ledger has these steps."""
     loaded = load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
-        put(evidence, *written)
+        write_each(evidence, *written)
         with LedgerReader.open(settings.ledger.url, loaded.key_ring.days) as reader:
             calls, _, _ = assemble(settings, loaded, evidence, reader)
             yield calls

@@ -12,7 +12,7 @@ import pytest
 from idtone.core.errors import DocumentError, FallbackError, Fault
 from idtone.service import source_watch as module
 from idtone.service.source_watch import SourceWatch
-from lab.lab import until
+from lab.lab import wait_until
 
 
 @asynccontextmanager
@@ -45,7 +45,7 @@ async def test_a_registry_that_fails_is_logged_and_read_again(monkeypatch, caplo
             raise error
 
     async with watching(refresh) as task:
-        await until(lambda: len(looks) >= 8, "further reads")
+        await wait_until(lambda: len(looks) >= 8, "further reads")
         assert not task.done()
     logged = [(record.levelno, record.getMessage()) for record in caplog.records if record.levelno >= logging.ERROR]
     assert logged == [(level, str(error)), (level, f"{error} (4 times more within 60 s)")]
@@ -60,7 +60,7 @@ async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypa
     never = threading.Event()
     try:
         async with watching(lambda: never.wait(60)):
-            await until(lambda: "the source of the registry does not answer" in caplog.text, "the log message")
+            await wait_until(lambda: "the source of the registry does not answer" in caplog.text, "the log message")
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 30
         assert sum("does not answer" in line and "more within" not in line for line in caplog.messages) == 1

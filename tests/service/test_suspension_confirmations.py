@@ -17,7 +17,7 @@ from idtone.registry.correspondence.own_suspension_report import OwnSuspensionRe
 from idtone.registry.correspondence.signed_document import verified_document
 from idtone.registry.suspensions.own_suspension import Act, OwnSuspensions, lifted, ordered, put_to_use
 from idtone.service import suspension_confirmations
-from lab.confirming_node import SIGNER, Node, with_stops
+from lab.confirming_node import SIGNER, Node, registry_with_stops
 from lab.registry.examples import GOOD, index_of
 
 
@@ -30,14 +30,14 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
 
 async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node):
     running = asyncio.create_task(node.confirming.run())
-    node.registry, node.ending = with_stops(1, 2), {"R-1": 3}
+    node.registry, node.ending = registry_with_stops(1, 2), {"R-1": 3}
     await node.until(1)
     node.ending = {"R-3": 1}
     for references, count in (((2, 1), 1), ((1,), 2), ((1, 3), 3)):  # in another order; one is lifted; one is new
-        node.registry = with_stops(*references)
+        node.registry = registry_with_stops(*references)
         await node.until(count)
     node.ending = {}
-    node.registry = with_stops(1, 2, 3)  # the one that was lifted comes again
+    node.registry = registry_with_stops(1, 2, 3)  # the one that was lifted comes again
     await node.until(4)
     running.cancel()
     assert node.told() == [{"R-1": 3, "R-2": 0}, {}, {"R-3": node.ended["R-3"]}, {"R-2": 0}]
@@ -55,7 +55,7 @@ async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path)
         running = asyncio.create_task(node.confirming.run())
         await asyncio.sleep(0.05)
         node.hangs = True
-        node.registry, node.ending = with_stops(1, 2), {"R-1": more, "R-9": 1}
+        node.registry, node.ending = registry_with_stops(1, 2), {"R-1": more, "R-9": 1}
         await node.until_it_hangs()
         running.cancel()
         await asyncio.wait({running})
@@ -76,7 +76,7 @@ async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
     """
     running = asyncio.create_task(node.confirming.run())
     node.hands_over, node.ending = True, {"R-1": 1}
-    node.registry = with_stops(1)
+    node.registry = registry_with_stops(1)
     async with asyncio.timeout(60):
         while not node.ended:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -92,7 +92,7 @@ async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
         node.start()
         running = asyncio.create_task(node.confirming.run())
     node.hands_over, node.ending = False, {"R-1": 19}
-    node.registry = with_stops(1)
+    node.registry = registry_with_stops(1)
     await node.until(1)
     running.cancel()
     await asyncio.wait({running})
@@ -102,7 +102,7 @@ async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
 async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(node, caplog):
     node.away = True
     running = asyncio.create_task(node.confirming.run())
-    node.registry = with_stops(1)
+    node.registry = registry_with_stops(1)
     async with asyncio.timeout(60):
         while "not confirmed to the association yet" not in caplog.text:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -148,7 +148,7 @@ async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(nod
 
 async def test_many_stops_go_in_several_documents(node, monkeypatch):
     monkeypatch.setattr(suspension_confirmations, "STOPS_LIMIT", 2)
-    node.registry = with_stops(1, 2, 3, 4, 5)
+    node.registry = registry_with_stops(1, 2, 3, 4, 5)
     running = asyncio.create_task(node.confirming.run())
     await node.until(3)
     running.cancel()

@@ -17,7 +17,7 @@ from idtone.operations.fleet.rolling_upgrade import RELOAD_S
 from idtone.service import systemd
 from idtone.service.assembly import LINES_WITHIN_S, REGISTRY_WITHIN_S
 from idtone.service.systemd import ServiceManager
-from lab.change_library import change_library
+from lab.patch_library import patch_library
 from lab.supervisor import Unit
 
 
@@ -93,7 +93,7 @@ async def test_three_signs_of_life_in_the_watchdogs_time_come_from_the_event_loo
             while not true():  # noqa: ASYNC110  at once, before the next sign of life
                 await asyncio.sleep(0.001)
 
-    change_library(monkeypatch, systemd, "asyncio", sleep=pause)
+    patch_library(monkeypatch, systemd, "asyncio", sleep=pause)
     telling = asyncio.create_task(ServiceManager(address, 0.15).report(lambda: "serving"))
     try:
         await until(lambda: len(pauses_s) >= 3)

@@ -95,9 +95,9 @@ def test_what_the_doctor_says(node):
         (UsedFleetSettings(7, "x"), "", State.BAD, "has used another edition with this version"),
         (None, "cannot be read", State.UNKNOWN, "cannot be read"),
     ):
-        finding = settings_findings.shared(settings, used, trouble)
+        finding = settings_findings.fleet_settings(settings, used, trouble)
         assert (finding.state, found in finding.found) == (state, True), finding
-    assert settings_findings.shared(Settings(), None).state is State.GOOD
+    assert settings_findings.fleet_settings(Settings(), None).state is State.GOOD
 
 
 @pytest.mark.nightly

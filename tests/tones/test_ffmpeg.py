@@ -7,8 +7,8 @@ from idtone.core.errors import ToneError
 from idtone.tones import ffmpeg as programs
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
 
 POOR = "echo ' A....D g722   G.722 ADPCM'"
 BROKEN = f'[ "$2" = -encoders ] && {{ {POOR}; exit; }}\necho "disk full" >&2\nexit 1'

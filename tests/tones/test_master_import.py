@@ -11,14 +11,14 @@ import pytest
 
 from idtone.core.errors import DocumentError, IdtoneError, RecordingError, ToneError, UsageError
 from idtone.tones import master_import
-from idtone.tones.making.scale import amplitude
+from idtone.tones.making.amplitude import amplitude
 from idtone.tones.making.waveform import waveform
 from idtone.tones.master_import import ImportRequest, import_master, report
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
-from lab.tones.made_recordings import LEAD_MS, PU_PU, recorded, write
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
+from lab.tones.synthetic_recordings import LEAD_MS, PU_PU, recorded, write
 
 REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")

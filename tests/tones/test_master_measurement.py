@@ -12,10 +12,10 @@ from idtone.core.errors import ToneError
 from idtone.tones.master_measurement import examine
 from idtone.tones.profile import CALL_LIMIT_MS, Law
 from idtone.tones.profile_library import load_library
-from idtone.tones.recordings.leg import Leg
-from lab.tones import refusal_message
-from lab.tones.made_recordings import LEAD_MS, PU_PU, legs, noise, recorded
+from idtone.tones.recordings.recorded_leg import Leg
+from lab.tones import error_text
 from lab.tones.profiles import make, tone
+from lab.tones.synthetic_recordings import LEAD_MS, PU_PU, legs, noise, recorded
 
 RMS = 10 ** (-16 / 20) * 22827 / 32768 / math.sqrt(2)
 FULL = 32767 / 32768
@@ -38,7 +38,7 @@ def measured(*channels, sample_rate_hz=48_000):
 
 
 def refusal(*channels, sample_rate_hz=48_000):
-    said = refusal_message.refusal(ToneError, measured, *channels, sample_rate_hz=sample_rate_hz)
+    said = error_text.refusal(ToneError, measured, *channels, sample_rate_hz=sample_rate_hz)
     assert said.startswith("m.wav: cannot be the master of a sound: it ")
     return said.removeprefix("m.wav: cannot be the master of a sound: it ")
 
@@ -171,5 +171,5 @@ def test_any_recording_is_measured_or_refused(values, repeat, sample_rate_hz):
 
 
 def test_one_sample_is_too_short_to_be_measured():
-    said = refusal_message.refusal(ToneError, measured, np.zeros(1), sample_rate_hz=44_100)
+    said = error_text.refusal(ToneError, measured, np.zeros(1), sample_rate_hz=44_100)
     assert "is too short to be measured: samples: 1" in said

@@ -4,9 +4,9 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.tones.profile import load_profile, parse_profile
-from lab.tones.made_recordings import profile_file
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
+from lab.tones.synthetic_recordings import profile_file
 
 GOOD = """\
 id: pu-pu

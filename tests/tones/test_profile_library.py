@@ -6,7 +6,7 @@ import pytest
 from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import SHIPPED, load_library, namesake
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 

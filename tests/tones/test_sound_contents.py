@@ -9,12 +9,12 @@ from idtone.config import __file__ as config
 from idtone.core.errors import ToneError
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sounds import PBX_FORMATS, put_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, put_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.made_recordings import recorded, write
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
+from lab.tones.synthetic_recordings import recorded, write
 
 ENCODERS = "idtone.tones.making.encoders"
 

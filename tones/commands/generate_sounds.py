@@ -85,7 +85,7 @@ def generate(
     `all` leaves out formats for which this machine lacks a program, and reports them on standard error.
     """
     # numpy and soundfile take longer to load than most commands to run.
-    from ..making.sounds import ensure_sounds
+    from ..making.sound_files import ensure_sounds
 
     if (profile is None) == (tones is None):
         raise UsageError("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING")
@@ -127,7 +127,7 @@ def formats_of(names: str) -> list[SoundFormat]:
 
 def _named(names: str) -> list[SoundFormat]:
     from ..making.encoders import require_encoder
-    from ..making.sounds import named_format
+    from ..making.sound_files import named_format
 
     formats = [named_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
     for each in formats:

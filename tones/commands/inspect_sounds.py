@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..measuring.inspection import Inspection, MeasuredBurst
-    from ..recordings.leg import Leg
+    from ..recordings.recorded_leg import Leg
     from ..showing.plotting import Panel
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
@@ -157,7 +157,7 @@ def picture_of(profile: Profile) -> RenderableType:
 
 
 def _drawn(panel: Panel) -> RenderableType:
-    from ..showing.terminal import draw_samples
+    from ..showing.terminal_picture import draw_samples
 
     return draw_samples(panel.samples, panel.sample_rate_hz, panel.marks)
 

@@ -54,7 +54,7 @@ def verify(
     if a file has none, and 2 if a file cannot be read.
     """
     # numpy takes longer to load than most commands to run.
-    from ..verification.verify import Verifier
+    from ..verification.verifier import Verifier
     from ..verification.verify_folder import check, files_of, write_csv
 
     chosen = choose(profile, config)

@@ -1,6 +1,6 @@
 /** Whether a recording, or what a microphone hears, contains the sound of a profile.
  *
- * A port of tones/verification/verify.py, which explains the steps: screen, fit, evidence, tests, verdict. All rules
+ * A port of tones/verification/verifier.py, which explains the steps: screen, fit, evidence, tests, verdict. All rules
  * and thresholds are in the profile's JSON, which idtone writes.
  */
 

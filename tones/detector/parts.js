@@ -1,4 +1,4 @@
-/** Measurements of the parts of a fitted sound: a port of tones/verification/parts.py, which explains it. */
+/** Measurements of the parts of a fitted sound: a port of tones/verification/part_measurements.py, which explains it. */
 
 import { isSteady, lengthS, softness } from "./fit.js";
 import { inverse, maxOf, minOf, quantile } from "./rules.js";

@@ -14,14 +14,14 @@ import numpy as np
 
 from ..making.waveform import waveform
 from ..profile import Profile
-from ..verification import fit, log_odds, part_tests, parts, screening, surroundings, verify
+from ..verification import fit, log_odds, part_measurements, part_tests, screening, surroundings, verifier
 from ..verification.screening import RATE_HZ, Screen
 from ..verification.sound_plan import plan_of
 
 FORMAT: Final = 1
 """The number of the format. It rises when an older detector would misread the file."""
 _CONSTANT: Final = re.compile(r"_?[A-Z][A-Z0-9_]*")
-_MODULES: Final = (fit, part_tests, log_odds, parts, screening, surroundings, verify)
+_MODULES: Final = (fit, part_tests, log_odds, part_measurements, screening, surroundings, verifier)
 
 
 def profile_json(profile: Profile) -> str:

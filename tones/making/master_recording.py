@@ -19,8 +19,8 @@ from idtone.core.errors import ToneError
 from ..mask_runs import mask_runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
 from ..recordings.audio_files import read_file
+from .amplitude import LOWEST_RATE_HZ, amplitude, check_rate
 from .oscillation import Samples, raised_cosine
-from .scale import LOWEST_RATE_HZ, amplitude, check_rate
 
 LONGEST_MASTER_S: Final = 60.0
 """Longest master in seconds, with the silence around the sound."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 
 from ..profile import Profile
-from .bursts import BurstWave, Timeline
+from .amplitude import amplitude, check_rate
+from .burst_waves import BurstWave, Timeline
 from .dither import Dither
 from .oscillation import BLOCK, Samples
-from .scale import amplitude, check_rate
 
 Pcm = NDArray[np.int16]
 """One channel of 16-bit samples."""

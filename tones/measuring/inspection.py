@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..mask_runs import mask_runs
 from ..profile import Law
-from .bursts import BurstMeasurement, boundary, join_swells, measure, rough_lines, same_waves, unite
-from .clicks import click_energy
+from .burst_measurement import BurstMeasurement, boundary, join_swells, measure, rough_lines, same_waves, unite
+from .click_energy import click_energy
 from .levels import dbm0, power_db
-from .spans import Span, find_spans, frame_powers, noise_power
+from .sound_spans import Span, find_spans, frame_powers, noise_power
 from .spectral_lines import Lines
 from .working_rate import Working, working
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from idtone.core.errors import RecordingError
 
 from . import ffmpeg_decoding
-from .leg import Leg
 from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
+from .recorded_leg import Leg
 
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16

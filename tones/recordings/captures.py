@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from idtone.core.errors import RecordingError
 
 from .datagrams import address, datagrams, is_capture
-from .leg import Leg
 from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
-from .streams import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
+from .recorded_leg import Leg
+from .rtp_stream import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
 
 _MOST_PACKETS: Final = 4_000_000
 """Maximum number of packets: 22 hours of one sender at 50 packets a second."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from .audio_files import read_file
 from .captures import read_capture
 from .datagrams import is_capture
-from .leg import Leg
 from .open_recording import LONGEST_S, Notice, beginning_of, open_recording, warn
+from .recorded_leg import Leg
 
 
 def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import soxr
 
-from .leg import Leg
+from .recorded_leg import Leg
 
 
 def at_rate(leg: Leg, sample_rate_hz: int) -> Leg:

@@ -9,7 +9,7 @@ from typing import Final
 from ..profile import Profile
 from .fit import Baseband, Fitted, FittedComponent
 from .log_odds import AUDIBLE, tone_share
-from .parts import between, edge_errors, weakest_slice
+from .part_measurements import between, edge_errors, weakest_slice
 from .report import CheckOutcome, HeardBurst, Test
 from .screening import Reals
 from .sound_plan import Component, Plan

@@ -13,7 +13,7 @@ from typing import Final
 
 from idtone.core.errors import ToneError
 
-from ..making.scale import LOWEST_RATE_HZ, amplitude
+from ..making.amplitude import LOWEST_RATE_HZ, amplitude
 from ..making.waveform import waveform
 from ..measuring.inspection import MeasuredBurst, inspect
 from ..profile import CALL_LIMIT_MS, Burst, Law, Profile

@@ -16,7 +16,7 @@ from idtone.core.files import draft, writing
 from ..profile import Profile
 from ..recordings.read_recording import read
 from .report import Report
-from .verify import Verifier
+from .verifier import Verifier
 
 COLUMNS: Final = (
     "file", "leg", "verdict", "start_ms", "level_dbm0", "frequency_error_percent", "cadence_error_percent", "score",

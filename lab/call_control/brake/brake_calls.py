@@ -1,4 +1,4 @@
-"""Calls for the brake, and a brake to count them."""
+"""Calls for tests of the brake, and a brake that counts them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -50,8 +50,8 @@ def call(
 def offer(
     brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1
 ) -> Iterator[tuple[Reason | None, list[Hold]]]:
-    """Offer calls, one every `every_s`; yields the reason if the call was refused, and the holds that came to a higher
-    step.
+    """Offer a call to the brake every `every_s` seconds. Yields for each call the reason of its refusal or None, and
+    the holds that rose to a higher step.
     """
     for place, each in enumerate(calls):
         at_s = first_s + place * every_s
@@ -59,17 +59,17 @@ def offer(
         yield reason, list(brake.count(each, reason or Reason.LICENCE_VALID, reason is None, at_s)[1])
 
 
-def passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> int:
+def count_passed(brake: Brake, calls: Iterable[ForwardedCall], first_s: float = NOON_S, every_s: float = 0.1) -> int:
     return sum(reason is None for reason, _ in offer(brake, calls, first_s, every_s))
 
 
-def steps(brake: Brake) -> dict[str, BrakeStep]:
-    """Kind and label of each subject → its step."""
+def brake_steps(brake: Brake) -> dict[str, BrakeStep]:
+    """The present step of each subject, by its kind and label."""
     return {f"{hold.kind} {hold.label}".strip(): hold.step for hold in brake.holds()}
 
 
 def ordinary_days(brake: Brake, days: int, a_day: int = 40, presented: int = 3, endpoint: str = "6001") -> None:
-    """Offer `a_day` calls of the line on each of `days`, up to the day before NOON_S."""
+    """Offer `a_day` calls of one line on each of the `days` days before NOON_S."""
     for day in range(-days, 0):
         calls = [call(n % presented, n, endpoint) for n in range(a_day)]
         for _ in offer(brake, calls, NOON_S + day * DAY_S, 60.0):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from idtone import cli
 from idtone.core.errors import IdtoneError
 
-from ...programs import ledger_words, located
+from ...idtone_programs import ledger_words, locate_command
 from ..sample_evidence import CALLED, CALLER, FORWARDING
 
 PROGRAM = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
@@ -29,7 +29,7 @@ calls._FOLLOW_S = calls._NEW_NODES_S = 0.1
 
 def run(*arguments: object, typed: str | None = None) -> Result:
     environment = {"COLUMNS": "200", "TZ": "UTC"}
-    result = CliRunner().invoke(*located(ledger_words(*arguments)), input=typed, env=environment)
+    result = CliRunner().invoke(*locate_command(ledger_words(*arguments)), input=typed, env=environment)
     if isinstance(result.exception, IdtoneError):
         raise result.exception
     for number in (FORWARDING, CALLER, CALLED):
@@ -37,22 +37,22 @@ def run(*arguments: object, typed: str | None = None) -> Result:
     return result
 
 
-def told(*arguments: object, typed: str | None = None) -> Any:
+def json_output(*arguments: object, typed: str | None = None) -> Any:
     """The JSON output of a command."""
     return json.loads(run(*arguments, "--json", typed=typed).stdout)
 
 
-def calls(*arguments: object, typed: str | None = None) -> list[str]:
+def listed_calls(*arguments: object, typed: str | None = None) -> list[str]:
     """The ids of the calls that a command lists."""
-    return [record["call_id"] for record in told(*arguments, typed=typed)]
+    return [record["call_id"] for record in json_output(*arguments, typed=typed)]
 
 
-def lines(result: Result) -> list[list[str]]:
+def output_words(result: Result) -> list[list[str]]:
     """The words of each line; a time is two words."""
     return [line.split() for line in result.stdout.splitlines()]
 
 
-def completed(typed: str, **environment: str) -> list[str]:
+def completions(typed: str, **environment: str) -> list[str]:
     asked = {"_IDTONE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     result = CliRunner().invoke(cli.app, [], env=asked | environment, prog_name="idtone")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -60,7 +60,7 @@ def completed(typed: str, **environment: str) -> list[str]:
 
 
 @contextmanager
-def following(*options: str) -> Iterator[subprocess.Popen[str]]:
+def follow_list(*options: str) -> Iterator[subprocess.Popen[str]]:
     """Context with `list --follow` in a process."""
     command = [sys.executable, "-c", FOLLOWING, "ledger", "list", "--follow", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -23,5 +23,5 @@ ALL = LegalBasis(
 )
 
 
-def given(basis: str, **changes: object) -> LegalBasis:
+def make_legal_basis(basis: str, **changes: object) -> LegalBasis:
     return complete_basis(replace(ALL, basis=basis, **changes), BASES)  # type: ignore[arg-type]

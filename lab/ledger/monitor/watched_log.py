@@ -21,7 +21,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import Witness, WitnessState, attend
-from lab.ledger.sample_evidence import LOG, at, key_ring_of, url_of
+from lab.ledger.sample_evidence import LOG, key_ring_of, time_after, url_of
 from lab.ledger.sample_ledger import write, writer_of
 
 NAME = "witness.example/1"
@@ -29,7 +29,7 @@ HOUR_MS = 3_600_000
 
 
 @contextmanager
-def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
+def witness_in_thread(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
     """Context with a witness in a thread; yields its entry for `witnesses`."""
     bound: list[int] = []
     is_bound = threading.Event()
@@ -55,7 +55,7 @@ def witnessing(folder: Path, clock_s: Callable[[], float]) -> Iterator[str]:
 
 
 @dataclass
-class World:
+class WatchedLogs:
     """The published log. `out` is available at `place`."""
 
     folder: Path
@@ -110,7 +110,7 @@ class World:
         """The monitor's report, `ms` after the evidence begins."""
 
         def clock() -> datetime:
-            return at(ms)
+            return time_after(ms)
 
         with Monitor(self.logs(), clock).locked() as held:
             (report,) = held.look(is_over)

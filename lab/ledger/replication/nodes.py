@@ -20,7 +20,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger_copies import copy_ledger
-from lab.postgresql import PostgreSQL, changed, database_of
+from lab.postgresql import PostgreSQL, change_url, database_of
 
 from ..sample_evidence import PLAY, REFUSE, decided, heard_call
 from .faulty_network import FaultyNetwork
@@ -108,7 +108,7 @@ class Node:
 
     def through(self, between: FaultyNetwork) -> Node:
         """The same node, connected through the proxy."""
-        return self.changed(url=changed(self.settings.url, port=between.port))
+        return self.changed(url=change_url(self.settings.url, port=between.port))
 
 
 def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -124,7 +124,7 @@ def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
         return {name: [tuple(row) for row in connection.execute(query).fetchall()] for name, query in queries.items()}
 
 
-def same(node: Node) -> bool:
+def is_replicated(node: Node) -> bool:
     """True if PostgreSQL has the same rows of a node as the node itself."""
     return rows(node.ledger) == rows(node.replica)
 

@@ -13,13 +13,13 @@ from idtone.ledger.store.step_rows import row_of
 from idtone.ledger.store.stored_tree import count_leaves, leaf_closed_by, read_frontier
 from idtone.ledger.tree.merkle import leaf_hash, stored_hashes
 
-from ..sample_evidence import at, decided, heard_call
+from ..sample_evidence import decided, heard_call, time_after
 
 FORGED = "pbx-1-1793491200.666"
 Forgery = Callable[[sqlite3.Connection], None]
 
 
-def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> None:
+def insert_steps(connection: sqlite3.Connection, *told: Step, first: int = 0) -> None:
     """Insert rows after the last, or from `first` on. A closing step also gets its leaf, hashes and search entries."""
     foreign_key = DayKey("2026-11-01", bytes(32))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
@@ -43,33 +43,33 @@ def inserted(connection: sqlite3.Connection, *told: Step, first: int = 0) -> Non
     connection.executemany("INSERT INTO sought VALUES (?, ?)", ((key, stored_steps[-1].id) for key in found_by))
 
 
-def with_macs(connection: sqlite3.Connection) -> None:
+def insert_call_with_macs(connection: sqlite3.Connection) -> None:
     """Insert a finished call, and MACs of another key, or none."""
-    inserted(connection, *heard_call(FORGED))
+    insert_steps(connection, *heard_call(FORGED))
     ((last,),) = connection.execute("SELECT max(id) FROM steps").fetchall()
     connection.execute("INSERT INTO macs SELECT ?, randomblob(96)", (last,))
 
 
-def changed(connection: sqlite3.Connection) -> None:
+def change_open_call(connection: sqlite3.Connection) -> None:
     connection.execute(
         "UPDATE steps SET details = replace(details, 'sample', 'simple') WHERE call_id = 'open' AND kind = 'decided'"
     )
 
 
 FORGERIES: dict[str, tuple[Forgery, str]] = {
-    "a finished call": (lambda connection: inserted(connection, *heard_call(FORGED)), FORGED),
-    "a finished call with MACs": (with_macs, FORGED),
-    "an unfinished call": (lambda connection: inserted(connection, *heard_call(FORGED)[:-1]), FORGED),
+    "a finished call": (lambda connection: insert_steps(connection, *heard_call(FORGED)), FORGED),
+    "a finished call with MACs": (insert_call_with_macs, FORGED),
+    "an unfinished call": (lambda connection: insert_steps(connection, *heard_call(FORGED)[:-1]), FORGED),
     "the end of a call in progress": (
-        lambda connection: inserted(connection, steps.ended("open", at(70), CallStatus.CANCEL)),
+        lambda connection: insert_steps(connection, steps.ended("open", time_after(70), CallStatus.CANCEL)),
         "open",
     ),
     "a step of a call in progress": (
-        lambda connection: inserted(connection, steps.answered("open", at(70))),
+        lambda connection: insert_steps(connection, steps.answered("open", time_after(70))),
         "open",
     ),
-    "a step far away": (lambda connection: inserted(connection, decided(call_id=FORGED), first=2**62), FORGED),
-    "an open step that was changed": (changed, "open"),
+    "a step far away": (lambda connection: insert_steps(connection, decided(call_id=FORGED), first=2**62), FORGED),
+    "an open step that was changed": (change_open_call, "open"),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..sample_evidence import evidence, url_of
-from ..sample_ledger import faults, write
+from ..sample_ledger import verification_faults, write
 
 SEED = 20261101
 
@@ -158,10 +158,10 @@ def tampered(folder: Path, count: int, seed: int = SEED) -> Iterator[tuple[str, 
         shutil.copyfile(file, older[-1])
     write(url, told[60:])
     whole = file.read_bytes()
-    assert faults(url) == []
+    assert verification_faults(url) == []
     tamperer = Tamperer(random.Random(seed), file, older)
     ways = [*WAYS, "roll back"]
     for number in range(count):
         file.write_bytes(whole)
         done = tamperer.tamper(ways[number % len(ways)])
-        yield done, bool(faults(url))
+        yield done, bool(verification_faults(url))

@@ -14,7 +14,7 @@ def sign(office: Office, package: Path, *names: str) -> tuple[int, str]:
     return code, " ".join(error.split())
 
 
-def changed(name: str, change: Callable[[Any], object], package: Path, part: str = "after") -> None:
+def change_package(name: str, change: Callable[[Any], object], package: Path, part: str = "after") -> None:
     path = package / part / "metadata" / f"{name}.json"
     metadata = Metadata[Any].from_file(str(path))
     change(metadata.signed)

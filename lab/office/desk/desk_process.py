@@ -15,7 +15,7 @@ from lab.asterisk import OFFICE
 
 
 @contextmanager
-def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
+def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
     """Context with a desk's address. It logs into `log`, or where this process does."""
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
@@ -28,7 +28,7 @@ def running(folder: Path, *options: object, log: IO[bytes] | None = None) -> Ite
 
 
 @contextmanager
-def attended(desk: Desk) -> Iterator[str]:
+def desk_in_thread(desk: Desk) -> Iterator[str]:
     """Context with the address of a desk that a thread serves."""
     ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
     ready = threading.Event()

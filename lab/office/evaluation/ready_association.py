@@ -9,7 +9,7 @@ import pytest
 from idtone.core.signed_notes import Signer
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.evaluation.observations import Observation, ObservationKind, observe
 from lab.made_once import made_once
@@ -31,7 +31,9 @@ OBSERVED: Final = (
 """Observations of the first member, in the year."""
 
 
-def observed(office: Office, kind: ObservationKind, fields: Mapping[str, str], member: str = "m-0001") -> Observation:
+def add_observation(
+    office: Office, kind: ObservationKind, fields: Mapping[str, str], member: str = "m-0001"
+) -> Observation:
     return observe(Workspace(office.folder), kind, member, fields, "office", datetime.now(UTC), str)
 
 
@@ -46,7 +48,7 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
         office.told("publication publish", *office.all_keys())
         write_criteria(office.folder)
         for each in OBSERVED:
-            observed(office, *each)
+            add_observation(office, *each)
 
     made_once(tmp_path_factory, "to-evaluate", office.folder, make)
     use_own_ledger(office)

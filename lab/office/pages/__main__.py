@@ -18,27 +18,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lab.office.year.office_year import spoken
+from lab.office.year.office_year import localise
 from lab.processes import end_in_order
 from lab.repository import ROOT
 
-from .by_command import Played, play
+from .by_command import CommandEffort, play_by_command
+from .by_page import PageEffort, play_by_page
 from .tasks import TASKS
 from .tasks_page import rows, write_pages
-from .walked import Walked, walk
 
 
-def table(walked: Sequence[Walked], played: Mapping[str, Played]) -> Table:
+def table(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> Table:
     titles = {task.name: task.title for task in TASKS}
     faults = {each.name: each.fault for each in walked}
     heads = (
         ("task", "業務"), ("clicks", "クリック"), ("fields typed", "入力欄"), ("s", "秒"),
         ("commands", "コマンド"), ("files by hand", "手書きのファイル"), ("s", "秒"),
     )  # fmt: skip
-    shown = Table(*(spoken(*head) for head in heads), "")
+    shown = Table(*(localise(*head) for head in heads), "")
     for name, figures in rows(walked, played):
         mark = "" if not name else "[red]✗[/red]" if faults[name] else "[green]✓[/green]"
-        title = spoken(*titles[name]) if name else spoken("all", "合計")
+        title = localise(*titles[name]) if name else localise("all", "合計")
         shown.add_row(title, *(f"{round(each, 1):g}" for each in figures), mark)
     return shown
 
@@ -51,9 +51,9 @@ def main() -> int:
     given = parser.parse_args()
     end_in_order()
     folder = given.folder.resolve()
-    walked = walk(folder)
+    walked = play_by_page(folder)
     is_good = len(walked) == len(TASKS) and not any(each.fault for each in walked)
-    played = play(folder / "by-command")
+    played = play_by_command(folder / "by-command")
     if given.json:
         tasks = [asdict(each) | {"by_command": asdict(played[each.name])} for each in walked]
         json.dump({"good": is_good, "tasks": tasks}, sys.stdout, ensure_ascii=False, indent=2)

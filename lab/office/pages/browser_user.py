@@ -21,7 +21,7 @@ class PageFault(Exception):
 
 
 @dataclass
-class Hands:
+class BrowserUser:
     """A person's acts in the browser. `clicks` counts links, buttons, folds, choices and files; `typed` counts the
     fields that are typed into.
     """

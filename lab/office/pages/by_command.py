@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from idtone.office.papers.period_account import fiscal_year
+from idtone.office.papers.period_account import fiscal_year_days
 from lab.terminal import Terminal
 
 from ..applicant import hand_in
 from ..year.office_year import passphrase
-from .found_office import found
-from .year_facts import (
+from .found_office import found_office
+from .persons_and_days import (
     APPLICANT,
     APPLICANT_ID,
     RESELLER,
@@ -22,10 +22,10 @@ from .year_facts import (
     SHEET,
     STOPPED,
     WHOLESALER,
-    day,
-    master,
-    minute,
-    witness,
+    iso_day,
+    iso_minute,
+    tone_master,
+    witness_key,
 )
 
 _CHAIN: Final = "0362345600-0362345609\n"
@@ -39,7 +39,7 @@ customer:
 
 
 @dataclass(frozen=True)
-class Played:
+class CommandEffort:
     """The effort of one task: commands, and files that a person writes by hand; the seconds count the commands."""
 
     commands: int
@@ -91,17 +91,17 @@ class CommandOffice(Terminal):
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def play(folder: Path) -> Mapping[str, Played]:
+def play_by_command(folder: Path) -> Mapping[str, CommandEffort]:
     """All tasks in their order, by name. Raises AssertionError if a command fails."""
     played = {}
     office = CommandOffice(folder)
     with passphrase():
-        found(office, office.office, office.folder / "keys")
+        found_office(office, office.office, office.folder / "keys")
         for name, act in BY_COMMAND.items():
             commands, files, began_s = office.commands, office.files, time.monotonic()
             act(office)
             took_s = round(time.monotonic() - began_s, 1)
-            played[name] = Played(office.commands - commands, office.files - files, took_s)
+            played[name] = CommandEffort(office.commands - commands, office.files - files, took_s)
     return played
 
 
@@ -110,11 +110,11 @@ def _application(office: CommandOffice, number: int, member: str, names: str, nu
     text = f"""\
 application:
   id: {_id(number)}
-  received: {day()}
+  received: {iso_day()}
   member: {{id: {member}, name: {{{names}}}}}
   identity:
-    - {{document: 登記事項証明書, checked: {day(-1)}, by: Suzuki}}
-  pledge: {{signed: {day(-2)}, document: "2", sha256: {sha256}, signatory: 代表取締役, until: {day(365)}}}
+    - {{document: 登記事項証明書, checked: {iso_day(-1)}, by: Suzuki}}
+  pledge: {{signed: {iso_day(-2)}, document: "2", sha256: {sha256}, signatory: 代表取締役, until: {iso_day(365)}}}
   licences:
     - {{tone: standard-2026, directions: [incoming, outgoing]}}
   numbers: ["{numbers}"]
@@ -123,7 +123,7 @@ application:
 
 
 def _id(number: int) -> str:
-    return f"A-{day()[:4]}-{number:04}"
+    return f"A-{iso_day()[:4]}-{number:04}"
 
 
 def _review(office: CommandOffice, number: int, result: str, why: str) -> None:
@@ -131,11 +131,11 @@ def _review(office: CommandOffice, number: int, result: str, why: str) -> None:
 
 
 def _grant(office: CommandOffice, number: int) -> None:
-    office.does("application grant", _id(number), "--until", day(365))
+    office.does("application grant", _id(number), "--until", iso_day(365))
 
 
 def _tone(office: CommandOffice) -> None:
-    wav = office.has("standard.wav", master())
+    wav = office.has("standard.wav", tone_master())
     office.does("sound add", "standard-2026", wav, "--title", "協会標準識別音", "--why", "decided")
 
 
@@ -148,7 +148,7 @@ def _hand_in(office: CommandOffice) -> None:
     """Store an applicant's submission, as the public form does: an applicant has a browser, and no command."""
     fields = {
         "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
-        "signed": day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
+        "signed": iso_day(-2), "signatory": "代表取締役", "document": "2", "tone": "standard-2026", "incoming": "yes",
         "numbers": "0332345600〜0332345609",
     }  # fmt: skip
     hand_in(office.office, fields, SCAN + b"applicant")
@@ -158,19 +158,19 @@ def _take(office: CommandOffice) -> None:
     (submission,) = office.does("application handed-in")
     office.does(
         "application take", submission["id"], "--member", APPLICANT_ID, "--document", "登記事項証明書",
-        "--checked", day(-1), "--by", "Suzuki", "--pledge-until", day(364),
+        "--checked", iso_day(-1), "--by", "Suzuki", "--pledge-until", iso_day(364),
     )  # fmt: skip
 
 
 def _criteria(office: CommandOffice) -> None:
     address = ("--list", "https://association.test/operators/")
-    office.does("evaluation enter-criteria", *address, "--witness", witness(), "--why", "decided")
+    office.does("evaluation enter-criteria", *address, "--witness", witness_key(), "--why", "decided")
 
 
 def _observe(office: CommandOffice) -> None:
     for kind in ("contact", "form"):
-        office.does("evaluation observe", kind, WHOLESALER, "--day", day(-1), "--result", "good")
-    points = ("--day", day(-1), "--what", "外部評価者 甲", "--points", "9")
+        office.does("evaluation observe", kind, WHOLESALER, "--day", iso_day(-1), "--result", "good")
+    points = ("--day", iso_day(-1), "--what", "外部評価者 甲", "--points", "9")
     office.does("evaluation observe", "assessor", WHOLESALER, *points)
 
 
@@ -181,8 +181,8 @@ def _numbers(office: CommandOffice) -> None:
 
 def _certified(number: int) -> tuple[str, ...]:
     return (
-        "--number", f"N-{number}", "--document", f"認定通知書 2026-{number}", "--until", day(700),
-        "--next-check", day(300), "--why", "seen",
+        "--number", f"N-{number}", "--document", f"認定通知書 2026-{number}", "--until", iso_day(700),
+        "--next-check", iso_day(300), "--why", "seen",
     )  # fmt: skip
 
 
@@ -194,12 +194,12 @@ def _describe(office: CommandOffice) -> None:
 
 
 def _agree(office: CommandOffice) -> None:
-    words = ("--version", "2026", "--since", day(), "--document", "参加届")
+    words = ("--version", "2026", "--since", iso_day(), "--document", "参加届")
     office.prints("member agree", WHOLESALER, "suspension-scheme", *words)
 
 
 def _chain(office: CommandOffice) -> None:
-    checked = ("--checked", day(-1), "--document", "卸先確認書", "--why", "as reported")
+    checked = ("--checked", iso_day(-1), "--document", "卸先確認書", "--why", "as reported")
     office.does("chain add", WHOLESALER, RESELLER, *checked, typed=_CHAIN)
 
 
@@ -226,7 +226,7 @@ def _paper(office: CommandOffice, command: str, *words: str) -> None:
 
 def _report(office: CommandOffice) -> None:
     typed = "0362345678\n銀行員を名乗る男\n\n\n"
-    office.does("report take", "--by", "telephone", "--date", day(-1), "--time", "10:15", typed=typed)
+    office.does("report take", "--by", "telephone", "--date", iso_day(-1), "--time", "10:15", typed=typed)
 
 
 def _close_report(office: CommandOffice) -> None:
@@ -237,13 +237,13 @@ def _close_report(office: CommandOffice) -> None:
 def _refuse(office: CommandOffice) -> None:
     file = office.writes("refused.yaml", _REFUSED)
     office.does(
-        "refusal add", file, "--key", office.key("refusals"), "--reference", "K-7", "--until", day(365),
+        "refusal add", file, "--key", office.key("refusals"), "--reference", "K-7", "--until", iso_day(365),
         "--why", "numbers were stopped",
     )  # fmt: skip
 
 
 def _stop(office: CommandOffice) -> None:
-    asked = ("--reference", "R-1", "--requested", f"{minute(-5)}+09:00")
+    asked = ("--reference", "R-1", "--requested", f"{iso_minute(-5)}+09:00")
     office.does("suspension number", *asked, typed=f"{STOPPED}\n{STOPPED}\n")
 
 
@@ -256,9 +256,9 @@ def _lift(office: CommandOffice) -> None:
 
 
 def _account(office: CommandOffice) -> None:
-    today = day()
+    today = iso_day()
     year = int(today[:4]) - (today[5:7] < "04")
-    assert fiscal_year(year)[0].isoformat() <= today
+    assert fiscal_year_days(year)[0].isoformat() <= today
     office.prints("paper account", "--year", year, "-o", office.folder / "account")
 
 
@@ -297,8 +297,8 @@ BY_COMMAND: Final[Mapping[str, Callable[[CommandOffice], None]]] = {
     "publish-stop": _publish_stop,
     "notify": lambda office: _paper(office, "paper letter", "--about", "stopped", "--number", "2026-2"),
     "lift": _lift,
-    "renew": lambda office: office.does("licence renew", "L-0001", "--until", day(730), "--why", "as applied for"),
-    "prolong": lambda office: office.does("publication prolong", "--until", day(720), "--why", "a year more"),
+    "renew": lambda office: office.does("licence renew", "L-0001", "--until", iso_day(730), "--why", "as applied for"),
+    "prolong": lambda office: office.does("publication prolong", "--until", iso_day(720), "--why", "a year more"),
     "publish-again": lambda office: _publish(office, "registry-2", "registry-3", "duty-3", "duty-4"),
     "criteria": _criteria,
     "observe": _observe,

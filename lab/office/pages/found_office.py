@@ -7,7 +7,7 @@ from lab.terminal import Terminal
 from ..refused.samples import DECISION
 
 
-def found(people: Terminal, office: Path, keys: Path) -> None:
+def found_office(people: Terminal, office: Path, keys: Path) -> None:
     for words in (
         ("publication new-registry", "--folder", office),
         ("publication begin", "--folder", office, "--keys", keys),

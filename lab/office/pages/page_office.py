@@ -20,12 +20,12 @@ from idtone.office.signing.holders_root import KeptRoot
 from idtone.office.signing.signing_server import SigningServer
 from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import browser
-from lab.console.site import PASSWORD, in_a_thread, users_file
+from lab.console.site import PASSWORD, site_in_thread, users_file
 from lab.terminal import Terminal
 
 from ..year.office_year import passphrase
-from .browser_user import Hands
-from .found_office import found
+from .browser_user import BrowserUser
+from .found_office import found_office
 
 CLERK, OFFICER, SECOND = "sato", "suzuki", "tanaka"
 """Three users with the role `office`."""
@@ -55,12 +55,12 @@ class PageOffice(Terminal):
     def __enter__(self) -> PageOffice:
         with contextlib.ExitStack() as started:
             self._phrase = started.enter_context(passphrase())
-            found(self, self.office, self.keys)
+            found_office(self, self.office, self.keys)
             settings = self._settings()
-            self.site = started.enter_context(in_a_thread(settings))
+            self.site = started.enter_context(site_in_thread(settings))
             users_file(settings.console.users, dict.fromkeys((CLERK, OFFICER, SECOND), (Role.OFFICE,)))
             self.browser = started.enter_context(browser(find_or_get_chromium(self.folder), self.folder))
-            self.hands = Hands(self.browser, self.folder / "downloads")
+            self.hands = BrowserUser(self.browser, self.folder / "downloads")
             self._started = started.pop_all()
         return self
 
@@ -83,7 +83,7 @@ class PageOffice(Terminal):
             }
         )
 
-    def at(self, user: str, width: int = WIDE) -> Hands:
+    def at(self, user: str, width: int = WIDE) -> BrowserUser:
         """A user's `Hands`, signed in, at the console's first page for the office."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
@@ -123,7 +123,7 @@ def signing_page(kept: Path) -> Iterator[OwnAddress]:
 
     async def serve() -> None:
         over = asyncio.Event()
-        async with SigningServer(Holder(KeptRoot(kept), "")).serving() as address:
+        async with SigningServer(Holder(KeptRoot(kept), "")).serve() as address:
             begun.set_result((address, asyncio.get_running_loop(), over))
             await over.wait()
 

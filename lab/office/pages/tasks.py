@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from idtone.office.papers.period_account import fiscal_year
+from idtone.office.papers.period_account import fiscal_year_days
 
 from .browser_user import PageFault
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
-from .year_facts import (
+from .persons_and_days import (
     APPLICANT,
     APPLICANT_ID,
     RESELLER,
@@ -19,10 +19,10 @@ from .year_facts import (
     SHEET_NUMBERS,
     STOPPED,
     WHOLESALER,
-    day,
-    master,
-    minute,
-    witness,
+    iso_day,
+    iso_minute,
+    tone_master,
+    witness_key,
 )
 
 
@@ -43,8 +43,9 @@ def _application(office: PageOffice, member: str, names: tuple[str, str], number
         "/office/new-application",
         {
             "member": member, "name_ja": names[0], "name_en": names[1], "identity_1": "登記事項証明書",
-            "checked_1": day(-1), "by_1": "Suzuki", "signed": day(-2), "signatory": "代表取締役", "document": "2",
-            "until": day(364), "file": office.file("pledge.pdf", SCAN + member.encode()), "tone": "standard-2026",
+            "checked_1": iso_day(-1), "by_1": "Suzuki", "signed": iso_day(-2), "signatory": "代表取締役",
+            "document": "2", "until": iso_day(364), "file": office.file("pledge.pdf", SCAN + member.encode()),
+            "tone": "standard-2026",
             "incoming": "yes", "outgoing": "yes", "numbers": numbers, **changed,
         },
     )  # fmt: skip
@@ -59,7 +60,7 @@ def hand_in(office: PageOffice) -> None:
         "form[action='/application']",
         {
             "name_ja": APPLICANT[0], "name_en": APPLICANT[1], "person": "総務部 見本", "contact": "info@example.jp",
-            "signed": day(-2), "signatory": "代表取締役", "document": "2",
+            "signed": iso_day(-2), "signatory": "代表取締役", "document": "2",
             "pledge": office.file("pledge.pdf", SCAN + b"applicant"), "tone": "standard-2026", "incoming": "yes",
             "numbers": "0332345600〜0332345609",
         },
@@ -78,9 +79,9 @@ def take(office: PageOffice) -> None:
         {
             "member": APPLICANT_ID,
             "identity_1": "登記事項証明書",
-            "checked_1": day(-1),
+            "checked_1": iso_day(-1),
             "by_1": "Suzuki",
-            "until": day(364),
+            "until": iso_day(364),
         },
     )
     hands.expect("Done.", "typed by the applicant", "to be reviewed")
@@ -91,7 +92,7 @@ def criteria(office: PageOffice) -> None:
     hands.menu("/office/evaluations/criteria")
     hands.act(
         "/office/evaluations/criteria",
-        {"list": "https://association.test/operators/", "witnesses": witness(), "why": "decided"},
+        {"list": "https://association.test/operators/", "witnesses": witness_key(), "why": "decided"},
     )
     hands.expect("Done.", "Version 1")
 
@@ -100,9 +101,9 @@ def observe(office: PageOffice) -> None:
     hands = office.at(CLERK)
     hands.menu("/office/evaluations/observations")
     enter = "/office/evaluations/observations/enter"
-    hands.act(f"{enter}/contact", {"member": WHOLESALER, "day": day(-1), "result": "good"})
-    hands.act(f"{enter}/form", {"member": WHOLESALER, "day": day(-1), "result": "good"})
-    points = {"member": WHOLESALER, "what": "外部評価者 甲", "day": day(-1), "points": "9"}
+    hands.act(f"{enter}/contact", {"member": WHOLESALER, "day": iso_day(-1), "result": "good"})
+    hands.act(f"{enter}/form", {"member": WHOLESALER, "day": iso_day(-1), "result": "good"})
+    points = {"member": WHOLESALER, "what": "外部評価者 甲", "day": iso_day(-1), "points": "9"}
     hands.act(f"{enter}/assessor", points)
     hands.expect("Done.", "9 of 10 points")
 
@@ -119,18 +120,18 @@ def _grant(office: PageOffice, number: int) -> None:
     hands, path = office.at(CLERK), f"/office/applications/{_id(number)}"
     hands.menu("/office/applications")
     hands.click(f"main a[href='{path}']")
-    hands.act(f"{path}/grant", {"until": day(365)})
+    hands.act(f"{path}/grant", {"until": iso_day(365)})
     hands.expect("Done.", "granted")
 
 
 def _id(number: int) -> str:
-    return f"A-{day()[:4]}-{number:04}"
+    return f"A-{iso_day()[:4]}-{number:04}"
 
 
 def tone(office: PageOffice) -> None:
     hands = office.at(CLERK)
     hands.menu("/office/tones")
-    wav = office.file("standard.wav", master())
+    wav = office.file("standard.wav", tone_master())
     hands.act("/office/tones", {"tone": "standard-2026", "title": "協会標準識別音", "file": wav, "why": "decided"})
     hands.expect("Done.", "standard-2026")
 
@@ -150,7 +151,7 @@ def again(office: PageOffice) -> None:
         hands.click("main a[href='/office/applications?all=1']")
     hands.click(f"main a[href='{path}']")
     hands.act(f"{path}/review", {"result": "passed", "why": "the certificate has come"})
-    hands.act(f"{path}/grant", {"until": day(365)})
+    hands.act(f"{path}/grant", {"until": iso_day(365)})
     hands.expect("granted")
 
 
@@ -175,7 +176,13 @@ def certify(office: PageOffice) -> None:
     page = _member(office)
     office.hands.act(
         f"{page}/certify",
-        {"number": "N-7", "document": "認定通知書 2026-7", "until": day(700), "next_check": day(300), "why": "seen"},
+        {
+            "number": "N-7",
+            "document": "認定通知書 2026-7",
+            "until": iso_day(700),
+            "next_check": iso_day(300),
+            "why": "seen",
+        },
     )
     office.hands.expect("Done.", "N-7")
 
@@ -210,7 +217,7 @@ def chain(office: PageOffice) -> None:
     hands.menu("/office/chains")
     hands.act(
         "/office/chains/add",
-        {"numbers": "0362345600-0362345609", "wholesaler": WHOLESALER, "reseller": RESELLER, "checked": day(-1),
+        {"numbers": "0362345600-0362345609", "wholesaler": WHOLESALER, "reseller": RESELLER, "checked": iso_day(-1),
          "document": "卸先確認書", "why": "as reported"},
     )  # fmt: skip
     hands.expect("Done.", "checked")
@@ -222,7 +229,7 @@ def certify_reseller(office: PageOffice) -> None:
     hands.act(
         "/office/chains/certify",
         {"numbers": "0362345600-0362345609", "reseller": RESELLER, "number": "N-9", "document": "認定通知書 2026-9",
-         "until": day(700), "next_check": day(300), "why": "seen"},
+         "until": iso_day(700), "next_check": iso_day(300), "why": "seen"},
     )  # fmt: skip
     hands.expect("Done.", "next check")
 
@@ -276,7 +283,13 @@ def report(office: PageOffice) -> None:
     hands.click("main a[href='/office/reports/new']")
     hands.act(
         "/office/reports/new",
-        {"by": "telephone", "number": "0362345678", "date": day(-1), "time": "10:15", "what": "銀行員を名乗る男"},
+        {
+            "by": "telephone",
+            "number": "0362345678",
+            "date": iso_day(-1),
+            "time": "10:15",
+            "what": "銀行員を名乗る男",
+        },
     )
     if not re.search(r"[0-9A-Z]{5}(-[0-9A-Z]{5}){3}", hands.expect("The report is entered.")):
         raise PageFault("no receipt is shown")
@@ -296,7 +309,7 @@ def refuse(office: PageOffice) -> None:
     hands.act(
         "/office/refusals/add",
         {"kind": "company", "name": "見本商事株式会社", "corporate_number": "8000000000001",
-         "address": "東京都見本区見本町1-2-3", "reference": "K-7", "until": day(365), "why": "numbers were stopped",
+         "address": "東京都見本区見本町1-2-3", "reference": "K-7", "until": iso_day(365), "why": "numbers were stopped",
          "file": str(office.keys / "refusals.pem"), "passphrase": office.phrase},
     )  # fmt: skip
     hands.expect("Done.", "K-7")
@@ -307,7 +320,7 @@ def stop(office: PageOffice) -> None:
     hands.menu("/office/suspensions")
     hands.send(
         "main details:first-of-type form[action='/office/suspensions/request']",
-        {"action": "suspend-number", "entered": STOPPED, "reference": "R-1", "requested": minute(-5)},
+        {"action": "suspend-number", "entered": STOPPED, "reference": "R-1", "requested": iso_minute(-5)},
     )
     hands.expect("Done.")
     hands = office.at(SECOND)
@@ -342,14 +355,14 @@ def lift(office: PageOffice) -> None:
 
 def renew(office: PageOffice) -> None:
     page = _member(office)
-    office.hands.act(f"{page}/renew", {"licence": "L-0001", "until": day(730), "why": "as applied for"})
+    office.hands.act(f"{page}/renew", {"licence": "L-0001", "until": iso_day(730), "why": "as applied for"})
     office.hands.expect("Done.")
 
 
 def prolong(office: PageOffice) -> None:
     hands = office.at(CLERK)
     hands.menu("/office/publication")
-    hands.act("/office/publication/prolong", {"until": day(720), "why": "a year more"})
+    hands.act("/office/publication/prolong", {"until": iso_day(720), "why": "a year more"})
     hands.expect("Done.")
 
 
@@ -360,8 +373,8 @@ def publish_again(office: PageOffice) -> None:
 def account(office: PageOffice) -> Path:
     hands = office.at(CLERK)
     hands.menu("/office/papers")
-    today = day()
-    since, through = fiscal_year(int(today[:4]) - (today[5:7] < "04"))
+    today = iso_day()
+    since, through = fiscal_year_days(int(today[:4]) - (today[5:7] < "04"))
     hands.click(f"main a[href='/office/papers?since={since}&through={through}']")
     hands.expect("許諾の更新 / licence renewed", "R-1")
     hands.download("main a[href^='/office/papers/acts.csv']")

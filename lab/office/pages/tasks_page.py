@@ -6,9 +6,9 @@ from typing import Final
 
 from lab.repository import ROOT
 
-from .by_command import Played
+from .by_command import CommandEffort
+from .by_page import PageEffort
 from .tasks import TASKS
-from .walked import Walked
 
 PAGES: Final = (
     ROOT / "docs/explanation/office-tasks.md",
@@ -49,7 +49,7 @@ English: [The office's tasks in clicks and commands](../../explanation/office-ta
 _SUMS: Final = ("Total", "合計")
 
 
-def rows(walked: Sequence[Walked], played: Mapping[str, Played]) -> list[tuple[str, list[float]]]:
+def rows(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> list[tuple[str, list[float]]]:
     """The figures by the name of the task; the last row has their sums."""
     found: list[tuple[str, list[float]]] = [
         (each.name, [each.clicks, each.typed, each.seconds, *_figures(played[each.name])]) for each in walked
@@ -57,7 +57,7 @@ def rows(walked: Sequence[Walked], played: Mapping[str, Played]) -> list[tuple[s
     return [*found, ("", [sum(column) for column in zip(*(figures for _, figures in found), strict=True)])]
 
 
-def _figures(played: Played) -> list[float]:
+def _figures(played: CommandEffort) -> list[float]:
     return [played.commands, played.files, played.seconds]
 
 
@@ -66,7 +66,7 @@ def without_seconds(figures: Sequence[float]) -> list[float]:
     return [figures[place] for place in (0, 1, 3, 4)]
 
 
-def write_pages(walked: Sequence[Walked], played: Mapping[str, Played]) -> None:
+def write_pages(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> None:
     """Write the page in both languages."""
     titles = {task.name: task.title for task in TASKS}
     for number, (path, text) in enumerate(zip(PAGES, _TEXTS, strict=True)):

@@ -22,7 +22,7 @@ import pytest
 from lab.asterisk import LOOPBACK, OFFICE, free_ports
 
 from ..authority.office import PHRASE, Office
-from .public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, published_site, site_of
+from .published_site import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, published_site, site_of
 
 LONGEST_S: Final = 86_400.0
 

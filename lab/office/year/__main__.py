@@ -25,7 +25,7 @@ from lab.processes import end_in_order
 from lab.repository import ROOT
 
 from .flow_picture import draw
-from .office_year import OfficeYear, StepFailed, spoken
+from .office_year import OfficeYear, StepFailed, localise
 from .steps import STEPS, Step
 
 
@@ -48,7 +48,7 @@ def taken(year: OfficeYear, number: int, step: Step) -> Finding:
     except StepFailed as error:
         return Finding(step, picture, time.monotonic() - began_s, faults=(str(error),))
     if rows:
-        draw(picture, spoken(*step.title), rows)
+        draw(picture, localise(*step.title), rows)
     faults = [
         f"{name} is {found.get(name)}, not {value}" for name, value in step.expected.items() if found.get(name) != value
     ]
@@ -62,23 +62,23 @@ def run(folder: Path, screen: Console) -> list[Finding]:
     findings: list[Finding] = []
     with OfficeYear(folder) as year:
         for number, step in enumerate(STEPS, 1):
-            screen.print(f"\n[bold]{number}. {spoken(*step.title)}[/bold]", highlight=False)
+            screen.print(f"\n[bold]{number}. {localise(*step.title)}[/bold]", highlight=False)
             finding = taken(year, number, step)
             findings.append(finding)
             for fault in finding.faults:
-                screen.print(f"   [bold red]{spoken('wrong', '相違')}[/bold red] {escape(fault)}")
+                screen.print(f"   [bold red]{localise('wrong', '相違')}[/bold red] {escape(fault)}")
             if finding.faults:
                 break
-            screen.print(f"   {escape(spoken(*step.told).format(**finding.found))}", highlight=False)
-            screen.print(f"   {spoken('picture', '図')} pictures/{finding.picture.name}", highlight=False)
+            screen.print(f"   {escape(localise(*step.told).format(**finding.found))}", highlight=False)
+            screen.print(f"   {localise('picture', '図')} pictures/{finding.picture.name}", highlight=False)
     return findings
 
 
 def table(findings: list[Finding]) -> Table:
-    shown = Table(*(spoken(*name) for name in (("step", "段階"), ("expected", "期待"), ("found", "結果"))), "s", "")
+    shown = Table(*(localise(*name) for name in (("step", "段階"), ("expected", "期待"), ("found", "結果"))), "s", "")
     for each in findings:
         shown.add_row(
-            spoken(*each.step.title),
+            localise(*each.step.title),
             _words(each.step.expected),
             _words({name: each.found.get(name) for name in each.step.expected}) if each.found else "–",
             f"{each.seconds:.1f}",
@@ -100,7 +100,8 @@ def main() -> int:
     screen = Console(file=sys.stderr if given.json else sys.stdout, width=None if sys.stdout.isatty() else 130)
     folder = given.folder.resolve()
     screen.print(
-        spoken("A year of the association's office, in {}", "協会事務局の一年({})").format(folder), highlight=False
+        localise("A year of the association's office, in {}", "協会事務局の一年({})").format(folder),
+        highlight=False,
     )
     began_s = time.monotonic()
     findings = run(folder, screen)
@@ -119,12 +120,12 @@ def main() -> int:
         screen.print()
         screen.print(table(findings))
         verdict = (
-            spoken("Each step found what it should", "すべての段階が期待どおりでした")
+            localise("Each step found what it should", "すべての段階が期待どおりでした")
             if good
-            else spoken("Not every step found what it should", "期待どおりでない段階がありました")
+            else localise("Not every step found what it should", "期待どおりでない段階がありました")
         )
         screen.print(
-            spoken(
+            localise(
                 "{}; {:.0f} s. Nothing was left running.", "{}({:.0f} 秒)。起動したものはすべて終了しました。"
             ).format(verdict, time.monotonic() - began_s)
         )

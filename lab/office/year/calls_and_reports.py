@@ -30,9 +30,9 @@ from .office_year import (
     OfficeYear,
     StepFailed,
     days,
+    localise,
     now,
     only,
-    spoken,
 )
 
 RECEIPT: Final = re.compile(r'<p class="receipt">([0-9A-Z-]{23})</p>')
@@ -103,7 +103,7 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     status = urllib3.request(
         "POST", f"{year.desk}/report/status", fields={"receipt": receipt[1] if receipt else ""}, timeout=60
     )
-    asks, calls = spoken("asks", "照会"), spoken("calls", "通話")
+    asks, calls = localise("asks", "照会"), localise("calls", "通話")
     return {
         "outcome": outcome,
         "answers": ", ".join(hop["result"] for hop in hops),
@@ -111,8 +111,12 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
         "visitor": "the operator was found" in status.data.decode(),
     }, [
         [
-            Box(spoken("somebody", "申告者"), spoken("by the public page", "公開ページから"), arrow="POST"),
-            Box(spoken("the desk", "協会窓口"), reported["id"], arrow=asks),
+            Box(
+                localise("somebody", "申告者"),
+                localise("by the public page", "公開ページから"),
+                arrow="POST",
+            ),
+            Box(localise("the desk", "協会窓口"), reported["id"], arrow=asks),
             *(Box(hop["member"], f"{hop['result']}, {calls} {hop['calls']}", tone=Tone.GOOD) for hop in hops),
         ]
     ]
@@ -135,20 +139,20 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     shown = year.told("suspension", "in-force", "--folder", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
-        True: (spoken("confirmed", "確認済み"), Tone.GOOD),
-        False: (spoken("not confirmed", "未確認"), Tone.WAITING),
+        True: (localise("confirmed", "確認済み"), Tone.GOOD),
+        False: (localise("not confirmed", "未確認"), Tone.WAITING),
     }
     rows = [
         [
-            Box(each["reference"], arrow=spoken("two people", "2 人で入力")),
-            Box("suspensions.yaml", arrow=spoken("signed twice", "2 人の署名")),
+            Box(each["reference"], arrow=localise("two people", "2 人で入力")),
+            Box("suspensions.yaml", arrow=localise("signed twice", "2 人の署名")),
             Box(each["node"] or each["member"], said[bool(each["in_use"])][0], tone=said[bool(each["in_use"])][1]),
         ]
         for each in shown
     ]
     rows += [
         [
-            Box(f"{WHOLESALER} …{numbers[name][-4:]}", arrow=spoken("a call", "通話")),
+            Box(f"{WHOLESALER} …{numbers[name][-4:]}", arrow=localise("a call", "通話")),
             Box(outcome, tone=Tone.BAD if outcome == "REFUSE" else Tone.GOOD),
         ]
         for name, outcome in outcomes.items()

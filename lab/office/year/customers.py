@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .flow_picture import Box, Rows, Tone
-from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, only, spoken
+from .office_year import CONFIG, REPORTED, RESELLER, WHOLESALER, OfficeYear, days, localise, only
 
 
 def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
@@ -58,12 +58,12 @@ def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     return {"caught": caught["refused"], "reference": ", ".join(references), "honest": honest["refused"]}, [
         [
             Box(RESELLER, "見本商事株式会社", arrow="K-7"),
-            Box("refusals.list", spoken("tokens, no names", "トークンのみ(氏名なし)"), arrow="check"),
+            Box("refusals.list", localise("tokens, no names", "トークンのみ(氏名なし)"), arrow="check"),
             Box(f"{WHOLESALER}: ㈱見本商事", *equal, tone=Tone.BAD),
         ],
         [
-            Box(spoken("another customer", "別の利用者"), "別見本株式会社", arrow="check"),
-            Box(WHOLESALER, spoken("not refused", "該当なし"), tone=Tone.GOOD),
+            Box(localise("another customer", "別の利用者"), "別見本株式会社", arrow="check"),
+            Box(WHOLESALER, localise("not refused", "該当なし"), tone=Tone.GOOD),
         ],
     ]
 

@@ -17,7 +17,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.repository import ROOT
 from lab.terminal import Terminal
 
-from ..desk.desk_process import running
+from ..desk.desk_process import running_desk
 
 WHOLESALER, RESELLER = "m-0101", "m-0102"
 NAMES = {WHOLESALER: "見本電話 / Sample Telecom", RESELLER: "港見本電話 / Harbour Sample Telecom"}
@@ -44,7 +44,7 @@ def only(listed: Iterable[T]) -> T:
     return found[0]
 
 
-def spoken(english: str, japanese: str) -> str:
+def localise(english: str, japanese: str) -> str:
     """The text in the language of the terminal."""
     return japanese if is_japanese() else english
 
@@ -73,7 +73,7 @@ class OfficeYear(Terminal):
     def start_desk(self, *options: object) -> None:
         """Start the desk as a separate process. It logs into a file."""
         log = self._started.enter_context((self.folder / "desk.log").open("wb"))
-        self.desk = self._started.enter_context(running(self.office, *options, log=log))
+        self.desk = self._started.enter_context(running_desk(self.office, *options, log=log))
 
     @property
     def office(self) -> Path:

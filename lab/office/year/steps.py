@@ -8,7 +8,7 @@ from typing import Any, Final
 from .calls_and_reports import disclose, report, stop
 from .customers import hop, keep_form
 from .flow_picture import Rows
-from .members_join import admit, begin, pledge, resell, sign_on
+from .member_onboarding import admit, begin, pledge, resell, sign_on
 from .office_year import OfficeYear
 from .year_end import evaluate, verify
 

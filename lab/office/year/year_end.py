@@ -10,8 +10,8 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.keys.key_ring import KeyRing
 
 from .flow_picture import Box, Rows, Tone
-from .members_join import CALLS
-from .office_year import RESELLER, WHOLESALER, OfficeYear, days, now, only, spoken
+from .member_onboarding import CALLS
+from .office_year import RESELLER, WHOLESALER, OfficeYear, days, localise, now, only
 
 WITNESS: Final = Signer("witness.example/1", secrets.token_bytes(32))
 """A witness that cosigns the heads of the members' ledgers, as one elsewhere does."""
@@ -75,21 +75,27 @@ def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     operators = copy / "operators.json"
     operators.write_text(operators.read_text("utf-8").replace("Harbour", "Harbor"), "utf-8")
     year.shown("verify", "operators", copy, "--trust", year.root, code=2)
-    faults, verified = [len(ledger["faults"]), sum(map(len, members))], spoken("verify", "検証")
-    stranger = spoken("a stranger", "第三者")
+    faults, verified = [len(ledger["faults"]), sum(map(len, members))], localise("verify", "検証")
+    stranger = localise("a stranger", "第三者")
     rows = [
-        [Box(name, arrow=verified), Box(f"{spoken('faults', '不整合')}: {count}", tone=Tone.GOOD)]
+        [Box(name, arrow=verified), Box(f"{localise('faults', '不整合')}: {count}", tone=Tone.GOOD)]
         for name, count in zip(
-            (spoken("the office's ledger", "事務局の台帳"), spoken("two members' ledgers", "会員二社の台帳")),
+            (
+                localise("the office's ledger", "事務局の台帳"),
+                localise("two members' ledgers", "会員二社の台帳"),
+            ),
             faults,
             strict=True,
         )
     ]
     rows += [
-        [Box(spoken("the public list", "公開リスト"), arrow=stranger), Box(spoken("genuine", "真正"), tone=Tone.GOOD)],
         [
-            Box(spoken("one letter changed", "一文字を改変"), arrow=stranger),
-            Box(spoken("refused", "拒否"), tone=Tone.BAD),
+            Box(localise("the public list", "公開リスト"), arrow=stranger),
+            Box(localise("genuine", "真正"), tone=Tone.GOOD),
+        ],
+        [
+            Box(localise("one letter changed", "一文字を改変"), arrow=stranger),
+            Box(localise("refused", "拒否"), tone=Tone.BAD),
         ],
     ]
     return {"faults": sum(faults), "history": len(history), "listed": len(listed["operators"])}, rows

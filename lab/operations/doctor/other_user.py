@@ -1,4 +1,4 @@
-"""Code that another user of the machine runs, without access to our files."""
+"""Runs code as another user of the machine, who cannot read our files."""
 
 import os
 import traceback
@@ -11,7 +11,7 @@ from idtone.operations.doctor.write_trial import Place, trial
 
 
 def run_as(user: int, group: int, groups: list[int], beside: Path, code: str, _: list[str]) -> None:
-    """Become the user, and run the code with these names; an error is printed."""
+    """Become the user, and run the code with `beside` as a name in it. Prints an error."""
     os.setgroups(groups)
     os.setgid(group)
     os.setuid(user)

@@ -23,8 +23,9 @@ OF_THE_MACHINE = {
     "clock-synchronised", "watchdog", "name-own", "registry-trust", "emergency-trunks", "sound-codecs", "lines",
     "ledger-retention", "backup",
 }  # fmt: skip
-"""Topics that the lab cannot control, and those of its own shape: its registry is unsigned, it names no trunk, no table
-of lines, no time for numbers and no backup, and one endpoint has a codec without a transcoder.
+"""Topics that the lab cannot control, and topics that the lab does not meet on purpose. Its registry is unsigned. Its
+settings have no trunk, no table of lines, no retention of numbers and no backup. One endpoint has a codec without a
+transcoder.
 """
 
 
@@ -32,7 +33,7 @@ def run(service: Service, *arguments: str, prefix: tuple[str, ...] = (), **setti
     """Run the doctor; returns its exit code and standard output. `settings` are environment variables. Asserts that no
     number is printed.
 
-    The command runs in this process, which is faster, or in a separate one if there is a `prefix`.
+    The command runs in this process, which is faster. With a `prefix` it runs in a separate one.
     """
     command = ["doctor", "-c", str(service.settings), *arguments]
     told = {"COLUMNS": "200"} | {f"IDTONE_{name}": str(value) for name, value in settings.items()}
@@ -73,7 +74,7 @@ def modules_conf(*names: str) -> dict[str, str]:
 
 
 @contextmanager
-def edited(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
+def edited_file(path: Path, change: Callable[[str], str] | None) -> Iterator[None]:
     """Context in which a file is changed or removed; afterwards it is restored with its time and mode."""
     kept = path.with_name(f"{path.name}.kept")
     shutil.copy2(path, kept)

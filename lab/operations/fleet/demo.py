@@ -2,7 +2,8 @@
 
     python -m lab.operations.fleet.demo [--seconds N] [--rate R] [--nodes N] [--json]
 
-Keys take parts of it away and bring them back. Everything listens on 127.0.0.1 only. Stops everything that it started.
+Keys take parts of the fleet away and bring them back. All parts listen only on 127.0.0.1. At its end the demo stops
+everything that it has started.
 """
 
 import argparse
@@ -26,15 +27,15 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 
-from lab.bootstrap import AsteriskMissing
-from lab.bootstrap import find_or_get as find_asterisk
+from lab.asterisk_installation import AsteriskMissing
+from lab.asterisk_installation import find_or_get as find_asterisk
 from lab.carrier import Carrier
-from lab.debian import PackagesUnavailable
+from lab.debian_archive import PackagesUnavailable
 from lab.fleet import Fleet, fleet
 from lab.kamailio import find_or_get as find_kamailio
 from lab.lab import LICENSED, SUSPENDED
-from lab.office.year.office_year import spoken
-from lab.postgresql import PostgreSQLMissing, programs
+from lab.office.year.office_year import localise
+from lab.postgresql import PostgreSQLMissing, postgresql_programs
 from lab.processes import end_in_order
 
 from .fleet_observer import Observer, Seen, SeenCalls, SeenDatabase, SeenNode, SeenProxy
@@ -49,7 +50,7 @@ WIDE: Final = 34
 
 @dataclass
 class Keys:
-    """The acts of the keys on the fleet; each returns a text about it."""
+    """The acts that the keys start on the fleet. Each returns a text about what it did."""
 
     fleet: Fleet
 
@@ -59,7 +60,7 @@ class Keys:
         self.said = ""
 
     def help(self) -> str:
-        return spoken(
+        return localise(
             "q end · k kill a service · a kill an Asterisk · p kill a Kamailio · d kill the primary database · "
             "r registry server · w witness · s suspend the number",
             "q 終了 · 強制終了: k サービス、a Asterisk、p Kamailio、d 主データベース · "
@@ -67,7 +68,7 @@ class Keys:
         )
 
     def press(self, key: str) -> bool:
-        """True if this key ends the demo."""
+        """Do the act of a key. True if the key ends the demo."""
         action: Callable[[], str] | None = {
             "k": self._kill_service, "a": self._kill_asterisk, "p": self._kill_proxy, "d": self._kill_primary,
             "r": self._registry, "w": self._witness, "s": self._suspend,
@@ -79,13 +80,13 @@ class Keys:
     def _kill_service(self) -> str:
         node = next(self._node)
         os.kill(node.service.pid, 9)
-        return spoken(f"{node.name}: the service was killed", f"{node.name}: サービスを強制終了しました")
+        return localise(f"{node.name}: the service was killed", f"{node.name}: サービスを強制終了しました")
 
     def _kill_asterisk(self) -> str:
         node = next(self._node)
         node.kill_asterisk()
         self.fleet.later(ASTERISK_AWAY_S, node.asterisk.start)
-        return spoken(
+        return localise(
             f"{node.name}: Asterisk was killed; it starts again in {ASTERISK_AWAY_S:g} s",
             f"{node.name}: Asterisk を強制終了しました。{ASTERISK_AWAY_S:g} 秒後に再び起動します",
         )
@@ -94,36 +95,36 @@ class Keys:
         proxy = next(self._proxy)
         proxy.kill()
         self.fleet.take_over(proxy)
-        return spoken(
+        return localise(
             "A Kamailio was killed; another one takes its address",
             "Kamailio を強制終了しました。別の Kamailio がアドレスを引き継ぎます",
         )
 
     def _kill_primary(self) -> str:
         if self._promoted:
-            return spoken("The standby is the primary already", "待機系はすでに昇格しています")
+            return localise("The standby is the primary already", "待機系はすでに昇格しています")
         self._promoted = True
         self.fleet.primary.kill()
         self.fleet.standby.promote()
-        return spoken("db-1 was killed, and db-2 promoted", "db-1 を強制終了し、db-2 を昇格させました")
+        return localise("db-1 was killed, and db-2 promoted", "db-1 を強制終了し、db-2 を昇格させました")
 
     def _registry(self) -> str:
         served = self.fleet.registry
         (served.stop if served.running else served.start)()
-        return spoken("Registry server: ", "登録簿のサーバー: ") + _up(served.running)
+        return localise("Registry server: ", "登録簿のサーバー: ") + _up(served.running)
 
     def _witness(self) -> str:
         witness = self.fleet.witnesses[0]
         (witness.stop if witness.running else witness.start)()
-        return spoken("Witness 1: ", "証人 1: ") + _up(witness.running)
+        return localise("Witness 1: ", "証人 1: ") + _up(witness.running)
 
     def _suspend(self) -> str:
         self._stopped = not self._stopped
         self.fleet.registry.suspend(SUSPENDED, *([LICENSED] if self._stopped else []))
         return (
-            spoken("The number is suspended", "番号を停止しました")
+            localise("The number is suspended", "番号を停止しました")
             if self._stopped
-            else spoken("The number is no longer suspended", "番号の停止を解除しました")
+            else localise("The number is no longer suspended", "番号の停止を解除しました")
         )
 
 
@@ -131,7 +132,7 @@ class Keys:
 
 
 def picture(seen: Seen, said: str, keys: str) -> RenderableType:
-    """The parts as boxes, in the order that a call passes through them."""
+    """The parts of the fleet as boxes, in the order in which a call passes them."""
     return Group(
         _calls(seen.calls),
         Columns([_proxy(each) for each in seen.proxies], width=WIDE),
@@ -139,9 +140,9 @@ def picture(seen: Seen, said: str, keys: str) -> RenderableType:
         Columns(
             [
                 *(_database(each) for each in seen.databases),
-                _part(spoken("registry (HTTPS)", "登録簿(HTTPS)"), seen.registry),
+                _part(localise("registry (HTTPS)", "登録簿(HTTPS)"), seen.registry),
                 *(
-                    _part(spoken(f"witness {number}", f"証人 {number}"), up)
+                    _part(localise(f"witness {number}", f"証人 {number}"), up)
                     for number, up in enumerate(seen.witnesses, 1)
                 ),
             ],
@@ -153,7 +154,7 @@ def picture(seen: Seen, said: str, keys: str) -> RenderableType:
 
 
 def _calls(calls: SeenCalls) -> Panel:
-    figures = spoken(
+    figures = localise(
         f"{calls.offered_per_s:5.1f} calls/s offered, {calls.answered_per_s:5.1f} answered\n"
         f"{calls.offered} offered, {calls.answered} answered, {calls.refused} refused, {calls.busy} busy, "
         f"[{'red' if calls.lost else 'green'}]{calls.lost} lost[/]",
@@ -161,7 +162,7 @@ def _calls(calls: SeenCalls) -> Panel:
         f"発信 {calls.offered}、応答 {calls.answered}、拒否 {calls.refused}、輻輳 {calls.busy}、"
         f"[{'red' if calls.lost else 'green'}]消失 {calls.lost}[/]",
     )
-    return Panel(figures, title=spoken("carriers (SIPp)", "キャリア(SIPp)"), width=3 * WIDE + 2)
+    return Panel(figures, title=localise("carriers (SIPp)", "キャリア(SIPp)"), width=3 * WIDE + 2)
 
 
 def _box(title: str, text: str, good: bool) -> Panel:
@@ -180,7 +181,7 @@ def _node(node: SeenNode) -> Panel:
     if node.calls_per_s is None:
         return _box(node.name, _up(False) + "\n\n\n", False)
     age = "–" if node.cosigned_s is None else f"{node.cosigned_s:.0f} s"
-    text = spoken(
+    text = localise(
         f"{node.calls_per_s:.1f} calls/s, {node.in_progress} in progress\nregistry {node.registry_version}\n"
         f"{node.waiting} steps not replicated\ncosigned {age} ago",
         f"毎秒 {node.calls_per_s:.1f} 通話、通話中 {node.in_progress}\n登録簿 {node.registry_version}\n"
@@ -193,7 +194,7 @@ def _database(one: SeenDatabase) -> Panel:
     lag = (
         ""
         if one.lag_bytes is None
-        else spoken(f", standby {one.lag_bytes:,} bytes behind", f"、待機系の遅れ {one.lag_bytes:,} バイト")
+        else localise(f", standby {one.lag_bytes:,} bytes behind", f"、待機系の遅れ {one.lag_bytes:,} バイト")
     )
     return _box(f"{one.name} (PostgreSQL)", one.role + lag, one.role != "gone")
 
@@ -203,7 +204,7 @@ def _part(title: str, up: bool) -> Panel:
 
 
 def _up(up: bool) -> str:
-    return spoken("up", "動作中") if up else spoken("gone", "停止")
+    return localise("up", "動作中") if up else localise("gone", "停止")
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def _no_key(within_s: float) -> str:
 
 @contextmanager
 def pressed_keys() -> Iterator[Callable[[float], str]]:
-    """Context with a function that waits a given time for a key; "" if none was pressed."""
+    """Context with a function that waits some seconds for a key; it returns "" if none was pressed."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -269,7 +270,7 @@ def main() -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="idtone-fleet-") as folder,
-            programs() as postgresql,
+            postgresql_programs() as postgresql,
             fleet(
                 Path(folder),
                 find_asterisk(),
@@ -289,7 +290,7 @@ def main() -> int:
         print(json.dumps(asdict(seen), indent=2))
     else:
         screen.print(picture(seen, "", ""))
-    print(spoken("Nothing was left running.", "すべて終了しました。"), file=sys.stderr)
+    print(localise("Nothing was left running.", "すべて終了しました。"), file=sys.stderr)
     return 0
 
 

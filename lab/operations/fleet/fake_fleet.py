@@ -1,4 +1,4 @@
-"""A fake fleet. It answers like kamcmd, idtone and systemctl, and fails on demand.
+"""A fake fleet. It answers commands like kamcmd, idtone and systemctl do, and fails on demand.
 
 `tests/calls/test_fleet_upgrade.py` runs the same commands on a real Kamailio, Asterisk and service.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from idtone.operations.fleet.runner import Ran
+from idtone.operations.fleet.command_runner import CommandResult
 
 GOOD = {"hook-file": "good", "hook-loaded": "good", "service": "good"}
 
@@ -35,35 +35,35 @@ class FakeNode:
     fails: set[str] = field(default_factory=set)
     """Commands that fail, by their first two words."""
 
-    def answer(self, words: tuple[str, ...]) -> Ran:
+    def answer(self, words: tuple[str, ...]) -> CommandResult:
         """The output of a command on the node."""
         if " ".join(words[:2]) in self.fails:
-            return Ran(100, errors="E: no such package\n")
+            return CommandResult(100, errors="E: no such package\n")
         match words:
             case ("idtone", "status", "--json"):
-                return Ran(0 if self.running else 1, self._status())
+                return CommandResult(0 if self.running else 1, self._status())
             case ("idtone", "doctor", "--json"):
                 found = [{"id": k, "state": v, "looked_at": f"The {k}", "found": "x"} for k, v in self.findings.items()]
-                return Ran(1 if "bad" in self.findings.values() else 0, json.dumps(found))
+                return CommandResult(1 if "bad" in self.findings.values() else 0, json.dumps(found))
             case ("idtone", "--version"):
-                return Ran(0, f"idtone {self.installed}\n")
+                return CommandResult(0, f"idtone {self.installed}\n")
             case ("apt-get", "install", "-y", "--no-remove", "-o", "Dpkg::Options::=--force-confold", "idtone"):
                 if self.installed != self.new_version:
                     self.installed = self.new_version
                     self.findings["hook-file"] = self.findings["hook-loaded"] = "bad"
                     if self.package_reloads:
                         self._reload()
-                return Ran(0)
+                return CommandResult(0)
             case ("systemctl", "reload", "idtone"):
                 self._reload()
-                return Ran(0)
+                return CommandResult(0)
             case ("idtone", "dialplan", "export", "/etc/asterisk"):
                 self.findings["hook-file"] = "good"
-                return Ran(0)
+                return CommandResult(0)
             case ("asterisk", "-rx", "dialplan reload"):
                 self.findings["hook-loaded"] = self.findings["hook-file"]
-                return Ran(0)
-        return Ran(127, errors=f"{words}: not found")
+                return CommandResult(0)
+        return CommandResult(127, errors=f"{words}: not found")
 
     def _reload(self) -> None:
         self.serving, self.pid, self.decided = self.installed, self.pid + 1, 0
@@ -84,19 +84,21 @@ class FakeNode:
 
 
 class FakeFleet:
-    """Two dispatchers before the nodes. It is a `Runner`, and a clock; `ran` are all commands, with their prefixes."""
+    """Nodes behind two dispatchers. The class is both a `CommandRunner` and a clock. `ran` has all commands, with
+    prefixes.
+    """
 
     def __init__(self, *nodes: FakeNode) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.flags = {name: {address(node.name): "AP" for node in nodes} for name in ("sip-1", "sip-2")}
         self.deaf: set[str] = set()
-        """Dispatchers that refuse to change a state; kamcmd exits with 0 in that case too."""
+        """Dispatchers that refuse to change a state. kamcmd exits with 0 even then."""
         self.ran: list[tuple[str, ...]] = []
         self.now_s = 0.0
         self.each_second: Callable[[], None] = lambda: None
 
-    def run(self, command: Sequence[str], within_s: float) -> Ran:
-        """Implements `Runner.run`."""
+    def run(self, command: Sequence[str], within_s: float) -> CommandResult:
+        """Implements `CommandRunner.run`."""
         self.ran.append(tuple(command))
         prefix, host, *words = command
         assert prefix == "via", command
@@ -109,7 +111,7 @@ class FakeFleet:
         self.now_s += seconds
         self.each_second()
 
-    def _kamcmd(self, host: str, *words: str) -> Ran:
+    def _kamcmd(self, host: str, *words: str) -> CommandResult:
         flags = self.flags[host]
         match words:
             case ("kamcmd", "dispatcher.list"):
@@ -117,13 +119,13 @@ class FakeFleet:
                     f"\t\t\t\tDEST: {{\n\t\t\t\t\tURI: {uri}\n\t\t\t\t\tFLAGS: {state}\n\t\t\t\t}}\n"
                     for uri, state in flags.items()
                 )
-                return Ran(
+                return CommandResult(
                     0, f"{{\n\tNRSETS: 1\n\tRECORDS: {{\n\t\tSET: {{\n\t\t\tID: 1\n\t\t\tTARGETS: {{\n{destinations}"
                 )
             case ("kamcmd", "dispatcher.set_state", state, "1", uri) if uri in flags and host not in self.deaf:
                 flags[uri] = state.upper()
-                return Ran(0, "Ok. Dispatcher state updated.\n")
-        return Ran(0, "error: 500 - State Update Failed\n")
+                return CommandResult(0, "Ok. Dispatcher state updated.\n")
+        return CommandResult(0, "error: 500 - State Update Failed\n")
 
 
 def address(node: str) -> str:

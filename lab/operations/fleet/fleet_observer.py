@@ -1,4 +1,4 @@
-"""Observations of a running fleet and its calls: figures for the picture and for programs."""
+"""Observes a running fleet and its calls: figures for the picture and for JSON."""
 
 import time
 from collections import Counter, deque
@@ -15,16 +15,16 @@ from lab.kamailio import Kamailio
 from lab.postgresql import PostgreSQL
 
 WINDOW_S: Final = 5.0
-"""Period of the rates."""
+"""Seconds over which the rates are measured."""
 LOST_S: Final = 10.0
-"""A call without an answer for this long counts as lost."""
+"""Seconds without an answer after which a call counts as lost."""
 _LAG: Final = "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), -1) FROM pg_stat_replication"
 
 
 @dataclass(frozen=True)
 class SeenNode:
-    """A node's figures. `calls_per_s` is None if the service does not answer. `waiting` steps are not in PostgreSQL
-    yet.
+    """A node's figures. `calls_per_s` is None if the service does not answer. `waiting` is the number of steps that are
+    not in PostgreSQL yet.
     """
 
     name: str
@@ -39,9 +39,7 @@ class SeenNode:
 
 @dataclass(frozen=True)
 class SeenProxy:
-    """A proxy. `states` are the nodes' states by their names, in the form of Kamailio's dispatcher, None if it does not
-    answer.
-    """
+    """A proxy. `states`: node → its state in the form of Kamailio's dispatcher, None if the proxy does not answer."""
 
     name: str
     states: dict[str, str] | None
@@ -49,8 +47,8 @@ class SeenProxy:
 
 @dataclass(frozen=True)
 class SeenDatabase:
-    """A database server. `role`: primary, standby or gone; `lag_bytes` counts the bytes that the standby has not
-    replayed, None if there is no standby.
+    """A database server. `role` is primary, standby or gone. `lag_bytes` is the number of bytes that the standby has
+    not replayed, None without a standby.
     """
 
     name: str
@@ -89,7 +87,9 @@ class Observer:
     _before: dict[str, deque[tuple[float, float]]] = field(default_factory=dict)
 
     def look(self) -> Seen:
-        """The present figures. This takes some milliseconds, and two seconds for each part that does not answer."""
+        """The present figures. This takes some milliseconds, and two seconds more for each part that does
+        not answer.
+        """
         fleet = self.fleet
         return Seen(
             self._calls(),
@@ -101,7 +101,7 @@ class Observer:
         )
 
     def _rate(self, name: str, count: float) -> float:
-        """The rate of a counter, by its last values."""
+        """The rate of a counter per second, from its values within `WINDOW_S`."""
         known = self._before.setdefault(name, deque())
         now_s = time.monotonic()
         known.append((now_s, count))

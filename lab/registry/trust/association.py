@@ -73,7 +73,7 @@ class Association:
 
     def begin(self, now: datetime | None = None) -> None:
         public = {keys: [signer.public_key for signer in signers] for keys, signers in self.keys.items()}
-        self.workspace.begin(public, self.signers(), now or datetime.now(UTC))
+        self.workspace.publish_first(public, self.signers(), now or datetime.now(UTC))
 
     def publish(self, signers: Iterable[CryptoSigner] | None = None, now: datetime | None = None) -> list[str]:
         given = self.signers() if signers is None else list(signers)

@@ -38,12 +38,12 @@ def write_certificate(path: Path) -> None:
     path.write_bytes(secret + made.public_bytes(Encoding.PEM))
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
         pass
 
 
-class TileServer(Quiet):
+class TileServer(QuietHandler):
     """A server that marks the bundles of a published ledger as compressed, like a node's web server."""
 
     def send_response(self, code: int, message: str | None = None) -> None:
@@ -53,7 +53,9 @@ class TileServer(Quiet):
 
 
 @contextmanager
-def over_https(folder: Path, certificate: Path, handler: type[Quiet] = Quiet, port: int = 0) -> Iterator[str]:
+def serve_https(
+    folder: Path, certificate: Path, handler: type[QuietHandler] = QuietHandler, port: int = 0
+) -> Iterator[str]:
     """Context with the address of a folder served over HTTPS, at a free port if none is given."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

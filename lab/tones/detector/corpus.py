@@ -12,19 +12,19 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from bench.verify.conditions import PACKET, shifted, sound_of
+from bench.verify.conditions import PACKET, shift, sound_of
 from bench.verify.profiles import profiles
-from bench.verify.rooms_and_phones import in_a_room
+from bench.verify.rooms_and_phones import add_room
 from bench.verify.transmission_chains import DAMAGES, lost_packets
 from idtone.tones.detector.profile_json import profile_json
 from idtone.tones.profile import Profile
 from idtone.tones.verification.fit import Fitter
 from idtone.tones.verification.sound_plan import plan_of
-from idtone.tones.verification.verify import Verifier
+from idtone.tones.verification.verifier import Verifier
 from lab import g711
 
 from ..profiles import make, tone
-from ..verification.made_legs import without_phase
+from ..verification.synthetic_legs import without_phase
 
 RATE_HZ: Final = 8000
 
@@ -87,7 +87,7 @@ WAYS: Final[Mapping[str, Callable[[Samples, Chance], Samples]]] = {
     "speech over it": lambda samples, chance: samples + np.float32(0.6) * speech_like(len(samples), chance),
     "3 % lost": _lossy(0.03),
     "10 % lost": _lossy(0.10),
-    "room": lambda samples, chance: in_a_room(samples, chance, 30.0, 0.3),
+    "room": lambda samples, chance: add_room(samples, chance, 30.0, 0.3),
     "no phase": without_phase,
 }
 RATES_HZ: Final = (16_000, 44_100, 48_000)
@@ -134,7 +134,7 @@ def legs() -> Iterator[tuple[str, Profile, Samples, int]]:
 
 def _leg(sound: Samples, way: str, name: str) -> Samples:
     chance = np.random.default_rng(zlib.crc32(name.encode()))
-    heard = shifted(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
+    heard = shift(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
     samples = np.zeros(RATE_HZ * 5 // 2, np.float32)
     samples[5000 : 5000 + len(heard)] = heard
     samples += np.float32(1e-4) * chance.standard_normal(len(samples), np.float32)

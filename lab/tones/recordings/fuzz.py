@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["idtone"]):
 
 from lab.fuzzing import fuzz
 
-from . import wire
+from . import capture_files
 
 _SUFFIXES: Final = (".wav", ".ulaw", ".alaw", ".sln16", ".gsm", ".g722", ".vox", ".pcap")
 _CAPTURE, _PROFILE = len(_SUFFIXES), len(_SUFFIXES) + 1
@@ -32,20 +32,24 @@ _PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
 
 def seeds() -> Iterator[bytes]:
     """Valid inputs of every kind, for atheris to damage."""
-    for container, subtype in wire.CONTAINERS:
-        yield b"\x00" + wire.audio(container, subtype)
+    for container, subtype in capture_files.CONTAINERS:
+        yield b"\x00" + capture_files.audio(container, subtype)
     for number in range(1, len(_SUFFIXES)):
         yield bytes([number]) + bytes(range(200)) * 4
     for payload_type in (0, 9, 18):
-        talk = wire.talk(bytes(1600), payload_type=payload_type, sequence=0xFFFC, timestamp=0xFFFFFF00)
+        talk = capture_files.talk(bytes(1600), payload_type=payload_type, sequence=0xFFFC, timestamp=0xFFFFFF00)
         for order in "<>":
-            for content in (wire.pcap(wire.on_wire(talk), order=order), wire.pcapng(wire.on_wire(talk), order=order)):
+            for content in (
+                capture_files.pcap(capture_files.on_wire(talk), order=order),
+                capture_files.pcapng(capture_files.on_wire(talk), order=order),
+            ):
                 yield bytes([_CAPTURE]) + content
-    for link, wrap in wire.LINKS.items():
+    for link, wrap in capture_files.LINKS.items():
         packets = [
-            (at_ns, wrap(wire.udp(data, ("::1", 4000), ("::2", 4002)))) for at_ns, data in wire.talk(bytes(1600))
+            (at_ns, wrap(capture_files.udp(data, ("::1", 4000), ("::2", 4002))))
+            for at_ns, data in capture_files.talk(bytes(1600))
         ]
-        yield bytes([_CAPTURE]) + wire.pcap(packets, link=link)
+        yield bytes([_CAPTURE]) + capture_files.pcap(packets, link=link)
     for path in sorted(_PROFILES.glob("*.yaml")):
         yield bytes([_PROFILE]) + path.read_bytes()
 

@@ -28,11 +28,11 @@ from idtone.ledger.keys.key_ring import KeyRing, require_keys
 from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from ..finding_conditions import conditions_for
 from ..finding_plot import draw, heading, lines
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, parse_finding_id
 from ..rules import Grouping
 from ..scan import Scan
+from ..stopping_conditions import conditions_for
 from .options import FindingArgument, RulesOption, numbers_in
 
 _COLUMNS: Final = ("finding", "state", "subject", "first", "calls", "chance", "reason")

@@ -1,1 +1,1 @@
-"""Submissions of applicants at the desk's public page, before the office has examined them."""
+"""Submissions that applicants send by the desk's public page. The office has not examined them yet."""

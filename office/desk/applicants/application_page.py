@@ -1,4 +1,4 @@
-"""The public form of an application in Japanese and English, its receipt, and its state. Pure."""
+"""The public pages of an application in Japanese and English: the form, the receipt, and the state. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -12,7 +12,7 @@ from ..field_problem import FieldProblem
 from ..public_form import (
     COMMON_PROBLEMS,
     all_wrong,
-    both,
+    bilingual,
     error_at,
     fault_attributes,
     hidden_trap_field,
@@ -85,19 +85,19 @@ def form_page(
     wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     receipt: tuple[str, str] | None = None,
 ) -> str:
-    """The form, filled in with the applicant's earlier entries. `tones` are ids and titles of the sounds. With
-    `receipt`, number and secret, it corrects a submission.
+    """The page with the form, which is filled with the applicant's earlier entries. `tones` are the ids and titles of
+    the sounds. With a `receipt` (number and secret), the form corrects a submission.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     return page(
         _TITLE,
         (problem_box(PROBLEMS, problem) if problem else "")
         + all_wrong(PROBLEMS, {name: wrong[name] for name in FIELDS if name in wrong})
-        + f"<p>{both(*_PURPOSE)}</p>"
-        + f"<p>{both(*(each.format(days=keep.days) for each in _KEPT))}</p>"
-        + f"<p>{both(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
+        + f"<p>{bilingual(*_PURPOSE)}</p>"
+        + f"<p>{bilingual(*(each.format(days=keep.days) for each in _KEPT))}</p>"
+        + f"<p>{bilingual(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
         + _form(values, tones, wrong, receipt)
-        + f'<p><a href="{STATUS_PATH}">{both("経過を見る・訂正する", "See the state, or correct it")}</a></p>',
+        + f'<p><a href="{STATUS_PATH}">{bilingual("経過を見る・訂正する", "See the state, or correct it")}</a></p>',
     )
 
 
@@ -124,7 +124,7 @@ def _form(
     )
     directions = "".join(
         f'<label><input type="checkbox" name="{each.value}" value="yes"{" checked" * bool(values.get(each.value))}'
-        f"{fault_attributes(each.value, wrong)}> {both(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
+        f"{fault_attributes(each.value, wrong)}> {bilingual(*words)}{error_at(PROBLEMS, each.value, wrong)}</label>"
         for each, words in _DIRECTIONS.items()
     )
     hidden = "".join(
@@ -133,25 +133,26 @@ def _form(
     )
     return (
         f'<form method="post" action="{CORRECT_PATH if receipt else FORM_PATH}" enctype="multipart/form-data">{hidden}'
-        + f"<fieldset><legend>{both('申込者', 'Applicant')}</legend>"
+        + f"<fieldset><legend>{bilingual('申込者', 'Applicant')}</legend>"
         + text("name_ja", "事業者名(日本語)", "Name in Japanese")
         + text("name_en", "事業者名(英語)", "Name in English")
         + text("member", "会員番号(会員の場合)", "Member's id, if you are a member", required=False)
         + text("person", "担当者の氏名", "Person to talk to")
         + text("contact", "連絡先(メールアドレスなど)", "How to reach this person")
         + "</fieldset>"
-        + f"<fieldset><legend>{both('誓約', 'Pledge')}</legend>"
+        + f"<fieldset><legend>{bilingual('誓約', 'Pledge')}</legend>"
         + text("signed", "署名日", "Signed on", "date")
         + text("signatory", "署名者(役職、氏名)", "Signed by")
         + text("document", "誓約書の版", "Version of the text", required=False)
         + file("pledge", "署名した誓約書(PDF、10 MB まで)", "The signed pledge (PDF, 10 MB at most)",
                ".pdf,application/pdf", required=receipt is None)
         + "</fieldset>"
-        + f"<fieldset><legend>{both('申込みの内容', 'What you apply for')}</legend>"
-        + f"<label>{both('識別音', 'Sound')}<select name=\"tone\"{fault_attributes('tone', wrong)}>{options}</select>"
+        + f"<fieldset><legend>{bilingual('申込みの内容', 'What you apply for')}</legend>"
+        + f"<label>{bilingual('識別音', 'Sound')}"
+        + f"<select name=\"tone\"{fault_attributes('tone', wrong)}>{options}</select>"
         + f"{error_at(PROBLEMS, 'tone', wrong)}</label>"
         + directions
-        + f"<label>{both('電話番号(1 行に一つの番号か範囲)', 'Numbers (one number or range a line)')}"
+        + f"<label>{bilingual('電話番号(1 行に一つの番号か範囲)', 'Numbers (one number or range a line)')}"
         + f'<textarea name="numbers" rows="6"{fault_attributes("numbers", wrong)}>'
         + f"{escape(values.get('numbers', ''))}</textarea>{error_at(PROBLEMS, 'numbers', wrong)}</label>"
         + file("sheet", "または番号の一覧(Excel で保存した CSV)", "Or a table of numbers (CSV, as Excel saves it)",
@@ -159,24 +160,24 @@ def _form(
         + text("remark", "備考", "Remark", required=False)
         + "</fieldset>"
         + hidden_trap_field()
-        + f"<button>{both(*(_CORRECT if receipt else _SEND))}</button>"
+        + f"<button>{bilingual(*(_CORRECT if receipt else _SEND))}</button>"
         + "</form>"
     )  # fmt: skip
 
 
 def problem_page(problem: str) -> str:
-    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """The page with the receipt number and the secret, which no later page shows."""
+    """The page with the receipt number and the secret. No other page shows the secret."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
-        f'<p>{both("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
-        + f'<p>{both("確認番号", "Secret")}</p><p class="receipt" id="secret">{escape(secret)}</p>'
-        + f"<p>{both(*_ONCE)}</p>"
-        + f'<p><a href="{STATUS_PATH}">{both("経過を見る・訂正する", "See the state, or correct it")}</a></p>',
+        f'<p>{bilingual("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
+        + f'<p>{bilingual("確認番号", "Secret")}</p><p class="receipt" id="secret">{escape(secret)}</p>'
+        + f"<p>{bilingual(*_ONCE)}</p>"
+        + f'<p><a href="{STATUS_PATH}">{bilingual("経過を見る・訂正する", "See the state, or correct it")}</a></p>',
     )
 
 
@@ -186,20 +187,20 @@ def corrected_page(number: str) -> str:
 
 
 def status_page(problem: str | None = None) -> str:
-    """The page with the form for receipt number and secret."""
+    """The page that asks for receipt number and secret, to show the state."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
         + f'<form method="post" action="{STATUS_PATH}">'
         + text_field(PROBLEMS, "receipt", ("受付番号", "Receipt number"), "")
         + text_field(PROBLEMS, "secret", ("確認番号", "Secret"), "")
-        + f"<button>{both('見る', 'Show')}</button></form>",
+        + f"<button>{bilingual('見る', 'Show')}</button></form>",
     )
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """The page with the state of an application; while the application is open, it has the form that corrects it."""
+    """The page with the state of an application. While the application is open, the page has a form to correct it."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
-    told = f'<p class="receipt">{submission.id}</p><p>{both(*_STATES[submission.state])}</p>'
+    told = f'<p class="receipt">{submission.id}</p><p>{bilingual(*_STATES[submission.state])}</p>'
     return page(("申込みの経過", "The state of an application"), told + note + form)

@@ -1,7 +1,8 @@
-"""The public form of an application over HTTP, if it is switched on (`applications` in authority.yaml).
+"""The HTTP routes of the public application form, if `applications` in authority.yaml switches it on.
 
-The report desk has the same guards: budgets an hour for everyone and for a network with a reserve for new ones, limits
-of sizes, and the time of a body (`core.http.connection_limits`). In addition, only a few forms are read at a time.
+The guards are those of the report desk: hourly limits for all visitors and for each network, with a reserve for new
+networks; limits of size; and a time limit for the body (`core.http.connection_limits`). In addition, only a few forms
+are read at a time.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ from .application_page import (
     state_page,
     status_page,
 )
-from .submission import Handed, Submission, handed_in
+from .submission import Submission, SubmittedForm, submitted_form
 from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
@@ -60,7 +61,7 @@ Tones = list[tuple[str, str]]
 
 
 def add_application_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
-    """Add the routes of the form, if it is switched on. Raises DocumentError if authority.yaml cannot be read."""
+    """Add the routes of the form, if the form is switched on. Raises DocumentError if authority.yaml cannot be read."""
     terms = desk.workspace.terms().applications
     if not terms.online:
         return
@@ -73,7 +74,7 @@ def add_application_routes(application: web.Application, desk: Desk, public: Pub
         threads.shutdown(wait=False, cancel_futures=True)
 
     def about() -> tuple[Tones, str]:
-        """The sounds, and the responsible body."""
+        """The sounds for the form, and the responsible body."""
         responsible = terms.responsible or association_of(desk.folder)
         return [(each.id, each.title or each.id) for each in desk.registry().tones], responsible
 
@@ -121,7 +122,7 @@ def add_application_routes(application: web.Application, desk: Desk, public: Pub
         return public.html(state_page(found, secret, tones))
 
     def limited(handler: Handler, rate: RateLimit | None = None, takes_files: bool = False) -> Handler:
-        """A handler that refuses visitors above the limit, and shows an error page for a failure here."""
+        """A handler that refuses visitors above the limit, and shows an error page if the desk itself fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             visitor = visitor_of(request)
@@ -153,8 +154,8 @@ def _enter(
     most: int,
     is_correction: bool,
 ) -> tuple[Submission, str]:
-    """The submission and its secret. Raises FormError, which names all wrong fields; UsageError if it cannot be
-    corrected any more.
+    """The stored submission and its secret. Raises FormError, which names all wrong fields, and UsageError if the
+    submission can no longer be corrected.
     """
     now, before = datetime.now(UTC), None
     if is_correction:
@@ -172,8 +173,8 @@ def _enter(
 
 def _handed(
     values: Mapping[str, str], files: Mapping[str, bytes], tones: Tones, now: datetime, *, needs_pledge: bool
-) -> Handed:
-    """The applicant's content. Raises FormError."""
+) -> SubmittedForm:
+    """The content of the form, checked. Raises FormError."""
     wrong: dict[str, FieldProblem] = {}
     entries: list[str] = []
     if "sheet" in files:
@@ -187,7 +188,7 @@ def _handed(
             check_pdf(files.get("pledge", b""))
         except UsageError:
             wrong["pledge"] = FieldProblem("pledge")
-    handed, others = handed_in(values, entries, [id_ for id_, _ in tones], in_japan(now).date())
+    handed, others = submitted_form(values, entries, [id_ for id_, _ in tones], in_japan(now).date())
     wrong |= others
     if handed is None or wrong:
         raise FormError(None, wrong=wrong)

@@ -1,6 +1,6 @@
 """An applicant's submission from the public form, and its states. Pure.
 
-Nothing in it is verified: the office examines it, and receives it as a separate application.
+Its content is unverified. The office examines it, and makes an application from it.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
 """States in which the applicant can correct it."""
 
 
-class Handed(Model):
-    """The content of a submission. `member` is the applicant's id if it is a member already; `numbers` are entries of
-    numbers.
+class SubmittedForm(Model):
+    """The content of a submission. `member` is the applicant's id if the applicant is a member already. `numbers` are
+    single numbers or ranges.
     """
 
     member: Id | None = None
@@ -70,9 +70,9 @@ class Handed(Model):
 
 
 class Submission(Model):
-    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once; `pledge` that of the PDF.
+    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once, `pledge` that of the PDF.
 
-    `note` is the office's text for the applicant, and `application` the id at the office.
+    `note` is the office's text for the applicant, and `application` is the id of the office's application.
     """
 
     id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
@@ -80,7 +80,7 @@ class Submission(Model):
     received: Moment
     changed: Moment
     state: SubmissionState = SubmissionState.WAITING
-    handed: Handed
+    handed: SubmittedForm
     pledge: Sha256
     note: Text | None = None
     application: Id | None = None
@@ -90,14 +90,14 @@ class Submission(Model):
         return self.state in OPEN
 
     def is_over(self, before: datetime) -> bool:
-        """True if nothing has happened since this moment, and the office has no act to do."""
+        """True if nothing has changed since the moment `before`, and the office has nothing left to do."""
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
-def handed_in(
+def submitted_form(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
-) -> tuple[Handed | None, dict[str, FieldProblem]]:
-    """The content of the fields, and their errors by name. `sheet` are the entries of a table."""
+) -> tuple[SubmittedForm | None, dict[str, FieldProblem]]:
+    """The content of the fields, and their errors by field. `sheet` has the number entries of an uploaded table."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
@@ -115,7 +115,7 @@ def handed_in(
     given |= {"name": {"ja": values.get("name_ja", ""), "en": values.get("name_en", "")}}
     given |= {"directions": directions, "numbers": entries}
     try:
-        made = Handed.model_validate(given)
+        made = SubmittedForm.model_validate(given)
     except ValidationError as error:
         made = None
         for each in error.errors(include_input=False, include_context=False, include_url=False):
@@ -142,7 +142,7 @@ def _is_after(text: str, today: date) -> bool:
 
 
 def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
-    """The typed entries of numbers, one a line."""
+    """The number entries that were typed, one in each line. Errors go into `wrong`."""
     if not text.strip():
         return []
     try:
@@ -162,8 +162,8 @@ def _is_span(entry: str) -> bool:
     return True
 
 
-def values_of(handed: Handed) -> dict[str, str]:
-    """The values of the form's fields for this content; the office's form has fields with the same names."""
+def values_of(handed: SubmittedForm) -> dict[str, str]:
+    """The values of the form's fields for this content. The office's form has fields with the same names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
         "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,

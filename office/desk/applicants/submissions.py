@@ -1,4 +1,4 @@
-"""The applicants' submissions in the office's folder, and the acts on them, each of which is a leaf.
+"""The applicants' submissions in the office's folder, and the acts on them. The ledger records each act.
 
 submissions/W-….json    the applicant's entries, the state, and the digest of the secret
 submissions/W-….pdf     the signed pledge
@@ -25,7 +25,7 @@ from ...authority import shared_folder
 from ...authority.folder_lock import lock_folder
 from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
-from .submission import Handed, Submission, SubmissionState
+from .submission import Submission, SubmissionState, SubmittedForm
 
 FOLDER: Final = "submissions"
 LOCK: Final = ".submissions.lock"
@@ -33,11 +33,11 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """The limit of waiting submissions is reached."""
+    """Too many submissions wait already."""
 
 
 class Submissions:
-    """The submissions. Any thread may use them. If a method raises IdtoneError, nothing has changed."""
+    """The stored submissions. Any thread may use this. If a method raises IdtoneError, nothing has changed."""
 
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER
@@ -45,9 +45,9 @@ class Submissions:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Context in which no one else changes a submission. Enter it inside the office's lock, if that is taken too.
+        """Context in which no one else changes a submission. If the office's lock is needed too, take that one first.
 
-        It is not the ledger's turn, which the desk needs for other work while the office receives an application.
+        It does not lock the ledger, which the desk needs for other work while the office receives an application.
         Raises TrustError.
         """
         lock = self._office / LOCK
@@ -74,7 +74,7 @@ class Submissions:
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
-        """The submission with this receipt number and this secret."""
+        """The submission with this receipt number and secret; None if there is none."""
         id_ = id_.strip()
         if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None
@@ -82,7 +82,7 @@ class Submissions:
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
-        """The pledge of this state of the submission. Raises TrustError if it is damaged, or was replaced since."""
+        """The PDF of the pledge. Raises TrustError if it is damaged or was replaced since `submission` was read."""
         path = self._path(submission.id).with_suffix(".pdf")
         with reading(path, TrustError):
             octets = path.read_bytes()
@@ -90,9 +90,9 @@ class Submissions:
             raise TrustError("{path}: is damaged; restore it from a backup", path=path)
         return octets
 
-    def enter(self, handed: Handed, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
+    def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
         """Store a new submission; returns it with its secret, which is not stored. Raises TooManyWaitError if `most`
-        wait.
+        submissions wait already.
         """
         secret = new_receipt()
         with self.locked():
@@ -106,8 +106,10 @@ class Submissions:
             self._change(made, "application-handed-in", pdf, sha256=sha256)
         return made, secret
 
-    def correct(self, before: Submission, handed: Handed, pdf: bytes | None, sha256: str, now: datetime) -> Submission:
-        """Replace the content by the applicant's correction; the office sees it as new."""
+    def correct(
+        self, before: Submission, handed: SubmittedForm, pdf: bytes | None, sha256: str, now: datetime
+    ) -> Submission:
+        """Replace the content by the applicant's correction. The submission is then new for the office."""
         with self.locked():
             held = self._open(before)
             made = held.model_copy(
@@ -117,8 +119,8 @@ class Submissions:
         return made
 
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
-        """Send the submission back for correction, or decline it, with a text for the applicant. `before` is the
-        submission as shown.
+        """Return the submission for correction, or decline it, with a text for the applicant. `before` is the
+        submission that the page showed.
         """
         words = checked_line(note, label)
         with self.locked():
@@ -139,7 +141,9 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase submissions that are over since this moment, and files that a crash has left; returns the number."""
+        """Erase the submissions that have been over since the moment `before`, and files that a crash left behind.
+        Returns the number of erased submissions.
+        """
         with self.locked(), writing(self._folder, TrustError):
             over = [each for each in self.all() if each.is_over(before)]
             for each in over:
@@ -152,7 +156,9 @@ class Submissions:
         return len(over)
 
     def refuse_changed(self, before: Submission) -> None:
-        """Check that the submission is as shown. Raises UsageError if it is no longer open, or has changed."""
+        """Check that the submission is the one that the page showed. Raises UsageError if it has changed or is no
+        longer open.
+        """
         with self.locked():
             self._open(before)
 

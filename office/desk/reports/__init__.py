@@ -1,1 +1,1 @@
-"""The report desk (申告窓口): reports, the search for the member that held the number, and members' answers."""
+"""The report desk (申告窓口): reports, the search for the holder of the number, and members' answers."""

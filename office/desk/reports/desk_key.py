@@ -37,14 +37,14 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True)
 class DeskKey:
-    """The key that opens boxes sealed for the desk."""
+    """The desk's key. It opens boxes that are sealed for the desk, and makes tokens of numbers."""
 
     private: X25519PrivateKey
     _tokens: bytes
 
     @classmethod
     def of(cls, folder: Path) -> DeskKey:
-        """The key of a folder; a missing one is created. Raises LedgerError if it cannot be used."""
+        """The key in a folder. A missing key is created. Raises LedgerError if the key cannot be used."""
         secret = load_key(folder / KEY_FILE)
         return cls(X25519PrivateKey.from_private_bytes(secret), hmac.digest(secret, b"idtone report token\1", "sha256"))
 
@@ -78,7 +78,9 @@ def _not_officers(path: Path) -> Message:
 
 
 def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
-    """Create a key in an encrypted PEM file, and its public half. Raises TrustError if a file exists already."""
+    """Create the officer's key in an encrypted PEM file at `path`, and its public half at `public`. Raises TrustError
+    if a file exists already.
+    """
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
     for each in (path, public):
@@ -101,9 +103,7 @@ def make_officer_key(path: Path, public: Path, passphrase: str) -> None:
 
 
 def load_officer_key(path: Path, passphrase: str) -> X25519PrivateKey:
-    """The officer's private key. Raises TrustError if other users can read the file, or if the passphrase does not open
-    it.
-    """
+    """The officer's private key. Raises TrustError if other users can read the file, or if the passphrase is wrong."""
     key = read_pem(path, passphrase)
     if not isinstance(key, X25519PrivateKey):
         raise TrustError("{path}: is not a report officer's key", path=path)

@@ -1,7 +1,7 @@
-"""The member in charge of a number at the time of a call, by the published editions of the registry: the member that
-held it, or the last one of its wholesale chain.
+"""Finds the member responsible for a number at the time of a call, by the published editions of the registry. It is the
+member that held the number, or the last one of its wholesale chain.
 
-The repository keeps every edition. An edition counts from its `issued` until the next one's.
+The repository keeps every edition. An edition counts from its time `issued` until that of the next.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from idtone.registry.parsers import parse_registry
 from idtone.registry.trust import tuf_roles
 
 from ...authority.workspace import Workspace
-from ...authority.yaml_text import value_at
+from ...authority.yaml_text import read_value
 
 _INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
-    """The source for the holder."""
+    """The source from which the holder is known."""
 
     EDITION = "edition"
     """The edition of that time."""
@@ -43,8 +43,8 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The holder of a number. `member` is None if no member held it. `others` held it within the time span of the
-    report.
+    """The holder of a number. `member` is None if no member held it. `others` are further members that held it within
+    the time span of the report.
     """
 
     member: str | None
@@ -58,7 +58,8 @@ class Holder:
 
 
 def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
-    """The holder at a moment, and the others from the first moment of `between` up to, but not at, the second.
+    """The holder at the moment `at`, and the others from the first moment of `between` until the second, which is
+    excluded.
 
     Raises IdtoneError if an edition cannot be read.
     """
@@ -67,7 +68,7 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
     found: Holder | None = None
     held: list[str | None] = []
     earliest: str | None = None
-    for earliest in workspace.repository.digests(tuf_roles.REGISTRY):
+    for earliest in workspace.repository.file_sha256s(tuf_roles.REGISTRY):
         issued = _issued(workspace, earliest)
         if issued >= end:
             continue
@@ -78,7 +79,7 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
         if issued <= start:
             break
     if earliest is None:
-        return Holder(_index(workspace.octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
+        return Holder(_index(workspace.file_octets(tuf_roles.REGISTRY_FILE)).member(number, at), Basis.UNPUBLISHED)
     found = found or Holder(_edition(workspace, earliest).member(number, at), Basis.EARLIEST)
     others = tuple(dict.fromkeys(member for member in held if member not in (None, found.member)))
     if found.member is None and not others:
@@ -87,10 +88,10 @@ def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple
 
 
 def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
-    """The holder by the newest edition, if no edition up to `at` had one: members hold numbers long before they are
-    entered.
+    """The holder by the newest edition. It is used if no edition up to `at` names one, because members may hold numbers
+    long before these are entered.
     """
-    newest, *others = workspace.repository.digests(tuf_roles.REGISTRY)
+    newest, *others = workspace.repository.file_sha256s(tuf_roles.REGISTRY)
     member = _edition(workspace, newest).member(number, _issued(workspace, newest))
     if member is None:
         return None
@@ -102,16 +103,16 @@ def _later(workspace: Workspace, number: Number, at: datetime) -> Holder | None:
 
 @lru_cache(maxsize=4096)
 def _issued(workspace: Workspace, sha256: str) -> datetime:
-    """Time at which an edition was issued. Only the head of the file is read: there may be many editions, and each was
-    checked before its publication.
+    """The time at which an edition was issued. Only the head of the file is read, because there may be many editions,
+    and each was checked before its publication.
     """
-    text = workspace.repository.edition(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
-    return datetime.fromisoformat(value_at(text, ("registry", "issued")))
+    text = workspace.repository.file_by_sha256(tuf_roles.REGISTRY, sha256).decode("utf-8-sig", "replace")
+    return datetime.fromisoformat(read_value(text, ("registry", "issued")))
 
 
 @lru_cache(maxsize=4)
 def _edition(workspace: Workspace, sha256: str) -> RegistryIndex:
-    return _index(workspace.repository.edition(tuf_roles.REGISTRY, sha256))
+    return _index(workspace.repository.file_by_sha256(tuf_roles.REGISTRY, sha256))
 
 
 def _index(octets: bytes) -> RegistryIndex:

@@ -1,4 +1,4 @@
-"""Limits of the public page's requests. Addresses are held in memory for an hour, and never written."""
+"""Limits on the requests of the public page. Addresses stay in memory for an hour, and are never written to a file."""
 
 import ipaddress
 from collections import deque
@@ -17,7 +17,7 @@ _RESERVE: Final = 4
 
 
 class RateLimit:
-    """A limit of requests an hour, for everyone and for each customer's network."""
+    """A limit on requests per hour, for all visitors together and for each customer's network."""
 
     def __init__(self, hourly: int, hourly_each: int) -> None:
         self._hourly, self._hourly_each = hourly, hourly_each
@@ -25,7 +25,9 @@ class RateLimit:
         """Network → times of its requests; at most two entries for each of `hourly` requests."""
 
     def admits(self, address: str, now_s: float) -> bool:
-        """True if a request of this IP address may be served now; then it counts. `now_s` never decreases."""
+        """True if a request from this IP address may be served now. The request then counts. `now_s` must never
+        decrease.
+        """
         for who in [who for who, times in self._served.items() if times[-1] <= now_s - _HOUR_S]:
             del self._served[who]
         counted = [(who, self._of(who, now_s)) for who in (_EVERYONE, *_networks(address))]
@@ -40,7 +42,7 @@ class RateLimit:
         return True
 
     def give_back(self, address: str) -> None:
-        """Take back the last request of this address, because it did nothing."""
+        """Do not count the last request of this address, because it did nothing."""
         for who in (_EVERYONE, *_networks(address)):
             if times := self._served.get(who):
                 times.pop()
@@ -48,7 +50,7 @@ class RateLimit:
                     del self._served[who]
 
     def _of(self, who: str, now_s: float) -> deque[float]:
-        """The times of the last hour."""
+        """The times of `who`'s requests in the last hour."""
         times = self._served.get(who, deque())
         while times and times[0] <= now_s - _HOUR_S:
             times.popleft()
@@ -56,7 +58,7 @@ class RateLimit:
 
 
 def _networks(address: str) -> list[str]:
-    """The customer's network, and for IPv6 also the site's."""
+    """The customer's network of an address; for IPv6 also that of the site."""
     customer = network_of(address)
     if "/" not in customer:
         return [customer or "unknown"]

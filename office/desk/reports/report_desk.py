@@ -1,4 +1,6 @@
-"""Work of the report desk: it enters reports, asks members, and receives their answers. Each act is a leaf."""
+"""The work of the report desk: it enters reports, asks members, and receives their answers. The office's ledger records
+each act.
+"""
 
 import base64
 import hashlib
@@ -33,9 +35,9 @@ from ..desk import Accepted, Desk
 from ..recorded_changes import RecordedChanges
 from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
-from .report_rules import ReportRules, read_rules
+from .report_settings import ReportSettings, read_report_settings
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
-from .small_counts import Published, without_small_counts
+from .small_counts import PublishableCounts, without_small_counts
 from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
@@ -49,11 +51,11 @@ _ANSWERED: Final = Message("this request was answered or withdrawn already")
 
 
 class ReportDesk:
-    """The report desk in an authority's folder. For any thread."""
+    """The report desk in an authority's folder. Any thread may use it."""
 
     def __init__(self, desk: Desk) -> None:
-        """Raises IdtoneError if its files cannot be read, or if another process's unfinished change cannot be
-        settled.
+        """Raises IdtoneError if its files cannot be read, or if a change that another process left unfinished can be
+        neither made nor dropped.
         """
         self._desk = desk
         self.store = ReportStore(desk.folder)
@@ -61,7 +63,7 @@ class ReportDesk:
         if self.store.exists:
             self._changes.finish()
         self.key = DeskKey.of(desk.folder)
-        self.rules: ReportRules = read_rules(desk.folder)
+        self.rules: ReportSettings = read_report_settings(desk.folder)
 
     def keys(self) -> Mapping[str, str | None]:
         """The public keys for which a report is sealed."""
@@ -71,9 +73,10 @@ class ReportDesk:
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
-        """Enter a report, and ask the holder of its number if it names one; returns its id. Raises IdtoneError.
+        """Enter a report; returns its id. If the report names a number, the holder of the number is asked. Raises
+        IdtoneError.
 
-        A report that was entered already leaves nothing, also if it was sealed again.
+        A report that was entered before, even if it is sealed anew, changes nothing.
         """
         with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
@@ -107,8 +110,8 @@ class ReportDesk:
             return report_id
 
     def _is_same(self, known: KeptReport, sealed: SealedReport) -> bool:
-        """True if the boxes hold the same report. A sender derives the receipt from the complete report: that is enough
-        proof for a forgotten report, and for the box of the reporter, which the desk cannot open.
+        """True if both contain the same report. The sender derives the receipt from the complete report. So the same
+        receipt is enough proof for an erased report, and for the reporter's box, which the desk cannot open.
         """
         if known.sealed == sealed or known.is_forgotten:
             return True
@@ -119,7 +122,7 @@ class ReportDesk:
         return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
-        """The content of a report. Raises TrustError if it is not sealed for this desk, or was changed."""
+        """The content of a report. Raises TrustError if the report was changed, or is not sealed for this desk."""
         content = self._content(sealed)
         return read(ReportedService, content) if "service" in content else read(ReportedCall, content)
 
@@ -140,7 +143,8 @@ class ReportDesk:
     def searched(self, purpose: str) -> None:
         """Record that the office is about to look for reports about a number. Raises LedgerError.
 
-        The number's token stays out of the ledger, which keeps all: with the desk's key it tells the number.
+        The ledger does not get the number's token. It keeps everything for ever, and the token would reveal the number
+        to the holder of the desk's key.
         """
         self._desk.ledger.record("reports-searched", "number", why=purpose)
 
@@ -149,9 +153,9 @@ class ReportDesk:
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
-        """Erase content and reporter of the reports that were closed before a moment; returns their number.
+        """Erase content and reporter of the reports that were closed before this moment; returns how many.
 
-        Raises LedgerError: then nothing is erased.
+        Raises LedgerError; nothing is then erased.
         """
         with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
@@ -161,16 +165,16 @@ class ReportDesk:
                 self.store.forget(doomed)
             return len(doomed)
 
-    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> Published:
-        """Counts of the reports received from `since` on and before `until`, in the form for publication."""
+    def statistics(self, by: CountedBy, since: datetime, until: datetime) -> PublishableCounts:
+        """The counts of the reports received since `since` and before `until`, fit for publication."""
         return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is closed
         already or cannot get this result.
 
-        The reason is not written to the ledger, which erases nothing: it may name people, and is erased with the
-        report.
+        The reason is not written to the ledger, because it may name people. It is erased with the report, and the
+        ledger erases nothing.
         """
         with self._desk.ledger.locked():
             report = self.named(report_id)
@@ -187,8 +191,8 @@ class ReportDesk:
             self._changes.make(closed, "report-closed", report_id, result=result)
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
-        """The reporter of a report, after consent. Only the consent in the reporter's own box counts. Raises UsageError
-        if there is no consent, TrustError if the key is wrong, LedgerError: then nothing is revealed.
+        """The reporter of a report who has consented to that. Only the consent in the reporter's own box counts. Raises
+        UsageError without consent, TrustError if the key is wrong, and LedgerError if the act cannot be recorded.
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:
@@ -205,7 +209,9 @@ class ReportDesk:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def fetch(self, document: SignedDocument, now: datetime) -> Accepted:
-        """The open requests of the member that asks, sealed for the key in its document. Raises TrustError."""
+        """The open requests to the member that sent the document, sealed for the key in the document. Raises
+        TrustError.
+        """
         fetch = read(Fetch, document.content)
         key = public_key(fetch.to)
         waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
@@ -217,7 +223,7 @@ class ReportDesk:
         return Accepted(document.member, {"requests": box})
 
     def _as_asked(self, waiting: WaitingRequest) -> Request:
-        """The part of a report that a member may see."""
+        """The request with the part of its report that the member may see."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
             id=request.id,
@@ -231,9 +237,7 @@ class ReportDesk:
         )
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
-        """The rule of a member's answer, and its consequence: the next member is asked, or the chain ends. Raises
-        TrustError.
-        """
+        """Accept a member's answer. The next member is then asked, or the chain ends. Raises TrustError."""
         content = read(Answer, document.content)
         with self._desk.ledger.locked():
             request = self.store.request(content.request)
@@ -278,13 +282,13 @@ class ReportDesk:
             return accepted
 
     def _holders(self, report_id: str) -> Sequence[str]:
-        """The members that held the number of a report within its time span, if there were several."""
+        """The members that held the report's number within its time span, if there were several."""
         report = self.named(report_id)
         return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
-        """Remind a member, who sees the reminder with its requests. Nothing happens if it has answered, or was
-        reminded, in the meantime. Raises LedgerError.
+        """Remind a member. It sees the reminder when it fetches its requests. Nothing happens if it has answered or was
+        reminded in the meantime. Raises LedgerError.
         """
         with self._desk.ledger.locked():
             if self.store.request(request.id) == request:
@@ -305,23 +309,23 @@ class ReportDesk:
 
 
 def report_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a member's report."""
+    """The desk's rule for a member's report."""
     report_id = ReportDesk(desk).enter(read(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 
 def fetch_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a member's question for its requests."""
+    """The desk's rule for a member's document that asks for its requests."""
     return ReportDesk(desk).fetch(document, now)
 
 
 def answer_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a member's answer."""
+    """The desk's rule for a member's answer."""
     return ReportDesk(desk).answer(document, now)
 
 
 def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
-    """The asked member and the deadline, for a leaf."""
+    """The asked member and the deadline, as details for a leaf."""
     if request is None:
         return {}
     return {f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()}

@@ -1,6 +1,6 @@
-"""The public page of the report desk in Japanese and English: plain HTML without scripts. Pure.
+"""The report desk's public pages in Japanese and English, as plain HTML without scripts. Pure.
 
-Every value of a visitor is escaped.
+All values from visitors are escaped.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from ..public_form import (
     COMMON_PROBLEMS,
     MUST,
     all_wrong,
-    both,
+    bilingual,
     error_at,
     fault_attributes,
     hidden_trap_field,
@@ -109,12 +109,13 @@ def form_page(
     *,
     about_service: bool = False,
 ) -> str:
-    """The form, filled in with the visitor's earlier entries. `problem` is one of `PROBLEMS`. `wrong` has the errors of
-    the fields by name: the page shows all at once, and each at its field; an error elsewhere becomes the form's
-    problem, if there is no other. `responsible` is the body that answers for the reports. With `about_service` the form
-    asks for an operator or a service, not for a call.
+    """The page with the form, which is filled with the visitor's earlier entries. `problem` is one of `PROBLEMS`.
+    `wrong` has the errors of the fields by name. The page shows all of them together, and each one at its field. An
+    error of a field that the form does not have becomes the form's problem, if it has no other. `responsible` is the
+    body responsible for the reports. With `about_service`, the form asks for an operator or a service instead of a
+    call.
 
-    Without a key of the report officer the form does not ask for the reporter.
+    Without a key of the report officer, `with_reporter` is False, and the form does not ask who reports.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     wrong = {name: wrong[name] for name in FIELDS if name in wrong}
@@ -139,17 +140,17 @@ def form_page(
         )
         + text("date", "日付", "Date", "date", required=True)
         + text("time", "時刻(日本時間)", "Time (Japan)", "time", required=True)
-        + f"<label>{both('時刻の確かさ', 'How sure the time is')}"
+        + f"<label>{bilingual('時刻の確かさ', 'How sure the time is')}"
         + f'<select name="within_minutes"{fault_attributes("within_minutes", wrong)}>{options}</select>'
         + f"{error_at(PROBLEMS, 'within_minutes', wrong)}</label>"
     )
     consent = " checked" * bool(values.get("disclose"))
     reporter = (
-        f"<fieldset><legend>{both('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
+        f"<fieldset><legend>{bilingual('申告者(空欄でも構いません)', 'Who you are (you may leave it empty)')}</legend>"
         + text("name", "お名前", "Name")
         + text("contact", "連絡先", "How to reach you")
         + f'<label><input type="checkbox" name="disclose" value="yes"{consent}> '
-        + both(
+        + bilingual(
             "私の氏名と連絡先を、警察や行政機関に開示することに同意します。",
             "I consent that my name and how to reach me are disclosed to the police or the government.",
         )
@@ -166,49 +167,49 @@ def form_page(
         title,
         (problem_box(PROBLEMS, problem) if problem else "")
         + all_wrong(PROBLEMS, wrong)
-        + f"<p>{both(*_PROMISE)}</p>"
-        + f"<p>{both(*_PURPOSE)}</p>"
-        + f"<p>{both(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
-        + f'<p><a href="{other}">{both(*_OTHER[other])}</a></p>'
+        + f"<p>{bilingual(*_PROMISE)}</p>"
+        + f"<p>{bilingual(*_PURPOSE)}</p>"
+        + f"<p>{bilingual(*(each.format(escape(responsible)) for each in _RESPONSIBLE))}</p>"
+        + f'<p><a href="{other}">{bilingual(*_OTHER[other])}</a></p>'
         + f'<form method="post" action="{path}" enctype="multipart/form-data">'
         + asked
-        + f"<label>{MUST}{both('何がありましたか', 'What happened')}"
+        + f"<label>{MUST}{bilingual('何がありましたか', 'What happened')}"
         + f'<textarea name="what" rows="8" maxlength="4000" required{fault_attributes("what", wrong)}>'
         + f"{escape(values.get('what', ''))}</textarea>{error_at(PROBLEMS, 'what', wrong)}</label>"
-        + f"<p>{both(*_KEPT)}</p>"
+        + f"<p>{bilingual(*_KEPT)}</p>"
         + reporter
         + hidden_trap_field()
-        + f"<button>{both('申告する', 'Send the report')}</button></form>"
-        + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+        + f"<button>{bilingual('申告する', 'Send the report')}</button></form>"
+        + f'<p><a href="{STATUS_PATH}">{bilingual("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )
 
 
 def problem_page(problem: str) -> str:
-    """A page instead of the form, for a visitor who cannot be served now. `problem` is one of `PROBLEMS`."""
+    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
     return page(("申告窓口", "Report a call"), problem_box(PROBLEMS, problem))
 
 
 def receipt_page(receipt: str) -> str:
-    """The page with the receipt, which no later page shows."""
+    """The page with the receipt. No other page shows the receipt."""
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
-        + f"<p>{both(*_ONCE)}</p>"
-        + f'<p><a href="{STATUS_PATH}">{both("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
+        + f"<p>{bilingual(*_ONCE)}</p>"
+        + f'<p><a href="{STATUS_PATH}">{bilingual("受付番号で経過を見る", "Ask by receipt number")}</a></p>',
     )
 
 
 def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
-    """The page with the form for a receipt, and the state of its report, without any member's name."""
+    """The page that asks for a receipt and shows the state of its report, without naming any member."""
     told = ""
     if unknown:
         told = problem_box(PROBLEMS, "receipt")
     elif report:
-        told = f"<p>{both(*_STATES[report.result or report.stage])}</p>"
+        told = f"<p>{bilingual(*_STATES[report.result or report.stage])}</p>"
     return page(
         ("申告の経過", "The state of a report"),
         told
         + f'<form method="post" action="{STATUS_PATH}">'
         + text_field(PROBLEMS, "receipt", ("受付番号", "Receipt number"), "")
-        + f"<button>{both('見る', 'Show')}</button></form>",
+        + f"<button>{bilingual('見る', 'Show')}</button></form>",
     )

@@ -1,4 +1,4 @@
-"""The report desk over HTTP: the public page (`/report`), the state of a report, and the desk's public keys."""
+"""The HTTP routes of the report desk: the public page (`/report`), the state of a report, and the public keys."""
 
 import logging
 import time
@@ -36,7 +36,7 @@ from .report_page import (
     receipt_page,
     status_page,
 )
-from .report_rules import read_rules, responsible_body
+from .report_settings import read_report_settings, responsible_body
 from .report_store import PAGE
 
 _THREADS: Final = 4
@@ -51,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def add_report_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
     """Add the routes of the report desk. Raises DocumentError if the desk's limits cannot be read."""
-    rules = read_rules(desk.folder)
+    rules = read_report_settings(desk.folder)
     limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
     refused = RateLimit(limits.hourly * _REFUSED, limits.hourly_each * 3 // 2)
@@ -65,7 +65,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
         return web.json_response(await in_thread(threads, _keys, desk))
 
     async def shown() -> tuple[bool, str]:
-        """The form's question for the reporter (True if it asks), and the responsible body that it names."""
+        """True if the form asks who reports, and the responsible body that the form names."""
         officer = (await in_thread(threads, _keys, desk))["officer"]
         if not responsible:
             responsible.append(await in_thread(threads, responsible_body, desk.folder, rules))
@@ -109,7 +109,7 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
         return public.html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
-        """A handler that refuses visitors above the limit, and shows an error page for a failure here."""
+        """A handler that refuses visitors above the limit, and shows an error page if the desk itself fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):
@@ -163,13 +163,13 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
-    """The report in the form about an operator or a service. Raises FormError."""
+    """The report in the form for an operator or a service. Raises FormError."""
     content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
     return _valid(ServiceReport, content, _wrong_texts(values))
 
 
 def _wrong_texts(values: Mapping[str, str]) -> dict[str, FieldProblem]:
-    """The errors of fields with an unreadable character, and of missing fields about the reporter."""
+    """The errors of fields that have an unreadable character, and of the reporter's fields that are missing."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS

@@ -1,7 +1,7 @@
-"""The reports and the requests to members: one SQLite file in the authority's folder.
+"""The reports and the requests to members, in one SQLite file in the authority's folder.
 
-Numbers and words are in sealed boxes; a number is found by its token. Each call opens the file. For any thread and
-process.
+Numbers and words are in sealed boxes. A number is found by its token. Each call opens the file. Any thread and process
+may use it.
 """
 
 import sqlite3
@@ -71,7 +71,7 @@ CREATE INDEX IF NOT EXISTS waiting ON requests (due) WHERE answered IS NULL;
 
 
 class ReportOrder(StrEnum):
-    """The columns by which reports sort."""
+    """The columns by which reports can be sorted."""
 
     ID = "id"
     RECEIVED = "received"
@@ -80,7 +80,7 @@ class ReportOrder(StrEnum):
 
 
 class CountedBy(StrEnum):
-    """Groups of the counts of reports."""
+    """The properties by which reports are counted."""
 
     MONTH = "month"
     """Groups by the month of receipt, in Japan."""
@@ -92,7 +92,9 @@ class CountedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
-    """A stored report. `via` is the member that sent it, or `PAGE`. `sealed` has the boxes and the receipt's digest."""
+    """A stored report. `via` is the id of the member that sent it, or `PAGE`. `sealed` has the boxes and the digest of
+    the receipt.
+    """
 
     id: str
     received: datetime
@@ -107,12 +109,12 @@ class KeptReport:
 
     @property
     def names_number(self) -> bool:
-        """False for a report about an operator or a service."""
+        """True if the report is about a call of a number, not about an operator or a service."""
         return self.holder.basis is not Basis.NO_NUMBER
 
     @property
     def results(self) -> tuple[ReportResult, ...]:
-        """The results with which the office can close it."""
+        """The results with which the office can close the report."""
         return CALL_RESULTS if self.names_number else SERVICE_RESULTS
 
     @property
@@ -123,7 +125,7 @@ class KeptReport:
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """One request to a member, the `hop`th of its report (from 1). `found` is JSON from the member."""
+    """A request to a member. `hop` is its place among the report's requests, from 1. `found` is JSON from the member."""
 
     id: str
     report: str
@@ -143,7 +145,9 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A waiting request, the report without its reporter, and the member that named this one (None: nobody)."""
+    """A waiting request, its report without the reporter, and `downstream`, the member that named the asked one (None
+    if none did).
+    """
 
     request: KeptRequest
     sealed: SealedReport
@@ -164,11 +168,11 @@ class ReportStore:
 
     @property
     def exists(self) -> bool:
-        """False until the first report."""
+        """True once a report has been stored."""
         return self._path.exists()
 
     def added(self, report: KeptReport, token: str, request: KeptRequest | None) -> list[Statement]:
-        """The change that enters a report with its first request."""
+        """The statements that enter a report with its first request."""
         row = (
             report.id, report.sealed.receipt, token, _micros(report.received), report.via, report.holder.member,
             report.holder.basis, report.stage, report.finding, None, None, None, report.sealed.report,
@@ -184,7 +188,7 @@ class ReportStore:
         return next(iter(self.reports("receipt = ?", digest)), None)
 
     def listed(self, stage: Stage | None = None, token: str | None = None, limit: int = -1) -> list[KeptReport]:
-        """The newest `limit` reports, the newest last."""
+        """The newest `limit` reports, in the order of receipt."""
         return self.page(stage, token, limit=limit)[::-1]
 
     def page(
@@ -196,7 +200,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """Page of at most `limit` reports from the place `first` on: the newest first, or in the given order."""
+        """At most `limit` reports from the index `first` on, the newest first or in the given order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
@@ -213,7 +217,7 @@ class ReportStore:
         return [_report(row) for row in rows]
 
     def closed(self, report_id: str, result: ReportResult, why: str, at: datetime) -> list[Statement]:
-        """The change that closes a report, and withdraws its waiting request."""
+        """The statements that close a report and withdraw its waiting request."""
         return [
             (
                 "UPDATE reports SET stage = ?, result = ?, why = ?, closed = ? WHERE id = ? AND closed IS NULL",
@@ -226,14 +230,14 @@ class ReportStore:
         ]
 
     def closed_before(self, moment: datetime) -> list[str]:
-        """The ids of reports that were closed before this moment and are not forgotten."""
+        """The ids of the reports that were closed before this moment and are not erased yet."""
         query = "SELECT id FROM reports WHERE stage = ? AND closed < ? AND report <> '' ORDER BY closed"
         with self.opened() as database:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
-        """Erase the content, the reporter and the reason of closing of these reports; stage, result, requests and
-        answers stay.
+        """Erase the content, the reporter and the closing reason of these reports. Stage, result, requests and answers
+        stay.
         """
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
@@ -243,7 +247,7 @@ class ReportStore:
             )
 
     def counted(self, by: CountedBy, since: datetime, until: datetime) -> dict[str, int]:
-        """Counts of the reports received from `since` on and before `until`."""
+        """The counts of the reports received since `since` and before `until`."""
         column = {
             CountedBy.MONTH: "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
             CountedBy.RESULT: "coalesce(result, stage)",
@@ -263,8 +267,8 @@ class ReportStore:
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """The requests that a member has to answer, at most `limit`, the most urgent first; or only the one with
-        `request_id`.
+        """At most `limit` requests that a member must answer, the most urgent first; with a `request_id`, only that
+        one.
         """
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
@@ -287,8 +291,8 @@ class ReportStore:
             return int(database.execute(query, (member,)).fetchone()[0])
 
     def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-        """Member → requests answered in time, and requests due, from `since` on and before `until`. Withdrawn requests
-        do not count.
+        """Member → number of requests answered in time, and of requests due, since `since` and before `until`.
+        Withdrawn requests do not count.
         """
         if not self.exists:
             return {}
@@ -304,7 +308,7 @@ class ReportStore:
         return self._requests("answered IS NULL AND due < ? ORDER BY due, id", _micros(now))
 
     def fetched(self, request_ids: list[str], now: datetime) -> None:
-        """Record that their member has fetched these requests."""
+        """Record that the member has fetched these requests."""
         with self.opened() as database:
             database.executemany(
                 "UPDATE requests SET fetched = coalesce(fetched, ?) WHERE id = ?",
@@ -312,12 +316,12 @@ class ReportStore:
             )
 
     def reminded(self, request: KeptRequest) -> list[Statement]:
-        """The change that counts one more reminder."""
+        """The statements that count one more reminder."""
         return [("UPDATE requests SET reminders = ? WHERE id = ?", (request.reminders + 1, request.id))]
 
     def answered(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> list[Statement]:
-        """The change that stores an answer and its consequence, if the request still waits; the last statement tells
-        whether it did.
+        """The statements that store an answer and its consequence, if the request still waits. The last one changes a
+        row only then.
         """
         assert answered.answered
         waits = "EXISTS (SELECT 1 FROM requests WHERE id = ? AND answered IS NULL)"
@@ -365,7 +369,7 @@ _ASK: Final = f"INSERT OR IGNORE INTO requests ({_ASKED}) VALUES (?, ?, ?, ?, ?,
 
 
 def _row(request: KeptRequest) -> tuple[str | int, ...]:
-    """The values of `_ASKED`."""
+    """The values of a request for the statement `_ASKED`."""
     return request.id, request.report, request.hop, request.member, _micros(request.asked), _micros(request.due)
 
 
@@ -387,7 +391,7 @@ def _report(row: sqlite3.Row) -> KeptReport:
 
 
 def _request(row: sqlite3.Row) -> KeptRequest:
-    """The request in a row, which may have further columns."""
+    """The request in a row. The row may have more columns."""
     times = {"asked", "due", "fetched", "answered"}
     names = [each.name for each in fields(KeptRequest)]
     values: dict[str, Any] = {name: _moment(row[name]) if name in times else row[name] for name in names}

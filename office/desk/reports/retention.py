@@ -1,4 +1,4 @@
-"""Erasure by the desk itself of reports that were closed longer ago than `retention` in reports.yaml."""
+"""Erases reports automatically, while the desk runs, when their `retention` (reports.yaml) after closing is over."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ LOOK_EVERY_S: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-async def forget_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next time on."""
+async def erase_reports_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next round on."""
     while True:
         try:
-            if count := await asyncio.to_thread(forget_due, desk, now()):
+            if count := await asyncio.to_thread(erase_due_reports, desk, now()):
                 _log.info("%d reports whose time is over are forgotten", count)
         except IdtoneError as error:
             _log.error("reports whose time is over cannot be forgotten: %s", error)
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def forget_due(desk: Desk, now: datetime) -> int:
+def erase_due_reports(desk: Desk, now: datetime) -> int:
     """Erase the reports that are due; returns their number. Blocks. Raises IdtoneError."""
     reports = ReportDesk(desk)
     return 0 if reports.rules.retention is None else reports.forget(now - reports.rules.retention)

@@ -1,28 +1,28 @@
-"""Counts that may be published: small ones are left out, so that they identify nobody. Pure."""
+"""Hides small counts, so that published counts identify nobody. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """Counts for publication; None replaces a hidden count."""
+class PublishableCounts:
+    """Counts for publication. A hidden count is None."""
 
     counts: Mapping[str, int | None]
     total: int | None
 
 
-def without_small_counts(counts: Mapping[str, int], least: int) -> Published:
-    """The counts without those below `least`. If that hides fewer than two counts, or fewer than `least` reports in
-    all, a reader could compute them from the total. So the smallest of the others is hidden too or, if that is not
-    enough, the total.
+def without_small_counts(counts: Mapping[str, int], least: int) -> PublishableCounts:
+    """The counts without those below `least`. A reader could compute the hidden ones from the total if they are fewer
+    than two, or fewer than `least` reports in all. The smallest of the others is then hidden too; if that is not
+    enough, so is the total.
     """
     hidden = {name for name, count in counts.items() if 0 < count < least}
     rest = sorted((count, name) for name, count in counts.items() if count >= least)
     while hidden and rest and (len(hidden) < 2 or sum(counts[name] for name in hidden) < least):
         hidden.add(rest.pop(0)[1])
     computable = len(hidden) == 1 or 0 < sum(counts[name] for name in hidden) < least
-    return Published(
+    return PublishableCounts(
         {name: None if name in hidden else count for name, count in counts.items()},
         None if computable else sum(counts.values()),
     )

@@ -1,5 +1,5 @@
-"""A report that the office receives by telephone, by letter or in person, and enters by the rules of the public
-page.
+"""A report that the office receives by telephone, by letter or in person. The office enters it by the rules of the
+public page.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from .report_desk import ReportDesk
 
 
 class TakenBy(StrEnum):
-    """The way by which a report came."""
+    """The way in which a report came."""
 
     TELEPHONE = "telephone"
     LETTER = "letter"
@@ -46,10 +46,10 @@ def take_report(
 ) -> tuple[str, str]:
     """Enter a report from the fields of a form; returns its id, and the receipt for the reporter. Raises IdtoneError.
 
-    The fields are `number`, `date` and `time` in Japan, `within_minutes`; or, in their place, `service`: the name of an
-    operator or a service. Then `what` and, if the person gives them, `name`, `contact` and `disclose`.
+    The fields are `number`, `date`, `time` (in Japan) and `within_minutes`, or instead `service`, the name of an
+    operator or a service. There is also `what`, and optionally `name`, `contact` and `disclose`.
 
-    With a `receipt` that was made before, the same fields sent again enter nothing, and return the same.
+    With a `receipt` made beforehand, the same fields sent twice enter one report, and both calls return the same.
     """
     if receipt and not is_receipt(receipt):
         raise UsageError("the form is damaged; open it again")

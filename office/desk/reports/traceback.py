@@ -1,8 +1,8 @@
-"""The member to ask next about a reported call. Pure.
+"""Chooses the member to ask next about a reported call. Pure.
 
-The holder of the number is asked first. A member that names another one (upstream) passes the question on. A chain that
-returns to a member, or grows too long, ends. If several members held the number within the time of the call, the next
-of them is asked when a chain has ended without a customer.
+The holder of the number is asked first. If it names another member as upstream, that member is asked next. A chain ends
+if it returns to a member or grows too long. If several members held the number within the time span of the call, and a
+chain has ended without a customer, the next of these holders is asked.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from idtone.member.reports.report_documents import AnswerResult
 
 
 class Finding(StrEnum):
-    """Ends of the chain of members."""
+    """The ways in which the chain of members can end."""
 
     CUSTOMER_HELD = "customer-held"
     NOT_OURS = "not-ours"
@@ -28,7 +28,7 @@ class Finding(StrEnum):
 
 
 class Stage(StrEnum):
-    """The party that has to act."""
+    """The stage of a report, named by the party that must act."""
 
     MEMBER = "member"
     """A member has to answer."""
@@ -38,7 +38,7 @@ class Stage(StrEnum):
 
 
 class ReportResult(StrEnum):
-    """The office's result at the close of a report."""
+    """The result that the office gives to a closed report."""
 
     TRACED = "traced"
     """The member whose customer made the call is known."""
@@ -57,7 +57,7 @@ SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next member to ask, or otherwise the end of the chain."""
+    """The next member to ask, or the end of the chain."""
 
     member: str | None = None
     finding: Finding | None = None
@@ -75,8 +75,8 @@ def first_request(holders: Sequence[str]) -> Next:
 def next_request(
     asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
 ) -> Next:
-    """The next step after an answer of the last of the `asked` members. At most `most` members are asked. `holders`
-    held the number within the time span of the call.
+    """The next step after the answer of the last member in `asked`. At most `most` members are asked. `holders` are
+    those within the time span of the call.
     """
     if result is AnswerResult.CUSTOMER_HELD:
         return Next(finding=Finding.CUSTOMER_HELD)

@@ -65,12 +65,12 @@ def _diff_nodes(config: Path | None, as_json: bool) -> None:
 
 
 def _are_same(nodes: Sequence[Node]) -> bool:
-    """True if all nodes are known to use the same edition."""
+    """True if the editions of all nodes are known and equal."""
     return len(set(map(_edition_of, nodes))) <= 1 and all(node.state for node in nodes)
 
 
 def _edition_of(node: Node) -> tuple[int, str]:
-    """Version and SHA-256 of the fleet's settings; (0, "") if there are none, or if they are not known."""
+    """Version and SHA-256 of the fleet's settings on a node; (0, "") if the node has none, or if they are not known."""
     said = node.state and node.state.settings
     return (said.version, said.sha256) if said else (0, "")
 
@@ -129,7 +129,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:
-    """The edition of a signed file, None for a plain one; and its settings."""
+    """The edition of a signed file, None for an unsigned one; and the settings in the file."""
     if read_text(path, size_limit=NOTE_LIMIT).startswith(FORMAT.partition("/")[0]):
         shared = read_shared(path, *keys)
         return shared, shared.settings

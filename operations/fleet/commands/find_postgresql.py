@@ -1,4 +1,4 @@
-"""Common part of the commands of `idtone-fleet`: finding PostgreSQL."""
+"""Finds the PostgreSQL of the nodes, for all commands of `idtone-fleet`."""
 
 from pathlib import Path
 

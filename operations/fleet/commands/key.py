@@ -1,4 +1,4 @@
-"""`idtone-fleet new-key`: make the key that all nodes of a fleet have."""
+"""`idtone-fleet new-key`: makes the key that all nodes of a fleet share."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the fleet. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+class FleetReading:
+    """One reading of the fleet's state. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
 
     fleet: Fleet | None
     trouble: str = ""
@@ -40,26 +40,26 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
     second. Exit 1: something is wrong or differs.
     """
     with reports_reader(config) as reader:
-        found = show(lambda: look(reader, watch), screen, as_object, as_json=as_json, watch=watch)
+        found = show(lambda: read_fleet(reader, watch), screen, as_object, as_json=as_json, watch=watch)
     if not found.is_good:
         exit_negative()
 
 
-def look(reader: NodeReportsReader, is_patient: bool) -> Look:
+def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
     """The state of all nodes. Raises LedgerError, unless `is_patient`, and UsageError if no node has reported yet."""
     try:
         fleet = fleet_of(reader.read())
     except LedgerError as error:
         if not is_patient:
             raise
-        return Look(None, str(error))
+        return FleetReading(None, str(error))
     if not fleet.nodes and not fleet.unreadable and not is_patient:
         raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
-    return Look(fleet)
+    return FleetReading(fleet)
 
 
-def as_object(seen: Look) -> dict[str, Any]:
-    """The status for programs; a node's `state` is as reported."""
+def as_object(seen: FleetReading) -> dict[str, Any]:
+    """The status as JSON. Each node's `state` is as the node has reported it."""
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}
@@ -84,7 +84,7 @@ def as_object(seen: Look) -> dict[str, Any]:
     }
 
 
-def screen(seen: Look) -> RenderableType:
+def screen(seen: FleetReading) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 

@@ -19,11 +19,11 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import confirmed
 from idtone.core.translation import Message, translated
 
+from ..command_runner import SubprocessRunner
 from ..inventory import Inventory, NodeEntry, read_inventory
 from ..rolling_upgrade import NodeFaultError, RollingUpgrade
-from ..runner import SubprocessRunner
-from ..upgrade_journal import UpgradeJournal, opened
-from ..upgrade_plan import planned, putting_back
+from ..upgrade_journal import UpgradeJournal, open_journal
+from ..upgrade_plan import plan_steps, put_back_commands
 from ..upgrade_rules import MEANING, Step
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def upgrade(
         _show_plan(inventory, chosen, as_json)
         return
     path = journal or nodes.with_name(f"{nodes.name}.journal")
-    with opened(path, lambda: datetime.now(UTC)) as kept:
+    with open_journal(path, lambda: datetime.now(UTC)) as kept:
         left = [node for node in chosen if afresh or node.node not in kept.done]
         if not as_json:
             _show_plan(inventory, left, as_json=False)
@@ -154,7 +154,7 @@ def _show_way_on(
             reload=shlex.join(node.command(node.reload)),
         )
         out.print(Text(translated(back)), soft_wrap=True)
-    commands = putting_back(inventory, node)
+    commands = put_back_commands(inventory, node)
     if commands and Step.DRAIN in tried:
         words = Message("{node} stays out of the dispatchers. To put it back by hand:", node=node.node)
         out.print(Text(translated(words)), soft_wrap=True)
@@ -166,7 +166,7 @@ _GO_ON: Final = Message("To go on: correct it, then run the same command again. 
 
 
 def _show_plan(inventory: Inventory, nodes: Iterable[NodeEntry], as_json: bool) -> None:
-    plan = [step for node in nodes for step in planned(inventory, node)]
+    plan = [step for node in nodes for step in plan_steps(inventory, node)]
     if as_json:
         command_line.print_json([step.report() for step in plan])
         return
@@ -182,14 +182,14 @@ def _show_plan(inventory: Inventory, nodes: Iterable[NodeEntry], as_json: bool) 
 
 
 def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
-    if kept.goes_on and not afresh:
+    if kept.is_interrupted and not afresh:
         done = ", ".join(sorted(kept.done))
         words = Message("{path}: an earlier upgrade has stopped; done: {done}", path=path, done=done or "-")
         command_line.say(words)
 
 
 class _Shown:
-    """The progress on a terminal: a line for each finished step, and the present one below."""
+    """Shows the progress on a terminal: a line for each finished step, and the present step below."""
 
     def __init__(self, out: Console) -> None:
         self._out = out

@@ -93,7 +93,7 @@ def _digest(text: str | None) -> str | None:
 
 
 def _reported(fleet: Fleet) -> Fleet:
-    """The fleet as reported. Raises UsageError if there is no node."""
+    """The fleet, unchanged. Raises UsageError if no node has reported."""
     if not fleet.nodes and not fleet.unreadable:
         raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
     for trouble in fleet.unreadable:
@@ -130,7 +130,7 @@ def _print_json(found: Spread, seconds: dict[Confirmation, float]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Sequence[str]], None]]:
-    """Context that shows on standard error, if that is a terminal, the nodes that are still missing."""
+    """Context that shows the nodes that are still missing, on standard error if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda missing: None
         return

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from bench import page_tables
+from bench import results_in_docs
 from bench.cost import __main__ as bench_main
 from bench.cost import compare_versions
-from bench.cost.figures import Run, Sample, added, clean, percentile, together
-from bench.cost.goals import BUSY, HOOK, Table, findings, row
-from bench.cost.measuring import bench
-from bench.cost.soak import Look, slopes
-from bench.cost.ways import Way
-from lab.change_library import change_library
+from bench.cost.cost_bench import cost_bench
+from bench.cost.forwarding_ways import Way
+from bench.cost.goals import BUSY, HOOK, RunTable, judge_goals, table_row
+from bench.cost.run_statistics import Run, Sample, added_percentile, is_clean, merge_runs, percentile
+from bench.cost.soak import ResourceUse, growth_per_hour
+from lab.patch_library import patch_library
 from lab.repository import ROOT
 
 
@@ -25,17 +25,19 @@ def run(
 
 
 def test_figures():
-    """A percentile is a value that there was, a difference has its confidence, and what grows is told by the hour."""
+    """A percentile is one of the values, a difference has its confidence interval, and growth is per hour."""
     assert [percentile([3.0, 1.0, 2.0, 4.0], share) for share in (0.25, 0.5, 0.95, 1.0)] == [1.0, 2.0, 4.0, 4.0]
     values = [float(value) for value in range(100)]
-    found = added([value + 3 for value in values], values, 0.5)
+    found = added_percentile([value + 3 for value in values], values, 0.5)
     assert found.low < 3.0 == found.value < found.high
-    assert math.isnan(added([], values, 0.5).value)
-    whole = together([run(Way.ARI_CALLED, 50, [1.0], records=1), run(Way.ARI_CALLED, 50, [2.0, 3.0], 3, 2)])
+    assert math.isnan(added_percentile([], values, 0.5).value)
+    whole = merge_runs([run(Way.ARI_CALLED, 50, [1.0], records=1), run(Way.ARI_CALLED, 50, [2.0, 3.0], 3, 2)])
     assert (whole.offered, whole.failed, whole.records, len(whole.samples)) == (4, 1, 3, 3)
-    looks = [Look(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
-    assert [slopes(looks)[name] for name in ("service_mb", "asterisk_mb")] == pytest.approx([1.0, 0.0], abs=1e-9)
-    assert slopes(looks[:2]) == {}
+    looks = [ResourceUse(60.0 * minute, 100 + minute / 60, 200, 12, 40, 3) for minute in range(60)]
+    assert [growth_per_hour(looks)[name] for name in ("service_mb", "asterisk_mb")] == pytest.approx(
+        [1.0, 0.0], abs=1e-9
+    )
+    assert growth_per_hour(looks[:2]) == {}
 
 
 def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> compare_versions.Loads:
@@ -49,18 +51,18 @@ def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> compare
 
 
 def test_two_versions_are_compared_within_each_turn():
-    """Other work of the machine in a turn slows both versions, and the native way of both."""
+    """Other work of the machine in a turn slows the hook and the native way of both versions."""
     turns = [(version(number, 5.0 + number), version(number + 3, 9.0 + number, failed=1)) for number in range(7)]
     slower = [(one, other | {HOOK: other[HOOK] | {"connected_ms": [99.0] * 9}}) for one, other in turns]
-    found = compare_versions.compared(turns)
+    found = compare_versions.compare(turns)
     assert found["connected"] == {"before": 1.25, "now": 1.25, "difference": 0.0, "low": 0.0, "high": 0.0}
     assert found["asterisk"]["difference"] == pytest.approx(0.0)
-    changed = compare_versions.compared(slower)["connected"]
+    changed = compare_versions.compare(slower)["connected"]
     assert changed["low"] <= changed["difference"] <= changed["high"]
     assert changed["low"] > 80
-    assert compare_versions.failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
-    calls = {"turns": 7, **compare_versions.failures(turns)}
-    page = compare_versions.table(
+    assert compare_versions.count_failures(turns) == {"offered": 252, "failed": 14, "unrecorded": 0}
+    calls = {"turns": 7, **compare_versions.count_failures(turns)}
+    page = compare_versions.table_text(
         {**found, "calls": calls, "versions": {"old": "a", "new": "b"}}, compare_versions._ENGLISH
     )
     assert "| answer → connected over native, p50, ms | 1.25 | 1.25 | +0.00 (+0.00 … +0.00) |" in page
@@ -70,18 +72,18 @@ def test_two_versions_are_compared_within_each_turn():
 def test_the_pages_get_the_comparison_once(tmp_path, monkeypatch):
     turns = [(version(1.0, 5.0), version(2.0, 5.0))] * 3
     found = {
-        **compare_versions.compared(turns),
-        "calls": {"turns": 3, **compare_versions.failures(turns)},
+        **compare_versions.compare(turns),
+        "calls": {"turns": 3, **compare_versions.count_failures(turns)},
         "versions": {"old": "a", "new": compare_versions.version_of(ROOT)},
     }
     for name in ("ENGLISH", "JAPANESE"):
         monkeypatch.setattr(compare_versions, name, tmp_path / name)
         (tmp_path / name).write_text(
-            f"# What the hook costs\n{page_tables.begin(compare_versions.BENCH)}\n{page_tables.END}\n"
+            f"# What the hook costs\n{results_in_docs.begin(compare_versions.BENCH)}\n{results_in_docs.END}\n"
         )
-    compare_versions.write(found)
+    compare_versions.write_page(found)
     once = [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
-    compare_versions.write(found)
+    compare_versions.write_page(found)
     assert once == [(tmp_path / name).read_text() for name in ("ENGLISH", "JAPANESE")]
     assert all(text.startswith("# What the hook costs\n<!--") and text.count("+0.00") == 12 for text in once)
 
@@ -94,21 +96,21 @@ def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
         (False, 3.0, 21, 20),
         (False, 3.0, 20, 19),
     ):
-        assert clean(run(Way.ARI_CALLED, 50, [connected_ms] * 20, offered, records), native) is expected
+        assert is_clean(run(Way.ARI_CALLED, 50, [connected_ms] * 20, offered, records), native) is expected
 
 
 def test_goals_are_judged_by_what_was_measured(capsys):
     runs = [run(way, rate, [2.0] * 20, records=20 if way.ours else None) for way in Way for rate in (1.0, BUSY)]
     slow = run(Way.AGI_CALLED, BUSY, [99.0] * 20, records=20)
-    table = Table({(each.way, each.rate): each for each in [*runs, slow]})
-    found = {one.what: one for one in findings(table)}
+    table = RunTable({(each.way, each.rate): each for each in [*runs, slow]})
+    found = {one.what: one for one in judge_goals(table)}
     assert len(found) == 12
     assert found["highest clean rate, ari-called, of native's"].found == 1.0
     assert not found["highest clean rate, agi-called, of native's"].reached
     assert found["answer → connected, over native, one call at a time, p50"].reached
     assert table.clean_rate(Way.AGI_CALLED) == 1.0
-    assert row(slow, table.native())["added_p50_ms"] == 97.0
-    bench_main.show(table, [*found.values()])
+    assert table_row(slow, table.native())["added_p50_ms"] == 97.0
+    bench_main.print_results(table, [*found.values()])
     shown = capsys.readouterr().out
     assert shown.count("missed") == sum(not one.reached for one in found.values())
     assert "agi-called  clean up to 1 calls/s" in shown
@@ -117,20 +119,20 @@ def test_goals_are_judged_by_what_was_measured(capsys):
 @pytest.mark.alone
 @pytest.mark.nightly
 def test_every_way_forwards_calls(tmp_path):
-    with bench(tmp_path) as bed:
+    with cost_bench(tmp_path) as bed:
         for way in Way:
             found = bed.run(way, 10, 0.5)
             assert (found.failed, found.unrecorded) == (0, 0), way
             assert all(0 < sample.connected_ms < 500 for sample in found.samples)
             assert all((sample.onset_ms is not None) is way.sounds for sample in found.samples)
             assert found.asterisk_ms_per_call > 0
-        assert bed.run_and_look(Way.ARI_CALLED, 10, 0.5, 0.2).most_mb > 10
+        assert bed.run_and_observe(Way.ARI_CALLED, 10, 0.5, 0.2).most_mb > 10
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
-    """The given time includes the beginning and the end of each load, however long they take."""
+    """The given time includes the start and the end of each load, however long they take."""
     now_s = [0.0]
-    change_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
+    patch_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 
     class Slow:
         def run(self, way: Way, rate: float, seconds: float) -> Run:

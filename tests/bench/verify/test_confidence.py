@@ -1,4 +1,4 @@
-"""Bounds, compared with closed forms and published values."""
+"""Confidence bounds, compared with closed forms and published values."""
 
 import pytest
 from hypothesis import given

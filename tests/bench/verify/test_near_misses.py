@@ -1,4 +1,4 @@
-"""Near misses differ from the sound by more than its tolerances."""
+"""Near misses, whose difference from the sound exceeds its tolerances."""
 
 import numpy as np
 import pytest

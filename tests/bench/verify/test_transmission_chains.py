@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bench.verify import transmission_chains
-from bench.verify.measurements import verifier
+from bench.verify.jobs import verifier
 from bench.verify.profiles import profiles
 from bench.verify.speech_and_music import RATE_HZ, Part
 from bench.verify.transmission_chains import CHAINS, DAMAGES, LOSSES, ROOMS, WHOLE, chain_trial
@@ -16,7 +16,7 @@ def verdict(chain, damage, number=0):
 
 
 BY_DAY = ("G.711", "G.722", "AMR", "Opus", "Speex, its suppression, playout")
-"""Chains that run by day: one codec of each kind, and one chain with everything that a phone does. The others run at
+"""Chains of `make test`: one for each kind of codec, and one with everything that a phone does. The others run at
 night.
 """
 assert {*BY_DAY} <= CHAINS.keys()
@@ -39,7 +39,7 @@ def test_a_trial_repeats_and_fifteen_in_a_row_have_all_losses_and_rooms(monkeypa
     )
     rooms = []
     monkeypatch.setattr(
-        transmission_chains.rooms_and_phones, "in_a_room", lambda heard, chance, *room: rooms.append(room) or heard
+        transmission_chains.rooms_and_phones, "add_room", lambda heard, chance, *room: rooms.append(room) or heard
     )
     for number in range(15):
         chain_trial(SAMPLE, "G.711", WHOLE, Part.DEVELOPMENT, number)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from idtone.console.counts_file import write_counts
-from idtone.console.statistics import count, file_of
+from idtone.console.statistics import count_calls, counts_path
 from idtone.core.settings.settings import Settings
 from lab.chromium import find_or_get_chromium
 from lab.console.brake_holds import write_holds
@@ -15,7 +15,7 @@ from lab.console.browser.browser import Browser
 from lab.console.browser.browser import browser as started
 from lab.console.own_stops import write_own_stops
 from lab.console.past_calls import write_past_calls
-from lab.console.site import Site, in_a_thread
+from lab.console.site import Site, site_in_thread
 from lab.publication import LAB_REGISTRY
 
 CALLS = 300
@@ -36,11 +36,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory, year: Path) -> Iterator[Site]
     settings = demo_settings(folder, year / "office")
     write_past_calls(settings, CALLS, timedelta(hours=24), datetime.now(UTC))
     write_counts(
-        file_of(settings), count(settings, "", None, progress=lambda *_: None)
+        counts_path(settings), count_calls(settings, "", None, progress=lambda *_: None)
     )  # without them a page has fewer links
     write_own_stops(settings)
     write_holds(settings, "another")  # whose calls have no page here
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         yield site
 
 

@@ -13,8 +13,8 @@ from idtone.core.settings.settings import Settings
 from lab.console.browser.browser import Browser
 from lab.console.browser.visits import Visitor, html_of, visits
 from lab.console.page_forms import PageForm, forms_of, sent_empty
-from lab.console.page_words import odd_words
-from lab.console.site import Site, in_a_thread, name_of
+from lab.console.site import Site, name_of, site_in_thread
+from lab.console.word_faults import word_faults
 from lab.publication import LAB_REGISTRY
 
 FACTS = """
@@ -40,7 +40,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "console": {"users": str(folder / "users.yaml")},
         }
     )
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         yield site
 
 
@@ -105,6 +105,6 @@ def test_no_page_shows_what_is_written_for_programs(demo: Site, language: str) -
     wrong = {}
     for shown in visits(demo.console.pages, demo.address, visitors):
         text = html_of(demo.address, shown.path, shown.visitor.cookies, is_linked=False) if shown.is_html else None
-        if odd := [*odd_words(text or "", language)]:
+        if odd := [*word_faults(text or "", language)]:
             wrong[shown.path] = odd
     assert not wrong, "\n".join(f"{page}:\n  " + "\n  ".join(odd) for page, odd in wrong.items())

@@ -17,11 +17,11 @@ from idtone.core.settings.settings import Settings
 from lab.asterisk import Asterisk
 from lab.console.browser.browser import Browser
 from lab.console.office_forms import STOPPED
-from lab.console.site import Site, in_a_thread, users_file
+from lab.console.site import Site, site_in_thread, users_file
 from lab.lab import Forwarding, lab
 from lab.office.authority.office import PHRASE, WHY, Office, new_office, office
-from lab.office.desk.desk_process import running
-from lab.office.pages.browser_user import Hands
+from lab.office.desk.desk_process import running_desk
+from lab.office.pages.browser_user import BrowserUser
 from lab.service import Service
 
 __all__ = ["new_office", "office"]
@@ -33,7 +33,7 @@ FIRST, SECOND = "sato", "tanaka"
 @pytest.fixture
 def node(office: Office, asterisk: Asterisk) -> Iterator[Service]:
     """Service of a member, which reads what the office publishes and confirms stops to its desk."""
-    with running(office.folder) as desk:
+    with running_desk(office.folder) as desk:
         member = f"member: m-0001, desk: '{desk}'"
         repository = office.folder / "repository"
         with Service(asterisk, repository, trust=str(office.root), association=member) as service:
@@ -55,7 +55,7 @@ def at_night(office: Office, node: Service, tmp_path: Path) -> Iterator[Site]:
             "console": {"users": str(tmp_path / "users.yaml"), "office": str(office.folder)},
         }
     )
-    with in_a_thread(settings) as site:
+    with site_in_thread(settings) as site:
         users_file(settings.console.users, dict.fromkeys((FIRST, SECOND), (Role.OFFICE,)))
         yield site
 
@@ -64,7 +64,7 @@ def at_night(office: Office, node: Service, tmp_path: Path) -> Iterator[Site]:
 def test_two_officers_at_home_stop_a_number_on_their_telephones(
     browser: Browser, at_night: Site, office: Office, asterisk: Asterisk, tmp_path: Path
 ) -> None:
-    hands = Hands(browser, tmp_path / "downloads")
+    hands = BrowserUser(browser, tmp_path / "downloads")
     tokens = {user: at_night.console.sessions.begin(user)[0] for user in (FIRST, SECOND)}
 
     def at(user: str) -> None:

@@ -8,11 +8,11 @@ from idtone.console.access.rights import Role
 from idtone.operations.fleet.findings import RIVALS
 from lab.console.browser.browser import WAIT_S
 from lab.console.browser.layout_faults import LOOKS, faults_here
-from lab.console.site import in_a_thread, name_of
+from lab.console.site import name_of, site_in_thread
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
 from lab.nightly_tests import rest_at_night
-from lab.operations.fleet.states import state
+from lab.operations.fleet.example_states import state
 from tools.messages import catalogue_text
 
 __all__ = ["made_nodes", "replicated"]
@@ -27,7 +27,7 @@ def test_a_page_that_is_open_follows_the_reports(browser, settings, replicated, 
     shared = settings.model_copy(update={"ledger": replicated["tokyo"].settings, "node": "tokyo"})
     apart, rival = [catalogue_text(text) if language == "ja" else text for text in (APART, RIVAL)]
     # Left open by a failure, it would make whichever test fail during which it is collected.
-    with closing(replicated["osaka"].connection()) as connection, in_a_thread(shared) as site:
+    with closing(replicated["osaka"].connection()) as connection, site_in_thread(shared) as site:
         connection.report("aaaa", json.dumps(state(ari__connected=False)))
         token, _ = site.console.sessions.begin(name_of(Role.VIEWER), "")
         browser.keep(site.address, {LANGUAGE.name: language, SESSION.name: token})

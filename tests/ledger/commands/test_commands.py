@@ -21,7 +21,7 @@ from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from lab.days import today
-from lab.ledger.commands.run_ledger import calls, completed, following, lines, run, told
+from lab.ledger.commands.run_ledger import completions, follow_list, json_output, listed_calls, output_words, run
 from lab.ledger.sample_evidence import (
     CALLER,
     FORWARDING,
@@ -30,13 +30,13 @@ from lab.ledger.sample_evidence import (
     PLAY,
     REFUSE,
     SHA256,
-    at,
     days_of,
     decided,
     heard_call,
     played_to,
-    put,
+    time_after,
     url_of,
+    write_each,
 )
 from lab.ledger.sample_ledger import query, records_of, write, write_keys, writer_of
 from lab.ledger_copies import use_copy
@@ -51,10 +51,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evidence = [
         *heard_call("c-heard"),
         replace(decided(REFUSE, "c-refused", 1000), sip_call_id="7f@10.0.0.1"),
-        steps.ended("c-refused", at(1001), CallStatus.REFUSED),
+        steps.ended("c-refused", time_after(1001), CallStatus.REFUSED),
         decided(PLAY, "c-[odd]", 2000),
-        steps.answered("c-[odd]", at(3000)),
-        steps.connected("c-[odd]", at(3001.5)),
+        steps.answered("c-[odd]", time_after(3000)),
+        steps.connected("c-[odd]", time_after(3001.5)),
     ]
     write(url_of(folder / "ledger.sqlite3"), evidence)
     write_keys(folder)
@@ -78,14 +78,14 @@ pytestmark = pytest.mark.usefixtures("key")
 
 
 def test_list_shows_a_line_a_call_the_newest_last(key):
-    heading, *listed = lines(run("list"))
+    heading, *listed = output_words(run("list"))
     assert heading == ["time", "call", "direction", "number", "outcome", "reason", "sound", "status"]
     assert [call[2:] for call in listed] == [
         ["c-heard", "incoming", "…5678", "PLAY", "licence-valid", "sent", "CONNECTED"],
         ["c-refused", "incoming", "…5678", "REFUSE", "number-suspended", "-", "REFUSED"],
         ["c-[odd]", "incoming", "…5678", "PLAY", "licence-valid", "not-known", "…", "!"],
     ]
-    records = told("list")
+    records = json_output("list")
     assert [(record["sent"], record["complete"]) for record in records] == [
         (True, True),
         (False, True),
@@ -93,8 +93,8 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
     ]
     assert records[2]["anomalies"] == ["connected without evidence of the sound"]
     key.unlink()  # then the numbers stay sealed
-    assert lines(run("list", "--limit", 1))[1][4] == "fixed"
-    caller = told("list", "--limit", 1)[0]["numbers"]["caller"]
+    assert output_words(run("list", "--limit", 1))[1][4] == "fixed"
+    caller = json_output("list", "--limit", 1)[0]["numbers"]["caller"]
     assert caller["last4"] == ""
     assert re.fullmatch(r"[0-9a-f]{32}", caller["token"])
 
@@ -105,7 +105,7 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
         ("--call-id c-refused", "c-refused"),
         ("--call-id c-unknown", ""),
         ("--limit 1", "c-heard"),  # its last step is the newest
-        (f"--since {at(3001.5).isoformat()}", "c-heard c-[odd]"),
+        (f"--since {time_after(3001.5).isoformat()}", "c-heard c-[odd]"),
         ("--since 2026-12-01T00:00:00+09:00", ""),
         ("--outcome REFUSE", "c-refused"),
         ("--reason licence-valid", "c-heard c-[odd]"),
@@ -115,26 +115,26 @@ def test_list_shows_a_line_a_call_the_newest_last(key):
         ("--delivery sent", "c-heard"),
         ("--delivery not-known", "c-[odd]"),
         ("--odd", "c-[odd]"),
-        (f"--until {at(1).isoformat()}", "c-heard"),
+        (f"--until {time_after(1).isoformat()}", "c-heard"),
         ("--delivery not-known --limit 1", "c-[odd]"),
     ],
 )
 def test_list_has_filters(options, ids):
-    assert calls("list", *options.split()) == ids.split()
+    assert listed_calls("list", *options.split()) == ids.split()
 
 
 def test_list_shows_fifty_calls_unless_told(other):
     for limit in ("0", "-1", "many"):
         assert run("list", "--limit", limit).exit_code == 2
-    write(other, [steps.answered(f"c-{number}", at(number)) for number in range(51)])
-    assert calls("list", "--ledger", other) == [f"c-{number}" for number in range(1, 51)]
+    write(other, [steps.answered(f"c-{number}", time_after(number)) for number in range(51)])
+    assert listed_calls("list", "--ledger", other) == [f"c-{number}" for number in range(1, 51)]
 
 
 def test_the_settings_name_the_ledger(key, tmp_path, monkeypatch):
     config = tmp_path / "idtone.yaml"
     config.write_text(f"ledger: {{url: '{url_of(key.with_name('ledger.sqlite3'))}'}}\n")
     monkeypatch.delenv("IDTONE_LEDGER_URL")
-    assert len(calls("list", "-c", config)) == 3
+    assert len(listed_calls("list", "-c", config)) == 3
     assert run("show", "c-heard", "-c", config).exit_code == 0
 
 
@@ -146,7 +146,7 @@ STEPS = [
 
 def test_show_tells_every_step_in_order():
     result = run("show", "c-heard")
-    heading, *written = lines(result)
+    heading, *written = output_words(result)
     assert heading == ["time", "ms", "step", "details"]
     assert [(words[3], words[2]) for words in written if words[2:] and words[2][0] == "+"] == [
         (kind, f"+{ms}.0") for kind, ms in STEPS
@@ -156,9 +156,9 @@ def test_show_tells_every_step_in_order():
     assert {"forwarding=…5678", "caller=…5679", "called=…4567"} <= set(result.stdout.split())
     for text in ("token", "nonce", "anomaly"):
         assert text not in result.stdout
-    shown = told("show", "c-heard")
+    shown = json_output("show", "c-heard")
     found = shown.pop("steps")
-    assert [shown] == told("list", "--call-id", "c-heard")
+    assert [shown] == json_output("list", "--call-id", "c-heard")
     assert [(step["kind"], step["after_ms"]) for step in found] == STEPS
     assert found[3] == {
         "kind": "sound-ended",
@@ -247,7 +247,7 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
     assert result.exit_code == (0 if sure else 1)
     octets = b"".join(path.read_bytes() for path in key.parent.iterdir())
     assert [secret in octets for secret in secrets] == [not sure, True]
-    shown = lines(run("list", "--call-id", "c-heard"))[1][4]
+    shown = output_words(run("list", "--call-id", "c-heard"))[1][4]
     acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
     if not sure:
         assert "Destroy the keys of 1 day, from 2026-11-01 to 2026-11-01, forever?" in result.stderr
@@ -256,7 +256,7 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
     assert "the numbers of 1 day " in result.stdout
     assert (shown, acts) == ("fixed", [{"before": "2026-11-02", "days": 1}])
     assert run("verify").exit_code == 0
-    assert told("forget", "--before", "2026-11-02") == {"destroyed": []}
+    assert json_output("forget", "--before", "2026-11-02") == {"destroyed": []}
     assert run("find", "--number", CALLER).exit_code == 1
     key.unlink()
     with pytest.raises(LedgerError, match="with the ledger's key only"):
@@ -265,7 +265,7 @@ def test_what_is_forgotten_cannot_be_opened_any_more(key, sure):
 
 def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     url = url_of(key.with_name("ledger.sqlite3"))
-    placed = told(
+    placed = json_output(
         "hold place",
         "c-heard",
         "--reference",
@@ -280,14 +280,14 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")
     others = sorted(name for name, record in records_of(url).items() if not name.startswith("act-"))
-    shown = {name: lines(run("list", "--call-id", name))[1][4] for name in others}
+    shown = {name: output_words(run("list", "--call-id", name))[1][4] for name in others}
     assert {name for name, number in shown.items() if number == "…5678"} == {"c-heard"}, "no other call of that day"
     assert run("verify").exit_code == 0
-    assert [each["hold"] for each in told("hold list")] == [placed["hold"]]
-    lifted = told("hold lift", placed["hold"], "--why", "the case is closed")
+    assert [each["hold"] for each in json_output("hold list")] == [placed["hold"]]
+    lifted = json_output("hold lift", placed["hold"], "--why", "the case is closed")
     assert lifted["keys_destroyed"] == 1
-    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
-    assert told("hold list") == []
+    assert output_words(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
+    assert json_output("hold list") == []
     acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
     held, _, lifted = acts
     assert (held["act"], held["basis"], held["reference"], held["selected"]) == (
@@ -316,18 +316,18 @@ def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, is_last):
     """
     file = key.with_name("ledger.sqlite3")
     why = ("--reference", "R-9", "--basis", "dispute", "--why", "w")
-    placed = [told("hold place", "c-heard", *why)["hold"] for _ in range(2)]
+    placed = [json_output("hold place", "c-heard", *why)["hold"] for _ in range(2)]
     held, other = reversed(placed) if is_last else placed
     run("forget", "--before", "2026-11-02", "--yes")
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute(forged.format(held=held, other=other))
     with pytest.raises(LedgerError, match="no key is destroyed"):
         run("hold lift", other, "--why", "w")
-    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
+    assert output_words(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
 
 
 def test_a_lift_that_was_interrupted_is_finished_by_another(key, monkeypatch):
-    placed = told("hold place", "c-heard", "--reference", "R-9", "--basis", "dispute", "--why", "w")["hold"]
+    placed = json_output("hold place", "c-heard", "--reference", "R-9", "--basis", "dispute", "--why", "w")["hold"]
     run("forget", "--before", "2026-11-02", "--yes")
     lift = ("hold lift", placed, "--why", "w")
 
@@ -338,11 +338,11 @@ def test_a_lift_that_was_interrupted_is_finished_by_another(key, monkeypatch):
         failing.setattr(LegalHoldKeys, "destroy", fails)
         with pytest.raises(LedgerError, match="cannot be used"):
             run(*lift)
-    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
-    act = told("hold list --all")[0]["lifted"]
-    assert told(*lift)["keys_destroyed"] == 1
-    assert lines(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
-    assert told("hold list --all")[0]["lifted"] == act, "its end is recorded once"
+    assert output_words(run("list", "--call-id", "c-heard"))[1][4] == "…5678"
+    act = json_output("hold list --all")[0]["lifted"]
+    assert json_output(*lift)["keys_destroyed"] == 1
+    assert output_words(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
+    assert json_output("hold list --all")[0]["lifted"] == act, "its end is recorded once"
     with pytest.raises(UsageError, match=f"no hold '{placed}' stands"):
         run(*lift)
 
@@ -359,7 +359,7 @@ def test_a_lift_that_was_interrupted_is_finished_by_another(key, monkeypatch):
 def test_a_hold_that_must_not_be_placed(key, more, why):
     with pytest.raises(UsageError, match=why):
         run("hold place", "c-heard", "--reference", "R-9", "--why", "w", *more)
-    assert told("hold list") == []
+    assert json_output("hold list") == []
 
 
 # -- the tree -------------------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_a_good_ledger_is_verified(key):
     assert result.stdout.startswith("good: 2 leaves of 11 steps\n")
     assert "signed       2 leaves (the ledger's own checkpoint)\n" in result.stdout
     assert "in progress  1 call," in result.stdout
-    report = told("verify")
+    report = json_output("verify")
     assert report["signed"] == [
         {"source": "the ledger's own checkpoint", "leaves": 2},
         {"source": str(key.with_name("key.seen")), "leaves": 2},
@@ -401,7 +401,7 @@ def test_a_changed_ledger_is_a_negative_verdict(key, signed, statements, fault):
         query(key.with_name("ledger.sqlite3"), statement)
     result = run("verify")
     assert (result.exit_code, fault in result.stdout, "NOT GOOD" in result.stdout) == (1, True, True)
-    assert not told("verify")["good"]
+    assert not json_output("verify")["good"]
 
 
 def test_others_verify_it_with_its_verifier_key_and_a_checkpoint_that_they_kept(key, tmp_path):
@@ -419,7 +419,7 @@ def test_a_call_is_proven_if_it_is_over():
     proof = InclusionProof.parse(run("prove", "c-heard").stdout.encode())
     assert proof.check(proof.extra, LOG).size == 2
     assert json.loads(proof.extra)["call"] == "c-heard"
-    (proven,) = told("prove", "c-heard")
+    (proven,) = json_output("prove", "c-heard")
     assert (proven["leaf"], proven["proof"]) == (0, str(proof))
     for call in ("c-unknown", "c-[odd]"):
         result = run("prove", call)
@@ -443,11 +443,11 @@ def test_a_proof_leads_to_what_witnesses_have_cosigned(key):
 
 @pytest.mark.parametrize("number", [FORWARDING, CALLER, "05031234567", "+81 3 1234 5678"])
 def test_a_number_is_found_without_being_on_the_command_line(number):
-    assert calls("find", typed=f"{number}\n") == ["c-heard", "c-refused", "c-[odd]"], "the last one has no end"
+    assert listed_calls("find", typed=f"{number}\n") == ["c-heard", "c-refused", "c-[odd]"], "the last one has no end"
 
 
 def test_what_is_found_can_be_narrowed():
-    early, late = at(500).isoformat(), at(1500).isoformat()
+    early, late = time_after(500).isoformat(), time_after(1500).isoformat()
     for options, ids in (
         (["--since", early], ["c-refused", "c-[odd]"]),
         (["--until", early], ["c-heard"]),
@@ -466,8 +466,10 @@ def test_what_is_found_can_be_narrowed():
 
 
 def test_a_call_is_found_by_the_sip_call_id_of_a_trace():
-    assert calls("find", "--sip-call-id", "7f@10.0.0.1") == calls("find", "--sip-call-id", "-", typed=" 7f@10.0.0.1\n")
-    assert calls("find", "--sip-call-id", "7f@10.0.0.1") == ["c-refused"]
+    assert listed_calls("find", "--sip-call-id", "7f@10.0.0.1") == listed_calls(
+        "find", "--sip-call-id", "-", typed=" 7f@10.0.0.1\n"
+    )
+    assert listed_calls("find", "--sip-call-id", "7f@10.0.0.1") == ["c-refused"]
     result = run("find", "--sip-call-id", "8f@10.0.0.1")
     assert (result.exit_code, result.stderr) == (1, "no call with this SIP Call-ID was found\n")
     for options, says in (
@@ -485,16 +487,16 @@ COUNTED = {
 
 
 def test_calls_are_counted_by_day_member_and_licence():
-    refused, licensed = told("stats", *ALL)
+    refused, licensed = json_output("stats", *ALL)
     assert licensed == {"day": "2026-11-01", "member": "m-0001", "licence": "L-0001", **COUNTED, "sent_ratio": 0.5}
     assert (refused["licence"], refused["refused"], refused["sent_ratio"]) == ("", 1, None)
-    nobody, member = told("stats", *ALL, "--by", "member")
+    nobody, member = json_output("stats", *ALL, "--by", "member")
     assert member == {"member": "m-0001", **COUNTED, "sent_ratio": 0.5}
     assert (nobody["member"], nobody["calls"]) == ("", 1)
     rows = list(csv.DictReader(run("stats", *ALL, "--csv").stdout.splitlines()))
     assert rows[1] == {name: str(value) for name, value in licensed.items()}
-    assert lines(run("stats", *ALL))[2][-1] == "50.0%"
-    assert told("stats", *ALL, "--until", at(0).isoformat()) == []
+    assert output_words(run("stats", *ALL))[2][-1] == "50.0%"
+    assert json_output("stats", *ALL, "--until", time_after(0).isoformat()) == []
 
 
 def test_the_counts_are_drawn(tmp_path):
@@ -546,11 +548,11 @@ def test_of_many_calls_a_few_are_named_and_a_whole_id_is_that_call(other):
 
 
 def test_the_shell_completes_call_ids(key):
-    assert completed("idtone ledger show c-") == ["c-refused", "c-heard", "c-[odd]"]
-    assert completed("idtone ledger prove c-r") == ["c-refused"]
-    assert completed("idtone ledger export c-heard c-[") == ["c-[odd]"]
-    assert completed(f"idtone ledger show --ledger {url_of(key)}x c-") == []
-    assert completed("idtone ledger show c-", IDTONE_LEDGER_URL="nonsense") == []
+    assert completions("idtone ledger show c-") == ["c-refused", "c-heard", "c-[odd]"]
+    assert completions("idtone ledger prove c-r") == ["c-refused"]
+    assert completions("idtone ledger export c-heard c-[") == ["c-[odd]"]
+    assert completions(f"idtone ledger show --ledger {url_of(key)}x c-") == []
+    assert completions("idtone ledger show c-", IDTONE_LEDGER_URL="nonsense") == []
 
 
 def test_calls_are_followed_until_interrupted(key):
@@ -559,16 +561,16 @@ def test_calls_are_followed_until_interrupted(key):
         return record["call_id"], record["complete"]
 
     def ended(call_id: str, ms: int, status: CallStatus) -> Step:
-        return steps.ended(call_id, at(ms), status)
+        return steps.ended(call_id, time_after(ms), status)
 
     with (
         writer_of(url_of(key.with_name("ledger.sqlite3"))) as writer,
-        following("--reason", "licence-valid", "--json") as process,
+        follow_list("--reason", "licence-valid", "--json") as process,
     ):
         assert told_next() == ("c-heard", True), "the one of these that is over"
-        put(writer, *heard_call("c-next", 5000), decided(PLAY, "c-open", 6000))
-        put(writer, decided(REFUSE, "c-other", 7000), ended("c-other", 7001, CallStatus.REFUSED))
-        put(writer, ended("c-open", 9000, CallStatus.CANCEL))
+        write_each(writer, *heard_call("c-next", 5000), decided(PLAY, "c-open", 6000))
+        write_each(writer, decided(REFUSE, "c-other", 7000), ended("c-other", 7001, CallStatus.REFUSED))
+        write_each(writer, ended("c-open", 9000, CallStatus.CANCEL))
         assert [told_next(), told_next()] == [("c-next", True), ("c-open", True)]
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60) == ("", "")
@@ -576,7 +578,7 @@ def test_calls_are_followed_until_interrupted(key):
 
 
 def test_following_ends_when_nobody_reads_any_more():
-    with following("--tsv") as process:
+    with follow_list("--tsv") as process:
         process.stdout.readline()
         process.stdout.close()
         assert (process.wait(60), process.stderr.read()) == (0, "")

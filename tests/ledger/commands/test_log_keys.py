@@ -32,14 +32,14 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.writing import earlier_log_ends, housekeeping
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import CHECKS, LEDGER
-from idtone.operations.doctor.exam import Exam
 from lab import token
-from lab.ledger.commands.run_ledger import run, told
+from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
-from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, put, wait_until
-from lab.ledger.sample_ledger import opened
+from lab.ledger.sample_evidence import ALICE, BOB, NOW, decided, heard_call, wait_until, write_each
+from lab.ledger.sample_ledger import open_reader
 from lab.nightly_tests import rest_in_breadth
 from lab.node_js import find_or_get_node
 from lab.operations import ledger_commands
@@ -76,10 +76,10 @@ class Node:
 
     def write(self, *told_steps: Any) -> None:
         with LedgerWriter.open(self.settings.url, "pbx-1", self.ring()) as writer:
-            put(writer, *told_steps)
+            write_each(writer, *told_steps)
 
     def run(self, *words: object) -> Any:
-        return told(*words, "-c", self.config)
+        return json_output(*words, "-c", self.config)
 
     def verify(self, *words: object) -> dict[str, Any]:
         return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
@@ -117,7 +117,7 @@ def test_a_key_is_replaced(node):
     assert (before["ended"]["next_key"], before["ended"]["why"]) == (made["log"], "every two years")
     assert before["compromised_after"] is None
     # The call in progress goes on in the new tree, with its numbers.
-    with opened(node.settings.url, node.ring().days) as reader:
+    with open_reader(node.settings.url, node.ring().days) as reader:
         assert reader.record("open").numbers
     # The old key seals what is disclosed of the old tree.
     assert node.ring().signer_of(LOG).key == old
@@ -135,7 +135,7 @@ def test_a_replacement_that_was_killed_is_finished_by_the_next_start_or_has_not_
     node.write(*heard_call("c-3", 20_000))
     now = node.verify()
     assert now["good"], now
-    with opened(node.settings.url, node.ring().days) as reader:
+    with open_reader(node.settings.url, node.ring().days) as reader:
         assert reader.record("open").numbers, "the call in progress goes on"
     if moment in list(MOMENTS)[:2]:
         assert (now["log"], now["leaves"]) == (str(old), 3)
@@ -241,9 +241,9 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
     """State and finding of each topic of the ledger."""
-    exam = Exam(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
+    inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
-    return {each.topic: (each.state.value, str(each.found)) for each in check.look(exam)}
+    return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
@@ -345,7 +345,7 @@ def test_the_end_of_a_log_is_given_up_and_its_leaves_never_become_good(lost, mon
     assert before_of(node)["good"] is False
     assert node.run("log give-up", "--why", "x", "--yes") == made, "nothing new is recorded"
     run("log tiles", tmp_path / "tiles", "-c", node.config)
-    tiles = told("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
+    tiles = json_output("verify tiles", tmp_path / "tiles" / f"{LOG}.2", "--log-key", node.key)
     assert (tiles["good"], tiles["gives_up"]) == (True, now["gives_up"])
 
 
@@ -396,7 +396,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
         ).stdout
         assert re.search("20.* end-given-up .*alice.*burnt", told_by)
     # What its key has not signed is in no pack.
-    with opened(f"sqlite:///{aside}") as reader:
+    with open_reader(f"sqlite:///{aside}") as reader:
         unsigned = reader.log_end()
     with pytest.raises(LedgerError, match=f"leaf 2 of call {unsigned.call_id} is not signed"):
         ledger_commands.run("export", unsigned.call_id, "-o", pack, *case, "--ledger", f"sqlite:///{aside}")
@@ -410,7 +410,7 @@ def test_packs_and_the_monitor_say_what_was_given_up(lost, monkeypatch, tmp_path
     file = tmp_path / "monitor.yaml"
     file.write_text(f"state: {tmp_path}/kept\npage: {tmp_path}/page.html\nlogs:\n{logs}")
     for _ in range(2):  # what was judged is kept
-        first, second = told("monitor", file, "--once")
+        first, second = json_output("monitor", file, "--once")
         assert (first["leaves"], first["gives_up"], second["given_up"]) == (2, [], "")
         assert (second["gives_up"][0]["act"], first["good"], second["good"]) == (act, True, True)
         assert re.search("pbx-1/idtone.2 says: its end was given up on 20.*, by alice: burnt", first["given_up"])

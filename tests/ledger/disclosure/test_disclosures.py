@@ -12,7 +12,7 @@ from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.disclosures import disclosures_in, receipt_objection
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step
-from lab.ledger.disclosure.legal_bases import given
+from lab.ledger.disclosure.legal_bases import make_legal_basis
 from lab.ledger.sample_evidence import ALICE, BOB, LOG, NOW
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -23,7 +23,7 @@ SCAN = {"scan": "0f" * 32}
 
 def exported(act: str = "act-4", basis: str = "emergency", at=NOW, request: str | None = None) -> Step:
     approved = (request, "5e" * 32) if request else None
-    return steps.exported(act, at, ALICE, "R-7", 2, False, PACK, approved, given(basis).details())
+    return steps.exported(act, at, ALICE, "R-7", 2, False, PACK, approved, make_legal_basis(basis).details())
 
 
 def received(on=TODAY, export="act-4", sha256=PACK, receiver="見本警察署 係長", proof=SCAN, act="act-5") -> Step:
@@ -75,7 +75,7 @@ def test_a_disclosure_is_overdue_until_it_is_confirmed():
 
 
 def asked(act: str) -> Step:
-    basis = given("warrant").details()
+    basis = make_legal_basis("warrant").details()
     return steps.export_requested(act, NOW, ALICE, "R-8", ["c-1"], False, "5e" * 32, NOW + 9 * DAY, basis)
 
 

@@ -19,7 +19,7 @@ from idtone.ledger.disclosure.legal_basis import (
     load_legal_bases,
 )
 from idtone.ledger.evidence import steps
-from lab.ledger.disclosure.legal_bases import BASES, DAY, given
+from lab.ledger.disclosure.legal_bases import BASES, DAY, make_legal_basis
 from lab.ledger.sample_evidence import ALICE, NOW
 
 TABLE = [
@@ -46,12 +46,12 @@ TABLE = [
 
 @pytest.mark.parametrize(("basis", "changes", "sealed", "why"), TABLE)
 def test_what_each_basis_needs(basis, changes, sealed, why):
-    found = basis_objection(given(basis, **changes), sealed, BASES, NOW)
+    found = basis_objection(make_legal_basis(basis, **changes), sealed, BASES, NOW)
     assert (found is None) if why is None else (found and why in found), found
 
 
 def test_the_writer_refuses_what_the_rules_do_not_make():
-    emergency = given("emergency")
+    emergency = make_legal_basis("emergency")
     assert emergency.confirm_by == date(2026, 11, 4), "P3D after the receipt, in Japan"
     for basis in (
         None,
@@ -73,21 +73,21 @@ NUMBERS = [
 def test_a_telephone_number_in_a_text_is_refused(name):
     for text in NUMBERS:
         with pytest.raises(UsageError, match=f"--{name} holds what may be a telephone number") as caught:
-            given("warrant", **{name: text})
+            make_legal_basis("warrant", **{name: text})
         assert text not in str(caught.value)
-    assert basis_objection(replace(given("warrant"), **{name: NUMBERS[0]}), False, BASES, NOW)
+    assert basis_objection(replace(make_legal_basis("warrant"), **{name: NUMBERS[0]}), False, BASES, NOW)
     for text in ("令和8年(わ)第1234号", "第2026-118号", "2026-11-26 10:00 から 2026-11-27 まで"):
-        assert given("warrant", **{name: text})
+        assert make_legal_basis("warrant", **{name: text})
     for text in ("", " ", "x" * (TEXT_LIMIT + 1), "two\nlines"):
         with pytest.raises(UsageError, match=f"--{name} needs 1 to 300"):
-            given("warrant", **{name: text})
+            make_legal_basis("warrant", **{name: text})
 
 
 def test_the_writer_judges_case_and_basis_of_a_request():
     rules = DisclosureRules(bases=BASES)
 
     def asked(case: str = "R-7", sealed: bool = True, **changes: object) -> str | None:
-        details = {**given("inquiry").details(), **changes}
+        details = {**make_legal_basis("inquiry").details(), **changes}
         until = NOW + timedelta(days=7)
         step = steps.export_requested("act-1", NOW, ALICE, case, ["c-1"], sealed, "5e" * 32, until, details)
         assert objection(step, {}, DisclosureRules()) is None or changes, "what is in the ledger is not judged again"
@@ -103,7 +103,7 @@ def test_the_writer_judges_case_and_basis_of_a_request():
 
 
 def test_details_are_read_as_they_were_written():
-    basis = given("emergency")
+    basis = make_legal_basis("emergency")
     assert set(basis.details()) == BASIS_DETAILS
     assert LegalBasis.of({**basis.details(), "by": "alice"}) == basis
     assert LegalBasis.of({"by": "alice"}) is None

@@ -13,7 +13,7 @@ from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.evidence.steps import Step, StepKind, numbers_opened
 from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.ledger.sample_evidence import CALLER, NOW, days_of, heard_call, key_ring_of
-from lab.ledger.sample_ledger import faults, write
+from lab.ledger.sample_ledger import verification_faults, write
 
 SATO = Person(998, "sato", AccountKnownBy.CONSOLE)
 PURPOSE = "照会 2026-7"
@@ -62,7 +62,7 @@ def test_a_search_leaves_a_token_and_no_number(url):
     assert details["number_token"] == day.token(number)
     assert number.e164.removeprefix("+81") not in json.dumps(dict(details))
     assert found.call_id == "c-1"  # the token of the act leads no search astray
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 def test_in_a_ledger_without_calls_the_act_has_no_token(url):

@@ -18,10 +18,10 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import OF_THE_LEDGER, LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.change_library import change_library
-from lab.lab import until
-from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, put
-from lab.ledger.sample_ledger import faults, records_of, write, writer_of
+from lab.lab import wait_until
+from lab.ledger.sample_evidence import ALICE, BOB, NOW, heard_call, key_ring_of, write_each
+from lab.ledger.sample_ledger import records_of, verification_faults, write, writer_of
+from lab.patch_library import patch_library
 
 ALONE = DisclosureRules()
 
@@ -78,7 +78,7 @@ def test_without_the_service_the_command_writes_itself(url):
     write(url, heard_call())
     act_id = command(url)
     assert recorded(url, act_id) == (export(act_id),)
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 async def test_with_the_service_the_service_writes_it(url, file):
@@ -86,7 +86,7 @@ async def test_with_the_service_the_service_writes_it(url, file):
     async with recording(url):
         act_id = await asyncio.to_thread(command, url)
         assert recorded(url, act_id) == (export(act_id),)
-        await until(lambda: not list(folder.iterdir()), "the acts to be recorded")
+        await wait_until(lambda: not list(folder.iterdir()), "the acts to be recorded")
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -110,7 +110,7 @@ async def test_nothing_else_is_recorded_by_that_way(url, folder, content, caplog
     act = folder / "act-x.act"
     act.write_text(content)
     async with recording(url):
-        await until(lambda: not act.exists(), "the file to be taken away")
+        await wait_until(lambda: not act.exists(), "the file to be taken away")
     assert act.with_suffix(".refused").exists()
     assert "is not recorded" in caplog.text
     assert records_of(url) == {}
@@ -133,7 +133,7 @@ def test_what_cannot_be_written_now_is_left_for_the_next_instance_and_recorded_o
 
 def test_another_act_by_an_id_that_is_taken_is_refused(url, folder, caplog):
     with writer_of(url) as writer, caplog.at_level(logging.ERROR):
-        put(writer, export("act-x"))
+        write_each(writer, export("act-x"))
         path = left(folder, steps.exported("act-x", NOW, BOB, "R-8", 2, False, "5e" * 32))
         record_all(url, writer)
     assert path.with_suffix(".refused").exists()
@@ -146,7 +146,7 @@ def test_what_the_service_was_writing_when_the_command_gave_up_is_recorded(url, 
     unlink = Path.unlink
 
     def read_before(path: Path, missing_ok: bool = False) -> None:
-        put(writer, export(path.stem))
+        write_each(writer, export(path.stem))
         unlink(path, missing_ok)
 
     with writer_of(url) as writer, monkeypatch.context() as patch:
@@ -161,7 +161,7 @@ def test_what_another_user_has_left_is_not_recorded(url, folder, caplog, monkeyp
         if owner == 0:
             owner = 12345
             os.chown(path, owner, owner)
-        change_library(monkeypatch, record_act_module, "os", geteuid=lambda: owner + 1)
+        patch_library(monkeypatch, record_act_module, "os", geteuid=lambda: owner + 1)
         record_all(url, writer)
     assert "left by another user" in caplog.text
     assert path.with_suffix(".refused").exists()

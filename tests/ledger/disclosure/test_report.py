@@ -31,7 +31,7 @@ from idtone.ledger.evidence.call_record import record_of_steps
 from idtone.ledger.evidence.steps import NumberRole
 from lab.ledger.disclosure.packs import BASIS
 from lab.ledger.sample_evidence import ALICE, BOB, CALLED, CALLER, FORWARDING, LOG, NOW, SHA256, heard_call, played_to
-from lab.unpacked_packages import tree
+from lab.unpacked_packages import unpacked_tree
 
 JAVA = "openjdk-21-jre-headless"
 NUMBERS = {NumberRole.FORWARDING: parse(FORWARDING), NumberRole.CALLER: parse(CALLER), NumberRole.CALLED: parse(CALLED)}
@@ -236,8 +236,8 @@ def test_a_validator_finds_the_pdf_fit_for_archives(tmp_path):
     path, octets = tmp_path / "report.pdf", as_pdf(content(8))
     other = octets.replace(b"<pdfaid:part>2", b"<pdfaid:part>1").replace(b"mance>A<", b"mance>B<")
     packages = ("libpdfbox2-java", "libcommons-logging-java", "libjaxb-api-java", "libbcprov-java")
-    jars = tree(*packages) / "usr/share/java"
-    java = shutil.which("java") or next(tree(JAVA).glob("usr/lib/jvm/*/bin/java"))
+    jars = unpacked_tree(*packages) / "usr/share/java"
+    java = shutil.which("java") or next(unpacked_tree(JAVA).glob("usr/lib/jvm/*/bin/java"))
     validator = [java, "-cp", f"{jars}/*", "org.apache.pdfbox.preflight.Validator_A1b", path]
 
     def told(content: bytes) -> str:

@@ -17,12 +17,12 @@ from lab.ledger.sample_evidence import (
     NOW,
     PLAY,
     RING,
-    at,
     cancelled_call,
     decided,
     evidence,
     fallback,
     heard_call,
+    time_after,
 )
 
 KEY, _ = RING.make("2026-11-01")
@@ -66,17 +66,18 @@ CALLS = {
     "heard": heard_call(),
     "cancelled": cancelled_call("c-1", 0),
     "refused, of the evidence": [step for step in evidence(4) if step.call_id.endswith(".2")],
-    "interrupted": [decided(NOTICE), steps.interrupted("c-1", at(900))],
+    "interrupted": [decided(NOTICE), steps.interrupted("c-1", time_after(900))],
     "in progress": heard_call()[:4],
-    "suspended": [*heard_call()[:5], steps.suspended("c-1", at(5000), 43), heard_call()[5]],
+    "suspended": [*heard_call()[:5], steps.suspended("c-1", time_after(5000), 43), heard_call()[5]],
     "the hook decided": [
-        fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED), steps.ended("c-1", at(9), CallStatus.BUSY)
+        fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED),
+        steps.ended("c-1", time_after(9), CallStatus.BUSY),
     ],
     "both, the hook with an outcome": [decided(), fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED)],
     "both, the hook first": [fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED), decided()],
     "both, the hook without an outcome": [decided(), fallback(None, None)],
     "the hook without an outcome first": [fallback(None, None), decided(PLAY)],
-    "ended twice": [*heard_call(), steps.ended("c-1", at(70_000), CallStatus.FAILED)],
+    "ended twice": [*heard_call(), steps.ended("c-1", time_after(70_000), CallStatus.FAILED)],
 }  # fmt: skip
 
 

@@ -18,33 +18,33 @@ from lab.ledger.sample_evidence import (
     PLAY,
     REFUSE,
     SHA256,
-    at,
     decided,
     fallback,
     forwarded,
     heard_call,
+    time_after,
 )
 
-ANSWERED = steps.answered("c-1", at(10))
-STARTED = steps.sound_started("c-1", at(20), "sample", SHA256)
-NOTICE_STARTED = steps.sound_started("c-1", at(20), "notice", SHA256)
-SENT = steps.sound_ended("c-1", at(420), 400, known_by="packets")
-INSTEAD = steps.sound_ended("c-1", at(420), 400, known_by="packets", packets=20, instead="notice")
-FAILED = steps.sound_failed("c-1", at(30), "hung up")
-CONNECTED = steps.connected("c-1", at(430))
-ENDED = steps.ended("c-1", at(9000), CallStatus.CONNECTED, 16)
-CANCELLED = steps.ended("c-1", at(9000), CallStatus.CANCEL)
-LATE_ENDED = steps.ended("c-1", at(9000), CallStatus.CANCEL, reason=Reason.SERVICE_UNAVAILABLE)
-REFUSED = steps.ended("c-1", at(1), CallStatus.REFUSED)
-INTERRUPTED = steps.interrupted("c-1", at(5000))
+ANSWERED = steps.answered("c-1", time_after(10))
+STARTED = steps.sound_started("c-1", time_after(20), "sample", SHA256)
+NOTICE_STARTED = steps.sound_started("c-1", time_after(20), "notice", SHA256)
+SENT = steps.sound_ended("c-1", time_after(420), 400, known_by="packets")
+INSTEAD = steps.sound_ended("c-1", time_after(420), 400, known_by="packets", packets=20, instead="notice")
+FAILED = steps.sound_failed("c-1", time_after(30), "hung up")
+CONNECTED = steps.connected("c-1", time_after(430))
+ENDED = steps.ended("c-1", time_after(9000), CallStatus.CONNECTED, 16)
+CANCELLED = steps.ended("c-1", time_after(9000), CallStatus.CANCEL)
+LATE_ENDED = steps.ended("c-1", time_after(9000), CallStatus.CANCEL, reason=Reason.SERVICE_UNAVAILABLE)
+REFUSED = steps.ended("c-1", time_after(1), CallStatus.REFUSED)
+INTERRUPTED = steps.interrupted("c-1", time_after(5000))
 
 
 def played(
     party: Party = Party.CALLED, known_by: str | None = None, profile: str = "sample", instead: str | None = None
 ) -> list[Step]:
     return [
-        steps.sound_started("c-1", at(20), profile, SHA256, party),
-        steps.sound_ended("c-1", at(420), 400, party, known_by=known_by, instead=instead),
+        steps.sound_started("c-1", time_after(20), profile, SHA256, party),
+        steps.sound_ended("c-1", time_after(420), 400, party, known_by=known_by, instead=instead),
     ]
 
 
@@ -52,7 +52,7 @@ BOTH = PLAY._replace(profiles=dict.fromkeys(Party, "sample"))
 
 
 def dated(written: list[Step]) -> list[Step]:
-    return [replace(step, at=at(position)) for position, step in enumerate(written)]
+    return [replace(step, at=time_after(position)) for position, step in enumerate(written)]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_impossible_orders_are_named(written, anomalies):
 
 
 def test_a_clock_that_went_back_is_named():
-    record = record_of_steps("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", at(99)), CANCELLED])
+    record = record_of_steps("pbx-1", [decided(PLAY, ms=200), steps.answered("c-1", time_after(99)), CANCELLED])
     assert record.anomalies == ("answered is dated before the step that precedes it",)
 
 
@@ -129,7 +129,7 @@ ANOTHER = played(known_by="packets", profile="notice", instead="notice")
 
 
 def reported(confirmed: bool, lost: int = 0) -> Step:
-    return steps.sound_reported("c-1", at(60_000), confirmed, lost, 0)
+    return steps.sound_reported("c-1", time_after(60_000), confirmed, lost, 0)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
 def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
     """A type that is none of ours has such a step."""
     details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
-    told = Step("c-1", StepKind.SOUND_ENDED, at(420), details)
+    told = Step("c-1", StepKind.SOUND_ENDED, time_after(420), details)
     record = record_of_steps("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])
     assert (record.sent, record.delivery, record.known_by) == (False, {"called": "not-known"}, {})
 
@@ -209,7 +209,7 @@ LATE_REFUSAL = "the service decided REFUSE, number-suspended, and the hook acted
 IN_TIME, TOO_LATE = decided(PLAY), decided(PLAY, ms=3000)
 """Dates of a line in time and too late: the hook waited three seconds, and its line is dated by the request."""
 SUSPENDED = fallback(Outcome.REFUSE, Reason.NUMBER_SUSPENDED)
-REFUSED_BY_HOOK = steps.ended("c-1", at(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
+REFUSED_BY_HOOK = steps.ended("c-1", time_after(4000), CallStatus.REFUSED, 21, Reason.NUMBER_SUSPENDED)
 NO_NOTICE = fallback(None, None)
 SOUNDED = [ANSWERED, NOTICE_STARTED, SENT, CONNECTED]
 # These count: whether that is the hook's decision, its outcome and reason, and the sound that was to be heard.
@@ -228,7 +228,7 @@ BY_SERVICE = (False, Outcome.PLAY, Reason.LICENCE_VALID, {"called": "sample"})
         ([decided(REFUSE, ms=3000), SUSPENDED, REFUSED_BY_HOOK], REFUSAL, [LATE_REFUSAL]),
         # The hook's word on its own acts counts, whatever the end says.
         ([TOO_LATE, NOTICED, CANCELLED], BY_HOOK, [LATE]),
-        ([IN_TIME, NOTICED, steps.ended("c-1", at(1), CallStatus.CANCEL, reason=PLAY.reason)], BY_HOOK,
+        ([IN_TIME, NOTICED, steps.ended("c-1", time_after(1), CallStatus.CANCEL, reason=PLAY.reason)], BY_HOOK,
          [LATE, "the hook acted on licence-valid"]),
         ([IN_TIME, CANCELLED, NOTICED], BY_HOOK, [LATE, "fallback after ended"]),
         # The call ended before the hook did anything.
@@ -281,7 +281,7 @@ def test_the_record_of_a_heard_call_and_its_json():
         NumberRole.CALLER: MaskedNumber(NumberKind.MOBILE, None, "5679"),
         NumberRole.CALLED: MaskedNumber(NumberKind.IP_050, None, "4567"),
     }
-    assert record.times[StepKind.SOUND_ENDED] == at(3404)
+    assert record.times[StepKind.SOUND_ENDED] == time_after(3404)
     tree = record.to_json()
     assert json.loads(json.dumps(tree)) == tree
     assert tree | {"numbers": None} == {

@@ -7,7 +7,18 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.evidence.tally import EACH, Part, Tally, columns, tally
-from lab.ledger.sample_evidence import BYPASS, NOTICE, NOW, PLAY, REFUSE, SHA256, at, decided, fallback, heard_call
+from lab.ledger.sample_evidence import (
+    BYPASS,
+    NOTICE,
+    NOW,
+    PLAY,
+    REFUSE,
+    SHA256,
+    decided,
+    fallback,
+    heard_call,
+    time_after,
+)
 
 
 def record(*written: Step) -> Record:
@@ -23,14 +34,15 @@ def test_every_outcome_is_counted_by_day_member_and_licence():
     records = [
         record(*heard_call()),
         record(*heard_call("c-2", next_day)),
-        record(decided(PLAY), steps.answered("c-1", at(1)), steps.connected("c-1", at(2))),
-        record(decided(PLAY), steps.ended("c-1", at(1), CallStatus.CANCEL)),
+        record(decided(PLAY), steps.answered("c-1", time_after(1)), steps.connected("c-1", time_after(2))),
+        record(decided(PLAY), steps.ended("c-1", time_after(1), CallStatus.CANCEL)),
         record(
-            decided(NOTICE), steps.answered("c-1", at(1)), steps.sound_started("c-1", at(2), "notice", SHA256),
-            steps.sound_ended("c-1", at(3), 1, known_by="packets"), steps.connected("c-1", at(4)),
+            decided(NOTICE), steps.answered("c-1", time_after(1)),
+            steps.sound_started("c-1", time_after(2), "notice", SHA256),
+            steps.sound_ended("c-1", time_after(3), 1, known_by="packets"), steps.connected("c-1", time_after(4)),
         ),
         record(decided(REFUSE)),
-        record(decided(BYPASS), steps.connected("c-1", at(1))),
+        record(decided(BYPASS), steps.connected("c-1", time_after(1))),
     ]  # fmt: skip
     assert tally(records, day_of) == [
         Tally(NOW.date(), "", "", calls=2, refused=1, bypassed=1),
@@ -45,13 +57,13 @@ def test_calls_that_the_dialplan_handled_are_counted_as_what_they_were_and_as_th
         told = [fallback(outcome, reason, *([Party.CALLED] if outcome is Outcome.NOTICE else []))]
         if sent:
             told += [
-                steps.answered("c-1", at(1)),
-                steps.sound_started("c-1", at(1), "notice", SHA256),
-                steps.sound_ended("c-1", at(2), 1, known_by="packets", packets=1),
+                steps.answered("c-1", time_after(1)),
+                steps.sound_started("c-1", time_after(1), "notice", SHA256),
+                steps.sound_ended("c-1", time_after(2), 1, known_by="packets", packets=1),
             ]
         if status is CallStatus.CONNECTED:
-            told.append(steps.connected("c-1", at(2)))
-        return record(*told, steps.ended("c-1", at(3), status, reason=reason))
+            told.append(steps.connected("c-1", time_after(2)))
+        return record(*told, steps.ended("c-1", time_after(3), status, reason=reason))
 
     records = [
         alone(Outcome.NOTICE, CallStatus.CONNECTED, sent=True),

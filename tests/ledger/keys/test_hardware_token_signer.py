@@ -34,12 +34,12 @@ from lab.ledger.sample_evidence import (
     SEED,
     heard_call,
     key_ring_of,
-    put,
     successor_trees_of,
     url_of,
     wait_until,
+    write_each,
 )
-from lab.ledger.sample_ledger import faults, query
+from lab.ledger.sample_ledger import query, verification_faults
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.repository import ROOT
 
@@ -102,7 +102,7 @@ def in_token(folder: Path, library: Path, key: str = PLACE, pin: str = token.PIN
 def test_a_token_signs_the_tree(softhsm, tmp_path):
     settings = in_token(tmp_path / "ledger", softhsm)
     with LedgerWriter.open(settings.url, "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         assert writer.signs
     assert not (tmp_path / "ledger/key.sign").exists()
     (tmp_path / "ledger/pin").unlink()  # to verify, the token is not needed
@@ -135,42 +135,42 @@ def test_another_key_in_the_token_signs_nothing(softhsm, tmp_path):
 @rest_at_night("word", ["hang", "crash", "error"])
 def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(stub, word, caplog, monkeypatch):
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         assert writer.signs
         monkeypatch.setattr(hardware_token_signer, "WITHIN_S", 1.0)
         stub.does(word)
-        put(writer, *heard_call("c-2", 1000))
+        write_each(writer, *heard_call("c-2", 1000))
         assert not writer.signs
         assert "evidence is NOT signed" in writer.words
         begin_s = time.monotonic()
-        put(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
+        write_each(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
         # Each of 24 commits would have waited for the token.
         assert time.monotonic() - begin_s < 24 * hardware_token_signer.WITHIN_S
         assert caplog.text.count("evidence is written and not signed") == 1
-        assert any("is not signed" in fault for fault in faults(stub.url))
+        assert any("is not signed" in fault for fault in verification_faults(stub.url))
         stub.does("good")
         wait_until(lambda: writer.signs)
     assert "the token signs again: 6 leaves are signed" in caplog.text
-    assert faults(stub.url) == []
+    assert verification_faults(stub.url) == []
 
 
 def test_what_was_not_signed_is_signed_after_the_next_start(stub, file):
     stub.does("error")
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         assert not writer.signs
     assert query(file, "SELECT value FROM meta WHERE key = 'checkpoint'") == []
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: writer.stored_checkpoint)
-    assert faults(stub.url) == []
+    assert verification_faults(stub.url) == []
 
 
 def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub, file):
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         stub.does("error")
-        put(writer, log_ended("act-1", NOW, ALICE, "x"))
+        write_each(writer, log_ended("act-1", NOW, ALICE, "x"))
         assert not writer.signs
     stub.does("good")
     stub.writer().close()
@@ -187,9 +187,9 @@ def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         stub.does("error")
-        put(writer, log_ended("act-1", NOW, ALICE, "x"))
+        write_each(writer, log_ended("act-1", NOW, ALICE, "x"))
     stub.writer().close()
     [aside] = file.parent.glob("*.ended-*Z")
     return aside
@@ -199,17 +199,17 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
     [tree] = successor_trees_of(stub.url).trees
     assert Checkpoint.parse(Note.parse(tree.checkpoint.encode()).text).size == 1
     with stub.writer() as writer:
-        put(writer, *heard_call("c-2", 60_000))
+        write_each(writer, *heard_call("c-2", 60_000))
         assert writer.unsigned_ends == 1
         assert f"the end of the log {LOG.name} is NOT signed" in writer.words
         with LedgerReader.open(stub.url) as reader:
             told = reader.continuation().details
         assert (told["origin"], told["leaves"], told["root"]) == (LOG.name, 2, tree.ended[2].hex())
-        assert any("is not signed" in fault for fault in faults(url_of(ended)))
+        assert any("is not signed" in fault for fault in verification_faults(url_of(ended)))
         stub.does("good")
         wait_until(lambda: not writer.words)  # the end and the next log are signed by two threads
         assert not writer.unsigned_ends
-    assert faults(url_of(ended)) == []
+    assert verification_faults(url_of(ended)) == []
     [tree] = successor_trees_of(stub.url).trees
     assert (tree.unsigned, tree.ended[1]) == ("", 2)
     assert caplog.text.count(f"the end of the log {LOG.name} is not signed") == 1
@@ -260,7 +260,7 @@ def test_the_end_that_the_next_log_names_is_signed_whatever_the_file_beside_the_
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: not writer.unsigned_ends)
-    assert faults(url_of(ended)) == []
+    assert verification_faults(url_of(ended)) == []
 
 
 def test_an_unsigned_end_that_the_file_beside_the_key_hides_is_found_by_the_next_start(stub, ended, caplog):
@@ -272,7 +272,7 @@ def test_an_unsigned_end_that_the_file_beside_the_key_hides_is_found_by_the_next
         assert "the file beside the key did not say so" in caplog.text
         stub.does("good")
         wait_until(lambda: not writer.unsigned_ends)
-    assert faults(url_of(ended)) == []
+    assert verification_faults(url_of(ended)) == []
 
 
 def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one_before(stub, ended, file):
@@ -306,7 +306,7 @@ def test_a_cell_of_another_type_is_reported_and_ends_nothing_else(stub, ended, c
     stub.does("good")
     with stub.writer() as writer:
         wait_until(lambda: "the end of the log" in writer.words and "token" not in writer.words)
-        put(writer, *heard_call("c-2", 60_000))
+        write_each(writer, *heard_call("c-2", 60_000))
         wait_until(lambda: file.with_name("key.seen").read_bytes() == str(writer.stored_checkpoint).encode())
         ended.write_bytes(whole)
         wait_until(lambda: not writer.unsigned_ends)
@@ -316,7 +316,7 @@ def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file
     monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(GroupWriter, "sign_ends", lambda self: {}["missing"])
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         wait_until(file.with_name("key.seen").exists)
     assert "KeyError; report this" in caplog.text
 
@@ -390,7 +390,7 @@ def test_a_database_that_is_gone_is_reported(stub, ended):
 def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):
     stub.does("error")
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"), *heard_call("c-2", 5000))
+        write_each(writer, *heard_call("c-1"), *heard_call("c-2", 5000))
     query(file, "UPDATE steps SET details = replace(details, 'PLAY', 'NOTICE') WHERE kind = 'decided'")
     stub.does("good")
     with stub.writer() as writer:
@@ -401,9 +401,9 @@ def test_what_others_wrote_while_the_token_was_away_is_not_signed(stub, file):
 def test_a_refused_pin_is_not_tried_again(stub):
     stub.does("refused")
     with stub.writer() as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         stub.does("good")
-        put(writer, *heard_call("c-2", 5000), *heard_call("c-3", 9000))
+        write_each(writer, *heard_call("c-2", 5000), *heard_call("c-3", 9000))
         assert not writer.signs
     assert len(stub.starts) == 1
     assert token.PIN in stub.starts[0]

@@ -26,9 +26,9 @@ from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compressed, expanded
-from lab.ledger.commands.run_ledger import EVIDENCE_PROGRAM, run, told
-from lab.ledger.monitor.watched_log import HOUR_MS, World
-from lab.ledger.sample_evidence import LOG, SEED, at, cancelled_call, evidence, heard_call
+from lab.ledger.commands.run_ledger import EVIDENCE_PROGRAM, json_output, run
+from lab.ledger.monitor.watched_log import HOUR_MS, WatchedLogs
+from lab.ledger.sample_evidence import LOG, SEED, cancelled_call, evidence, heard_call, time_after
 from lab.nightly_tests import breadth
 from lab.repository import ROOT
 
@@ -36,7 +36,7 @@ WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 
 
 @pytest.fixture
-def followed(world: World) -> World:
+def followed(world: WatchedLogs) -> WatchedLogs:
     """A world whose monitor has seen three leaves, which the witness has cosigned."""
     world.tell(heard_call("a"), cancelled_call("b", 1000))
     world.cosign()
@@ -46,24 +46,24 @@ def followed(world: World) -> World:
     return world
 
 
-def other_history(world: World, calls: int) -> None:
+def other_history(world: WatchedLogs, calls: int) -> None:
     """Publish a history that the same key has signed, in place of the first one."""
     world.tell(*(heard_call(f"other-{number}", 1000 * number) for number in range(calls)), of="other")
     world.replace("other")
 
 
-def seen_by_the_witness_alone(world: World) -> None:
+def seen_by_the_witness_alone(world: WatchedLogs) -> None:
     shutil.rmtree(world.folder / "state")
     other_history(world, 5)
 
 
-def in_a_copy(world: World) -> None:
+def in_a_copy(world: WatchedLogs) -> None:
     world.tell(heard_call("other"), of="other")
     world.publish("other", world.folder / "copy")
     world.options["copies"] = [str(world.folder / "copy")]
 
 
-def cut_off(world: World) -> None:
+def cut_off(world: WatchedLogs) -> None:
     shutil.copytree(world.out, world.folder / "old")
     world.tell(heard_call("c", 2000))
     world.cosign()
@@ -73,19 +73,19 @@ def cut_off(world: World) -> None:
     shutil.copytree(world.folder / "old", world.out)
 
 
-def not_cosigned(world: World) -> None:
+def not_cosigned(world: WatchedLogs) -> None:
     world.tell(heard_call("c", 2000))
     world.publish()
     assert world.look().alarms == []
 
 
-def kept_back(world: World) -> None:
+def kept_back(world: WatchedLogs) -> None:
     world.tell(heard_call("c", 2000))
     world.cosign()
     assert world.look().alarms == []
 
 
-def no_leaf(world: World) -> None:
+def no_leaf(world: WatchedLogs) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("idtone.ledger.writing.log_store.leaf_closed_by", lambda unclosed, before: b"{}")
         patched.setattr("idtone.ledger.store.leaf_contents.leaf", lambda *_: b"{}")
@@ -95,21 +95,21 @@ def no_leaf(world: World) -> None:
         world.publish("wrong")
 
 
-def of_tomorrow(world: World) -> None:
+def of_tomorrow(world: WatchedLogs) -> None:
     world.tell(heard_call("tomorrow", 24 * HOUR_MS))
     world.publish()
 
 
-def after_its_cosignature(world: World) -> None:
+def after_its_cosignature(world: WatchedLogs) -> None:
     world.tell(heard_call("late", 2 * HOUR_MS))
     world.cosign()
     world.publish()
 
 
-def change(name: str) -> Callable[[World], None]:
+def change(name: str) -> Callable[[WatchedLogs], None]:
     """Function that changes a bit of a file that is new."""
 
-    def tamper(world: World) -> None:
+    def tamper(world: WatchedLogs) -> None:
         world.tell(heard_call("c", 2000))
         world.cosign()
         world.publish()
@@ -122,16 +122,16 @@ def change(name: str) -> Callable[[World], None]:
     return tamper
 
 
-def gone(world: World) -> None:
+def gone(world: WatchedLogs) -> None:
     (world.out / "checkpoint").unlink()
 
 
-def away(world: World) -> None:
+def away(world: WatchedLogs) -> None:
     world.options["place"] = "https://127.0.0.1:1"
 
 
-def signed_by(*lines: Callable[[str], SignatureLine]) -> Callable[[World], None]:
-    def sign(world: World) -> None:
+def signed_by(*lines: Callable[[str], SignatureLine]) -> Callable[[WatchedLogs], None]:
+    def sign(world: WatchedLogs) -> None:
         note = Note.parse((world.out / "checkpoint").read_bytes())
         (world.out / "checkpoint").write_text(str(Note(note.text, tuple(line(note.text) for line in lines))))
 
@@ -143,17 +143,17 @@ def forged_cosignature(text: str) -> SignatureLine:
     return SignatureLine(line.name, line.key_id, bytes(72))
 
 
-def with_a_forged_cosignature(world: World) -> None:
+def with_a_forged_cosignature(world: WatchedLogs) -> None:
     signed_by(Signer(LOG.name, SEED).sign, forged_cosignature)(world)
     world.options["witnesses"] = [world.witness, f"https://127.0.0.1:1 {WITNESS.cosigner}"]
 
 
-def in_the_future(world: World) -> None:
+def in_the_future(world: WatchedLogs) -> None:
     signed_by(Signer(LOG.name, SEED).sign, lambda text: WITNESS.cosign(text, 7_000_000_000))(world)
     world.options["witnesses"] = [world.witness, f"https://127.0.0.1:1 {WITNESS.cosigner}"]
 
 
-def another_witness(world: World) -> None:
+def another_witness(world: WatchedLogs) -> None:
     world.options["witnesses"] = [f"{world.witness.split()[0]} {WITNESS.cosigner}"]
 
 
@@ -200,7 +200,7 @@ def test_an_alarm_is_raised(followed, name, monkeypatch):
     if kind == "split-view":
         (alarm,) = found
         options = ("--log-key", LOG)
-        assert told("verify split-view", alarm.proof, *options)["proven"]
+        assert json_output("verify split-view", alarm.proof, *options)["proven"]
         assert run("verify split-view", alarm.proof, *options).stdout.startswith("proven: pbx-1/idtone has signed two")
         assert len(list(Path(alarm.proof).parent.iterdir())) == 1
 
@@ -227,7 +227,9 @@ def test_only_new_tiles_are_read_and_one_old_tile_again(world, monkeypatch):
     assert world.look(now).known.checked == 500
     read.clear()
     world.tell(*(heard_call(f"later-{number}", 8.5 * HOUR_MS) for number in range(100)))
-    world.tell([sound_failed("pbx-1-1793491200.0", at(8.6 * HOUR_MS), "x")])  # of a call that was over long before
+    world.tell(
+        [sound_failed("pbx-1-1793491200.0", time_after(8.6 * HOUR_MS), "x")]
+    )  # of a call that was over long before
     world.cosign()
     world.publish()
     report = world.look(now)
@@ -393,7 +395,7 @@ def test_the_command_looks_once_and_its_exit_code_says_whether_there_is_an_alarm
     good, _ = run("monitor", path, "--once"), run("monitor", path, "--once")
     assert (good.exit_code, good.stdout) == (0, "pbx-1/idtone: 3 leaves, 3 of them judged\n")
     other_history(followed, 3)
-    (report,) = told("monitor", path, "--once")
+    (report,) = json_output("monitor", path, "--once")
     assert (report["good"], [each["kind"] for each in report["alarms"]]) == (False, ["split-view"])
     assert SplitView.parse(Path(report["alarms"][0]["proof"]).read_bytes()).size == 3
     shown = run("monitor", path, "--once")
@@ -406,7 +408,7 @@ def test_the_command_looks_once_and_its_exit_code_says_whether_there_is_an_alarm
     assert "its key has signed two histories" in page
     (state,) = (tmp_path / "kept").glob("*.sqlite3")
     state.write_bytes(b"x" * 5000)
-    (report,) = told("monitor", path, "--once")
+    (report,) = json_output("monitor", path, "--once")
     assert "if the file is damaged, remove it" in report["trouble"]
     with (
         Monitor(read_monitored(path)).locked(),

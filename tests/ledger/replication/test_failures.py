@@ -18,9 +18,9 @@ from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from lab.ledger.killed_writers import replicate, run_until_killed
 from lab.ledger.replication.faulty_network import CUT, STALL, FaultyNetwork
-from lab.ledger.replication.nodes import same
-from lab.ledger.sample_evidence import heard_call, put, wait_until
-from lab.ledger.sample_ledger import spoil, together
+from lab.ledger.replication.nodes import is_replicated
+from lab.ledger.sample_evidence import heard_call, wait_until, write_each
+from lab.ledger.sample_ledger import overwrite, write_together
 
 KILLS = 3
 
@@ -43,7 +43,7 @@ def test_a_node_that_is_killed_again_and_again(node):
         assert len(copy.records(limit=10_000)) > KILLS  # more than the first one of each had arrived
     node.write()  # the next start undoes what the last one was in the middle of
     node.replicate()
-    assert same(node)
+    assert is_replicated(node)
     with node.copy() as copy:
         assert verify_ledger(copy, node.key).faults == []
 
@@ -70,7 +70,7 @@ def test_a_postgresql_that_is_killed_while_it_is_shipped_to(node, postgresql, mo
     postgresql.start()
     until(lambda: one.status.behind == 0 and not one.status.trouble)
     one.close()
-    assert same(node)
+    assert is_replicated(node)
 
 
 @pytest.mark.nightly
@@ -97,7 +97,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
     def replicate_one() -> None:
         nonlocal messages, commits, written
         written += 1
-        together(writer, heard_call(f"d-{written}", written))
+        write_together(writer, heard_call(f"d-{written}", written))
         messages = commits = 0
         connection = node.through(between).connection()
         try:
@@ -129,7 +129,7 @@ def test_a_network_that_parts_before_any_message(node, postgresql, fault, to_ser
             # Losing the answer to the commit means that it was done, and nothing was left to replicate again.
             left = 0 if lost_at == commit and not to_server else 6 * (written - before)
             assert node.replicate() == left, lost_at
-    assert same(node)
+    assert is_replicated(node)
 
 
 def test_postgresql_may_come_later_and_the_log_tells_once(node, postgresql, caplog):
@@ -138,15 +138,15 @@ def test_postgresql_may_come_later_and_the_log_tells_once(node, postgresql, capl
         one = Replicator(node.through(between).settings, node.name)
         one.begin()
         with node.writer() as writer:
-            put(writer, *heard_call("c-0"))  # which does not wait for PostgreSQL
+            write_each(writer, *heard_call("c-0"))  # which does not wait for PostgreSQL
             until(lambda: one.status.trouble)
             between.refuses = False
             until(lambda: one.status.behind == 0)
-            assert same(node)
+            assert is_replicated(node)
             for step in heard_call("c-1"):
                 writer.append(step)
         one.close()
-    assert same(node)
+    assert is_replicated(node)
     told = [record for record in caplog.records if record.name == replicator.__name__]
     assert [record.levelname for record in told].count("ERROR") == 1
     assert str(one.status) == "PostgreSQL has it all"
@@ -164,7 +164,7 @@ def test_what_was_not_shipped_before_a_ledger_was_set_aside_is_told(node, postgr
         between.cut()
         node.write(*(heard_call(f"d-{number}", number) for number in range(3)))
         until(lambda: "18 steps wait" in str(one.status))
-        spoil(node.settings.spool)
+        overwrite(node.settings.spool)
         node.write(heard_call("e-0"))
         until(lambda: "7 steps wait" in str(one.status))  # not 5 less than none
         between.refuses = False
@@ -173,7 +173,7 @@ def test_what_was_not_shipped_before_a_ledger_was_set_aside_is_told(node, postgr
         one.close()
     told = own_replica(node.server, node.settings, node.name)
     assert (told.behind, told.lost_leaves) == (0, 3)
-    assert same(node)
+    assert is_replicated(node)
 
 
 @pytest.mark.nightly
@@ -196,4 +196,4 @@ def test_a_stop_does_not_wait_for_a_postgresql_that_does_not_answer(node, postgr
         one.close()
         assert time.monotonic() - before_s < 5
     assert node.replicate() == 6
-    assert same(node)
+    assert is_replicated(node)

@@ -14,19 +14,19 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.meta import CHECKPOINT, facts
 from idtone.ledger.store.postgresql import Server, schema_of
 from idtone.ledger.verification.verification_queries import LedgerRows
-from lab.ledger.commands.run_ledger import calls, following, lines, run, told
+from lab.ledger.commands.run_ledger import follow_list, json_output, listed_calls, output_words, run
 from lab.ledger.replication.nodes import EMPTIED, NAMES, Node
 from lab.ledger.sample_evidence import CALLER, FORWARDING, NOW, heard_call
-from lab.ledger.sample_ledger import spoil
-from lab.postgresql import changed, database_of
+from lab.ledger.sample_ledger import overwrite
+from lab.postgresql import change_url, database_of
 
 
 def nodes_of(*arguments: object) -> list[str]:
-    return [each["node"] for each in told(*arguments)]
+    return [each["node"] for each in json_output(*arguments)]
 
 
 def test_the_calls_of_all_nodes_are_listed_in_their_order_and_counted(untouched):
-    heading, *listed = lines(run("list"))
+    heading, *listed = output_words(run("list"))
     assert heading[:3] == ["node", "time", "call"]
     names = [call[3] for call in listed]
     assert names == [
@@ -37,15 +37,19 @@ def test_the_calls_of_all_nodes_are_listed_in_their_order_and_counted(untouched)
     # Numbers are shown by their last digits where the keys are.
     shown = {call[3]: call[5] for call in listed}
     assert (shown["tokyo-heard"], shown["osaka-heard"]) == ("…5678", "fixed")
-    assert calls("list", "--limit", 5) == [*(f"{name}-heard" for name in NAMES), "sendai-refused", "tokyo-refused"]
-    assert calls("list", "--node", "sendai") == [name for name in names if name.startswith("sendai")]
+    assert listed_calls("list", "--limit", 5) == [
+        *(f"{name}-heard" for name in NAMES),
+        "sendai-refused",
+        "tokyo-refused",
+    ]
+    assert listed_calls("list", "--node", "sendai") == [name for name in names if name.startswith("sendai")]
     with pytest.raises(UsageError, match="there is no ledger of a node nagoya yet"):
         run("list", "--node", "nagoya")
     with pytest.raises(UsageError, match="this ledger is the file of one node"):
         run("list", "--node", "tokyo", "--ledger", untouched["tokyo"].settings.own())
     everything = ["stats", "--since", (NOW - timedelta(days=1)).isoformat()]
-    assert sum(each["calls"] for each in told(*everything)) == 9
-    assert sum(each["calls"] for each in told(*everything, "--node", "osaka")) == 3
+    assert sum(each["calls"] for each in json_output(*everything)) == 9
+    assert sum(each["calls"] for each in json_output(*everything, "--node", "osaka")) == 3
 
 
 def test_numbers_are_found_where_the_keys_are_and_it_is_told_where_not(untouched):
@@ -64,7 +68,7 @@ def test_numbers_are_found_where_the_keys_are_and_it_is_told_where_not(untouched
 
 
 def test_a_call_is_shown_and_proven_wherever_it_was(nodes):
-    assert len(told("show", "osaka-heard")["steps"]) == 6
+    assert len(json_output("show", "osaka-heard")["steps"]) == 6
     assert run("show", "nowhere").exit_code == run("prove", "osaka-going-on").exit_code == 1
     with nodes["osaka"].own() as own:
         proof = str(own.proofs("osaka-heard")[0].proof)
@@ -81,7 +85,7 @@ def test_a_call_is_shown_and_proven_wherever_it_was(nodes):
 
 @pytest.mark.nightly
 def test_a_node_that_comes_later_is_followed_too(nodes, tmp_path):
-    with following("--json") as process:
+    with follow_list("--json") as process:
 
         def next_call() -> str:
             return json.loads(process.stdout.readline())["call_id"]
@@ -94,7 +98,7 @@ def test_a_node_that_comes_later_is_followed_too(nodes, tmp_path):
 
 
 def test_every_node_is_verified_and_it_is_told_whose_word_its_key_is(untouched):
-    verified = told("verify", "--log-key", str(untouched["osaka"].key))
+    verified = json_output("verify", "--log-key", str(untouched["osaka"].key))
     assert [(each["node"], each["good"], each["key_from"]) for each in verified] == [
         ("osaka", True, "given"),
         ("sendai", True, "postgresql"),
@@ -159,7 +163,7 @@ def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes, postgresql):
     """It may lag, and may have been cut back, with its checkpoint, to what it was once."""
 
     def missing() -> list[int]:
-        return [each["missing_leaves"] for each in told("verify")]
+        return [each["missing_leaves"] for each in json_output("verify")]
 
     tokyo = nodes["tokyo"]
     tokyo.write(heard_call("later"), heard_call("and later"))
@@ -178,7 +182,7 @@ def test_a_schema_does_not_show_its_ledger_as_another_ones(nodes, tmp_path, post
     mallory.replicate()
     mallory.in_copy(postgresql, "UPDATE {}.steps SET node = 'osaka'")
     assert {*nodes_of("list")} == {*NAMES, "mallory"}
-    assert calls("list", "--node", "mallory") == ["forged"]
+    assert listed_calls("list", "--node", "mallory") == ["forged"]
     mallory.in_copy(postgresql, "UPDATE {}.meta SET value = 'osaka' WHERE key = 'node'")
     why = "mallory/idtone and osaka/idtone each say that they are of the node osaka, and have different keys"
     assert why in run("list", "--node", "osaka").stderr
@@ -192,17 +196,17 @@ def test_a_schema_does_not_show_its_ledger_as_another_ones(nodes, tmp_path, post
 
 def test_the_nodes_are_listed_with_how_far_they_have_come(nodes):
     nodes["tokyo"].write(heard_call("not replicated"))
-    listed = told("log replicas")
+    listed = json_output("log replicas")
     assert [(each["node"], each["steps"], each["leaves"], each["signed"], each["lag"]) for each in listed] == [
         (name, 8, 1, 1, 0) for name in NAMES
     ]
     assert listed[0]["key"] == str(nodes["osaka"].key)
-    assert lines(run("log replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
+    assert output_words(run("log replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
     with pytest.raises(UsageError, match="names the file of one node"):
         run("log replicas", "--ledger", nodes["tokyo"].settings.own())
     # A log that continues after damage is no other node.
     osaka = nodes["osaka"]
-    spoil(osaka.settings.spool)
+    overwrite(osaka.settings.spool)
     osaka.write(heard_call("going on"))
     osaka.replicate()
     result = run("log replicas", "--json")
@@ -213,7 +217,7 @@ def test_the_nodes_are_listed_with_how_far_they_have_come(nodes):
 def test_a_ledger_that_cannot_be_read_does_not_hide_the_others(nodes, postgresql):
     nodes["osaka"].in_copy(postgresql, "UPDATE {}.meta SET value = '99' WHERE key = 'schema_version'")
     listed = run("list")
-    assert len(lines(listed)) == 1 + 6
+    assert len(output_words(listed)) == 1 + 6
     assert f"schema {schema_of(nodes['osaka'].key.name)}: a newer idtone made this ledger" in listed.stderr
     assert run("verify").exit_code == run("log replicas").exit_code == 1
 
@@ -243,7 +247,7 @@ def test_a_reader_needs_no_right_to_write(nodes, postgresql):
     url = nodes["tokyo"].settings.url
     role = f"auditor_{database_of(url)}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'y'")
-    reader = Server(changed(url, user=role), "y")
+    reader = Server(change_url(url, user=role), "y")
     try:
         refused = Ledgers.in_postgresql([reader], {})
         assert refused.nodes == []
@@ -270,8 +274,8 @@ def test_nodes_on_two_servers_are_read_together_also_while_one_of_them_is_away(n
         moved.write(heard_call("tokyo-moved", 500_000))
         assert set(nodes_of("list")) == set(NAMES)  # the second server is still empty
         assert moved.replicate() == moved.own().newest_place()
-        assert calls("list", "--limit", 1) == ["tokyo-moved"]
-        assert len(calls("list")) == 10  # those of the old replica are not counted twice
+        assert listed_calls("list", "--limit", 1) == ["tokyo-moved"]
+        assert len(listed_calls("list")) == 10  # those of the old replica are not counted twice
         assert replica_of(servers, "tokyo").reader.knows("tokyo-moved")
         assert replica_of(servers, "osaka").origin == nodes["osaka"].key.name
         with NodeReportsReader(*servers) as reader:

@@ -15,8 +15,8 @@ from idtone.ledger.store.postgresql import Server, schema_of
 from lab.ledger.replication.faulty_network import STALL, FaultyNetwork
 from lab.ledger.replication.nodes import NAMES, Node
 from lab.ledger.sample_evidence import heard_call, wait_until
-from lab.ledger.sample_ledger import spoil
-from lab.postgresql import changed, database_of
+from lab.ledger.sample_ledger import overwrite
+from lab.postgresql import change_url, database_of
 
 STATE = json.dumps({"format": 1, "name": "?%{}", "padding": "x" * 1200})
 until = partial(wait_until, within_s=180)
@@ -159,7 +159,7 @@ def test_a_node_does_not_report_as_another_one(tmp_path, node, server):
 def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
     node.write(heard_call("c-0"))
     node.replicate()
-    spoil(node.settings.spool)
+    overwrite(node.settings.spool)
     node.write(heard_call("c-1"))
     node.replicate()
     assert report_of(node).origin == "pbx-1/idtone.2"
@@ -193,7 +193,7 @@ def test_who_reads_sees_each_node_that_may_be_read(nodes, postgresql):
     url = nodes["tokyo"].settings.url
     role = f"watcher_{database_of(url)}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'y'")
-    reader = NodeReportsReader(Server(changed(url, user=role), "y"))
+    reader = NodeReportsReader(Server(change_url(url, user=role), "y"))
     mallory = nodes["sendai"]
     try:
         for name in ("sendai", "tokyo"):

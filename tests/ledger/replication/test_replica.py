@@ -10,11 +10,11 @@ from idtone.ledger.replication import replica_batch
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import schema_of
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from lab.ledger.replication.nodes import EMPTIED, Node, same
-from lab.ledger.sample_evidence import NOW, at, decided, forwarded, heard_call
+from lab.ledger.replication.nodes import EMPTIED, Node, is_replicated
+from lab.ledger.sample_evidence import NOW, decided, forwarded, heard_call, time_after
 from lab.ledger.sample_ledger import query
 from lab.nightly_tests import rest_at_night
-from lab.postgresql import changed, database_of
+from lab.postgresql import change_url, database_of
 
 
 @pytest.fixture
@@ -30,16 +30,16 @@ def test_every_row_arrives_in_pieces_of_any_size(node, piece, monkeypatch):
         heard_call("c-0"),
         [decided(call_id="open")],
         heard_call("c-1", 10),
-        [steps.answered("c-0", at(99))],  # told later: a leaf of its own
+        [steps.answered("c-0", time_after(99))],  # told later: a leaf of its own
         [steps.ended("never decided", NOW, CallStatus.CANCEL)],
-        [steps.fallback(forwarded("alone"), at(120), Outcome.BYPASS, Reason.EMERGENCY, {})],
-        [steps.ended("alone", at(130), CallStatus.CONNECTED)],
+        [steps.fallback(forwarded("alone"), time_after(120), Outcome.BYPASS, Reason.EMERGENCY, {})],
+        [steps.ended("alone", time_after(130), CallStatus.CONNECTED)],
     )
     assert node.replicate() == 17
-    assert same(node)
-    node.write([steps.ended("open", at(100), CallStatus.CANCEL)], heard_call("c-2", 200))
+    assert is_replicated(node)
+    node.write([steps.ended("open", time_after(100), CallStatus.CANCEL)], heard_call("c-2", 200))
     assert node.replicate() == 7
-    assert same(node)
+    assert is_replicated(node)
     with node.copy() as copy:
         verdict = verify_ledger(copy, node.key)
     assert (verdict.faults, verdict.leaves, verdict.open_calls) == ([], 7, 0)
@@ -57,7 +57,7 @@ def test_a_copy_that_is_under_way_is_good_as_far_as_it_has_come(node, monkeypatc
     assert (verdict.faults, verdict.leaves, [each.checkpoint.size for each in verdict.signed]) == ([], 2, [1])
     assert connection.replicate().behind == 0
     connection.close()
-    assert same(node)
+    assert is_replicated(node)
 
 
 def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
@@ -70,7 +70,7 @@ def test_two_links_of_one_node_at_once_ship_each_step_once(node, monkeypatch):
             link.replicate()
     for link in links:
         link.close()
-    assert same(node)
+    assert is_replicated(node)
 
 
 @pytest.mark.nightly
@@ -79,19 +79,19 @@ def test_a_postgresql_that_was_put_back_is_filled_up_again(node, postgresql):
     node.replicate()
     database = database_of(node.settings.url)
     postgresql.execute(f"CREATE DATABASE {database}_backup TEMPLATE {database}")
-    node.write(heard_call("c-1", 5), [steps.ended("open", at(9), CallStatus.CANCEL)])
+    node.write(heard_call("c-1", 5), [steps.ended("open", time_after(9), CallStatus.CANCEL)])
     node.replicate()
     postgresql.execute(f"DROP DATABASE {database}")
     postgresql.execute(f"ALTER DATABASE {database}_backup RENAME TO {database}")
     assert node.replicate() == 7
-    assert same(node)
+    assert is_replicated(node)
     # And a link notices that it happened under it.
     connection = node.connection()
     connection.replicate()
     node.in_copy(postgresql, EMPTIED)
     assert len(connection.replicate().steps) == 14
     connection.close()
-    assert same(node)
+    assert is_replicated(node)
 
 
 def test_other_rows_are_not_shipped_onto(node, postgresql):
@@ -115,7 +115,7 @@ def test_other_rows_are_not_shipped_onto(node, postgresql):
         assert node.in_copy(postgresql, "SELECT count(*) FROM {}.steps") == before, damage
         node.in_copy(postgresql, EMPTIED)
     node.replicate()
-    assert same(node)
+    assert is_replicated(node)
 
 
 def test_two_nodes_by_one_name_are_told_apart_by_their_keys(two, postgresql):
@@ -125,7 +125,7 @@ def test_two_nodes_by_one_name_are_told_apart_by_their_keys(two, postgresql):
     first.replicate()
     with pytest.raises(LedgerError, match=r"another node replicates as pbx-1/idtone, with the key pbx-1/idtone\+"):
         second.replicate()
-    assert same(first)
+    assert is_replicated(first)
     # And the tables of another log are not upgraded.
     first.in_copy(postgresql, "UPDATE {}.meta SET value = '0' WHERE key = 'schema_version'")
     with pytest.raises(LedgerError, match="another node replicates as pbx-1/idtone"):
@@ -146,7 +146,7 @@ def test_a_machine_that_was_cloned_is_noticed_as_soon_as_it_tells_other_things(t
     for each in (link, node.connection()):
         with pytest.raises(LedgerError, match="another node replicates by the same"):
             each.replicate()
-    assert same(clone)
+    assert is_replicated(clone)
 
 
 @pytest.mark.nightly
@@ -171,7 +171,7 @@ def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
     database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
-    limited = node.changed(url=changed(node.settings.url, user=role), password="x")  # noqa: S106
+    limited = node.changed(url=change_url(node.settings.url, user=role), password="x")  # noqa: S106
     node.write(heard_call("c-0"))
     try:
         with pytest.raises(LedgerError, match="may make no schema there") as refused:
@@ -180,7 +180,7 @@ def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
         assert made == f'CREATE SCHEMA {schema_of(node.key.name)} AUTHORIZATION "{role}"'
         postgresql.execute(made, database)
         assert limited.replicate() == 6
-        assert same(limited)
+        assert is_replicated(limited)
     finally:
         postgresql.execute(f"DROP OWNED BY {role} CASCADE", database)
         postgresql.execute(f"DROP ROLE {role}")
@@ -200,7 +200,7 @@ def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
     assert len(connection.replicate().steps) == 7
     assert (node.key.name, connection.lost_leaves) == ("pbx-1/idtone.2", 0)
     connection.close()
-    assert same(node)
+    assert is_replicated(node)
     with node.copy() as copy:
         assert verify_ledger(copy, node.key).faults == []
 
@@ -211,12 +211,12 @@ def test_databases_of_other_encodings(node, postgresql, encoding):
     database = f"{database_of(node.settings.url)}_{encoding.lower()}"
     how = f"ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
     postgresql.execute(f"CREATE DATABASE {database} {how}")
-    other = Node("東京", node.settings.model_copy(update={"url": changed(node.settings.url, database=database)}))
+    other = Node("東京", node.settings.model_copy(update={"url": change_url(node.settings.url, database=database)}))
     other.write(heard_call("c-0"))
     try:
         if encoding == "SQL_ASCII":
             assert [other.replicate(), other.replicate()] == [6, 0]
-            assert same(other)
+            assert is_replicated(other)
         else:
             with pytest.raises(LedgerError, match=f"its encoding is {encoding}, .*createdb -E UTF8"):
                 other.replicate()

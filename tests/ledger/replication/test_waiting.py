@@ -16,9 +16,9 @@ from idtone.ledger.store import postgresql as postgresql_module
 from idtone.ledger.store.postgresql import schema_of
 from lab.ledger.next_schema import NEXT
 from lab.ledger.replication.faulty_network import CUT, STALL, FaultyNetwork
-from lab.ledger.replication.nodes import same
-from lab.ledger.sample_evidence import heard_call, put
-from lab.ledger.sample_ledger import held, query
+from lab.ledger.replication.nodes import is_replicated
+from lab.ledger.sample_evidence import heard_call, write_each
+from lab.ledger.sample_ledger import lock_ledger, query
 from lab.postgresql import database_of
 
 
@@ -75,12 +75,12 @@ def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgre
             connection = node.through(between).connection()
             replicating = meanwhile(connection.replicate)
             assert stalled.wait(60)
-            put(writer, *heard_call(f"d-{at}", at), within_s=2)
+            write_each(writer, *heard_call(f"d-{at}", at), within_s=2)
             connection.abort_waits()
             between.cut()
             assert isinstance(replicating.exception(10), LedgerError)
     node.replicate()
-    assert same(node)
+    assert is_replicated(node)
 
 
 @pytest.mark.nightly
@@ -91,7 +91,7 @@ def test_a_step_is_written_while_the_doctor_waits_and_the_doctor_gives_up(node, 
         doctor = meanwhile(lambda: own_replica(node.server, node.settings, node.name))
         while not postgresql.execute("SELECT 1 FROM pg_locks WHERE NOT granted"):
             assert not doctor.done()
-        put(writer, *heard_call("d-0"), within_s=2)
+        write_each(writer, *heard_call("d-0"), within_s=2)
         with pytest.raises(LedgerError, match="pg_stat_activity shows"):
             doctor.result(60)
         other.rollback()
@@ -122,7 +122,7 @@ def test_an_outage_while_it_is_compared_is_no_conflict_of_evidence(node, postgre
 def test_a_spool_that_is_locked_is_no_conflict_of_evidence(node, monkeypatch):
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     with (
-        held(node.settings.spool, "BEGIN EXCLUSIVE"),
+        lock_ledger(node.settings.spool, "BEGIN EXCLUSIVE"),
         pytest.raises(LedgerError, match="another program has held its lock") as failed,
     ):
         node.replicate()
@@ -138,6 +138,6 @@ def test_a_replica_of_an_earlier_version_is_upgraded_however_long_it_takes(node,
         node.copy()
     query(node.settings.spool, "UPDATE meta SET value = '3' WHERE key = 'schema_version'")  # it cannot sleep
     node.replicate()
-    assert same(node)
+    assert is_replicated(node)
     with node.copy() as copy:
         assert len(copy.records()) == 1

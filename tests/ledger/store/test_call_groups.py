@@ -15,8 +15,8 @@ from idtone.ledger.evidence.tally import tally, tally_groups
 from idtone.ledger.store import call_groups as module
 from idtone.ledger.store.call_groups import call_groups
 from idtone.ledger.store.ledger_reader import LedgerReader
-from lab.ledger.sample_calls import BOTH, of_all_kinds, sounded
-from lab.ledger.sample_evidence import PLAY, at, decided, heard_call
+from lab.ledger.sample_calls import BOTH, calls_of_all_kinds, sounded_call
+from lab.ledger.sample_evidence import PLAY, decided, heard_call, time_after
 from lab.ledger.sample_ledger import write
 
 DAY_MS = 86_400_000
@@ -27,14 +27,14 @@ def told() -> list[Step]:
     apart = PLAY._replace(profiles={Party.CALLED: "sample", Party.CALLER: "other"})
     canary, *rest = heard_call("canary", 10)
     return [
-        *of_all_kinds(),
-        *sounded("confirmed", DAY_MS, PLAY, Party.CALLED),
-        steps.sound_reported("confirmed", at(DAY_MS + 950), True, 0, 0),
-        *sounded("one-is-confirmed", DAY_MS, BOTH, *Party),
-        steps.sound_reported("one-is-confirmed", at(DAY_MS + 940), True, 0, 0),
-        steps.sound_reported("one-is-confirmed", at(DAY_MS + 940), False, 0, 9, Party.CALLER),
-        *sounded("apart", DAY_MS, apart, *Party),
-        *sounded("half-apart", DAY_MS, apart, Party.CALLER),
+        *calls_of_all_kinds(),
+        *sounded_call("confirmed", DAY_MS, PLAY, Party.CALLED),
+        steps.sound_reported("confirmed", time_after(DAY_MS + 950), True, 0, 0),
+        *sounded_call("one-is-confirmed", DAY_MS, BOTH, *Party),
+        steps.sound_reported("one-is-confirmed", time_after(DAY_MS + 940), True, 0, 0),
+        steps.sound_reported("one-is-confirmed", time_after(DAY_MS + 940), False, 0, 9, Party.CALLER),
+        *sounded_call("apart", DAY_MS, apart, *Party),
+        *sounded_call("half-apart", DAY_MS, apart, Party.CALLER),
         replace(canary, details=canary.details | {CANARY: True}), *rest,
         decided(PLAY, "hours-later", 3 * DAY_MS + 5 * 3_600_000),
     ]  # fmt: skip
@@ -57,7 +57,7 @@ def day_of(moment: datetime) -> date:
 )
 def test_the_counts_are_those_of_each_record(reader, page, start, end, monkeypatch):
     monkeypatch.setattr(module, "PAGE_ROWS", page)
-    since, until = (None if ms is None else at(ms) for ms in (start, end))
+    since, until = (None if ms is None else time_after(ms) for ms in (start, end))
     records = [
         record
         for record in reader.each_record()

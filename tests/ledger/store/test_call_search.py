@@ -11,7 +11,7 @@ from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.store import call_search
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
-from lab.ledger.sample_calls import of_all_kinds
+from lab.ledger.sample_calls import calls_of_all_kinds
 from lab.ledger.sample_ledger import write
 from lab.nightly_tests import one_of_each
 
@@ -37,7 +37,7 @@ FILTERS = [
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> LedgerReader:
     url = f"sqlite:///{tmp_path_factory.mktemp('search')}/ledger.sqlite3"
-    write(url, of_all_kinds())
+    write(url, calls_of_all_kinds())
     return LedgerReader.open(url)
 
 

@@ -18,17 +18,17 @@ from lab.ledger.sample_evidence import (
     FORWARDING,
     NOW,
     PLAY,
-    at,
     days_of,
     decided,
     fallback,
     forwarded,
     heard_call,
-    plain,
-    put,
+    time_after,
     url_of,
+    without_tokens,
+    write_each,
 )
-from lab.ledger.sample_ledger import faults, held, opened, query, records_of, write, writer_of
+from lab.ledger.sample_ledger import lock_ledger, open_reader, query, records_of, verification_faults, write, writer_of
 from lab.postgresql import PostgreSQL
 
 Reading = Callable[..., LedgerReader]
@@ -48,14 +48,14 @@ def reader(
     write(url, sorted((step for call in calls for step in call), key=lambda step: step.at))
     with postgresql.database() as database:
         server = Server.named(database, postgresql.password) if request.param == "postgresql" else None
-        with opened(url, days_of(url), server) as reader:
+        with open_reader(url, days_of(url), server) as reader:
             yield reader
 
 
 def test_a_record_is_the_whole_call(reader):
     record = reader.record("c-0")
     assert record is not None
-    assert [plain(step) for step in record.steps] == heard_call("c-0")
+    assert [without_tokens(step) for step in record.steps] == heard_call("c-0")
     assert record.anomalies == ()
     assert reader.record("c-77") is None
 
@@ -71,9 +71,9 @@ def test_records_come_newest_last_and_a_limit_keeps_the_newest(reader, page_rows
 
 def test_since_keeps_whole_calls_that_went_on_then(reader):
     end_of_8 = 8 * 60_000 - 8 + 60_000
-    assert ids(reader.records(since=at(end_of_8))) == ["c-8", "c-9"]
-    assert len(reader.records(since=at(end_of_8))[0].steps) == 6
-    assert ids(reader.records(since=at(end_of_8 + 0.001))) == ["c-9"]
+    assert ids(reader.records(since=time_after(end_of_8))) == ["c-8", "c-9"]
+    assert len(reader.records(since=time_after(end_of_8))[0].steps) == 6
+    assert ids(reader.records(since=time_after(end_of_8 + 0.001))) == ["c-9"]
     assert reader.records(since=NOW + timedelta(days=1)) == []
     assert ids(reader.records("c-3")) == ids(reader.records("c-3", NOW, 5)) == ["c-3"]
     assert reader.records("c-3", NOW + timedelta(days=1)) == reader.records("c-33") == []
@@ -87,7 +87,7 @@ def test_steps_are_read_in_the_order_of_writing(reader, page_rows, monkeypatch):
     assert {step.kind for step in told} == kinds
     assert [step.id for step in told] == sorted(step.id for step in told)
     assert len(told) == 20
-    after = reader.place_before(at(5 * 60_000 - 6))
+    after = reader.place_before(time_after(5 * 60_000 - 6))
     assert next(reader.steps_in_order(after, last, kinds)).call_id == "c-5"
     assert list(reader.steps_in_order(after, after, kinds)) == []
     assert reader.place_before(NOW + timedelta(days=1)) == last
@@ -111,17 +111,17 @@ def test_open_calls_have_no_end_however_old_they_are(url, reading):
     write(
         url,
         [decided(PLAY, "a year ago", -year_ms), *heard_call("ended", -5000)],
-        [decided(PLAY, "interrupted"), steps.interrupted("interrupted", at(1)), decided(PLAY, "ringing")],
+        [decided(PLAY, "interrupted"), steps.interrupted("interrupted", time_after(1)), decided(PLAY, "ringing")],
         heard_call("talking", 1)[:-1],
         [steps.ended("undecided", NOW, CallStatus.CANCEL), steps.answered("never decided", NOW)],
         [fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="late")],
-        [steps.ended("late", at(2), CallStatus.CANCEL)],
+        [steps.ended("late", time_after(2), CallStatus.CANCEL)],
         [decided(PLAY, "late", 3)],
     )
     with reading(url, days_of(url)) as reader:
         found = reader.open_calls()
         assert list(found.records) == ["a year ago", "ringing", "talking"]
-        assert [plain(step) for step in found.records["talking"].steps] == heard_call("talking", 1)[:-1]
+        assert [without_tokens(step) for step in found.records["talking"].steps] == heard_call("talking", 1)[:-1]
         assert "a year ago" in ids(reader.find(parse(FORWARDING)))
     write(url, [steps.ended("a year ago", NOW, CallStatus.CONNECTED)], heard_call("talking", 1)[-1:])
     with reading(url, days_of(url)) as reader:
@@ -132,7 +132,7 @@ def test_open_calls_are_read_again_only_where_a_step_came_since(url, reading, mo
     write(url, [decided(PLAY, "ringing"), decided(PLAY, "answered"), decided(PLAY, "over", 1)])
     with reading(url, days_of(url)) as reader:
         earlier = reader.open_calls()
-    write(url, [steps.answered("answered", at(2)), steps.ended("over", at(3), CallStatus.CANCEL)])
+    write(url, [steps.answered("answered", time_after(2)), steps.ended("over", time_after(3), CallStatus.CANCEL)])
     write(url, [decided(PLAY, "new", 4)])
     with reading(url, days_of(url)) as reader:
         read: list[str] = []
@@ -155,7 +155,7 @@ def test_open_calls_are_read_again_only_where_a_step_came_since(url, reading, mo
 def test_a_call_that_was_decided_twice_is_one_record(url, reading):
     """The service decided it too late, and the hook before; one of them is still in progress."""
     noticed = {name: fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"}
-    ended = steps.ended("a", at(9000), CallStatus.CANCEL)
+    ended = steps.ended("a", time_after(9000), CallStatus.CANCEL)
     write(url, [decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000), ended, noticed["b"]])
     with reading(url, days_of(url)) as reader:
         found = reader.find(parse(FORWARDING))
@@ -168,7 +168,9 @@ def test_a_call_that_was_decided_twice_is_one_record(url, reading):
 def test_reading_goes_on_while_writing_does(url):
     with writer_of(url) as writer, LedgerReader.open(url) as reader, ThreadPoolExecutor(1) as pool:
         for number in range(20):
-            written = pool.submit(put, writer, *(steps.answered(f"c-{number}-{each}", at(number)) for each in range(5)))
+            written = pool.submit(
+                write_each, writer, *(steps.answered(f"c-{number}-{each}", time_after(number)) for each in range(5))
+            )
             while not written.done():
                 assert 5 * number <= len(reader.records()) <= 5 * number + 5
             assert len(reader.records()) == 5 * number + 5
@@ -182,7 +184,7 @@ def test_a_reader_can_change_nothing(url, file, journal, tmp_path):
         return {path.name: path.read_bytes() for path in copy.iterdir() if not path.name.endswith("-shm")}
 
     with writer_of(url) as writer:
-        put(writer, decided())
+        write_each(writer, decided())
         shutil.copytree(file.parent, copy)  # as if the writer had been killed here
     before = octets()
     assert [*records_of(url_of(copy / file.name))] == ["c-1"]
@@ -192,7 +194,7 @@ def test_a_reader_can_change_nothing(url, file, journal, tmp_path):
 
 def test_a_half_commit_of_a_dead_writer_is_named_and_the_next_writer_undoes_it(url, file, tmp_path):
     write(url, [decided()])
-    with held(file, "PRAGMA journal_mode=persist", "PRAGMA cache_size=1", "BEGIN IMMEDIATE") as half:
+    with lock_ledger(file, "PRAGMA journal_mode=persist", "PRAGMA cache_size=1", "BEGIN IMMEDIATE") as half:
         half.executemany("INSERT INTO meta VALUES (?, ?)", [(f"key {n}", "x" * 2000) for n in range(100)])
         shutil.copytree(file.parent, tmp_path / "copy")  # a file half written, with its hot journal beside it
     copy = url_of(tmp_path / "copy" / file.name)
@@ -223,12 +225,12 @@ def test_damage_that_appears_while_reading_is_an_error(url, file):
 def test_the_extent_is_told_without_counting(reader):
     a_call = len(heard_call("c-0"))
     for since_call, calls in ((0, 10), (8, 2), (9, 1)):
-        since = at(since_call * 60_000)
+        since = time_after(since_call * 60_000)
         extent = reader.extent(since)
         assert extent.steps == 10 * a_call
         assert abs(extent.recent - calls * a_call) <= 2, "calls overlap by a step or two"
         assert timedelta(0) <= extent.first_at - since < timedelta(minutes=1)
-    assert reader.extent(at(3_600_000)) is None
+    assert reader.extent(time_after(3_600_000)) is None
 
 
 def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
@@ -246,7 +248,7 @@ def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
         url,
         [replace(heard_call("c-1")[0], sip_call_id="1@phone"), *heard_call("c-1")[1:]],
         [replace(decided(PLAY, "c-2", 10), sip_call_id="2@phone")],
-        [steps.decided(nobody, PLAY, at(20)), steps.ended("c-3", at(30), CallStatus.CANCEL)],
+        [steps.decided(nobody, PLAY, time_after(20)), steps.ended("c-3", time_after(30), CallStatus.CANCEL)],
         heard_call("c-4", 40),
     )
     with LedgerReader.open(url, days_of(url)) as reader:
@@ -255,5 +257,5 @@ def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
             assert (found.call_id, found.anomalies) == (f"c-{call}", ())
             assert "@phone" not in str(found.to_json())
         assert reader.find_sip_call_id("4@phone") == []
-        assert reader.find_sip_call_id("1@phone", start=at(1)) == []
-    assert faults(url) == []
+        assert reader.find_sip_call_id("1@phone", start=time_after(1)) == []
+    assert verification_faults(url) == []

@@ -8,13 +8,13 @@ from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.postgresql import Server, schema_of
-from lab.fleet import until
-from lab.postgresql import changed, database_of, pair
-from lab.postgresql import programs as found_programs
+from lab.fleet import wait_until
+from lab.postgresql import change_url, database_of, pair
+from lab.postgresql import postgresql_programs as found_programs
 
 
 @pytest.fixture
-def programs():
+def postgresql_programs():
     with found_programs() as found:
         yield found
 
@@ -62,7 +62,7 @@ def test_each_log_has_a_schema_of_its_own_that_can_be_read():
 def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql, change, told):
     server = Server.named(postgresql.url(), postgresql.password)
     with pytest.raises(LedgerError, match=told) as failed:
-        Server(changed(server.url, **change), server.password).schemas()  # type: ignore[arg-type]
+        Server(change_url(server.url, **change), server.password).schemas()  # type: ignore[arg-type]
     assert "\n" not in str(failed.value)
     assert postgresql.password not in str(failed.value)
 
@@ -84,7 +84,7 @@ def test_of_several_servers_the_one_that_takes_writes_is_found(programs):
         assert LedgerSettings(url=both.url).is_shared()
         first = Server.named(url, primary.password)
         there = "SELECT 1 FROM pg_database WHERE datname = 'idtone'"
-        until(lambda: standby.execute(there), "the standby to have the database", 20)
+        wait_until(lambda: standby.execute(there), "the standby to have the database", 20)
         with pytest.raises(
             LedgerError, match=r"read-only transaction; it is a standby.*target_session_attrs=read-write"
         ):

@@ -15,7 +15,7 @@ from idtone.ledger.store.call_groups import _EDGE, call_groups
 from idtone.ledger.store.call_search import search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
-from lab.ledger.sample_evidence import FORWARDING, NOW, PLAY, at, days_of, decided, evidence
+from lab.ledger.sample_evidence import FORWARDING, NOW, PLAY, days_of, decided, evidence, time_after
 from lab.ledger.sample_ledger import write
 
 SMALL = {"in_progress", "meta", "quarantine", "sqlite_master"}
@@ -55,9 +55,9 @@ def test_no_statement_reads_all_steps_or_all_calls(url, told):
         reader.records(limit=5)
         reader.find(parse(FORWARDING), limit=5)
         search_calls(reader, CallFilter(member="m-0001"), limit=5)
-        list(call_groups(reader, at(0), at(1)))
+        list(call_groups(reader, time_after(0), time_after(1)))
         reader.proofs("pbx-1-1793491200.0")
-        reader.decided_by_minute(at(0), at(1))
+        reader.decided_by_minute(time_after(0), time_after(1))
     asked = [each for each in told if each.lstrip().upper().startswith(("SELECT", "INSERT INTO IN_", "DELETE"))]
     assert len(asked) > 30
     with closing(sqlite3.connect(path_of(url))) as connection:

@@ -19,7 +19,7 @@ from idtone.ledger.store.sqlite import connect_for_writing
 from idtone.ledger.store.step_rows import row_of
 from lab.ledger.next_schema import NEXT
 from lab.ledger.sample_evidence import heard_call
-from lab.ledger.sample_ledger import faults, records_of, write, writer_of
+from lab.ledger.sample_ledger import records_of, verification_faults, write, writer_of
 
 COLUMNS = {
     "hashes": ["place", "hash"],
@@ -96,7 +96,7 @@ def test_a_ledger_of_an_earlier_version_is_upgraded_by_its_writer_and_stays_good
         assert columns(connection)["steps"] == [*COLUMNS["steps"], "more"]
         assert version(connection) == "3"
     assert records_of(url).keys() == {"old", "new"}
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 STARTING = """

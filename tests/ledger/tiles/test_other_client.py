@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.ledger.commands.run_ledger import told
+from lab.ledger.commands.run_ledger import json_output
 from lab.ledger.sample_evidence import LOG, heard_call, url_of
 from lab.ledger.sample_ledger import write
 from lab.registry.trust.publication_server import TileServer
@@ -43,10 +43,10 @@ def test_another_client_reads_and_verifies_the_tiles(ledger, site):
             env={"no_proxy": "127.0.0.1"},
         )
 
-    told("log tiles", out)
+    json_output("log tiles", out)
     assert client().stdout == "275\n"
     write(url_of(ledger), *(heard_call(f"later-{number}", 10_000_000 + 1000 * number) for number in range(300)))
-    told("log tiles", out)
+    json_output("log tiles", out)
     assert client().stdout == "575\n"
     folder = out / "pbx-1/idtone"
     wanted = [

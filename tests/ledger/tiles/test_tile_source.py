@@ -10,10 +10,10 @@ import pytest
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from lab.ledger.commands.run_ledger import told
+from lab.ledger.commands.run_ledger import json_output
 from lab.ledger.sample_evidence import LOG
 from lab.registry.trust.begun_association import certificate
-from lab.registry.trust.publication_server import Quiet, TileServer, over_https
+from lab.registry.trust.publication_server import QuietHandler, TileServer, serve_https
 
 __all__ = ["certificate"]
 LIMIT = 1000
@@ -25,7 +25,7 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-class Misbehaving(Quiet):
+class Misbehaving(QuietHandler):
     """A server that does what the path says. It compresses every uncompressed file, and expands every
     compressed one.
     """
@@ -72,27 +72,27 @@ class Misbehaving(Quiet):
 
 @pytest.mark.parametrize("handler", [TileServer, Misbehaving])
 def test_a_ledger_is_verified_over_https(ledger, tmp_path, certificate, handler):
-    told("log tiles", tmp_path / "out")
-    with over_https(tmp_path / "out", certificate, handler) as address:
+    json_output("log tiles", tmp_path / "out")
+    with serve_https(tmp_path / "out", certificate, handler) as address:
         place = f"{address}/pbx-1/idtone/"
-        assert told("verify tiles", place, "--log-key", LOG)["good"]
+        assert json_output("verify tiles", place, "--log-key", LOG)["good"]
         (tmp_path / "out/pbx-1/idtone/tile/0/000").unlink()
-        assert told("verify tiles", place, "--log-key", LOG)["faults"] == ["tile/0/000 is missing"]
+        assert json_output("verify tiles", place, "--log-key", LOG)["faults"] == ["tile/0/000 is missing"]
         with pytest.raises(LedgerError, match="there is no file checkpoint"):
-            told("verify tiles", f"{address}/pbx-1", "--log-key", LOG)
+            json_output("verify tiles", f"{address}/pbx-1", "--log-key", LOG)
 
 
 def test_a_server_that_does_not_say_what_is_compressed_is_named(ledger, tmp_path, certificate):
-    told("log tiles", tmp_path / "out")
+    json_output("log tiles", tmp_path / "out")
     with (
-        over_https(tmp_path / "out", certificate, Quiet) as address,
+        serve_https(tmp_path / "out", certificate, QuietHandler) as address,
         pytest.raises(LedgerError, match=r"tile/entries/000: the web server has to send it with `Content-Encoding"),
     ):
-        told("verify tiles", f"{address}/pbx-1/idtone", "--log-key", LOG)
+        json_output("verify tiles", f"{address}/pbx-1/idtone", "--log-key", LOG)
 
 
 def test_a_server_that_misbehaves_is_read_to_a_limit(tmp_path, certificate, monkeypatch):
-    with over_https(tmp_path, certificate, Misbehaving) as address:
+    with serve_https(tmp_path, certificate, Misbehaving) as address:
         site = TileSite(address)
         assert site.read("busy", LIMIT) == b"yes"
         assert site.read("gone", LIMIT) is site.read("missing", LIMIT) is None

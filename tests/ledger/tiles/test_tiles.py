@@ -24,10 +24,10 @@ from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
 from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compressed, entries_of, expanded
-from lab.ledger.commands.run_ledger import run, told
+from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.disclosure.packs import pack_of, resealed
 from lab.ledger.replication.nodes import Node
-from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, SHA256, at, cancelled_call, heard_call, url_of
+from lab.ledger.sample_evidence import ALICE, LOG, NOW, SEED, SHA256, cancelled_call, heard_call, time_after, url_of
 from lab.ledger.sample_ledger import query, write
 from lab.ledger.vectors.plans import Plan
 
@@ -42,12 +42,12 @@ def out(tmp_path: Path) -> Path:
 
 def published(out: Path, *options: object) -> dict[str, Any]:
     """Report of the command on the one ledger that it publishes."""
-    (report,) = told("log tiles", out, *options)
+    (report,) = json_output("log tiles", out, *options)
     return report
 
 
 def verdict(folder: Path | str, *options: object, key: object = LOG) -> dict[str, Any]:
-    return told("verify tiles", folder, "--log-key", key, *options)
+    return json_output("verify tiles", folder, "--log-key", key, *options)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -108,7 +108,7 @@ def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
     assert verdict.faults == []
     [fault] = omitted_leaves(source, verdict)
     assert (fault.rule, fault.partition(":")[0]) == ("leaf-left-out", f"call {record['call']}")
-    write(url_of(ledger), [steps.sound_failed(record["call"], at(1e8), "x")])  # after the pack
+    write(url_of(ledger), [steps.sound_failed(record["call"], time_after(1e8), "x")])  # after the pack
     published(out)
     assert list(omitted_leaves(source, verify_pack_files(files, LOG))) == []
     other, *_ = omitted_leaves(source, verify_pack_files(Plan(cosigned=[], basis=None).files(), LOG))
@@ -123,7 +123,11 @@ def test_later_only_what_is_new_is_written(ledger, out, monkeypatch):
     kept.write_bytes(before["checkpoint"])
     assert published(out)["files"] == 0
     write(url_of(ledger), *(heard_call(f"later-{number}", 10_000_000 + 1000 * number) for number in range(240)))
-    write(url_of(ledger), cancelled_call("late", 20_000_000), [steps.sound_failed("pbx-1-1793491200.0", at(1e8), "x")])
+    write(
+        url_of(ledger),
+        cancelled_call("late", 20_000_000),
+        [steps.sound_failed("pbx-1-1793491200.0", time_after(1e8), "x")],
+    )
 
     # A reader sees the whole tree of the checkpoint that is there, whenever it looks.
     seen = []
@@ -395,7 +399,7 @@ def test_an_entry_that_no_tile_can_hold_is_refused(ledger, out):
 
 
 def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out):
-    reports = told("log tiles", out)
+    reports = json_output("log tiles", out)
     assert [(each["node"], each["leaves"]) for each in reports] == [("osaka", 1), ("sendai", 1), ("tokyo", 1)]
     for name, node in untouched.items():
         folder = out / f"{name}/idtone"
@@ -404,7 +408,7 @@ def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out
         hashed = leaf_hash(entries_of(bundle, 1)[0])
         assert (folder / "tile/0/000.p/1").read_bytes() == hashed
     shutil.rmtree(out)
-    assert [each["node"] for each in told("log tiles", out, "--node", "osaka")] == ["osaka"]
+    assert [each["node"] for each in json_output("log tiles", out, "--node", "osaka")] == ["osaka"]
     assert [path.name for path in out.iterdir()] == ["osaka"]
 
 

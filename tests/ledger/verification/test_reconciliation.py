@@ -19,8 +19,8 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import PLAY, forwarded, put
-from lab.programs import located
+from lab.idtone_programs import locate_command
+from lab.ledger.sample_evidence import PLAY, forwarded, write_each
 
 START = datetime(2026, 11, 10, 23, 59, 58, tzinfo=UTC)
 Run = Callable[..., tuple[int, dict[str, Any]]]
@@ -53,8 +53,8 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = load_settings(path, {})
     with LedgerWriter.open(settings.ledger.url, "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
         for number in range(6):
-            put(writer, *call(number))
-        put(writer, *call(6, "interrupted"), *call(7, ""), *call(8, sip=""), *call(9, canary=True))
+            write_each(writer, *call(number))
+        write_each(writer, *call(6, "interrupted"), *call(7, ""), *call(8, sip=""), *call(9, canary=True))
     return path
 
 
@@ -64,7 +64,7 @@ def run(config: Path, tmp_path: Path) -> Run:
         file = tmp_path / "cdr.csv"
         file.write_text(text, encoding=encoding)
         arguments = ["reconcile", str(file), "-c", str(config), "--json", *options]
-        result = CliRunner().invoke(*located(arguments), catch_exceptions=False)
+        result = CliRunner().invoke(*locate_command(arguments), catch_exceptions=False)
         return result.exit_code, json.loads(result.stdout)
 
     return reconcile

@@ -25,15 +25,15 @@ from lab.ledger.sample_evidence import (
     LOG,
     PLAY,
     RING,
-    at,
     days_of,
     decided,
     evidence,
     heard_call,
     key_ring_of,
-    put,
+    time_after,
+    write_each,
 )
-from lab.ledger.sample_ledger import faults, query, records_of, write, writer_of
+from lab.ledger.sample_ledger import query, records_of, verification_faults, write, writer_of
 from lab.ledger.verification.tampering import tampered
 
 HIDDEN = "pbx-1-1793491200.2"
@@ -52,18 +52,18 @@ def test_a_ledger_that_nobody_touched_is_good(url, file, reading):
     assert reached[-1] == (verdict.steps, verdict.steps)
     assert reached == sorted(reached)
     query(file, "ANALYZE")
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 @pytest.mark.parametrize("page_rows", [1, 7, 500])
 def test_it_is_good_by_any_page(filled, page_rows, monkeypatch):
     monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
-    assert faults(filled) == []
+    assert verification_faults(filled) == []
 
 
 def test_it_is_good_with_calls_whose_steps_are_counted_no_further(filled, monkeypatch):
     monkeypatch.setattr(recomputed_tree, "LED_TO_LIMIT", 3)
-    assert faults(filled) == []
+    assert verification_faults(filled) == []
 
 
 def test_a_call_that_is_over_and_stands_in_no_leaf_is_told(filled, file):
@@ -72,16 +72,19 @@ def test_a_call_that_is_over_and_stands_in_no_leaf_is_told(filled, file):
     for statement in ("DELETE FROM meta WHERE key = 'checkpoint'", "DELETE FROM hashes", "DELETE FROM sought"):
         query(file, statement)
     query(file, "UPDATE steps SET leaf = NULL")
-    assert len([fault for fault in faults(filled) if fault.endswith(": it is over, and no leaf holds it")]) == 20
+    assert (
+        len([fault for fault in verification_faults(filled) if fault.endswith(": it is over, and no leaf holds it")])
+        == 20
+    )
 
 
 def test_a_node_that_was_renamed_and_a_ledger_of_no_call_are_good(url):
     write(url)
-    assert faults(url) == []
+    assert verification_faults(url) == []
     with LedgerWriter.open(url, 'pbx "1" – 東京\t', key_ring_of(url)) as writer:
-        put(writer, *evidence(8)[:20])
+        write_each(writer, *evidence(8)[:20])
     write(url, evidence(8)[20:])
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 def test_it_is_verified_while_it_is_written(url):
@@ -90,35 +93,37 @@ def test_it_is_verified_while_it_is_written(url):
             writer.append(step)
             if number > 100 and step.kind == "ended":
                 writer.hurry()
-                assert faults(url) == []
+                assert verification_faults(url) == []
 
 
 def test_another_key_believes_nothing(filled):
-    assert any("is not signed" in fault for fault in faults(filled, log=Signer("pbx-1/idtone", bytes(32))))
+    assert any("is not signed" in fault for fault in verification_faults(filled, log=Signer("pbx-1/idtone", bytes(32))))
 
 
 def test_a_checkpoint_from_elsewhere_is_held_against_it(url, file):
     write(url, evidence()[:60])
     note, _ = key_ring_of(url).seen.latest(LOG)
     write(url, evidence()[60:])
-    assert faults(url, ("mine", note)) == []
+    assert verification_faults(url, ("mine", note)) == []
     other = f"{url}.other"
     write(other, evidence(3))
-    assert any(fault.startswith("mine: ") for fault in faults(other, ("mine", note)))
+    assert any(fault.startswith("mine: ") for fault in verification_faults(other, ("mine", note)))
 
 
 def test_a_day_whose_key_is_missing_is_told(filled, file):
     file.with_name("key.days").unlink()
-    assert faults(filled) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
+    assert verification_faults(filled) == ["the key of 2026-11-01 is missing: the numbers of that day cannot be opened"]
 
 
 def test_a_day_whose_key_is_destroyed_is_told_unless_an_act_says_so(filled):
     days_of(filled).destroy("2026-11-02")
-    assert faults(filled) == ["the key of 2026-11-01 is destroyed, and no act `forgotten` in the ledger says so"]
-    write(filled, [steps.forgotten("act-1", at(0), "2026-11-01", 1)])  # which keeps this day
-    assert len(faults(filled)) == 1
-    write(filled, [steps.forgotten("act-2", at(0), "2026-11-02", 1)])
-    assert faults(filled) == []
+    assert verification_faults(filled) == [
+        "the key of 2026-11-01 is destroyed, and no act `forgotten` in the ledger says so"
+    ]
+    write(filled, [steps.forgotten("act-1", time_after(0), "2026-11-01", 1)])  # which keeps this day
+    assert len(verification_faults(filled)) == 1
+    write(filled, [steps.forgotten("act-2", time_after(0), "2026-11-02", 1)])
+    assert verification_faults(filled) == []
 
 
 def corrupted(lines: list[bytes]) -> list[bytes]:
@@ -140,23 +145,27 @@ def made_anew(lines: list[bytes]) -> list[bytes]:
 def test_a_day_key_that_does_not_open_what_was_sealed_is_told(filled, file, change, page_rows, monkeypatch):
     monkeypatch.setattr(verifying, "PAGE_ROWS", page_rows)
     write(filled, heard_call("tomorrow", 86_400_000))
-    assert faults(filled) == []
+    assert verification_faults(filled) == []
     path = file.with_name("key.days")
     path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
-    days = {fault[11:21] for fault in faults(filled) if "does not open what was sealed on that day" in fault}
+    days = {
+        fault[11:21] for fault in verification_faults(filled) if "does not open what was sealed on that day" in fault
+    }
     assert days == ({"2026-11-01", "2026-11-02"} if change is swapped else {"2026-11-01"})
 
 
 def test_another_ledger_key_is_told(filled, monkeypatch):
     monkeypatch.setattr("lab.ledger.sample_evidence.RING", LedgerKey(b"x" * 32))
-    assert any(fault.startswith("the key of 2026-11-01 does not open what was sealed") for fault in faults(filled))
+    assert any(
+        fault.startswith("the key of 2026-11-01 does not open what was sealed") for fault in verification_faults(filled)
+    )
 
 
 @pytest.mark.parametrize("number", [0, -10, -(2**63)])
 def test_a_step_before_the_first_is_told(filled, file, number):
     forged = "INSERT INTO steps SELECT ?, node, 'forged', kind, at, details, NULL FROM steps WHERE id = 1"
     query(file, forged, number)
-    assert faults(filled) == [f"call forged: its step {number} is none that idtone has written"]
+    assert verification_faults(filled) == [f"call forged: its step {number} is none that idtone has written"]
 
 
 @pytest.mark.parametrize("which", ["id = 1", "id = 7", "leaf = 3", "id = (SELECT max(id) FROM steps)"])
@@ -167,7 +176,7 @@ def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, pl
     query(file, f"UPDATE steps SET id = ? WHERE {which}", place)  # noqa: S608
     if more:
         query(file, more)
-    assert any("are missing" in fault for fault in faults(filled))
+    assert any("are missing" in fault for fault in verification_faults(filled))
     write(filled, evidence(1))  # and the service writes on
     assert len(records_of(filled)) > 20
 
@@ -191,7 +200,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
     query(file, f"ALTER TABLE {table} RENAME TO other")
     endless = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n{end}) SELECT"  # noqa: S608
     query(file, f"CREATE VIEW {table} AS {endless} {', '.join(f'x AS {name}' for name in columns)} FROM n")
-    [fault] = faults(filled)
+    [fault] = verification_faults(filled)
     wanted = (
         "this database is not a ledger" if table == "meta" else "it has a view or a trigger that idtone did not make"
     )
@@ -200,7 +209,7 @@ def test_a_view_in_the_place_of_a_table_is_not_read(filled, file, table, end):
 
 def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file):
     query(file, "UPDATE steps SET details = '{\"a\":\"' || hex(zeroblob(9000000)) || '\"}' WHERE id = 9")
-    (fault,) = faults(filled)
+    (fault,) = verification_faults(filled)
     assert fault == f"{file}: string or blob too big; keep a copy of it, move it away and restore a backup"
 
 
@@ -210,7 +219,7 @@ def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
     place = whole.index(b"CREATE TABLE sought") - len("soughtsought") - 1
     assert whole[place : place + 6] == b"sought", whole[place : place + 40]
     file.write_bytes(whole[:place] + b"\xe3ought" + whole[place + 6 :])
-    assert faults(filled) == [
+    assert verification_faults(filled) == [
         f"{file}: a text in it is not UTF-8; keep a copy of it, move it away and restore a backup"
     ]
 
@@ -220,7 +229,7 @@ def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
     ((last,),) = query(file, "SELECT max(id) FROM steps")
     for step in (last + 3, 2**62):
         query(file, "INSERT INTO sought VALUES (?, ?)", 7, step)
-    assert faults(filled) == [
+    assert verification_faults(filled) == [
         f"step {step}: the table `sought` has an entry for it, and it is not written or ends no call"
         for step in (last + 3, 2**62)
     ]
@@ -229,22 +238,25 @@ def test_an_entry_for_a_step_that_is_still_to_come_is_told(filled, file):
 @pytest.mark.parametrize("kinds", [["sound-ended"], ["connected", "sound-ended"], ["decided", "sound-ended"]])
 @pytest.mark.parametrize("more", [False, True])
 def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(url, file, kinds, more):
-    write(url, [decided(PLAY, "a"), steps.answered("a", at(10)), steps.ended("a", at(20), CallStatus.CANCEL)])
+    write(
+        url,
+        [decided(PLAY, "a"), steps.answered("a", time_after(10)), steps.ended("a", time_after(20), CallStatus.CANCEL)],
+    )
     for kind in kinds:
         query(file, "INSERT INTO steps SELECT max(id) + 1, node, 'a', ?, at, details, NULL FROM steps", kind)
-    assert faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
+    assert verification_faults(url) == ["call a: it is over, and steps follow that no leaf holds"]
     if more:
         write(url, evidence(4))
         told = "call a: its step {} was not written by this ledger's service, or was changed: it is in quarantine"
-        assert faults(url) == [told.format(number) for number in range(4, 4 + len(kinds))]
+        assert verification_faults(url) == [told.format(number) for number in range(4, 4 + len(kinds))]
 
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
     """The dialplan handled the call by itself."""
-    alone = Step("a", StepKind.FALLBACK, at(0), {"outcome": "play"})
-    write(url, [alone, steps.ended("a", at(20), CallStatus.CONNECTED)])
+    alone = Step("a", StepKind.FALLBACK, time_after(0), {"outcome": "play"})
+    write(url, [alone, steps.ended("a", time_after(20), CallStatus.CONNECTED)])
     write(url, [decided(PLAY, "a", 30)])
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 def misled(file: Path, index: str, expression: str) -> None:
@@ -276,13 +288,13 @@ def misled(file: Path, index: str, expression: str) -> None:
 def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, call_id, monkeypatch):
     monkeypatch.setattr(verifying, "PAGE_ROWS", 7)  # the first page is always looked at closely
     misled(file, index, index.removeprefix("ix_steps_"))
-    assert faults(filled) == []
+    assert verification_faults(filled) == []
     misled(file, index, expression.format(call_id))
-    told = faults(filled)
+    told = verification_faults(filled)
     assert told
     assert all(fault.startswith(f"call {call_id}: ") and "index" in fault for fault in told), told
     query(file, "REINDEX")
-    assert faults(filled) == []
+    assert verification_faults(filled) == []
 
 
 def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(filled, file):
@@ -295,17 +307,17 @@ def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(f
     )
     times = f"CASE id WHEN {other} THEN {at} WHEN {step} THEN 0 ELSE at END"
     misled(file, "ix_steps_at", f"{times}, CASE id WHEN {other} THEN {step} ELSE id END")
-    assert f"call {HIDDEN}: an index of the ledger does not lead to its step {step}" in faults(filled)
+    assert f"call {HIDDEN}: an index of the ledger does not lead to its step {step}" in verification_faults(filled)
 
 
 def test_steps_of_two_calls_that_an_index_exchanges_are_told(url, file, monkeypatch):
     """It leads to as many steps of each call as there are."""
     monkeypatch.setattr(verifying, "PAGE_ROWS", 7)
     write(url, evidence(3), [step for both in zip(heard_call("a"), heard_call("b"), strict=True) for step in both])
-    assert faults(url) == []
+    assert verification_faults(url) == []
     exchanged = "CASE call_id || kind WHEN 'asound-ended' THEN 'b' WHEN 'banswered' THEN 'a' ELSE call_id END"
     misled(file, "ix_steps_call_id", exchanged)
-    assert [fault.partition(":")[0] for fault in faults(url) if "index" in fault] == ["call b", "call a"]
+    assert [fault.partition(":")[0] for fault in verification_faults(url) if "index" in fault] == ["call b", "call a"]
 
 
 def test_where_an_index_leads_astray_is_no_record_and_nothing_is_left_out_of_a_list(filled, file):
@@ -334,12 +346,12 @@ def test_where_an_index_leads_astray_is_no_record_and_nothing_is_left_out_of_a_l
     ],
 )  # fmt: skip
 def test_a_form_that_is_not_ours_is_told_by_verifying_and_at_each_opening(filled, file, statement, told, caplog):
-    faults(filled)
+    verification_faults(filled)
     assert "the ledger" not in caplog.text
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("PRAGMA writable_schema=1")
         connection.execute(statement)
-    assert any(told in fault or "no such index: ix_steps_at" in fault for fault in faults(filled))
+    assert any(told in fault or "no such index: ix_steps_at" in fault for fault in verification_faults(filled))
     assert told in caplog.text
     caplog.clear()
     if "TRIGGER" not in statement:
@@ -350,7 +362,7 @@ def test_a_form_that_is_not_ours_is_told_by_verifying_and_at_each_opening(filled
 @pytest.mark.parametrize("value", ["CAST(value AS BLOB)", "x'ff'", "x''", "'-'", "-1", "1.5"])
 def test_what_the_ledger_says_of_itself_by_another_type_is_told(filled, file, value):
     query(file, f"UPDATE meta SET value = {value} WHERE key = 'checkpoint'")  # noqa: S608
-    assert faults(filled) != []
+    assert verification_faults(filled) != []
 
 
 @pytest.mark.parametrize(
@@ -363,14 +375,16 @@ def test_what_the_ledger_says_of_itself_by_another_type_is_told(filled, file, va
 )  # fmt: skip
 def test_a_value_of_another_type_is_no_way_around(url, file, change):
     bare = "begun before anybody looked"
-    write(url, evidence(4), [steps.answered(bare, at(0)), steps.ended(bare, at(1), CallStatus.CONNECTED)])
+    write(
+        url, evidence(4), [steps.answered(bare, time_after(0)), steps.ended(bare, time_after(1), CallStatus.CONNECTED)]
+    )
     whole = file.read_bytes()
-    assert faults(url) == []
+    assert verification_faults(url) == []
     for kind in ("decided", "answered", "ended"):
         file.write_bytes(whole)
         where = "id = (SELECT max(id) FROM steps WHERE kind = ? AND call_id <> 'in progress')"
         query(file, f"UPDATE steps SET {change} WHERE {where}", kind)  # noqa: S608
-        assert faults(url) != [], kind
+        assert verification_faults(url) != [], kind
 
 
 def test_a_step_that_was_put_into_another_is_told(url, file):
@@ -380,12 +394,12 @@ def test_a_step_that_was_put_into_another_is_told(url, file):
     merged = f'{inner},"id":2,"kind":"answered","node":"pbx-1"}},{{"at":{after_us},"details":{outer}'
     query(file, "UPDATE steps SET at = ?, details = ? WHERE id = 3", at_us, merged)
     query(file, "UPDATE steps SET call_id = 'b' WHERE id = 2")
-    assert any(fault.startswith("call a: ") for fault in faults(url))
+    assert any(fault.startswith("call a: ") for fault in verification_faults(url))
 
 
 def test_who_is_not_found_by_his_number_is_told_and_who_is_found_by_another(filled, file):
     def calls() -> list[str]:
-        return [fault.partition(": ")[0].removeprefix("call ") for fault in faults(filled)]
+        return [fault.partition(": ")[0].removeprefix("call ") for fault in verification_faults(filled)]
 
     (token, step), *_ = query(file, "SELECT token, step FROM sought ORDER BY step, token")
     [(call,)] = query(file, "SELECT call_id FROM steps WHERE id = ?", step)
@@ -399,15 +413,17 @@ def test_who_is_not_found_by_his_number_is_told_and_who_is_found_by_another(fill
 def test_a_call_in_progress_that_the_next_start_would_not_take_up_is_told(url, file):
     write(url, heard_call("over"), [decided(PLAY, "in progress")])
     query(file, "DELETE FROM in_progress")
-    assert faults(url) == ["call in progress: it is in progress, and the table `in_progress` does not hold it"]
-    write(url, [steps.ended("in progress", at(1), CallStatus.CANCEL)])
-    assert faults(url) == []
+    assert verification_faults(url) == [
+        "call in progress: it is in progress, and the table `in_progress` does not hold it"
+    ]
+    write(url, [steps.ended("in progress", time_after(1), CallStatus.CANCEL)])
+    assert verification_faults(url) == []
 
 
 @pytest.mark.parametrize("row", ["SELECT call_id FROM steps WHERE leaf = 0", "VALUES ('nobody')", "VALUES (x'00ff')"])
 def test_a_call_that_is_told_to_be_in_progress_and_is_not_is_told(filled, file, row):
     query(file, f"INSERT INTO in_progress {row}")
-    [fault] = faults(filled)
+    [fault] = verification_faults(filled)
     assert "the table `in_progress` holds it, and it is not in progress" in fault
 
 
@@ -416,7 +432,7 @@ def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file)
     write(url, evidence(200))
     query(file, "UPDATE steps SET at = at + 1 WHERE id = 100")
     [(call,)] = query(file, "SELECT call_id FROM steps WHERE id = 100")
-    [told] = [fault for fault in faults(url) if fault.startswith("call ")]
+    [told] = [fault for fault in verification_faults(url) if fault.startswith("call ")]
     assert told.startswith(f"call {call}: leaf ")
 
 
@@ -426,23 +442,23 @@ def test_every_tampering_is_found(tmp_path):
 
 
 def requested(call_id: str) -> Step:
-    return steps.export_requested(call_id, at(9000), ALICE, "case", ["x-1"], False, "ab", at(99_000))
+    return steps.export_requested(call_id, time_after(9000), ALICE, "case", ["x-1"], False, "ab", time_after(99_000))
 
 
 @pytest.mark.parametrize("leaf", ["'x'", "x'00'", "1.5"])
 def test_an_act_whose_leaf_is_no_number_is_told(url, file, leaf):
     write(url, heard_call("x-1", 1000), [requested("act-1")], heard_call("x-2", 10_000))
     query(file, f"UPDATE steps SET leaf = {leaf} WHERE call_id = 'act-1'")  # noqa: S608
-    assert any(fault.startswith("call act-1: ") for fault in faults(url))
+    assert any(fault.startswith("call act-1: ") for fault in verification_faults(url))
 
 
 def test_an_act_is_held_to_the_rules_by_any_id(url):
     """Its calls were over before it; x-2 was not."""
     write(url, heard_call("x-1", 1000), [requested("act-é")], heard_call("x-2", 10_000))
-    assert faults(url) == []
-    late = steps.export_requested("act-ü", at(9000), ALICE, "case", ["x-3"], False, "ab", at(99_000))
+    assert verification_faults(url) == []
+    late = steps.export_requested("act-ü", time_after(9000), ALICE, "case", ["x-3"], False, "ab", time_after(99_000))
     write(url, [late], heard_call("x-3", 20_000))
-    assert any(fault.startswith("call x-3: ") for fault in faults(url))
+    assert any(fault.startswith("call x-3: ") for fault in verification_faults(url))
 
 
 def test_each_unsigned_leaf_of_a_replica_under_way_has_to_be_the_services(url, file, monkeypatch):
@@ -457,10 +473,10 @@ def test_each_unsigned_leaf_of_a_replica_under_way_has_to_be_the_services(url, f
     query(file, "UPDATE meta SET value = ? WHERE key = 'checkpoint'", signed)
     query(file, "INSERT INTO meta VALUES ('node_steps', '999')")
     file.with_name("key.seen").unlink()
-    assert faults(url) == []
+    assert verification_faults(url) == []
     [(last, macs), *_] = query(
         file,
         "SELECT last, macs FROM macs WHERE last > (SELECT max(id) FROM steps WHERE call_id = 'first') ORDER BY last",
     )
     query(file, "UPDATE macs SET macs = ? WHERE last = ?", bytes(MAC_BYTES) + macs[MAC_BYTES:], last)
-    assert {fault.partition(":")[0] for fault in faults(url)} == {"call c-1"}
+    assert {fault.partition(":")[0] for fault in verification_faults(url)} == {"call c-1"}

@@ -26,11 +26,11 @@ from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import free_ports
-from lab.ledger.sample_evidence import heard_call, put, wait_until
+from lab.ledger.sample_evidence import heard_call, wait_until, write_each
 from lab.ledger.witness.witness_server import running_witness_in_thread
 from lab.repository import ROOT
 from lab.tile_client import go_program
-from lab.unpacked_packages import command, tree
+from lab.unpacked_packages import command, unpacked_tree
 
 pytestmark = pytest.mark.nightly
 
@@ -58,7 +58,7 @@ def sigsum(folder: Path, log: bytes) -> Iterator[str]:
     words = ["-k", folder / "witness", "--log-key", folder / "log.pub", "--state-file", folder / "state", place]
     # Go reads `POST /add-checkpoint` as a host and a path unless it is told that it is newer than 1.21.
     environment = {**os.environ, "GODEBUG": "httpmuxgo121=0"}
-    program = [*command(tree("sigsum-go"), "usr/bin/sigsum-witness"), *map(str, words)]
+    program = [*command(unpacked_tree("sigsum-go"), "usr/bin/sigsum-witness"), *map(str, words)]
     process = subprocess.Popen(program, env=environment)
     try:
         wait_until(lambda: answers(place))
@@ -88,7 +88,7 @@ async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(t
             ring = KeyRing.of(settings, "pbx-1")
             # Each is a restarted service: it does not know what the witness has cosigned, and learns it by 409.
             with LedgerWriter.open(settings.url, "pbx-1", ring) as writer:
-                put(writer, *heard_call(call))
+                write_each(writer, *heard_call(call))
                 async with aiohttp.ClientSession() as session:
                     cosigning = Cosigning(writer, ring, [witness], 60)
                     await cosigning.ask(session)

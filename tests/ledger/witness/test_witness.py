@@ -22,8 +22,8 @@ from idtone.ledger.witness.add_checkpoint import AddCheckpoint, log_digest
 from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.witness.witness import WitnessState, read_logs
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import LOG, heard_call, key_ring_of, put, url_of
-from lab.ledger.sample_ledger import faults, write, writer_of
+from lab.ledger.sample_evidence import LOG, heard_call, key_ring_of, url_of, write_each
+from lab.ledger.sample_ledger import verification_faults, write, writer_of
 from lab.ledger.tree.reference import SIGNER
 from lab.ledger.witness.witness_request import WITNESS, witness_request
 from lab.ledger.witness.witness_server import NAME, running_witness
@@ -51,7 +51,7 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
         note, checkpoint = key_ring_of(url).cosigned.latest(LOG)
         keys = (LOG, VerifierKey.parse(witness.split()[1]))
         assert (checkpoint.size, note.signed_by([*keys])) == (size, keys)
-    assert faults(url, ("cosigned", note)) == []
+    assert verification_faults(url, ("cosigned", note)) == []
 
 
 async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
@@ -67,7 +67,7 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
             assert writer.stored_checkpoint
             await ask(url, witness, writer)
             assert writer.stored_checkpoint is None
-            put(writer, *heard_call("c-3"))
+            write_each(writer, *heard_call("c-3"))
             assert writer.stored_checkpoint is None
     assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
     assert "no longer signed" in caplog.text
@@ -143,9 +143,9 @@ async def test_what_nobody_has_signed_is_logged_and_stops_nothing(url, name, sho
             await ask(url, witness, writer)
         assert f"no cosignature: {WITNESS.key.name}" in caplog.text
         assert writer.stored_checkpoint
-        put(writer, *heard_call("c-2"))
+        write_each(writer, *heard_call("c-2"))
         assert Checkpoint.parse(writer.stored_checkpoint.text).size == 2
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 async def test_a_head_that_this_log_has_signed_and_that_is_of_another_tree_stops_it(url, tmp_path, caplog):
@@ -158,9 +158,9 @@ async def test_a_head_that_this_log_has_signed_and_that_is_of_another_tree_stops
         async with answering.listening(WITNESS) as witness:
             await ask(url, witness, writer)
         assert "has cosigned 2 leaves of this log, and not this tree of 1" in caplog.text
-        put(writer, *heard_call("c-3"))
+        write_each(writer, *heard_call("c-3"))
         assert writer.stored_checkpoint is None
-    assert faults(url) == ["call c-3: its leaf 1 is not signed"]
+    assert verification_faults(url) == ["call c-3: its leaf 1 is not signed"]
 
 
 async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stays(url, monkeypatch):
@@ -173,7 +173,7 @@ async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stay
         return checkpoint.size, [key.name for key in note.signed_by([one.cosigner, two.cosigner])]
 
     with writer_of(url) as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         async with first.listening(one) as here, second.listening(two) as there, aiohttp.ClientSession() as session:
             cosigning = Cosigning(writer, key_ring_of(url), [here, there], 60)
             await cosigning.ask(session)
@@ -182,11 +182,11 @@ async def test_cosignatures_of_one_head_are_kept_together_and_the_best_head_stay
             await cosigning.ask(session)
             assert kept() == (1, [one.key.name, two.key.name])
             second.signer = None
-            put(writer, *heard_call("c-2"))
+            write_each(writer, *heard_call("c-2"))
             await cosigning.ask(session)
             assert kept() == (1, [one.key.name, two.key.name])
             monkeypatch.setattr("idtone.ledger.witness.cosigning.BEST_FOR_S", 0.0)
-            put(writer, *heard_call("c-3"))
+            write_each(writer, *heard_call("c-3"))
             await cosigning.ask(session)
             assert kept() == (3, [one.key.name])
 

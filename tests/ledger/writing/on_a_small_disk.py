@@ -19,7 +19,7 @@ from idtone.ledger.writing.disk_reserve import PIECE, Reserve
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.ledger.killed_writers import run_until_killed
 from lab.ledger.sample_evidence import NOW, heard_call, wait_until
-from lab.ledger.sample_ledger import caught_up, faults, records_of, spoil, writer_of
+from lab.ledger.sample_ledger import overwrite, records_of, verification_faults, wait_until_written, writer_of
 
 
 class Neighbour:
@@ -65,7 +65,7 @@ def late(writer: LedgerWriter, number: int) -> bool:
 
 def found(url: str) -> tuple[int, list[dict[str, object]]]:
     """Number of complete calls in a good ledger, and its gaps."""
-    assert faults(url) == []
+    assert verification_faults(url) == []
     records = records_of(url).values()
     calls = [record for record in records if record.outcome]
     assert all(call.complete and call.sent and not call.anomalies for call in calls)
@@ -88,7 +88,7 @@ def test_the_reserve_keeps_evidence_going_though_others_take_all_there_is(url, j
             neighbour.fill()
         assert writer.full
         neighbour.make_room()
-        caught_up(writer)
+        wait_until_written(writer)
         assert not writer.full
     assert found(url) == (number + 1, [])
     # Most of the reserve became evidence, whatever the neighbour took.
@@ -113,7 +113,7 @@ def test_what_there_is_no_room_for_is_written_later_or_counted(url, mounted, cap
         assert "steps of evidence are not written" in writer.words
         time.sleep(0.2)  # it is tried again meanwhile, and told once
         neighbour.make_room()
-        caught_up(writer)
+        wait_until_written(writer)
         assert not late(writer, number)
     calls, [gap] = found(url)
     assert (calls + gap["calls"], gap["steps"]) == (number + 1, 6 * gap["calls"])
@@ -138,7 +138,7 @@ def test_a_service_that_dies_on_a_full_disk_leaves_no_silent_gap(url, mounted):
     run_until_killed(0, fill_and_write, url)
     neighbour.make_room()
     with writer_of(url) as writer:
-        caught_up(writer)
+        wait_until_written(writer)
     _, [gap] = found(url)
     assert (gap["calls"], gap["steps"]) == (5, 30)
 
@@ -184,7 +184,7 @@ def test_a_ledger_that_is_damaged_is_set_aside_on_a_full_disk(url, file, mounted
     neighbour = mounted(20)
     with reserved(url, 8) as writer:
         assert not late(writer, 0)
-    spoil(file, b"x" * 200)
+    overwrite(file, b"x" * 200)
     neighbour.fill()
     with writer_of(url, 8 * PIECE) as writer:
         assert not late(writer, 1)

@@ -9,7 +9,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing import clock_status
 from idtone.ledger.writing.clock_status import chrony_status, kernel_status, record_clock
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import heard_call, key_ring_of, put, url_of
+from lab.ledger.sample_evidence import heard_call, key_ring_of, url_of, write_each
 
 TRACKING = "CB00710F,203.0.113.15,2,1796049986.5,-0.000012345,0.0,0.00002,-21.0,0.0,0.02,0.01,0.001,64.4,Normal\n"
 
@@ -47,7 +47,7 @@ def test_it_is_a_leaf_that_lists_leave_out(tmp_path, monkeypatch):
         recording.cancel()
 
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
-        put(writer, *heard_call())
+        write_each(writer, *heard_call())
         asyncio.run(some(writer))
     with LedgerReader.open(url) as reader:
         clock = reader.acts(frozenset({StepKind.CLOCK}))[0]

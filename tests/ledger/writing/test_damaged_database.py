@@ -28,26 +28,26 @@ from idtone.ledger.writing.log_store import LogAppend, LogStore
 from lab.ledger.sample_evidence import (
     LOG,
     NOW,
-    at,
     days_of,
     decided,
     heard_call,
     key_ring_of,
-    put,
     successor_trees_of,
+    time_after,
     wait_until,
+    write_each,
 )
-from lab.ledger.sample_ledger import query, records_of, spoil, together, write, writer_of
+from lab.ledger.sample_ledger import overwrite, query, records_of, write, write_together, writer_of
 from lab.operations.ledger_commands import WARRANT, run
 
 CALLS = 40
 DAMAGES = {
-    "header": spoil,
-    "schema": lambda file: spoil(file, bytes(400), 100),
+    "header": overwrite,
+    "schema": lambda file: overwrite(file, bytes(400), 100),
     "cut": lambda file: os.truncate(file, file.stat().st_size // 8192 * 4096),
     "emptied": lambda file: os.truncate(file, 0),
     # Every page but the first two: of the rows and their indexes, of the hashes and the searches.
-    "middle": lambda file: spoil(file, b"\xa5" * (file.stat().st_size // 4096 * 4096 - 8192), 8192),
+    "middle": lambda file: overwrite(file, b"\xa5" * (file.stat().st_size // 4096 * 4096 - 8192), 8192),
 }
 
 
@@ -116,7 +116,7 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
     assert not any(path.stat().st_mode & 0o077 for path in file.parent.iterdir())
     # It also stays the one that is written to, without another being begun.
     with again(url) as writer:
-        put(writer, *heard_call("later"))
+        write_each(writer, *heard_call("later"))
     assert len(successor_trees_of(url).trees) == 1
     assert is_good(url)
 
@@ -130,13 +130,13 @@ def test_a_ledger_that_is_damaged_while_it_is_written(url, file, mode, damage, m
     monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: mode)
     begun = heard_call("in-progress", 1000)
     with writer_of(url) as writer:
-        put(writer, *heard_call("before"), *begun[:3])
-        together(writer, [step for number in range(100) for step in heard_call(f"c-{number}", number * 1000)])
+        write_each(writer, *heard_call("before"), *begun[:3])
+        write_together(writer, [step for number in range(100) for step in heard_call(f"c-{number}", number * 1000)])
         signed = writer.stored_checkpoint
         behind_the_writer(file)
         DAMAGES[damage](file)
         after = [step for number in range(50) for step in heard_call(f"after-{number}", 10**6 + number)]
-        together(writer, [*begun[3:], *after])
+        write_together(writer, [*begun[3:], *after])
     assert "it is set aside as" in caplog.text
     assert is_good(url)
     assert continues(url)["leaves"] == Checkpoint.parse(signed.text).size
@@ -151,7 +151,7 @@ def test_a_ledger_that_is_damaged_while_it_is_written(url, file, mode, damage, m
 @pytest.mark.parametrize("reached", ["noted", "moved", "made"])
 def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, monkeypatch):
     url, journal = filled, file.with_name(f"{file.name}-wal")
-    spoil(file)
+    overwrite(file)
 
     class Killed(BaseException):
         pass
@@ -170,7 +170,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
         with pytest.raises(Killed):
             writer_of(url)
     with again(url) as writer:
-        put(writer, steps.interrupted("c-1", NOW))
+        write_each(writer, steps.interrupted("c-1", NOW))
     aside = aside_of(file)
     assert aside.read_bytes()[:100] == b"\xff" * 100
     assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"a journal"
@@ -182,16 +182,20 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
 
 def flip(file: Path, word: bytes) -> None:
     """Spoil a byte in the last place of this word, which makes it no UTF-8."""
-    spoil(file, b"\xff", file.read_bytes().rindex(word))
+    overwrite(file, b"\xff", file.read_bytes().rindex(word))
 
 
 @pytest.mark.usefixtures("persist")
 def test_a_text_that_is_none_is_damage_and_is_not_shown(url, file, caplog):
     write(url, [decided(call_id="open")])
     flip(file, b"licence-valid")
-    group = [*heard_call("c-1"), steps.ended("open", at(60_000), CallStatus.CONNECTED, 16), *heard_call("c-2", 10)]
+    group = [
+        *heard_call("c-1"),
+        steps.ended("open", time_after(60_000), CallStatus.CONNECTED, 16),
+        *heard_call("c-2", 10),
+    ]
     with again(url) as writer:
-        together(writer, group)
+        write_together(writer, group)
     for text in ("a text in it is not UTF-8", "it is set aside as"):
         assert text in caplog.text
     assert "token" not in caplog.text
@@ -209,23 +213,23 @@ def test_a_head_that_is_no_text_is_damage_at_the_start(filled, file):
 def test_a_head_of_another_type_is_not_what_was_signed(filled, file, caplog):
     query(file, "UPDATE meta SET value = ? WHERE key = 'checkpoint'", b"pbx-1/idtone")
     with writer_of(filled) as writer:
-        put(writer, decided(call_id="on"))
+        write_each(writer, decided(call_id="on"))
         assert writer.stored_checkpoint is None
     assert "Evidence is written and no longer signed" in caplog.text
 
 
 def test_who_read_the_keys_before_goes_on_with_the_ledger_after_it_and_nothing_is_overwritten(filled, file):
     url, keys = filled, key_ring_of(filled)  # as an instance that is to take over has loaded it
-    spoil(file)
+    overwrite(file)
     first = file.read_bytes()
     write(url, heard_call("next"))
     aside = aside_of(file)
     with LedgerWriter.open(url, "pbx-1", keys) as writer:
-        put(writer, *heard_call("taken-over"))
+        write_each(writer, *heard_call("taken-over"))
         assert Checkpoint.parse(writer.stored_checkpoint.text).origin == "pbx-1/idtone.2"
-    spoil(file)
+    overwrite(file)
     with LedgerWriter.open(url, "pbx-1", keys) as writer:
-        put(writer, steps.interrupted("c-1", NOW))
+        write_each(writer, steps.interrupted("c-1", NOW))
     assert aside.read_bytes() == first
     one, two = successor_trees_of(url).trees
     assert (one.origin, two.origin, two.after) == ("pbx-1/idtone.2", "pbx-1/idtone.3", "pbx-1/idtone.2")
@@ -245,9 +249,9 @@ def test_what_cannot_be_read_once_is_not_set_aside(url, times, monkeypatch):
         return real(log, *others)
 
     with writer_of(url) as writer:
-        put(writer, decided(call_id="one"))
+        write_each(writer, decided(call_id="one"))
         monkeypatch.setattr(LogStore, "append", append)
-        put(writer, decided(call_id="two"))
+        write_each(writer, decided(call_id="two"))
     assert not left
     assert len(successor_trees_of(url).trees) == times - 1
 
@@ -263,12 +267,12 @@ def test_what_was_signed_last_is_known_though_setting_aside_takes_two_attempts(u
 
     with writer_of(url, 3 * PIECE) as writer:
         wait_until(lambda: writer._database.reserve.left == 3 * PIECE)
-        put(writer, *heard_call())
+        write_each(writer, *heard_call())
         assert not key_ring_of(url).seen.path.exists(), "it is known in memory alone"
         behind_the_writer(file)
-        spoil(file)
+        overwrite(file)
         monkeypatch.setattr(successor_trees, "replace_private", replace)
-        put(writer, decided(call_id="after"))
+        write_each(writer, decided(call_id="after"))
         assert writer._database.reserve.left == PIECE
     assert continues(url)["leaves"] == 1
 
@@ -286,9 +290,9 @@ def test_a_file_that_is_not_known_to_be_our_ledger_is_left_alone(filled, file):
 
 def test_a_disk_that_damages_everything_is_not_filled_with_what_it_damaged(url, file, monkeypatch):
     with writer_of(url) as writer:
-        put(writer, decided(call_id="one"))
+        write_each(writer, decided(call_id="one"))
         for _ in range(2):
-            spoil(file)
+            overwrite(file)
             late = writer.append(decided(call_id="two")).exception(60)
         assert isinstance(late, LedgerError)
         assert writer.unwritten
@@ -306,10 +310,10 @@ def test_the_two_link_up(tmp_path, monkeypatch):
     for first in (0, CALLS):
         with LedgerWriter.open(settings.url, "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
             calls = [heard_call(f"c-{call}", call * 1000) for call in range(first, first + CALLS)]
-            together(writer, [step for call in calls for step in call])
+            write_together(writer, [step for call in calls for step in call])
         if not first:
             content = file.read_bytes()
-            spoil(file, b"\x09\x09", 18)  # its version is one of SQLite's that there is not
+            overwrite(file, b"\x09\x09", 18)  # its version is one of SQLite's that there is not
     aside = aside_of(file)
     for name, value in (("LEDGER_URL", settings.url), ("LEDGER_KEY_FILE", settings.key_file), ("NODE", "pbx-1")):
         monkeypatch.setenv(f"IDTONE_{name}", str(value))

@@ -12,7 +12,7 @@ from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.writing.disk_reserve import PIECE, Reserve, RoomLeft, reserve_file, room_left
 from idtone.ledger.writing.missing_steps_file import missing_file
 from idtone.ledger.writing.unwritten_steps import MissingSteps, UnwrittenSteps
-from lab.ledger.sample_evidence import NOW, at, heard_call, put
+from lab.ledger.sample_evidence import NOW, heard_call, time_after, write_each
 from lab.ledger.sample_ledger import writer_of
 
 
@@ -88,12 +88,17 @@ def test_a_gap_stands_where_its_steps_would_and_one_that_is_lost_is_in_the_next_
     backlog = UnwrittenSteps(_gap, limit=6)
     backlog.keep(heard_call("c-1"))
     backlog.keep(heard_call("c-2", 1000))
-    assert backlog.owed == MissingSteps(at(0), at(61_000), 12, 2)
+    assert backlog.owed == MissingSteps(time_after(0), time_after(61_000), 12, 2)
     backlog.drop_first(2)
     backlog.keep(heard_call("c-3", 2000)[:1])
     *_, gap, decided = backlog.first(99)
     assert decided.kind is StepKind.DECIDED
-    assert gap.details == {"from": at(1000).isoformat(), "to": at(61_000).isoformat(), "steps": 6, "calls": 1}
+    assert gap.details == {
+        "from": time_after(1000).isoformat(),
+        "to": time_after(61_000).isoformat(),
+        "steps": 6,
+        "calls": 1,
+    }
     assert (backlog.owed.steps, backlog.owed.calls) == (4 + 6 + 1, 2)
     backlog.drop_first(6)
     assert backlog.owed is None
@@ -101,12 +106,12 @@ def test_a_gap_stands_where_its_steps_would_and_one_that_is_lost_is_in_the_next_
     (first,) = backlog.first(9)
     backlog.drop_first(1)
     backlog.count_lost([first, *heard_call("c-2")])
-    assert backlog.owed == MissingSteps(at(0), at(60_000), 12, 2)
+    assert backlog.owed == MissingSteps(time_after(0), time_after(60_000), 12, 2)
 
 
 def test_what_is_owed_outlives_a_file_that_was_damaged(url, file, caplog):
     writer_of(url).close()
     missing_file(file).write_bytes(b"{nonsense")
     with writer_of(url) as writer:
-        put(writer, steps.answered("c-1", NOW))
+        write_each(writer, steps.answered("c-1", NOW))
     assert "what is not in the ledger cannot be read" in caplog.text

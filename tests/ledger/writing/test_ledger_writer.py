@@ -28,11 +28,19 @@ from lab.ledger.sample_evidence import (
     decided,
     heard_call,
     key_ring_of,
-    plain,
-    put,
     wait_until,
+    without_tokens,
+    write_each,
 )
-from lab.ledger.sample_ledger import caught_up, faults, held, query, records_of, spoil, writer_of
+from lab.ledger.sample_ledger import (
+    lock_ledger,
+    overwrite,
+    query,
+    records_of,
+    verification_faults,
+    wait_until_written,
+    writer_of,
+)
 
 FUTURE_S = 20
 """Seconds that a test waits for a commit."""
@@ -41,7 +49,7 @@ LATER = heard_call("c-2", 1000)
 
 def written(url: str) -> list[Step]:
     """Steps in the ledger, without the tokens that only its key can make."""
-    return [plain(step) for record in records_of(url).values() for step in record.steps]
+    return [without_tokens(step) for record in records_of(url).values() for step in record.steps]
 
 
 def answered(*calls: object) -> list[Step]:
@@ -96,7 +104,7 @@ def test_a_ledger_changes_its_journal_when_sqlite_does(url, monkeypatch):
     for journal in ("wal", "persist", "wal"):
         monkeypatch.setattr(sqlite, "journal_mode", lambda journal=journal: journal)
         with writer_of(url) as writer:
-            put(writer, *answered(journal))
+            write_each(writer, *answered(journal))
     assert len(written(url)) == 3
 
 
@@ -104,7 +112,7 @@ def test_steps_that_wait_are_committed_together(url, file, commits):
     told = answered(*range(100))
     with writer_of(url) as writer:
         commits.clear()
-        with held(file):
+        with lock_ledger(file):
             futures = [writer.append(told[0])]
             time.sleep(0.05)  # the first one's commit waits for the lock now
             futures += [writer.append(step) for step in told[1:]]
@@ -137,7 +145,7 @@ def test_steps_of_many_threads_are_all_written(url):
 
 async def test_a_cancelled_waiter_does_not_take_his_evidence_back(url, file):
     with writer_of(url) as writer:
-        with held(file):
+        with lock_ledger(file):
             future = writer.append(*answered(1))
             waiter = asyncio.wrap_future(future)
             waiter.cancel()
@@ -153,14 +161,14 @@ def test_what_a_lock_holds_up_is_late_and_not_lost(url, file, journal, by, monke
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.1)
     first, *others = heard_call()
     with writer_of(url) as writer:
-        put(writer, first)
-        with held(file, *by.split("; ")):
+        write_each(writer, first)
+        with lock_ledger(file, *by.split("; ")):
             futures = [writer.append(step) for step in others]
             wait(futures, FUTURE_S)
             time.sleep(0.2)  # it is tried again meanwhile
             assert not writer.full
-        caught_up(writer)
-        put(writer, *LATER)
+        wait_until_written(writer)
+        write_each(writer, *LATER)
     for error in (future.exception(0) for future in futures):
         if journal == "wal" and "SELECT" in by:  # nobody who reads holds up a write-ahead log
             assert error is None
@@ -168,7 +176,7 @@ def test_what_a_lock_holds_up_is_late_and_not_lost(url, file, journal, by, monke
             assert isinstance(error, LedgerBehindError)
             assert "database is locked; another program has held its lock" in str(error)
     assert written(url) == [*heard_call(), *LATER]
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 def test_an_unforeseen_error_fails_its_group_alone(url, monkeypatch):
@@ -177,7 +185,7 @@ def test_an_unforeseen_error_fails_its_group_alone(url, monkeypatch):
             patch.setattr(group_writer, "row_of", lambda *arguments: 1 / 0)
             with pytest.raises(LedgerError, match="ZeroDivisionError while writing; report this"):
                 writer.append(*answered(1)).result(FUTURE_S)
-        put(writer, *answered(2))
+        write_each(writer, *answered(2))
     after, gap = written(url)
     assert gap.kind is StepKind.GAP
     assert gap.details == {"from": NOW.isoformat(), "to": NOW.isoformat(), "steps": 1, "calls": 0}
@@ -189,7 +197,7 @@ def test_every_file_is_its_owners_alone(file, url, journal, umask):
     before = os.umask(umask)
     try:
         with writer_of(url) as writer:
-            put(writer, *answered(1))
+            write_each(writer, *answered(1))
             written(url)
             modes = {path.name.removeprefix(file.name): path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
     finally:
@@ -205,7 +213,7 @@ def test_no_telephone_number_is_in_any_file(url, file):
         for number in range(100):
             writer.append(decided(call_id=f"c-{number}"))
             writer.append(steps.sound_failed(f"c-{number}", NOW, f"PJSIP/{CALLED}@trunk is gone"))
-        put(writer, *answered("last"))
+        write_each(writer, *answered("last"))
         octets = {path.name: path.read_bytes() for path in file.parent.iterdir()}
     octets |= {f"closed {path.name}": path.read_bytes() for path in file.parent.iterdir()}
     assert any(b"licence-valid" in content for content in octets.values())
@@ -218,14 +226,14 @@ def test_where_numbers_cannot_be_sealed_the_rest_is_kept(url, caplog):
     days_of(url).writing("2026-11-01")
     days_of(url).destroy("2026-12-01")  # and the clock was set back
     with writer_of(url) as writer:
-        put(writer, *heard_call())
+        write_each(writer, *heard_call())
     assert "the numbers of call c-1 are not kept" in caplog.text
     record = records_of(url)["c-1"]
     assert record.sent
     assert record.anomalies == ("the numbers could not be sealed, and are not kept",)
     with LedgerReader.open(url, days_of(url)) as reader:
         assert reader.record_key("c-1") is None
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 @pytest.mark.parametrize(
@@ -260,7 +268,7 @@ def test_what_is_no_ledger_of_this_version_is_refused_and_left_alone(url, file, 
 def test_a_path_may_have_characters_of_an_address_and_no_file_on_its_way(tmp_path):
     url = f"sqlite:///{tmp_path}/a b#c/l.sqlite3"
     with writer_of(url) as writer:
-        put(writer, *answered(1))
+        write_each(writer, *answered(1))
     assert (tmp_path / "a b#c" / "l.sqlite3").is_file()
     assert written(url) == answered(1)
     with pytest.raises(LedgerError, match="cannot be opened: Not a directory"):
@@ -279,7 +287,7 @@ def test_steps_go_to_the_disk_together_unless_something_waits(url, commits, monk
             wait(waiting, FUTURE_S)
             assert len(commits) == before + 1
         writer.hurry()  # for what is written already: nothing is lost by it
-        put(writer, *answered("hurried"))
+        write_each(writer, *answered("hurried"))
         late = writer.append(*answered("late"))
     assert late.done(), "closing waits for nobody"
 
@@ -288,9 +296,9 @@ def test_a_call_takes_no_more_statements_than_before(url):
     """The statements counted are done for every call; each step goes to the disk alone."""
     told: list[str] = []
     with writer_of(url) as writer:
-        put(writer, decided(call_id="first"))
+        write_each(writer, decided(call_id="first"))
         writer._database._connection.set_trace_callback(told.append)
-        put(writer, *heard_call())
+        write_each(writer, *heard_call())
     counted = Counter(statement.split()[0] for statement in told)
     # One SELECT tells whether the call is known: a decision that comes again must not begin another leaf. One INSERT a
     # transaction is that of its MACs.
@@ -336,23 +344,23 @@ def test_a_commit_that_reports_an_error_is_written_once(url, commit_errors, monk
                 commit_errors.append((done, code))
             future = writer.append(step)
             wait([future], FUTURE_S)
-            caught_up(writer)
+            wait_until_written(writer)
             if number == 3:
                 kept = late or code == sqlite3.SQLITE_FULL
                 assert isinstance(future.exception(0), LedgerBehindError if kept else type(None))
         assert not commit_errors
-        put(writer, *LATER)
+        write_each(writer, *LATER)
     assert written(url) == [*heard_call(), *LATER]
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 def test_whom_a_witness_distrusts_does_not_sign_after_an_error(url, commit_errors):
     with writer_of(url) as writer:
-        put(writer, *heard_call())
+        write_each(writer, *heard_call())
         assert writer.stored_checkpoint
         writer.distrust("another tree")
         commit_errors.append((False, sqlite3.SQLITE_IOERR))
-        put(writer, *LATER)
+        write_each(writer, *LATER)
         assert writer.stored_checkpoint is None
 
 
@@ -369,7 +377,7 @@ def test_what_is_kept_behind_a_fault_is_tried(url, file, monkeypatch):
 
     monkeypatch.setattr(group_writer, "row_of", broken)
     with writer_of(url) as writer:
-        with held(file):
+        with lock_ledger(file):
             wait([writer.append(*answered("broken"))], FUTURE_S)
         while writer.unwritten:
             good.append(writer.append(*answered(len(good))))
@@ -394,7 +402,7 @@ def test_while_steps_are_kept_nobody_waits_for_a_lock(url, file, watch, monkeypa
 
     watch(look)
     with writer_of(url) as writer:
-        with held(file):
+        with lock_ledger(file):
             waits_ms.clear()
             futures = [writer.append(*answered("first"))]
             wait(futures, FUTURE_S)
@@ -403,7 +411,7 @@ def test_while_steps_are_kept_nobody_waits_for_a_lock(url, file, watch, monkeypa
                 wait(futures, FUTURE_S)
             assert {type(future.exception(0)) for future in futures} == {LedgerBehindError}
             waited_ms = [*waits_ms]
-        caught_up(writer)
+        wait_until_written(writer)
     assert waited_ms[0] == 1000 * busy_s
     assert {*waited_ms[1:]} == {1000 * ledger_writer.PATIENCE_S}
     assert len(written(url)) == 11
@@ -431,9 +439,9 @@ def test_what_root_writes_while_the_service_is_down_is_the_services_own(url, fil
     os.chown(file.parent, service, service)
     for _ in range(2):
         with writer_of(url, 2**20) as writer:
-            put(writer, *heard_call())
+            write_each(writer, *heard_call())
             wait_until(lambda: writer.reserve.left == 2**20)  # another thread makes it
             assert {path.name for path in file.parent.iterdir() if path.stat().st_uid != service} == set()
-        spoil(file)
+        overwrite(file)
     assert {"key.seen", "key.continued", "key.days", "ledger.sqlite3.reserve"} < {*os.listdir(file.parent)}
     assert {path.stat().st_uid for path in file.parent.iterdir()} == {service}

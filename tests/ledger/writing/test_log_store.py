@@ -19,8 +19,19 @@ from idtone.ledger.tree.checkpoints import Checkpoint, verified_checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import log_store
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab.ledger.sample_evidence import LOG, PLAY, SEED, at, days_of, decided, evidence, heard_call, key_ring_of, put
-from lab.ledger.sample_ledger import faults, query, records_of, together, write, writer_of
+from lab.ledger.sample_evidence import (
+    LOG,
+    PLAY,
+    SEED,
+    days_of,
+    decided,
+    evidence,
+    heard_call,
+    key_ring_of,
+    time_after,
+    write_each,
+)
+from lab.ledger.sample_ledger import query, records_of, verification_faults, write, write_together, writer_of
 
 
 def proofs(url: str, call_id: str) -> list[ProvenLeaf]:
@@ -42,7 +53,7 @@ def test_a_call_that_is_over_is_a_leaf_and_its_proof_stands_alone(url):
     assert proofs(url, "c-1") == proofs(url, "c-unknown") == []
     with writer_of(url) as writer:
         assert writer.stored_checkpoint is None
-        put(writer, heard_call()[-1])
+        write_each(writer, heard_call()[-1])
     (proven,) = proofs(url, "c-1")
     assert proven.proof.check(proven.content, LOG).size == 1
     assert kinds(proven) == [step.kind for step in heard_call()]
@@ -64,7 +75,7 @@ def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> No
     else:
         with writer_of(url) as writer:
             for each in groups:
-                together(writer, each)
+                write_together(writer, each)
 
 
 @pytest.mark.parametrize(("group", "reopened"), [(1, True), (1, False), (5, False), (1000, False)])
@@ -73,14 +84,14 @@ def test_leaves_do_not_depend_on_groups_nor_on_memory_nor_on_restarts(url, group
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
     monkeypatch.setattr("idtone.ledger.keys.sealing.os.urandom", bytes)  # so that the roots can be compared
     write_in(url, evidence(8), group, reopened)
-    assert faults(url) == []
+    assert verification_faults(url) == []
     ROOTS.add(key_ring_of(url).seen.latest(LOG)[1])
     assert [checkpoint.size for checkpoint in ROOTS] == [10]
 
 
 def test_odd_calls_are_leaves_too(url):
     def ended(call_id: str, ms: float) -> steps.Step:
-        return steps.ended(call_id, at(ms), CallStatus.CANCEL)
+        return steps.ended(call_id, time_after(ms), CallStatus.CANCEL)
 
     twice = "decided twice"
     write(
@@ -88,10 +99,10 @@ def test_odd_calls_are_leaves_too(url):
         [ended("never decided", 0), decided(PLAY, twice), decided(PLAY, twice, 1), ended(twice, 2)],
         [decided(PLAY, twice, 3), ended(twice, 4), ended("“ended-twice”", 0), ended("“ended-twice”", 0)],
     )
-    assert faults(url) == []
-    write(url, [steps.answered(twice, at(9)), decided(PLAY, twice, 10)])
+    assert verification_faults(url) == []
+    write(url, [steps.answered(twice, time_after(9)), decided(PLAY, twice, 10)])
     write(url, [ended(twice, 11)])
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 @pytest.mark.parametrize("limit", [0, 50_000])
@@ -105,14 +116,14 @@ def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group,
     def again(start_ms: int) -> list[steps.Step]:
         return [decided(PLAY, "c-1", start_ms + number) for number in range(7)]
 
-    ended = steps.ended("c-1", at(100), CallStatus.CANCEL)
+    ended = steps.ended("c-1", time_after(100), CallStatus.CANCEL)
     told = [*again(0), ended, *again(101), *heard_call("c-2", 200), *again(70_000)]
     write_in(url, told, group, reopened)
     first, *later = proofs(url, "c-1")
     assert (kinds(first), after(first)) == (["decided"] * 7 + ["ended"], None)
     assert [(kinds(each), after(each)) for each in later] == [(["decided"], before) for before in range(8, 22)]
     write(url, heard_call("c-3", 90_000))
-    assert faults(url) == []
+    assert verification_faults(url) == []
     with LedgerReader.open(url, days_of(url)) as reader:
         verdict = verify_ledger(reader, LOG)
     assert (verdict.leaves, verdict.open_calls) == (1 + 14 + 2, 0)
@@ -122,16 +133,16 @@ def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group,
 def test_a_failed_commit_leaves_no_leaf(url, file, monkeypatch):
     *begun, end = heard_call("c-2")
     with writer_of(url) as writer:
-        put(writer, *heard_call("c-1"))
+        write_each(writer, *heard_call("c-1"))
         with monkeypatch.context() as patch:
             patch.setattr(log_store, "SET_META", "INSERT INTO nowhere VALUES (?, ?)")
-            put(writer, *begun)
+            write_each(writer, *begun)
             assert writer.append(end).exception(60)
-        put(writer, end)
+        write_each(writer, end)
     # The end that failed stands in a gap, which is a leaf of its own.
     leaves = query(file, "SELECT kind, leaf FROM steps WHERE leaf IS NOT NULL")
     assert leaves == [("ended", 0), ("gap", 1), ("ended", 2)]
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 # -- when it is no longer signed ----------------------------------------------------------------------------------
@@ -158,7 +169,7 @@ def test_an_older_database_is_written_and_not_signed(url, file, tmp_path, caplog
     assert "its first 2 leaves are not those that were signed" in caplog.text
     assert signed_size(file) == 1
     assert key_ring_of(url).seen.latest(LOG)[1].size == 2
-    assert faults(url)
+    assert verification_faults(url)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +188,7 @@ def test_a_changed_tree_is_not_signed_and_evidence_is_written_on(url, file, stat
     write(url, heard_call("c-2"))
     assert complaint in caplog.text
     assert query(file, "SELECT count(*) FROM steps") == [(12,)]
-    assert faults(url)
+    assert verification_faults(url)
 
 
 def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, file, caplog):
@@ -190,14 +201,14 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, 
         assert "evidence is NOT signed: it was signed as pbx-1/idtone, and these settings name it" in writer.words
     assert "no longer signed: write `node: pbx-1` into the settings, as before" in caplog.text
     with writer_of(url) as writer:  # by the name before, all is signed again
-        put(writer, *heard_call("c-1b"))
+        write_each(writer, *heard_call("c-1b"))
         assert (writer.signs, writer.words) == (True, "")
     assert signed_size(file) == 2
     seen = key_ring_of(url).seen  # what was signed last is kept beside the ledger
     assert (seen.latest(LOG)[1].size, seen.path.stat().st_mode & 0o777) == (2, 0o600)
     file.rename(file.with_name("away"))
     with LedgerWriter.open(url, "pbx-1", other) as writer:
-        put(writer, *heard_call("c-2"))
+        write_each(writer, *heard_call("c-2"))
         assert writer.stored_checkpoint
     _, checkpoint = other.seen.latest(other.signer.key)
     assert (checkpoint.origin, checkpoint.size) == ("pbx-1/second", 1)
@@ -228,6 +239,6 @@ def test_a_quick_look_tells_whether_all_is_signed(url):
         look(Signer(LOG.name, bytes(32)).key)
     with writer_of(url) as writer:
         writer.distrust("somebody has signed another tree by this name")
-        put(writer, *heard_call("c-3"))
+        write_each(writer, *heard_call("c-3"))
     with pytest.raises(LedgerError, match="1 of its 3 leaves are not signed"):
         look()

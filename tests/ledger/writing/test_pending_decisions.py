@@ -15,7 +15,7 @@ from idtone.ledger.evidence.steps import Step, StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import ENOUGH_BYTES, PendingDecisions
-from lab.ledger.sample_evidence import CALLER, FORWARDING, at, days_of, decided, put
+from lab.ledger.sample_evidence import CALLER, FORWARDING, days_of, decided, time_after, write_each
 from lab.ledger.sample_ledger import records_of, writer_of
 
 VARIABLES = 250_000
@@ -74,7 +74,7 @@ def test_a_decision_stands_there_until_it_is_on_the_disk(url, files):
     slow, file = Slow(), files[0]
     with pending_in(url, slow) as pending:
         append(pending, "c-1", "c-2")
-        pending.append(steps.answered("c-1", at(1)))
+        pending.append(steps.answered("c-1", time_after(1)))
         assert standing(files) == ["c-1", "c-2"]
         for number in (FORWARDING, CALLER):
             assert number.lstrip("0").encode() not in file.read_bytes()
@@ -89,12 +89,12 @@ def test_the_next_instance_enters_what_a_killed_one_had_not(url, writer, files):
     killed = Slow()
     with pending_in(url, killed) as pending:
         append(pending, "c-1", "c-2")
-    put(writer, killed.steps[0][0])
+    write_each(writer, killed.steps[0][0])
     with pending_in(url, writer):
         assert not standing(files)
     records = records_of(url)
     assert [step.kind for step in records["c-1"].steps] == [StepKind.DECIDED]
-    assert (records["c-2"].steps[0].at, records["c-2"].licence) == (at(0), "L-0001")
+    assert (records["c-2"].steps[0].at, records["c-2"].licence) == (time_after(0), "L-0001")
     assert records["c-2"].steps[0].numbers == decided().numbers
 
 
@@ -197,11 +197,11 @@ def test_one_that_was_cut_off_takes_no_other_with_it(url, writer, files, monkeyp
 
 
 def test_more_than_a_query_of_the_database_takes(url, writer):
-    put(writer, decided(call_id="c-7"))
+    write_each(writer, decided(call_id="c-7"))
     with LedgerReader.open(url) as reader:
         found = reader.times(f"c-{number}" for number in range(VARIABLES + 1))
     assert len(found) == VARIABLES + 1
-    assert {name: times for name, times in found.items() if times} == {"c-7": {StepKind.DECIDED: at(0)}}
+    assert {name: times for name, times in found.items() if times} == {"c-7": {StepKind.DECIDED: time_after(0)}}
 
 
 def test_one_that_cannot_be_used_leaves_nothing_open(url, files):

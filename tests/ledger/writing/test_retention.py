@@ -9,9 +9,9 @@ from idtone.core.errors import LedgerError
 from idtone.ledger.keys.day_keys import DayKeys
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.retention import forget_in_time, forget_older
-from lab.lab import until
+from lab.lab import wait_until
 from lab.ledger.sample_evidence import NOW, days_of
-from lab.ledger.sample_ledger import faults, records_of, writer_of
+from lab.ledger.sample_ledger import records_of, verification_faults, writer_of
 
 YEAR = timedelta(days=365)
 
@@ -19,7 +19,7 @@ YEAR = timedelta(days=365)
 async def forgetting(days: DayKeys, writer: LedgerWriter, done: Callable[[], object]) -> None:
     """Forget old records, as the service does by itself, until `done` is true."""
     task = asyncio.create_task(forget_in_time(days, writer, YEAR, lambda: NOW))
-    await until(done, "what is due")
+    await wait_until(done, "what is due")
     task.cancel()
     await asyncio.wait({task})
 
@@ -38,7 +38,7 @@ async def test_days_older_than_that_are_forgotten_and_that_is_recorded(url):
         await forgetting(days, writer, lambda: len(days.days()) == 2)
     recorded = [record.steps[0].details for record in records_of(url).values()]
     assert recorded == [{"before": "2025-11-01", "days": 2}, {"before": "2025-11-01", "days": 1}]
-    assert faults(url) == []
+    assert verification_faults(url) == []
 
 
 async def test_what_cannot_be_recorded_is_not_destroyed(url, caplog):

@@ -20,7 +20,7 @@ from idtone.member.customers.corporate_number import check_digit, is_corporate_n
 from idtone.member.customers.customer_form import CustomerForm, CustomerKind, Party, Subject
 from idtone.member.customers.field_labels import LABELS
 from idtone.member.customers.form_rules import FIELDS, SHIPPED, NumberMethod, Requirement, load_rules
-from lab.member.customers.samples import RULES, TODAY, complete, faults_of, verification
+from lab.member.customers.sample_forms import RULES, TODAY, complete, faults_of, verification
 
 ROWS = [(kind, row) for kind in CustomerKind for row in RULES.required(kind)]
 

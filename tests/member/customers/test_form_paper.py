@@ -13,7 +13,7 @@ from idtone.core.yaml_documents import parse
 from idtone.member.customers.customer_form import Application, CustomerForm, CustomerKind
 from idtone.member.customers.field_labels import GROUPS, KINDS, labels
 from idtone.member.customers.form_paper import form_paper
-from lab.member.customers.samples import RULES, complete, written
+from lab.member.customers.sample_forms import RULES, complete, written
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
 

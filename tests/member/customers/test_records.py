@@ -27,7 +27,7 @@ from idtone.member.customers.record_history import FormAct, histories, opening_r
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.made_once import made_once
-from lab.member.customers.samples import TODAY, complete, written
+from lab.member.customers.sample_forms import TODAY, complete, written
 from lab.terminal import Terminal
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)

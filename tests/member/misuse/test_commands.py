@@ -22,7 +22,7 @@ from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.member.misuse.commands import app
 from lab.ledger.sample_evidence import KEY, SEED, url_of
-from lab.ledger.sample_ledger import faults, write
+from lab.ledger.sample_ledger import verification_faults, write
 from lab.ledger_copies import copy_ledger
 from lab.member.misuse.traffic import DAY, Dice, campaign, clinic, wangiri
 
@@ -198,7 +198,7 @@ def test_a_reviewed_finding_is_not_new_until_it_grows(ping, own):
     assert (reviewed["id"], reviewed["state"]) == (ping["id"], "reviewed")
     assert (reviewed["review"]["result"], reviewed["review"]["calls"]) == ("asked", ping["calls"])
     assert ping["id"] not in {each["id"] for each in scanned()}
-    assert faults(own) == []
+    assert verification_faults(own) == []
     with LedgerReader.open(own) as reader:
         (act,) = reader.acts(frozenset({steps.StepKind.DUTY}))
     assert (act.details["act"], act.details["subject"]) == ("misuse-reviewed", ping["id"])

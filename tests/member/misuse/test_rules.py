@@ -9,8 +9,8 @@ from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
+from idtone.member.misuse.call_windows import Subject
 from idtone.member.misuse.rules import RULES, reason_of
-from idtone.member.misuse.windows import Subject
 from lab.member.misuse.traffic import START_S
 
 LIMITS = load_limits(None)

@@ -19,7 +19,7 @@ from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import PAGE
 from lab.ledger.sample_evidence import NOW as CALLED_AT
 from lab.ledger.sample_evidence import heard_call
-from lab.office.desk.desk_process import attended
+from lab.office.desk.desk_process import desk_in_thread
 from lab.office.desk.reports.members import (
     CONTACT,
     NAME,
@@ -83,7 +83,7 @@ def office(tmp_path: Path) -> Path:
 @pytest.fixture
 def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
     """Settings of two members, while the desk runs."""
-    with attended(Members(office).desk) as url:
+    with desk_in_thread(Members(office).desk) as url:
         yield [member(tmp_path / f"m-{number}", number, url) for number in (1, 2)]
 
 

@@ -1,4 +1,4 @@
-"""The office records certifications of members and of resellers."""
+"""Certifications of members and resellers, as the office records them."""
 
 import json
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ import pytest
 
 from idtone.core.japan_time import JAPAN
 from idtone.office.authority.change_registry import registry_of
-from idtone.office.authority.operator_list import octets
+from idtone.office.authority.operator_list import operator_list_json
 from idtone.office.authority.workspace import Workspace
 from lab.office.authority.office import WHY
 
@@ -63,9 +63,9 @@ def test_the_public_list_leaves_a_member_out_whose_certification_has_lapsed(offi
     document = registry_of(Workspace(office.folder))
 
     def until(issued: datetime) -> list[str]:
-        """Time until which the list of that moment says that m-0001 is licensed."""
+        """The ends of m-0001's licences, according to the list of a registry issued at `issued`."""
         header = document.registry.model_copy(update={"issued": issued})
-        listed = json.loads(octets(document.model_copy(update={"registry": header}), None))
+        listed = json.loads(operator_list_json(document.model_copy(update={"registry": header}), None))
         return [each["licences"][0]["valid_until"] for each in listed["operators"] if each["member"] == "m-0001"]
 
     check = datetime(2027, 3, 1, tzinfo=JAPAN)

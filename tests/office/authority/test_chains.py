@@ -1,4 +1,4 @@
-"""Wholesale chains in the authority's folder: links are added, checked and removed."""
+"""Wholesale chains in the authority's folder: adding, checking and removing links."""
 
 import pytest
 

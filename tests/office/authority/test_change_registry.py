@@ -1,4 +1,4 @@
-"""The authority's decisions, on the command line: the file, its comments, and the history."""
+"""The authority's decisions on the command line: what they change in the file, its comments and the history."""
 
 import difflib
 import re

@@ -1,4 +1,4 @@
-"""A package may come from anyone: what it could contain, and that no holder signs or publishes it."""
+"""Packages from strangers: holders do not sign them, and the authority does not publish them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from idtone.office.authority.edition import read_edition
 from idtone.office.site.site_package import read_site_package
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.office.authority.office import STOP, TWICE, WHY, Office
-from lab.office.authority.sign_package import changed, sign
+from lab.office.authority.sign_package import change_package, sign
 
 STRANGER = CryptoSigner.generate_ed25519()
 NOBODY = 65534
@@ -27,7 +27,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
-    """Package for all roles: a rotation, a revocation and a suspension at once."""
+    """Package that changes all roles: with a rotation, a revocation and a suspension."""
     office.told("licence revoke", "L-0001", *WHY)
     office.told("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
@@ -43,11 +43,13 @@ def package(office: Office, tmp_path: Path) -> Path:
 
 
 def setting(name: str, **values: object) -> Callable[[Path], None]:
-    return partial(changed, name, lambda signed: [setattr(signed, *each) for each in values.items()])
+    return partial(change_package, name, lambda signed: [setattr(signed, *each) for each in values.items()])
 
 
 def expiring(year: int) -> Callable[[Path], None]:
-    return partial(changed, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=year)))
+    return partial(
+        change_package, "timestamp", lambda signed: setattr(signed, "expires", signed.expires.replace(year=year))
+    )
 
 
 def copied(source: str, target: str) -> Callable[[Path], None]:
@@ -74,7 +76,7 @@ def delegates_its_file(role: str) -> Callable[[Path], None]:
 
 def in_custom(**fields: object) -> Callable[[Path], None]:
     return partial(
-        changed,
+        change_package,
         "suspensions",
         lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(fields),
     )
@@ -87,39 +89,41 @@ def no_published_metadata(package: Path) -> None:
 
 TARGET = TargetFile.from_data("registry.yaml", b"x", ["sha256"])
 SPOILS: dict[str, Callable[[Path], object]] = {
-    "a key under another's id": partial(changed, "root", key_under_anothers_id),
-    "one key is enough": partial(changed, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1)),
+    "a key under another's id": partial(change_package, "root", key_under_anothers_id),
+    "one key is enough": partial(change_package, "root", lambda root: setattr(root.roles["timestamp"], "threshold", 1)),
     "a key that no role uses": partial(
-        changed, "root", lambda root: root.keys.update({STRANGER.public_key.keyid: STRANGER.public_key})
+        change_package, "root", lambda root: root.keys.update({STRANGER.public_key.keyid: STRANGER.public_key})
     ),
-    "one role of the set has another key": partial(changed, "root", another_key_of_one_role),
+    "one role of the set has another key": partial(change_package, "root", another_key_of_one_role),
     "targets name a file themselves": partial(
-        changed, "targets", lambda targets: targets.targets.update({"registry.yaml": TARGET})
+        change_package, "targets", lambda targets: targets.targets.update({"registry.yaml": TARGET})
     ),
     "duty may sign the registry": partial(
-        changed, "targets", lambda targets: targets.delegations.roles["suspensions"].paths.append("registry.yaml")
+        change_package,
+        "targets",
+        lambda targets: targets.delegations.roles["suspensions"].paths.append("registry.yaml"),
     ),
     "a document of another kind": copied("after/metadata/suspensions.json", "after/metadata/timestamp.json"),
     "a version without a successor": setting("suspensions", version=2**31),
     "a snapshot of other versions": partial(
-        changed, "snapshot", lambda signed: signed.meta.update({"registry.json": MetaFile(999)})
+        change_package, "snapshot", lambda signed: signed.meta.update({"registry.json": MetaFile(999)})
     ),
     "a timestamp of another snapshot": setting("timestamp", snapshot_meta=MetaFile(999)),
     "a term of thousands of years": expiring(9000),
     "a term that has passed": expiring(2020),
-    "an unknown field": partial(changed, "suspensions", lambda signed: signed.unrecognized_fields.update(x=1)),
+    "an unknown field": partial(change_package, "suspensions", lambda signed: signed.unrecognized_fields.update(x=1)),
     "a target that is not there": partial(
-        changed, "suspensions", lambda signed: signed.targets.update({"registry.yaml": TARGET})
+        change_package, "suspensions", lambda signed: signed.targets.update({"registry.yaml": TARGET})
     ),
     "an unknown field beside the history": partial(
-        changed,
+        change_package,
         "suspensions",
         lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields["custom"].update(more=1),
     ),
     "a history that is no anchor": in_custom(history=None),
     "a hidden word in the anchor of the history": in_custom(history={"entries": 1, "sha256": "0", "more": 1}),
     "a word in place of the custom part": partial(
-        changed,
+        change_package,
         "suspensions",
         lambda signed: signed.targets["suspensions.yaml"].unrecognized_fields.update(custom="x"),
     ),
@@ -131,10 +135,10 @@ SPOILS: dict[str, Callable[[Path], object]] = {
     "another published file": copied("after/targets/suspensions.yaml", "before/targets/suspensions.yaml"),
     "no published metadata": no_published_metadata,
     "a published root of strangers": partial(
-        changed, "root", lambda root: root.add_key(STRANGER.public_key, "root"), part="before"
+        change_package, "root", lambda root: root.add_key(STRANGER.public_key, "root"), part="before"
     ),
     "an unsigned published snapshot": partial(
-        changed, "snapshot", lambda signed: setattr(signed, "version", 77), part="before"
+        change_package, "snapshot", lambda signed: setattr(signed, "version", 77), part="before"
     ),
 }
 
@@ -218,7 +222,7 @@ def test_a_package_that_may_not_be_read_is_one_error(read, tmp_path):
 
 
 def test_what_strangers_have_signed_is_not_published(office, package):
-    """The package has all signatures by its own keys, and none by the published keys."""
+    """The package's own keys have signed everything in it, the published keys nothing."""
     strangers = [CryptoSigner.generate_ed25519() for _ in range(2)]
 
     def change(signed: Any) -> None:
@@ -229,7 +233,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
     for part in ("before", "after"):
         for name in ("root", "targets"):
             if (package / part / "metadata" / f"{name}.json").exists():
-                changed(name, change, package, part)
+                change_package(name, change, package, part)
     for path in (package / "after" / "metadata").iterdir():
         metadata = Metadata[Any].from_file(str(path))
         for stranger in strangers:
@@ -240,7 +244,7 @@ def test_what_strangers_have_signed_is_not_published(office, package):
 
 @contextmanager
 def interrupted(office: Office, written: int, error: OSError) -> Iterator[None]:
-    """Context in which the disk fills up after so many files of the repository."""
+    """Context in which `error` is raised after `written` files of the repository."""
     whole, count = module.replace_durably, 0
 
     def broken(path: Path, octets: bytes, *more: Any) -> None:

@@ -1,4 +1,4 @@
-"""Turns in an authority's folder, between threads and processes."""
+"""Threads and processes take turns at the lock of an authority's folder."""
 
 import fcntl
 import threading
@@ -13,7 +13,7 @@ from idtone.office.authority.folder_lock import LOOK_EVERY_S, lock_folder
 
 
 def test_threads_that_follow_one_another_give_way_to_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The next thread would take the file within microseconds; a process looks for it from time to time."""
+    """A waiting thread takes the lock within microseconds, but another process only polls it."""
     file, paused = tmp_path / ".lock", list[float]()
 
     def pause(seconds: float) -> None:

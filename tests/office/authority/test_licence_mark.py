@@ -1,4 +1,4 @@
-"""The mark of a licensed operator: its member's id can be read, and it is good only while the licence lasts."""
+"""The mark of a licensed operator: it shows the member id, and it is valid only as long as the licence."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.member.evaluation import evaluation_verification
-from idtone.office.authority.licence_mark import issued_by, with_mark
+from idtone.office.authority.licence_mark import add_mark_digest, issuer_line
 
 OPERATOR = {
     "member": "m-0001",
@@ -18,15 +18,15 @@ OPERATOR = {
 @pytest.mark.parametrize("association", ["協会", "一般社団法人見本電話識別音利用促進協会全国連合会"])
 @pytest.mark.parametrize("member", ["m-0001", "m-" + "9" * 30])
 def test_the_id_of_the_member_is_never_cut(association, member):
-    assert issued_by(association, member).endswith(f" · {member}")
-    assert len(issued_by(association, "m-0001")) <= 22
+    assert issuer_line(association, member).endswith(f" · {member}")
+    assert len(issuer_line(association, "m-0001")) <= 22
 
 
 @pytest.mark.parametrize(
     ("year", "error"), [(2026, "begins on 2027-01-01"), (2027, None), (2028, "ended on 2028-01-01")]
 )
 def test_a_mark_is_good_from_the_first_day_of_its_licences_to_the_last(monkeypatch, tmp_path, year, error):
-    operator = with_mark(OPERATOR, "協会")
+    operator = add_mark_digest(OPERATOR, "協会")
     monkeypatch.setattr(evaluation_verification, "read_site", lambda *_: {"operators": [operator]})
     monkeypatch.setattr(evaluation_verification, "_of_badge", lambda *_: operator)
     now = datetime(year, 6, 1, tzinfo=UTC)

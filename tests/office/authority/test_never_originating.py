@@ -1,4 +1,4 @@
-"""Numbers that never originate in the office: two persons enter them, and the holders of two keys sign them."""
+"""Numbers that never originate calls: two persons enter them in the office, and the holders of two keys sign them."""
 
 import pytest
 
@@ -75,7 +75,7 @@ def test_the_duty_officers_sign_it_and_members_get_it(office):
     signed = office.told("history show")[-1]["signed"]
     assert (signed["role"], signed["version"]) == ("never-originates", 2)
     repository = Workspace(office.folder).repository
-    assert repository.octets(tuf_roles.NEVER_ORIGINATES) == file_of(office).encode()
+    assert repository.file_octets(tuf_roles.NEVER_ORIGINATES) == file_of(office).encode()
     (office.folder / tuf_roles.NEVER_ORIGINATES_FILE).unlink()
     assert "cannot be read" in office.refused("publication publish", *office.duty()), "what was published stays"
 
@@ -88,7 +88,7 @@ def test_one_key_does_not_sign_it(office):
 
 
 def test_a_list_by_hand_is_noted_first(office):
-    """A bank's long list is entered in this way."""
+    """A bank's long list is easier to enter by hand than with commands."""
     entries = "".join(
         f'  - {{number: "03358{n:05}", holder: 見本銀行, reference: N-8, since: 2026-11-02T00:00:00+09:00}}\n'
         for n in range(20)

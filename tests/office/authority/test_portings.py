@@ -1,4 +1,4 @@
-"""Portings in the authority's folder: numbers that one member hands over to another."""
+"""Portings in the authority's folder: numbers pass from one member to another."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The packages that wait for signatures, beside other acts of the office."""
+"""Packages that wait for signatures while the office makes other changes."""
 
 import fcntl
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from lab.office.authority.office import STOP, TWICE, Office
 
 
 def has_turn(folder: Path) -> bool:
-    """True if a program changes something in the folder just now."""
+    """True if a thread or process holds the folder's lock."""
     with (folder / ".lock").open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -26,7 +26,9 @@ def has_turn(folder: Path) -> bool:
 
 
 def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, monkeypatch: pytest.MonkeyPatch):
-    """A holder's copy, taken between the two, would lose its signature; a published package would come back."""
+    """A holder's copy that arrives between the reading and the writing would lose its signature, and a published
+    package would come back.
+    """
     held: list[bool] = []
 
     def read(folder: Path) -> Edition:
@@ -39,8 +41,8 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
     package.prepare(datetime.now(UTC))
     for act, expected in (
         (package.prepare, [False, True]),
-        (package.renew, [True]),
-        (package.zipped, [True]),
+        (package.rebase, [True]),
+        (package.to_zip, [True]),
     ):
         held.clear()
         act(datetime.now(UTC))
@@ -48,21 +50,21 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 
 
 def test_a_stop_that_takes_a_member_off_the_public_list_demands_another_package(office: Office):
-    """Before, its examination said that the list did not follow from registry.yaml, and nothing of what to do."""
+    """The earlier error only said that the list does not follow from registry.yaml, not what to do."""
     package = PreparedPackage(Workspace(office.folder))
     office.told("publication prolong", "--until", "2037-12-01", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     edition = read_edition(package.folder)
     office.told("suspension number", *STOP, typed=TWICE)
     office.told("publication publish", *office.duty())
-    package.renew(datetime.now(UTC))
+    package.rebase(datetime.now(UTC))
     assert read_edition(package.folder).before["snapshot"].signed.version > edition.before["snapshot"].signed.version
     office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
     office.told("publication publish", *office.duty())
-    for act in (package.renew, package.zipped):
+    for act in (package.rebase, package.to_zip):
         with pytest.raises(TrustError, match="public list has changed because of a suspension"):
             act(datetime.now(UTC))
     package.discard()
     package.prepare(datetime.now(UTC))
-    package.renew(datetime.now(UTC))
+    package.rebase(datetime.now(UTC))
     assert tuf_roles.REGISTRY in read_edition(package.folder).metadata

@@ -1,4 +1,4 @@
-"""No command of the office stays silent while it reads a large registry, and none asks anything meanwhile."""
+"""Commands show progress while they read a large registry, and ask nothing meanwhile."""
 
 import io
 import sys
@@ -18,7 +18,7 @@ from idtone.core.terminal import command_line
 from idtone.office.commands import COMMANDS
 from idtone.registry import file_kinds, index
 from idtone.registry.commands import app as registry
-from lab.programs import PROGRAMS, program_of
+from lab.idtone_programs import PROGRAMS, program_of
 
 WITHOUT_REGISTRY = {
     "key new", "publication new-registry", "history note", "never-originating list",
@@ -37,7 +37,7 @@ stopped show no progress: the desk, the number service, the page of a holder.
 
 
 class Watch:
-    """Records whether a command shows progress, what it read without it, and what it asked meanwhile."""
+    """Records what a command read without showing progress, and what it asked while it showed progress."""
 
     def __init__(self, large: int) -> None:
         self.large, self.shown, self.silent, self.asked = large, 0, list[str](), list[str]()

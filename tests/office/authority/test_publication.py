@@ -1,4 +1,4 @@
-"""The authority's signed publications, and how a member's machine reads them, on the command line."""
+"""The authority's signed publications on the command line, and a member's machine that reads them."""
 
 import io
 import resource
@@ -130,7 +130,7 @@ def test_a_new_passphrase_is_offered_at_a_terminal(tmp_path, monkeypatch, capsys
 
 
 def test_a_key_is_written_in_whole_or_not_at_all(tmp_path):
-    """Then it can be made again."""
+    """After a failed write, the key can be made again under the same name."""
     path, soft_hard = tmp_path / "key.pem", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, soft_hard[1]))
     try:
@@ -173,7 +173,7 @@ def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
 
 
 def test_any_two_of_four_duty_officers_publish(office):
-    """One of two with a cold at New Year would end all licences."""
+    """With only two officers, all licences would end if one of them were ill at New Year."""
     for pair in (("duty-1", "duty-4"), ("duty-2", "duty-3")):
         assert office.told("publication publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
     assert "of its 4 duty keys, and has 1" in office.refused("publication publish", *office.keys("duty-3"))

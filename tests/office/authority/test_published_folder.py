@@ -1,4 +1,4 @@
-"""`published` of authority.yaml: a copy of the repository, which each publication replaces in one step."""
+"""The setting `published` of authority.yaml: each publication replaces the copy of the repository in one step."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from idtone.core.signing_keys import signer
-from idtone.office.authority.operator_list_site import write_site
 from idtone.office.authority.prepared_package import PreparedPackage
 from idtone.office.authority.workspace import Workspace
+from idtone.office.authority.write_operator_list import write_operator_list
 from lab.office.authority.office import PHRASE, STOP, TWICE
 
 DAY = "2027-01-10T09:00:00+09:00"
@@ -65,13 +65,13 @@ def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(off
     for name in ("duty-1", "duty-2"):
         edition = package.edition()
         edition.sign(signer(str(office.key(name)), lambda _: PHRASE))
-        package.take(edition, now)
-    assert b"R-7" in workspace.repository.octets("suspensions")
+        package.add_signatures(edition, now)
+    assert b"R-7" in workspace.repository.file_octets("suspensions")
     assert package.edition() is None
-    assert not workspace.is_copied()
+    assert not workspace.is_copy_current()
     published.unlink()
     office.shown("publication copy")
-    assert workspace.is_copied()
+    assert workspace.is_copy_current()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to any group")
@@ -105,7 +105,7 @@ def test_the_public_list_is_readable_whatever_the_umask_is_and_has_only_the_mark
     try:
         for names in (("m-0001.svg", "licensed/m-0002.svg", "criteria.yaml"), ("licensed/m-0003.svg",)):
             files = [(name, b"x") for name in names]
-            write_site(tmp_path / "new/site", json.dumps(listed).encode(), {"1.root.json": b"{}"}, files, ())
+            write_operator_list(tmp_path / "new/site", json.dumps(listed).encode(), {"1.root.json": b"{}"}, files, ())
     finally:
         os.umask(before)
     modes = {path: path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}

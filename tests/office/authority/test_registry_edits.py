@@ -41,13 +41,13 @@ def test_a_release_removes_these_numbers_and_no_others(before, gone, again):
     document = parse_registry(text, "")
     if not numbers(gone) <= numbers(before):
         try:
-            registry_edits.released(YamlText(text), document, "m-0", gone)
+            registry_edits.delete_numbers(YamlText(text), document, "m-0", gone)
         except UsageError:
             return
         raise AssertionError("numbers were released that the member does not hold")
     draft = YamlText(text)
-    registry_edits.released(draft, document, "m-0", gone)
-    after = draft.done()
+    registry_edits.delete_numbers(draft, document, "m-0", gone)
+    after = draft.finish()
     assert held(after) == numbers(before) - numbers(gone)
     assert parse_registry(after, "").members[1] == document.members[1]
     words = list(registry_differences(document, parse_registry(after, "")))
@@ -55,5 +55,5 @@ def test_a_release_removes_these_numbers_and_no_others(before, gone, again):
     assert not any(f"0{number - 81 * 10**9}" in line for line in words for number in numbers(before))
     if again:
         draft = YamlText(after)
-        registry_edits.assigned(draft, parse_registry(after, ""), "m-0", gone)
-        assert held(draft.done()) == numbers(before)
+        registry_edits.insert_numbers(draft, parse_registry(after, ""), "m-0", gone)
+        assert held(draft.finish()) == numbers(before)

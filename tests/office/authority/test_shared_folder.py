@@ -1,4 +1,4 @@
-"""Accounts of one group work in one folder: the others can read and replace the files of each."""
+"""Accounts of one group in one folder: they can read and replace each other's files."""
 
 import os
 import stat

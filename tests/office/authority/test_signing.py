@@ -1,4 +1,4 @@
-"""Signing in steps, by holders who do not meet: each has a key, and a copy of what is to be signed."""
+"""Signing one after another by holders who do not meet: each has a key and a copy of the package."""
 
 import json
 import re
@@ -21,7 +21,7 @@ NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
 
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
-    """A revocation that waits for its signatures."""
+    """A package with a revocation that waits for its signatures."""
     office.told("licence revoke", "L-0001", *WHY)
     told = office.told("publication prepare", "--package", tmp_path / "package")
     assert told["words"][0].startswith("registry.yaml: version 43, was 42; issued ")
@@ -37,7 +37,9 @@ def package(office: Office, tmp_path: Path) -> Path:
 
 
 def signs(office: Office, package: Path, *names: str, typed: str = "") -> tuple[int, str, str]:
-    """Sign as a holder, who keeps the first root, if there is one."""
+    """Sign a package as a holder. The holder keeps the first root, if there is one. Returns exit code, output and
+    errors.
+    """
     anchor = ("--trust", office.root) if office.root.exists() else ("--first",)
     return office.run(
         "publication sign", package, *office.keys(*names), *anchor, *(() if typed else ("--yes",)), typed=typed
@@ -90,7 +92,7 @@ def test_each_holder_sees_what_the_signature_covers(office, package):
 
 
 def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(office, tmp_path):
-    """Blocks all end in …0000 to …9999: with the last digits alone, Tokyo for Osaka looks the same."""
+    """Complete blocks all end in …0000 and …9999, so their last digits do not distinguish Tokyo from Osaka."""
     for block, national, area in (
         ("0662340000-0662349999", "06-6234", "06"),
         ("0333330000-0333339999", "03-3333", "03"),
@@ -213,7 +215,7 @@ def test_two_sets_get_new_keys_at_once(office, tmp_path):
 
 
 def another_list_of_operators(after: Path) -> None:
-    """Replace the list of operators in a package, as its author could."""
+    """Replace the list of operators in a package, as a dishonest author could."""
     listed, path = after / "targets" / "operators.json", after / "metadata" / "registry.json"
     listed.write_text(listed.read_text().replace("[]", '[{"member": "m-9"}]'))
     draft = Metadata.from_file(str(path))
@@ -252,7 +254,7 @@ def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
 
 
 def test_a_forged_signature_does_not_count(office, package):
-    """A copy with a signature of another text, under the id of a key of the set."""
+    """The copy has a signature of another text under the id of one of the set's keys."""
     sign(office, package, "registry-1", "duty-1", "duty-2")
     targets = json.loads((package / "before" / "metadata" / "targets.json").read_text())["signed"]
     (keyids,) = [role["keyids"] for role in targets["delegations"]["roles"] if role["name"] == "registry"]

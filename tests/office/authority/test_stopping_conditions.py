@@ -1,4 +1,4 @@
-"""Stopping conditions: each finding has one, the keys of the registry sign them, and everyone can read them."""
+"""Stopping conditions: each finding has one, the registry's keys sign them, and the public can read them."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.core.settings.settings import RegistrySettings
-from idtone.member.misuse.finding_conditions import conditions_for
+from idtone.member.misuse.stopping_conditions import conditions_for
 from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.stopping_conditions import FINDINGS, conditions_of, sample_conditions
 from idtone.office.authority.workspace import Workspace

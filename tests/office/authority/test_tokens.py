@@ -1,4 +1,4 @@
-"""Keys in a hardware token: a real PKCS#11 library (SoftHSM), which never gives its keys away."""
+"""Keys in a hardware token. The tests use a real PKCS#11 library (SoftHSM) that never reveals its keys."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,9 @@ from lab.office.authority.office import WHY, Office
 
 @pytest.fixture(scope="module")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A library with one token and a key in it. The tests share it, because a library keeps its first settings."""
+    """A PKCS#11 library with one token and a key in it. The tests share it, because the library reads its settings only
+    once.
+    """
     with token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
         token.new_key(library, "duty", 2, token.P256)
         yield library

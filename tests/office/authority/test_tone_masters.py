@@ -1,4 +1,4 @@
-"""A process that is killed while it enters a sound: the registry never names a master that is not there."""
+"""A process that is killed while it enters a sound: the registry never names a missing master."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from idtone.office.authority.tone_masters import enter_tone
 from idtone.office.authority.workspace import Workspace
 from idtone.registry.sources import read_document
 from lab.office.authority.office import WHY, Office
-from lab.office.pages.year_facts import master
+from lab.office.pages.persons_and_days import tone_master
 
 
 def killed_after(done: Callable[..., Any] | None) -> Callable[..., None]:
@@ -32,34 +32,36 @@ def test_a_sound_keeps_its_master_if_the_person_interrupts_the_command(office: O
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    office.monkeypatch.setattr(Workspace, "record", interrupted)
+    office.monkeypatch.setattr(Workspace, "record_entry", interrupted)
     at = Attribution("sato", "x", datetime.now(UTC))
     with pytest.raises(KeyboardInterrupt):
-        enter_tone(Workspace(office.folder), "new-2027", "New", master(), at, "title")
+        enter_tone(Workspace(office.folder), "new-2027", "New", tone_master(), at, "title")
     assert "new-2027" in {tone.id for tone in read_document(office.registry).tones}
-    assert (office.folder / "tones/new-2027.wav").read_bytes() == master()
+    assert (office.folder / "tones/new-2027.wav").read_bytes() == tone_master()
 
 
 @pytest.mark.parametrize("moment", ["master", "registry", "history"])
 def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, tmp_path: Path, moment: str) -> None:
     wav = tmp_path / "new.wav"
-    wav.write_bytes(master())
+    wav.write_bytes(tone_master())
     words = ("sound add", "new-2027", wav, "--title", "New", *WHY)
     child = os.fork()
     if not child:
         if moment == "master":
-            office.monkeypatch.setattr(undo_copies, "keep", killed_after(None))
+            office.monkeypatch.setattr(undo_copies, "store_copy", killed_after(None))
         elif moment == "registry":
             whole = change_registry.shared_folder.rewrite
             office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))
         else:
-            office.monkeypatch.setattr(Workspace, "record", killed_after(Workspace.record))
+            office.monkeypatch.setattr(Workspace, "record_entry", killed_after(Workspace.record_entry))
         office.run(*words)
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     tones = {tone.id: tone.sha256 for tone in read_document(office.registry).tones}
     kept = office.folder / "tones/new-2027.wav"
-    assert hashlib.sha256(kept.read_bytes()).hexdigest() == tones.get("new-2027", hashlib.sha256(master()).hexdigest())
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == tones.get(
+        "new-2027", hashlib.sha256(tone_master()).hexdigest()
+    )
     assert ("new-2027" in tones) == (moment != "master")
     if moment == "master":
         assert office.run(*words)[0] == 0, "the next attempt replaces what is left"

@@ -1,4 +1,4 @@
-"""Edits of a YAML text: the intended change, and no other change in the file."""
+"""Edits of a YAML text: they make the intended change and no other."""
 
 import difflib
 import itertools
@@ -46,7 +46,7 @@ def lines_lost(before: str, after: str) -> list[str]:
 
 def test_an_item_goes_below_the_last_one():
     for member, added in ((0, '      - "0355555555"'), (2, '        - "0355555555"'), (3, '        - "0355555555"')):
-        after = yaml_text.appended(WRITTEN, ("members", member, "numbers"), ["0355555555"])
+        after = yaml_text.append_items(WRITTEN, ("members", member, "numbers"), ["0355555555"])
         expected = tree(WRITTEN)
         held = expected["members"][member]
         held["numbers"] = [*(held["numbers"] or ()), "0355555555"]
@@ -58,10 +58,10 @@ def test_an_item_goes_below_the_last_one():
 
 
 def test_an_item_goes_into_the_line_of_a_list_in_one_line():
-    after = yaml_text.appended(WRITTEN, ("members", 1, "numbers"), ["0355555555", "0366666666"])
+    after = yaml_text.append_items(WRITTEN, ("members", 1, "numbers"), ["0355555555", "0366666666"])
     assert '["0333333333", "0344444444", "0355555555", "0366666666"], more: }   # in a line' in after
     assert lines_lost(WRITTEN, after) == [WRITTEN.splitlines()[10]]
-    assert yaml_text.appended("a:\n  - {b: []}\n", ("a", 0, "b"), ["c"]) == "a:\n  - {b: [c]}\n"
+    assert yaml_text.append_items("a:\n  - {b: []}\n", ("a", 0, "b"), ["c"]) == "a:\n  - {b: [c]}\n"
 
 
 def test_an_item_is_removed_with_its_own_lines():
@@ -71,7 +71,7 @@ def test_an_item_is_removed_with_its_own_lines():
         (("members", 1), [WRITTEN.splitlines()[10]]),
         (("members", 3), WRITTEN.splitlines()[13:15]),
     ):
-        after = yaml_text.removed(WRITTEN, location[:-1], location[-1:])
+        after = yaml_text.remove_items(WRITTEN, location[:-1], location[-1:])
         expected = held = tree(WRITTEN)
         for step in location[:-1]:
             held = held[step]
@@ -82,11 +82,11 @@ def test_an_item_is_removed_with_its_own_lines():
 
 def test_the_last_item_leaves_an_empty_list_and_others_take_their_commas():
     text = "a:   # why\n  # what\n  - one\nb: [two]\n"
-    after = yaml_text.removed(yaml_text.removed(text, ("a",), [0]), ("b",), [0])
+    after = yaml_text.remove_items(yaml_text.remove_items(text, ("a",), [0]), ("b",), [0])
     assert after == "a: []   # why\n  # what\nb: []\n"
-    assert yaml_text.appended(after, ("a",), ["three"]) == "a:   # why\n  - three\n  # what\nb: []\n"
+    assert yaml_text.append_items(after, ("a",), ["three"]) == "a:   # why\n  - three\n  # what\nb: []\n"
     for at, expected in ((0, "[b, c]"), (1, "[a, c]"), (2, "[a, b]")):
-        assert yaml_text.removed("x: [a, b, c]\n", ("x",), [at]) == f"x: {expected}\n"
+        assert yaml_text.remove_items("x: [a, b, c]\n", ("x",), [at]) == f"x: {expected}\n"
 
 
 @pytest.mark.parametrize("style", ["x: [a, b, c, d]\ny: e\n", "x:\n  - a\n  - b  # why\n  # c\n  - c\n  - d\ny: e\n"])
@@ -95,13 +95,13 @@ def test_several_items_are_removed_at_once(style):
         for gone in itertools.combinations(range(4), count):
             text = yaml_text.YamlText(style)
             text.remove_items(("x",), gone)
-            assert tree(text.done()) == {"x": [each for n, each in enumerate("abcd") if n not in gone], "y": "e"}
+            assert tree(text.finish()) == {"x": [each for n, each in enumerate("abcd") if n not in gone], "y": "e"}
 
 
 def test_a_value_is_read_without_the_rest():
-    assert yaml_text.value_at("a: {b: '1', c: 2}\nd: [\n", ("a", "b")) == "1"
+    assert yaml_text.read_value("a: {b: '1', c: 2}\nd: [\n", ("a", "b")) == "1"
     with pytest.raises(UsageError):
-        yaml_text.value_at("a: 1\n", ("b",))
+        yaml_text.read_value("a: 1\n", ("b",))
 
 
 @pytest.mark.parametrize(
@@ -110,31 +110,31 @@ def test_a_value_is_read_without_the_rest():
 def test_a_list_is_written_anew(before):
     for items in ([], ["z"], [{"m": "1"}, {"m": "2"}]):
         text = yaml_text.YamlText(before)
-        text.rewrite("a", items)
+        text.replace_list("a", items)
         expected = {"b": "c", "a": items} if items or "a" in before else {"b": "c"}
-        assert tree(text.done()) == expected
+        assert tree(text.finish()) == expected
         assert ("# of b" in text.text) == ("# of b" in before)
 
 
 def test_a_value_is_replaced_in_place():
-    after = yaml_text.replaced(GOOD, ("members", 0, "licences", 0, "status"), "revoked")
+    after = yaml_text.replace_value(GOOD, ("members", 0, "licences", 0, "status"), "revoked")
     assert after == GOOD.replace("status: active", "status: revoked")
-    assert yaml_text.replaced("a: 'b'  # c\n", ("a",), "on") == 'a: "on"  # c\n'
-    assert yaml_text.replaced("a:\nb: c\n", ("a",), "d") == "a: d\nb: c\n"
+    assert yaml_text.replace_value("a: 'b'  # c\n", ("a",), "on") == 'a: "on"  # c\n'
+    assert yaml_text.replace_value("a:\nb: c\n", ("a",), "d") == "a: d\nb: c\n"
 
 
 def test_a_key_goes_below_the_others():
-    after = yaml_text.added(WRITTEN, ("members", 0), "pledge", {"signed": "2026-01-01"})
+    after = yaml_text.add_key(WRITTEN, ("members", 0), "pledge", {"signed": "2026-01-01"})
     assert '      pledge: {signed: "2026-01-01"}' in after.splitlines()
     assert lines_lost(WRITTEN, after) == []
-    assert tree(yaml_text.added(WRITTEN, ("members", 1), "x", ["y"]))["members"][1]["x"] == ["y"]
-    assert tree(yaml_text.added(WRITTEN, ("last",), "b", "2"))["last"] == {"a": "1", "b": "2"}
-    assert tree(yaml_text.added(WRITTEN, (), "suspensions", [{"number": "0"}]))["suspensions"] == [{"number": "0"}]
+    assert tree(yaml_text.add_key(WRITTEN, ("members", 1), "x", ["y"]))["members"][1]["x"] == ["y"]
+    assert tree(yaml_text.add_key(WRITTEN, ("last",), "b", "2"))["last"] == {"a": "1", "b": "2"}
+    assert tree(yaml_text.add_key(WRITTEN, (), "suspensions", [{"number": "0"}]))["suspensions"] == [{"number": "0"}]
 
 
 def test_a_missing_place_is_reported():
     with pytest.raises(UsageError, match=r"members\[9\]"):
-        yaml_text.replaced(WRITTEN, ("members", 9), "x")
+        yaml_text.replace_value(WRITTEN, ("members", 9), "x")
 
 
 TEXTS = st.text("abc01 :#-'\"{}[],&*!|>%@`電話", min_size=1, max_size=8)
@@ -150,12 +150,12 @@ TREES = st.recursive(
 def test_whatever_is_appended_is_read_back(before, items, flow):
     text = "list: []  # c\nother: x\n" if not before else f"list: {yaml_text._flow(before)}\nother: x\n"
     if not flow:
-        text = yaml_text.appended("list: []  # c\nother: x\n", ("list",), before) if before else text
+        text = yaml_text.append_items("list: []  # c\nother: x\n", ("list",), before) if before else text
     assert tree(text)["list"] == before
-    after = yaml_text.appended(text, ("list",), items)
+    after = yaml_text.append_items(text, ("list",), items)
     assert tree(after) == {"list": [*before, *items], "other": "x"}
     for at in range(len(before) + len(items)):
         without = [*before, *items]
         del without[at]
-        assert tree(yaml_text.removed(after, ("list",), [at])) == {"list": without, "other": "x"}
-    assert tree(yaml_text.replaced(after, ("other",), "y: z"))["other"] == "y: z"
+        assert tree(yaml_text.remove_items(after, ("list",), [at])) == {"list": without, "other": "x"}
+    assert tree(yaml_text.replace_value(after, ("other",), "y: z"))["other"] == "y: z"

@@ -29,7 +29,7 @@ from idtone.office.desk.desk_server import _hosts, application
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.registry.correspondence.desk_client import PATH
 from idtone.registry.correspondence.signed_document import sign_document
-from lab.office.desk.desk_process import attended, running
+from lab.office.desk.desk_process import desk_in_thread, running_desk
 from lab.registry.examples import GOOD, with_keys
 from lab.terminal import Terminal
 
@@ -140,7 +140,7 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     document = tmp_path / "document"
     document.write_bytes(sign_document("unheard-of", "m-0001", {}, SIGNER, NOW))
     (tmp_path / "desk.yaml").write_text("log: {format: json}\n")
-    with (tmp_path / "log").open("wb") as log, running(folder, "-c", tmp_path / "desk.yaml", log=log) as url:
+    with (tmp_path / "log").open("wb") as log, running_desk(folder, "-c", tmp_path / "desk.yaml", log=log) as url:
         settings.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\nledger: {{key_file: {key_file}}}\n"
         )
@@ -174,7 +174,7 @@ def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
 def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):
     """Before, 1,100 half requests did, and it answered to any name."""
     monkeypatch.setattr(desk_server, "ConnectionLimits", lambda: ConnectionLimits(20))
-    with attended(desk) as address, ExitStack() as opened:
+    with desk_in_thread(desk) as address, ExitStack() as opened:
         host, port = urlsplit(address).hostname, urlsplit(address).port
         for _ in range(60):
             half = opened.enter_context(socket.create_connection((host, port), 10))

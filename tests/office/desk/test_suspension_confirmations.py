@@ -10,7 +10,7 @@ import pytest
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Signer
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.registry.correspondence import own_suspension_report
 from idtone.registry.correspondence.signed_document import sign_document
 from idtone.registry.correspondence.suspension_confirmation import KIND

@@ -21,7 +21,7 @@ from idtone.member.evaluation.evaluation_verification import verify_published
 from idtone.member.evaluation.period import Period
 from idtone.member.reports.report_documents import SealedReport
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.document_store import DocumentStore
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.recorded_changes import RecordedChanges
@@ -52,7 +52,7 @@ from lab.member.evaluation.sample_figures import (
     write_criteria,
 )
 from lab.office.authority.office import STOP, WHY, Office
-from lab.office.evaluation.ready_association import DAYS, hand_in, observed, use_own_ledger
+from lab.office.evaluation.ready_association import DAYS, add_observation, hand_in, use_own_ledger
 from lab.registry.trust.association import STOPPED
 
 ANOTHER_LOG = Signer(LOG.key.name, b"8" * 32)
@@ -264,7 +264,7 @@ def test_confirmed_stops_count_before_those_entered(folder):
     period = ("--since", "2026-11-01", "--until", "2026-11-09")
     [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
     week = {"what": stop.reference, "asked": "2026-11-02T00:00+09:00", "stopped": "2026-11-09T00:00+09:00"}
-    observed(folder, ObservationKind.STOP, week)
+    add_observation(folder, ObservationKind.STOP, week)
 
     def hours() -> str:
         row = folder.told("evaluation run", *period)["members"][0]["rows"][2]

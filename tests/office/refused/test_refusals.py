@@ -1,4 +1,4 @@
-"""Refused contractors: from the association's office, its desk and its signed list to a member; and attacks on that."""
+"""Refused contractors, from the association's office, desk and signed list to a member; and attacks on each step."""
 
 import base64
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck, el
 from idtone.member.customers.refused.refusal_list import RefusalList
 from idtone.office.authority.workspace import Workspace
 from idtone.office.desk.desk import Accepted, Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import Evaluation
 from idtone.office.refused.change_refusals import Refusals
@@ -33,7 +33,7 @@ from idtone.registry.correspondence.signed_document import SignedDocument, sign_
 from idtone.registry.trust import tuf_roles
 from lab.made_once import made_once
 from lab.office.authority.office import PHRASE, WHY, Office
-from lab.office.desk.desk_process import attended
+from lab.office.desk.desk_process import desk_in_thread
 from lab.office.refused.samples import DAY_AFTER, DECISION, NOW, REFUSED, SOMEONE, SOON, SPELT
 from lab.registry.examples import with_keys
 
@@ -42,7 +42,7 @@ SIGNER, OTHER = Signer("m-0001/pbx-1", b"1" * 32), Signer("m-0002/pbx-1", b"2" *
 
 @dataclass
 class Table:
-    """The office, its key of refusals, its desk, and a member."""
+    """The office with its refusals' key and its desk, and a member."""
 
     office: Office
     member: Path
@@ -92,7 +92,7 @@ def begin(made: Table) -> None:
 
 @pytest.fixture
 def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Table:
-    """A key, one refusal that is published, and a member whose key the registry names."""
+    """An office with a key and one published refusal, and a member whose key is in the registry."""
     made = Table(new_office, tmp_path / "idtone.yaml")
     made_once(tmp_path_factory, "refusals", tmp_path, lambda: begin(made))
     OfficeLedger(new_office.folder).settings_file.unlink()  # it has the whole path of the ledger
@@ -102,8 +102,8 @@ def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path
 
 @contextmanager
 def running(table: Table) -> Iterator[None]:
-    """Context in which the desk runs over HTTP, with the settings of the member."""
-    with attended(table.desk()) as url:
+    """Context in which the desk runs over HTTP and the member's settings name it."""
+    with desk_in_thread(table.desk()) as url:
         beside = table.member.parent
         table.member.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\n"
@@ -212,8 +212,8 @@ def test_a_refusal_that_cannot_be_is_not_entered(table, case):
 
 
 def test_a_member_cannot_enumerate(table):
-    """It may ask as often as the terms allow, whatever it asks; the next day again; another member has a count of its
-    own.
+    """The limit counts every check of a member, whatever it asks. It starts again on the next day, and each member has
+    its own.
     """
     (table.office.folder / "authority.yaml").write_text("refusals: {checks_of: {m-0001: 3}}\n")
     desk = table.desk()
@@ -259,7 +259,7 @@ def test_a_desk_without_the_key_says_so(table):
 
 
 def forging(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
-    """Evaluate with a forged key, to learn later what was evaluated."""
+    """Evaluate a check with a forged key, as a desk that wants to recognise the customer later."""
     pair = VOPRF.derive_key_pair(b"f" * 32, b"")
     blinded = elements_of(document.content["blinded"])
     evaluated = VOPRF.evaluate(pair.secret, blinded)
@@ -277,7 +277,7 @@ def test_a_desk_with_another_key_is_not_believed(table):
 
 
 def test_a_forged_list_is_not_taken(table):
-    """An emptied list, a list in the cache that was changed, and one that is gone."""
+    """Three cases: an emptied list, a changed list in the cache, and a deleted list."""
     repository = table.office.folder / "repository" / "targets"
     [published] = repository.glob("*.refusals.list")
     good = published.read_bytes()

@@ -1,4 +1,4 @@
-"""`idtone-sign`: holders sign on a page of their own computers, and nobody else's page or program can."""
+"""`idtone-sign`: a holder signs on a page of their own computer; no other page or user can."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ WORDS = "four whole words, unrelated"
 
 
 class Page:
-    """A holder's browser, which sends what each browser of today sends."""
+    """A holder's browser; it sends the headers that every present browser sends."""
 
     def __init__(self, address: OwnAddress, session: aiohttp.ClientSession) -> None:
         self.address, self._session = address, session
@@ -47,7 +47,7 @@ class Page:
             return await answer.read()
 
     async def send(self, act: str, *, status: int = 200, **fields: str | bytes) -> str:
-        """Page after the act. Fields of octets are sent as a file."""
+        """The page that answers the act. Fields of bytes are sent as files."""
         shown = {"shown": self.shown} if act == "sign" else {}
         form = aiohttp.FormData(default_to_multipart=True)
         for name, value in ({"act": act} | shown | fields).items():
@@ -64,7 +64,7 @@ class Page:
 @asynccontextmanager
 async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
     async with (
-        SigningServer(Holder(KeptRoot(folder / "kept"), key)).serving() as address,
+        SigningServer(Holder(KeptRoot(folder / "kept"), key)).serve() as address,
         aiohttp.ClientSession(headers={"Accept-Language": "en"}) as session,
     ):
         yield Page(address, session)
@@ -72,7 +72,7 @@ async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
 
 @pytest.fixture
 def prepared(office: Office) -> PreparedPackage:
-    """Numbers of Osaka that wait for two keys of the registry and two of the duty."""
+    """A package with numbers of Osaka that waits for two registry keys and two duty keys."""
     office.told("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
@@ -84,10 +84,10 @@ async def test_four_holders_sign_on_their_own_pages_and_the_last_signature_publi
     for name in ("registry-1", "registry-3", "duty-1", "duty-2"):
         async with opened(tmp_path / name) as page:
             assert "Keep this root" in await page.text()
-            asked = await page.send("open", package=prepared.zipped(datetime.now(UTC)), status=400)
+            asked = await page.send("open", package=prepared.to_zip(datetime.now(UTC)), status=400)
             assert "give the root that you keep" in asked
             await page.send("root", root=office.root.read_bytes())
-            shown = await page.send("open", package=prepared.zipped(datetime.now(UTC)))
+            shown = await page.send("open", package=prepared.to_zip(datetime.now(UTC)))
             assert "member m-0002: assigned: 06-6234-0000 to 06-6234-9999 (10,000 numbers)" in shown
             assert "numbers assigned, by area code: 06: 10,000 numbers" in shown
             key = office.key(name).read_bytes()
@@ -127,7 +127,7 @@ async def test_a_holder_reads_and_signs_what_the_public_site_states(office, tmp_
 
 
 async def test_a_key_that_may_not_sign_a_damaged_package_and_a_foreign_root_are_refused(office, prepared, tmp_path):
-    octets, root = prepared.zipped(datetime.now(UTC)), office.root.read_bytes()
+    octets, root = prepared.to_zip(datetime.now(UTC)), office.root.read_bytes()
     async with opened(tmp_path) as page:
         assert "is not what the association signed" in await page.send("root", root=b"{}", status=400)
         assert "first edition; take the tick away" in await page.send("open", package=octets, first="yes", status=400)
@@ -157,8 +157,8 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
 
 
 async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
-    """Another tab has opened another package."""
-    first = prepared.zipped(datetime.now(UTC))
+    """In the meantime, another tab has opened another package."""
+    first = prepared.to_zip(datetime.now(UTC))
     office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
     prepared.prepare(datetime.now(UTC))
     key = office.key("registry-1").read_bytes()
@@ -166,7 +166,7 @@ async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
         await page.send("root", root=office.root.read_bytes())
         await page.send("open", package=first)
         shown = page.shown
-        await page.send("open", package=prepared.zipped(datetime.now(UTC)))
+        await page.send("open", package=prepared.to_zip(datetime.now(UTC)))
         told = await page.send("sign", shown=shown, key=key, passphrase=PHRASE, status=400)
         assert "another package is open now than the one that you read" in told
         assert "06-6235-0000" in told, "the page shows it"
@@ -174,7 +174,7 @@ async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
 
 
 async def test_a_token_signs(office, prepared, tmp_path):
-    """A rotation, whose package was zipped with its folder."""
+    """The package has a rotation, and its ZIP contains the folder itself."""
     with token.softhsm(tmp_path, "sato") as library, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYKCS11LIB", str(library))
         token.new_key(library, "sato", 7, token.P256)
@@ -256,11 +256,11 @@ OWN = {"Host": "127.0.0.1:7000", "Origin": "http://127.0.0.1:7000", "Sec-Fetch-S
     ],
 )
 def test_who_may_ask(method, path, headers, status):
-    assert OwnAddress(7000, "secret").refusal(method, path, headers) == status
+    assert OwnAddress(7000, "secret").refusal_status(method, path, headers) == status
 
 
 async def test_each_answer_forbids_scripts_frames_and_caches(tmp_path):
-    """The answer may be a refusal, which says nothing of the page."""
+    """This holds for a refusal too; it says nothing about the page."""
     async with opened(tmp_path) as page, aiohttp.ClientSession() as stranger:
         for url, status in ((page.address.url(), 200), (page.address.origin + "/", 404)):
             async with stranger.get(url) as answer:
@@ -279,7 +279,7 @@ for name in {"fcntl", "pwd", "grp", "resource", "termios"}: sys.modules[name] = 
 from idtone.office.signing.sign_command import main
 main()
 """
-"""Modules that Windows does not have."""
+"""Program that runs `idtone-sign` without the modules that Windows lacks."""
 
 
 async def test_the_program_runs_where_windows_does_and_ends_by_its_button(tmp_path):

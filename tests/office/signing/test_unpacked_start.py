@@ -1,4 +1,4 @@
-"""`idtone-sign` as one file, which needs no installation."""
+"""`idtone-sign` as one file that needs no installation."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from idtone.office.signing.unpacked_start import BUILT_FOR, LIBRARIES, unpacked
-from tools.signer import build, locked, needed
+from idtone.office.signing.unpacked_start import BUILT_FOR, LIBRARIES, unpack_libraries
+from tools.signer_executable import build, locked, needed
 
 HERE = list(sys.version_info[:2])
 
@@ -23,18 +23,18 @@ def archive(path: Path, python: list[int], content: str = "first") -> Path:
 
 def test_the_libraries_of_each_archive_are_unpacked_once_for_this_user_alone(tmp_path):
     one, within = archive(tmp_path / "one.pyz", HERE), tmp_path / "cache"
-    folder = unpacked(one, within)
+    folder = unpack_libraries(one, within)
     (folder / "two.py").touch()
-    assert unpacked(one, within) == folder, "not again"
+    assert unpack_libraries(one, within) == folder, "not again"
     assert sorted(path.name for path in folder.iterdir()) == ["one.py", "two.py"]
     assert {path.stat().st_mode & 0o077 for path in (within, folder.parent)} == {0}
-    other = unpacked(archive(tmp_path / "two.pyz", HERE, "second"), within)
+    other = unpack_libraries(archive(tmp_path / "two.pyz", HERE, "second"), within)
     assert (other / "one.py").read_text() == "second"
 
 
 def test_another_python_is_named(tmp_path):
     with pytest.raises(SystemExit, match=r"this file is for Python 3\.99, not 3\."):
-        unpacked(archive(tmp_path / "one.pyz", [3, 99]), tmp_path / "cache")
+        unpack_libraries(archive(tmp_path / "one.pyz", [3, 99]), tmp_path / "cache")
 
 
 def test_each_library_of_the_archive_has_a_digest():

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.made_once import shared
+from lab.made_once import shared_folder
 from lab.office.authority.office import PHRASE, Office
-from lab.office.site.public import published_site
+from lab.office.site.published_site import published_site
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +18,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.setenv("IDTONE_PASSPHRASE", PHRASE)
             published_site(Office(folder / "authority", patch))
 
-    return shared(tmp_path_factory, "public-site", make)
+    return shared_folder(tmp_path_factory, "public-site", make)

@@ -12,10 +12,10 @@ from idtone.member.reports.report import Report
 from idtone.member.reports.report_documents import sealed_report
 from idtone.office.authority.history import Action, HistoryEntry
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import PAGE
-from idtone.office.site.month_facts import figures_of_month, newest
+from idtone.office.site.month_figures import figures_of_month, newest
 from idtone.registry.parsers import parse_suspensions
 from lab.member.evaluation.sample_figures import LOG, NODE, YEAR, content_of, document_of, head_of, write_criteria
 from lab.registry.examples import GOOD, with_keys

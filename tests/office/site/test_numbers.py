@@ -23,8 +23,8 @@ from idtone.office.desk.reports.rate_limit import RateLimit
 from idtone.office.site.number_service import PATH, Limits, application, serve
 from idtone.office.site.number_table import key_pair
 from lab.node_js import find_or_get_node
-from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
-from lab.phones.equipment import bundle
+from lab.office.site.published_site import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED, statement_of
+from lab.phones.required_packages import bundle
 from lab.repository import ROOT
 
 MANY = Limits(10_000, 10_000)

@@ -31,7 +31,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.sources import parse_document
 from lab.office.authority.office import PHRASE, Office
-from lab.office.site.public import LICENSED, NEVER, STOPPED, UNLICENSED, site_of, statement_of
+from lab.office.site.published_site import LICENSED, NEVER, STOPPED, UNLICENSED, site_of, statement_of
 from lab.publication import LAB_REGISTRY
 from lab.registry.examples import GOOD
 

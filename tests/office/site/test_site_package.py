@@ -10,7 +10,7 @@ import pytest
 
 from idtone.office.site.site_package import read_site_package
 from lab.office.authority.office import PHRASE, Office
-from lab.office.site.public import statement_of
+from lab.office.site.published_site import statement_of
 from lab.terminal import Terminal
 
 Prepared = tuple[Office, Path]

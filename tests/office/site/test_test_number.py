@@ -12,10 +12,10 @@ import pytest
 from idtone.office.site.site_sounds import dialplan_sounds
 from lab import voices
 from lab.asterisk import MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.heard import hear_whole
-from lab.key_presses import Way, press
-from lab.lab import until
+from lab.key_presses import KeyMethod, press
+from lab.lab import wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone
 from lab.rtp import FRAME, Media
@@ -65,15 +65,17 @@ async def calling(pbx: Asterisk) -> AsyncIterator[OutgoingCall]:
         async with Phone(media, voices.CALLER) as phone:
             call = phone.dial("idtone-test", pbx.sip_address, caller_id="0312345600")
             assert await call.final() == 200
-            await until(lambda: times(call, "menu"), "the menu", WITHIN_S)
+            await wait_until(lambda: times(call, "menu"), "the menu", WITHIN_S)
             yield call
             await call.hangup()
 
 
 async def test_a_caller_hears_the_sound_of_the_key(pbx):
     async with calling(pbx) as call:
-        await press(call, "1", Way.EVENTS)
-        await until(lambda: hear_whole(call.packets, 0, reference=samples("sample")).complete, "the sample", WITHIN_S)
+        await press(call, "1", KeyMethod.EVENTS)
+        await wait_until(
+            lambda: hear_whole(call.packets, 0, reference=samples("sample")).complete, "the sample", WITHIN_S
+        )
     assert pbx.complaints() == []
 
 
@@ -85,7 +87,7 @@ async def heard_since(call: OutgoingCall, begin: int, *names: str) -> str:
         found[:] = [name for name in names if hear_whole(call.packets[begin:], 0, reference=samples(name)).times]
         return bool(found)
 
-    await until(heard, " or ".join(names), WITHIN_S)
+    await wait_until(heard, " or ".join(names), WITHIN_S)
     return found[0]
 
 
@@ -94,18 +96,18 @@ async def test_a_caller_hears_each_sound_and_guesses_until_one_guess_is_right_an
     async with calling(pbx) as call:
         for key, name in KEYS.items():
             begin = len(call.packets)
-            await press(call, key, Way.EVENTS)
+            await press(call, key, KeyMethod.EVENTS)
             assert await heard_since(call, begin, name) == name
             await heard_since(call, begin, "menu")
     said = set()
     while said != {"right", "wrong"}:
         async with calling(pbx) as call:
             begin = len(call.packets)
-            await press(call, "9", Way.EVENTS)
+            await press(call, "9", KeyMethod.EVENTS)
             played = await heard_since(call, begin, *KEYS.values())
             whole = begin + len(samples(played)) // FRAME
-            await until(partial(packets_reach, call, whole), "the end of the sound", WITHIN_S)
-            await press(call, "1", Way.EVENTS)
+            await wait_until(partial(packets_reach, call, whole), "the end of the sound", WITHIN_S)
+            await press(call, "1", KeyMethod.EVENTS)
             answer = "right" if played == "sample" else "wrong"
             said.add(await heard_since(call, begin, answer))
     assert pbx.complaints() == []

@@ -17,7 +17,7 @@ from lab.chromium import find_or_get_chromium
 from lab.console.browser.browser import Browser
 from lab.console.browser.browser import browser as started
 from lab.office.site.demo import PublicDemo, demo
-from lab.office.site.public import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED
+from lab.office.site.published_site import LICENSED, NEVER, NOT_A_MEMBERS, STOPPED, UNLICENSED
 
 pytestmark = pytest.mark.nightly
 TELEPHONE, DESK_TOP = 390, 1920

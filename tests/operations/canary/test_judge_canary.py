@@ -1,4 +1,4 @@
-"""The result of a canary call, for each way in which it can end."""
+"""The result of a canary call, for each of its possible ends."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from idtone.core.settings.canary import CanarySettings
 from idtone.ledger.evidence.call_record import Record, record_of_steps
 from idtone.ledger.evidence.tally import tally
-from idtone.operations.canary.judge_canary import Arrived, Placed, judge, without_verdict
+from idtone.operations.canary.judge_canary import PlacedCall, ReceivedRecording, judge, without_verdict
 from idtone.operations.doctor import canary_finding
 from idtone.operations.doctor.findings import State
 from idtone.service import canary_result
@@ -28,15 +28,15 @@ def report(verdict: ToneVerdict, level_dbm0: float = -16.0) -> Report:
     )
 
 
-def arrived(verdict: ToneVerdict, level_dbm0: float = -16.0, *, silent: bool = False) -> Arrived:
-    return Arrived(report(verdict, level_dbm0), silent, -16.0)
+def arrived(verdict: ToneVerdict, level_dbm0: float = -16.0, *, silent: bool = False) -> ReceivedRecording:
+    return ReceivedRecording(report(verdict, level_dbm0), silent, -16.0)
 
 
 GOOD, HARD, UNSURE, ABSENT = map(
     arrived, (ToneVerdict.CONFORMS, ToneVerdict.PRESENT, ToneVerdict.CANNOT_TELL, ToneVerdict.ABSENT)
 )
 NOTICE = replace(RECORD, outcome="NOTICE", reason="licence-expired", profiles={"called": "notice"})
-CASES: list[tuple[Record | None, float, Arrived | None, str, CanaryFault | None]] = [
+CASES: list[tuple[Record | None, float, ReceivedRecording | None, str, CanaryFault | None]] = [
     (RECORD, 0.0, GOOD, "conforms", None),
     (RECORD, 0.0, HARD, "present", None),
     (RECORD, -1.9, GOOD, "conforms", None),
@@ -59,9 +59,9 @@ CASES: list[tuple[Record | None, float, Arrived | None, str, CanaryFault | None]
 
 @pytest.mark.parametrize(("record", "moved_s", "recorded", "verdict", "fault"), CASES)
 def test_each_ending_has_its_result(
-    record: Record | None, moved_s: float, recorded: Arrived | None, verdict: str, fault: CanaryFault | None
+    record: Record | None, moved_s: float, recorded: ReceivedRecording | None, verdict: str, fault: CanaryFault | None
 ) -> None:
-    found = judge(Placed(NOW, 4.0, moved_s, record), "licensed", lambda profile: recorded)
+    found = judge(PlacedCall(NOW, 4.0, moved_s, record), "licensed", lambda profile: recorded)
     assert (found.verdict, found.fault, found.good) == (verdict, fault, fault is None), found.says
 
 
@@ -73,14 +73,14 @@ def test_every_fault_is_met_by_a_case_or_comes_without_a_call() -> None:
 
 def test_a_member_without_a_licence_expects_the_notice() -> None:
     asked = []
-    found = judge(Placed(NOW, 4.0, 0.0, NOTICE), "notice", lambda profile: asked.append(profile) or GOOD)
+    found = judge(PlacedCall(NOW, 4.0, 0.0, NOTICE), "notice", lambda profile: asked.append(profile) or GOOD)
     assert (found.good, asked) == (True, ["notice"])
-    assert judge(Placed(NOW, 4.0, 0.0, RECORD), "notice", lambda profile: GOOD).fault is CanaryFault.OTHER_SOUND
+    assert judge(PlacedCall(NOW, 4.0, 0.0, RECORD), "notice", lambda profile: GOOD).fault is CanaryFault.OTHER_SOUND
 
 
 @pytest.mark.parametrize("recorded", [GOOD, ABSENT, None])
-def test_a_result_is_read_as_it_was_written(tmp_path: Path, recorded: Arrived | None) -> None:
-    found = judge(Placed(NOW, 4.0, 0.0, RECORD), "licensed", lambda profile: recorded)
+def test_a_result_is_read_as_it_was_written(tmp_path: Path, recorded: ReceivedRecording | None) -> None:
+    found = judge(PlacedCall(NOW, 4.0, 0.0, RECORD), "licensed", lambda profile: recorded)
     canary_result.write(found, tmp_path / "canary.json")
     assert canary_result.read(tmp_path / "canary.json") == found
 

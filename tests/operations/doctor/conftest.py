@@ -1,4 +1,4 @@
-"""A PBX that only the doctor's tests break."""
+"""A PBX of the doctor's tests. No other tests break it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from idtone.operations.doctor.modules import DIALPLAN_VIEW
 from lab.asterisk import MODULES, Asterisk
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -16,14 +16,14 @@ from lab.site import BARE
 
 
 class Installed(Service):
-    """Stand-in for the installed service, which the doctor knows by its command line."""
+    """A service whose command line is that of the installed one: the doctor recognises the service by it."""
 
     forks = False
 
 
 @pytest.fixture(scope="module")
 def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
-    """An Asterisk and a service, which each test leaves as it found them. Other users can enter its folder."""
+    """An Asterisk and a service. Each test leaves them unchanged. Other users can enter the folder."""
     with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
         Path(scratch).chmod(0o755)
         asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW), site=BARE)

@@ -1,4 +1,4 @@
-"""Findings that are made from observations of Asterisk."""
+"""Findings from observations of Asterisk."""
 
 from dataclasses import replace
 from ipaddress import ip_address
@@ -9,10 +9,10 @@ import pytest
 from idtone.core.errors import AriRefused, AriUnavailable
 from idtone.core.settings.settings import AriSettings
 from idtone.operations.doctor import asterisk_findings
-from idtone.operations.doctor.asterisk_findings import SAMPLES, Seen, sections
+from idtone.operations.doctor.asterisk_findings import SAMPLES, AsteriskObservation, sections
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
-SEEN = Seen(
+SEEN = AsteriskObservation(
     version="22.10.1",
     nearby=True,
     modules=frozenset(),

@@ -6,7 +6,7 @@ import pytest
 
 from idtone.ari_app.asterisk_version import AsteriskVersion
 from idtone.core.settings.settings import Interface
-from idtone.operations.doctor.asterisk_version import HOLES, Hole, judge, unsupported
+from idtone.operations.doctor.asterisk_version import VULNERABILITIES, Vulnerability, judge, unsupported
 from idtone.operations.doctor.findings import State
 
 TODAY = date(2026, 11, 25)
@@ -73,7 +73,7 @@ def test_a_branch_is_good_until_its_end():
 
 
 def test_a_branch_without_a_fix_stays_vulnerable():
-    hole = Hole("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1)))
+    hole = Vulnerability("GHSA-0", "a hole", ((20, 1, 0), (22, 2, 1)))
     versions = [(20, 0, 9), (20, 1, 0), (21, 9, 9), (22, 2, 0), (22, 2, 1), (23, 0, 0)]
     assert [version for version in versions if hole.open_in(AsteriskVersion(version))] == [
         (20, 0, 9),
@@ -83,6 +83,6 @@ def test_a_branch_without_a_fix_stays_vulnerable():
 
 
 def test_every_hole_names_its_advisory():
-    for hole in HOLES:
+    for hole in VULNERABILITIES:
         assert hole.advisory.startswith("GHSA-")
         assert list(hole.fixed) == sorted(hole.fixed)

@@ -1,11 +1,11 @@
-"""Finding on the value of this node's backups."""
+"""Finding on this node's backups."""
 
 from datetime import UTC, datetime, timedelta
 
 from idtone.core.settings.backup import BackupSettings
 from idtone.operations.doctor import backup_finding
 from idtone.service.backup_result import BackupResult
-from lab.operations.backups import SECRET
+from lab.operations.backed_up_node import SECRET
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

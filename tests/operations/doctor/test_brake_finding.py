@@ -1,4 +1,4 @@
-"""Finding on the lines that the brake holds."""
+"""Finding on the subjects that the brake holds."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -9,7 +9,7 @@ from idtone.core.terminal import command_line
 from idtone.operations.doctor import commands
 from idtone.operations.doctor.commands import show
 from idtone.operations.doctor.findings import bad, good, unknown, warning
-from lab.change_library import change_library
+from lab.patch_library import patch_library
 
 FINDINGS = [
     good("ari", "answers [bold]as it should[/bold]"),
@@ -70,7 +70,7 @@ def test_colours_only_on_a_terminal(monkeypatch):
 def test_progress_is_shown_only_on_a_terminal_and_only_for_slow_checks(monkeypatch, terminal, after_s, told):
     out = io.StringIO()
     clock_s = [100.0]
-    change_library(monkeypatch, commands, "time", monotonic=lambda: clock_s[0])
+    patch_library(monkeypatch, commands, "time", monotonic=lambda: clock_s[0])
     waiting = commands.Waiting(Console(file=out, force_terminal=terminal, width=100))
     clock_s[0] += after_s
     waiting(["ledger", "watchdog"])

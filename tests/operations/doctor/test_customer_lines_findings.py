@@ -49,7 +49,7 @@ def test_entries_that_nobody_checked_are_a_warning():
 def test_numbers_that_the_member_does_not_hold(member, number, state):
     registry = RegistryIndex(parse_document(REGISTRY, "registry.yaml"))
     text = f"lines: [{{endpoints: [a], numbers: ['{number}']}}]"
-    finding = customer_lines_findings.held(
+    finding = customer_lines_findings.number_holders(
         entries_of(parse(text, "numbers.yaml", LinesDocument)), registry, member, datetime.now(UTC)
     )
     assert finding.state is state

@@ -1,4 +1,4 @@
-"""`idtone doctor --fix` on a real PBX: faults are made, --fix corrects them, and the doctor looks again."""
+"""`idtone doctor --fix` on a real PBX: each test makes faults, --fix corrects them, and the doctor checks again."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from idtone.cli import app
 from idtone.core.settings.settings import load_settings
 from idtone.operations.doctor import findings
-from idtone.operations.doctor.exam import Exam
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.findings import TOPICS, Finding
 from idtone.operations.doctor.fixes import FIXES, plan
 from idtone.operations.make_changes import RECORD
 from idtone.operations.planned_changes import MARK, Group, RightsChange
-from lab.operations.doctor.run_doctor import OF_THE_MACHINE, edited, run
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, edited_file, run
 from lab.service import Service
 
 
@@ -67,9 +67,9 @@ def test_faults_of_every_kind_are_corrected_at_once(pbx):
     journal, password = sounds / "journal" / "calls", pbx.asterisk.scratch / "ari.password"
     extensions = (etc / "extensions.conf").read_text()
     with (
-        edited(etc / "idtone.conf", lambda text: text.replace("(absolute)=3", "(absolute)=9")),
-        edited(etc / "extensions.conf", lambda text: text.replace("#include idtone.conf\n", "; mine\n")),
-        edited(etc / "modules.conf", lambda text: text.replace("load = func_cut.so\n", "")),
+        edited_file(etc / "idtone.conf", lambda text: text.replace("(absolute)=3", "(absolute)=9")),
+        edited_file(etc / "extensions.conf", lambda text: text.replace("#include idtone.conf\n", "; mine\n")),
+        edited_file(etc / "modules.conf", lambda text: text.replace("load = func_cut.so\n", "")),
     ):
         pbx.asterisk.command("dialplan reload")
         for module in ("func_cut", "func_cdr"):
@@ -112,7 +112,7 @@ def test_faults_of_every_kind_are_corrected_at_once(pbx):
 
 
 def test_a_module_with_a_noload_stays_unloaded(pbx):
-    with edited(pbx.asterisk.etc / "modules.conf", lambda text: f"{text}noload = func_cut.so\n"):
+    with edited_file(pbx.asterisk.etc / "modules.conf", lambda text: f"{text}noload = func_cut.so\n"):
         pbx.asterisk.command("module unload func_cut.so")
         result = fix(pbx, "--yes")
         assert result["changes"] == []
@@ -121,7 +121,7 @@ def test_a_module_with_a_noload_stays_unloaded(pbx):
 
 
 def test_a_file_that_is_not_idtones_is_not_overwritten(pbx):
-    with edited(pbx.asterisk.etc / "idtone.conf", lambda text: "[mine]\nexten = 1,1,Hangup()\n"):
+    with edited_file(pbx.asterisk.etc / "idtone.conf", lambda text: "[mine]\nexten = 1,1,Hangup()\n"):
         result = fix(pbx, "--yes")
         assert result["changes"] == []
         assert "is not idtone's" in result["left"]["hook-file"]
@@ -133,7 +133,7 @@ def test_freepbx_writes_extensions_conf_itself(pbx):
     custom = etc / "extensions_custom.conf"
     custom.write_text("[from-internal-custom]\n")
     try:
-        with edited(
+        with edited_file(
             etc / "extensions.conf",
             lambda text: text.replace("#include idtone.conf", "#include extensions_custom.conf"),
         ):
@@ -159,11 +159,11 @@ def test_a_copy_of_the_configuration_is_not_changed(pbx, tmp_path):
 
 
 def test_an_asterisk_that_does_not_reload_leaves_everything_as_it_was(pbx, program):
-    """The real Asterisk does not fail to reload on demand: the program in PATH does."""
+    """The program in PATH fails to reload, because the real Asterisk does not do so on demand."""
     real = program.read_text()
     program.write_text(real.replace("exec ", 'case "$*" in *"dialplan reload") echo Failed.; exit 1;; esac\nexec '))
     path = pbx.asterisk.etc / "idtone.conf"
-    with edited(path, lambda text: text.replace("(absolute)=3", "(absolute)=9")):
+    with edited_file(path, lambda text: text.replace("(absolute)=3", "(absolute)=9")):
         before = path.read_bytes(), path.stat().st_mode
         result = fix(pbx, "--yes")
         (change,) = result["changes"]
@@ -175,13 +175,15 @@ def test_an_asterisk_that_does_not_reload_leaves_everything_as_it_was(pbx, progr
 
 
 def planned(service: Service, *findings: Finding) -> tuple[list[Group], dict[str, str]]:
-    exam = Exam(load_settings(service.settings), service.settings, service.asterisk.etc, {}, lambda: datetime.now(UTC))
-    exam.look(service.asterisk.ari_password)
-    return plan(exam, findings)
+    inputs = CheckInputs(
+        load_settings(service.settings), service.settings, service.asterisk.etc, {}, lambda: datetime.now(UTC)
+    )
+    inputs.look(service.asterisk.ari_password)
+    return plan(inputs, findings)
 
 
 def test_a_folder_with_other_files_keeps_its_rights(pbx):
-    """The settings may name a folder that others use too."""
+    """The settings may name a folder that other programs use too."""
     sounds = pbx.asterisk.sounds
     change = RightsChange(sounds, 0o2751)
     finding = findings.bad("sounds-writable", "closed", str(change), change)
@@ -198,7 +200,7 @@ def test_a_folder_with_other_files_keeps_its_rights(pbx):
 
 
 def test_a_password_file_of_another_user_keeps_its_rights(pbx):
-    """The service may read it by its group."""
+    """The service may be able to read the file through its group."""
     if os.geteuid() != 0:
         pytest.skip("only root can give a file to another user")
     password = pbx.asterisk.scratch / "ari.password"

@@ -10,7 +10,7 @@ from idtone import dialplan
 from idtone.cli import app
 from idtone.core.settings.settings import load_settings
 from idtone.operations.doctor import hook_findings
-from idtone.operations.doctor.exam import Exam
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.modules import FIRST
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
@@ -40,7 +40,9 @@ LOAD = "asterisk -rx 'module load res_stasis_device_state'; asterisk -rx 'module
 
 
 def loaded(digest, sounds, contexts):
-    return hook_findings.loaded(EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml"))
+    return hook_findings.loaded_hook(
+        EXPECTED, digest, sounds, contexts, RUNNING, SOUNDS, ETC, Path("/etc/my settings.yaml")
+    )
 
 
 REMEDY = "idtone dialplan export /etc/asterisk && asterisk -rx 'dialplan reload'"
@@ -48,11 +50,11 @@ INCLUDE = "In /etc/asterisk/extensions.conf: `#include idtone.conf`"
 
 
 def file(text, trouble=""):
-    return hook_findings.file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
+    return hook_findings.hook_file(EXPECTED, text, trouble, ETC / "idtone.conf", None)
 
 
 def include(including, is_loaded):
-    return hook_findings.include(including, ETC, is_loaded)
+    return hook_findings.hook_include(including, ETC, is_loaded)
 
 
 TABLE = {
@@ -111,6 +113,6 @@ def test_the_expected_hook_is_the_exported_one(tmp_path, monkeypatch):
     ):
         config.write_text(text)
         assert CliRunner().invoke(app, ["dialplan", "export", str(tmp_path), "-c", str(config)]).exit_code == 0
-        exam = Exam(load_settings(config), config, None, {}, lambda: datetime.now(UTC))
-        assert (tmp_path / "idtone.conf").read_text("utf-8") == exam.hook().text, text
+        inputs = CheckInputs(load_settings(config), config, None, {}, lambda: datetime.now(UTC))
+        assert (tmp_path / "idtone.conf").read_text("utf-8") == inputs.hook().text, text
         (tmp_path / "idtone.conf").unlink()

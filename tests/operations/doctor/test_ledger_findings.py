@@ -1,4 +1,4 @@
-"""Findings that are made from observations of the ledger."""
+"""Findings from observations of the ledger."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from idtone.core.errors import LedgerError
 from idtone.ledger.replication.own_replica import OwnReplica
 from idtone.ledger.writing.unwritten_steps import MissingSteps
 from idtone.operations.doctor import ledger_findings
-from idtone.operations.doctor.ledger_findings import Growth, Room
+from idtone.operations.doctor.ledger_findings import FreeSpace, Growth
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 PATH = Path("/var/lib/idtone/ledger.sqlite3")
@@ -23,19 +23,19 @@ MINUTE = timedelta(minutes=1)
 
 
 def opened(*observed):
-    return ledger_findings.opened(PATH, *observed)
+    return ledger_findings.ledger_access(PATH, *observed)
 
 
 def key(*observed):
-    return ledger_findings.key(Path("/var/lib/idtone/ledger.key"), *observed)
+    return ledger_findings.key_file(Path("/var/lib/idtone/ledger.key"), *observed)
 
 
 def stamped(*observed):
-    return ledger_findings.stamped(*observed, timedelta(hours=1), NOW)
+    return ledger_findings.timestamps(*observed, timedelta(hours=1), NOW)
 
 
 def shared(*observed):
-    return ledger_findings.shared("postgresql://db/x", *observed, NOW)
+    return ledger_findings.replica("postgresql://db/x", *observed, NOW)
 
 
 TABLE = {
@@ -51,19 +51,19 @@ TABLE = {
         (("hsm:1", ""), GOOD, "the token has the key"),
         (("", "hsm:1: there is no such token"), BAD, "there is no such token"),
     ],
-    ledger_findings.ends: [
+    ledger_findings.earlier_log_ends: [
         (({}, ()), GOOD, "no earlier log waits"),
         (({"a": "hsm:1", "a.2": "hsm:1"}, ["a.3"]), BAD, "an earlier log is not signed: a (hsm:1), a.2 (hsm:1)"),
         (({}, ["a"]), GOOD, "given up: a"),
         (({}, (), "restore it"), UNKNOWN, "restore it"),
     ],
-    ledger_findings.room: [
-        ((Room(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
-        ((Room(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),
-        ((Room(3100 * MIB, 9999), SLOW), GOOD, "31 days at 1,000 steps a day"),
-        ((Room(2900 * MIB, 9999), SLOW), WARNING, "29 days"),
-        ((Room(15 * MIB, 9999), Growth(1, 1)), BAD, "15 MiB free"),
-        ((Room(1000 * MIB, 3), None), BAD, "only 3 free inodes"),
+    ledger_findings.free_space: [
+        ((FreeSpace(1000 * MIB, 9999), None), GOOD, "the rate of calls is not known"),
+        ((FreeSpace(1000 * MIB, None), Growth(0, 100)), GOOD, "the rate of calls is not known"),
+        ((FreeSpace(3100 * MIB, 9999), SLOW), GOOD, "31 days at 1,000 steps a day"),
+        ((FreeSpace(2900 * MIB, 9999), SLOW), WARNING, "29 days"),
+        ((FreeSpace(15 * MIB, 9999), Growth(1, 1)), BAD, "15 MiB free"),
+        ((FreeSpace(1000 * MIB, 3), None), BAD, "only 3 free inodes"),
     ],
     # mode and size, why it could not be seen, whether there is a ledger
     key: [
@@ -77,7 +77,7 @@ TABLE = {
         ((None, "Permission denied", True), UNKNOWN, "Permission denied"),
     ],
     # leaves, what is wrong, whether it was looked at
-    ledger_findings.signed: [
+    ledger_findings.signature: [
         ((1234, "", True), GOOD, "1,234 leaves, all signed"),
         ((0, "", True), GOOD, "there is nothing to sign yet"),
         ((None, "2 of its 3 leaves are not signed", True), BAD, "2 of its 3"),
@@ -110,7 +110,7 @@ TABLE = {
         ((0, None, 1000 * MB, None), WARNING, "ledger.reserve is 0"),
         ((64 * MB, 64 * MB, 1000 * MB, MISSING), BAD, "12,000 steps of evidence since 2026-11-01T00:00:00+00:00"),
     ],
-    ledger_findings.aside: [
+    ledger_findings.ledgers_set_aside: [
         (([],), GOOD),
         (([Path("/l/l.restored-2"), Path("/l/l.ended-3")],), GOOD),
         (
@@ -131,7 +131,7 @@ TABLE = {
         ((OwnReplica(True, -3, NOW, True), ""), BAD, "has 3 steps that ledger.spool lacks"),
         ((OwnReplica(True, 0, NOW, True, 9), ""), GOOD, "9 leaves of damaged ledgers were never replicated"),
     ],
-    ledger_findings.others: [
+    ledger_findings.other_servers: [
         (([], []), GOOD, "not used"),
         ((["db-b", "db-c"], []), GOOD, "db-b, db-c: each answers"),
         ((["db-b", "db-c"], [LedgerError("db-c: away")]), WARNING, "1 of 2 servers cannot be read; db-c: away"),

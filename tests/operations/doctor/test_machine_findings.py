@@ -9,7 +9,7 @@ from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, chec
 
 
 def name(topic, took_s, resolved):
-    return machine_findings.name(topic, "pbx", took_s, resolved)
+    return machine_findings.name_look_up(topic, "pbx", took_s, resolved)
 
 
 TABLE = {
@@ -22,8 +22,8 @@ TABLE = {
         (("name-ari", 0.01, True), GOOD),
         (("name-ari", 0.01, False), BAD, "", "/etc/hosts"),
     ],
-    machine_findings.synchronised: [((True,), GOOD), ((False,), WARNING), ((None,), UNKNOWN)],
-    machine_findings.date: [
+    machine_findings.clock_synchronisation: [((True,), GOOD), ((False,), WARNING), ((None,), UNKNOWN)],
+    machine_findings.clock_date: [
         ((datetime(2026, 11, 25, tzinfo=UTC),), GOOD),
         ((datetime(1970, 1, 1, tzinfo=UTC),), BAD),
     ],

@@ -1,4 +1,4 @@
-"""The check of the AGI listener, which leaves no trace, with the service's own server and both kinds of address."""
+"""The check of the AGI listener, with the service's own server and both kinds of address. It leaves no trace."""
 
 import asyncio
 import logging
@@ -19,11 +19,11 @@ async def test_the_listener_answers_and_logs_nothing(kind, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     address = {"unix": tmp_path / "agi.sock", "tcp": ("127.0.0.1", 0), "tcp6": ("::1", 0)}[kind]
     async with FastAgiServer(never).listening(address) as bound:
-        assert await asyncio.to_thread(observe_agi.trouble, bound) == ""
+        assert await asyncio.to_thread(observe_agi.listener_trouble, bound) == ""
     assert not caplog.records
 
 
 def test_why_it_does_not_answer(tmp_path):
-    assert observe_agi.trouble(tmp_path / "agi.sock") == "No such file or directory"
+    assert observe_agi.listener_trouble(tmp_path / "agi.sock") == "No such file or directory"
     (tmp_path / "file").touch()
-    assert observe_agi.trouble(Path(tmp_path / "file")) == "Connection refused"
+    assert observe_agi.listener_trouble(Path(tmp_path / "file")) == "Connection refused"

@@ -1,4 +1,4 @@
-"""Observing Asterisk, with a web server that gives answers which a real Asterisk does not give on demand."""
+"""Observations of a web server in place of Asterisk: a real Asterisk does not give these answers on demand."""
 
 import json
 import threading
@@ -11,6 +11,7 @@ import pytest
 from idtone.core.errors import AriRefused, AriUnavailable
 from idtone.core.settings.settings import AriSettings
 from idtone.operations.doctor import observe_asterisk
+from idtone.operations.doctor.asterisk_findings import AsteriskObservation
 
 INFO = {"system": {"version": "22.10.1"}}
 STATE_OF_FORWARD = "deviceStates/Local%2Fs%40idtone-forward"
@@ -57,8 +58,8 @@ def server() -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
-def look(server: ThreadingHTTPServer) -> observe_asterisk.Seen:
-    return observe_asterisk.look(AriSettings(url=f"http://127.0.0.1:{server.server_port}/ari"), "sesame, open")
+def look(server: ThreadingHTTPServer) -> AsteriskObservation:
+    return observe_asterisk.observe(AriSettings(url=f"http://127.0.0.1:{server.server_port}/ari"), "sesame, open")
 
 
 def test_what_is_seen_and_that_no_request_changes_anything(server):

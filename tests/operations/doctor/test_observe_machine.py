@@ -32,14 +32,14 @@ def test_open_ports_are_seen_by_their_addresses():
         other.listen()
         closed.bind(("127.0.0.3", port))
         with socket.create_connection(one.getsockname()), one.accept()[0]:
-            assert observe_machine.listening(port) == [ip_address("127.0.0.2"), ip_address("::1")]
-        assert observe_machine.listening(port) == [ip_address("127.0.0.2"), ip_address("::1")]
-    assert observe_machine.listening(*free_ports(1)) == []
+            assert observe_machine.listening_addresses(port) == [ip_address("127.0.0.2"), ip_address("::1")]
+        assert observe_machine.listening_addresses(port) == [ip_address("127.0.0.2"), ip_address("::1")]
+    assert observe_machine.listening_addresses(*free_ports(1)) == []
 
 
 @contextmanager
 def holding(file: Path, *words: str) -> Iterator[int]:
-    """Context of a process that has the file open, with these words in its command line; yields its id."""
+    """Context with a process that has the file open, and `words` in its command line; yields its pid."""
     command = ["sh", "-c", f"exec 3< {file} && echo && read end", *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
@@ -50,14 +50,14 @@ def holding(file: Path, *words: str) -> Iterator[int]:
 
 def test_a_process_that_has_the_lock_file_open_is_found(tmp_path):
     lock = tmp_path / "ledger.lock"
-    assert observe_machine.held_open(lock) is False
+    assert observe_machine.is_open(lock) is False
     lock.touch()
-    assert observe_machine.held_open(lock) is False
+    assert observe_machine.is_open(lock) is False
     with holding(lock) as pid:
-        assert (observe_machine.held_open(lock), observe_machine.holder(lock)) == (True, pid)
+        assert (observe_machine.is_open(lock), observe_machine.holder(lock)) == (True, pid)
         with lock.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the check took no lock
-    assert (observe_machine.held_open(lock), observe_machine.holder(lock)) == (False, None)
+    assert (observe_machine.is_open(lock), observe_machine.holder(lock)) == (False, None)
     assert observe_machine.holder(tmp_path / "nothing") is None
 
 
@@ -71,22 +71,22 @@ def test_a_service_of_another_user_cannot_be_ruled_out(tmp_path):
     imports = "import pathlib as p; from idtone.operations.doctor import observe_machine as m"
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
     with holding(lock, "serve"):
-        asked = subprocess.check_output([*nobody, f"{imports}; print(m.held_open(p.Path({str(lock)!r})))"], text=True)
+        asked = subprocess.check_output([*nobody, f"{imports}; print(m.is_open(p.Path({str(lock)!r})))"], text=True)
     assert asked == "None\n"
 
 
 def test_the_identity_of_a_process(tmp_path):
     pid_file = tmp_path / "asterisk.pid"
-    assert observe_machine.process_of(pid_file) is None
+    assert observe_machine.identity_by_pid_file(pid_file) is None
     pid_file.write_text(f"{os.getpid()}\n")
     identity = Identity(os.geteuid(), frozenset({os.getegid(), *os.getgroups()}), os.getegid())
-    assert observe_machine.process_of(pid_file) == observe_machine.identity(os.getpid()) == identity
+    assert observe_machine.identity_by_pid_file(pid_file) == observe_machine.process_identity(os.getpid()) == identity
     pid_file.write_text("no number")
-    assert observe_machine.process_of(pid_file) is None
+    assert observe_machine.identity_by_pid_file(pid_file) is None
 
 
 def test_the_identity_of_an_account():
-    account, me = observe_machine.account, pwd.getpwuid(os.getuid())
+    account, me = observe_machine.account_identity, pwd.getpwuid(os.getuid())
     expected = Identity(me.pw_uid, frozenset(os.getgrouplist(me.pw_name, me.pw_gid)), me.pw_gid)
     assert account(me.pw_name) == account(me.pw_uid) == expected
     other = next(group for group in grp.getgrall() if group.gr_gid not in expected.groups)
@@ -100,8 +100,8 @@ def test_the_identity_of_an_account():
 
 
 def test_the_folders_above_a_folder(tmp_path):
-    assert observe_machine.leading_to(tmp_path / "a" / "b") == [*reversed(tmp_path.parents), tmp_path]
-    assert observe_machine.leading_to(tmp_path) == list(reversed(tmp_path.parents))
+    assert observe_machine.folders_above(tmp_path / "a" / "b") == [*reversed(tmp_path.parents), tmp_path]
+    assert observe_machine.folders_above(tmp_path) == list(reversed(tmp_path.parents))
 
 
 def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch):
@@ -119,14 +119,16 @@ def test_a_look_up_that_hangs_ends_at_the_deadline(monkeypatch):
 )
 def test_the_files_that_include_the_hook(tmp_path, line):
     (tmp_path / "other.conf").write_text("; #include idtone.conf\n#include myidtone.conf\n#include idtone.conf.old\n")
-    assert observe_machine.including(tmp_path) == []
+    assert observe_machine.files_including_hook(tmp_path) == []
     (tmp_path / "extensions.conf").write_text(f"[general]\n{line}\n")
-    assert observe_machine.including(tmp_path) == [tmp_path / "extensions.conf"]
+    assert observe_machine.files_including_hook(tmp_path) == [tmp_path / "extensions.conf"]
     (tmp_path / "unreadable.conf").mkdir()
-    assert observe_machine.including(tmp_path) == [tmp_path / "extensions.conf"], "an unreadable file does not hide it"
+    assert observe_machine.files_including_hook(tmp_path) == [tmp_path / "extensions.conf"], (
+        "an unreadable file does not hide it"
+    )
     (tmp_path / "extensions.conf").unlink()
-    assert observe_machine.including(tmp_path) is None, "the #include may be in the unreadable file"
-    assert observe_machine.including(tmp_path / "nowhere") is None
+    assert observe_machine.files_including_hook(tmp_path) is None, "the #include may be in the unreadable file"
+    assert observe_machine.files_including_hook(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize(("mode", "is_wal"), [("wal", True), ("persist", False)])
@@ -141,13 +143,13 @@ def test_wal_mode_is_read_from_the_header(tmp_path, mode, is_wal):
 
 
 def test_missing_files(tmp_path):
-    assert observe_machine.read(tmp_path / "nothing") == (None, "")
-    assert observe_machine.read(tmp_path) == (None, "Is a directory")
+    assert observe_machine.read_text(tmp_path / "nothing") == (None, "")
+    assert observe_machine.read_text(tmp_path) == (None, "Is a directory")
     assert observe_machine.content(tmp_path / "nothing") is None
     assert observe_machine.mode_and_owner(tmp_path / "nothing") is None
-    assert observe_machine.existing(tmp_path / "a" / "b") == tmp_path
-    assert observe_machine.room(tmp_path / "a" / "b").free_bytes > 0
-    assert observe_machine.room(Path("/")).free_bytes > 0
+    assert observe_machine.nearest_existing(tmp_path / "a" / "b") == tmp_path
+    assert observe_machine.free_space(tmp_path / "a" / "b").free_bytes > 0
+    assert observe_machine.free_space(Path("/")).free_bytes > 0
 
 
 def test_the_clock_is_read_and_not_set():

@@ -1,6 +1,6 @@
-"""`idtone doctor` on a real PBX: first correct, then with one real fault after the other.
+"""`idtone doctor` on a real PBX: first without a fault, then with one real fault after the other.
 
-Each test names the findings that differ from those of the correct PBX; no others may.
+Each test names the findings that differ from those of the correct PBX. No other finding may differ.
 """
 
 import json
@@ -26,12 +26,12 @@ from idtone.core.terminal import command_line
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.operations.doctor.checks import LEDGER
 from idtone.operations.doctor.findings import TOPICS
-from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, in_order, needed
-from idtone.operations.doctor.shared_files import WRITABLE
+from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, loading_order, needed_modules
+from idtone.operations.doctor.shared_file_checks import WRITABLE
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.lab import SUSPENDED
 from lab.nightly_tests import rest_at_night, rest_in_breadth
-from lab.operations.doctor.run_doctor import OF_THE_MACHINE, Findings, edited, examine, modules_conf, run
+from lab.operations.doctor.run_doctor import OF_THE_MACHINE, Findings, edited_file, examine, modules_conf, run
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BARE
@@ -68,7 +68,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Context at whose end Asterisk is reloaded, when its files are as before."""
+    """Context for a change of Asterisk's files. It reloads Asterisk at its end, after the files are restored."""
     try:
         yield
     finally:
@@ -152,7 +152,7 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
                 broken.callback(path.chmod, 0o600)
                 path.chmod(change)
             else:
-                broken.enter_context(edited(path, change))
+                broken.enter_context(edited_file(path, change))
         pbx.asterisk.command("module reload res_ari.so")
         findings = examine(pbx)
     assert changed(intact, findings) == {topic: state for _, _, topic, state, _ in faults}
@@ -170,10 +170,10 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
     ],
 )
 def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, change, text):
-    """A service that runs writes the file again within a second."""
+    """A running service would write the file again within a second."""
     pbx.process.send_signal(signal.SIGSTOP)
     try:
-        with edited(pbx.asterisk.sounds / "fallback.conf", change):
+        with edited_file(pbx.asterisk.sounds / "fallback.conf", change):
             findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc))
     finally:
         pbx.process.send_signal(signal.SIGCONT)
@@ -314,7 +314,7 @@ def test_ari_without_the_module_that_answers_and_the_remedy_loads_it(pbx, intact
 @pytest.mark.breadth
 def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
     path, reload = pbx.asterisk.etc / "cdr.conf", "module reload cdr"
-    with reloaded(pbx, reload), edited(path, lambda text: "[general]\nenable = no\n"):
+    with reloaded(pbx, reload), edited_file(path, lambda text: "[general]\nenable = no\n"):
         pbx.asterisk.command(reload)
         findings = examine(pbx)
         remedy = findings["cdr"]["remedy"]
@@ -327,9 +327,9 @@ def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
 
 @pytest.mark.nightly
 def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, pbx, intact):
-    """It has none of the hook's modules, but has ARI; the remedy loads them in an order that works."""
-    asked = in_order(("res_ari_asterisk", *DIALPLAN_VIEW))
-    unwanted = {*in_order(needed(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
+    """This Asterisk has ARI but none of the hook's modules. The remedy loads them in an order that works."""
+    asked = loading_order(("res_ari_asterisk", *DIALPLAN_VIEW))
+    unwanted = {*loading_order(needed_modules(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
     files = modules_conf(*(name for name in MODULES if name not in unwanted), *asked) | {
         "extensions.conf": "[from-lab]\nexten = _X.,1,Hangup()\n",
         "http.conf": "[general]\nenabled = yes\nbindaddr = 0.0.0.0\nbindport = {port}\n",
@@ -342,7 +342,10 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
         "SOUNDS_DIRECTORY": asterisk.sounds,
         "AGI_LISTEN": f"127.0.0.1:{asterisk.agi_port}",
     }
-    with asterisk, edited(asterisk.etc / "asterisk.conf", lambda text: f"{text}\n[options]\nlive_dangerously = yes\n"):
+    with (
+        asterisk,
+        edited_file(asterisk.etc / "asterisk.conf", lambda text: f"{text}\n[options]\nlive_dangerously = yes\n"),
+    ):
         findings = examine(pbx, **settings)
         missing = findings["asterisk-modules"]
         assert len(missing["found"].split(", ")) > 25, "the test needs many modules"
@@ -365,7 +368,7 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
 
 
 def test_the_version_and_the_limit_are_seen_without_ari(pbx, intact, tmp_path, monkeypatch):
-    """ARI does not answer. Then Asterisk does not run either, and the program says its version."""
+    """First ARI does not answer. Then Asterisk does not run either, and its program gives the version."""
     monkeypatch.setenv("PATH", pbx.asterisk.in_path(tmp_path))
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL="http://localhost:1/ari")
     seen = {"asterisk-version", "open-files"}
@@ -386,7 +389,7 @@ def test_the_limit_of_open_files_of_the_running_asterisk(pbx, intact):
     try:
         resource.prlimit(process, resource.RLIMIT_NOFILE, (1024, before[1]))
         findings = examine(pbx)
-        with edited(conf, lambda text: f"{text}\n[options]\nmaxcalls = 90\n"):
+        with edited_file(conf, lambda text: f"{text}\n[options]\nmaxcalls = 90\n"):
             assert examine(pbx)["open-files"]["found"] == "1024 open files carry 98 calls"
     finally:
         resource.prlimit(process, resource.RLIMIT_NOFILE, before)
@@ -413,9 +416,9 @@ def test_an_older_hook_is_loaded_and_the_remedy_corrects_it(pbx, intact):
 
 
 def test_a_hook_that_a_reload_removed(pbx, intact):
-    """Its variables survive the reload."""
+    """The variables of the hook survive the reload."""
     path, without = pbx.asterisk.etc / "extensions.conf", instead("#include idtone.conf", "")
-    with reloaded(pbx, "dialplan reload"), edited(path, without):
+    with reloaded(pbx, "dialplan reload"), edited_file(path, without):
         pbx.asterisk.command("dialplan reload")
         findings = examine(pbx)
     assert changed(intact, findings) == {"hook-loaded": "bad", "hook-include": "bad"}
@@ -430,7 +433,7 @@ def test_places_where_asterisk_ignores_the_hooks_result(pbx, intact):
     (etc / "mine" / "more.conf").write_text(f"[more]\nexten = 1,1,Queue(support,,,,,,idtone-called^{SUSPENDED})\n")
     (etc / "queues.conf").write_text("[support]\nmembergosub = idtone-called\n")
     try:
-        with edited(etc / "extensions.conf", lambda text: f"{text}\n#include mine/*.conf\n"):
+        with edited_file(etc / "extensions.conf", lambda text: f"{text}\n#include mine/*.conf\n"):
             findings = examine(pbx)
             run(pbx)  # the table for people has no number either
     finally:
@@ -467,7 +470,7 @@ def test_a_file_that_is_not_a_ledger(pbx, intact, tmp_path):
 
 
 def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
-    """The last signed tree is not a prefix of this one."""
+    """The last signed tree is larger than the tree in this ledger."""
     key = Signer("lab/idtone", (pbx.ledger.with_name("ledger.key.sign")).read_bytes())
     text = Checkpoint("lab/idtone", 10**6, bytes(32)).text
     seen = pbx.ledger.with_name("ledger.key.other")
@@ -479,7 +482,7 @@ def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
 
 @pytest.mark.breadth
 def test_a_full_disk(pbx, intact, tmp_path):
-    """A small file system that other processes do not see."""
+    """The disk is a small file system that other processes do not see."""
     private = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
     mount = ("sh", "-c", f'mount -t tmpfs -o size=2m none {tmp_path} && exec "$@"', "sh")
     if subprocess.run([*private, *mount, "true"], capture_output=True, check=False).returncode:

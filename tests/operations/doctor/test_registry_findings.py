@@ -48,7 +48,7 @@ def readable(now):
 
 
 def fresh(now, grace=0 * DAY):
-    return registry_findings.fresh(RegistryIndex(document()), now, grace)
+    return registry_findings.registry_age(RegistryIndex(document()), now, grace)
 
 
 def trusted(trust):
@@ -62,11 +62,11 @@ def node_member(member):
 def standing(now, pledge="signed: 2026-01-05", lapses_in_days=None, *suspended):
     at = now + (lapses_in_days or 0) * DAY
     own = [] if lapses_in_days is None else [LicenceLapse(Direction.INCOMING, at, "L-9", *suspended)]
-    return registry_findings.standing(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
+    return registry_findings.licence_states(document(TEXT.replace("signed: 2026-01-05", pledge)), now, own)
 
 
 def kept(held, above=ABOVE, ourselves=5, service=None):
-    return registry_findings.kept(CACHE, above, held, ourselves, service)
+    return registry_findings.verified_copy(CACHE, above, held, ourselves, service)
 
 
 OPEN = "other users can write to "
@@ -125,7 +125,7 @@ TABLE = {
         (([FOLDER, Rights(KEPT_JSON, 0o600, 5, 5, listed=True)],), UNKNOWN),
         (([],), WARNING),
     ],
-    registry_findings.not_kept: [((), GOOD)],
+    registry_findings.no_verified_copy: [((), GOOD)],
 }  # fmt: skip
 
 
@@ -148,15 +148,15 @@ def test_faults_are_shown_by_their_places_without_a_number():
 def test_signatures_that_were_not_renewed_give_a_warning():
     signed = Signed(SuspensionsDocument(issued=NOW), NOW + 7 * DAY)
     index = RegistryIndex(document(TEXT.partition("suspensions:")[0]), signed)
-    assert registry_findings.fresh(index, NOW, 0 * DAY).state is GOOD
-    late = registry_findings.fresh(index, NOW + 6 * DAY, 0 * DAY)
+    assert registry_findings.registry_age(index, NOW, 0 * DAY).state is GOOD
+    late = registry_findings.registry_age(index, NOW + 6 * DAY, 0 * DAY)
     assert late.state is WARNING
     assert "idtone registry update" in late.remedy
 
 
 def test_no_licence_at_all():
     bare = document(re.sub(r"members:.*?\nsuspensions:", "members: []\nsuspensions:", TEXT, flags=re.DOTALL))
-    assert registry_findings.standing(bare, NOW).found == "no licence"
+    assert registry_findings.licence_states(bare, NOW).found == "no licence"
     assert registry_findings.sounds(bare, load_library(), NOW).state is GOOD
 
 

@@ -7,34 +7,34 @@ from datetime import UTC, datetime
 import pytest
 
 from idtone.core.settings.settings import Settings
+from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import Check
-from idtone.operations.doctor.exam import Exam
 from idtone.operations.doctor.findings import State, good
 from idtone.operations.doctor.run_checks import run
 
 
 @pytest.fixture
-def exam() -> Exam:
-    return Exam(Settings(), None, None, {}, lambda: datetime.now(UTC))
+def inputs() -> CheckInputs:
+    return CheckInputs(Settings(), None, None, {}, lambda: datetime.now(UTC))
 
 
-def sound(exam):
+def sound(inputs):
     yield good("sounds", "10 files")
     yield good("fallback", "as it should be")
 
 
-def crashing(exam):
+def crashing(inputs):
     yield good("ledger", "opened")
     raise RuntimeError("0312345678 is in the text of this error")
 
 
-def test_a_topic_without_a_finding_gets_one(exam):
-    (finding,) = run(exam, [Check(("watchdog",), lambda exam: iter(()))])
+def test_a_topic_without_a_finding_gets_one(inputs):
+    (finding,) = run(inputs, [Check(("watchdog",), lambda inputs: iter(()))])
     assert (finding.state, finding.found) == (State.UNKNOWN, "the check gave no finding")
 
 
-def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
-    findings = run(exam, [Check(("ledger", "ledger-key"), crashing), Check(("sounds", "fallback"), sound)])
+def test_a_crash_is_a_finding_without_the_text_of_the_error(inputs):
+    findings = run(inputs, [Check(("ledger", "ledger-key"), crashing), Check(("sounds", "fallback"), sound)])
     assert [(f.topic, f.state) for f in findings] == [
         ("sounds", State.GOOD),
         ("fallback", State.GOOD),
@@ -45,10 +45,10 @@ def test_a_crash_is_a_finding_without_the_text_of_the_error(exam):
     assert "0312345678" not in findings[-1].found
 
 
-def test_a_check_that_hangs_ends_at_the_deadline(exam):
+def test_a_check_that_hangs_ends_at_the_deadline(inputs):
     release = threading.Event()
 
-    def hanging(exam):
+    def hanging(inputs):
         yield good("ledger", "opened")
         release.wait(60)
         yield good("ledger-key", "too late")
@@ -56,7 +56,7 @@ def test_a_check_that_hangs_ends_at_the_deadline(exam):
     told: list[list[str]] = []
     started_s = time.monotonic()
     findings = run(
-        exam,
+        inputs,
         [Check(("ledger", "ledger-key"), hanging), Check(("sounds", "fallback"), sound)],
         1.5,
         lambda topics: told.append(list(topics)),
@@ -70,15 +70,15 @@ def test_a_check_that_hangs_ends_at_the_deadline(exam):
     assert told[-1] == ["ledger-key"]
 
 
-def test_checks_run_in_parallel(exam):
+def test_checks_run_in_parallel(inputs):
     meeting = threading.Barrier(2, timeout=60)
 
     def meets(topic):
-        def look(exam):
+        def look(inputs):
             meeting.wait()
             yield good(topic, "met")
 
         return look
 
-    findings = run(exam, [Check(("service",), meets("service")), Check(("watchdog",), meets("watchdog"))])
+    findings = run(inputs, [Check(("service",), meets("service")), Check(("watchdog",), meets("watchdog"))])
     assert {f.found for f in findings} == {"met"}

@@ -8,7 +8,7 @@ import pytest
 
 from idtone.call_control.fallback_text import End, render
 from idtone.operations.doctor import shared_file_findings
-from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Rights, Trial
+from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, PutTrial, Rights
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, check
 
 PLACE = Path("/var/lib/asterisk/sounds/idtone")
@@ -29,11 +29,11 @@ CHOWN_JOURNAL = f"chown idtone:asterisk {PLACE}/journal && chmod 2710 {PLACE}/jo
 
 
 def files(changes, serving=True, further=()):
-    return shared_file_findings.files(FILES, FILES | changes, serving, further)
+    return shared_file_findings.sound_files(FILES, FILES | changes, serving, further)
 
 
 def readable(who, folders, held):
-    return shared_file_findings.readable(who, folders, held, "asterisk")
+    return shared_file_findings.sound_access(who, folders, held, "asterisk")
 
 
 def journal_folder(mode=0o2710, user=5, group=112):
@@ -45,21 +45,21 @@ def journal(mode, user=5, group=112, listed=False):
 
 
 def writable(who, folder, held, left=0):
-    return shared_file_findings.writable(who, [FOLDER, folder], JOURNAL, held, left, "asterisk", PLACE)
+    return shared_file_findings.journal_access(who, [FOLDER, folder], JOURNAL, held, left, "asterisk", PLACE)
 
 
 def puttable(held, error, who=SERVICE, above=ABOVE):
-    trial = Trial(PLACE, above, held, error, "this is another one")
-    return shared_file_findings.puttable("sounds-writable", trial, who, "idtone:asterisk", SOUNDS_MODE)
+    trial = PutTrial(PLACE, above, held, error, "this is another one")
+    return shared_file_findings.put_access("sounds-writable", trial, who, "idtone:asterisk", SOUNDS_MODE)
 
 
 def into_the_journal(held, who=SERVICE):
-    trial = Trial(JOURNAL.parent, [OWN], held, 0)
-    return shared_file_findings.puttable("journal-writable", trial, who, "idtone:asterisk", JOURNAL_MODE, 112)
+    trial = PutTrial(JOURNAL.parent, [OWN], held, 0)
+    return shared_file_findings.put_access("journal-writable", trial, who, "idtone:asterisk", JOURNAL_MODE, 112)
 
 
 def fallback(wanted, text, trouble=""):
-    return shared_file_findings.fallback(wanted, text, trouble, FALLBACK)
+    return shared_file_findings.fallback_file(wanted, text, trouble, FALLBACK)
 
 
 TABLE = {

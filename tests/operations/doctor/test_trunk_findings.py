@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from idtone.operations.doctor.asterisk_files import Line
+from idtone.operations.doctor.asterisk_config_files import Line
 from idtone.operations.doctor.findings import State
-from idtone.operations.doctor.trunk_findings import codecs, endpoints, presented
+from idtone.operations.doctor.trunk_findings import codecs, endpoints, presented_numbers
 
 PJSIP, EXTENSIONS = Path("/etc/asterisk/pjsip.conf"), Path("/etc/asterisk/extensions.conf")
 MODULES = {"codec_g722", "codec_gsm", "res_pjsip"}
@@ -66,14 +66,14 @@ DIALPLANS = {
 @pytest.mark.parametrize("name", DIALPLANS)
 def test_an_own_dial_must_set_the_number(name):
     text, number = DIALPLANS[name]
-    finding = presented({}, lines(text, EXTENSIONS), "", PJSIP)
+    finding = presented_numbers({}, lines(text, EXTENSIONS), "", PJSIP)
     assert finding.state is (State.WARNING if number else State.GOOD)
     assert f"line {number}" in finding.found or not number
 
 
 def test_an_endpoint_that_replaces_the_number():
     found = endpoints(lines(endpoint("from_user=0335810110", "carrier") + endpoint("allow=ulaw", "phone")))
-    finding = presented(found, [], "", PJSIP)
+    finding = presented_numbers(found, [], "", PJSIP)
     assert finding.state is State.WARNING
     assert "carrier" in finding.found
     assert "phone" not in finding.found
@@ -83,7 +83,7 @@ def test_an_endpoint_that_replaces_the_number():
 def test_a_file_that_is_not_there_or_cannot_be_read():
     for judge in (
         lambda trouble: codecs(None, (), trouble, PJSIP),
-        lambda trouble: presented(None, (), trouble, PJSIP),
+        lambda trouble: presented_numbers(None, (), trouble, PJSIP),
     ):
         assert judge("").state is State.GOOD
         assert judge("Permission denied").state is State.UNKNOWN

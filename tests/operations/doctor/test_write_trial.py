@@ -1,4 +1,4 @@
-"""The trial to put a file somewhere as the service does; and the remedies, run as they are printed."""
+"""The trial to put a file where the service does, and the remedies, run as printed."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ from idtone.call_control.journal_reader import FILE_MODE, FOLDER_MODE
 from idtone.dialplan import JOURNAL_FILE
 from idtone.operations.doctor import observe_machine, shared_file_findings
 from idtone.operations.doctor.findings import Finding, State
-from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, Trial
-from idtone.operations.doctor.shared_files import FALLBACK_MODE
+from idtone.operations.doctor.shared_file_checks import FALLBACK_MODE
+from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, PutTrial
 from idtone.operations.doctor.write_trial import NotTriedError, Place, trial
 from lab.forked_idtone import Forked
 from lab.nightly_tests import rest_at_night
@@ -65,7 +65,7 @@ def test_a_trial_creates_a_file(beside):
 
 
 def test_a_folder_that_is_read_only_only_for_the_service(beside):
-    """systemd makes the folder so if ReadWritePaths does not name it."""
+    """systemd makes a folder read-only for the service if ReadWritePaths does not name it."""
     own(beside, SERVICE.user, SERVICE.group, 0o755)
     commands = (
         f"mount --bind {beside} {beside} && mount -o remount,bind,ro {beside} && exec setpriv --reuid={SERVICE.user}"
@@ -111,14 +111,14 @@ def test_a_process_that_has_gone_and_a_user_that_no_process_can_become(beside):
 def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, group: int | None) -> Finding:
     held = observe_machine.rights(folder) if folder.exists() else None
     error = trial(Place(folder, file_mode, beside), SERVICE) if held else None
-    above = [observe_machine.rights(one) for one in observe_machine.leading_to(folder)]
-    return shared_file_findings.puttable(
-        topic, Trial(folder, above, held, error), SERVICE, f"{SERVICE.user}:{ASTERISK}", mode, group
+    above = [observe_machine.rights(one) for one in observe_machine.folders_above(folder)]
+    return shared_file_findings.put_access(
+        topic, PutTrial(folder, above, held, error), SERVICE, f"{SERVICE.user}:{ASTERISK}", mode, group
     )
 
 
 def both(beside: Path) -> list[Finding]:
-    """Findings on whether the service can put files beside the sounds, and in the journal."""
+    """The two findings on the service's right to put files: beside the sounds, and in the journal's folder."""
     first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
     group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
     return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
@@ -155,7 +155,7 @@ def as_the_service(beside: Path, code: str) -> None:
     ],
 )
 def test_the_service_works_after_the_remedies(beside, sounds, journal):
-    """After them the service can write suspensions for Asterisk and replace the journal."""
+    """After the remedies the service can write suspensions for Asterisk and replace the journal."""
     if journal:
         (beside / "journal").mkdir()
         own(beside / "journal", *journal)
@@ -197,10 +197,10 @@ def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
     def asterisks() -> list[Finding]:
         folders = [observe_machine.rights(folder) for folder in reversed(path.parents)]
         return [
-            shared_file_findings.readable(
+            shared_file_findings.sound_access(
                 READER, folders[:-1], [observe_machine.rights(beside / "fallback.conf")], str(ASTERISK)
             ),
-            shared_file_findings.writable(
+            shared_file_findings.journal_access(
                 READER, folders, path, observe_machine.rights(path), 0, str(ASTERISK), beside
             ),
         ]

@@ -17,7 +17,7 @@ from idtone.ledger.store.postgresql import Server
 from idtone.operations.fleet.commands import status
 from lab.ledger.replication.nodes import Node, made_nodes, nodes
 from lab.ledger.sample_evidence import NONCE, PLAY, forwarded
-from lab.operations.fleet.states import GOOD, state
+from lab.operations.fleet.example_states import GOOD, state
 
 __all__ = ["made_nodes", "nodes"]
 
@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def says(nodes: dict[str, Node]) -> Callable[..., None]:
-    """Function that lets a node report a good state with other values."""
+    """Function that reports, for a node, a good state with some other values."""
 
     def reports(name: str, **changes: Any) -> None:
         later = {"registry__expires": (datetime.now(UTC) + timedelta(days=9)).isoformat()}
@@ -92,8 +92,8 @@ def test_what_cannot_be_read_is_told(nodes, says, postgresql, server, monkeypatc
 def test_watching_goes_on_while_postgresql_is_away():
     with NodeReportsReader(Server("postgresql://idtone@127.0.0.1:1/idtone")) as reader:
         with pytest.raises(LedgerError):
-            status.look(reader, is_patient=False)
-        seen = status.look(reader, is_patient=True)
+            status.read_fleet(reader, is_patient=False)
+        seen = status.read_fleet(reader, is_patient=True)
     assert (seen.fleet, seen.is_good) == (None, False)
     assert "see that PostgreSQL runs" in status.as_object(seen)["trouble"]
     assert "see that PostgreSQL runs" in str(status.screen(seen))

@@ -10,7 +10,7 @@ from idtone.operations.fleet.findings import _ABSENCES, _RULES, findings
 from idtone.operations.fleet.node_rows import COLUMNS, row_of, total_row
 from idtone.operations.fleet.node_states import Condition, Fleet, fleet_of, totals
 from idtone.operations.fleet.registry_spread import Wanted, spread
-from lab.operations.fleet.states import GOOD, NOW, fleet, report, state
+from lab.operations.fleet.example_states import GOOD, NOW, fleet, report, state
 
 NEWER = {"registry__issued": "2026-11-01T17:00:00+09:00", "registry__suspensions_sha256": "6f" * 32}
 SHARED = {"version": 3, "sha256": "aa", "overrides": ["agi.listen"]}
@@ -30,7 +30,7 @@ CASES = {
     "replication": state(replication__trouble="no"),
     "witnesses": state(ledger__witness_troubles=[{"name": "w", "trouble": "no"}]),
 }
-"""Faults of one node of two; nothing is wrong with the other one."""
+"""Name of a fault → state of a node that has it. A second node has none."""
 
 
 def test_each_rule_has_a_case():

@@ -1,4 +1,4 @@
-"""The inventory of a fleet, and the runner of commands."""
+"""The inventory of a fleet, and the command runner."""
 
 import sys
 import time
@@ -6,19 +6,19 @@ import time
 import pytest
 
 from idtone.core.errors import DocumentError
-from idtone.operations.fleet.inventory import APT, behind, read_inventory
-from idtone.operations.fleet.kamailio_dispatcher import is_in, is_out, others_in, states
-from idtone.operations.fleet.runner import Ran, SubprocessRunner
+from idtone.operations.fleet.command_runner import CommandResult, SubprocessRunner
+from idtone.operations.fleet.inventory import APT, read_inventory, with_prefix
+from idtone.operations.fleet.kamailio_dispatcher import destination_flags, has_other_active, is_in, is_out
 from lab.operations.fleet.fake_fleet import INVENTORY
 
 
 def test_the_words_of_a_command_reach_the_other_machine_as_they_are():
-    """ssh joins its words for a shell over there, so each is quoted; nothing else does that."""
+    """ssh joins its words for a shell on the other machine, so each word is quoted. Other prefixes do not join them."""
     words = ("asterisk", "-rx", "dialplan reload")
-    assert behind((), words) == words
-    assert behind(("sudo",), words) == ("sudo", *words)
-    assert behind(("ssh", "root@pbx-1"), words) == ("ssh", "root@pbx-1", "asterisk", "-rx", "'dialplan reload'")
-    assert behind(("/usr/bin/ssh", "-p", "22", "x"), ("a;b", "$c"))[-2:] == ("'a;b'", "'$c'")
+    assert with_prefix((), words) == words
+    assert with_prefix(("sudo",), words) == ("sudo", *words)
+    assert with_prefix(("ssh", "root@pbx-1"), words) == ("ssh", "root@pbx-1", "asterisk", "-rx", "'dialplan reload'")
+    assert with_prefix(("/usr/bin/ssh", "-p", "22", "x"), ("a;b", "$c"))[-2:] == ("'a;b'", "'$c'")
 
 
 def test_an_inventory(tmp_path):
@@ -58,8 +58,10 @@ def test_a_command_runs_without_a_shell_and_its_end_is_told(tmp_path):
     runner = SubprocessRunner()
     program = "import sys; print(sys.argv[1:]); print('e', file=sys.stderr); sys.exit(3)"
     ran = runner.run([sys.executable, "-c", program, "a b", "$HOME", "*"], 60)
-    assert ran == Ran(3, "['a b', '$HOME', '*']\n", "e\n")
-    assert runner.run([str(tmp_path / "none")], 1) == Ran(None, errors=f"{tmp_path}/none: No such file or directory")
+    assert ran == CommandResult(3, "['a b', '$HOME', '*']\n", "e\n")
+    assert runner.run([str(tmp_path / "none")], 1) == CommandResult(
+        None, errors=f"{tmp_path}/none: No such file or directory"
+    )
     assert runner.run([sys.executable, "-c", "input()"], 60).status == 1, "there is no input"
 
 
@@ -110,15 +112,15 @@ JSON = (
 
 
 def test_the_states_of_the_destinations():
-    found = states(KAMCMD, 1)
+    found = destination_flags(KAMCMD, 1)
     assert found == {"sip:192.0.2.11:5060": "DX", "sip:192.0.2.12:5060;transport=tcp": "TP"}
-    assert states(KAMCMD, 3) == {}
-    assert states(JSON, 1) == {"sip:192.0.2.11:5060": "AP"}
+    assert destination_flags(KAMCMD, 3) == {}
+    assert destination_flags(JSON, 1) == {"sip:192.0.2.11:5060": "AP"}
     assert [(is_in(flags), is_out(flags)) for flags in ("AP", "TP", "IP", "DX")] == [
         (True, False),
         (True, False),
         (False, False),
         (False, True),
     ]
-    assert others_in(found, "sip:192.0.2.11:5060")
-    assert not others_in(found, "sip:192.0.2.12:5060;transport=tcp")
+    assert has_other_active(found, "sip:192.0.2.11:5060")
+    assert not has_other_active(found, "sip:192.0.2.12:5060;transport=tcp")

@@ -1,4 +1,4 @@
-"""The rolling upgrade: its acts on each node, the faults at which it stops, and how it continues."""
+"""The rolling upgrade: its acts on each node, the faults that stop it, and its next run."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from idtone.core.errors import UsageError
 from idtone.core.yaml_documents import parse
 from idtone.operations.fleet.inventory import APT, Inventory
 from idtone.operations.fleet.rolling_upgrade import Clock, NodeFaultError, RollingUpgrade
-from idtone.operations.fleet.upgrade_journal import UpgradeJournal, opened
-from idtone.operations.fleet.upgrade_plan import planned
+from idtone.operations.fleet.upgrade_journal import UpgradeJournal, open_journal
+from idtone.operations.fleet.upgrade_plan import plan_steps
 from idtone.operations.fleet.upgrade_rules import Step
 from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, address
 
@@ -22,7 +22,7 @@ NODES = ("pbx-1", "pbx-2", "pbx-3")
 
 
 class Silent:
-    """Progress that is only recorded."""
+    """A `Progress` that shows nothing, and only records its calls."""
 
     def __init__(self) -> None:
         self.waited: list[str] = []
@@ -36,7 +36,7 @@ class Silent:
 
 
 class Operator:
-    """The person who runs the command, again and again with one journal."""
+    """An operator who runs the command several times with one journal."""
 
     def __init__(self, fleet: FakeFleet, journal: Path, inventory: str = INVENTORY) -> None:
         self.fleet, self.journal = fleet, journal
@@ -44,10 +44,10 @@ class Operator:
         self.progress = Silent()
 
     def upgrade(self, *only: str, until_empty: bool = False, afresh: bool = False) -> str:
-        """Run the upgrade. Returns the fault at which it stops, or nothing."""
+        """Run the upgrade. Returns the fault that stopped it, or an empty text."""
         chosen = [node for node in self.inventory.nodes if not only or node.node in only]
         clock = Clock(lambda: self.fleet.now_s, self.fleet.sleep)
-        with opened(self.journal, lambda: NOW) as kept:
+        with open_journal(self.journal, lambda: NOW) as kept:
             kept.begin([node.node for node in chosen], afresh)
             rolling = RollingUpgrade(self.inventory, self.fleet, kept, self.progress, until_empty, 60, clock)
             try:
@@ -74,7 +74,7 @@ def upgraded(fleet: FakeFleet) -> list[str]:
 
 
 def out(fleet: FakeFleet) -> set[str]:
-    """Nodes that get no calls from one of the dispatchers."""
+    """Nodes that get no calls from at least one dispatcher."""
     return {name for name in NODES for flags in fleet.flags.values() if "D" in flags.get(address(name), "")}
 
 
@@ -91,7 +91,7 @@ def test_one_node_after_the_other_and_never_two_at_once(operator, fleet):
     plan = {
         words
         for node in operator.inventory.nodes
-        for step in planned(operator.inventory, node)
+        for step in plan_steps(operator.inventory, node)
         for words in step.commands
     }
     assert set(fleet.ran) <= plan, "the plan shows every command"
@@ -172,7 +172,7 @@ def test_it_stops_at_the_first_fault_and_leaves_the_node_out(operator, fleet, ha
 
 
 def operator_of_three(operator: Operator) -> str:
-    """Run anew with all nodes, of which the first one has the version already."""
+    """Run the upgrade anew with three nodes. The first one has the new version already."""
     return operator.upgrade(afresh=True)
 
 
@@ -225,14 +225,14 @@ def test_calls_past_the_dispatchers_and_a_fleet_without_dispatchers(fleet, tmp_p
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[UpgradeJournal]:
-    with opened(tmp_path / "journal", lambda: NOW) as kept:
+    with open_journal(tmp_path / "journal", lambda: NOW) as kept:
         yield kept
 
 
 def test_two_upgrades_at_once_are_refused(journal, tmp_path):
     with (
         pytest.raises(UsageError, match="another upgrade of this fleet runs"),
-        opened(tmp_path / "journal", lambda: NOW),
+        open_journal(tmp_path / "journal", lambda: NOW),
     ):
         pass
 

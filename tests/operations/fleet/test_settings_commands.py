@@ -32,7 +32,7 @@ class Desk:
         self.shared.write_text(SHARED)
 
     def run(self, *words: object) -> Result:
-        """Run one command; returns its result, or raises its error."""
+        """Run one command. Returns its result. Raises the command's error."""
         result = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade` on the terminal: its plan, its message at a fault, and how the next run continues."""
+"""`idtone-fleet upgrade` on the terminal: its plan, its message after a fault, and its next run."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,15 @@ from typer.testing import CliRunner
 
 from idtone.core.errors import UsageError
 from idtone.fleet_cli import app
+from idtone.operations.fleet.command_runner import SubprocessRunner
 from idtone.operations.fleet.commands import upgrade as command
 from idtone.operations.fleet.inventory import APT
-from idtone.operations.fleet.runner import SubprocessRunner
 from lab.operations.fleet.fake_fleet import INVENTORY, FakeFleet, FakeNode, address
 
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Path:
-    """Inventory in which no step has to wait."""
+    """Inventory of nodes for which no step has to wait."""
     path = tmp_path / "fleet.yaml"
     path.write_text(INVENTORY.replace(":5060'}", ":5060', other_calls: true}"))
     return path
@@ -31,7 +31,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
 
 
 def run(nodes: Path, *words: str, typed: str = "") -> Result:
-    """Run the upgrade; returns the result, or raises its error."""
+    """Run the upgrade. Returns its result. Raises the command's error."""
     arguments = ["upgrade", "--nodes", str(nodes), *words]
     result = CliRunner().invoke(app, arguments, input=typed, env={"COLUMNS": "200", "LANGUAGE": "en"})
     if result.exception and not isinstance(result.exception, SystemExit):

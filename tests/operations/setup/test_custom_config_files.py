@@ -1,4 +1,4 @@
-"""The places of an operator's lines, by what Asterisk's own files include."""
+"""The files for an operator's lines, which depend on the #includes in Asterisk's own files."""
 
 import pytest
 

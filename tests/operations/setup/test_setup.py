@@ -20,12 +20,12 @@ from idtone.cli import app
 from idtone.core.errors import UsageError
 from idtone.operations.make_changes import RECORD
 from idtone.operations.planned_changes import MARK
-from idtone.operations.setup.plan_setup import Wishes, _settings, is_new, own_file
+from idtone.operations.setup.plan_setup import SetupOptions, _settings, is_new, own_file
 from lab.asterisk import MODULES
-from lab.bootstrap import AsteriskInstallation
+from lab.asterisk_installation import AsteriskInstallation
 from lab.lab import LICENSED
 from lab.nightly_tests import rest_in_breadth
-from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare
+from lab.operations.bare_asterisk import ALL_MODULES, EXTENSIONS, NEW, USER, Pbx, bare_asterisk
 from lab.operations.doctor.run_doctor import modules_conf
 from lab.publication import LAB_REGISTRY, MEMBER
 from lab.repository import ROOT
@@ -35,13 +35,13 @@ CALL = ("setup", "--user", USER, "--yes", "--call")
 
 @pytest.fixture(scope="module")
 def shared(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pbx]:
-    with bare(installation, tmp_path_factory.mktemp("bare"), ALL_MODULES) as pbx:
+    with bare_asterisk(installation, tmp_path_factory.mktemp("bare"), ALL_MODULES) as pbx:
         yield pbx
 
 
 @pytest.fixture
 def pbx(shared: Pbx) -> Iterator[Pbx]:
-    """A PBX that several tests use. Afterwards it has its files again, and none of idtone's."""
+    """A PBX that several tests share. After each test it has its own files again, and none of idtone's."""
     before = shared.files()
     yield shared
     shared.undo()
@@ -54,7 +54,7 @@ def pbx(shared: Pbx) -> Iterator[Pbx]:
 
 @pytest.mark.breadth
 def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp_path):
-    with bare(installation, tmp_path) as pbx:
+    with bare_asterisk(installation, tmp_path) as pbx:
         before = pbx.files()
         preview = pbx.setup(*NEW[1:])
         assert all(change["made"] is None for change in preview["changes"])
@@ -102,7 +102,7 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
 
 @pytest.mark.nightly
 def test_the_ten_usual_mistakes(installation, tmp_path):
-    """Each leaves calls without their sound. setup and doctor --fix correct all."""
+    """Each mistake leaves calls without their sound. setup and doctor --fix correct all of them."""
     files = {
         "ari.conf": "[general]\nenabled = no\n[idtone]\ntype = user\npassword = the-right-password-1234\n",  # 1
         "http.conf": "[general]\nenabled = no\nbindaddr = 0.0.0.0\nbindport = {port}\n",  # 2 disabled, and 3 open
@@ -111,7 +111,7 @@ def test_the_ten_usual_mistakes(installation, tmp_path):
         **modules_conf(*(name for name in MODULES if name not in ("func_cut", "app_stasis"))),  # 6
     }
     template, files["http.conf"] = files["http.conf"], ""
-    with bare(installation, tmp_path, files) as pbx:
+    with bare_asterisk(installation, tmp_path, files) as pbx:
         (pbx.etc / "http.conf").write_text(template.format(port=pbx.asterisk.http_port))
         pbx.config.parent.mkdir()
         password = pbx.config.with_name("ari.password")
@@ -144,11 +144,11 @@ FREEPBX = ALL_MODULES | {
     "extensions.conf": "#include extensions_custom.conf\n[from-internal]\nexten = _X.,1,Hangup()\n",
     "extensions_custom.conf": "[from-internal-custom]\n",
 }
-"""Files as FreePBX writes them, without its generated files."""
+"""Files as in FreePBX, without the ones that it generates."""
 
 
 def test_freepbx_keeps_its_files(installation, tmp_path):
-    with bare(installation, tmp_path, FREEPBX) as pbx:
+    with bare_asterisk(installation, tmp_path, FREEPBX) as pbx:
         (pbx.etc / "http_custom.conf").write_text(f"bindport = {pbx.asterisk.http_port}\n")
         before = pbx.files()
         result = pbx.setup(*NEW)
@@ -232,7 +232,7 @@ def test_a_hook_that_the_dialplan_calls_is_not_undone(pbx: Pbx, file: str, line:
 
 
 def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab: programs in PATH note what they are asked."""
+    """systemd does not run in the lab. Programs in PATH take its place and record their arguments."""
     process, units, asked = pbx.asterisk.process.pid, tmp_path / "units", tmp_path / "asked"
     pbx.setup(*NEW)
     before = resource.prlimit(process, resource.RLIMIT_NOFILE)
@@ -245,7 +245,7 @@ def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path,
         for name, place in {"SYSTEMD": tmp_path, "UNITS": units, "ENABLED": tmp_path / "enabled"}.items():
             monkeypatch.setattr(f"idtone.operations.setup.plan_setup.{name}", place)
         (tmp_path / "enabled").symlink_to("idtone.service")
-        monkeypatch.setattr("idtone.operations.doctor.open_files.unit_of", lambda text: "asterisk.service")
+        monkeypatch.setattr("idtone.operations.doctor.open_file_limit.unit_of", lambda text: "asterisk.service")
         monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path), os.environ["PATH"])))
         for name in ("systemctl", "prlimit"):
             (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {asked}\n')
@@ -269,7 +269,7 @@ def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path,
 
 
 def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab: a program in PATH notes what it is asked, and fails once."""
+    """systemd does not run in the lab. A program in PATH takes its place, records its arguments, and fails once."""
     names = ("etc/idtone.service", "asked", "packaged/idtone.service", "enabled.service")
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
@@ -343,7 +343,7 @@ def test_without_asterisk(tmp_path):
 
 
 def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
-    """It says what root writes where."""
+    """A record tells root which files to write, and with what content."""
     record = tmp_path / "copies" / "20260101T000000Z" / RECORD
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"command": "setup", "entries": []}))
@@ -353,7 +353,7 @@ def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
 
 
 def test_settings_that_a_removal_left_are_kept_under_those_of_setup(tmp_path: Path) -> None:
-    """The operator's files say where the ledger is; the evidence there has the node's name."""
+    """The operator's remaining files name the ledger, and its evidence has the node's name."""
     config, ledger = tmp_path / "idtone.yaml", tmp_path / "ledger.sqlite3"
     folder = own_file(config).parent
     folder.mkdir()
@@ -365,7 +365,7 @@ def test_settings_that_a_removal_left_are_kept_under_those_of_setup(tmp_path: Pa
         one.execute("INSERT INTO steps VALUES (1, 'pbx-9')")
         one.execute("INSERT INTO meta VALUES ('checkpoint', 'pbx-9/idtone\n1\n')")
         one.commit()
-    text, settings = _settings(Wishes(config, tmp_path, "idtone", "/registry.yaml", "unsigned", "m-1"))
+    text, settings = _settings(SetupOptions(config, tmp_path, "idtone", "/registry.yaml", "unsigned", "m-1"))
     assert text is not None
     assert 'node: "pbx-9"\n' in text
     assert str(ledger) in settings.ledger.url

@@ -8,7 +8,16 @@ import pytest
 from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import NOTHING_REMEMBERED, LedgerFull, Unlicensed, Unreadable, decide
 from idtone.core.numbers import MALFORMED, WITHHELD, parse
-from lab.core.fake_registry import FOREIGN, HELD, NOW, FakeRegistry, call, own_policy, stopped, unoriginated
+from lab.core.fake_registry import (
+    FOREIGN,
+    HELD,
+    NOW,
+    FakeRegistry,
+    call,
+    never_originating_registry,
+    own_policy,
+    stopped_registry,
+)
 
 OUTGOING = Direction.OUTGOING
 POLICE = parse("110")
@@ -46,9 +55,9 @@ def test_a_number_that_is_not_the_lines_own_is_refused_whatever_its_licence(reas
 @pytest.mark.parametrize(
     ("asked", "registry", "outcome", "expected"),
     [
-        (call(HELD, OUTGOING, POLICE), stopped(NOW), Outcome.BYPASS, Reason.EMERGENCY),
-        (call(HELD, OUTGOING), stopped(NOW), Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
-        (call(HELD, OUTGOING), unoriginated(HELD), Outcome.REFUSE, Reason.NUMBER_NEVER_ORIGINATES),
+        (call(HELD, OUTGOING, POLICE), stopped_registry(NOW), Outcome.BYPASS, Reason.EMERGENCY),
+        (call(HELD, OUTGOING), stopped_registry(NOW), Outcome.REFUSE, Reason.NUMBER_SUSPENDED),
+        (call(HELD, OUTGOING), never_originating_registry(HELD), Outcome.REFUSE, Reason.NUMBER_NEVER_ORIGINATES),
         (call(HELD), FakeRegistry(), Outcome.PLAY, Reason.LICENCE_VALID),
         (call(WITHHELD, OUTGOING), FakeRegistry(), Outcome.REFUSE, Reason.NUMBER_WITHHELD),
         (call(MALFORMED, OUTGOING), FakeRegistry(), Outcome.REFUSE, Reason.NUMBER_MALFORMED),

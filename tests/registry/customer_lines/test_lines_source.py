@@ -1,16 +1,21 @@
 """The table of lines as the service keeps it: changes, faults, an unreachable source, a restart."""
 
+import io
+import json
 import logging
 import os
 import sqlite3
+import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from idtone.core.calls import Reason
 from idtone.core.errors import DocumentError
 from idtone.core.settings.customer_lines import LinesSettings
+from idtone.registry.customer_lines import line_compiler
 from idtone.registry.customer_lines import lines_source as module
 from idtone.registry.customer_lines.index import LinesIndex
 from idtone.registry.customer_lines.line_compiler import compile_here, compile_in_process
@@ -201,6 +206,18 @@ def test_another_process_compiles_the_same_and_names_the_same_faults(table):
     with pytest.raises(DocumentError) as same:
         compile_here(str(table), None, None, "")
     assert error.value.faults == same.value.faults
+
+
+@pytest.mark.parametrize(("known", "steps"), [("", []), ("an older edition", [10])])
+def test_calls_come_before_a_later_edition_but_wait_for_the_first(monkeypatch, table, known, steps):
+    asked = {"source": str(table), "query": None, "password": None, "known": known}
+    taken: list[int] = []
+    output = SimpleNamespace(buffer=io.BytesIO())
+    monkeypatch.setattr(os, "nice", taken.append)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(asked)))
+    monkeypatch.setattr(sys, "stdout", output)
+    assert line_compiler.main() == 0
+    assert (taken, LinesIndex.unpack(output.buffer.getvalue()).totals.lines > 0) == (steps, True)
 
 
 def test_another_process_that_fails_says_why(monkeypatch, table):

@@ -20,13 +20,13 @@ from idtone.registry.trust.fetchers import Bounded, Deadline, FolderFetcher, bas
 from idtone.registry.trust.publication_client import PublicationClient
 from lab.ledger.sample_evidence import wait_until
 from lab.registry.trust.association import Association
-from lab.registry.trust.publication_server import over_https
+from lab.registry.trust.publication_server import serve_https
 
 
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
     """Address of the server of the publication."""
-    with over_https(association.repository, certificate) as address:
+    with serve_https(association.repository, certificate) as address:
         yield address
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from lab.tones.verification.made_legs import SAMPLE, leg
+from lab.tones.verification.synthetic_legs import SAMPLE, leg
 
 OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [400, 500, 600], on_ms: 100}]\n"
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, ToneError, UsageError
 from idtone.tones.making.formats import FORMATS
 from lab.tones.commands.run_tone import run
+from lab.tones.error_text import refusal
 from lab.tones.levels import level_dbm0, part
-from lab.tones.refusal_message import refusal
 
 
 def test_generate_writes_all_formats_and_their_checksums(ffmpeg, tmp_path, config):

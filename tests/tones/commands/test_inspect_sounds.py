@@ -9,9 +9,9 @@ from idtone.core.errors import RecordingError, ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.recordings import read_recording
-from idtone.tones.recordings.leg import Leg
+from idtone.tones.recordings.recorded_leg import Leg
 from lab.tones.commands.run_tone import run
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 NUMBERS = {
     "start_ms", "end_ms", "duration_ms", "rise_ms", "fall_ms", "level_dbm0", "level_dbov", "decay_db_per_s",

@@ -4,8 +4,8 @@ import numpy as np
 
 from idtone.core.errors import DocumentError, UsageError
 from lab.tones.commands.run_tone import run
-from lab.tones.made_recordings import profile_file, write
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
+from lab.tones.synthetic_recordings import profile_file, write
 
 
 def assert_all(shown, *texts):

@@ -6,8 +6,8 @@ import soundfile
 from idtone.core.errors import ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from lab.tones.commands.run_tone import run
-from lab.tones.refusal_message import refusal
-from lab.tones.verification.made_legs import NOTICE, SAMPLE, leg, without
+from lab.tones.error_text import refusal
+from lab.tones.verification.synthetic_legs import NOTICE, SAMPLE, leg, without
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from bench.verify.conditions import sound_of
 from bench.verify.profiles import profiles
-from idtone.tones.detector.detector_script import detector_script
+from idtone.tones.detector.detector_bundle import detector_script
 from idtone.tones.detector.profile_json import profile_json
 from lab.chromium import find_or_get_chromium
 from lab.tones.detector.corpus import RATE_HZ, speech_like

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.tones.detector.detector_script import detector_script
+from idtone.tones.detector.detector_bundle import detector_script
 from lab.node_js import find_or_get_node
 from lab.repository import ROOT
 from lab.tones.detector import corpus

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from idtone.core.errors import RecordingError, ToneError
+from idtone.tones.making.amplitude import amplitude
 from idtone.tones.making.master_recording import sounding_rms
-from idtone.tones.making.scale import amplitude
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.making.waveform import waveform
 from idtone.tones.profile import Law
-from lab.tones.made_recordings import recorded, recording_of, write
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
+from lab.tones.synthetic_recordings import recorded, recording_of, write
 
 
 @pytest.fixture

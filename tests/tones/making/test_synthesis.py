@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import ToneError
-from idtone.tones.making.scale import amplitude
+from idtone.tones.making.amplitude import amplitude
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.making.waveform import pcm_blocks, waveform
+from lab.tones.error_text import refusal
 from lab.tones.levels import level_dbm0, part
-from lab.tones.made_recordings import recording_of, write
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
+from lab.tones.synthetic_recordings import recording_of, write
 
 TREMBLING = {"rate_hz": 100.0, "depth": 1.0}
 LEVELLED = [

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.tones.making.synthesis import synthesise, to_pcm16
-from idtone.tones.measuring import bursts, spectral_lines
+from idtone.tones.measuring import burst_measurement, spectral_lines
 from idtone.tones.measuring import inspection as inspection_module
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
@@ -132,7 +132,7 @@ def test_decaying_consecutive_notes_are_separated():
 
 def test_a_stretch_of_speech_that_has_none_of_its_lines_has_no_decay():
     """The gain of the lines in it is zero, or negative where they are in opposite phase."""
-    assert [bursts._decay(np.full(800, gain), 8000) for gain in (0.0, -0.3)] == [0, 0]
+    assert [burst_measurement._decay(np.full(800, gain), 8000) for gain in (0.0, -0.3)] == [0, 0]
 
 
 def test_dc_and_clipping(monkeypatch):

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import DocumentError, ToneError
 from idtone.tones.notations.indications import PLAYTONES_DEPTH, from_asterisk, losses, to_asterisk
-from lab.tones.notations.drawn_profiles import check_reading, heard, plain_profiles
+from lab.tones.error_text import refusal
+from lab.tones.notations.profile_strategies import check_reading, heard, plain_profiles
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
 
 hertz = st.integers(300, 3400)
 tones = st.builds(lambda a, b: {"frequencies_hz": tuple(dict.fromkeys((a, b)))}, hertz, hertz) | st.builds(

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, ToneError
 from idtone.tones.notations.tgml import from_tgml, losses, to_tgml
 from idtone.tones.profile import Law
-from lab.tones.notations.drawn_profiles import check_reading, heard, plain_profiles
+from lab.tones.error_text import refusal
+from lab.tones.notations.profile_strategies import check_reading, heard, plain_profiles
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
 
 tones = st.builds(
     lambda frequencies, level: {"frequencies_hz": frequencies, "level_dbm0": level / 100},

@@ -8,7 +8,7 @@ import soundfile
 from idtone.core.errors import RecordingError
 from idtone.tones.recordings.audio_files import CHANNELS, RAW_FORMATS, read_file
 from lab import g711
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 PEAK = 0.3
 

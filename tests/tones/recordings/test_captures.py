@@ -7,8 +7,8 @@ from idtone.core.errors import RecordingError
 from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
 from lab import g711, voices
-from lab.tones.recordings import wire
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
+from lab.tones.recordings import capture_files
 
 TALK = g711.encode(voices.CALLER, g711.PCMU)
 ANSWER = g711.encode(voices.CALLED, g711.PCMA)
@@ -21,19 +21,21 @@ def capture(tmp_path):
 
     def written(*parts):
         path = tmp_path / "call.pcap"
-        path.write_bytes(wire.pcap(sorted((each for part in parts for each in part), key=lambda each: each[0])))
+        path.write_bytes(
+            capture_files.pcap(sorted((each for part in parts for each in part), key=lambda each: each[0]))
+        )
         return path
 
     return written
 
 
 def test_both_directions_of_a_call(capture):
-    signalling = wire.ethernet(wire.udp(INVITE, ("10.0.0.1", 5060), ("10.0.0.2", 5060)))
-    answer = wire.talk(ANSWER, payload_type=8, from_ns=wire.START_NS + 1)
+    signalling = capture_files.ethernet(capture_files.udp(INVITE, ("10.0.0.1", 5060), ("10.0.0.2", 5060)))
+    answer = capture_files.talk(ANSWER, payload_type=8, from_ns=capture_files.START_NS + 1)
     path = capture(
-        [(wire.START_NS - 1, signalling)],
-        wire.on_wire(wire.talk(TALK)),
-        wire.on_wire(answer, wire.CALLED, wire.CALLER),
+        [(capture_files.START_NS - 1, signalling)],
+        capture_files.on_wire(capture_files.talk(TALK)),
+        capture_files.on_wire(answer, capture_files.CALLED, capture_files.CALLER),
     )
     there, back = read_capture(path)
     assert there.name == "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"
@@ -44,34 +46,34 @@ def test_both_directions_of_a_call(capture):
 
 
 def test_pcapng_gives_the_same_legs(capture):
-    path = capture(wire.on_wire(wire.talk(TALK)))
+    path = capture(capture_files.on_wire(capture_files.talk(TALK)))
     (one,) = read_capture(path)
-    path.write_bytes(wire.pcapng(wire.on_wire(wire.talk(TALK))))
+    path.write_bytes(capture_files.pcapng(capture_files.on_wire(capture_files.talk(TALK))))
     (other,) = read_capture(path)
     assert np.array_equal(one.samples, other.samples)
 
 
 def test_lost_spans_are_in_samples(capture):
-    talk = wire.talk(bytes(160 * 20), payload_type=9)
-    (leg,) = read_capture(capture(wire.on_wire(talk[:5] + talk[7:])))
+    talk = capture_files.talk(bytes(160 * 20), payload_type=9)
+    (leg,) = read_capture(capture(capture_files.on_wire(talk[:5] + talk[7:])))
     assert (leg.sample_rate_hz, leg.lost, len(leg.samples)) == (16_000, ((1600, 2240),), 20 * 320)
 
 
 def test_a_new_ssrc_is_a_leg_of_its_own(capture):
-    second = wire.talk(TALK, ssrc=2, from_ns=wire.START_NS + 10**9)
-    legs = read_capture(capture(wire.on_wire(wire.talk(TALK)), wire.on_wire(second)))
+    second = capture_files.talk(TALK, ssrc=2, from_ns=capture_files.START_NS + 10**9)
+    legs = read_capture(capture(capture_files.on_wire(capture_files.talk(TALK)), capture_files.on_wire(second)))
     assert [leg.name.partition("(")[2] for leg in legs] == ["PCMU, SSRC 00c0ffee)", "PCMU, SSRC 00000002)"]
 
 
 def test_undecodable_streams_are_left_out_and_reported(capture, caplog):
-    encrypted = [(at_ns, data + bytes(10)) for at_ns, data in wire.talk(TALK, ssrc=3)]
-    few = wire.talk(TALK, payload_type=8)[:3]
-    later = wire.START_NS + 10**8
+    encrypted = [(at_ns, data + bytes(10)) for at_ns, data in capture_files.talk(TALK, ssrc=3)]
+    few = capture_files.talk(TALK, payload_type=8)[:3]
+    later = capture_files.START_NS + 10**8
     path = capture(
-        wire.on_wire(few + wire.talk(TALK, sequence=1003, timestamp=50_480, from_ns=later)),
-        wire.on_wire(wire.talk(TALK, payload_type=18), wire.CALLED),
-        wire.on_wire(wire.talk(TALK, payload_type=111, ssrc=2), wire.CALLED),
-        wire.on_wire(encrypted, wire.CALLED),
+        capture_files.on_wire(few + capture_files.talk(TALK, sequence=1003, timestamp=50_480, from_ns=later)),
+        capture_files.on_wire(capture_files.talk(TALK, payload_type=18), capture_files.CALLED),
+        capture_files.on_wire(capture_files.talk(TALK, payload_type=111, ssrc=2), capture_files.CALLED),
+        capture_files.on_wire(encrypted, capture_files.CALLED),
     )
     told = []
     (leg,) = read_capture(path, notice=told.append)
@@ -88,8 +90,12 @@ def test_undecodable_streams_are_left_out_and_reported(capture, caplog):
 
 
 def test_no_number_of_the_signalling_leaks(capture):
-    signalling = [(at_ns, wire.ethernet(wire.udp(INVITE))) for at_ns in range(20)]
-    said = refusal(RecordingError, read_capture, capture(signalling, wire.on_wire(wire.talk(TALK, payload_type=18))))
+    signalling = [(at_ns, capture_files.ethernet(capture_files.udp(INVITE))) for at_ns in range(20)]
+    said = refusal(
+        RecordingError,
+        read_capture,
+        capture(signalling, capture_files.on_wire(capture_files.talk(TALK, payload_type=18))),
+    )
     assert "G729 is not decoded, 25 packets are left out" in said
     assert "0312345678" not in said
     assert "0901234567" not in said
@@ -98,14 +104,14 @@ def test_no_number_of_the_signalling_leaks(capture):
 def hostile(step, ssrcs=1):
     """Packets of which every fourth comes long after the one before, also by the capture's clock."""
     ticks = [number // 4 * step + number % 4 * 160 for number in range(20)]
-    return wire.on_wire(
-        (tick * 125_000, wire.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))
+    return capture_files.on_wire(
+        (tick * 125_000, capture_files.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))
         for ssrc in range(ssrcs)
         for number, tick in enumerate(ticks)
     )
 
 
-WHOLE = wire.on_wire(wire.talk(TALK))
+WHOLE = capture_files.on_wire(capture_files.talk(TALK))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ WHOLE = wire.on_wire(wire.talk(TALK))
     [
         ([], {}, "holds no RTP that can be read"),
         (WHOLE[:7], {}, "holds no RTP that can be read"),
-        (wire.on_wire([(0, bytes([0x80]) + bytes(40))] * 30), {}, "holds no RTP that can be read"),
+        (capture_files.on_wire([(0, bytes([0x80]) + bytes(40))] * 30), {}, "holds no RTP that can be read"),
         (WHOLE, {"_MOST_PACKETS": 24}, "more than 24 RTP packets"),
         (WHOLE, {"LARGEST_SAMPLES": len(TALK) - 1}, "more sound than is read at once"),
         (hostile(0x7FFFFFFF), {}, "has a leg longer than 14400 s"),

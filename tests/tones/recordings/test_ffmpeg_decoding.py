@@ -10,7 +10,7 @@ from idtone.core.errors import RecordingError
 from idtone.tones.recordings import ffmpeg_decoding
 from idtone.tones.recordings.audio_files import read_file
 from idtone.tones.recordings.open_recording import open_recording
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 
 def make(ffmpeg, target, *options, sample_rate_hz=16_000):

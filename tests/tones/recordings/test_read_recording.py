@@ -7,15 +7,15 @@ import soundfile
 from idtone.core.errors import RecordingError
 from idtone.tones.recordings.open_recording import beginning_of, open_recording
 from idtone.tones.recordings.read_recording import read
-from lab.tones.recordings import wire
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
+from lab.tones.recordings import capture_files
 
-TALK = wire.talk(bytes(4000))
+TALK = capture_files.talk(bytes(4000))
 
 
 def test_the_content_decides_not_the_name(tmp_path):
     path = tmp_path / "call.wav"
-    path.write_bytes(wire.pcap(wire.on_wire(TALK)))
+    path.write_bytes(capture_files.pcap(capture_files.on_wire(TALK)))
     assert [leg.name for leg in read(path)] == ["10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"]
     path = tmp_path / "call.pcap"
     soundfile.write(path, np.zeros(800), 8000, format="WAV")
@@ -24,8 +24,8 @@ def test_the_content_decides_not_the_name(tmp_path):
 
 def test_the_limit_and_the_notices_reach_the_readers(tmp_path):
     path, told = tmp_path / "call.pcap", []
-    other = wire.on_wire(wire.talk(bytes(4000), payload_type=3), wire.CALLED)
-    path.write_bytes(wire.pcap(wire.on_wire(TALK) + other))
+    other = capture_files.on_wire(capture_files.talk(bytes(4000), payload_type=3), capture_files.CALLED)
+    path.write_bytes(capture_files.pcap(capture_files.on_wire(TALK) + other))
     read(path, notice=told.append)
     assert len(told) == 1
     assert "longer than" in refusal(RecordingError, read, path, longest_s=0.49, notice=told.append)

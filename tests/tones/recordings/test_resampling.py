@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from idtone.tones.recordings.leg import Leg
+from idtone.tones.recordings.recorded_leg import Leg
 from idtone.tones.recordings.resampling import at_rate
 
 

@@ -8,8 +8,8 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.showing import plotting
 from idtone.tones.showing.marks import marks_of_profile
 from idtone.tones.showing.plotting import Panel, plot
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
 
 PROFILE = make(tone(400, 500), tone(600, on_ms=300, sweep={"to_hz": [2400], "steps": 4}))
 EMPTY = Panel("empty", np.zeros(0), 8000, ())

@@ -6,7 +6,7 @@ import pytest
 
 from idtone.core.errors import UsageError
 from idtone.tones.showing.sound_device import play
-from lab.tones.refusal_message import refusal
+from lab.tones.error_text import refusal
 
 SAMPLES = np.array([0.0, 0.5, -1.0, 1.0, 2.0])
 PCM = np.array([0, 16384, -32768, 32767, 32767], "<i2").tobytes()

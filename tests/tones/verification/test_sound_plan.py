@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import ToneError
 from idtone.tones.verification.sound_plan import CLOSE_HZ, plan_of
-from lab.tones.made_recordings import noise, recorded, recording_of, write
+from lab.tones.error_text import refusal
 from lab.tones.profiles import make, tone
-from lab.tones.refusal_message import refusal
-from lab.tones.verification.made_legs import SAMPLE
+from lab.tones.synthetic_recordings import noise, recorded, recording_of, write
+from lab.tones.verification.synthetic_legs import SAMPLE
 
 
 def test_times_count_from_the_middle_of_the_first_ramp():

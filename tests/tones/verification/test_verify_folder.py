@@ -7,8 +7,8 @@ import soundfile
 
 from idtone.core.errors import UsageError
 from idtone.tones.verification.verify_folder import COLUMNS, check, check_all, files_of, write_csv
-from lab.tones.refusal_message import refusal
-from lab.tones.verification.made_legs import NOTICE, SAMPLE, leg
+from lab.tones.error_text import refusal
+from lab.tones.verification.synthetic_legs import NOTICE, SAMPLE, leg
 
 BAD = os.fsdecode(b"bad\xff.wav")
 

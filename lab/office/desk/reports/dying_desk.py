@@ -12,7 +12,7 @@ MOMENTS = {"before its leaf": (OfficeLedger, "record_as"), "after its leaf": (Re
 """Methods at which it is killed."""
 
 
-def killed_at(moment: str, call: int, words: list[str]) -> None:
+def kill_desk_at(moment: str, call: int, words: list[str]) -> None:
     """Run `idtone` with these words until this call of the moment's method."""
     owner, method = MOMENTS[moment]
     done, calls = getattr(owner, method), 0

@@ -22,7 +22,7 @@ from idtone.member.reports.report_documents import (
 )
 from idtone.member.reports.sealed_box import Purpose, open_box
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.reports.desk_key import OFFICER_FILE, make_officer_key, officer_public
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.registry.correspondence.signed_document import sign_document

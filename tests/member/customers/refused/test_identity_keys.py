@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from bench.identities import rates
+from bench.identity_matching import error_rates
 from idtone.core.errors import DocumentError, TrustError
 from idtone.member.customers.refused.customer_identity import CustomerIdentity, parse_customer
 from idtone.member.customers.refused.identity_keys import KEYS_LIMIT, IdentityTable, default_table, parse_table
@@ -119,13 +119,13 @@ NO_RULES = {"name": [[r"\W", ""]], "reading": [], "address": []}
 
 
 def test_how_many_customers_are_missed_and_how_many_are_taken_for_others():
-    found = rates(customers=150, refused=150, seed=7, table=TABLE)
+    found = error_rates(customers=150, refused=150, seed=7, table=TABLE)
     assert max(found["spelling"].values()) == 0
     assert found["missed"]["0 wrong"] == found["missed"]["1 wrong"] == 0
     assert 0 < found["missed"]["2 wrong"] < 0.6
     assert found["false_matches"] < 0.004
     blind = IdentityTable.model_validate({**TABLE.model_dump(), "characters": {}, "rules": NO_RULES})
-    without = rates(customers=1, refused=60, seed=7, table=blind)["spelling"]
+    without = error_rates(customers=1, refused=60, seed=7, table=blind)["spelling"]
     assert without["name+born"] > 0.05, "the table is what recognises them"
     assert without["reading+born"] > 0.05
     assert without["name+address"] > 0.5

@@ -23,7 +23,7 @@ FILLING = [RefusedToken(bytes([n]) * 16, SINCE, UNTIL, n) for n in range(256)]
 
 
 def listed(rows=(*ROWS, *FILLING), epoch: int = 1, key: RefusalKey = KEY) -> RefusalList:
-    return RefusalList(packed_list(rows, epoch, key.pair(epoch).public, TABLE, TODAY))
+    return RefusalList(packed_list(rows, epoch, key.key_pair(epoch).public, TABLE, TODAY))
 
 
 def evaluated(check: RefusalCheck, pair: KeyPair, claimed: KeyPair | None = None) -> dict[str, object]:
@@ -39,7 +39,7 @@ def evaluated(check: RefusalCheck, pair: KeyPair, claimed: KeyPair | None = None
 )
 def test_a_check(customer, day, in_force):
     check = RefusalCheck(customer, listed())
-    found = check.matches(evaluated(check, KEY.pair(1)), date.fromisoformat(f"2026-{day}"))
+    found = check.matches(evaluated(check, KEY.key_pair(1)), date.fromisoformat(f"2026-{day}"))
     assert {match.reference for match in found} == ({"X-7"} if in_force and customer != OTHER else set())
 
 
@@ -50,16 +50,16 @@ def test_checks_look_alike():
     assert all(content.keys() == {"epoch", "blinded"} for content in contents)
 
 
-WRONG = RefusalKey(b"w" * 32).pair(1)
+WRONG = RefusalKey(b"w" * 32).key_pair(1)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda check, good: evaluated(check, WRONG),
-        lambda check, good: evaluated(check, WRONG, KEY.pair(1)),
-        lambda check, good: evaluated(RefusalCheck(REFUSED, listed()), KEY.pair(1)),
-        lambda check, good: evaluated(check, KEY.pair(2)),
+        lambda check, good: evaluated(check, WRONG, KEY.key_pair(1)),
+        lambda check, good: evaluated(RefusalCheck(REFUSED, listed()), KEY.key_pair(1)),
+        lambda check, good: evaluated(check, KEY.key_pair(2)),
         lambda check, good: good | {"evaluated": good["evaluated"][1:]},
         lambda check, good: good | {"evaluated": [base64.b64encode(bytes(32)).decode(), *good["evaluated"][1:]]},
         lambda check, good: good | {"evaluated": [1, *good["evaluated"][1:]]},
@@ -72,7 +72,7 @@ WRONG = RefusalKey(b"w" * 32).pair(1)
 def test_an_answer_that_the_key_of_the_list_did_not_make_is_refused(change):
     check = RefusalCheck(REFUSED, listed())
     with pytest.raises(TrustError):
-        check.matches(change(check, evaluated(check, KEY.pair(1))), TODAY)
+        check.matches(change(check, evaluated(check, KEY.key_pair(1))), TODAY)
 
 
 def test_each_row_is_found_and_nothing_else():
@@ -86,7 +86,7 @@ def test_each_row_is_found_and_nothing_else():
     assert len(listed([])) == 0
 
 
-WHOLE = packed_list(FILLING, 1, KEY.pair(1).public, TABLE, TODAY)
+WHOLE = packed_list(FILLING, 1, KEY.key_pair(1).public, TABLE, TODAY)
 
 
 @pytest.mark.parametrize(

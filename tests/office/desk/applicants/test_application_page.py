@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from idtone.office.authority.authority_settings import OnlineTerms
 from idtone.office.desk.applicants.application_page import CORRECT_PATH, FORM_PATH, PROBLEMS, STATUS_PATH
 from idtone.office.desk.applicants.application_routes import FILES
-from idtone.office.desk.applicants.expiry import erase_due
+from idtone.office.desk.applicants.retention import erase_due_submissions
 from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.applicants.submissions import Submissions
 from idtone.office.desk.desk import Desk
@@ -119,7 +119,7 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
         "application-handed-in", "application-returned", "application-corrected", "application-taken",
     ]  # fmt: skip
     now = datetime.now(UTC)
-    assert [erase_due(desk, now + timedelta(days=days)) for days in (29, 31, 31)] == [0, 1, 0]
+    assert [erase_due_submissions(desk, now + timedelta(days=days)) for days in (29, 31, 31)] == [0, 1, 0]
     assert list((office.folder / "submissions").iterdir()) == []
 
 

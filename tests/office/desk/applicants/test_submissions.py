@@ -10,7 +10,7 @@ import pytest
 from idtone.core.errors import TrustError
 from idtone.office.authority import change_registry
 from idtone.office.desk.applicants import submissions
-from idtone.office.desk.applicants.submission import SubmissionState, handed_in
+from idtone.office.desk.applicants.submission import SubmissionState, submitted_form
 from idtone.office.desk.applicants.submissions import Submissions
 from lab.office.applicant import hand_in
 from lab.office.authority.office import Office
@@ -28,7 +28,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
     again.
     """
     made, kept, refused = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder), list[Exception]()
-    apply: Callable[..., object] = change_registry.apply
+    apply: Callable[..., object] = change_registry.accept_application
     monkeypatch.setattr(submissions, "TURN_WITHIN_S", 0.1)
 
     def corrected() -> None:
@@ -44,7 +44,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
         applicant.join()
         return apply(*given)
 
-    monkeypatch.setattr(change_registry, "apply", applied)
+    monkeypatch.setattr(change_registry, "accept_application", applied)
     told = office.told("application take", made.id, *TAKEN)
     [after] = kept.all()
     assert (len(refused), after.state, after.application) == (1, SubmissionState.RECEIVED, told["application"])
@@ -54,7 +54,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
 def test_a_pledge_that_was_signed_again_is_received(office: Office):
     made, kept = hand_in(office.folder, FIELDS, PDF), Submissions(office.folder)
     now = datetime.now(UTC)
-    handed, _ = handed_in({**FIELDS, "signed": "2026-01-05"}, [], ["sample"], now.date())
+    handed, _ = submitted_form({**FIELDS, "signed": "2026-01-05"}, [], ["sample"], now.date())
     assert handed
     earlier = made.model_copy(update={"received": datetime(2026, 1, 4, 9, tzinfo=UTC)})
     (office.folder / "submissions" / f"{made.id}.json").write_text(earlier.model_dump_json())
@@ -75,5 +75,5 @@ def test_what_a_crash_has_left_is_erased_and_another_pdf_is_not_taken(office: Of
 
 
 def test_a_table_holds_telephone_numbers():
-    handed, wrong = handed_in({**FIELDS, "numbers": ""}, ["0362345600", "999"], ["sample"], date(2026, 11, 20))
+    handed, wrong = submitted_form({**FIELDS, "numbers": ""}, ["0362345600", "999"], ["sample"], date(2026, 11, 20))
     assert (handed, set(wrong)) == (None, {"sheet"})

@@ -14,15 +14,15 @@ import urllib3
 
 from idtone.member.reports.report_documents import REPORT
 from idtone.office.desk.desk import Desk
-from idtone.office.desk.document_rules import RULES
+from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeAct
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.traceback import Finding
 from idtone.registry.correspondence.desk_client import PATH
 from lab.forked_idtone import Forked
 from lab.nightly_tests import rest_at_night
-from lab.office.desk.desk_process import attended
-from lab.office.desk.reports.dying_desk import MOMENTS, killed_at
+from lab.office.desk.desk_process import desk_in_thread
+from lab.office.desk.reports.dying_desk import MOMENTS, kill_desk_at
 from lab.office.desk.reports.members import Members, authority, report
 
 CHANGES = {"the report or the answer": 1, "the document": 2}
@@ -40,7 +40,7 @@ def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int
     log = folder.with_name("log")
     log.write_bytes(b"")
     words = ["desk", "--folder", str(folder), "--listen", "127.0.0.1:0"]
-    desk = Forked(words, str(log), os.environ, partial(killed_at, moment, call))
+    desk = Forked(words, str(log), os.environ, partial(kill_desk_at, moment, call))
     try:
         while "\n" not in log.read_text():
             assert desk.poll() is None, log.read_text()
@@ -76,7 +76,7 @@ def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, mo
     octets = members.document(REPORT, members.sealed(report()).model_dump(), "m-0002")
     send_to_a_desk_that_dies(folder, octets, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with attended(Desk(folder, RULES)) as url:
+    with desk_in_thread(Desk(folder, RULES)) as url:
         first = send(url, octets)
         assert send(url, octets) == first
     check_that_leaves_and_stores_agree(folder)
@@ -85,7 +85,7 @@ def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, mo
     answer = members.answer("m-0001", request.id)
     send_to_a_desk_that_dies(folder, answer, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with attended(Desk(folder, RULES)) as url:
+    with desk_in_thread(Desk(folder, RULES)) as url:
         assert send(url, answer) == {"request": request.id, "result": "not-ours"}
         assert send(url, octets) == first
     acts = check_that_leaves_and_stores_agree(folder)

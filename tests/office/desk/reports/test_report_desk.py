@@ -14,12 +14,12 @@ from idtone.member.reports.report_documents import FETCH, REPORT
 from idtone.office.desk.reports import report_desk
 from idtone.office.desk.reports.desk_key import load_officer_key
 from idtone.office.desk.reports.number_holder import Basis, Holder
-from idtone.office.desk.reports.report_rules import FILE
+from idtone.office.desk.reports.report_settings import FILE
 from idtone.office.desk.reports.report_store import ReportStore
-from idtone.office.desk.reports.retention import forget_due
+from idtone.office.desk.reports.retention import erase_due_reports
 from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
-from lab.lab import until
-from lab.office.desk.desk_process import running
+from lab.lab import wait_until
+from lab.office.desk.desk_process import running_desk
 from lab.office.desk.reports.members import (
     AT,
     CONTACT,
@@ -273,10 +273,10 @@ async def test_the_desk_forgets_by_itself_what_was_closed_that_long_ago(tmp_path
     old, recent = members.report(), members.report(receipt="OTHER")
     members.reports.close(old, ReportResult.OPEN, "no answer came", now - days)
     members.reports.close(recent, ReportResult.OPEN, "no answer came", now - days + timedelta(hours=1))
-    assert forget_due(members.desk, now + timedelta(days=9999)) == 0, "by itself only with a retention"
+    assert erase_due_reports(members.desk, now + timedelta(days=9999)) == 0, "by itself only with a retention"
     (members.desk.folder / FILE).write_text("retention: P30D\n")
-    with running(members.desk.folder):
-        await until(lambda: members.reports.named(old).is_forgotten, "the desk to forget")
+    with running_desk(members.desk.folder):
+        await wait_until(lambda: members.reports.named(old).is_forgotten, "the desk to forget")
     assert not members.reports.named(recent).is_forgotten
     assert members.desk.ledger.acts()[-1].act == "reports-forgotten"
 

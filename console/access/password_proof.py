@@ -1,0 +1,117 @@
+"""The check of a user's password and one-time code, at sign-in and again before acts on the account."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from idtone.core.errors import IdtoneError, LedgerError, UsageError
+from idtone.core.in_thread import in_thread
+from idtone.core.translation import Message
+
+from ..form_errors import FormErrors
+from ..page import Visit
+from .attempts import Attempt, Attempts
+from .cookies import KNOWN_BROWSER
+from .known_browser import browser_of
+from .password_queue import KNOWN, PasswordQueue, QueueFullError
+from .passwords import PasswordCheck, hash_password, is_password
+from .users import NAME_LIMIT, User
+
+COMPARED_WITHIN_S: Final = 60.0
+MIB: Final = 192
+"""Memory: argon2id takes 64, its threads 32, and the process 40."""
+NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
+"""Kind of attempt (known, new, failed) → niceness. Each kind has one process."""
+_WRONG: Final = Message("The name, the password or the code is wrong.")
+_BUSY: Final = Message("Many people try to sign in at the moment. Try again in a few seconds.")
+_NOT_COMPARED: Final = Message("The console could not compare the password. Try again in a few seconds.")
+OFTEN: Final = Message("There were too many attempts. Try again in a quarter of an hour.")
+
+R = TypeVar("R")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The refusal of a form, with its reason."""
+
+    status: HTTPStatus
+    problem: Message | IdtoneError
+
+
+class _Comparing:
+    """A queue, and the process that compares its passwords. A thread of low priority would keep Python's global lock
+    while it waits for the processor.
+    """
+
+    def __init__(self, name: str, nice: int) -> None:
+        self._line, self._thread, self._kind, self._nice = PasswordQueue(), ThreadPoolExecutor(1, name), name, nice
+
+    async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
+        """The result of `act`, which runs when it is this attempt's turn. Raises QueueFullError, LedgerError."""
+        async with self._line.turn(rank):
+            processes = visit.console.threads.processes
+            compare = partial(
+                processes.run, act, *given, kind=self._kind, nice=self._nice, mib=MIB, within_s=COMPARED_WITHIN_S
+            )
+            return await in_thread(self._thread, compare, is_gone=lambda: False, is_awaited=lambda: False)
+
+
+class PasswordProof:
+    """Checks a password and a one-time code. Attempts with an unknown user's name are counted too."""
+
+    def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
+        self.check = check or PasswordCheck()
+        self._attempts = attempts or Attempts()
+        self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
+        """`_new` is for networks without a failure: they do not wait for those that have failed."""
+
+    async def asked(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
+        """The refusal of the form's `password` and `code`; None if both are this user's. A failure is recorded."""
+        failed = visit.console.sign_ins.failed
+        attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.of(visit.request)))
+        rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
+        if not self._attempts.begins(attempt):
+            failed(user.name if user else None, visit.address, "too many attempts")
+            return Refusal(HTTPStatus.TOO_MANY_REQUESTS, OFTEN)
+        comparing = {KNOWN: self._known, 0: self._new}.get(rank, self._failed)
+        try:
+            matches = await comparing.do(
+                visit, rank, is_password, as_entered(visit, "password"), self.check.expected(user)
+            )
+        except QueueFullError:
+            self._attempts.withdrawn(attempt)
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY)
+        except LedgerError as error:
+            self._attempts.withdrawn(attempt)
+            _log.error("a password was not compared: %s", error)
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, _NOT_COMPARED)
+        if user is None or not self.check.is_right(user, matches, visit.field("code")):
+            failed(user.name if user else None, visit.address)
+            return Refusal(HTTPStatus.FORBIDDEN, _WRONG)
+        self._attempts.succeeded(attempt)
+        return None
+
+    async def asked_again(self, visit: Visit) -> Refusal | None:
+        """The refusal of the signed-in user's password and code; None if they are right. The page shows it at the
+        password field.
+        """
+        assert visit.user is not None
+        refusal = await self.asked(visit, visit.user.name, visit.user)
+        if refusal is None or refusal.status is not HTTPStatus.FORBIDDEN:
+            return refusal
+        errors = FormErrors()
+        errors.note("password", UsageError(_WRONG))
+        return Refusal(refusal.status, errors)
+
+    async def hash_password(self, visit: Visit, password: str) -> str:
+        return await self._known.do(visit, KNOWN, hash_password, password)
+
+
+def as_entered(visit: Visit, field: str) -> str:
+    """A password as entered, with its spaces."""
+    return (visit.entered or {}).get(field, "")

@@ -1,0 +1,41 @@
+"""Counts of the ledger's decisions of the last day by minute and outcome. Old minutes are not counted again.
+
+The first count reads the steps of a whole day. It takes a second or more per million calls.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from idtone.ledger.store.ledger_reader import LedgerReader
+
+MINUTE: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
+LATE: Final = timedelta(minutes=2)
+"""Decisions may be written this long after they were made; the minutes within it are counted again."""
+
+
+class DecisionsByMinute:
+    """Counts the decided calls by minute. Any thread may use it."""
+
+    def __init__(self, reader: Callable[[], LedgerReader]) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+        self._counts: dict[datetime, Counter[str]] = {}
+        self._counted_until: datetime | None = None
+
+    def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
+        """Minute (UTC) → outcome → number of calls, without empty minutes. Raises LedgerError."""
+        with self._lock:
+            oldest = now - DAY
+            since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest
+            since = since.replace(second=0, microsecond=0)
+            with self._reader() as reader:
+                fresh = reader.decided_by_minute(since, now + MINUTE)
+            kept = {minute: counts for minute, counts in self._counts.items() if oldest <= minute < since}
+            for minute, outcome, calls in fresh:
+                kept.setdefault(minute, Counter())[outcome] += calls
+            self._counts, self._counted_until = kept, now
+            return dict(kept)

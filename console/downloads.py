@@ -1,0 +1,23 @@
+"""Files that a page offers for download."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.terminal.spreadsheet_csv import csv_text
+
+PDF, ZIP, TEXT, CSV = "application/pdf", "application/zip", "text/plain", "text/csv"
+_BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
+"""Byte order mark: spreadsheets recognise UTF-8 by it."""
+
+
+def download(name: str, octets: bytes, kind: str) -> web.Response:
+    """The download. `name` must consist of letters, digits, `-`, `_` and `.`."""
+    headers = {"Content-Type": kind, "Content-Disposition": f'attachment; filename="{name}"'}
+    return web.Response(body=octets, headers=headers)
+
+
+def download_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> web.Response:
+    """The rows as a CSV file, in the form that `--csv` prints."""
+    return download(name, (_BOM + csv_text(columns, rows)).encode(), f"{CSV}; charset=utf-8")

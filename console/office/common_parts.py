@@ -1,0 +1,133 @@
+"""Common parts of the office's pages: the folder's files, the acting user with the reason, and the answer to an act."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError, UsageError
+from idtone.core.number_spans import NumberSpan
+from idtone.core.persons import acting_person
+from idtone.core.terminal.prompts import checked_line, entries_of
+from idtone.core.translation import Message, template
+from idtone.office.authority.change_registry import Attribution
+from idtone.office.authority.suspension_edits import scope_text
+from idtone.office.authority.typed_dates import parse_moment
+from idtone.office.authority.workspace import Workspace
+from idtone.registry.model import Member
+from idtone.registry.number_notation import read_span
+
+from ..form_errors import Fields, FormField, at_its_field, errors_of
+from ..japan_time import with_zone
+from ..page import Visit
+from ..uploads import Upload, receive_upload
+from .office_files import OfficeFiles
+
+WHY: Final[Fields] = {"why": FormField(template("Reason"))}
+
+Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
+"""Shows the page of a form again, with its errors."""
+Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
+"""An act in the office's folder by the fields of its form. Raises IdtoneError."""
+
+
+def files_of(visit: Visit) -> OfficeFiles:
+    files = visit.console.office_files
+    assert files is not None, "these pages are for the association's folder"
+    return files
+
+
+def attribution_of(visit: Visit) -> Attribution:
+    """The acting user, with the reason from the form. Raises UsageError."""
+    return Attribution(str(acting_person()), checked_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
+
+
+async def do_act(
+    visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
+) -> web.StreamResponse:
+    """Do the act of a form, and redirect to `path`. If a field is wrong or the act fails, show the page again with the
+    errors.
+    """
+    try:
+        errors_of(fields or {}, visit.fields or {}).check()
+        await visit.in_thread(act)
+    except IdtoneError as error:
+        return await show(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, fields or {}))
+    return visit.redirect(f"{path}?done=1")
+
+
+async def do_act_on_file(
+    visit: Visit,
+    limit: int,
+    act: Callable[[Upload], str],
+    show: Shown,
+    fields: Fields | None = None,
+    needs: Message | None = None,
+) -> web.StreamResponse:
+    """The same as `do_act`, for a form with a file of at most `limit` octets. `act` returns the path. `needs` is the
+    error text if no file was chosen; without it, the file is optional.
+    """
+    try:
+        async with receive_upload(visit, limit) as upload:
+            errors = errors_of(fields or {}, upload.fields)
+            if needs and not upload.size:
+                errors.note("file", UsageError(needs))
+            errors.check()
+            path = await visit.in_thread(act, upload)
+    except IdtoneError as error:
+        return await show(visit, HTTPStatus.BAD_REQUEST, at_its_field(error, fields or {}))
+    return visit.redirect(f"{path}?done=1")
+
+
+def entries(text: str, label: str) -> list[str]:
+    """The entries of a field that has one number or range in each line. Raises UsageError."""
+    return entries_of(text.splitlines())
+
+
+def japanese_moment(text: str, label: str) -> datetime:
+    """The moment in a field for day and time, in Japan. Raises UsageError."""
+    return parse_moment(with_zone(text), label)
+
+
+def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
+    """The choices of a field that selects a member: pairs of the id and the text that the user sees."""
+    return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
+
+
+async def do_change(
+    visit: Visit,
+    changes: Mapping[str, Change],
+    show: Shown,
+    path: str,
+    fields: Mapping[str, Fields] | None = None,
+) -> web.StreamResponse:
+    """The same as `do_act`, for the act and the fields that the address names in its part `change`."""
+    name = visit.part("change")
+    files, do = files_of(visit), changes.get(name)
+    if do is None:
+        return not_found_page(visit, Message("There is no such page."))
+
+    def act() -> None:
+        do(
+            files.workspace,
+            {field: value.strip() for field, value in (visit.fields or {}).items()},
+            attribution_of(visit),
+        )
+
+    return await do_act(visit, act, show, path, (fields or {}).get(name))
+
+
+def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
+    """The page that says that `what` does not exist."""
+    return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
+
+
+def spans_of(entries: Iterable[str]) -> list[str]:
+    """The number entries in short: the last four digits of both ends, and the count of numbers."""
+    return [span_text(read_span(entry)) for entry in entries]
+
+
+def span_text(span: NumberSpan) -> str:
+    return scope_text(span) if len(span) == 1 else f"{scope_text(span)} ({len(span):,})"

@@ -1,0 +1,141 @@
+"""Members' agreements besides the pledge: to the standard form, the suspension scheme, its conditions and the training.
+
+acceptances.json one entry for each agreement: member, what, version, first day, last day if it has ended
+
+This is the office's own list and not part of the registry. The office's ledger records each change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Final
+
+from pydantic import ConfigDict, TypeAdapter
+
+from idtone.core.errors import UsageError
+from idtone.core.terminal.prompts import checked_line
+from idtone.core.translation import template
+
+from ..desk.office_ledger import OfficeLedger
+from .change_registry import registry_of
+from .json_lists import Day, DayOrNone, read_list, write_list
+from .typed_dates import parse_past_day
+from .workspace import Workspace
+
+FILE: Final = "acceptances.json"
+ACCEPTED: Final = "agreement-recorded"
+ENDED: Final = "agreement-ended"
+
+
+class Agreement(StrEnum):
+    """The text that a member accepts."""
+
+    APPLICATION_FORM = "application-form"
+    SUSPENSION_SCHEME = "suspension-scheme"
+    STOPPING_CONDITIONS = "stopping-conditions"
+    TRAINING = "training"
+
+
+AGREEMENT_WORDS: Final = {
+    Agreement.APPLICATION_FORM: template("uses the standard application form (標準申込書)"),
+    Agreement.SUSPENSION_SCHEME: template("takes part in the suspension of numbers (番号停止)"),
+    Agreement.STOPPING_CONDITIONS: template("has the stopping conditions (利用停止条件) in its contracts"),
+    Agreement.TRAINING: template("has passed the course about the sound and the scheme"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """A member's acceptance of one version of a text. `since` and `through` are days in Japan; `through` is empty while
+    the acceptance lasts.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    member: str
+    agreement: Agreement
+    version: str
+    since: Day
+    document: str
+    through: DayOrNone = ""
+
+
+_LIST: Final = TypeAdapter(list[Acceptance])
+
+
+def read_acceptances(folder: Path) -> list[Acceptance]:
+    """All acceptances, in the order in which they were entered. Raises TrustError if the file is damaged."""
+    return read_list(folder / FILE, _LIST)
+
+
+def accept_agreement(
+    workspace: Workspace,
+    member: str,
+    agreement: str,
+    version: str,
+    since: str,
+    document: str,
+    now: datetime,
+    name: Callable[[str], str],
+) -> Acceptance:
+    """Record that a member agrees; `document` proves it. Raises IdtoneError.
+
+    The acceptance of an older version ends the day before `since`. If it began on the same day, it ends on that day.
+    `name` names a field in an error.
+    """
+    what = _agreement(agreement)
+    if member not in {each.id for each in registry_of(workspace).members}:
+        raise UsageError("the registry has no member {member!r}", member=member)
+    begins = parse_past_day(since, name("since"), now)
+    made = Acceptance(
+        member,
+        what,
+        checked_line(version, name("version")),
+        begins.isoformat(),
+        checked_line(document, name("document")),
+    )
+    with workspace.locked():
+        before = read_acceptances(workspace.folder)
+        held = next((each for each in before if _is_same(each, member, what)), None)
+        if held and held.version == made.version:
+            raise UsageError("{member} has agreed to version {version} already", member=member, version=made.version)
+        if held and held.since > made.since:
+            raise UsageError("{member} has agreed to another version since a later day", member=member)
+        eve = (begins - timedelta(days=1)).isoformat()
+        rest = [replace(each, through=max(eve, each.since)) if each is held else each for each in before]
+        OfficeLedger(workspace.folder).record(
+            ACCEPTED, member, agreement=what, version=made.version, since=made.since, document=made.document
+        )
+        write_list(workspace.folder / FILE, [*rest, made])
+    return made
+
+
+def end_acceptance(
+    workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
+) -> Acceptance:
+    """Record that an acceptance ends; `through` is its last day. Raises IdtoneError."""
+    what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
+    with workspace.locked():
+        before = read_acceptances(workspace.folder)
+        held = next((each for each in before if _is_same(each, member, what)), None)
+        if held is None:
+            raise UsageError("{member} has no such agreement in force", member=member)
+        if last.isoformat() < held.since:
+            raise UsageError("{option} is before the first day of the agreement", option=name("through"))
+        ended = replace(held, through=last.isoformat())
+        OfficeLedger(workspace.folder).record(ENDED, member, agreement=what, through=ended.through, why=why)
+        write_list(workspace.folder / FILE, [ended if each is held else each for each in before])
+    return ended
+
+
+def _agreement(text: str) -> Agreement:
+    found = next((each for each in Agreement if each == text), None)
+    if found is None:
+        raise UsageError("choose to what the member agrees")
+    return found
+
+
+def _is_same(each: Acceptance, member: str, what: Agreement) -> bool:
+    return (each.member, each.agreement) == (member, what) and not each.through

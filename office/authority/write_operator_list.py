@@ -1,0 +1,49 @@
+"""Writes a folder for the association's web site: the list of operators as JSON and as a page, with its signed proof.
+
+`idtone.registry.trust.licensed_operators` defines the file names and verifies the files.
+"""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from idtone.core.errors import UsageError
+from idtone.core.files import make_public_folder, replace_durably
+from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATIONS
+from idtone.registry.trust import tuf_roles
+from idtone.registry.trust.licensed_operators import PAGE, PROOF
+
+from . import operator_list
+
+
+def write_operator_list(
+    folder: Path,
+    listed: bytes,
+    proof: dict[str, bytes],
+    evaluations: Iterable[tuple[str, bytes]],
+    stopped: Collection[str],
+) -> None:
+    """Write the folder. `listed` is operators.json as signed; `proof` has the signed metadata by file name;
+    `evaluations` has the criteria, results and badges with their file names; `stopped` are the members that the page
+    and the list leave out. A mark that is not among the files is deleted. Raises UsageError.
+    """
+    shown = operator_list.without_stopped(listed, stopped)
+    try:
+        make_public_folder(folder / PROOF)
+        make_public_folder(folder / EVALUATIONS)
+        named = set()
+        for name, octets in evaluations:
+            path = folder / EVALUATIONS / name
+            named.add(path)
+            make_public_folder(path.parent)
+            if not path.exists() or path.read_bytes() != octets:
+                replace_durably(path, octets)
+        for name, octets in (proof | {tuf_roles.OPERATORS_FILE: listed}).items():
+            replace_durably(folder / PROOF / name, octets)
+        replace_durably(folder / tuf_roles.OPERATORS_FILE, shown)
+        replace_durably(folder / PAGE, operator_list.operator_list_page(shown))
+        for path in {*(folder / EVALUATIONS).rglob("*.svg")} - named:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(
+            "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
+        ) from error

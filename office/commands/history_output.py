@@ -1,0 +1,49 @@
+"""Output of history entries for the authority's commands."""
+
+from typing import Any
+
+from idtone.core.terminal import command_line
+from idtone.core.translation import Message, joined, translated
+
+from ..authority.history import HistoryEntry
+from .options import in_japan
+
+
+def entry_to_json(entry: HistoryEntry) -> dict[str, Any]:
+    """The entry as a tree for JSON, without empty fields."""
+    return entry.model_dump(mode="json", exclude_none=True)
+
+
+def entry_lines(entry: HistoryEntry) -> list[str]:
+    """Lines that show the entry to people: a head line, then a line for each difference."""
+    result = f": {entry.result}" if entry.result else ""
+    asked = (
+        Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
+        if entry.requested
+        else ""
+    )
+    head = Message(
+        "{at:%Y-%m-%d %H:%M}  {action}{result}  {subject}{asked}",
+        at=in_japan(entry.at),
+        action=entry.action,
+        result=result,
+        subject=entry.subject,
+        asked=asked,
+    )
+    entered = Message(", entered by {entered_by}", entered_by=entry.entered_by) if entry.entered_by else ""
+    return [
+        Message("{head}  by {by}{entered}: {why}", head=head, by=entry.by, entered=entered, why=entry.why),
+        *(joined("", ("  ", difference)) for difference in entry.what),
+    ]
+
+
+def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
+    """Print the change that a command made. `before` are lines that people see first; `more` are further fields of the
+    JSON.
+    """
+    if as_json:
+        command_line.print_json({**entry_to_json(entry), **more})
+        return
+    print(*map(translated, (*before, *entry_lines(entry))), sep="\n")
+    if entry.what:
+        command_line.say("publish it, so that members get it")

@@ -1,0 +1,31 @@
+"""Erases old submissions automatically, while the desk runs."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+from idtone.core.errors import IdtoneError
+
+from ..desk import Desk
+from .submissions import Submissions
+
+LOOK_EVERY_S: Final = 3600.0
+
+_log = logging.getLogger(__name__)
+
+
+async def erase_submissions_in_time(desk: Desk) -> None:
+    """Erase old submissions repeatedly, until cancelled."""
+    while True:
+        try:
+            if count := await asyncio.to_thread(erase_due_submissions, desk, datetime.now(UTC)):
+                _log.info("%d applications of applicants whose time is over are erased", count)
+        except IdtoneError as error:
+            _log.error("applications of applicants whose time is over cannot be erased: %s", error)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def erase_due_submissions(desk: Desk, now: datetime) -> int:
+    """Erase the submissions that are due; returns their number. Blocks. Raises IdtoneError."""
+    return Submissions(desk.folder, desk.ledger).forget(now - desk.workspace.terms().applications.keep)

@@ -1,0 +1,90 @@
+"""Reads Asterisk's configuration files and the files that they include. I/O."""
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MOST_FILES: Final = 500
+DEEPEST: Final = 10
+"""Greatest depth of includes that Asterisk follows."""
+_INCLUDE: Final = re.compile(r'\s*#(?:try)?include\s+(?:"([^"]+)"|<([^>]+)>|([^\s;]+))\s*(?:;.*)?$')
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a configuration file, with its place."""
+
+    path: Path
+    number: int
+    text: str
+
+
+def lines_of(path: Path) -> tuple[list[Line] | None, str]:
+    """The lines of a file. None if it cannot be read, with the reason; the reason is empty if the file does not exist.
+
+    The lines of an included file replace the #include. An #include of an unreadable file stays, and so does every
+    #exec.
+    """
+    try:
+        content = _read(path)
+    except FileNotFoundError:
+        return None, ""
+    except OSError as error:
+        return None, error.strerror or type(error).__name__
+    return list(_expanded(path, content, path.parent, [MOST_FILES], DEEPEST)), ""
+
+
+def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
+    """The lines of all files directly in the folder that match the pattern, as from `lines_of`."""
+    found: list[Line] = []
+    try:
+        paths = sorted(folder.glob(pattern))
+    except OSError as error:
+        return None, error.strerror or type(error).__name__
+    for path in paths[:MOST_FILES]:
+        lines, trouble = lines_of(path)
+        if trouble:
+            return None, f"{path.name}: {trouble}"
+        found += lines or []
+    return found, ""
+
+
+def text(path: Path) -> tuple[str | None, str]:
+    """The lines of a file as one text, as from `lines_of`."""
+    lines, trouble = lines_of(path)
+    return None if lines is None else "\n".join(line.text for line in lines), trouble
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8", "surrogateescape")
+
+
+def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
+    """The lines of a file and of the files that it includes. Names in an #include are relative to `folder`, Asterisk's.
+    `left` is the number of files that may still be read.
+    """
+    for number, line in enumerate(content.splitlines(), 1):
+        included = _INCLUDE.match(line)
+        files = _included(folder, "".join(filter(None, included.groups())), left) if included and depth > 1 else None
+        if files is None:
+            yield Line(path, number, line)
+        else:
+            for one, inner in files:
+                yield from _expanded(one, inner, folder, left, depth - 1)
+
+
+def _included(folder: Path, name: str, left: list[int]) -> list[tuple[Path, str]] | None:
+    """The paths and texts of the files that an #include names; `name` may be a pattern. None if one of them cannot be
+    read.
+    """
+    paths = [Path(found) for found in sorted(glob.glob(str(folder / name)))]
+    left[0] -= len(paths)
+    if not paths or left[0] < 0:
+        return None
+    try:
+        return [(path, _read(path)) for path in paths]
+    except OSError:
+        return None

@@ -1,0 +1,160 @@
+"""The data that all checks share: the settings, one observation of Asterisk, the profiles. I/O."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from idtone.core.errors import AriError, DocumentError, LedgerError
+from idtone.core.settings.settings import Settings
+from idtone.core.translation import Message
+from idtone.dialplan import Hook
+from idtone.ledger.store.sqlite import path_of
+from idtone.service.hook_from_settings import hook_for
+from idtone.tones.profile_library import Library, load_library
+
+from ..asterisk_console import AsteriskConsole
+from . import observe_asterisk, observe_machine
+from .asterisk_findings import AsteriskObservation
+from .shared_file_findings import Identity
+
+USUAL_FOLDER: Final = Path("/etc/asterisk")
+UNIT: Final = "idtone"
+SYSTEMD_S: Final = 3.0
+AS_SERVICE: Final = Message("Run this as the user that `idtone serve` runs as")
+BAD_PROFILES: Final = (Message("the tone profiles have faults"), Message("idtone tone list, and correct what it names"))
+_LOCK: Final = ".lock"
+
+
+@dataclass
+class CheckInputs:
+    """The inputs of one run of the doctor. Asterisk is observed once, and the checks that need the observation wait for
+    it.
+    """
+
+    settings: Settings
+    config: Path | None
+    """The settings file as the user named it, for remedies."""
+    named_folder: Path | None
+    """Asterisk's configuration folder, if the user named one."""
+    environment: Mapping[str, str]
+    now: Callable[[], datetime]
+    _seen: Future[AsteriskObservation] = field(default_factory=Future)
+
+    def look(self, secret: str) -> AsteriskObservation:
+        """Observe Asterisk for all checks. Raises AriError."""
+        try:
+            seen = observe_asterisk.observe(self.settings.ari, secret)
+        except BaseException as error:
+            self._seen.set_exception(error)
+            raise
+        self._seen.set_result(seen)
+        return seen
+
+    def not_looked(self, error: DocumentError) -> None:
+        """Report that Asterisk cannot be observed, because the password cannot be read."""
+        self._seen.set_exception(error)
+
+    @property
+    def seen(self) -> AsteriskObservation | None:
+        """The observation of Asterisk; None if it failed. Waits for it."""
+        try:
+            return self._seen.result()
+        except (AriError, DocumentError):
+            return None  # the check of the topic `ari` says why
+
+    @property
+    def folder(self) -> Path | None:
+        """Asterisk's configuration folder; None if Asterisk is on another machine."""
+        if self.named_folder:
+            return self.named_folder
+        seen = self.seen
+        if seen is None:
+            return USUAL_FOLDER
+        return Path(seen.variables["ASTETCDIR"] or USUAL_FOLDER) if seen.nearby else None
+
+    @cached_property
+    def library(self) -> Library:
+        """The profiles, with those of the settings. Raises DocumentError."""
+        return load_library(self.settings.sounds.profiles)
+
+    def hook(self) -> Hook:
+        """The hook that `idtone dialplan export` would write. Raises DocumentError, and UsageError like `hook_for`."""
+        return hook_for(self.settings, self.library)
+
+    def running(self) -> bool | None:
+        """True if a service runs and holds the ledger's lock; None if that is not known."""
+        lock = self._lock()
+        return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
+
+    def service_user(self) -> tuple[Identity | None, int | None]:
+        """The service's user, and the service's pid if it runs.
+
+        If it does not run: the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
+        """
+        lock = self._lock()
+        process = observe_machine.holder(lock) if lock else None
+        who = observe_machine.process_identity(process) if process else None
+        if who:
+            return who, process
+        if unit := observe_machine.unit_account(UNIT, SYSTEMD_S):
+            return unit, None
+        if lock is None:
+            return None, None
+        owners = [found[1] for found in map(observe_machine.mode_and_owner, (lock, lock.with_suffix(""))) if found]
+        folder = observe_machine.mode_and_owner(lock.parent)
+        if folder and folder[1] != 0:  # root's folder does not name the service's user
+            owners.append(folder[1])
+        return observe_machine.account_identity(owners[0]) if owners else None, None
+
+    def _lock(self) -> Path | None:
+        """The file that the service locks while it runs; None if the ledger is not a file."""
+        try:
+            path = path_of(self.settings.ledger.own())
+        except LedgerError:
+            return None
+        return path.with_name(f"{path.name}{_LOCK}")
+
+    def asterisk_process(self) -> Identity | None:
+        """Asterisk's user; None if its process cannot be found."""
+        seen = self.seen
+        if seen is None or not seen.nearby or not seen.variables["ASTRUNDIR"]:
+            return None
+        return observe_machine.identity_by_pid_file(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+
+    @property
+    def own_folder(self) -> Path | None:
+        """The configuration folder in use by the Asterisk on this machine; None for a copy, or for another machine's
+        folder.
+        """
+        folder, seen = self.folder, self.seen
+        if folder is None:
+            return None
+        if seen is None:
+            host = urlsplit(self.settings.ari.url).hostname or ""
+            is_here = host == "localhost" or (observe_machine.is_address(host) and ip_address(host).is_loopback)
+            return folder if is_here else None
+        own = Path(seen.variables["ASTETCDIR"])
+        is_own = seen.nearby and own.is_dir() and folder.is_dir() and own.samefile(folder)
+        return folder if is_own else None
+
+    def asterisk_version(self) -> str | None:
+        """Asterisk's version, from ARI, the console or the installed program, in this order; None if all fail."""
+        if self.seen:
+            return self.seen.version
+        folder = self.own_folder
+        return AsteriskConsole(folder).version() if folder else None
+
+    def asterisk_pid(self) -> int | None:
+        """The pid of Asterisk on this machine; None if it was not found."""
+        seen, folder = self.seen, self.own_folder
+        if folder is None:
+            return None
+        if seen and seen.variables["ASTRUNDIR"]:
+            return observe_machine.pid_in(Path(seen.variables["ASTRUNDIR"], "asterisk.pid"))
+        return AsteriskConsole(folder).process()

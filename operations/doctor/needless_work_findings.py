@@ -1,0 +1,68 @@
+"""Findings on work that Asterisk does for each call and that may be unnecessary. Pure.
+
+The figures were measured: docs/explanation/cost.md, "What an operator can do".
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from idtone.core.translation import Message
+
+from .asterisk_findings import TRUE, sections
+from .findings import Finding, good, unknown, warning
+
+CEL_WRITERS: Final = frozenset(
+    {
+        "cel_beanstalkd",
+        "cel_custom",
+        "cel_manager",
+        "cel_odbc",
+        "cel_pgsql",
+        "cel_radius",
+        "cel_sqlite3_custom",
+        "cel_tds",
+    }
+)
+"""The modules that write channel events somewhere."""
+MANY_CHANNELS: Final = 300
+"""Channels of one endpoint from which a new call takes noticeably longer."""
+
+
+def cel(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
+    """The finding on channel events. `running` are the running modules. `text` is that of cel.conf, None if it could
+    not be read; `trouble` says why, and is empty if the file does not exist.
+    """
+    topic = "cel"
+    if text is None and trouble:
+        return unknown(
+            topic,
+            Message("{path}: {trouble}", path=path, trouble=trouble),
+            Message("asterisk -rx 'cel show status'; or run this as a user who may read {path}", path=path),
+        )
+    if sections(text or "").get("general", {}).get("enable", "").lower() not in TRUE:
+        return good(topic, Message("{path} does not enable them", path=path))
+    writers = sorted(CEL_WRITERS.intersection(running))
+    if writers:
+        return good(topic, Message("{modules} write them", modules=", ".join(writers)))
+    return warning(
+        topic,
+        Message("{path} enables them, and no module writes them anywhere", path=path),
+        Message("In {path}, [general]: `enable = no`; then asterisk -rx 'module reload cel'", path=path),
+    )
+
+
+def channels_per_endpoint(channels: Mapping[str, int]) -> Finding:
+    """The finding on the channels of PJSIP endpoints. `channels` has the present number of channels of each
+    endpoint.
+    """
+    topic = "endpoint-channels"
+    name = max(channels, key=lambda each: channels[each], default="")
+    most = channels.get(name, 0)
+    if most < MANY_CHANNELS:
+        return good(topic, Message("no endpoint has more than {count} channels now", count=most))
+    return warning(
+        topic,
+        Message("the endpoint {name} has {count} channels now", name=name, count=most),
+        Message("In pjsip.conf: several endpoints for this trunk, over which the dialplan spreads the calls"),
+    )

@@ -1,0 +1,99 @@
+"""Asterisk's limit of open files: the number of calls that it allows, and the unit's setting for a higher one. Pure."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from idtone.core.translation import Message
+
+from .asterisk_findings import sections
+from .findings import Finding, good, unknown, warning
+
+A_CALL: Final = 10
+"""Descriptors of one forwarded call: RTP, RTCP and timers of both legs, and the transport of their frames."""
+WITHOUT_CALLS: Final = 40
+"""Descriptors of an Asterisk without calls: sockets, the log, the database."""
+CALLS: Final = 600
+"""Planned calls in progress: a node of a fleet, with 3.3 calls a second of three minutes each
+(docs/explanation/fleet.md).
+"""
+LIMIT: Final = 65536
+"""The usual limit for the unit: enough for 6,549 calls."""
+DROP_IN: Final = "50-idtone.conf"
+
+_LIMIT: Final = re.compile(r"^Max open files +([0-9]+|unlimited) ", re.MULTILINE)
+_UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
+
+
+def limit_of(limits: str) -> int | None:
+    """The soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
+    found = _LIMIT.search(limits)
+    if not found:
+        return None
+    return 2**31 if found[1] == "unlimited" else int(found[1])
+
+
+def unit_of(control_groups: str) -> str | None:
+    """The systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
+    found = _UNIT.search(control_groups)
+    return found[1] if found else None
+
+
+def planned_calls(asterisk_conf: str) -> int:
+    """Number of calls that Asterisk should carry: `maxcalls` of asterisk.conf, or else `CALLS`."""
+    value = sections(asterisk_conf).get("options", {}).get("maxcalls", "")
+    return int(value) if value.isdecimal() and 0 < int(value) < 10**6 else CALLS
+
+
+def calls_within(limit: int) -> int:
+    """Number of calls in progress that a limit of open files allows."""
+    return max(0, limit - WITHOUT_CALLS) // A_CALL
+
+
+def needed_limit(calls: int) -> int:
+    """The limit of open files that this number of calls needs."""
+    return WITHOUT_CALLS + A_CALL * calls
+
+
+def recommended_limit(calls: int) -> int:
+    """The limit to set, for this number of calls or more."""
+    return max(LIMIT, needed_limit(calls))
+
+
+def drop_in_text(calls: int) -> str:
+    """The lines for the unit's drop-in."""
+    return f"[Service]\nLimitNOFILE={recommended_limit(calls)}\n"
+
+
+def drop_in_path(unit: str, units: Path) -> Path:
+    """The path of the unit's drop-in file."""
+    return units / f"{unit}.d" / DROP_IN
+
+
+def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
+    """The finding on open files. `limit` is that of the running Asterisk, None if its process was not found. `unit` is
+    its systemd unit.
+    """
+    topic = "open-files"
+    if limit is None:
+        return unknown(
+            topic,
+            Message("Asterisk's process was not found"),
+            Message("grep 'open files' /proc/$(pidof asterisk)/limits: {files} or more", files=needed_limit(calls)),
+        )
+    carried = calls_within(limit)
+    if carried >= calls:
+        return good(topic, Message("{limit} open files carry {carried} calls", limit=limit, carried=carried))
+    lines = drop_in_text(calls).split()
+    return warning(
+        topic,
+        Message(
+            "{limit} open files carry {carried} calls, {wanted} are wanted", limit=limit, carried=carried, wanted=calls
+        ),
+        Message(
+            "idtone setup; or systemctl edit {unit}: `{section}`, `{value}`; then restart Asterisk without calls",
+            unit=unit or "asterisk",
+            section=lines[0],
+            value=lines[1],
+        ),
+    )

@@ -1,0 +1,64 @@
+"""Runs commands on this machine, or on others with a prefix such as ssh. I/O."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """The outcome of a command. `status` is its exit code; None if it could not be started or did not end in time."""
+
+    status: int | None
+    output: str = ""
+    errors: str = ""
+
+
+class CommandRunner(Protocol):
+    """Interface through which the upgrade runs commands."""
+
+    def run(self, command: Sequence[str], within_s: float) -> CommandResult:
+        """Run a command without a shell and without input, and wait for its end. No failure raises an error."""
+
+
+class SubprocessRunner:
+    """Runs commands as processes of this machine. A command that takes too long is killed with all its children."""
+
+    def run(self, command: Sequence[str], within_s: float) -> CommandResult:
+        """Implements `CommandRunner.run`."""
+        try:
+            process = subprocess.Popen(  # noqa: S603  the words of the operator's inventory and of ours
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return CommandResult(None, errors=f"{command[0]}: {getattr(error, 'strerror', None) or error}")
+        try:
+            output, errors = process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            output, errors = process.communicate()
+            return CommandResult(
+                None, output, f"{errors.rstrip()}\n{command[0]}: no end within {within_s:g} s".lstrip()
+            )
+        except BaseException:
+            _kill(process)
+            process.wait()
+            raise
+        return CommandResult(process.returncode, output, errors)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

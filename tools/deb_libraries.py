@@ -1,0 +1,78 @@
+"""Moves libraries and programs from the environment of the package `idtone` into those of the packages that contain
+them.
+
+python tools/deb_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
+
+STAGES/PACKAGE has the files of a Debian package; debian/rules has installed all of them for the package `idtone`.
+"""
+
+import sys
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Final
+
+from pip._vendor.packaging.requirements import Requirement
+from pip._vendor.packaging.utils import canonicalize_name
+
+from idtone.core.terminal.extras import PACKAGES
+
+NODE: Final = "idtone"
+PROGRAMS: Final = {"idtone-office": "idtone-office"}
+"""Program → its package; all others belong to the node."""
+
+
+def needed(extras: set[str]) -> set[str]:
+    """The names of all libraries that idtone needs with these extras."""
+    waiting, seen = [(NODE, frozenset(extras))], set[tuple[str, frozenset[str]]]()
+    while waiting:
+        name, wanted = waiting.pop()
+        if (name, wanted) in seen:
+            continue
+        seen.add((name, wanted))
+        for each in map(Requirement, distribution(name).requires or ()):
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in wanted | {""}):
+                waiting.append((canonicalize_name(each.name), frozenset(each.extras)))
+    return {name for name, _ in seen} - {NODE}
+
+
+def owners() -> dict[str, str]:
+    """Library → its package. Those that both the sounds and the office need belong to the node."""
+    extras = {
+        package: {extra for extra, named in PACKAGES.items() if named == package} for package in PACKAGES.values()
+    }
+    by_package = {package: needed(names) for package, names in extras.items()}
+    sounds, office = by_package["idtone-sounds"], by_package["idtone-office"]
+    node = by_package[NODE] | sounds & office
+    owned = dict.fromkeys(by_package["idtone-console"], "idtone-console")
+    return (
+        owned
+        | dict.fromkeys(office, "idtone-office")
+        | dict.fromkeys(sounds, "idtone-sounds")
+        | dict.fromkeys(node, NODE)
+    )
+
+
+def move(stages: Path, package: str, installed: Path) -> None:
+    """Move a file of the package `idtone` to the same place in `package`."""
+    place = stages / package / installed.relative_to(stages / NODE)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    installed.rename(place)
+
+
+def files(library: Distribution) -> list[Path]:
+    """The installed files of a library; its programs are removed."""
+    return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
+
+
+def main(stages: Path) -> None:
+    for library, package in sorted(owners().items()):
+        print(f"{package}: {library} {distribution(library).version}")
+        if package != NODE:
+            for path in files(distribution(library)):
+                move(stages, package, path)
+    for program, package in PROGRAMS.items():
+        move(stages, package, Path(sys.prefix, "bin", program).resolve())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

@@ -1,0 +1,100 @@
+"""Builds `idtone-sign` as one file for holders' own computers: `make signer`. It contains all libraries except Python.
+
+python -m tools.signer_executable [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
+
+PLATFORM is a tag of wheels, as win_amd64; PYTHON a version, as 3.12. Each library has the digest of requirements.lock.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
+from typing import Final
+
+from idtone.office.signing import unpacked_start
+from lab.repository import ROOT
+from tools import dist
+
+NEEDED: Final = (
+    "aiohttp", "cryptography", "phonenumberslite", "pydantic", "python-pkcs11", "PyYAML", "rfc8785", "securesystemslib",
+    "tuf", "typer", "zxcvbn",
+)  # fmt: skip
+"""The libraries that the page imports; they need others."""
+_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def locked() -> dict[str, str]:
+    """The entries of requirements.lock by their names."""
+    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)
+    return {block.partition("==")[0]: block for block in blocks if "==" in block.partition("\n")[0]}
+
+
+def needed(entries: dict[str, str]) -> set[str]:
+    """The names of all libraries that the page needs, on any system."""
+    found: set[str] = set()
+    waiting = list(NEEDED)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name not in found and name in entries:
+            found.add(name)
+            waiting += _brought(name)
+    return found
+
+
+def _brought(name: str) -> Iterator[str]:
+    try:
+        wanted = requires(name) or ()
+    except ImportError:  # for another system
+        return
+    for line in wanted:
+        if "extra ==" not in line and (match := _NAME.match(line)):
+            yield match[0]
+
+
+def build(into: Path, platform: str = "", python: str = "") -> Path:
+    """Build the archive; returns its path. Raises CalledProcessError if a library has no wheel for this platform."""
+    version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
+    entries = locked()
+    name = f"idtone-sign-{platform}-py{'.'.join(map(str, version))}.pyz" if platform else "idtone-sign.pyz"
+    with tempfile.TemporaryDirectory() as scratch:
+        libraries, wanted = Path(scratch, "libraries"), Path(scratch, "wanted.txt")
+        wanted.write_text("".join(entries[each] for each in sorted(needed(entries))))
+        target = ["--platform", platform, "--python-version", ".".join(map(str, version))] if platform else []
+        install = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
+        options = ["--target", libraries, "--no-compile", "--only-binary=:all:", *target]
+        subprocess.run([*install, *options, "--require-hashes", "-r", wanted], check=True)
+        wheel = next(each for each in dist.build(Path(scratch, "dist")) if each.suffix == ".whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(libraries)
+        into.mkdir(parents=True, exist_ok=True)
+        _write(into / name, libraries, list(version))
+    return into / name
+
+
+def _write(path: Path, libraries: Path, version: list[int]) -> None:
+    """Write the archive. The same libraries give the same bytes."""
+    start = Path(unpacked_start.__file__).read_bytes()
+    with path.open("wb") as file:
+        file.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(file, "w") as archive:
+            _add(archive, "__main__.py", start)
+            _add(archive, unpacked_start.BUILT_FOR, json.dumps({"python": version}).encode())
+            for each in sorted(libraries.rglob("*")):
+                inside = each.relative_to(libraries)
+                if each.is_file() and inside.parts[0] != "bin":
+                    _add(archive, f"{unpacked_start.LIBRARIES}/{inside.as_posix()}", each.read_bytes())
+    path.chmod(0o755)
+
+
+def _add(archive: zipfile.ZipFile, name: str, octets: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, _DATE), octets, zipfile.ZIP_DEFLATED)
+
+
+if __name__ == "__main__":
+    print(build(ROOT / "dist", *sys.argv[1:]))
