@@ -179,8 +179,8 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. Such a ledger must not decide
-    which keys are destroyed.
+    """Raise LedgerError if a step is missing, or was not written by the service. Such a ledger must not decide which
+    keys are destroyed.
     """
     ledger = settings.ledger.own()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))
