@@ -4,8 +4,8 @@
 
 Decisions with and without the brake take turns in one process, with a million invented subjects. The bench replays the
 case of November 2025 to its last call, the frauds of `misuse` unchanged, and a year of 200 customers
-(`lab/member/misuse/brake_traffic.py`) who are unknown to the brake. The brake's limits were chosen with other seeds than those
-from `MEASURED_FROM` on.
+(`lab/member/misuse/brake_traffic.py`) who are unknown to the brake. The brake's limits were chosen with other seeds
+than those from `MEASURED_FROM` on.
 """
 
 import random

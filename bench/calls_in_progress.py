@@ -210,14 +210,14 @@ class ProgressBench:
         self.loads.append(load)
         while time.monotonic() < began_s + seconds + SETTLE_S:
             time.sleep(1)
-            up = self.up()
+            up = self.count_calls()
             self.tell(f"{up} of {awaited} calls are up")
             if up == awaited:
                 break
         time.sleep(1)  # their sounds are over
-        self.expected = self.up()
+        self.expected = self.count_calls()
 
-    def up(self) -> int:
+    def count_calls(self) -> int:
         """Number of calls in progress. Raises AsteriskDied."""
         if self.asterisk.process is None or self.asterisk.process.poll() is not None:
             code = self.asterisk.process and self.asterisk.process.poll()
@@ -227,7 +227,7 @@ class ProgressBench:
         except RuntimeError as error:
             raise AsteriskDied(str(error)) from error
 
-    def window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> WindowResults:
+    def measure_window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> WindowResults:
         """Offer new calls for a window; after a tenth of it call `happens`, which returns a duration. Returns the
         window's results.
         """
@@ -259,7 +259,7 @@ class ProgressBench:
             float(np.percentile(waited_ms, 99)),
             len(outcomes) - len(served),
             load.offered - sum(each.status == 200 for each in outcomes),
-            self.up(),
+            self.count_calls(),
             took_s,
         )
         self.found.rows.append(row)
@@ -270,7 +270,7 @@ class ProgressBench:
 
     def _settle(self) -> None:
         deadline_s = time.monotonic() + 10
-        while self.up() > self.expected and time.monotonic() < deadline_s:
+        while self.count_calls() > self.expected and time.monotonic() < deadline_s:
             time.sleep(0.2)
 
     # -- what happens ---------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class ProgressBench:
 
     def _until_ended(self, began_s: float) -> float | None:
         """Seconds until only the expected calls and new ones are in progress."""
-        while self.up() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
+        while self.count_calls() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         took_s = time.monotonic() - began_s
         return took_s if took_s < SETTLE_S else None
@@ -336,9 +336,9 @@ class ProgressBench:
 
     def hang_up_all(self) -> None:
         """Hang up all calls by Asterisk's own command."""
-        calls, began_s, (spent_s, _) = self.up(), time.monotonic(), self._spent_s()
+        calls, began_s, (spent_s, _) = self.count_calls(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
-        while self.up() and time.monotonic() < began_s + SETTLE_S:
+        while self.count_calls() and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         self.found.hang_up_all_ms_a_call = 1000 * (time.monotonic() - began_s) / max(1, calls)
         self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
@@ -353,7 +353,7 @@ class ProgressBench:
         already, began_s = self.service.log().count("ready: Asterisk"), time.monotonic()
         act()
         while self.service.log().count("ready: Asterisk") == already:
-            self.up()
+            self.count_calls()
             if time.monotonic() > began_s + READY_S:
                 return READY_S
             time.sleep(0.02)
@@ -428,10 +428,10 @@ def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
     found = bed.found
     try:
         bed.fill()
-        bed.window("quiet")
+        bed.measure_window("quiet")
         for what, happens in HAPPENINGS.items():
             if not only or what in only:
-                bed.window(what, partial(happens, bed))
+                bed.measure_window(what, partial(happens, bed))
                 if what == "hang-up":
                     bed.offer(found.calls - bed.expected, [STOPPED])
         bed.hang_up_all()

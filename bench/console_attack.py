@@ -269,8 +269,8 @@ def _with_real_hashes(path: Path) -> None:
 def _turn(
     console: ConsoleProcess, visitor: Visitor, paths: Mapping[str, str], rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Measure each page and each sign-in `rounds` times. Returns the milliseconds to a page's first octet, and those of
-    a sign-in.
+    """Measure each page `rounds` times, and each sign-in `SIGN_INS` times. Returns the milliseconds to a page's first
+    octet, and those of a sign-in.
     """
     took: dict[str, list[float]] = {name: [] for name in paths}
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=120)

@@ -79,7 +79,7 @@ class AttackResults:
     """Channels that still existed at the end."""
     verified: bool = False
     leaks: int = 0
-    """Lines of the service's log with a number."""
+    """Number of lines in the service's log that contain a telephone number."""
     asterisk_warnings: int = 0
 
     @property
@@ -109,7 +109,7 @@ class Attack:
             if self.told["sent"] == count and not self.told["waiting"]:
                 return
 
-    def go(self) -> None:
+    def start_or_stop(self) -> None:
         """Start the attack. A second call hangs up the held calls and ends the attack."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
@@ -138,9 +138,9 @@ async def attack(asterisk: AttackedTrunk, plan: AttackPlan, first: int, count: i
         port = json.loads(await process.stdout.readline())["called"]
         await asyncio.to_thread(asterisk.command, f"dialplan set global ATTACKED_PORT {port}")
         attacking = Attack(process)
-        attacking.go()
+        attacking.start_or_stop()
         yield attacking
-        attacking.go()
+        attacking.start_or_stop()
         await process.wait()
     finally:
         if process.returncode is None:
@@ -156,7 +156,7 @@ class HonestCalls:
         self._found = found
         self._references = {name: synthesise(profile, 8000) for name, profile in load_library().items()}
 
-    async def until(self, over: asyncio.Event) -> None:
+    async def call_until(self, over: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             while not over.is_set():
                 tasks.create_task(self._call(("ari", "agi")[self._found.honest % 2]))
@@ -184,8 +184,8 @@ async def attack_and_call(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None],
 ) -> None:
-    """Run the rounds, with honest calls beside them. Between two rounds the service starts again, while hostile calls
-    of the first one are in progress.
+    """Run the rounds, with honest calls beside them. At the end of a round the service is restarted during its hostile
+    calls.
     """
     async with lab(asterisk) as phones:
         honest = HonestCalls(phones, found)
@@ -194,7 +194,7 @@ async def attack_and_call(
             part = min(plan.round, plan.count - first)
             async with attack(asterisk, plan, first, part) as attacking:
                 over = asyncio.Event()
-                calling = asyncio.create_task(honest.until(over))
+                calling = asyncio.create_task(honest.call_until(over))
                 following = asyncio.create_task(attacking.follow(part))
                 while not following.done() and not dead_process(asterisk, service):
                     await asyncio.wait({following}, timeout=1)

@@ -1,4 +1,11 @@
-"""Error rates of the identity table: refused customers that it misses, and customers that it confuses with others."""
+"""Error rates of the identity table: refused customers that it misses, and customers that it confuses with others.
+
+    python -m bench.identity_matching [--customers N] [--refused N] [--seed N] [--json]
+
+The customers are generated from lists of common names and places; they are no real persons. `other_spelling` spells a
+refused customer in another usual way. `wrong_entry` also mistypes or leaves out fields. A customer is missed if no key
+is equal. A false match is a different customer with a key that is equal to a refused one's.
+"""
 
 import random
 from collections.abc import Sequence

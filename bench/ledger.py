@@ -50,7 +50,9 @@ RECORDS: Final = 300_000
 KNOWN: Final = 100
 """Number of records of the number that is searched."""
 ONE_BY_ONE: Final = 1500
-"""Number of steps that are awaited one by one, as a decision is that does not fit into its file."""
+"""Number of steps that are written with a wait for each. A decision that does not fit into its file waits in the same
+way.
+"""
 PROOFS: Final = 300
 FINDS: Final = 30
 NEWEST: Final = 50
@@ -79,8 +81,8 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps per second of bare INSERTs of the same rows, `group` per transaction, with the same journal mode. It has no
-    tree and no keys.
+    """Steps per second of bare INSERTs of the same rows, without tree and keys. The journal mode is the ledger's, and a
+    transaction has `group` steps.
     """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")

@@ -1,4 +1,7 @@
-"""The cost of metrics for a call: without them, with one scraper, and with a crowd of scrapers, in turns."""
+"""The cost of metrics for a call: without them, with one scraper, and with a crowd of scrapers, in turns.
+
+python -m bench.metrics [--rounds N] [--seconds S of each turn] [--rate R calls a second] [--json]
+"""
 
 import asyncio
 import socket

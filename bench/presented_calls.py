@@ -192,7 +192,7 @@ class OfferedCall:
     interface: str
     dialled: str
 
-    def must(self, is_away: bool) -> str:
+    def required_outcome(self, is_away: bool) -> str:
         """The required outcome of the call."""
         kind = KINDS[self.kind]
         if self.group in OUT_OF_ORDER:

@@ -51,7 +51,7 @@ STATES: Final = (UP, AWAY, RESTARTING)
 HOLD_S: Final = 0.1
 """Seconds that a connected call lasts after its sound."""
 WAITING: Final = 500
-"""Most calls that may wait for a verdict."""
+"""Highest number of calls that may wait for a verdict."""
 SHOWN_WRONG: Final = 20
 WIDTH: Final = 190
 """Width of the table in columns."""
@@ -137,7 +137,7 @@ def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Seque
     (record,) = records
     if state == UP and record.fallback:
         return "was decided without the service, which was up"
-    must = call.must(record.fallback)
+    must = call.required_outcome(record.fallback)
     told = f"{became} ({status}): {record.reason}{', without the service' if record.fallback else ''}"
     if became != must:
         return f"must be {must}, and was {told}"

@@ -189,8 +189,8 @@ def suspending(generation: int) -> str:
 
 
 def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: int) -> None:
-    """Decide in an event loop, while a thread asks for new generations of the registry and takes them. In turns with
-    that, the thread takes none. Sends the results over `line`.
+    """Decide in an event loop, while a thread asks for new generations of the registry. In every second turn the thread
+    takes them over. Sends the results over `line`.
     """
     from idtone.core.responsive_loop import (
         prefer_event_loop,  # where memory is measured, without the rest of the service

@@ -30,7 +30,7 @@ from .bench_output import options, report
 
 CALLS: Final = 10_000
 WAITED: Final = 60
-"""Number of steps in a round that are awaited one by one."""
+"""Number of steps in a round that waits for each step."""
 FILLING: Final = 2000
 """Number of calls that are replicated during the round `filling`."""
 ROUNDS: Final = 30

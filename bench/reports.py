@@ -39,7 +39,7 @@ from .bench_output import report as print_report
 REPORTS: Final = 50_000
 ROUNDS: Final = 5
 WAITING: Final = 10
-"""Of this many reports, one waits for a member."""
+"""One report of this many waits for a member."""
 SEED: Final = 1
 MEMBER: Final = "m-0001"
 

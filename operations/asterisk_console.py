@@ -1,4 +1,4 @@
-"""Asterisk's console: `asterisk -rx COMMAND`. I/O."""
+"""Runs commands on Asterisk's console: `asterisk -rx COMMAND`. I/O."""
 
 import os
 import shutil

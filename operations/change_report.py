@@ -28,7 +28,7 @@ class AttemptReport(TypedDict):
 
 @dataclass
 class Attempt:
-    """A group of changes, and the outcome: `made` is None before the attempt."""
+    """An attempt to make a group of changes, with its outcome. `made` is None before the attempt."""
 
     group: Group
     made: bool | None = None

@@ -1,4 +1,4 @@
-"""`idtone ledger export`: makes an evidence pack, which others can verify, or requests one."""
+"""`idtone ledger export`: makes an evidence pack, or requests one."""
 
 from __future__ import annotations
 

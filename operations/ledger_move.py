@@ -138,7 +138,9 @@ def _check(one: _Move) -> None:
 
 
 def _moved(one: _Move) -> Path:
-    """Move the ledger; returns the old one's new name. Raises ChangeError, and then the service runs as before."""
+    """Move the ledger. Returns the new path of the old one. Raises ChangeError; the service then runs with the old
+    ledger.
+    """
     owner = one.old.stat()
     draft = one.folder / _MOVING
     with suppress(FileNotFoundError):

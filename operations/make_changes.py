@@ -36,8 +36,9 @@ restores it.
 """
 RECORD: Final = "record.json"
 Entry = dict[str, Any]
-"""An entry of the record: `path`, `rights` before (None for a new one), `copy` of the content before, `after`: digest,
-`added`: the added lines, each byte a character; or `back`: a command.
+"""An entry of the record. For a file or folder: `path`; the earlier `rights`, None for a new one; the file with a
+`copy` of the earlier content; `after`, the digest of the new content; `added`, the added lines in Latin-1. For a
+command: `back`, the command that reverts it.
 """
 
 
@@ -166,12 +167,12 @@ class Changer:
 
 
 def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
-    """The command that reverts a change, in the record's form."""
+    """The command that reverts a change, as the record stores it."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
 def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command from `back_of`. Raises ChangeError."""
+    """Run a command that `reverting_command` has recorded. Raises ChangeError."""
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
     elif command:

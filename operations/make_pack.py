@@ -43,7 +43,9 @@ from .registry_excerpts import registry_excerpts
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """A pack whose export the ledger has recorded as the act `record`. `sha256` is the digest of its manifest."""
+    """A pack. `record` is the id of the act with which the ledger has recorded the export. `sha256` is the digest of
+    the pack's manifest.
+    """
 
     files: Mapping[str, bytes]
     calls: int

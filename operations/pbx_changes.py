@@ -32,7 +32,7 @@ SECRET_MODE: Final = 0o640
 
 
 def hook_changes(folder: Path, ours: bytes) -> list[Change]:
-    """The missing changes for the hook: its export, its #include, and its loading."""
+    """The changes that the hook still needs: its export, its #include, and its loading."""
     path = folder / HOOK_FILE
     before = observe_machine.content(path)
     if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:

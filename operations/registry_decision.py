@@ -1,6 +1,4 @@
-"""`idtone registry decide`: shows the decision for a call by a registry, or repeats the decisions in an
-evidence pack.
-"""
+"""`idtone registry decide`: shows a registry's decision for a call, or repeats the decisions in an evidence pack."""
 
 from __future__ import annotations
 

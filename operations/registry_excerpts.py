@@ -43,7 +43,7 @@ NOT_BY_REGISTRY: Final = frozenset(
         Reason.NUMBER_WITHHELD,
     }
 )  # fmt: skip
-"""Reasons that do not depend on the registry alone."""
+"""Reasons of decisions that do not follow from the registry alone."""
 
 
 # -- what a pack shows ------------------------------------------------------------------------------------------------
@@ -235,8 +235,8 @@ def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata
 def _registry(
     shown: Mapping[str, Any], record: Record, root: Metadata[Root] | None
 ) -> tuple[RegistryExcerpt, bool, bool]:
-    """The registry; True if it is signed; and True if it is signed by the known root. Raises TrustError, and errors of
-    reading.
+    """The registry's excerpt; True if it is signed; and True if the signature is by the known root. Raises TrustError,
+    and errors of reading.
     """
     metadata = {str(name): base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
     given: Mapping[str, Sequence[Mapping[str, Any]]] = shown["numbers"][record.call_id]

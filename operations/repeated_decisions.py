@@ -64,7 +64,7 @@ def _again(one: RepeatedDecision) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """The facts of a record or of a decision that are compared."""
+    """The facts of a record, or of a decision, for the comparison."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

@@ -12,7 +12,7 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from idtone.registry.suspensions.suspension_acts import PAPER
 from idtone.registry.suspensions.suspension_paper import note_text, suspension_paper
 
-from .own_suspensions import SuspensionActs
+from .suspension_acts import SuspensionActs
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import masked, read_span
 from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState, ordered
 
-from .own_suspensions import SuspensionActs
+from .suspension_acts import SuspensionActs
 
 
 def suspend(

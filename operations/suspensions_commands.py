@@ -37,9 +37,9 @@ from idtone.registry.suspensions.own_suspension import (
 from idtone.registry.suspensions.suspension_acts import DUTY_CLOSED
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 
-from .own_suspensions import SuspensionActs
 from .signed_suspension_paper import signed_paper
 from .suspend_command import as_json_object, outcome_message, show_nodes
+from .suspension_acts import SuspensionActs
 
 _COLUMNS: Final = (
     "id", "state", "reference", "numbers", "customer", "asked", "by", "in force since", "calls ended",

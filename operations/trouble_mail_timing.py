@@ -21,7 +21,7 @@ OVER_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class MailedTroubles:
-    """The times at which earlier runs observed troubles, by their ids, in seconds since the start of the machine."""
+    """The times at which earlier runs observed each trouble, in seconds since the start of the machine."""
 
     first_s: dict[str, float] = field(default_factory=dict)
     """Id → time at which a trouble began that every run since then has seen."""

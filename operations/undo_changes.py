@@ -54,7 +54,7 @@ def runs(copies: Path, command: str) -> list[Path]:
 
 
 def removed_hook(folder: Path) -> Path | None:
-    """The file of the hook, if undoing this run takes the hook out of the dialplan. Raises OSError."""
+    """The hook's file if undoing this run removes the hook from the dialplan; else None. Raises OSError."""
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     for entry in entries:
         path = Path(entry.get("path", ""))

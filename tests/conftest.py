@@ -86,8 +86,8 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Collect without garbage collection, which would take an eighth of the time. Imports and tests live until the end
-    anyway.
+    """Collect the tests without garbage collection. It would take an eighth of the time, and imports and tests live
+    until the end anyway.
     """
     gc.disable()
     try:

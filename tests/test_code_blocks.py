@@ -100,7 +100,7 @@ def unusable(name: str, rest: list[str]) -> bool:
 
 
 def values(command: Any, words: list[str]) -> list[str]:
-    """A value for an option at the end of a sentence, which does not give it."""
+    """A value for an option that ends a sentence, because the sentence leaves the value out."""
     last = words[-1] if words else ""
     return ["x" for each in command.params if last in each.opts and not getattr(each, "is_flag", True)]
 

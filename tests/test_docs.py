@@ -30,7 +30,7 @@ PAGES = [*TOP, ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 INSTALL = (DOCS / "how-to" / "install.md").read_text("utf-8")
 HOOKS = [(folder / "reference" / "hook.md").read_text("utf-8") for folder in (DOCS, DOCS / "ja")]
 PATIENCE_LINES = 200
-"""Most lines of a page that people read from beginning to end."""
+"""Longest allowed page, in lines, if people read it from beginning to end."""
 SECTIONS = set(Settings.model_fields)
 
 

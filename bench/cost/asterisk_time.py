@@ -128,7 +128,7 @@ def compare_ways(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[
 
     rows = []
     for way, blocks in times.items():
-        sounds = Way(way).sounds
+        sounds = Way(way).has_sound
         rows.append({
             "way": way,
             "connected_fastest_ms": fastest(way, "connected_ms") if sounds else None,

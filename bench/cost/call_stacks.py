@@ -235,6 +235,5 @@ def _boxes(
 
 
 def _colour(name: str) -> str:
-    """The colour of a function, always the same."""
     number = sum(place * ord(letter) for place, letter in enumerate(name, 1))
     return f"rgb({225 + number % 30},{110 + number % 100},{30 + number % 25})"

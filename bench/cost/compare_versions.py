@@ -181,7 +181,7 @@ def table_text(found: Found, words: Mapping[str, str]) -> str:
 
 
 def write_page(found: Found) -> None:
-    """Write the section into both pages."""
+    """Write the comparison into docs/explanation/cost.md and its Japanese page."""
     write_texts({ENGLISH: table_text(found, _ENGLISH), JAPANESE: table_text(found, _JAPANESE)}, BENCH)
 
 

@@ -86,12 +86,12 @@ class CostBench:
             asterisk_ms_per_call=1000 * spent_s[0] / load.offered,
             service_ms_per_call=1000 * spent_s[1] / load.offered if len(pids) > 1 else 0.0,
             resident_mb=resident_mb(pids[1]) if len(pids) > 1 else None,
-            records=self.records(began) if way.ours else None,
+            records=self.records(began) if way.uses_hook else None,
             left=left,
         )
 
     def run_and_observe(self, way: Way, rate: float, seconds: float, hold_s: float) -> ServiceObservation:
-        """Run a load; returns the count of failed calls, and the greatest memory of the service meanwhile."""
+        """Run a load; returns its number of failed calls, and the service's highest memory (MB) during it."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
 
@@ -114,7 +114,7 @@ class CostBench:
         asterisk, service = self.asterisk.process, self.service.process
         assert asterisk
         assert service
-        beside = [service.pid] if way.ours else [self.reference.pid] if way in ANSWERED_BY_REFERENCE else []
+        beside = [service.pid] if way.uses_hook else [self.reference.pid] if way in ANSWERED_BY_REFERENCE else []
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
@@ -147,19 +147,19 @@ class CostBench:
 def _samples(
     way: Way, outcomes: Sequence[Outcome], arrivals: Sequence[Arrival], heard: Mapping[int, list[float]]
 ) -> Iterator[Sample]:
-    """Samples of the connected calls; with a sound on this way, only of calls whose phone heard it."""
+    """Samples of the connected calls. If the way has a sound, calls whose phone did not hear it are left out."""
     came = {arrival.call: arrival for arrival in arrivals}
     for outcome in outcomes:
         arrival = came.get(f"c{outcome.call}")
         if outcome.status != 200 or arrival is None:
             continue
         onset_s = _first(heard.get(arrival.port, []), arrival.answered_s)
-        if onset_s is None and way.sounds:
+        if onset_s is None and way.has_sound:
             continue
         yield Sample(
             post_dial_ms=1000 * (arrival.came_s - outcome.sent_s),
             onset_ms=None if onset_s is None else 1000 * (onset_s - arrival.answered_s),
-            connected_ms=1000 * (outcome.final_s - arrival.answered_s) - (SOUND_MS if way.sounds else 0.0),
+            connected_ms=1000 * (outcome.final_s - arrival.answered_s) - (SOUND_MS if way.has_sound else 0.0),
         )
 
 

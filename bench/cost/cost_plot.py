@@ -21,7 +21,7 @@ def plot(table: RunTable, path: Path) -> None:
         runs = [run for rate in table.rates if rate != ALONE and (run := table.get(way, rate))]
         rates = [run.rate for run in runs]
         connected = [[sample.connected_ms - base for sample in run.samples] for run in runs]
-        if way.sounds:
+        if way.has_sound:
             (line,) = added.plot(rates, [percentile(values, 0.5) for values in connected], marker="o", label=way.value)
             added.plot(rates, [percentile(values, 0.95) for values in connected], ":", color=line.get_color())
         taken = [run.asterisk_ms_per_call + run.service_ms_per_call for run in runs]

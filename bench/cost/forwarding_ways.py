@@ -29,11 +29,11 @@ class Way(StrEnum):
     """An ARI application that controls both legs itself, over HTTP, as most are written: no licence, no evidence."""
 
     @property
-    def ours(self) -> bool:
+    def uses_hook(self) -> bool:
         return self.value[:4] in ("ari-", "agi-")
 
     @property
-    def sounds(self) -> bool:
+    def has_sound(self) -> bool:
         return self is not Way.DIAL
 
 
@@ -46,7 +46,7 @@ ANSWERER: Final = "bench-answerer"
 ANSWERED_BY_REFERENCE: Final = (Way.BY_HTTP, Way.STASIS, Way.FLOOR)
 """The ways whose application is `reference_applications`, not the service."""
 NOTIFY: Final = "notify: {incoming: called, outgoing: both}"
-"""The service's policy `notify`. So the direction of a call chooses the parties that hear the sound."""
+"""The service's policy `notify`: the direction of a call chooses the parties that hear the sound."""
 
 
 _EMPTY: Final = "bench-empty"
@@ -84,6 +84,6 @@ EXTENSIONS: Final = (
     + _floor(Way.EMPTY_U, f"U({_EMPTY})")
     + _floor(Way.FLOOR, f"U({_EMPTY})")
     + f"exten = {Way.BY_HTTP},1,Stasis({REFERENCE},caller,${{PHONE}})\n"
-    " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.ours) + f"[{_EMPTY}]\nexten = s,1,Return()\n"
+    " same = n,Hangup()\n" + "".join(_hook(way) for way in Way if way.uses_hook) + f"[{_EMPTY}]\nexten = s,1,Return()\n"
 )
 """The text of extensions.conf."""

@@ -49,11 +49,11 @@ class Reference:
         async with self.session.ws_connect(f"{self.url}/events", params=query) as events:
             _ready()
             async for message in events:
-                task = asyncio.create_task(self.happens(json.loads(message.data)))
+                task = asyncio.create_task(self.handle(json.loads(message.data)))
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
 
-    async def happens(self, event: dict[str, Any]) -> None:
+    async def handle(self, event: dict[str, Any]) -> None:
         match event:
             case {"type": "StasisStart", "args": ["caller", phone], "channel": {"id": caller}}:
                 await self.begin(caller, phone)
@@ -107,7 +107,7 @@ class Reference:
             await self.ask("DELETE", f"bridges/{call.bridge}")
 
 
-async def answer(session: aiohttp.ClientSession, url: str) -> None:
+async def continue_channels(session: aiohttp.ClientSession, url: str) -> None:
     """Let each channel continue at the extension that it names, until the connection ends."""
     async with session.ws_connect(f"{url}/events", params={"app": ANSWERER, "subscribeAll": "false"}) as events:
         _ready()
@@ -132,7 +132,7 @@ async def main(url: str, password: str, sounds: str) -> None:
     auth = aiohttp.BasicAuth("idtone", password)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(auth=auth, connector=connector) as session:
-        await asyncio.gather(Reference(session, url, f"{sounds}/{SOUND}").serve(), answer(session, url))
+        await asyncio.gather(Reference(session, url, f"{sounds}/{SOUND}").serve(), continue_channels(session, url))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ from typing import Final
 from .forwarding_ways import Way
 
 CLEAN_MS: Final = 50.0
-"""Most milliseconds that a call of a clean run may be added, at the 95th percentile."""
+"""Limit of the time that forwarding adds to a call of a clean run, in milliseconds at the 95th percentile."""
 _DRAWS: Final = 400
 _SEED: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Times of one call."""
+    """The times of one connected call."""
 
     post_dial_ms: float
     """Milliseconds from the caller's INVITE to the called phone's."""
@@ -71,7 +71,7 @@ def merge_runs(runs: Sequence[Run]) -> Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that is not exceeded by this share (0 … 1) of the values; NaN for no values."""
+    """The smallest value that at least this share (0 … 1) of the values does not exceed; NaN for no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
@@ -120,15 +120,15 @@ class GoalResult:
     what: str
     found: float
     goal: float
-    least: bool = False
+    is_lower_bound: bool = False
     """True if the goal is a lower bound."""
     unit: str = "ms"
 
     @property
     def reached(self) -> bool:
-        return self.found >= self.goal if self.least else self.found <= self.goal
+        return self.found >= self.goal if self.is_lower_bound else self.found <= self.goal
 
     def row(self) -> dict[str, str]:
-        sign = "≥" if self.least else "≤"
+        sign = "≥" if self.is_lower_bound else "≤"
         found, goal = f"{self.found:.2f} {self.unit}", f"{sign} {self.goal:g} {self.unit}"
         return {"what": self.what, "found": found, "goal": goal, "": "" if self.reached else "missed"}

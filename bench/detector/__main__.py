@@ -1,6 +1,6 @@
 """The browser's detector compared with Python's verifier: agreement, cost, and false alarms.
 
-python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
+    python -m bench.detector [--trials N] [--hours H] [--start N] [--json]
 
 For each profile the detector judges `--trials` legs of each condition, chain and near miss, and then `--hours` of
 speech.
@@ -115,7 +115,7 @@ def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")
         (trial,) = trials(profile, CONDITIONS["g711-a"], 0, 1, PART)
-        found[profile.id] = judge.heard(profile, trial.samples)["verdict"]
+        found[profile.id] = judge.judge_in_web_audio(profile, trial.samples)["verdict"]
     return {"Web Audio": found}
 
 

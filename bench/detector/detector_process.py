@@ -59,7 +59,7 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         process.stdin.flush()
         return DetectorResult(**json.loads(process.stdout.readline()))
 
-    def heard(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
+    def judge_in_web_audio(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
         """The result in Web Audio, as `node-web-audio-api` runs it. Raises PackagesUnavailable."""
         command = [*find_or_get_node(), str(BESIDE / "hear.mjs"), str(DETECTOR)]
         files = [self._profile(profile), self._samples(samples), str(RATE_HZ)]

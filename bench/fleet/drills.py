@@ -108,7 +108,6 @@ def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResul
 
 
 def missed_goals(one: Drill, row: DrillResult) -> list[str]:
-    """The missed goals."""
     found = row.judged
     wanted = {
         "lost elsewhere": found.lost_elsewhere,
@@ -180,7 +179,7 @@ def _kill_proxy(fleet: Fleet) -> None:
 
 
 def _fill(fleet: Fleet) -> None:
-    """Fill the node's disk repeatedly for a while, because the database first finds free pages in its own file."""
+    """Fill the node's disk again and again for a while, because the database first uses free pages of its own file."""
     node = next(node for node in fleet.nodes if node.service.disk_mb)
     with node.service.seen_ledger.with_name("others").open("ab", buffering=0) as file:
         until_s = time.monotonic() + FILLING_S

@@ -1,8 +1,10 @@
 """The tables of docs/explanation/fleet.md, in both languages, from the figures of the last run.
 
-make bench-fleet JSON=1 > build/drills.json make bench-fleet-scale JSON=1 > build/scale.json make bench-talking JSON=1 >
-build/talking.json make bench-servers JSON=1 > build/servers.json python -m bench.fleet.fleet_page build/drills.json
-build/scale.json build/talking.json build/servers.json
+    make bench-fleet JSON=1 > build/drills.json
+    make bench-fleet-scale JSON=1 > build/scale.json
+    make bench-talking JSON=1 > build/talking.json
+    make bench-servers JSON=1 > build/servers.json
+    python -m bench.fleet.fleet_page build/drills.json build/scale.json build/talking.json build/servers.json
 
 Each file replaces the stored figures of its bench; the other figures stay.
 """

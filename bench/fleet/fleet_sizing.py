@@ -98,8 +98,6 @@ class FleetSize:
 
 @dataclass(frozen=True, slots=True)
 class MillionCallsCost:
-    """The cost of a million calls."""
-
     processor_hours: Mapping[str, float]
     database_bytes: float
     ledger_bytes: float

@@ -30,12 +30,12 @@ from lab.processes import ended_children_s, processor_s
 from ..bench_output import PROGRESS, options, report
 
 CALLS: Final = 2000
-"""Calls of each node."""
+"""Number of calls of each node."""
 NODES: Final = ("a-1", "a-2", "b-1", "b-2")
 ROUNDS: Final = 3
 READS: Final = 10
 MEANWHILE: Final = 200
-"""Calls of a node during the other server's failure, and as many before it."""
+"""Number of calls of a node during the other server's failure, and before it."""
 
 Layout = Sequence[Node]
 """The nodes, each with the server that it replicates to."""

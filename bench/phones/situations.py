@@ -49,7 +49,7 @@ class Situation:
     caller_endpoint: str = "phone"
     between: BetweenFactory | None = None
     during: str = ""
-    """What happens to rtpengine at the answer: `freeze` or `kill`."""
+    """The fault of rtpengine at the answer: `freeze` or `kill`."""
     way: str = "hook"
     talk_s: float = 0.5
     astray: bool = False

@@ -251,7 +251,6 @@ class _Desk:
         return f"PJSIP/{self.situation.endpoint}/{self.target}"
 
     async def _placed(self, name: str, mark: str, turn: int) -> OutgoingCall:
-        """Call from the lab's own phone."""
         situation = self.situation
         headers = [
             ("X-Lab-Call", name), ("X-Lab-Called", ""), ("X-Lab-Number", LICENSED), ("X-Lab-Timeout", "10"),
@@ -306,7 +305,6 @@ class _Desk:
         self.engine.signal(signal.SIGSTOP if self.situation.during == "freeze" else signal.SIGKILL)
 
     async def _dialled(self, name: str, mark: str, turn: int) -> None:
-        """Call from the other maker's phone."""
         assert self.caller
         pbx, situation = self.trial.pbx, self.situation
         direction = "outgoing" if situation.hears == "both" else "incoming"

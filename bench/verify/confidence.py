@@ -23,7 +23,7 @@ def at_most(hits: int, trials: int) -> float:
 
 
 def events_at_most(events: int) -> float:
-    """The upper bound of the mean number of events in a period with `events` events."""
+    """The upper bound of the mean number of events in a period in which `events` were seen."""
 
     def up_to(mean: float) -> float:
         return sum(math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)) for n in range(events + 1))

@@ -26,7 +26,9 @@ from .transmission_chains import chain_trial
 FREQUENCY_CONDITION: Final = Condition("white +10 dB, no codec", None, noise="white", snr_db=10)
 BEFORE_MS: Final = 30.0
 AFTER_MS: Final = 130.0
-"""How much later than its true place a sound may be found, in milliseconds: a codec delays it by up to 70 ms."""
+"""Most milliseconds between the true place of a sound and the place where it is found: a codec delays it by up to 70
+ms.
+"""
 
 INSPECTED_S: Final = (5.8, 60.0)
 """Lengths of a short call and of a long one, in seconds."""

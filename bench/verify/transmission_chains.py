@@ -1,5 +1,5 @@
-"""Twenty paths of a call from Asterisk to a recording, with packet loss that the recording does not show, and with
-rooms.
+"""Twenty paths of a call from Asterisk to a recording, some of them through a room. The recording does not show the
+packets that were lost.
 
 A trial has the complete sound, or one of DAMAGES: a part was not sent, or an additional burst was.
 """

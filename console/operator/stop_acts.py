@@ -18,9 +18,9 @@ from idtone.core.translation import template
 from idtone.ledger.disclosure.pack_file import zipped
 from idtone.office.authority.stopped_number_holders import holder_names
 from idtone.office.authority.typed_dates import parse_day
-from idtone.operations.own_suspensions import SuspensionActs
 from idtone.operations.signed_suspension_paper import signed_paper
 from idtone.operations.suspend_command import not_recorded, spans_of_customer
+from idtone.operations.suspension_acts import SuspensionActs
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.customer_lines.read_line_table import read_as_set
 from idtone.registry.number_notation import read_span

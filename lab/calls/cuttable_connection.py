@@ -14,7 +14,7 @@ from lab.service import Service
 
 @dataclass
 class CuttableConnection:
-    """A TCP proxy to Asterisk. `cut` aborts its connections. `swallow` makes them dead: they accept data and drop it."""
+    """A TCP proxy to Asterisk. `cut` aborts its connections. `swallow` makes them dead: they take data and drop it."""
 
     port: int
     own_port: int = 0

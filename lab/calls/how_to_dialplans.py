@@ -286,7 +286,7 @@ def parties_talk(placed: PlacedCall) -> bool:
 
 @asynccontextmanager
 async def network(pbx: Pbx, **scripts: Behaviour) -> AsyncIterator[Network]:
-    """Context with phones that answer. For a called number, the behaviour in `scripts` under `_number` replaces that."""
+    """Context with phones that answer. For a called number, the behaviour in `scripts` under `_number` replaces it."""
 
     async def behave(call: IncomingCall) -> None:
         await scripts.get(f"_{call.request.uri.user}", Answer(after_ms=20))(call)

@@ -98,7 +98,7 @@ class PlayedPath:
 
     @property
     def lost(self) -> bool:
-        """True if the hook gave the call up before the parties talked, because the service did not come back in time."""
+        """True if the hook gave up before the parties talked, because the service did not come back in time."""
         told = self.told and self.told.status
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 

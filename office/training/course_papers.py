@@ -44,8 +44,8 @@ def _choices(question: Question) -> list[tuple[str, str]]:
 def attendance_paper(
     document: RegistryDocument, attendance: Attendance, course: Course, by: Sender, now: datetime
 ) -> Paper:
-    """The certificate 受講証明書. It has the course's title if the test was of this version. Raises UsageError if the test
-    was failed or the name erased.
+    """The certificate 受講証明書. It has the course's title if the test was of this version. Raises UsageError if the
+    test was failed or the name erased.
     """
     if not attendance.passed:
         raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)

@@ -1,4 +1,4 @@
-"""The files of a node's backup. Each file or folder has a role, its name in an archive. The settings give its path on a
+"""The files of a node's backup. Each file or folder has a role: its name in an archive. The settings give its path on a
 machine. I/O.
 """
 

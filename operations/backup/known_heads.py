@@ -27,7 +27,7 @@ ANSWER_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """A source, and its newest head. Without a head, `trouble` says why if the source did not answer."""
+    """A source, and the newest head that it knows, or None. `trouble` is the reason if the source did not answer."""
 
     source: str
     note: Note | None

@@ -1,4 +1,4 @@
-"""`idtone canary`: the time of the call, and the output."""
+"""`idtone canary`: decides if a call is due, and prints its result."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from idtone.service.canary_result import CanaryFault, CanaryResult
 from idtone.tones.verification.report import Report, ToneVerdict
 
 CLOCK_S: Final = 2.0
-"""A synchronised clock moves by less than this during a call."""
+"""Seconds. A clock that moves by more than this during a call is not synchronised."""
 LEVEL_DB: Final = 10.0
 """Greatest difference from the profile's level. Networks attenuate by up to 7 dB (ITU-T G.121); the verifier also
 recognises much quieter sounds.

@@ -32,7 +32,7 @@ from .judge_canary import PlacedCall, ReceivedRecording
 
 POLL_S: Final = 0.2
 AFTERWARDS_S: Final = 8.0
-"""Most seconds from the end of a call until its record is in the ledger."""
+"""Most seconds that the record takes to reach the ledger after the end of a call."""
 _QUIET_S: Final = 0.3
 """Silence added at both ends of the recording: a telephone is silent before the first and after the last packet."""
 _NOISE: Final = 16 / 32768

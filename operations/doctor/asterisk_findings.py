@@ -19,7 +19,7 @@ from .findings import Finding, bad, good, unknown, warning
 Address = IPv4Address | IPv6Address
 
 VARIABLES: Final = ("ASTETCDIR", "ASTRUNDIR", "IDTONE_HOOK", "IDTONE_SOUNDS")
-"""Global variables for Asterisk's folders and for the hook."""
+"""Names of the global variables of Asterisk's folders and of the hook."""
 
 FAR_S: Final = 2.0
 """Difference between the clocks, in seconds, that changes the order of events. A smaller one may come from the delay of

@@ -57,7 +57,7 @@ class CheckInputs:
         return seen
 
     def not_looked(self, error: DocumentError) -> None:
-        """Report that Asterisk cannot be observed, because the password cannot be read."""
+        """Record that Asterisk cannot be observed, because its password cannot be read."""
         self._seen.set_exception(error)
 
     @property

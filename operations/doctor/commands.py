@@ -1,4 +1,4 @@
-"""`idtone doctor`."""
+"""`idtone doctor`: runs the checks, shows the findings, and makes the corrections of --fix."""
 
 from __future__ import annotations
 

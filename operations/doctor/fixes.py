@@ -29,7 +29,7 @@ Plan = Callable[[CheckInputs, Finding], Sequence[Change]]
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """The correction of one topic."""
+    """The correction of one topic: `plan` returns its changes."""
 
     plan: Plan
     left: str

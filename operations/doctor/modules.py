@@ -144,7 +144,7 @@ def needed_modules(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """The wanted modules, without those that have no use while `running` are the running ones."""
+    """The wanted modules, without those that need a module that is not running."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 

@@ -100,7 +100,7 @@ def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
 
 
 def request(ari: AriSettings, secret: str, method: str, path: str, body: object = None) -> Answer:
-    """The answer to one request. `body` is sent as JSON. Raises AriUnavailable."""
+    """Send one request, with `body` as JSON; returns the answer. Raises AriUnavailable."""
     parts = urlsplit(ari.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()

@@ -25,7 +25,7 @@ from .shared_file_findings import Identity, Rights
 _PROC: Final = Path("/proc")
 _LISTEN: Final = "0A"
 _CONF_LIMIT: Final = 500
-"""Most files of a configuration folder that are searched for an #include."""
+"""Most files of one configuration folder that are searched for the hook's #include."""
 
 
 def read_text(path: Path) -> tuple[str | None, str]:
@@ -308,7 +308,7 @@ def watchdog(unit: str, deadline_s: float) -> str | None:
 
 
 def unit_account(unit: str, deadline_s: float) -> Identity | None:
-    """The identity with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
+    """The user and groups with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
     shown = unit_properties(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
     if shown is None or shown.get("LoadState") != "loaded":
         return None

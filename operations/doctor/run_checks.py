@@ -15,7 +15,7 @@ from .checks import Check
 from .findings import TOPICS, Finding, unknown
 
 DEADLINE_S: Final = 8.0
-"""Deadline of all checks together. The steps of a check have shorter ones."""
+"""Seconds for all checks together. The steps of a check have shorter deadlines."""
 POLL_S: Final = 0.1
 
 _Result = tuple[Check, Finding | None]

@@ -82,8 +82,8 @@ def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
 def codecs(
     found: Mapping[str, Mapping[str, str]] | None, running: Collection[str], trouble: str, path: Path
 ) -> Finding:
-    """The finding on the codecs. `found` is None if the file could not be read; `running` are the running modules,
-    without `.so`.
+    """The finding on the codecs. `found` are the options of the endpoints, None if pjsip.conf could not be read.
+    `running` are the running modules, without `.so`.
     """
     topic = "sound-codecs"
     if found is None:
@@ -115,8 +115,8 @@ def codecs(
 def presented_numbers(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
-    """The finding on presented numbers. `found` is None if the file could not be read; `dialplan` are the lines of
-    extensions.conf.
+    """The finding on presented numbers. `found` are the options of the endpoints, None if pjsip.conf could not be read.
+    `dialplan` are the lines of extensions.conf.
     """
     topic = "presented-number"
     if found is None:

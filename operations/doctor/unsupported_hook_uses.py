@@ -67,7 +67,7 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
 
 
 def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
-    """The places that lead a call through a Local channel to `idtone-forward`, in the same files."""
+    """The places that lead a call through a Local channel to `idtone-forward`, in the lines of the same three files."""
     dialplan = _operators(dialplan)
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [

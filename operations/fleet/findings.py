@@ -35,7 +35,7 @@ class NodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class _Absence:
-    """A rule for a node that does not report now: its last state says nothing."""
+    """A rule for a node that does not report now, so that its last state is not judged."""
 
     rule: str
     condition: Condition
@@ -99,7 +99,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
 
 
 def local_time(at: datetime | None) -> str:
-    """The moment in the time zone of this machine."""
+    """The time as text, in the time zone of this machine; a dash for None."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 

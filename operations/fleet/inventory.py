@@ -27,7 +27,7 @@ class DispatcherEntry(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     run: Annotated[Words, Field(min_length=1)]
-    """Prefix of a remote procedure: `[ssh, sip-1, kamcmd]`."""
+    """Command that calls the dispatcher's remote procedures: `[ssh, sip-1, kamcmd]`."""
     group: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     """The dispatcher's set that has the nodes as destinations."""
 

@@ -1,7 +1,7 @@
 """The states of the nodes as values, from their reports in PostgreSQL. Pure.
 
-A report comes from another machine, perhaps of another version: unknown fields are left out, and a wrong one makes one
-node unreadable, not all.
+A report comes from another machine, perhaps with another version. Unknown fields are ignored. A wrong field makes only
+that node unreadable.
 """
 
 from __future__ import annotations
@@ -161,10 +161,10 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `silent_for` is the time since its last report, by PostgreSQL's clock; None if it has never reported.
+    """A node. `silent_for` is the time since its last report by PostgreSQL's clock, None before its first report.
 
-    `state` is None if this version cannot read it; for a silent or stopped node it is the last one. `raw` is as
-    reported.
+    `state` is the last reported one, even of a silent or stopped node; None if this version cannot read it. `raw` is
+    the state as it was reported.
     """
 
     name: str

@@ -63,7 +63,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A clock, and a sleep, for the waiting of an upgrade."""
+    """The clock by which an upgrade waits, with its `sleep`."""
 
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -156,7 +156,7 @@ class _NodeUpgrade:
         return self.upgrade.runner.run(self.node.command(words), within_s)
 
     def _must(self, words: Sequence[str], within_s: float = COMMAND_S) -> CommandResult:
-        """Run a command that must succeed."""
+        """Run a command on the node. Raises NodeFaultError if it fails."""
         ran = self._run(words, within_s)
         if ran.status != 0:
             raise _failed(Message("the command failed: {command}", command=" ".join(words)), ran)

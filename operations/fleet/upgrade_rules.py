@@ -65,8 +65,8 @@ class NodeStatus:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """The status in a text; None if `idtone status --json` did not print it. Fields that another version lacks are
-        optional.
+        """The status in the output of `idtone status --json`; None for any other text. Fields that another version
+        lacks are optional.
         """
         try:
             said = json.loads(text)
@@ -99,7 +99,7 @@ class DoctorFinding:
 
 
 def read_findings(text: str) -> dict[str, DoctorFinding] | None:
-    """The findings by their topics; None if `idtone doctor --json` did not print the text."""
+    """Topic → finding, from the output of `idtone doctor --json`; None for any other text."""
     try:
         return {
             str(each["id"]): DoctorFinding(str(each["state"]), str(each["looked_at"]), str(each["found"]))

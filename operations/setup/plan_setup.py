@@ -48,10 +48,10 @@ UNIT_FILE: Final = Path("/etc/systemd/system/idtone.service")
 PACKAGED_UNIT_FILE: Final = Path("/usr/lib/systemd/system/idtone.service")
 REGISTRY_UNIT: Final = "idtone-registry.service"
 TIMER: Final = "idtone-registry.timer"
-"""Timer whose unit brings new suspensions to Asterisk while the service is down."""
+"""Timer of the unit that brings new suspensions to Asterisk while the service is down."""
 CANARY_UNIT: Final = "idtone-canary.service"
 CANARY_TIMER: Final = "idtone-canary.timer"
-"""Timer whose unit places canary calls. The operator starts it, if the settings name a canary."""
+"""Timer of the unit that places canary calls. The operator starts it, if the settings name a canary."""
 RETENTION: Final = "P184D"
 """Retention of numbers in new settings: the longest six months. The ministry's guideline allows call history as long as
 it is needed, usually six months and at most about a year. The police ask for three to six months. A case that needs
@@ -59,7 +59,7 @@ longer gets a hold (`idtone-evidence hold place`).
 """
 BACKUP_UNIT: Final = "idtone-backup.service"
 BACKUP_TIMER: Final = "idtone-backup.timer"
-"""Timer whose unit makes backups. The operator starts it, if the settings name recipients."""
+"""Timer of the unit that makes backups. The operator starts it, if the settings name recipients."""
 DOCTOR_UNIT: Final = "idtone-doctor.service"
 DOCTOR_TIMER: Final = "idtone-doctor.timer"
 TROUBLE_UNIT: Final = "idtone-trouble.service"
@@ -165,7 +165,7 @@ def plan(wishes: SetupOptions) -> Plan:
 
 
 def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
-    """The text of a new file of settings in the folder idtone.d, None if settings exist; and the settings.
+    """The text of a new settings file in the folder idtone.d, None if settings exist already; and the settings.
 
     Raises DocumentError.
     """
@@ -244,7 +244,7 @@ def _shipped() -> str:
 
 
 def _ari_url(http: dict[str, str]) -> str:
-    """The address of ARI from http.conf, present or planned."""
+    """The address of ARI by the options of http.conf, which may be planned ones."""
     enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
@@ -320,7 +320,9 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
-    """The changes for a higher limit in Asterisk's unit and in the running Asterisk, if the present one is too low."""
+    """The changes that raise the limit of open files in Asterisk's unit and in the running Asterisk, if it
+    is too low.
+    """
     process = observe_machine.pid_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
         "" if process is None else observe_machine.process_file(process, what) for what in ("limits", "cgroup")
@@ -402,7 +404,7 @@ def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) 
 
 
 def _group(said: dict[str, str], folder: Path) -> str:
-    """Asterisk's group: that of its process, otherwise that of its configuration folder."""
+    """Asterisk's group, from its process, or else from its configuration folder."""
     who = observe_machine.identity_by_pid_file(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 

@@ -1,4 +1,4 @@
-"""The systemd units of the service and of the registry's update, for this machine. Pure."""
+"""Adapts the shipped systemd units to this machine. Pure."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""The codec, the server and the relay against a real Asterisk, and callers that inject values into its lines."""
+"""The codec, the server and the relay with a real Asterisk, and with callers that inject values into
+Asterisk's lines.
+"""
 
 import asyncio
 import logging

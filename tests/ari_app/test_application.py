@@ -1,4 +1,4 @@
-"""All requests of the application, with every possible end, against a fake Asterisk that fails on demand."""
+"""The application's requests and all their possible ends, with a fake Asterisk that fails on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -149,7 +149,7 @@ async def test_a_request_that_the_hook_does_not_send_gets_no_verdict(calls, aste
 
 @pytest.mark.parametrize(("arguments", "goes_on"), [(DECIDE, {}), (OWN, {"extension": "v:none", "priority": "2"})])
 async def test_a_service_that_is_about_to_stop_gives_no_verdict(calls, asterisk, evidence, arguments, goes_on):
-    """With the operator's own Dial(), the channel continues at the extension for calls without a verdict."""
+    """The channel of an own Dial() continues at the extension for calls without a verdict."""
     calls.retiring = True
     async with attended(calls, asterisk):
         sent_to = await ask(asterisk, arguments)
@@ -369,7 +369,7 @@ async def stopped_calls(calls: CallControl, asterisk: FakeAsterisk) -> list[str]
 
 
 async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, monkeypatch):
-    """New calls come between these ends. If the connection breaks, the next connection ends the remaining calls."""
+    """New calls come while these calls end. If the connection breaks, the next connection ends the remaining ones."""
     monkeypatch.setattr(module, "BETWEEN_ENDS_S", 0.0)
     async with attended(calls, asterisk) as application:
         await stopped_calls(calls, asterisk)

@@ -1,4 +1,4 @@
-"""The connection against the real Asterisk, and against servers that misbehave."""
+"""The ARI connection to the real Asterisk, and to servers that misbehave."""
 
 import asyncio
 import base64
@@ -233,7 +233,7 @@ async def test_what_a_caller_can_lengthen_never_comes_over_the_websocket():
 
 @pytest.mark.parametrize("words", [fixed_response(), fixed_response(status=500)], ids=["nothing", "an error"])
 async def test_a_channel_that_asterisk_cannot_describe_exists(words):
-    """One octet that is not UTF-8 in the caller's texts is enough."""
+    """One octet that is not UTF-8 in the caller's texts is enough to hide a channel."""
     async with HostileServer(answer_like_asterisk, {CHANNEL: words}).connected() as connection:
         assert await connection.channel("1795.1") == events.Channel("1795.1", None)
 

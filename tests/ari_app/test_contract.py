@@ -174,7 +174,7 @@ async def test_a_channel_that_enters_comes_as_an_event_and_waits_until_it_hangs_
 
 
 async def test_after_leaving_no_event_comes_but_requests_still_work(peer):
-    """With the real Asterisk, no channel is waiting for the application at that time."""
+    """No channel of the real Asterisk is waiting for the application at that time."""
     assert not await let_go(peer)
     await peer.ari.leave()
     await wait_until(lambda: let_go(peer), "Asterisk to notice")

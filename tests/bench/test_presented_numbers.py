@@ -58,14 +58,16 @@ def test_no_number_is_read_from_a_form_that_is_out_of_order(number):
 def test_what_must_become_of_a_call():
     for call in calls():
         for is_away in (False, True):
-            must = call.must(is_away)
+            must = call.required_outcome(is_away)
             if call.group in OUT_OF_ORDER or call.kind in ("suspended", "never originates", CALLER, "ported away"):
                 assert must == REFUSED
             if call.kind in (LINE, "another customer's", "random"):
                 assert (must == REFUSED) >= (call.direction == "outgoing")
             if call.kind == "own":
                 assert must == CONNECTED
-    assert {call.must(False) for call in calls() if call.kind == "random" and call.direction == "incoming"} == {
+    assert {
+        call.required_outcome(False) for call in calls() if call.kind == "random" and call.direction == "incoming"
+    } == {
         CONNECTED,
         REFUSED,
     }
@@ -140,10 +142,15 @@ def test_what_is_wrong(call, status, shown, records, problem):
 
 
 def test_a_call_that_came_in_for_a_number_of_no_member_is_refused_without_the_service_alone():
-    call = next(each for each in calls() if each.kind == "random" and each.must(False) != each.must(True))
+    call = next(
+        each
+        for each in calls()
+        if each.kind == "random" and each.required_outcome(False) != each.required_outcome(True)
+    )
     refused, alone = ObservedCall({call.name: "403"}), record(outcome="REFUSE", status="REFUSED", fallback=True)
     assert not find_fault(call, AWAY, refused, [alone])
     assert "must be connected" in find_fault(call, AWAY, refused, [REJECTED])
     assert (
-        Counter(each.must(True) for each in calls())[REFUSED] > Counter(each.must(False) for each in calls())[REFUSED]
+        Counter(each.required_outcome(True) for each in calls())[REFUSED]
+        > Counter(each.required_outcome(False) for each in calls())[REFUSED]
     )

@@ -1,4 +1,4 @@
-"""Call control: one decision per request, and the evidence that the journal's lines give."""
+"""Call control: one decision per request, and evidence from the journal's lines."""
 
 import time
 from dataclasses import replace
@@ -50,7 +50,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """Moment `milliseconds` after the decision."""
+    """The moment so many milliseconds after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
@@ -127,7 +127,7 @@ OTHER_REQUESTS = [
 
 @pytest.mark.parametrize("first", [REQUEST, replace(REQUEST, number="0312345600", caller=CALLED)])
 def test_another_request_for_the_same_call_gets_no_verdict(control, evidence, first):
-    """Another program requests a decision in advance. The call does not get that decision."""
+    """Another program requests a decision before the call does. The call does not get that decision."""
     call = decide(control, first)
     decision = call.decision
     for other in OTHER_REQUESTS:
@@ -217,7 +217,7 @@ CALLER_ALONE = Policy(member=MEMBER, notify=dict.fromkeys(Direction, frozenset({
 
 @pytest.mark.parametrize("hears", CallerHears)
 def test_the_verdict_on_each_outcome_names_the_file_of_each_party(sounds, evidence, hears):
-    """Under the operator's own Dial(), only the called party hears a sound."""
+    """With the operator's own Dial(), only the called party hears a sound."""
     first, own = "a" if hears is CallerHears.ANSWERED else "", replace(REQUEST, own_dial=True)
     refusing, reading = Policy(member=MEMBER, refuse_cause=38), Policy(member=MEMBER, unreadable=Unreadable.NOTICE)
     for number, (policy, request, text) in enumerate(
@@ -247,14 +247,16 @@ def test_the_notice_replaces_a_sound_that_must_not_be_played(sounds, evidence):
 
 
 def named(sounds: dict[str, Sound], name: str) -> dict[str, Sound]:
-    """The sounds, with the licensed one under another name."""
+    """The same sounds, with another name for the licensed one."""
     sample = sounds["sample"]
     return {"notice": sounds["notice"], "sample": replace(sample, stem=sample.stem.with_name(name))}
 
 
 @pytest.mark.parametrize("policy", [Policy(member=MEMBER), BOTH])
 def test_an_extension_has_79_characters_at_most(sounds, evidence, caplog, policy):
-    """Asterisk would cut a longer one off. If it is too long, the hook plays the notice, and the log says why."""
+    """Asterisk would cut a longer extension. For a name that is too long, the hook plays the notice, and the log has
+    the reason.
+    """
     parties = 2 if policy is BOTH else 1
     room = (dialplan.EXTENSION_LIMIT - len(f"v:{NONCE}:PLAY:licence-valid:::::22")) // parties
     for length, number in ((room, 1), (room + 1, 2)):
@@ -358,7 +360,7 @@ def test_a_licensed_call_is_heard_and_connected(control, evidence, sounds):
 
 
 def test_an_answer_of_unknown_time_is_never_dated_before_the_decision(control):
-    """A machine under load sends the packets of a 440 ms sound within 100 ms."""
+    """A machine under load may send the packets of a 440 ms sound within 100 ms."""
     record = record_of(control, hook_lines.sound_line(at=NOW + timedelta(milliseconds=100), sent=22), HEARD[1])
     assert record.steps[1] == steps.answered(CALL, NOW)
     assert (record.sent, record.anomalies) == (True, ())
@@ -443,7 +445,7 @@ def test_the_notice_after_two_attempts(control, evidence):
 
 
 def test_what_is_played_instead_of_the_decided_sound(sounds, evidence):
-    """The notice that replaces it counts as played instead; another sound does not count."""
+    """The notice in place of the decided sound counts as played instead. Any other sound does not count."""
     control = made({}, evidence, made=sounds | {"other": named(sounds, "other")["sample"]})
     record = record_of(
         control, hook_lines.sound_line(at=ms(3560), called="notice", sent=28), hook_lines.end_line(at=ms(9000))
@@ -565,7 +567,7 @@ def test_the_services_decision_counts_if_the_call_ended_before_the_verdict(contr
 
 
 def test_calls_in_progress_are_restored(sounds, evidence):
-    """Calls from a version without nonces are not restored."""
+    """Calls from a version of idtone without nonces are not restored."""
     control = made(sounds, evidence, BOTH)
     call = decide(control)
     for other in (replace(EMERGENCY, nonce=OTHER_NONCE), INNER, replace(REQUEST, call_id=id_of(8), nonce="")):

@@ -95,12 +95,12 @@ def path(tmp_path) -> Path:
 
 
 def written(path: Path) -> tuple[int, int]:
-    """Inode and time of the file, which differ when it was written again."""
+    """Inode and time of the file. They change when the file is written again."""
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
 def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, path):
-    """The suspensions of the last registry stay while there is none."""
+    """The suspensions of the last registry stay in the file while there is no registry."""
     assert fallback.trouble, "there is no file"
     assert fallback.update(registry())
     assert path.read_text() == text_for(registry(), OWN).text
@@ -166,7 +166,7 @@ def test_what_another_program_wrote_of_the_same_registry_stays(fallback, path, t
 
 
 def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
-    """The newer registry's file is whole. Only a damaged file is replaced with the older registry's."""
+    """Only a missing or damaged file is replaced with that of an older registry."""
     older, newer = registry("", 7), registry(version=8)
     slow = FallbackKeeper(tmp_path, OWN, lambda: False)
     FallbackKeeper(tmp_path, OWN).update(newer)
@@ -179,8 +179,8 @@ def test_an_older_registry_does_not_replace_a_newer_one(tmp_path, path):
 
 
 def test_nobody_replaces_the_file_between_a_look_and_a_write(tmp_path, path, monkeypatch):
-    """Any member of Asterisk's group can hold the lock. A process that holds it for long delays the file, but not for
-    ever.
+    """Any member of Asterisk's group can hold the lock. A process that holds it delays the file, but only for a limited
+    time.
     """
     older, newer = registry("", 7), registry(version=8)
     written = threading.Thread(target=FallbackKeeper(tmp_path, OWN).update, args=(newer,))

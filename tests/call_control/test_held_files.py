@@ -1,4 +1,6 @@
-"""A process that keeps the journal's files open: no line stays on the disk, and descriptors are soon released."""
+"""Processes that keep the journal's files open. No line stays on the disk, and the reader soon closes its
+descriptors.
+"""
 
 import asyncio
 import os
@@ -102,7 +104,7 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 
 
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
-    """The process writes all the time, so that some evidence is always on its way to the disk."""
+    """The process writes all the time, so that some evidence is always not yet on the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
     folder, entered = new_journal(tmp_path), EnteredLines(on_disk=False)
     async with entered.following(folder) as reader:

@@ -1,4 +1,4 @@
-"""The lines of the journal that are accepted. Asterisk's user and its group can write any line."""
+"""The lines of the journal that the service accepts. Asterisk's user and its group can write any line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -110,7 +110,7 @@ FALLBACK = ["fallback", *HEARD[1:]]
 
 
 def decides(service: Service, call_id: str = CALL, nonce: str = NONCE) -> Call:
-    """Let the service decide this call."""
+    """Let the service decide a call. Returns the call."""
     call = service.control.decide(replace(REQUEST, call_id=call_id, nonce=nonce), Interface.ARI)
     assert call
     return call
@@ -152,7 +152,7 @@ async def test_a_call_that_the_hook_decided(service, now_s, gap_s, at_s):
 
 @pytest.mark.parametrize("talked_s", [0, 31, 1800, 6 * 86_400])
 async def test_an_emergency_call_whose_lines_come_when_it_has_ended(service, talked_s):
-    """The line has the time of the request, long before the end of the call."""
+    """The line has the time of the request, which may be long before the end of the call."""
     service.now = after(talked_s + 5)
     service.enter(*emergency(after(1), service.now, talked_s))
     assert service.kinds() == ["fallback", "connected", "ended"]
@@ -211,8 +211,8 @@ async def test_rejected_calls_are_logged_once_for_all(service, caplog):
 
 
 async def test_a_line_without_the_nonce_of_the_call_changes_nothing(service, caplog):
-    """Another program tries to get a connected call recorded as refused. This fails after a restart of the service,
-    too.
+    """Another program tries to have a connected call recorded as refused. It fails, even after a restart of the
+    service.
     """
     foreign = (
         hook_lines.end_line(nonce=OTHER_NONCE, status="REFUSED", cause=21, reason="number-suspended", talked_ms=""),
@@ -300,7 +300,7 @@ async def test_no_record_can_be_forged_for_a_time_when_the_service_was_up(servic
 
 
 async def test_no_record_of_an_emergency_call_can_be_forged_for_such_a_time(service):
-    """An emergency call may have begun long ago; its end is now."""
+    """An emergency call may have begun long ago, but its line is written at its end."""
     service.now = after(3600)
     service.entry.set_gap_s(0.5)
     service.enter(*emergency(after(1), after(60)))
@@ -337,7 +337,7 @@ async def test_a_new_line_whose_id_contradicts_its_time_is_refused(service):
 
 @pytest.mark.parametrize("closed", [False, True])
 async def test_an_id_that_was_claimed_in_advance_gets_no_verdict_and_its_record_no_licence(service, closed):
-    """Such a line cannot connect a suspended number with the licensed sound, and cannot get a call refused."""
+    """A forged line can neither connect a suspended number with the licensed sound, nor have a call refused."""
     claimed = fallback(nonce=OTHER_NONCE)
     service.enter(*claimed if closed else claimed[:1])
     assert service.control.decide(replace(REQUEST, number=SUSPENDED), Interface.ARI) is None
@@ -388,7 +388,7 @@ async def test_a_refused_line_that_cannot_be_saved_does_not_stop_the_others(serv
 
 
 async def test_nothing_is_entered_while_the_ledger_cannot_be_read(service):
-    """The ledger cannot say which calls have ended."""
+    """An unreadable ledger cannot show which calls have ended."""
     decides(service, id_of(2))
     works: list[bool] = []
 
@@ -453,7 +453,7 @@ async def test_a_report_at_another_time_than_its_calls_confirms_nothing(service,
 
 
 async def test_a_report_that_was_read_before_confirms_nothing(service):
-    """All lines of that time were read before, so another program must have written this one."""
+    """The service has read all lines of that time, so another program must have written this one."""
     decides(service)
     service.enter(*heard())
     service.now = after(3600)
@@ -475,7 +475,7 @@ async def test_a_second_report_before_the_first_is_on_the_disk_is_not_entered(se
 
 @pytest.mark.parametrize("error", [LedgerError("step 7 of the ledger cannot be read"), ValueError("x"), KeyError("x")])
 async def test_a_call_that_cannot_be_restored_keeps_no_other_line_from_the_ledger(service, monkeypatch, caplog, error):
-    """Its record is damaged, or of a newer version."""
+    """The record of the call is damaged, or was written by a newer version."""
     for number in (1, 2):
         decides(service, id_of(number))
         service.enter(*heard(id_of(number)))

@@ -39,7 +39,7 @@ def replaced(line: str, field: int, value: str) -> str:
 
 
 def decision(**fields: object) -> Decided:
-    """Decision that is read from its line."""
+    """A decision, read from its line."""
     found = read(decision_line(**fields))
     assert isinstance(found, Decided)
     return found
@@ -260,7 +260,7 @@ texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
 def understood(line: str) -> Line | None:
-    """Data of the line, or None after an error that quotes nothing from it."""
+    """The data of a line; None after an error. Asserts that the error quotes nothing from the line."""
     found, error = None, ""
     try:
         found = read(line)

@@ -52,7 +52,7 @@ def entered() -> EnteredLines:
 
 @pytest.fixture
 def unpolled(monkeypatch) -> None:
-    """Set a poll interval of a minute, so that only inotify can cause an earlier read."""
+    """Set the poll interval to a minute, so that only inotify can cause an earlier read."""
     monkeypatch.setattr(module, "POLL_S", 60.0)
 
 
@@ -82,8 +82,8 @@ def test_asterisk_can_write_but_not_read_and_other_users_can_do_neither(folder):
 @pytest.mark.parametrize("sticky", [0, 0o2000])
 @pytest.mark.parametrize("there", [False, True])
 def test_the_group_is_that_of_the_sounds(tmp_path, sticky, there):
-    """This holds even in a folder that an operator made with g+s for another group, and after a change of the sounds'
-    group.
+    """The group is right even if an operator has made the folder with g+s for another group, and after a change of the
+    sounds' group.
     """
     sounds, directory = tmp_path / "sounds", tmp_path / "var" / "journal"
     sounds.mkdir()
@@ -219,7 +219,7 @@ def test_a_file_is_quiet_if_no_process_has_it_open_for_writing(folder):
 
 @needs_root
 def test_if_the_kernel_cannot_say_a_file_is_quiet_after_some_time(folder):
-    """The kernel cannot say it for another user's file."""
+    """The kernel does not report this for another user's file."""
     with folder.path.open("rb") as reading, acting_as(SERVICE_USER, SERVICE_GROUP):
         os.seteuid(0)
         os.utime(folder.path)
@@ -352,7 +352,7 @@ async def test_many_lines_are_entered_in_parts_and_calls_have_their_turn_between
 
 
 async def begun(entered: EnteredLines) -> None:
-    """Mark each turn of the loop, however fast the machine is."""
+    """Record each turn of the loop, even on a fast machine."""
     async with asyncio.timeout(60):
         while not entered.lines:  # noqa: ASYNC110
             await asyncio.sleep(0)
@@ -410,7 +410,7 @@ async def test_a_line_is_entered_within_50_ms(folder, entered):
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOSPC], ids=["no instance", "no watch"])
 async def test_without_inotify_the_folder_is_polled(folder, entered, monkeypatch, quickly, caplog, number):
-    """The number of its instances or watches has reached the system's limit (fs.inotify.max_user_watches)."""
+    """inotify's instances or watches have reached the system's limit (fs.inotify.max_user_watches)."""
 
     def none(*_: object, **__: object) -> NoReturn:
         raise OSError(number, os.strerror(number))
@@ -464,7 +464,7 @@ async def test_a_large_file_is_replaced_at_once(folder, entered, monkeypatch):
 
 
 async def test_a_file_stays_until_the_evidence_is_on_the_disk(folder, quickly):
-    """A last line without its end is entered too: the disk was full."""
+    """A last line without its end is entered too: it was cut because the disk was full."""
     entered = EnteredLines(on_disk=False)
     async with entered.following(folder):
         append_text(folder, "a\nb")
@@ -505,7 +505,7 @@ async def test_a_file_stays_while_the_hook_has_it_open(folder, entered, quickly)
 
 @contextmanager
 def writers(folder: JournalFolder, count: int) -> Iterator[list[list[str]]]:
-    """Context in which the hook writes all the time in `count` threads; yields the lines that each has written."""
+    """Context in which `count` threads write all the time, as the hook does; yields the lines of each thread."""
     over = threading.Event()
     written: list[list[str]] = [[] for _ in range(count)]
 
@@ -606,7 +606,7 @@ async def test_two_readers_at_once_lose_nothing(folder, quickly):
 
 
 def take_away(folder: JournalFolder, something_comes_in_the_way: bool) -> None:
-    """Remove the folder at one stroke: a thread of the reader may be making it anew."""
+    """Rename the folder away in one step, because a thread of the reader may create it again meanwhile."""
     while True:
         gone = folder.directory.rename(folder.directory.with_name("gone"))
         shutil.rmtree(gone)
@@ -663,7 +663,7 @@ async def test_lines_that_cannot_be_entered_yet_are_tried_again(folder, entered,
 
 
 async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeypatch):
-    """A disk with errors: the first part can be read, and the next part cannot."""
+    """The disk has errors: the first part of the file can be read, the next part cannot."""
     lines = [f"{number:04}" for number in range(PART // 4)]  # more than one part
     append_text(folder, "".join(f"{line}\n" for line in lines))
     read = os.read
@@ -685,7 +685,9 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
 
 
 async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder, entered, quickly):
-    """After a kill, later lines are read again. They would be refused if the saved time were later than their own."""
+    """After a kill, later lines are read again. The service would refuse them if the saved time were later
+    than theirs.
+    """
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):

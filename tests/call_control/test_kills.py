@@ -31,7 +31,7 @@ LATE = "the service decided PLAY, licence-valid, and the hook acted without it"
 
 
 class Killed(BaseException):
-    """The process was killed. Code in `finally` only releases what the kernel would release."""
+    """The process was killed. Code in `finally` may release only what the kernel would release."""
 
 
 def close_all(folder: Path) -> None:
@@ -44,8 +44,8 @@ def close_all(folder: Path) -> None:
 
 @dataclass
 class Kill:
-    """Kills at the `time`th execution of `place`, a file and a line in it. Without a place it only records the
-    lines.
+    """Kills the process at the `time`th execution of `place`, a line of a file. Without a place it only records the
+    executed lines.
     """
 
     place: tuple[str, int] | None = None
@@ -55,7 +55,7 @@ class Kill:
 
     FILES = frozenset(str(module.__file__) for module in (journal_reader, journal_intake, call_control, call))
     CALLBACKS = frozenset({"<lambda>", "_log_failure", "notify"})
-    """Functions that the event loop or a future calls, and whose exception it would catch."""
+    """Functions that the event loop or a future calls. Either would catch their exceptions."""
 
     def trace(self, frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
         code = frame.f_code

@@ -44,7 +44,7 @@ SOUNDS = {each.id: Sound(Path(each.id), 100, ()) for each in PROFILES}
 
 
 class Generations:
-    """Current generation of the registry, as its source has it."""
+    """A source with the current generation of the registry."""
 
     def __init__(self, current: RegistryIndex | None) -> None:
         self.current = current

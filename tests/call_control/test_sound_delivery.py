@@ -27,7 +27,7 @@ FREE = "0"
 
 
 def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **files: str) -> Sounded:
-    """Line of a sound as the hook writes it, read back."""
+    """The line of a sound, written as by the hook and read back."""
     since = None if elapsed_ms is None else NOW - timedelta(milliseconds=elapsed_ms)
     found = read(sound_line(played=played, sent=sent, since=since, status=status, **files))
     assert isinstance(found, Sounded)
@@ -35,7 +35,7 @@ def line(played: str, sent: int | str, elapsed_ms: float | None, status: str, **
 
 
 def test_the_words_of_the_record_do_not_change():
-    """Ledgers contain these words, and searches look for the first one."""
+    """Ledgers contain these words, and searches rely on the first one."""
     assert [*KnownBy] == [SENT_BY, "time", "playback", "dial"]
     assert SENT_BY == "packets"
 

@@ -141,7 +141,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
 async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
-    """Without the file, any number may be suspended. Asterisk had read the complete file before."""
+    """Any number may be suspended while the file is missing. Asterisk had read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
     cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
     async with lab(away) as phones:
@@ -256,7 +256,7 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
 async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(
     away, serving, references, tmp_path
 ):
-    """With `away`, an earlier service had the registry and left its suspensions. Other numbers get the notice."""
+    """An earlier service (`away`) had the registry and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
     async with lab(away) as phones:

@@ -102,7 +102,7 @@ async def test_a_forged_diversion_silences_nothing(asterisk, service, references
 
 
 async def test_a_stranger_s_diversion_by_a_believed_trunk_silences_nothing(asterisk, service, references, believed):
-    """The header names a call in progress that has its sound, but the call is another caller's."""
+    """The header names another caller's call in progress, which has its sound."""
     diversion = ("Diversion", f"<sip:{LICENSED}@pbx.example>;reason=unconditional")
     async with lab(asterisk) as phones:
         first = await phones.place(Forwarding(dialled=AGAIN))

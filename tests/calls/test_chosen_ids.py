@@ -59,7 +59,7 @@ def originate(asterisk: Asterisk, phones: Lab, channel: str, interface: str) -> 
 
 @rest_at_night("interface", ["none", "ari", "agi"])
 async def test_a_call_on_a_channel_of_any_id_has_its_record(pbx, interface):
-    """With `none`, the service is down and the hook decides."""
+    """The service is down for `none`, so the hook decides."""
     ids = {text.format(f"{interface}{number}") for number, text in enumerate(IDS)}
     service = Service(pbx, LAB_REGISTRY)
     async with lab(pbx) as phones:

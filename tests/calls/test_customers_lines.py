@@ -1,4 +1,4 @@
-"""Each customer's line presents only its own numbers, through a real Asterisk, whatever happens to the table
+"""Each customer's line presents only the customer's own numbers, on a real Asterisk and with every state of the table
 of lines.
 """
 

@@ -1,4 +1,4 @@
-"""What each kind of number gets while the service runs: sound, notice or refusal, over either interface."""
+"""The treatment of each kind of number while the service runs: sound, notice or refusal, over either interface."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""When the sound begins, many calls at once, and the service's cost over Asterisk's own announcement."""
+"""The start of the sound, many calls at once, and the cost of the service over Asterisk's own announcement."""
 
 import asyncio
 import statistics

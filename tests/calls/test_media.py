@@ -137,7 +137,7 @@ async def test_codecs(asterisk, serving, references, interfaces):
 
 @rest_in_breadth("sighted", ["both", "caller"])
 async def test_a_video_is_offered(asterisk, serving, references, sighted):
-    """The sound is heard. If both parties have video, it begins after the sound."""
+    """The sound is heard. If both parties have video, the video begins after the sound."""
     service = serving(policy=POLICY)
     async with lab(asterisk) as phones:
         phones.caller.video, phones.called.video = True, sighted == "both"

@@ -14,7 +14,7 @@ from lab.nightly_tests import rest_in_breadth
 from lab.phone import Phone
 
 PROMPTLY_MS = 400
-"""Most milliseconds from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
+"""Limit in ms from the called phone's answer to the caller's, without a sound. A sound alone takes 440 ms."""
 
 
 @asynccontextmanager

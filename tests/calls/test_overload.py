@@ -19,12 +19,12 @@ from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
 
 WAITING = 4
-"""How many calls may wait. It is so small that RATE is too much for any machine."""
+"""Number of calls that may wait. It is so small that RATE is too much for any machine."""
 RATE, SECONDS = 300, 2.5
 NUMBERS = [*[LICENSED] * 18, "110", SUSPENDED]
 VERDICT_S = 1.0
-"""How many seconds longer than a rejected call a served one may wait. All calls wait for Asterisk first, for a time
-that depends on the machine.
+"""Seconds that a served call may wait longer than a rejected one. All calls first wait for Asterisk, for a time that
+depends on the machine.
 """
 NORMAL_AGAIN_S = 5.0
 SOON_MS, LATE_MS = 300, 1500
@@ -58,8 +58,8 @@ def counted(service) -> int:
 
 @pytest.mark.alone
 async def test_too_many_calls(asterisk, service, references, hook, tmp_path):
-    """The evidence has each served call as heard, and its sound was in time. Each other call was told at once that it
-    was rejected, and why.
+    """The evidence says that each served call heard its sound, and the sound was in time. Each other call was rejected
+    at once, with the reason.
     """
     hook("IDTONE_WAITING", WAITING)
     before, already = await asyncio.to_thread(service.records), counted(service)

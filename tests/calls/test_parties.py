@@ -39,7 +39,7 @@ async def test_who_hears_the_sound(asterisk, serving, references, hearing, first
 
 
 async def test_calls_that_both_parties_hear_leave_nothing_behind(asterisk, serving):
-    """With 140 such calls at once, one channel once stayed for ever, because its thread ended too early."""
+    """Earlier, 140 such calls at once left one channel for ever, because its thread ended too early."""
     serving(policy="notify: {incoming: both, outgoing: both}")
     async with lab(asterisk) as phones:
         for _ in range(4):

@@ -239,7 +239,7 @@ DIVERTED: Mapping[str, tuple[tuple[Header, ...], str, str]] = {
 
 @pytest.fixture(scope="module")
 def diverting(asterisk):
-    """An extension that forwards a call to another one, which writes down the channel's diversion."""
+    """An extension that forwards a call to another extension, which writes down the channel's diversion."""
     values = ":".join(f"${{REDIRECTING({each})}}" for each in ("from-num", "orig-num", "count", "reason"))
     asterisk.command("dialplan add context diverted")
     for context, extension, actions in (

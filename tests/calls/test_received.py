@@ -1,4 +1,4 @@
-"""What the record says of the sound, compared with the packets at the called phone: it never claims more."""
+"""The record's statement on the sound, compared with the packets at the called phone. It never claims more."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ TALKS_S: Final = 1.0
 
 @dataclass(frozen=True)
 class Situation:
-    """How the called phone differs from others, and what the record must say of its sound."""
+    """The special behaviour of the called phone, and the statement that the record must have on its sound."""
 
     says: str = ""
     """The expected statement. If empty, any statement that does not claim more than the phone received."""

@@ -78,7 +78,7 @@ async def test_the_called_party_hears_the_sound_before_the_parties_talk(pbx: Pbx
 
 @pytest.mark.parametrize(("case", "presented"), [(FORWARDED[0], LICENSED), (FORWARDED[1], CALLER_NUMBER)], ids=str)
 async def test_freepbx_names_the_forwarding_number_to_the_trunk(pbx: Pbx, case: Case, presented: str) -> None:
-    """The presented number is the trunk's; with call forward it is the caller's."""
+    """The number on the trunk is the trunk's own; with call forward it is the caller's."""
     async with wait_for_records(pbx, 1), network(pbx) as net:
         placed = await net.talked(case)
     assert placed.called

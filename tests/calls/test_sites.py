@@ -1,4 +1,4 @@
-"""What holds for every call on every site: each outcome, with the service up and down.
+"""The rules for every call on every site, for each outcome, with the service up and down.
 
 `make test` takes the default site, `make test-breadth` a few others, `make test-sites` all. On each site, calls of all
 outcomes are in progress at once, over both interfaces. Each call has one record. The record is complete and without

@@ -17,7 +17,7 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
 MANY = 19
-"""With an own Dial(), one of so many spellings is tested, because such a call is answered and stays connected for a
+"""One of so many spellings is tested with an own Dial(), because such a call is answered and stays connected for a
 second.
 """
 AT_ONCE = 8

@@ -132,7 +132,7 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
 
 
 async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, references):
-    """When the service is back, it takes over the call and plays the sound. No event tells it that the phone gets no
+    """The service takes over the call when it is back, and plays the sound. No event tells it that the phone gets no
     media.
     """
     beside.away()

@@ -139,7 +139,7 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
 
 
 async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(away, serving, tmp_path: Path):
-    """With `away`, an earlier service had the registry, and left the member's own numbers."""
+    """An earlier service (`away`) had the registry, and left the member's own numbers."""
     serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
     async with lab(away) as phones:

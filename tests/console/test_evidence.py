@@ -52,7 +52,7 @@ DEMAND = {
 
 def enter(settings: Settings, *told: steps.Step) -> None:
     with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)) as writer:
-        sample.put(writer, *told)
+        sample.write_each(writer, *told)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A call, and the periods of what is known of its numbers."""
+"""A call, and the periods for which facts about its numbers hold."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ NOUNS = {
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command and group by the words of its command line, as its group shows it."""
+    """All commands and groups below a command: the words of the command line, and the command or group."""
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, (*path, name))
@@ -87,7 +87,7 @@ def test_the_program_of_a_node_is_small():
 
 
 def test_until_names_a_last_day_wherever_the_office_asks_for_one():
-    """An office counts in days, so one day too few or too many would matter."""
+    """An office counts in days, so a mistake of one day would matter."""
     said = {
         " ".join(words): parameter.help
         for words, command in SHOWN.items()
@@ -100,7 +100,7 @@ def test_until_names_a_last_day_wherever_the_office_asks_for_one():
 
 
 def test_a_room_names_no_module_of_another_room():
-    """The import linter does not see these imports, because they are texts."""
+    """The import linter cannot see these imports, because they are strings."""
     for room in "console ledger member office operations registry tones".split():
         texts = [path.read_text("utf-8") for path in (ROOT / room).rglob("*.py")]
         assert {other for text in texts for other in re.findall(r'"idtone\.(\w+)[\w.]*:\w+"', text)} == {room}

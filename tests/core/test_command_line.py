@@ -130,7 +130,7 @@ def test_checksums_can_be_checked(tmp_path):
 
 
 def program(body: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a separate process, because the test is about the real standard output."""
+    """Run a command in a separate process, so that its standard output is the real one."""
     imports = "import os, signal\nfrom idtone.core.terminal import command_line, standard_streams"
     script = f"{imports}\ndef app():\n    {body}\ncommand_line.run(app)"
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
@@ -147,7 +147,7 @@ def test_output_that_cannot_be_written_gives_one_error(unbuffered):
 
 @pytest.fixture
 def unread() -> Iterator[int]:
-    """A pipe whose reader has closed it."""
+    """The write end of a pipe that its reader has closed."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing

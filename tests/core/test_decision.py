@@ -72,7 +72,7 @@ STALE = FakeRegistry(expires=NOW)
 
 BANK = parse("0335810110")
 OF_THE_BANK = replace(call(), caller=BANK)
-"""Request that presents a number of the bank, which never originates."""
+"""Request that presents the bank's number, which never originates calls."""
 PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
 ALWAYS_REFUSED = {
@@ -239,7 +239,7 @@ def test_the_table_has_every_reason_that_the_kernel_gives():
 @pytest.mark.parametrize("unlicensed", Unlicensed)
 @pytest.mark.parametrize("full", LedgerFull)
 def test_while_the_ledger_is_full(unlicensed, full):
-    """A call that would not be connected keeps its reason, and no call gets a licensed sound."""
+    """A refused call keeps its reason, and no call gets a licensed sound."""
     policy = own_policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
     for asked, registry, _, licence in TABLE:
         expected = decide(asked, registry, policy, NOW)
@@ -356,7 +356,7 @@ zones = st.sampled_from([UTC, JST, timezone(timedelta(hours=-5))])
 
 
 def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
-    """Strategy of moments a few seconds around `NOW`, so that they coincide."""
+    """Strategy of moments within a few seconds around `NOW`, so that some coincide."""
     return st.builds(lambda s, zone: (NOW + s * SECOND).astimezone(zone), st.integers(first, last), zones)
 
 
@@ -462,7 +462,7 @@ def test_remembered_suspensions_count_without_a_registry(pattern, moment, reason
 
 
 class FakeOwnStops:
-    """The operator has stopped a number from a moment on."""
+    """Own suspensions: the operator has stopped one number from a moment on."""
 
     def __init__(self, since: datetime, number: Number = HELD) -> None:
         self.since, self.number = since, number
@@ -487,7 +487,7 @@ def test_what_the_operator_stopped_is_refused_with_any_registry_and_without_one(
 
 
 def test_the_association_s_stop_counts_before_the_operator_s_own():
-    """The order is the reverse without a registry: Asterisk's file has both, and does not say whose they are."""
+    """Without a registry the order is reversed: Asterisk's file has both, and does not show whose they are."""
     kept = Remembered({"8131234567x": [Suspension(NOW, reference="kept")]})
     theirs = FakeRegistry(stopped={HELD: Suspension(NOW, reference="theirs")})
     for registry, remembered, own_stops, expected in (
@@ -523,7 +523,7 @@ REMEMBERED = Remembered({}, {"8131234567x": [Period(None, NOW + DAY)]})
     ],
 )
 def test_without_a_registry_the_remembered_numbers_are_this_node_s(asked, remembered, moment, refused, reason):
-    """An unknown number may be another member's, so both policies must allow it."""
+    """An unknown number may belong to another member, so both policies must allow it."""
     policy = own_policy(unreadable=Unreadable.NOTICE)
     decision = decide(asked, None, policy, moment, remembered)
     assert (decision.outcome is Outcome.REFUSE, decision.reason) == (refused, reason)
@@ -567,7 +567,9 @@ def test_the_policy_may_give_another_member_s_number_the_notice_but_never_the_so
 
 
 def test_a_number_with_a_letter_behind_it_is_no_way_round():
-    """`policy.unreadable: notice` connects what cannot be read, but not the number that its digits make."""
+    """`policy.unreadable: notice` connects calls with an unreadable number. The rules for other members' numbers still
+    apply to the number that its digits make.
+    """
     policy = own_policy(unreadable=Unreadable.NOTICE)
     for number, direction, refused in (
         (FOREIGN, Direction.INCOMING, Reason.NUMBER_OF_ANOTHER_MEMBER),
@@ -586,7 +588,7 @@ def test_a_number_with_a_letter_behind_it_is_no_way_round():
 
 @given(st.integers(1970, 2100), st.sampled_from([LICENCE, EARLY, EXPIRED, REVOKED]))
 def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
-    """The signed registry says that it is not earlier than its issue."""
+    """The signed registry proves that the time is not before its issue."""
     registry = FakeRegistry([licence], expires=NOW + DAY, issued=NOW)
     by_the_clock = datetime(year, 6, 1, tzinfo=JST)
     decision = decide(call(), registry, NOTICE_POLICY, time_by(registry, by_the_clock))
@@ -609,7 +611,7 @@ def test_setting_the_clock_back_makes_no_licence_valid(year, licence):
     ],
 )
 def test_a_decision_names_the_newer_edition_only_if_its_stop_alone_refuses(earlier, both, named):
-    """Its members are not known yet, nor its version."""
+    """The members and the version of the newer edition are not known yet."""
     registry = replace(both, version=42, sha256="earlier", newer=NewerStops("newer", earlier))
     decision = decide(call(direction=OUT), registry, own_policy(), NOW)
     assert (decision.registry_version, decision.registry_sha256) == named

@@ -1,4 +1,4 @@
-"""Each code of the decision has its words, and each reason the one rule that gives it."""
+"""Each code of a decision has a text, and exactly one rule gives each reason."""
 
 from collections import Counter
 

@@ -42,8 +42,8 @@ def assert_the_same(error: IdtoneError) -> None:
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda each: type(each).__name__)
 def test_an_error_is_the_same_in_another_process(error: IdtoneError):
-    """Without `__reduce__`, the faults of a file would arrive as one letter a line, and the breach of a rule as a
-    TypeError.
+    """Without `__reduce__`, the faults of a file would arrive with one letter a line, and a broken rule as
+    a TypeError.
     """
     assert_the_same(error)
 

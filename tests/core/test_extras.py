@@ -1,4 +1,4 @@
-"""The extra that brings each library, and the parts that work without any extra."""
+"""The extra that installs each library, and the parts that work without any extra."""
 
 import configparser
 import re
@@ -31,7 +31,7 @@ NEED_EXTRAS = {
     "tones.master_import", "tones.making", "tones.master_measurement", "tones.measuring", "tones.recordings",
     "tones.mask_runs", "tones.showing", "tones.verification",
 }  # fmt: skip
-"""Modules that cannot be imported without an extra, and rooms of which some modules cannot."""
+"""Modules that cannot be imported without an extra, and rooms with such modules."""
 
 
 def test_the_table_names_the_libraries_of_setup_cfg():
@@ -52,7 +52,7 @@ def test_in_the_debian_packages_apt_installs_what_is_missing(monkeypatch):
 
 
 def test_each_extra_of_the_table_and_no_other_is_in_the_lock():
-    """`make lock` names them, so that the packages have what the table promises."""
+    """`make lock` names all extras of the table, so that the packages have the promised libraries."""
     control = (ROOT / "debian/control").read_text()
     lock = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "uv pip compile" in line)
     assert {"console", "office", "sounds", "timestamps"} | set(re.findall(r"--extra (\w+)", lock)) == set(PACKAGES)

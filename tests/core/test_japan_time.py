@@ -1,4 +1,4 @@
-"""The end of a period as people read it: files hold the moment after it."""
+"""The end of a period as shown to people: files hold the first moment after it."""
 
 import pytest
 

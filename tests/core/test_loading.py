@@ -28,9 +28,9 @@ OTHERS = {
     "prometheus_client", "psycopg", "pydantic", "pydub", "reportlab", "rfc8785", "rich", "securesystemslib",
     "sounddevice", "soundfile", "soxr", "tuf", "typer", "urllib3", "yaml",
 }  # fmt: skip
-"""Packages that idtone imports, besides its own and Python's."""
+"""Packages that idtone imports, apart from its own and Python's."""
 HELP = {"idtone.core.terminal.help_page"}
-"""Additional modules that a help needs."""
+"""Modules that a command's help needs in addition."""
 DOCUMENTS = {"phonenumbers", "pydantic", "typer", "yaml"}
 """Packages for reading settings, profiles and registries."""
 LEDGER = DOCUMENTS | {"cryptography", "rfc8785"}
@@ -64,7 +64,7 @@ try:
 finally:
     tell()
 """
-"""Program that runs `idtone`, and sends the names of its modules at its end and on SIGUSR1."""
+"""Program that runs `idtone`. It sends the names of the loaded modules at its end and on SIGUSR1."""
 OUTLINES = """
 import os, sys
 import typer.main
@@ -84,7 +84,7 @@ for program in ("", "evidence_", "fleet_", "office_"):
         print(words, *{name.partition(".")[0] for name in sys.modules}, sep=",", flush=True)
         os._exit(0)
 """
-"""Program that prints each command of all programs, and the packages that its help imports."""
+"""Program that prints all commands of all programs, each with the packages that its help imports."""
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def inbox(tmp_path: Path) -> Iterator[socket.socket]:
-    """Socket to which `PROGRAM` sends."""
+    """Socket that receives the datagrams of `PROGRAM`."""
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as datagrams:
         datagrams.bind(str(tmp_path / "inbox"))
         datagrams.setblocking(False)
@@ -129,7 +129,7 @@ def start(config: Path, inbox: socket.socket) -> Callable[..., subprocess.Popen[
 
 
 async def received(inbox: socket.socket, first: str) -> set[str]:
-    """Words of the next datagram that begins with the word `first`."""
+    """Words of the next datagram whose first word is `first`."""
     async with asyncio.timeout(60):
         while True:
             words = (await asyncio.get_running_loop().sock_recv(inbox, 2**18)).decode().split()
@@ -154,7 +154,7 @@ def rooms(modules: set[str]) -> set[str]:
 
 
 def foreign(modules: set[str]) -> set[str]:
-    """Modules without Python's own, which differ between versions."""
+    """The modules without those of Python, which differ between versions."""
     return {name for name in modules if name.partition(".")[0] not in sys.stdlib_module_names}
 
 

@@ -1,4 +1,4 @@
-"""The forms of the log, and how each writes a record of a call, of a fault and of many lines."""
+"""The forms of the log. Each writes a record of a call, of a fault and of many lines."""
 
 import errno
 import json
@@ -121,7 +121,7 @@ def test_journald_gets_many_lines_as_one_record(journald: Journald, writer: Jour
 
 
 def test_without_journald_the_log_is_text_on_standard_error(tmp_path: Path) -> None:
-    """The program is a separate process, as pytest changes standard error within a test."""
+    """The program is a separate process, because pytest replaces standard error within a test."""
     program = f"""
 import logging, socket, time
 from pathlib import Path
@@ -155,9 +155,7 @@ log.info("away again")
 
 @pytest.fixture
 def queued(journald: Journald, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[QueuedHandler]:
-    """A handler whose records the kernel holds back for journald, a few at a time, as it holds 10 where
-    net.unix.max_dgram_qlen is 10.
-    """
+    """A handler whose socket to journald holds only a few records, as with net.unix.max_dgram_qlen = 10."""
     monkeypatch.setattr(log_output, "BUFFER", 4096)
     with closing(QueuedHandler(JournaldWriter(tmp_path / "socket"))) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Each message is logged at once, and its repetitions as one line."""
+"""Each message is logged at once, and its repetitions are logged as one line."""
 
 import asyncio
 import logging

@@ -97,7 +97,7 @@ def test_the_digits_of_a_text_that_cannot_be_read_may_be_a_number():
 
 
 def test_a_suspended_number_is_known_in_every_spelling_and_no_other_is_taken_for_it():
-    """A text that is ambiguous is no number, never another number."""
+    """An ambiguous text counts as no number, and never as another number."""
     suspended = parse(SUSPENDED)
     assert len(OF_SUSPENDED) >= 500
     assert len(EMERGENCIES) >= 500

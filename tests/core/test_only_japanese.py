@@ -24,12 +24,12 @@ _COMMAND = re.compile(r"idtone[a-z-]*(?: [a-z][a-z-]*)+")
 
 
 def english(text: str) -> list[str]:
-    """Three English words in a row, which are not a command."""
+    """Places with three English words in a row that are not a command."""
     return _ENGLISH.findall(_COMMAND.sub("", text))
 
 
 def literals(node: ast.AST) -> Iterator[str]:
-    """Text of a value, but not of a call in it, which may translate it."""
+    """The literal texts of a value, without those in calls: a call may translate its text."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.JoinedStr):

@@ -1,4 +1,4 @@
-"""The event loop beside a thread that computes, and beside the garbage collector."""
+"""Delays of the event loop while a thread computes, and while the garbage collector runs."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again, pr
 
 @pytest.fixture
 def as_before() -> Iterator[None]:
-    """An interpreter as it starts. Phones of other tests run in this process and may have changed it."""
+    """An interpreter with its initial settings. Phones of other tests may have changed them in this process."""
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(0.005)
     yield

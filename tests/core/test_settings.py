@@ -75,7 +75,7 @@ def test_every_key_can_be_set_by_file_and_by_environment(tmp_path):
 
 
 def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
-    """The package's file can stay as it is, and an upgrade replaces it without a question."""
+    """The package's file can stay unchanged, so an upgrade replaces it without a question."""
     path, folder = tmp_path / "idtone.yaml", tmp_path / "idtone.d"
     path.write_text("node: of-file\nari: {user: of-file, transport: http}\n")
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
 
 
 def test_a_nodes_name_comes_from_its_ledger(tmp_path):
-    """Even if the host gets another name, the evidence is signed under the old name."""
+    """The evidence is signed under the old name, even if the host gets another one."""
     config, url = tmp_path / "idtone.yaml", f"sqlite:///{tmp_path}/l.sqlite3"
     config.write_text(f"ledger: {{url: '{url}', key_file: {tmp_path}/key}}\n")
     ledger = load_settings(config, {}).ledger
@@ -167,7 +167,7 @@ def test_a_fault_of_the_environment_names_the_variable(tmp_path):
 
 
 def test_other_servers_without_a_postgresql_of_its_own_are_refused_where_they_are_named(tmp_path):
-    """Only all files and the environment together show the fault."""
+    """Only the files and the environment together show the fault."""
     path, above = tmp_path / "idtone.yaml", tmp_path / "idtone.d" / "fleet.yaml"
     above.parent.mkdir()
     named = "ledger:\n  others: [postgresql://idtone@db-2.example/idtone]\n"
@@ -243,8 +243,8 @@ def test_the_node_s_member_is_part_of_the_policy():
 
 
 IN_COMMENT_ONLY = {("node",), ("ari", "password"), ("ledger", "password")}
-"""Settings that are only in a comment: the shipped file cannot know the machine's name, and a password does not belong
-in it.
+"""Settings that the shipped file has only in comments: it cannot know the machine's name, and should not have a
+password.
 """
 
 

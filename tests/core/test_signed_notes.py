@@ -1,4 +1,4 @@
-"""Signed notes, by the examples of C2SP's specifications and of the Go implementation that they come from."""
+"""Signed notes, tested with the examples of C2SP's specifications and of the Go implementation behind them."""
 
 import base64
 
@@ -33,7 +33,7 @@ POEM = (
     "— quasimodo.example/salvatore "
     "NnugSzTjtVAewIS+Z/iJhUPeFDkO/5QQ2i5ddnGITLlC+EhfLW9oJKONrMouFSQU0xMcXxj99ihAQwaqP3ZekRwNtIc=\n"
 )
-"""Example of signed-note."""
+"""Example in C2SP's specification signed-note."""
 COSIGNED = (
     "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
     "— example.com/behind-the-sofa "
@@ -41,7 +41,7 @@ COSIGNED = (
     "— witness.example.com/w1 "
     "jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
 )
-"""Example of tlog-cosignature."""
+"""Example in C2SP's specification tlog-cosignature."""
 
 
 def test_the_note_of_go_is_believed_and_made_again():

@@ -173,7 +173,7 @@ def test_the_doctor_speaks_japanese_to_people_and_english_to_programs(run, tmp_p
 
 
 def error_texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Texts of errors that cannot be translated, by their lines."""
+    """Lines and texts of errors that cannot be translated."""
     shown = {error.__name__ for error in subclasses(IdtoneError)} - {error.__name__ for error in LOGGED}
     source = path.read_text("utf-8")
     if not any(name in source for name in shown):

@@ -1,4 +1,4 @@
-"""Entries of numbers as people type them, or paste them from a letter or a spreadsheet."""
+"""Entries of numbers that people type, or paste from a letter or a spreadsheet."""
 
 import pytest
 

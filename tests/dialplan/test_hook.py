@@ -306,7 +306,7 @@ def test_the_hook_loads_without_warnings(hooked):
 
 
 def test_it_knows_whether_asterisk_is_strict_about_rtp(hooked):
-    """Without rtp.conf, Asterisk is strict; the lab's own Asterisk is not."""
+    """Asterisk is strict by default; the lab's rtp.conf makes it accept other addresses."""
     for index, text in enumerate(RTP_CONF, start=1):
         (hooked.asterisk.sounds / f"rtp-{index}.conf").write_text(text)
     (hooked.asterisk.etc / "rtp-of-others.conf").write_text("strictrtp = no\n")

@@ -119,7 +119,7 @@ class Described(FakeAsterisk):
 
 
 class Told:
-    """What a conversation led to in the application."""
+    """The results of a conversation in the application."""
 
     def __init__(self, sounds: dict[str, Sound], channels: Any = ()) -> None:
         self.asterisk, self.evidence = Described(channels if isinstance(channels, list) else []), MemoryEvidence()

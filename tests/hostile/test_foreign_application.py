@@ -125,7 +125,9 @@ CALLS = {
     ],
     False: [*(({"way": way}, *FALLBACK) for way in WAYS), SUSPENDED_ONE, EMERGENCY],
 }
-"""Whether the service is up → calls, each with the expected sound (empty: the phone never rings) and record."""
+"""Calls while the service is up (True) and down, each with the expected sound (empty: the phone never rings) and
+record.
+"""
 
 
 @pytest.mark.parametrize("up", CALLS)
@@ -160,7 +162,7 @@ def began(record: dict[str, Any]) -> int:
 
 
 async def test_an_emergency_call_is_not_delayed(pbx, service):
-    """The time is measured from the moment when the other application lets the channel continue to the ringing."""
+    """The delay is the time from the other application's `continue` to the ringing phone."""
     took_ms: dict[bool, list[float]] = {True: [], False: []}
     async with foreign(pbx) as application, lab(pbx) as phones:
         for _ in range(TIMED):

@@ -87,7 +87,9 @@ def expected(number: str, dialled: str, direction: Direction) -> tuple[Outcome, 
 
 
 def assert_as_the_kernel_says(batch: Batch, one: Attack, way: str) -> None:
-    """Check a way that filters: the decision and its number, how many phones were dialled, and the evidence."""
+    """Check a call through a dialplan that filters: the decision and its number, how many phones were dialled, and the
+    evidence.
+    """
     found = batch.seen[one.name]
     ending = batch.endings[one.name]
     dialled = digits(found.extension)
@@ -125,7 +127,7 @@ def assert_evidence_is_of_our_words(batch: Batch) -> None:
 
 
 LONG: Final = 1000
-"""Most octets of a diverting number in this test. Longer ones have a test of their own below."""
+"""Longest diverting number in this test, in octets. Longer ones have a test of their own below."""
 EXAMPLES: Final = [
     call
     for meta in META.values()

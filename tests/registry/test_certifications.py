@@ -62,7 +62,7 @@ def day(text: str) -> datetime:
     "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
-    """The reason counts from the earliest recorded end on. For a chain, the ends of all its members and links count."""
+    """The reason applies from the earliest recorded end on. A chain ends with any of its members or links."""
     index = RegistryIndex(DOCUMENT)
     index._compiled = form(DOCUMENT)
     call = ForwardedCall("c-1", Direction.INCOMING, number, WITHHELD, parse("09012345678"))

@@ -119,7 +119,9 @@ cuts = st.lists(st.integers(0, 99), max_size=8, unique=True).map(sorted)
 @given(cuts)
 @settings(max_examples=60, deadline=None)
 def test_each_number_of_a_chain_and_no_other_has_the_chain(marks):
-    """Chains anywhere in a range, at its ends and next to each other; also after compiling."""
+    """Chains can be anywhere in a range, at its ends and next to each other. The compiled form gives the
+    same answers.
+    """
     entries = [f"03123456{low:02}-03123456{high:02}" for low, high in zip(marks[::2], marks[1::2], strict=False)]
     chains = [f'  - {{numbers: "{entry}", links: [{{from: m-0001, to: m-0002, {CHECK}}}]}}\n' for entry in entries]
     document = parse_registry(f"{HEAD}chains:\n{''.join(chains)}" if chains else HEAD, "registry.yaml")

@@ -18,14 +18,14 @@ from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 
 JST = timezone(timedelta(hours=9), "JST")
-"""Time zone of Japan, which has kept no summer time since 1951."""
+"""Time zone of Japan, which has had no summer time since 1951."""
 ZONES_EAST_H = (9, 0, -8, 14)
 """Hours east of Greenwich of the zones in which signed times are written."""
 HELD, STOPPED, FREE, NOBODYS = "0312345678", "0312345680", "0312345681", "0312349999"
 
 
 def seconds(year: int, month: int, day: int) -> int:
-    """Seconds since 1970 of midnight in Japan; computed from the calendar, without `datetime`."""
+    """Midnight in Japan in seconds since 1970, computed from the calendar without `datetime`."""
     leaps = sum(calendar.isleap(each) for each in range(1970, year))
     days = 365 * (year - 1970) + leaps + sum(calendar.mdays[:month]) + (month > 2 and calendar.isleap(year)) + day - 1
     return days * 86_400 - 9 * 3_600
@@ -37,7 +37,7 @@ def at(moment: int, east_h: int = 9) -> datetime:
 
 @dataclass(frozen=True)
 class World:
-    """Signed content, with times in seconds since 1970; each is written in another time zone."""
+    """Signed content. Its times are seconds since 1970; the registry writes each in a different time zone."""
 
     issued: int
     expires: int
@@ -118,13 +118,13 @@ TURNS = [
     2**31,
     2**32 - 400 * DAY,
 ]
-"""Leap days and days that would be one in most years, turns of years, and the ends of 32 bits."""
+"""Days around the end of February in leap years and in 2100, ends of years, and the ends of 32-bit clocks."""
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Strategy of worlds in which everything happens within some days of a turn or of any other moment from 1970 to
-    2100.
+    """Strategy of worlds. In each, everything happens within some days of one of `TURNS`, or of another moment from
+    1970 to 2100.
     """
     middle = draw(st.sampled_from(TURNS) | st.integers(0, seconds(2100, 6, 1)))
 
@@ -150,7 +150,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def moments(world: World) -> Iterator[int]:
-    """Seconds around each signed time, and around those that are a summer time's hour or a zone's hours from it."""
+    """Seconds around each signed time, and around the times that a mistake with summer time or zones would give."""
     for moment, hours, off in product(world.boundaries(), (0, 1, -9, 9, 24), (-1, 0, 1)):
         yield max(0, moment + hours * 3_600 + off)
 

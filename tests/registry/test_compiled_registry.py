@@ -1,4 +1,4 @@
-"""A large registry as arrays, compiled in another process, gives the same answers as the document."""
+"""A large registry, compiled into arrays in another process, gives the same answers as the document."""
 
 import fcntl
 import re

@@ -1,4 +1,4 @@
-"""Evaluations in the registry: their faults, and their differences in words."""
+"""Evaluations in the registry: their faults, and the texts about their differences."""
 
 import pytest
 

@@ -16,12 +16,12 @@ intervals = st.lists(
     max_size=12,
 )
 crowds = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(0, 70_000)), max_size=3 * FEW)
-"""Strategy of intervals so many, and so near, that blocks have pages."""
+"""Strategy of intervals that are so many, and so close together, that blocks need pages."""
 
 
 def looked_up(parts: list[tuple[int, int, int]]) -> tuple[HolderSpans, dict[int, int], int]:
-    """The look-up of intervals, each given by its distance from the one before, its length and its holder; the holder
-    of each number; and the last number.
+    """The look-up of these intervals; number → holder; and the last number. An interval is given by its distance from
+    the one before, its length and its holder.
     """
     firsts, lasts, holders, at = array("q"), array("q"), array("i"), BEGIN
     held: dict[int, int] = {}

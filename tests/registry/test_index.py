@@ -1,4 +1,4 @@
-"""Look-ups."""
+"""Look-ups of numbers in the index."""
 
 import statistics
 import time

@@ -1,4 +1,4 @@
-"""The moment from which a member's calls are without a valid licence."""
+"""The moment from which a member has no valid licence for its calls."""
 
 import logging
 from datetime import UTC, datetime, timedelta

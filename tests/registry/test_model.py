@@ -1,4 +1,4 @@
-"""Faults of single values and between values: each has its line, its field and a remedy."""
+"""Faults of one value, and of several values together: each message has the line, the field and a remedy."""
 
 import json
 from datetime import date, datetime, timedelta, timezone

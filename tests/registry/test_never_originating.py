@@ -1,4 +1,6 @@
-"""Numbers that never originate: the content of an entry, look-ups, the compiled form, and its way to a machine."""
+"""Numbers that never originate calls: an entry's content, look-ups, the compiled form, and the transfer to
+a machine.
+"""
 
 import json
 import logging
@@ -146,7 +148,7 @@ def test_a_machine_without_a_list_says_so_and_stays_usable(association, machine,
 
 
 def test_a_repository_that_has_not_the_role_is_usable(association, machine):
-    """Another program may have made the repository."""
+    """A repository that another program has made may lack the role."""
 
     def without(targets: dict) -> None:
         roles = targets["delegations"]["roles"]

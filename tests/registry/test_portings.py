@@ -152,7 +152,9 @@ def _entries(places: list[int]) -> list[str]:
 @given(marks, marks)
 @settings(max_examples=80, deadline=None)
 def test_each_number_of_a_porting_and_no_other_changes_its_holder(chained, handed):
-    """Portings and chains anywhere in a range, over and next to each other; also after compiling."""
+    """Portings and chains can be anywhere in a range, overlap, and be next to each other. The compiled form gives the
+    same answers.
+    """
     chains = [f'  - {{numbers: "{each}", links: [{{from: m-0001, to: m-0003}}]}}\n' for each in _entries(chained)]
     portings = [
         f'  - {{numbers: "{each}", from: m-0001, to: m-0002, at: {DAY.isoformat()}}}\n' for each in _entries(handed)

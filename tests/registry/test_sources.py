@@ -1,4 +1,4 @@
-"""Loading, and reloading while the service runs."""
+"""Loading a registry, and reloading it while the service runs."""
 
 import logging
 import os

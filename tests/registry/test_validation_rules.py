@@ -1,4 +1,4 @@
-"""Faults between values."""
+"""Faults of several values together."""
 
 import time
 from itertools import combinations
@@ -90,7 +90,7 @@ HOSTILE = {
     "huge id": replace_in_good("id: m-0001", "id: " + "m" * 300_000),
     "huge tone": replace_in_good("tone: sample", "tone: " + "s" * 300_000),
 }
-"""Texts that the reader of YAML lets through; the rest is in tests/core/test_yaml_documents.py."""
+"""Hostile texts that the YAML reader accepts. tests/core/test_yaml_documents.py has the texts that it refuses."""
 
 
 @pytest.mark.parametrize("name", HOSTILE)

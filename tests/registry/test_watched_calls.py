@@ -1,4 +1,4 @@
-"""The check that spares most calls the look-up of stops: it must never spare one that a stop concerns."""
+"""The check that lets most calls skip the look-up of suspensions. A call with a suspended number must never skip it."""
 
 from dataclasses import replace
 

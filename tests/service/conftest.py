@@ -1,4 +1,4 @@
-"""The parts of a service, without Asterisk."""
+"""Fixtures: the parts of a service, without Asterisk."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext

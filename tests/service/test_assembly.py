@@ -1,4 +1,4 @@
-"""Calls of an earlier service that a start continues."""
+"""Calls of an earlier service, which the next service continues at its start."""
 
 import sys
 from contextlib import ExitStack
@@ -28,7 +28,7 @@ SUSPENDED = f"""suspensions:
 
 @pytest.mark.parametrize("age", [timedelta(minutes=1), timedelta(hours=2), timedelta(days=40)])
 def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
-    """A suspension ends such a call, and its real end is recorded."""
+    """A suspension ends the restored call, and its real end is recorded."""
     (tmp_path / "registry.yaml").write_text(valid_until_2096().partition("suspensions:")[0] + SUSPENDED, "utf-8")
     loaded, url = load(settings), settings.ledger.own()
     now = datetime.now(UTC)
@@ -50,7 +50,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
 
 
 def test_a_sound_that_cannot_be_made_keeps_no_other_from_its_calls(settings: Settings, tmp_path, monkeypatch, caplog):
-    """The node lacks the libraries that make sounds, and a file of an imported profile is damaged."""
+    """The node lacks the libraries that make sounds, and one file of an imported profile is damaged."""
     own, folder = tmp_path / "own", settings.sounds.directory
     master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)

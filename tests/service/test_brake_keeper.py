@@ -1,4 +1,4 @@
-"""Reports of other nodes on their brakes that a node believes, and the state that it keeps when files are damaged."""
+"""Brake reports of other nodes: the ones that a node accepts, and the state that it keeps after damage to the files."""
 
 from pathlib import Path
 from typing import Any

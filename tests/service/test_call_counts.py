@@ -52,7 +52,7 @@ REPORTED = steps.sound_reported(CALL.id, AT, True, 0, 0)
 def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
     written: list[Step], connected: int, sent: int, confirmed: int, failed: int
 ) -> None:
-    """The rule is that of `idtone ledger stats`; but calls whose decision is not known are left out."""
+    """The rule is that of `idtone ledger stats`, except that calls with an unknown decision are left out."""
     counts = CallCounts(MemoryEvidence())
     for step in written:
         counts.append(step)
@@ -62,7 +62,7 @@ def test_a_call_is_sent_if_all_parties_were_sent_their_sound(
 
 
 def test_a_call_that_another_instance_decided_counts_with_its_end() -> None:
-    """The other instance has counted its decision."""
+    """The instance that decided the call has counted its decision."""
     evidence, counts = MemoryEvidence(), CallCounts(MemoryEvidence())
     for step in (decided(Party.CALLED), ANSWERED, played(), REPORTED):
         evidence.append(step)

@@ -13,7 +13,7 @@ from idtone.service import canary_result
 def test_the_folder_is_made_by_a_unit_that_may_set_no_group_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `RestrictSUIDSGID=yes`, a chmod with such a bit fails. A new folder still inherits the bit."""
+    """With `RestrictSUIDSGID=yes`, a chmod that sets the group bit fails. A new folder still inherits the bit."""
     sounds = tmp_path / "sounds"
     sounds.mkdir()
     sounds.chmod(0o2750)

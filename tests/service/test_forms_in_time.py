@@ -1,4 +1,4 @@
-"""The running service forgets the customers' forms whose time is over."""
+"""The running service erases the customers' forms whose retention is over."""
 
 import os
 import subprocess
@@ -66,7 +66,7 @@ def kept(settings: Settings) -> list[str]:
 
 
 def forgotten(settings: Settings) -> list[str]:
-    """Forgotten forms, as the ledger says."""
+    """Ids of the erased forms, from the ledger."""
     with LedgerReader.open(settings.ledger.own()) as reader:
         found = histories(reader.acts(frozenset({StepKind.DUTY})), datetime.now(UTC))
     return [each.id for each in found.values() if each.forgotten]

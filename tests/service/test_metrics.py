@@ -46,7 +46,7 @@ def listener(observed: Observed, address: tuple[str, int]) -> Iterator[MetricsLi
 
 
 def get(address: tuple[str, int], path: str = "/metrics", method: str = "GET") -> tuple[int, str, str]:
-    """Status, type and text. The listener may have just been started."""
+    """Status, content type and text of an answer. Waits for a listener that has just started."""
     asked = urllib.request.Request(f"http://{address[0]}:{address[1]}{path}", method=method)
     deadline_s = time.monotonic() + 60
     while True:
@@ -77,7 +77,7 @@ def values(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_promtool_objects_to_nothing(text: str, observed: Observed) -> None:
-    """Both the metrics with a value here and the others are checked."""
+    """The check covers all metrics, with and without a value here."""
     for metric in METRICS:
         if metric.read(observed) is None:
             head = f"# TYPE {metric.name} {metric.kind}\n"
@@ -120,7 +120,7 @@ def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> N
 
 
 def test_nothing_tells_who_telephones(text: str, observed: Observed) -> None:
-    """No number, not even its last digits, no call id, no member and no licence."""
+    """The metrics contain no number, no last digits of one, no call id, no member and no licence."""
     told = "".join(re.findall(r'="([^"]*)"', text))
     for secret in (FORWARDING, FORWARDING[-4:], "1795.1-1", "m-1", "L-1"):
         assert secret not in told
@@ -189,7 +189,7 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
 
 
 def test_the_free_space_is_that_of_now(observed, monkeypatch):
-    """An alert tells a full disk within two minutes."""
+    """An alert about a full disk is due within two minutes."""
     for free in (7, 0):
         patch_library(
             monkeypatch,
@@ -253,7 +253,7 @@ def test_closing_frees_the_address_although_a_scraper_does_not_read(observed, ad
 
 @pytest.mark.usefixtures("listener")
 async def test_connections_are_few(address: tuple[str, int]) -> None:
-    """A client that opens connections and sends nothing does not use up the open files that evidence needs."""
+    """A client that opens connections and sends nothing cannot use up the file descriptors that evidence needs."""
     await asyncio.to_thread(get, address)
     opened = [await asyncio.open_connection(*address) for _ in range(4 * metrics_listener.MOST_CONNECTIONS)]
     ended = [asyncio.create_task(_ended(reader)) for reader, _ in opened]

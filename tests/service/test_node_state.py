@@ -20,7 +20,7 @@ from lab.lab import wait_until
 from lab.ledger.sample_evidence import CALLED, FORWARDING
 
 TOAST_BYTES = 2000
-"""Size in bytes from which PostgreSQL puts a value into a table of its own, and an UPDATE costs several rows."""
+"""Size in bytes from which PostgreSQL stores a value in a separate table, so that an UPDATE writes several rows."""
 
 
 def exchange(before: str | None = "own") -> ReportResult:
@@ -85,7 +85,7 @@ def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypat
 
 
 class Asterisk:
-    """A connection that gives this answer, or fails."""
+    """A connection to Asterisk that gives this answer, or fails."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""The service as `idtone serve` assembles it, with a registry that may name masters."""
+"""The parts that `idtone serve` assembles, with a registry that may name masters."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ from lab.registry.examples import valid_until_2096
 
 @contextmanager
 def assembled(settings: Settings, *written: Step) -> Iterator[CallControl]:
-    """Context of call control of a service whose ledger has these steps."""
+    """Context with the call control of a service. The ledger of the service has these steps."""
     loaded = load(settings)
     with LedgerWriter.open(settings.ledger.url, "lab", loaded.key_ring) as evidence:
         write_each(evidence, *written)
@@ -49,7 +49,7 @@ def record_of(settings: Settings, call_id: str) -> Record:
 
 @pytest.mark.parametrize("named", [False, True])
 def test_a_synthesised_sound_does_not_replace_a_master(settings, caplog, named):
-    """Its licence is valid, but the called party hears the notice."""
+    """The licence of the synthesised sound is valid, but the called party gets the notice."""
     settings.registry.file().write_text(valid_until_2096("a" * 64 if named else ""), "utf-8")
     with assembled(settings) as calls:
         call = calls.decide(request("1795.1-1"), Interface.ARI)
@@ -94,7 +94,9 @@ def test_a_check_reads_files_and_changes_nothing(settings, tmp_path):
 
 
 def test_a_start_does_not_wait_for_a_registry_that_never_answers(settings, monkeypatch, caplog):
-    """The registry is, for example, on a hung network share. When the registry comes at last, the service uses it."""
+    """The registry is, for example, on a network share that hangs. The service uses the registry once it
+    can be read.
+    """
     answers = threading.Event()
     look = FileSource.refresh
     monkeypatch.setattr(FileSource, "refresh", lambda source: answers.wait(60) and look(source))

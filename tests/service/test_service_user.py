@@ -1,4 +1,4 @@
-"""Root acts as the user of the unit, and sees what this user sees."""
+"""Commands of root act as the user of the unit, and can read only what this user can read."""
 
 import os
 import pwd
@@ -23,7 +23,7 @@ pytestmark = needs_root
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Folder that others can reach."""
+    """Folder that other users can reach."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -46,7 +46,7 @@ def became(monkeypatch: pytest.MonkeyPatch, place: Path) -> list[str]:
 
 
 def test_missing_folders_are_the_services(place: Path, became: list[str]) -> None:
-    """This holds even before the first start of the service, when no file shows its user."""
+    """New folders belong to the service's user even before the first start, when no file shows this user."""
     cache = place / "lib" / "registry"
     act_as_service(place / "idtone.yaml", cache, place)
     assert became == [SERVICE.pw_name]
@@ -83,7 +83,7 @@ def test_root_does_not_serve_beside_the_unit_of_another_user(place: Path, became
 
 
 def test_a_check_finds_what_the_service_cannot_read(place: Path, settings: Settings, tmp_path: Path) -> None:
-    """The registry that root has fetched, and the ledger's key."""
+    """The service cannot read the registry that root has fetched, or the ledger's key."""
     association = Association(tmp_path / "association")
     association.begin()
     root = place / "root.json"

@@ -1,4 +1,4 @@
-"""A registry that changes, fails, or never answers."""
+"""The watch of a registry that changes, fails, or never answers."""
 
 import asyncio
 import logging
@@ -52,8 +52,8 @@ async def test_a_registry_that_fails_is_logged_and_read_again(monkeypatch, caplo
 
 
 async def test_a_source_that_never_answers_is_logged_and_blocks_nothing(monkeypatch, caplog):
-    """The source is, for example, a hung network share. The event loop, which serves calls, and the watch's end do not
-    wait for it.
+    """The source is, for example, a network share that hangs. The event loop, which serves calls, does not wait for it,
+    and neither does the end of the watch.
     """
     monkeypatch.setattr(module, "POLL_S", 0.001)
     monkeypatch.setattr(module, "SILENT_S", 0.01)

@@ -41,7 +41,7 @@ def value(found: Any, name: str) -> Any:
 
 @contextmanager
 def serving(observed: Observed) -> Iterator[Path]:
-    """Context of the feed in an event loop of its own; yields the path of the ledger."""
+    """Context with the feed, in a separate event loop; yields the path of the ledger."""
     over, ready = threading.Event(), threading.Event()
 
     async def run() -> None:

@@ -1,4 +1,6 @@
-"""A node's confirmations of suspensions: each is sent once, is kept while the desk is down, and delays no call."""
+"""A node's confirmations of suspensions. Each is sent once, is kept while the association's desk is down, and delays no
+call.
+"""
 
 import asyncio
 import json
@@ -48,7 +50,7 @@ async def test_each_stop_is_confirmed_once_with_the_calls_that_it_has_ended(node
 
 
 async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path):
-    """Two hand-overs come between the ends and the confirmation. Other references are not handed on."""
+    """Two hand-overs come between the ends of the calls and the confirmation. Other references are not handed over."""
     for more in (3, 4):
         node.registry, node.ended = None, Counter()
         node.start()
@@ -71,8 +73,8 @@ async def test_what_one_instance_has_ended_the_next_one_confirms(node, tmp_path)
 
 
 async def test_an_instance_that_hands_over_confirms_nothing(node, tmp_path):
-    """The next instance ends the other calls, and confirms the calls of both instances, even if an instance between
-    them has no registry.
+    """The next instance ends the remaining calls, and confirms the ends by both instances, even if an instance between
+    them had no registry.
     """
     running = asyncio.create_task(node.confirming.run())
     node.hands_over, node.ending = True, {"R-1": 1}
@@ -124,7 +126,7 @@ async def test_it_is_kept_while_the_desk_is_away_and_sent_by_the_next_process(no
 
 
 async def test_the_desk_hears_of_each_state_of_the_operators_own_suspensions(node):
-    """The registry may be unsigned."""
+    """The desk is informed even if the registry is unsigned."""
     at = datetime(2026, 12, 1, tzinfo=UTC)
     by = Act.of(Person(1001, "sato", AccountKnownBy.LOGIN), at)
     one = ordered([NumberSpan(81312345678, 81312345678)], "R-1", by)

@@ -1,4 +1,4 @@
-"""Ends of this node's own suspensions by one instance are in their file before the next one begins."""
+"""The end of an own suspension is in the file before the next instance begins."""
 
 import asyncio
 from collections import Counter

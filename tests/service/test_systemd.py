@@ -22,7 +22,7 @@ from lab.supervisor import Unit
 
 
 class Inbox:
-    """The manager's end of the socket."""
+    """The service manager's end of the socket."""
 
     def __init__(self, name: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -147,8 +147,8 @@ TELLS = "write_reload_result({}, os.environ)"
     ],
 )
 def test_a_reload_succeeds_only_if_the_next_instance_has_taken_over(tmp_path, does, before, status):
-    """The command is the line of the unit file. `before` is the result that an earlier reload left. If `status` is
-    None, the command waits until systemd's limit ends it.
+    """The command is that of the unit file. `before` is the result of an earlier reload. A `status` of None means that
+    the command waits until systemd's limit.
     """
     shell = shlex.split(Unit()["ExecReload"])
     environment = {"PATH": os.defpath, "RUNTIME_DIRECTORY": str(tmp_path)}

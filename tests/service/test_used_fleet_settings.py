@@ -24,7 +24,7 @@ SIGNER = Signer(SIGNED_BY, b"1" * 32)
 
 
 class Node:
-    """A node's settings, which override an edition of the fleet's settings in a file."""
+    """A node with a signed file of the fleet's settings, and with settings of its own that override it."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.shared = folder / "idtone.yaml", folder / "fleet-settings.signed"
@@ -102,7 +102,7 @@ def test_what_the_doctor_says(node):
 
 @pytest.mark.nightly
 def test_the_service_records_what_it_uses_and_an_older_edition_does_not_reload_it(node):
-    """The next instance checks what `serve --check` checks; the running one continues."""
+    """The next instance checks the settings like `serve --check`. The running instance continues."""
     environment = os.environ | {"LANGUAGE": "en"}
     settings = node.given(7)
     with subprocess.Popen(

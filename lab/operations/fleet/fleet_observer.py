@@ -1,4 +1,4 @@
-"""Observes a running fleet and its calls: figures for the picture and for JSON."""
+"""Observes a running fleet and its calls, and returns figures for the picture and for JSON."""
 
 import time
 from collections import Counter, deque

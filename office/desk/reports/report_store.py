@@ -125,7 +125,7 @@ class KeptReport:
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request to a member. `hop` is its place among the report's requests, from 1. `found` is JSON from the member."""
+    """A request to a member. `hop` is its place in the report's requests, from 1. `found` is JSON from the member."""
 
     id: str
     report: str

@@ -1,4 +1,4 @@
-"""`idtone-fleet diff`."""
+"""`idtone-fleet diff`: shows how the settings of nodes, or of two files, differ."""
 
 import sys
 from collections.abc import Iterator, Sequence

@@ -46,7 +46,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
-    """The state of all nodes. Raises LedgerError, unless `is_patient`, and UsageError if no node has reported yet."""
+    """The state of all nodes. Raises UsageError if no node has reported yet. Raises LedgerError unless `is_patient`."""
     try:
         fleet = fleet_of(reader.read())
     except LedgerError as error:

@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade`."""
+"""`idtone-fleet upgrade`: runs a rolling upgrade and shows its progress."""
 
 from __future__ import annotations
 

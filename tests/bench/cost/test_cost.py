@@ -100,7 +100,7 @@ def test_a_rate_is_clean_where_nothing_failed_and_nothing_waits():
 
 
 def test_goals_are_judged_by_what_was_measured(capsys):
-    runs = [run(way, rate, [2.0] * 20, records=20 if way.ours else None) for way in Way for rate in (1.0, BUSY)]
+    runs = [run(way, rate, [2.0] * 20, records=20 if way.uses_hook else None) for way in Way for rate in (1.0, BUSY)]
     slow = run(Way.AGI_CALLED, BUSY, [99.0] * 20, records=20)
     table = RunTable({(each.way, each.rate): each for each in [*runs, slow]})
     found = {one.what: one for one in judge_goals(table)}
@@ -124,7 +124,7 @@ def test_every_way_forwards_calls(tmp_path):
             found = bed.run(way, 10, 0.5)
             assert (found.failed, found.unrecorded) == (0, 0), way
             assert all(0 < sample.connected_ms < 500 for sample in found.samples)
-            assert all((sample.onset_ms is not None) is way.sounds for sample in found.samples)
+            assert all((sample.onset_ms is not None) is way.has_sound for sample in found.samples)
             assert found.asterisk_ms_per_call > 0
         assert bed.run_and_observe(Way.ARI_CALLED, 10, 0.5, 0.2).most_mb > 10
 

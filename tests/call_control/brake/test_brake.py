@@ -98,7 +98,7 @@ def test_steps_come_in_their_order():
 @pytest.mark.parametrize(("count", "error"), [(50, 0.03), (200, 0.02), (3000, 0.03), (10_000, 0.08)])
 @rest_in_breadth("step", [1, 7, 100])
 def test_the_bitmap_counts_distinct_numbers_within_its_stated_error(count, error, step):
-    """Consecutive numbers, as a PBX has them, are counted too. Several keys are tried, each from a seed."""
+    """Consecutive numbers, which a PBX usually has, are counted as well. The test tries several seeded keys."""
     dice = random.Random(count * step)
     for _ in range(10):
         found = distinct_count(Positions(dice.randbytes(24)).bits(number(n * step).e164 for n in range(count)))
@@ -285,7 +285,7 @@ def test_shares_mark_and_slow_a_known_line_and_never_stop_it():
 
 
 def test_calls_that_fail_say_nothing_of_the_line():
-    """While a carrier is down, each call fails at once."""
+    """Each call fails at once while a carrier is down."""
     brake = new_brake()
     ordinary_days(brake, 10)
     for n in range(500):
@@ -316,7 +316,7 @@ def test_calls_of_the_hook_count_when_their_lines_are_read():
 
 
 def test_a_call_before_its_release_does_not_stop_a_line_again():
-    """The service may read about the call after the release, if it was killed before it read the journal."""
+    """A service that was killed may read the call's line in the journal only after the release."""
     brake = new_brake()
     hold = stopped(brake, first_s=NOON_S)
     brake.release(hold.token, NOON_S + 600)
@@ -376,7 +376,7 @@ def test_steps_only_rise_until_they_are_calmed_or_released(calls):
 
 
 def restarted(brake: Brake, node: str = "pbx-1") -> Brake:
-    """The brake as a new process reads it, through JSON."""
+    """The brake after a restart: its state has passed through JSON."""
     state, lines = json.loads(json.dumps(brake.state())), json.loads(json.dumps(brake.lines()))
     again = new_brake(node)
     again.restore(list(map(Hold.of_json, state["holds"])), releases_of_json(state["released"]), state["windows"], lines)
@@ -489,7 +489,7 @@ def test_few_calls_of_the_case_of_2025_pass():
 
 
 def test_ordinary_days_of_200_customers_are_not_braked():
-    """`make bench-brake` does the same for a year."""
+    """`make bench-brake` simulates a year in the same way."""
     found = replay_year(7, 1)
     assert found["calls"] > 10_000
     assert (found["refused"], found["stop"], found["slow"]) == (0, 0, 0)
@@ -499,7 +499,7 @@ def test_ordinary_days_of_200_customers_are_not_braked():
 
 
 def offices(brake: Brake, lines: int, days: int = 10, an_hour: int = 400) -> None:
-    """Let so many known lines make `an_hour` calls an hour on `days` ordinary days."""
+    """Let this number of known lines make `an_hour` calls an hour on `days` ordinary days."""
     for day in range(-days, 0):
         busy(brake, lines, an_hour, NOON_S + day * DAY_S)
 
@@ -513,7 +513,7 @@ def busy(brake: Brake, lines: int, an_hour: int, first_s: float = NOON_S) -> lis
 
 
 def test_lines_that_all_call_six_times_as_much_are_marked_and_not_slowed_or_stopped():
-    """An earthquake, with the minimum number of lines and with more."""
+    """The case is an earthquake, with the fewest lines that can show a surge, and with more."""
     for lines in (3, 9):
         brake = new_brake()
         offices(brake, lines)

@@ -1,7 +1,7 @@
 """Data of the first release. Later releases must read them, because nodes of a fleet can have different versions for a
 time.
 
-The folder `first_release` has these recordings. Never change a file there.
+The folder `first_release` has the recorded data. Never change a file there.
 """
 
 import asyncio

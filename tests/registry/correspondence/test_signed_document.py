@@ -1,4 +1,4 @@
-"""Content of a signed document, and texts that are not accepted as one."""
+"""The content of a signed document, and texts that are refused as one."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The place of the table of lines in the order of the decision."""
+"""The decision asks the table of lines at the right place in its order."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -32,7 +32,7 @@ LENIENT = own_policy(
 
 
 class FakeLines:
-    """Answers each outgoing call in the same way; the call is customer c-7's."""
+    """A table that gives each outgoing call the same answer. The call belongs to the customer c-7."""
 
     def __init__(self, reason: Reason | None) -> None:
         self.reason = reason

@@ -1,4 +1,4 @@
-"""The numbers that each line may present: a table, and a naive answer beside the index."""
+"""The numbers that each line may present: cases in a table, and a comparison of the index with a naive search."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -102,7 +102,7 @@ ENTRY = st.builds(
 
 
 def naive(entries: list[Entry], number: int, endpoint: str, account: str, at: int) -> tuple[Reason | None, str | None]:
-    """The answer, found by reading every entry."""
+    """The correct answer, from a search of all entries."""
     of_line = [entry for entry in entries if endpoint in entry.endpoints]
     if not of_line:
         of_line = [entry for entry in entries if account in entry.accounts]

@@ -29,7 +29,7 @@ BAD = GOOD.replace('"0751234567"', '"07512"')
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compile in this process: to start another one takes half a second."""
+    """Compile in this process, because the start of another one takes half a second."""
     monkeypatch.setattr(module, "compile_in_process", compile_here)
 
 

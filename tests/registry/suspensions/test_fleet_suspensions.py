@@ -1,4 +1,4 @@
-"""Own suspensions that the nodes of a fleet send each other, and their agreement."""
+"""Own suspensions that the nodes of a fleet send each other until all nodes agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Node:
         self.name, self.held = name, OwnSuspensions(suspensions=held)
 
     def hear(self, *others: Node) -> None:
-        """Hear the others, and put new suspensions to use, as the service does."""
+        """Read the other nodes' suspensions, and apply the new ones, as the service does."""
         says = {each.name: suspensions_to_send(each.held, each.name) for each in others}
         held = taken_over(self.held, self.name, says)
         used = [put_to_use(each, LATER, True, DUE) for each in held.suspensions]

@@ -1,4 +1,4 @@
-"""The states of an operator's own suspension, and the calls that each stops."""
+"""The states of an operator's own suspension, and the calls that it stops in each state."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""An association that has published, and a member's machine."""
+"""Fixtures: an association that has published a registry, and a member's machine."""
 
 from lab.registry.trust.begun_association import association, begun, certificate, machine
 

@@ -21,21 +21,21 @@ from lab.registry.trust.forge_role import Change, forge, latest
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 BEYOND = 2**31
-"""Version that the association's next versions do not exceed."""
+"""A version that the association's next versions will not reach."""
 
 
 Attack = Callable[[Association], None]
 
 
 def few(role: str, beside: Callable[[list[dict[str, Any]]], object] = len) -> Attack:
-    """Attack in which one of the holders signs."""
+    """Attack in which only one of the key holders signs."""
     return lambda association: forge(
         association, role, signers=association.signers(tuf_roles.ROLES[role].keys)[:1], beside=beside
     )
 
 
 def in_anothers_name(role: str) -> Attack:
-    """Attack in which the holder of one key signs twice."""
+    """Attack in which the holder of one key signs twice, once under another holder's name."""
 
     def attack(association: Association) -> None:
         one, other = association.signers(tuf_roles.ROLES[role].keys)[:2]
@@ -50,8 +50,8 @@ def saying(role: str, **said: object) -> Attack:
 
 
 def root_with(change: Change, *, timestamp: Sequence[int] = ()) -> Attack:
-    """Attack with a root that its owners have signed, by mistake or under duress, and a timestamp by some of the duty
-    keys.
+    """Attack with a changed root that its owners have signed, by mistake or under duress. Some of the duty keys have
+    signed a timestamp for it.
     """
 
     def attack(association: Association) -> None:
@@ -166,7 +166,7 @@ ATTACKS: dict[str, Attack] = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    """A machine that has taken a second version of everything except the root."""
+    """A machine that has accepted a second version of all roles except the root."""
     folder = tmp_path_factory.mktemp("made")
     association = Association(folder / "association")
     association.begin()
@@ -180,7 +180,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 @pytest.fixture
 def machine(made: Machine, tmp_path: Path) -> Machine:
-    """A copy of that machine."""
+    """A copy of `made` for one test."""
     shutil.copytree(made.folder.parent, tmp_path, dirs_exist_ok=True)
     association = Association(tmp_path / "association", dict(made.association.keys), new=False)
     return Machine(association, tmp_path / "machine")
@@ -200,7 +200,7 @@ def test_it_is_refused(machine, attack):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_same_changes_by_the_rightful_signers_are_taken(machine, role):
-    """This proves that the attacks above are refused because of the attack."""
+    """The same changes with good signatures are accepted. So the attacks fail only because of their signatures."""
     forge(machine.association, role)
     assert machine.take().read(tuf_roles.SUSPENSIONS_FILE) == STOPPED
     version = json.loads(latest(machine.association, role).read_text())["signed"]["version"]
@@ -217,7 +217,7 @@ def test_an_unknown_signature_and_a_key_id_without_its_key_do_no_harm(machine):
 
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "suspensions"])
 def test_after_key_rotation_the_association_overtakes_the_thiefs_versions(machine, role):
-    """Fast-forward: the thief's versions are so high that the association's are not newer."""
+    """Fast-forward attack: the thief's version numbers are so high that the association's later ones are lower."""
     association = machine.association
     honest = association.repository.with_name("honest")
     shutil.copytree(association.repository, honest)

@@ -1,4 +1,4 @@
-"""Fetching from folders, and from servers that misbehave."""
+"""Fetching files from folders, and from servers that misbehave."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ from lab.registry.trust.publication_server import serve_https
 
 @pytest.fixture
 def server(association: Association, certificate: Path) -> Iterator[str]:
-    """Address of the server of the publication."""
+    """Address of a server with the association's publication."""
     with serve_https(association.repository, certificate) as address:
         yield address
 
@@ -115,7 +115,9 @@ def answers(status: str, *head: str) -> Callable[[socket.socket], None]:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Handles each connection, TLS or not, with the next of its behaviours; the last handles all others."""
+    """A server whose n-th behaviour handles the n-th connection, with or without TLS. The last one handles all later
+    connections.
+    """
 
     daemon_threads = True
 

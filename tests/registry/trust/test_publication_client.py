@@ -1,6 +1,4 @@
-"""The publications that a member's machine accepts from the association: the cases of the TUF specification for a
-client.
-"""
+"""The publications that a member's machine accepts or refuses: the cases of the TUF specification for a client."""
 
 import json
 import shutil
@@ -44,7 +42,7 @@ def test_a_role_past_half_its_term_is_signed_again(association, sets):
 
 
 def refused(machine: Machine, why: str = ".") -> None:
-    """Check that nothing is taken, and that the kept generation stays."""
+    """Check that the machine accepts nothing, and that its stored generation stays."""
     kept = machine.repository().last_good()
     with pytest.raises(TrustError, match=why):
         machine.repository().update()
@@ -52,7 +50,7 @@ def refused(machine: Machine, why: str = ".") -> None:
 
 
 def test_arbitrary_software_and_rollback(association, machine):
-    """The attacker has other keys, or earlier files."""
+    """The attacker has keys that are not the association's, or earlier files of the association."""
     other = Association(association.folder.with_name("other"))
     other.begin()
     old = association.repository.with_name("old")
@@ -102,7 +100,9 @@ def flipped(at: int, octets: bytes) -> bytes:
 
 
 def test_every_octet_counts(association, machine):
-    """After any changed octet, the content is the same or is refused: it never differs, and nothing crashes."""
+    """A changed octet leaves the content equal, or the file is refused. The content never changes, and
+    nothing crashes.
+    """
     good = machine.take()
     meaning = (good.read(REGISTRY), good.read(STOPS))
     taken = tried = 0
@@ -144,7 +144,7 @@ def test_a_new_root_needs_the_old_and_the_new_keys(association):
 
 
 def test_an_expired_root_is_good_only_for_its_successor(tmp_path):
-    """After years offline, a member has only the first root."""
+    """A member that was offline for years has only the first root."""
     long_ago = datetime.now(UTC) - 2 * tuf_roles.ROLES["root"].lasts
     association = Association(tmp_path / "association")
     association.begin(long_ago)

@@ -1,4 +1,4 @@
-"""The signed registry in the service: each new generation, and the last one when none comes."""
+"""The signed registry in the service: it takes each new generation, and keeps the last one without a new one."""
 
 import logging
 import os
@@ -114,7 +114,7 @@ def test_signed_faults_are_logged_and_change_nothing(association, open_source, c
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """One item for each time that everything was verified."""
+    """A list with one item for each complete verification."""
     made: list[None] = []
     update = PublicationClient.update
     monkeypatch.setattr(PublicationClient, "update", lambda self: made.append(None) or update(self))
@@ -164,7 +164,7 @@ def test_a_lost_source_is_logged_at_the_next_poll_and_used_again_later(associati
 
 
 def test_a_source_that_never_changes_is_trusted_until_its_signatures_expire(tmp_path, walks, caplog, monkeypatch):
-    """Decisions use the expiry at once; the log has it within a minute."""
+    """The expiry changes decisions at once, and is logged within a minute."""
     frozen = Association(tmp_path / "frozen")
     frozen.begin(datetime.now(UTC) - tuf_roles.ROLES["timestamp"].lasts + timedelta(seconds=60))
     now_s = [0.0]

@@ -13,7 +13,7 @@ from idtone.core.persons import Person
 from idtone.core.settings.settings import load_settings
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations import own_suspensions
+from idtone.operations import suspension_acts
 from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.idtone_programs import locate_command
@@ -50,7 +50,7 @@ def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
 
 
 def be(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    monkeypatch.setattr(own_suspensions, "acting_person", lambda: person)
+    monkeypatch.setattr(suspension_acts, "acting_person", lambda: person)
 
 
 def stopped(config: Path) -> set[str]:
