@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from idtone.core.translation import speak, template, translated
 from idtone.ledger.evidence.call_record import Record
-from idtone.ledger.store.call_search import Place
+from idtone.ledger.store.call_search import CallPlace
 
 from .operator.call_words import line_of
 from .template_environment import environment, labelled
@@ -33,9 +33,9 @@ class ShownCalls(NamedTuple):
 
     lines: Markup = Markup()
     calls: int = 0
-    newest: Place | None = None
-    oldest: Place | None = None
-    reached: Place | None = None
+    newest: CallPlace | None = None
+    oldest: CallPlace | None = None
+    reached: CallPlace | None = None
 
 
 NO_CALLS: Final = ShownCalls()

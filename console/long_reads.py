@@ -17,7 +17,7 @@ from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import PackVerdict, verify_pack_files
 from idtone.ledger.evidence.leaves import ACT_ID
 from idtone.ledger.evidence.record_fields import fields_of
-from idtone.ledger.store.call_search import Place, search_calls
+from idtone.ledger.store.call_search import CallPlace, search_calls
 from idtone.ledger.store.ledger_reader import LedgerReader
 
 from .call_rows import ShownCalls, lines_of
@@ -63,10 +63,10 @@ class CsvPart(NamedTuple):
 
     text: str
     calls: int
-    reached: Place | None
+    reached: CallPlace | None
 
 
-def csv_part(settings: Settings, query: CallQuery, place: Place | None, limit: int, opens: bool) -> CsvPart:
+def csv_part(settings: Settings, query: CallQuery, place: CallPlace | None, limit: int, opens: bool) -> CsvPart:
     """Some of the calls that a search finds before `place`, as lines of CSV. Raises LedgerError, UsageError."""
     until_s = time.thread_time() + CSV_PART_S
     with ledger_of(settings, query.node, opens=opens).reader as reader:

@@ -57,7 +57,7 @@ COMMANDS: Final = {
     ),
     "hold lift": (
         "idtone.ledger.commands.holds:lift_hold",
-        "Lift a legal hold: the numbers of its calls are forgotten like those of others.",
+        "Lift a legal hold: the numbers of its calls are forgotten like those of other calls.",
     ),
     "paper": (
         "idtone.operations.suspensions_commands:paper",
@@ -124,7 +124,7 @@ COMMANDS: Final = {
     ),
     "log give-up": (
         "idtone.ledger.commands.log_keys:give_up",
-        "Give up the end of an earlier log, whose key is lost: nothing can sign it any more.",
+        "Give up the end of an earlier log: its key is lost, so nothing can sign that end any more.",
     ),
     "witness": (
         "idtone.ledger.commands.witness:witness",

@@ -16,7 +16,7 @@ from idtone.core.calls import Delivery
 from idtone.core.errors import UsageError
 from idtone.core.translation import Message
 from idtone.ledger.evidence.call_filter import CallFilter
-from idtone.ledger.store.call_search import Place
+from idtone.ledger.store.call_search import CallPlace
 
 from ..japan_time import typed
 
@@ -44,8 +44,8 @@ class CallQuery:
     end: datetime | None = None
     call: str = ""
     node: str = ""
-    before: Place | None = None
-    after: Place | None = None
+    before: CallPlace | None = None
+    after: CallPlace | None = None
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> CallQuery:
@@ -87,7 +87,7 @@ class CallQuery:
         return f"{path}?{urlencode(parts)}" if parts else path
 
 
-def place_text(place: Place) -> str:
+def place_text(place: CallPlace) -> str:
     return f"{place.at}-{place.step}"
 
 
@@ -127,11 +127,11 @@ def _delivery(values: Mapping[str, str]) -> str | None:
     return text or None
 
 
-def _place(name: str, query: Mapping[str, str]) -> Place | None:
+def _place(name: str, query: Mapping[str, str]) -> CallPlace | None:
     text = query.get(name, "")
     if not text:
         return None
     found = _PLACE.fullmatch(text)
     if not found:
         raise UsageError("{field} is not from this console", field=_NAMES[name])
-    return Place(int(found[1]), int(found[2]))
+    return CallPlace(int(found[1]), int(found[2]))

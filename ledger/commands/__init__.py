@@ -22,7 +22,7 @@ command_line.add_commands(
         ),
         "verify": (
             "idtone.ledger.commands.proofs:verify",
-            "Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.",
+            "Verify that no record was changed, removed, inserted, moved or cut off since it was signed.",
         ),
         "prove": (
             "idtone.ledger.commands.proofs:prove",

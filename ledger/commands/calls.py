@@ -192,8 +192,9 @@ def find(
 ) -> None:
     """Find the calls of a number, or of a SIP Call-ID; needs the ledger's key. Exit 1: no call was found.
 
-    Every user of the machine can read a number on a command line, and it stays in the shell's history: without --number
-    the command asks for it, or reads it from standard input. With --sip-call-id - it reads the Call-ID in the same way.
+    Every user of the machine can read a number on a command line, and the number stays in the shell's history. Without
+    --number, the command asks for the number, or reads it from standard input. With --sip-call-id - it reads the
+    Call-ID in the same way.
     """
     if number is not None and sip_call_id is not None:
         raise UsageError("--number and --sip-call-id are two searches; leave out one of them")

@@ -62,9 +62,9 @@ def hold(
 ) -> None:
     """Hold calls for a case (legal hold): their numbers are not forgotten while the hold stands.
 
-    `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days; for a held call, the key of its own
-    record stays, and opens no other call. A hold covers calls that are in the ledger now, and stands until
-    `idtone-evidence hold lift`. Exit 1: there is no such call.
+    `ledger.retention` and `idtone-evidence forget` destroy the keys of whole days. A held call keeps the key of its own
+    record, which opens no other call. A hold covers calls that are in the ledger now, and stands until `idtone-evidence
+    hold lift`. Exit 1: there is no such call.
     """
     settings, ring = _opened(config)
     now, person = datetime.now(UTC), acting_person()
@@ -134,11 +134,11 @@ def lift_hold(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Lift a legal hold: the numbers of its calls are forgotten like those of others.
+    """Lift a legal hold: the numbers of its calls are forgotten like those of other calls.
 
-    If the keys of their days are destroyed already, the numbers can never be opened again, unless another hold is about
-    the same call. If the command was interrupted after it had recorded the end of the hold, run it again: it destroys
-    the keys that are left.
+    If the day keys of these calls are destroyed already, the numbers can never be opened again, unless another hold
+    covers the same call. If the command was interrupted after it had recorded the end of the hold, run it again: it
+    destroys the keys that are left.
     """
     settings, ring = _opened(config)
     none_stands = UsageError("no hold {hold!r} stands; look at `idtone-evidence hold list`", hold=hold_id)
@@ -179,8 +179,8 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or if anyone else wrote or changed one. Such a ledger must not decide
-    which keys are destroyed.
+    """Raise LedgerError if a step is missing, or was not written by the service. Such a ledger must not decide which
+    keys are destroyed.
     """
     ledger = settings.ledger.own()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))

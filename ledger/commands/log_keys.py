@@ -146,10 +146,10 @@ def give_up(
     yes: YesOption = False,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Give up the end of an earlier log, whose key is lost: nothing can sign it any more.
+    """Give up the end of an earlier log: its key is lost, so nothing can sign that end any more.
 
-    The present log records who gave it up, when and why, and which leaves are signed. The others never become good:
-    `idtone ledger verify` of the earlier log continues to say that they are not signed. If exports take two persons
+    The present log records who gave it up, when and why, and which leaves are signed. The other leaves stay unsigned
+    for ever, and `idtone ledger verify` of the earlier log continues to report this. If exports take two persons
     (`ledger.exports`), another person has to confirm it with the same command. The service may run. Exit 1: you
     answered no.
     """

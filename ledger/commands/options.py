@@ -226,7 +226,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print the ends of earlier logs that a log has given up (`EndGivenUp.to_json`)."""
+    """Print which ends of earlier logs were given up in a log (`EndGivenUp.to_json`)."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "

@@ -47,13 +47,13 @@ def verify(
     ] = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Verify that no record was changed, removed, inserted or moved since it was signed, and none cut off.
+    """Verify that no record was changed, removed, inserted, moved or cut off since it was signed.
 
     Every step is read and every hash is computed again; the service may run. The tree is compared with the ledger's own
-    checkpoint, the one in ledger.seen_file, and those that are given. In a PostgreSQL each node's replica is verified,
-    with the given key or, without one, the key that PostgreSQL itself has of the node; --json is an array then. Leaves
-    that this node has signed and its replica lacks are counted: they are not replicated yet, or were cut off. Exit 1:
-    something is wrong, or a given key or checkpoint belongs to no ledger here.
+    checkpoint, the checkpoint in ledger.seen_file, and the given checkpoints. In PostgreSQL, each node's replica is
+    verified with the given key, or else with the key that PostgreSQL itself has of the node; then --json prints an
+    array. The command counts leaves that this node has signed and its replica lacks: they are not replicated yet, or
+    were cut off. Exit 1: something is wrong, or a given key or checkpoint belongs to no ledger here.
     """
     settings = load_settings(config)
     keys = _keys(log_key or ())
@@ -188,8 +188,8 @@ def prove(
     """Print the proof that a call's record is in the signed tree (C2SP tlog-proof), with the record as its extra data.
 
     The tree is that of the last checkpoint that witnesses have cosigned, if it holds the record. Steps that were
-    recorded after the end of the call have proofs of their own; --json prints them as well. Exit 1: the
-    ledger does not know the call, or it is still in progress.
+    recorded after the end of the call have separate proofs; --json prints these too. Exit 1: the ledger does not know
+    the call, or it is still in progress.
     """
     settings = load_settings(config)
     ledgers = ledgers_of(config, ledger, node)

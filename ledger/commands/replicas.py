@@ -21,8 +21,8 @@ def replicas(
 ) -> None:
     """List the nodes whose ledgers have replicas in PostgreSQL, and how far each replica has come.
 
-    `lag` is how many more steps than its replica the node had when it was heard last; `signed` are the leaves of the
-    signed head in the replica. Exit 1: a replica cannot be read.
+    `lag`: when the node last reported, it had this many steps more than its replica. `signed`: the number of leaves of
+    the signed head in the replica. Exit 1: a replica cannot be read.
     """
     form = command_line.form(as_json, as_csv, as_tsv)
     ledgers = ledgers_of(config, ledger)

@@ -81,11 +81,11 @@ def verify_pack(
     """Verify an evidence pack: its seal, every file, each record's proof, the rules for leaves and times, and that the
     reports say what the leaves say; then print its records.
 
-    It needs only the pack. The registry in it says whose log it is, and which witnesses count; --root verifies
-    that the association has signed this, and --registry compares what it says today. Only the whole tree shows that the
-    last leaves of a call are in it: with --tiles (a folder or an https address), all of that is read and verified too.
-    Exit 1: something is wrong, a given witness has not cosigned, the log is not the member's, its key had expired
-    before others saw the tree, or the pack lacks the approval that --two-persons demands.
+    It needs only the pack. The registry in the pack names the log's owner and the witnesses that count. --root verifies
+    that the association has signed that registry, and --registry compares it with today's. Only the whole tree shows
+    that the pack has the last leaves of a call: --tiles (a folder or an https address) reads and verifies the whole
+    tree too. Exit 1: something is wrong, a given witness has not cosigned, the log is not the member's, the log's key
+    had expired before others saw the tree, or the pack lacks the approval that --two-persons demands.
     """
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key is not None else None
     witnesses = [parse_key("--witness-key", each, Algorithm.COSIGNATURE) for each in witness_keys or []]

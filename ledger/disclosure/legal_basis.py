@@ -187,9 +187,7 @@ def text_objection(name: str, text: str | None) -> Message | None:
 
 
 def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
-    """The basis with the parts that its rule adds: its name, and the day until which it must be confirmed. Raises
-    UsageError.
-    """
+    """The basis with its name and the last day for its confirmation, both from its rule. Raises UsageError."""
     rule = bases.bases.get(basis.basis)
     if rule is None:
         raise UsageError(

@@ -46,7 +46,7 @@ class KeyTerm:
 
 @dataclass(frozen=True, slots=True)
 class LogOwner:
-    """The legal person that answers for a log."""
+    """The legal person that is responsible for a log."""
 
     member: str
     japanese: str

@@ -16,7 +16,7 @@ from .legal_basis import TEXT_LIMIT, can_be_recorded
 
 
 def purpose_objection(purpose: str) -> Message | None:
-    """The reason not to record this purpose for ever; None if it may be recorded."""
+    """The reason why this purpose must not be recorded for ever; None if it may be recorded."""
     if character := forbidden_character(purpose):
         return Message(
             "The purpose needs 1 to {limit} printable characters; {character} is not printable.",
@@ -45,8 +45,8 @@ def opening_objection(step: Step) -> str | None:
 
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
-    """The act of a search for a number or a SIP Call-ID. The act itself does not show what was searched for. With the
-    key of the newest day, a number can be compared with it later.
+    """The act of a search for a number or a SIP Call-ID. The act itself shows neither. With the key of the newest
+    day, a number can be compared with it later.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

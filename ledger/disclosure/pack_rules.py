@@ -45,7 +45,7 @@ class PackedLeaf(NamedTuple):
 
 
 def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
-    """The faults of all leaves of a pack, of its acts, and of their times and checkpoints."""
+    """The faults in a pack's leaves and acts, including their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):

@@ -3,8 +3,8 @@
 While the service runs, the service is the writer. A command puts the act as a file into a folder beside the ledger; the
 service records the act and removes the file. Only the service's own user may use the folder, and files of other users
 are not recorded. The writer judges each act by its own settings (`disclosure_request.objection`,
-`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). For an act that gives up
-the end of a log, the writer also reads the logs.
+`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). If an act gives up the
+end of a log, the writer also reads the logs.
 """
 
 import asyncio

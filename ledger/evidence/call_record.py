@@ -98,7 +98,7 @@ class Record:
 
     @property
     def least_delivery(self) -> str:
-        """The least certain delivery of its sounds (`Delivery`); empty if no party was to hear a sound."""
+        """The least certain delivery of the call's sounds (`Delivery`); empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property

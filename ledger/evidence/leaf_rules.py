@@ -123,8 +123,8 @@ class LeafShapes:
 
     def __init__(self) -> None:
         self._known: dict[tuple[int, bool], list[tuple[re.Pattern[bytes], bool]]] = {}
-        """(Number of quotes in the leaf, whether the call has earlier leaves) → the shapes of such leaves, each with
-        whether it is an act's.
+        """(Number of quotes in the leaf, True if the call has earlier leaves) → the shapes of such leaves, each with
+        True for an act.
         """
         self._octets = 0
         """Octets of the leaves from which shapes were made."""
@@ -247,7 +247,7 @@ def request_name(kind: str, call_id: str, details: Mapping[str, Any]) -> str | N
 
 
 def _given_up(call_id: str) -> str:
-    """The name of an act that gives up an end, so that it is never taken for another kind of request."""
+    """The name of an act that gives up an end. Other kinds of requests have other names."""
     return f"{GIVEN_UP} {call_id}"
 
 

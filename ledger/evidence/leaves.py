@@ -88,7 +88,9 @@ def may_continue_call(kinds: Sequence[str]) -> bool:
 
 
 def search_digits(text: str) -> set[str]:
-    """The search keys of a step in `OPENING`, as 16 hexadecimal digits. The text is its details or the whole step."""
+    """The search keys of a step in `OPENING`, as 16 hexadecimal digits. `text` is the step's details or its whole
+    text.
+    """
     return set(_TOKEN.findall(text))
 
 

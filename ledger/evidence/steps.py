@@ -43,7 +43,7 @@ class StepKind(StrEnum):
     INTERRUPTED = "interrupted"
     """The service was down and lost sight of the call. Its end is not known."""
     EXPORT_REQUESTED = "export-requested"
-    """A person requests a disclosure. This and the kinds below are separate records, not steps of a call."""
+    """A person requests a disclosure. This kind and those below are separate records, not steps of a call."""
     EXPORT_APPROVED = "export-approved"
     EXPORT_REFUSED = "export-refused"
     EXPORTED = "exported"
@@ -116,7 +116,7 @@ CALL_ID_LIMIT: Final = 255
 SIP_CALL_ID_LIMIT: Final = 128
 """Maximum number of characters of a SIP Call-ID."""
 REQUEST_LIMIT: Final = 64_000
-"""Maximum number of octets of the details of a request, which names its calls. Its leaf must fit into a bundle
+"""Maximum number of octets of the details of a request, including its calls. The request's leaf must fit into a bundle
 (`tree.tiles`).
 """
 _WHY_LIMIT: Final = 200
@@ -182,8 +182,8 @@ def decided(
 ) -> Step:
     """The decision for the call with its reason, and the interface of Asterisk's request; `nonce` is the request's.
 
-    `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: it is a
-    canary call.
+    `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: the call
+    is a canary call.
     """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {

@@ -108,7 +108,9 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_groups(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """The counts as from `tally`. Each item has a call's beginning, its record, and the number of calls like it."""
+    """The same counts as from `tally`, for groups of calls. Each group has its beginning, a record, and its number of
+    calls.
+    """
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for begun, record, times in calls:
         if record.canary or record.steps[0].kind in ACTS:

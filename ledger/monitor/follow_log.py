@@ -30,7 +30,7 @@ from .shown_heads import ShownHead, cosigners, shown_heads
 from .split_view import SplitView
 
 TILES_A_STEP: Final = 32
-"""Number of tiles between two commits; they have 8,192 leaves."""
+"""Number of tiles that are judged between two commits; they have 8,192 leaves."""
 
 
 def follow(

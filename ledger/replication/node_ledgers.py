@@ -30,7 +30,7 @@ from .replica_batch import replica_position
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """The progress of a node's replica. When the node was last `heard`, it had `lag` steps more.
+    """The progress of a node's replica. At its last report (`heard`), the node had `lag` steps more than the replica.
 
     `signed` is the number of leaves of the signed head, or None if there is none yet.
     """

@@ -141,8 +141,7 @@ def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
 
 
 def check_replica(replica: Connection, ledger: Database, position: ReplicaPosition) -> None:
-    """Check that the replica, whose end is `position`, is the beginning of the ledger. Raises ReplicaDiffersError if it
-    is not.
+    """Raise ReplicaDiffersError unless the replica is the beginning of the ledger. `position` is the replica's end.
 
     The ledger is read only after the replica has answered, because a reader that waits for a network would delay the
     writer.

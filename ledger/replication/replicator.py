@@ -105,7 +105,7 @@ class Replicator:
         self._woken.set()
 
     def close(self) -> None:
-        """Replicate the last steps for at most `CLOSE_WITHIN_S`."""
+        """Replicate the last steps, as far as possible within `CLOSE_WITHIN_S`."""
         self._over.set()
         self._woken.set()
         self._thread.join(CLOSE_WITHIN_S)

@@ -112,7 +112,7 @@ def _folded(text: str) -> Record:
 
 
 def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
-    """SQL for the details of a step that count: its kind, and an array of values. `array` makes that array."""
+    """SQL for the details of a step on which counting depends: its kind, and an array of values from `array`."""
     cases = (f"WHEN {literals([kind])} THEN {array(names)}" for kind, names in COUNTED_BY.items())
     return f"step.kind || CASE step.kind {' '.join(cases)} ELSE '' END"
 

@@ -30,7 +30,7 @@ AT_ONCE: Final = 25
 """Maximum number of calls that are read at once."""
 
 
-class Place(NamedTuple):
+class CallPlace(NamedTuple):
     """The place of a call in the order of calls: its first step, and that step's time `at` in µs since 1970."""
 
     at: int
@@ -41,8 +41,8 @@ class Place(NamedTuple):
         return moment(self.at)
 
 
-NEWEST: Final = Place(2**62, 0)
-OLDEST: Final = Place(-(2**62), 0)
+NEWEST: Final = CallPlace(2**62, 0)
+OLDEST: Final = CallPlace(-(2**62), 0)
 
 
 @dataclass(slots=True)
@@ -52,8 +52,8 @@ class FoundCalls:
     """
 
     records: list[Record] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
-    reached: Place | None = None
+    places: list[CallPlace] = field(default_factory=list)
+    reached: CallPlace | None = None
 
 
 class _Candidate(NamedTuple):
@@ -69,7 +69,7 @@ def search_calls(
     start: datetime | None = None,
     end: datetime | None = None,
     *,
-    place: Place | None = None,
+    place: CallPlace | None = None,
     newer: bool = False,
     limit: int,
     enough: Callable[[], bool] = lambda: False,
@@ -79,8 +79,8 @@ def search_calls(
 
     The search calls `enough` again and again, and ends early as soon as it returns true. Raises LedgerError.
     """
-    first = OLDEST if start is None else Place(microseconds(start), 0)
-    last = NEWEST if end is None else Place(microseconds(end), 0)
+    first = OLDEST if start is None else CallPlace(microseconds(start), 0)
+    last = NEWEST if end is None else CallPlace(microseconds(end), 0)
     place = place or (first if newer else last)
     looking = _Looking(wanted, max(place, first) if newer else min(place, last), last if newer else first, newer)
     found, seen = FoundCalls(), set[str]()
@@ -95,12 +95,12 @@ def search_calls(
                 if is_here and each.call_id not in seen and wanted.accepts(record):
                     seen.add(each.call_id)
                     found.records.append(record)
-                    found.places.append(Place(each.at, each.step))
+                    found.places.append(CallPlace(each.at, each.step))
                 if len(found.records) == limit:
-                    found.reached = Place(each.at, each.step)
+                    found.reached = CallPlace(each.at, each.step)
                     return _newest_first(found, newer)
             if begin + AT_ONCE < len(candidates) and enough():
-                found.reached = Place(part[-1].at, part[-1].step)
+                found.reached = CallPlace(part[-1].at, part[-1].step)
                 return _newest_first(found, newer)
         found.reached = reached
         if reached is None or enough():
@@ -127,11 +127,11 @@ class _Looking:
     """The progress of a search from `place` to `stop`."""
 
     wanted: CallFilter
-    place: Place
-    stop: Place
+    place: CallPlace
+    stop: CallPlace
     newer: bool
 
-    def windows(self, reader: LedgerReader) -> Iterator[tuple[Place | None, Sequence[_Candidate]]]:
+    def windows(self, reader: LedgerReader) -> Iterator[tuple[CallPlace | None, Sequence[_Candidate]]]:
         """Groups of candidates, each with the place that the search has reached; None at the end."""
         count, reached = FIRST_STEPS, self.place
         while True:
@@ -151,15 +151,15 @@ class _Looking:
     def _between(self) -> str:
         return "(at, id) > (?, ?) AND (at, id) < (?, ?)" if self.newer else "(at, id) < (?, ?) AND (at, id) >= (?, ?)"
 
-    def _edge(self, connection: Connection, reached: Place, count: int) -> Place | None:
+    def _edge(self, connection: Connection, reached: CallPlace, count: int) -> CallPlace | None:
         query = f"SELECT at, id FROM steps WHERE {self._between} {self._order} LIMIT 1 OFFSET ?"  # noqa: S608
         row = connection.execute(query, (*reached, *self.stop, count - 1)).fetchone()
-        return Place(*row) if row else None
+        return CallPlace(*row) if row else None
 
     def _candidates(
-        self, connection: Connection, reached: Place, edge: Place | None, is_sqlite: bool
+        self, connection: Connection, reached: CallPlace, edge: CallPlace | None, is_sqlite: bool
     ) -> list[_Candidate]:
-        until = self.stop if edge is None else Place(edge.at, edge.step + 1) if self.newer else edge
+        until = self.stop if edge is None else CallPlace(edge.at, edge.step + 1) if self.newer else edge
         conditions, values = _conditions(self.wanted, is_sqlite)
         query = f"SELECT id, at, call_id, kind FROM steps WHERE {self._between} AND {conditions} {self._order}"  # noqa: S608
         return [_Candidate._make(row) for row in connection.execute(query, (*reached, *until, *values)).fetchall()]

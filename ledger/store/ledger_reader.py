@@ -145,7 +145,7 @@ class LedgerReader:
     def ended_since(self, place: int) -> tuple[int, list[Record]]:
         """The place from which to continue, and the calls that ended after `place`, in order, each once.
 
-        If the ledger has not reached `place`, the place is of a ledger that was set aside, and counts as 0.
+        If the ledger has fewer steps, `place` is from a ledger that was set aside, and counts as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)

@@ -33,8 +33,8 @@ FAR: Final = 1_000_000_000
 
 @dataclass(slots=True)
 class SetAside:
-    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of steps at the end
-    that were written and are gone.
+    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of lost steps: they
+    were written at the end, and are gone.
     """
 
     steps: int = 0

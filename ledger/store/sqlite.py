@@ -165,7 +165,7 @@ def _authorize(action: int, _one: str | None, _other: str | None, _database: str
     return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
 
-class Trouble(Enum):
+class WriteFailure(Enum):
     """The kind of failure after which a group of steps could not be written. It decides what happens next."""
 
     FULL = auto()
@@ -178,11 +178,11 @@ class Trouble(Enum):
     """The steps will probably never be written."""
 
 
-def trouble(error: sqlite3.Error, path: Path) -> Trouble:
+def write_failure(error: sqlite3.Error, path: Path) -> WriteFailure:
     code = code_of(error)
     if code == sqlite3.SQLITE_IOERR_FSYNC and _has_room(path):
-        return Trouble.BLOCKED
-    return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, Trouble.OTHER)
+        return WriteFailure.BLOCKED
+    return _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF, WriteFailure.OTHER)
 
 
 def code_of(error: Exception) -> int:
@@ -210,26 +210,26 @@ def _has_room(path: Path) -> bool:
 
 
 _TROUBLES: Final = {
-    sqlite3.SQLITE_FULL: Trouble.FULL,
+    sqlite3.SQLITE_FULL: WriteFailure.FULL,
     # SQLite gives these I/O errors too if there is no room: for a quota, when blocks are only
-    # found as they are flushed (so `trouble` looks at the disk), and for the memory that is shared by the readers of a
-    # write-ahead log.
-    sqlite3.SQLITE_IOERR_WRITE: Trouble.FULL,
-    sqlite3.SQLITE_IOERR_FSYNC: Trouble.FULL,
-    sqlite3.SQLITE_IOERR_SHMSIZE: Trouble.FULL,
-    sqlite3.SQLITE_IOERR_READ: Trouble.DAMAGED,
-    sqlite3.SQLITE_IOERR_SHORT_READ: Trouble.DAMAGED,
-    sqlite3.SQLITE_IOERR_CORRUPTFS: Trouble.DAMAGED,
-    sqlite3.SQLITE_CORRUPT: Trouble.DAMAGED,
-    sqlite3.SQLITE_AUTH: Trouble.DAMAGED,
-    sqlite3.SQLITE_NOTADB: Trouble.DAMAGED,
+    # found as they are flushed (so `write_failure` looks at the disk), and for the memory that is shared by the
+    # readers of a write-ahead log.
+    sqlite3.SQLITE_IOERR_WRITE: WriteFailure.FULL,
+    sqlite3.SQLITE_IOERR_FSYNC: WriteFailure.FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: WriteFailure.FULL,
+    sqlite3.SQLITE_IOERR_READ: WriteFailure.DAMAGED,
+    sqlite3.SQLITE_IOERR_SHORT_READ: WriteFailure.DAMAGED,
+    sqlite3.SQLITE_IOERR_CORRUPTFS: WriteFailure.DAMAGED,
+    sqlite3.SQLITE_CORRUPT: WriteFailure.DAMAGED,
+    sqlite3.SQLITE_AUTH: WriteFailure.DAMAGED,
+    sqlite3.SQLITE_NOTADB: WriteFailure.DAMAGED,
     **dict.fromkeys(
         (
             sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
             sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL,
             sqlite3.SQLITE_INTERRUPT,
         ),
-        Trouble.BLOCKED,
+        WriteFailure.BLOCKED,
     ),
 }  # fmt: skip
 

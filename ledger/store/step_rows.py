@@ -30,7 +30,7 @@ def moment(at: int) -> datetime:
 def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
     """The step in its written form, with its sealed numbers among its details. `key_of` gives the key of a day.
 
-    Raises LedgerError if there is none.
+    Raises LedgerError if there is no key.
     """
     if not step.numbers and not step.sip_call_id:
         return step
@@ -39,7 +39,7 @@ def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
-    """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is none."""
+    """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is no key."""
     details = seal_numbers(step, key_of).details
     return {
         "node": node,

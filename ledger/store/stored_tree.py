@@ -69,7 +69,7 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
 
 
 def read_frontier(connection: Connection, size: int) -> Frontier:
-    """The right edge of the tree. Raises LedgerError if the tree does not fit its leaves."""
+    """The right edge of the tree. Raises LedgerError if the stored hashes do not fit the number of leaves."""
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
     if count != stored_hashes(size):
         raise LedgerError(

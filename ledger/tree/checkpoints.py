@@ -17,7 +17,7 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def parse_size(text: str) -> int:
-    """The size of a tree in ASCII decimal without leading zeroes, as a number. Raises ProofError."""
+    """The size of a tree from its text: ASCII digits without leading zeroes. Raises ProofError."""
     if not _SIZE.fullmatch(text):
         raise ProofError("a size is a decimal number without leading zeroes")
     return int(text)

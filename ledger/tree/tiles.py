@@ -122,12 +122,14 @@ class TiledTree:
             raise ProofError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
     def root_at(self, size: int) -> bytes:
-        """The root of the tree at an earlier or the present `size`. Raises as `hashes` does."""
+        """The root of the tree at `size`, which is at most the present size. Raises the errors of `hashes`."""
         held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
         return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
 
     def read(self, places: Sequence[int]) -> Mapping[int, bytes]:
-        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises as `hashes` does."""
+        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises the errors of
+        `hashes`.
+        """
         return {place: self._subtree(Subtree.at(place)) for place in places}
 
     def _subtree(self, subtree: Subtree) -> bytes:

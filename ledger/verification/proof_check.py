@@ -1,4 +1,4 @@
-"""Check of a leaf's proof: it must lead to a checkpoint that the log has signed and witnesses have cosigned. Pure."""
+"""Check of a leaf's proof: it must lead to a checkpoint signed by the log and cosigned by witnesses. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -55,7 +55,7 @@ class RecomputedTree:
     digits: dict[str, set[str]] = field(default_factory=dict)
     """The search keys of calls that begin with one of `leaves.OPENING`."""
     more_digits: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """The search keys of other calls."""
+    """The search keys of calls that begin with another step."""
     days: dict[str, SealedNumbers] = field(default_factory=dict)
     """Day whose key seals numbers → the first of these numbers."""
     node: str = ""

@@ -25,14 +25,14 @@ from ..store import sqlite
 from ..store.file_identity import identity_of
 from ..store.schema import log_unexpected_entries, make_or_upgrade
 from ..store.sqlite import (
-    Trouble,
+    WriteFailure,
     code_of,
     connect_for_writing,
     explain_error,
     lock_for_writing,
     mark_as_ledger,
-    trouble,
     was_ledger,
+    write_failure,
     writing,
 )
 from ..store.step_rows import row_of
@@ -58,7 +58,7 @@ _log = logging.getLogger(__name__)
 class NotWrittenError(LedgerError):
     """The group was not written, or it is unknown whether it was."""
 
-    def __init__(self, text: str, trouble: Trouble) -> None:
+    def __init__(self, text: str, trouble: WriteFailure) -> None:
         super().__init__(text)
         self.trouble = trouble
 
@@ -223,12 +223,12 @@ class GroupWriter:
             full = error.errno in NO_ROOM
             remedy = "make room on its disk" if full else "check the disk and the system log"
             text = f"{self._path}: {error.strerror}; {remedy}"
-            raise NotWrittenError(text, Trouble.FULL if full else Trouble.BLOCKED) from error
+            raise NotWrittenError(text, WriteFailure.FULL if full else WriteFailure.BLOCKED) from error
         except LedgerError as error:
-            raise NotWrittenError(str(error), Trouble.BLOCKED) from error
+            raise NotWrittenError(str(error), WriteFailure.BLOCKED) from error
         except Exception as error:  # An unforeseen error must fail this group and not end the writing.
             what = f"{self._path}: {type(error).__name__} while writing; report this as a fault of idtone"
-            raise NotWrittenError(what, Trouble.OTHER) from error
+            raise NotWrittenError(what, WriteFailure.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
         """Do the work, and retry it after failures: after each piece of the reserve, once after reopening the file (the
@@ -245,19 +245,19 @@ class GroupWriter:
             except sqlite3.Error as error:
                 if self._connection is not None and self._connection.in_transaction:
                     self._let_go()  # it could not be rolled back
-                found = trouble(error, self._path)
-                if found is Trouble.FULL and self._reserve.release(self._descriptor):
+                found = write_failure(error, self._path)
+                if found is WriteFailure.FULL and self._reserve.release(self._descriptor):
                     continue
-                if found is Trouble.DAMAGED and (anew or code_of(error) not in PASSING) and self._may_set_aside():
+                if found is WriteFailure.DAMAGED and (anew or code_of(error) not in PASSING) and self._may_set_aside():
                     damaged = error
                     continue
-                if found is not Trouble.FULL and code_of(error) & 0xFF not in LOCKED:
+                if found is not WriteFailure.FULL and code_of(error) & 0xFF not in LOCKED:
                     self._let_go()
                     if not anew:
                         anew = True
                         continue
-                if found is Trouble.DAMAGED:
-                    found = Trouble.BLOCKED
+                if found is WriteFailure.DAMAGED:
+                    found = WriteFailure.BLOCKED
                 raise NotWrittenError(str(explain_error(error, self._path)), found) from error
             except OSError as error:
                 if error.errno not in NO_ROOM or not self._reserve.release(self._descriptor):

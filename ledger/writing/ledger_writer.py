@@ -24,7 +24,7 @@ from ..evidence.leaves import KEEPERS_ACTS
 from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
-from ..store.sqlite import BUSY_TIMEOUT_S, Trouble, path_of
+from ..store.sqlite import BUSY_TIMEOUT_S, WriteFailure, path_of
 from .disk_reserve import Reserve
 from .group_writer import GroupWriter, NotWrittenError
 from .housekeeping import Housekeeping
@@ -32,7 +32,7 @@ from .missing_steps_file import MissingFile
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
 GROUP_LIMIT: Final = 1000
-"""Maximum number of steps in one transaction, which is about 20 ms of work."""
+"""Maximum number of steps in one transaction. Writing them takes about 20 ms."""
 LINGER_S: Final = 0.15
 """Time for which a step may wait for others if nothing waits for it, in seconds. They go to the disk together, because
 a commit takes as much processor time as a hundred steps. Until then, decisions are in the file of pending decisions,
@@ -145,7 +145,7 @@ class LedgerWriter:
     def full(self) -> bool:
         """True if the disk has no room for evidence, and the reserve is used up. Thread-safe."""
         trouble = self._trouble
-        return self._unwritten.owed is not None and trouble is not None and trouble.trouble is Trouble.FULL
+        return self._unwritten.owed is not None and trouble is not None and trouble.trouble is WriteFailure.FULL
 
     @property
     def unwritten(self) -> MissingSteps | None:
@@ -278,8 +278,8 @@ class LedgerWriter:
         try:
             self._database.write([step for step, _ in group])
         except NotWrittenError as error:
-            self._failed(error, 0.0 if error.trouble is Trouble.OTHER else RETRY_S)
-            self._keep(group, lost=error.trouble is Trouble.OTHER)
+            self._failed(error, 0.0 if error.trouble is WriteFailure.OTHER else RETRY_S)
+            self._keep(group, lost=error.trouble is WriteFailure.OTHER)
         else:
             for _, future in group:
                 future.set_result(None)
@@ -293,9 +293,9 @@ class LedgerWriter:
                 self._database.write(kept, patience_s)
             except NotWrittenError as error:
                 # The steps kept after these were not tried yet; but after a second such error we wait.
-                again_s = 0.0 if error.trouble is Trouble.OTHER and not lost else RETRY_S
+                again_s = 0.0 if error.trouble is WriteFailure.OTHER and not lost else RETRY_S
                 self._failed(error, again_s)
-                if error.trouble is Trouble.OTHER:
+                if error.trouble is WriteFailure.OTHER:
                     lost = True
                     self._unwritten.drop_first(len(kept))
                     self._unwritten.count_lost(kept)

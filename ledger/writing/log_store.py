@@ -419,7 +419,7 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
 
 
 def _check_home(connection: sqlite3.Connection, size: int, home: str) -> None:
-    """Raise CopiedError if the tree was signed in another file, because signing may have continued there."""
+    """Raise CopiedError if the tree was signed in another file. Signing may have continued in that file."""
     made_in = facts(connection).get(HOME)
     if made_in == home:
         return

@@ -3,8 +3,7 @@
 Asterisk acts on a verdict at once. The evidence waits, because it goes to the disk together with other steps. Until
 then, the decision is in a file beside the ledger, which is written but not synced. The file survives the end of the
 process. If the machine fails, its calls end too. The numbers in the file are sealed as in the ledger, and a line
-without the right MAC does not count. There are two files: one takes new decisions until all decisions in the other are
-on the disk.
+without the right MAC does not count. While the decisions of one file are on their way, a second file takes new ones.
 """
 
 import errno

@@ -25,7 +25,7 @@ async def forget_in_time(
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Forget old numbers again and again until cancelled. Returns at once if numbers are kept for ever."""
+    """Destroy old keys from time to time, until cancelled. Returns at once if numbers are kept for ever."""
     while retention is not None:
         try:
             await asyncio.to_thread(forget_older, days, evidence, now(), retention)

@@ -82,7 +82,7 @@ class UnwrittenSteps:
         return len(self._kept)
 
     def keep(self, steps: Iterable[Step]) -> None:
-        """Keep these steps after those that are kept already."""
+        """Keep these steps behind the steps that are already kept."""
         for step in steps:
             absent = MissingSteps.of(step)
             self._owed = _sum(self._owed, absent)

@@ -68,9 +68,9 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql
 
 
 @pytest.mark.nightly
-def test_of_several_servers_the_one_that_takes_writes_is_found(programs):
+def test_of_several_servers_the_one_that_takes_writes_is_found(postgresql_programs):
     """libpq's form: the names of all servers, and target_session_attrs."""
-    with pair(programs) as (primary, standby):
+    with pair(postgresql_programs) as (primary, standby):
         primary.execute("CREATE DATABASE idtone")
         # The standby first, so that order alone finds the wrong one.
         places = ",".join(f"127.0.0.1:{each.port}" for each in (standby, primary))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.store.sqlite import Trouble, explain_error, journal_mode, path_of, trouble, wal_is_safe
+from idtone.ledger.store.sqlite import WriteFailure, explain_error, journal_mode, path_of, wal_is_safe, write_failure
 
 
 def test_which_sqlite_is_free_of_the_wal_reset_bug():
@@ -61,12 +61,12 @@ def test_database_errors_say_what_to_do():
 
 def test_what_errors_mean_on_a_disk(tmp_path, monkeypatch):
     for code, room, meant in (
-        (sqlite3.SQLITE_FULL, 0, Trouble.FULL),
-        (sqlite3.SQLITE_IOERR_WRITE, 0, Trouble.FULL),
-        (sqlite3.SQLITE_IOERR_FSYNC, 0, Trouble.BLOCKED),  # a disk that fails, and has room
-        (sqlite3.SQLITE_IOERR_FSYNC, 2**63, Trouble.FULL),
-        (sqlite3.SQLITE_IOERR_READ, 0, Trouble.DAMAGED),
-        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, 0, Trouble.OTHER),
+        (sqlite3.SQLITE_FULL, 0, WriteFailure.FULL),
+        (sqlite3.SQLITE_IOERR_WRITE, 0, WriteFailure.FULL),
+        (sqlite3.SQLITE_IOERR_FSYNC, 0, WriteFailure.BLOCKED),  # a disk that fails, and has room
+        (sqlite3.SQLITE_IOERR_FSYNC, 2**63, WriteFailure.FULL),
+        (sqlite3.SQLITE_IOERR_READ, 0, WriteFailure.DAMAGED),
+        (sqlite3.SQLITE_CONSTRAINT_UNIQUE, 0, WriteFailure.OTHER),
     ):
         monkeypatch.setattr("idtone.ledger.store.sqlite.ROOM", room)  # this disk has more than 0, and less than 2**63
-        assert trouble(failed(code), tmp_path / "ledger") is meant, (code, room)
+        assert write_failure(failed(code), tmp_path / "ledger") is meant, (code, room)
