@@ -16,9 +16,7 @@ from lab.asterisk import OFFICE
 
 @contextmanager
 def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -> Iterator[str]:
-    """Context with the address of a desk in a separate process. The desk logs to `log`, by default to where this process
-    logs.
-    """
+    """Context with the address of a desk in a separate process. By default the desk logs to where this process logs."""
     command = [OFFICE, "desk", "--folder", folder, "--listen", "127.0.0.1:0", *map(str, options)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
