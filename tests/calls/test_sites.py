@@ -127,7 +127,7 @@ async def test_every_call_is_decided_heard_and_recorded_in_time(name, tmp_path, 
 
 
 @dataclass
-class PlacedCall:
+class PromisedCall:
     """A call as it was placed, and its end."""
 
     promise: Promise
@@ -147,25 +147,25 @@ class PlacedCall:
         return self.promise.up if self.up else self.promise.away
 
 
-async def placed(phones: Lab, *, up: bool) -> list[PlacedCall]:
+async def placed(phones: Lab, *, up: bool) -> list[PromisedCall]:
     """Place all calls. While the service is down, one interface is enough, because Asterisk reaches the service over
     neither.
     """
 
-    async def call(case: tuple[Promise, str]) -> PlacedCall:
+    async def call(case: tuple[Promise, str]) -> PromisedCall:
         promise, interface = case
         forwarding = replace(promise.forwarding, interface=interface)
         if forwarding.way == "own-dial":  # only its number names its record
             forwarding = replace(forwarding, dialled=f"031235{next(NUMBERS):04}")
         began_s = time.time()
         seen, ending = await phones.call(forwarding, RECOGNISED_S, promise.behaviour)
-        return PlacedCall(promise, interface, up, began_s, seen, ending)
+        return PromisedCall(promise, interface, up, began_s, seen, ending)
 
     cases = [*product(PROMISES.values(), ("ari", "agi") if up else ("ari",))]
     return [made for _, made in await run_concurrently(cases, call)]
 
 
-def record_of(call: PlacedCall, records: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(call: PromisedCall, records: Mapping[str, Any]) -> dict[str, Any]:
     if call.promise.forwarding.way != "own-dial":
         return records[call.ending.call_id]  # type: ignore[no-any-return]
     last4 = call.seen.caller.user[-4:]
@@ -173,7 +173,7 @@ def record_of(call: PlacedCall, records: Mapping[str, Any]) -> dict[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
-def assert_recorded(call: PlacedCall, record: dict[str, Any]) -> None:
+def assert_recorded(call: PromisedCall, record: dict[str, Any]) -> None:
     assert (record["outcome"], record["reason"], record["status"]) == (*call.expected, call.promise.status), call
     of_suspended = call.expected == BYPASS and call.promise.forwarding.number == SUSPENDED
     anomalies = ["an emergency call of a suspended number"] * of_suspended
@@ -183,7 +183,7 @@ def assert_recorded(call: PlacedCall, record: dict[str, Any]) -> None:
     assert record["fallback"] is (not call.up or call.expected == BYPASS), call
 
 
-def assert_heard(call: PlacedCall, site: Site, references: dict[str, Any]) -> None:
+def assert_heard(call: PromisedCall, site: Site, references: dict[str, Any]) -> None:
     outcome, placed = call.expected[0], call.seen
     if call.promise.status != "CONNECTED":
         assert (outcome != "REFUSE") is bool(placed.called) or call.promise.forwarding.way == "own-dial", call
@@ -206,7 +206,7 @@ def assert_heard(call: PlacedCall, site: Site, references: dict[str, Any]) -> No
         assert one.voice_ms >= one.end_ms - FRAME_MS, call
 
 
-def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
+def distances(call: PromisedCall, record: dict[str, Any]) -> dict[str, float]:
     """Seconds by which the record's times lie before or after the limits that the phones saw."""
     told = {name: datetime.fromisoformat(text).timestamp() for name, text in record["times"].items()}
     told["decided"] = min(told.values())
@@ -217,7 +217,7 @@ def distances(call: PlacedCall, record: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def limits(call: PlacedCall) -> dict[str, tuple[float, float]]:
+def limits(call: PromisedCall) -> dict[str, tuple[float, float]]:
     """Earliest and latest time of each step by the phones' clock: the times of its cause and of its effect."""
     caller, called = call.seen.caller, call.seen.called
     assert caller.ended_ns
