@@ -81,7 +81,7 @@ def case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
         went, risen = offer(brake, attempt)
         passed += went
         steps |= {hold.step.word: number + 1 for hold in risen if hold.label == "050-line"}
-        attack.over(attempt, went)
+        attack.end_call(attempt, went)
     return {"calls": calls, "passed": passed, **steps}
 
 

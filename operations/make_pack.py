@@ -36,7 +36,7 @@ from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
-from idtone.tones.profile_library import Library, load_library
+from idtone.tones.profile_library import ProfileLibrary, load_library
 
 from .registry_excerpts import shown_registries
 
@@ -249,7 +249,7 @@ def make_pack(
     return MadePack(made, len(chosen), act_id, digest(made), str(log))
 
 
-def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
+def _profiles(summaries: Sequence[PackRecord], library: ProfileLibrary) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of the played sounds. The association's own has only its identity: its form is secret."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, played in played_files(summary.record for summary in summaries).items():

@@ -55,7 +55,7 @@ def quantile(share: float, name: str) -> str:
 EACH: Final = "{{instance}}"
 
 
-def of_sounds(name: str) -> str:
+def share_with_sound(name: str) -> str:
     """The share of the connected calls with a sound in the last hour."""
     return (
         f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
@@ -74,7 +74,7 @@ ROWS: Final = (
         ),
         Panel(
             "Sound failed, last hour", "音を再生できなかった割合(1 時間)",
-            {of_sounds("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
+            {share_with_sound("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
         ),
         Panel(
             "Damaged sound files", "破損した音声ファイル", {gauge("idtone_sound_files_damaged"): EACH}, kind="stat",
@@ -129,8 +129,8 @@ ROWS: Final = (
         Panel(
             "Sound sent and confirmed, last hour", "音が送信された割合と確認された割合(1 時間)",
             {
-                of_sounds("idtone_calls_sent_total"): "sent {{instance}}",
-                of_sounds("idtone_calls_confirmed_total"): "confirmed {{instance}}",
+                share_with_sound("idtone_calls_sent_total"): "sent {{instance}}",
+                share_with_sound("idtone_calls_confirmed_total"): "confirmed {{instance}}",
             },
             "percentunit",
         ),
@@ -324,7 +324,7 @@ def dashboards() -> dict[Path, str]:
     return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
 
 
-def expressions() -> list[str]:
+def all_expressions() -> list[str]:
     return [query for row in ROWS for panel in row.panels for query in panel.queries]
 
 

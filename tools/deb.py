@@ -48,7 +48,7 @@ def changelog(version: str) -> str:
     )
 
 
-def running() -> str:
+def release_of_machine() -> str:
     """The release of this machine. Ends the program if there are no packages for it."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if name not in RELEASES:
@@ -57,5 +57,5 @@ def running() -> str:
 
 
 if __name__ == "__main__":
-    for each in sys.argv[1:] or [running()]:
+    for each in sys.argv[1:] or [release_of_machine()]:
         print(*build(each, Path("dist")), sep="\n")

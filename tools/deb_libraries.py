@@ -21,7 +21,7 @@ PROGRAMS: Final = {"idtone-office": "idtone-office"}
 """Program → its package; all others belong to the node."""
 
 
-def needed(extras: set[str]) -> set[str]:
+def needed_libraries(extras: set[str]) -> set[str]:
     """The names of all libraries that idtone needs with these extras."""
     waiting, seen = [(NODE, frozenset(extras))], set[tuple[str, frozenset[str]]]()
     while waiting:
@@ -35,12 +35,12 @@ def needed(extras: set[str]) -> set[str]:
     return {name for name, _ in seen} - {NODE}
 
 
-def owners() -> dict[str, str]:
+def package_of_libraries() -> dict[str, str]:
     """Library → its package. Those that both the sounds and the office need belong to the node."""
     extras = {
         package: {extra for extra, named in PACKAGES.items() if named == package} for package in PACKAGES.values()
     }
-    by_package = {package: needed(names) for package, names in extras.items()}
+    by_package = {package: needed_libraries(names) for package, names in extras.items()}
     sounds, office = by_package["idtone-sounds"], by_package["idtone-office"]
     node = by_package[NODE] | sounds & office
     owned = dict.fromkeys(by_package["idtone-console"], "idtone-console")
@@ -52,7 +52,7 @@ def owners() -> dict[str, str]:
     )
 
 
-def move(stages: Path, package: str, installed: Path) -> None:
+def move_file(stages: Path, package: str, installed: Path) -> None:
     """Move a file of the package `idtone` to the same place in `package`."""
     place = stages / package / installed.relative_to(stages / NODE)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -65,13 +65,13 @@ def files(library: Distribution) -> list[Path]:
 
 
 def main(stages: Path) -> None:
-    for library, package in sorted(owners().items()):
+    for library, package in sorted(package_of_libraries().items()):
         print(f"{package}: {library} {distribution(library).version}")
         if package != NODE:
             for path in files(distribution(library)):
-                move(stages, package, path)
+                move_file(stages, package, path)
     for program, package in PROGRAMS.items():
-        move(stages, package, Path(sys.prefix, "bin", program).resolve())
+        move_file(stages, package, Path(sys.prefix, "bin", program).resolve())
 
 
 if __name__ == "__main__":

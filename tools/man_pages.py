@@ -60,7 +60,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
     lines = [
         f'.TH {title.upper()} 1 "" idtone',
         f".SH {word('NAME')}",
-        f"{title} \\- {plain(said(summary)).rstrip('.。')}",
+        f"{title} \\- {troff_text(said(summary)).rstrip('.。')}",
         f".SH {word('SYNOPSIS')}",
         f".B {prefix}",
     ]
@@ -90,11 +90,11 @@ def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
     for number, part in enumerate(paragraphs(loaded.help or "")):
-        yield from ([".PP"] if number else []) + [plain(said(part) if part else "")]
+        yield from ([".PP"] if number else []) + [troff_text(said(part) if part else "")]
     for each in (*arguments, *options):
         yield ".TP"
-        yield f"\\fI{plain(argument(each))}\\fR" if each in arguments else _option(each)
-        yield plain(said(each.help) if each.help else "")
+        yield f"\\fI{troff_text(argument(each))}\\fR" if each in arguments else _option(each)
+        yield troff_text(said(each.help) if each.help else "")
 
 
 def _loaded(stand_in: Any) -> Any:
@@ -103,7 +103,7 @@ def _loaded(stand_in: Any) -> Any:
 
 def _arguments(stand_in: Any) -> str:
     found = [each for each in _loaded(stand_in).params if each.param_type_name == "argument"]
-    return "".join(f" \\fI{plain(argument(each))}\\fR" for each in found)
+    return "".join(f" \\fI{troff_text(argument(each))}\\fR" for each in found)
 
 
 def argument(parameter: Any) -> str:
@@ -117,11 +117,11 @@ def _metavar(parameter: Any) -> str:
 
 
 def _option(option: Any) -> str:
-    value = "" if option.is_flag else f" \\fI{plain(_metavar(option))}\\fR"
-    return ", ".join(f"\\fB{plain(each)}\\fR{value}" for each in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag else f" \\fI{troff_text(_metavar(option))}\\fR"
+    return ", ".join(f"\\fB{troff_text(each)}\\fR{value}" for each in (*option.opts, *option.secondary_opts))
 
 
-def plain(text: str) -> str:
+def troff_text(text: str) -> str:
     """Text on one line, without a meaning for troff."""
     escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return re.sub(r"^([.'])", r"\\&\1", escaped) or "\\&"

@@ -105,7 +105,7 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
         return
     for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call):
-            for template in node.args[: marked(_called(node))]:
+            for template in node.args[: translated_arguments(_called(node))]:
                 # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
                 if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                     yield template.value, node.lineno
@@ -118,7 +118,7 @@ def _called(node: ast.Call) -> str:
     return ""
 
 
-def marked(name: str) -> int:
+def translated_arguments(name: str) -> int:
     """How many first arguments of a function or an error are to be translated."""
     is_error = name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name)
     return MARKS.get(name, int(is_error))
@@ -174,7 +174,7 @@ def _known() -> Catalog:
     return catalogue()
 
 
-def updated(old: Catalog) -> Catalog:
+def updated_catalogue(old: Catalog) -> Catalog:
     """The translations of the code's present texts; a new text has an empty one."""
     # The same texts would make another file each time if it had its own dates.
     new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
@@ -187,14 +187,14 @@ def updated(old: Catalog) -> Catalog:
     return new
 
 
-def written(catalogue: Catalog) -> bytes:
+def po_file(catalogue: Catalog) -> bytes:
     """The text of idtone.po."""
     file = BytesIO()
     write_po(file, catalogue, width=120, omit_header=True, include_lineno=False)
     return HEADER.encode() + file.getvalue()
 
 
-def compiled(catalogue: Catalog) -> bytes:
+def mo_file(catalogue: Catalog) -> bytes:
     """The content of idtone.mo."""
     file = BytesIO()
     write_mo(file, catalogue)
@@ -202,9 +202,9 @@ def compiled(catalogue: Catalog) -> bytes:
 
 
 def main() -> None:
-    current = updated(catalogue())
-    PO.write_bytes(written(current))
-    MO.write_bytes(compiled(current))
+    current = updated_catalogue(catalogue())
+    PO.write_bytes(po_file(current))
+    MO.write_bytes(mo_file(current))
     missing = [message.id for message in current if message.id and not message.string]
     for text in missing:
         print(f"without a translation: {text}")

@@ -14,13 +14,13 @@ DOCS = ROOT / "docs"
 LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#]+)\)")
 
 
-def outside(page: Path, target: str) -> Path | None:
+def linked_outside_docs(page: Path, target: str) -> Path | None:
     """The file or folder of the repository that a link of a page leads to; None inside docs/."""
     path = Path(os.path.normpath(page.parent / target))
     return None if path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) else path.relative_to(ROOT)
 
 
-def copy(source: Path) -> str:
+def site_path(source: Path) -> str:
     """The place of a file on the site. It is shown as text; a foreign HTML page must not become a page of the site."""
     return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
 
@@ -30,9 +30,9 @@ def on_files(files: Any, config: Any) -> Any:
 
     for page in DOCS.rglob("*.md"):
         for _, target in LINK.findall(page.read_text("utf-8")):
-            source = outside(page, target)
-            if source and (ROOT / source).is_file() and copy(source) not in files.src_uris:
-                files.append(File.generated(config, copy(source), content=(ROOT / source).read_bytes()))
+            source = linked_outside_docs(page, target)
+            if source and (ROOT / source).is_file() and site_path(source) not in files.src_uris:
+                files.append(File.generated(config, site_path(source), content=(ROOT / source).read_bytes()))
     return files
 
 
@@ -40,11 +40,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     here = Path(page.file.src_uri).parent
 
     def replaced(found: re.Match[str]) -> str:
-        source = outside(DOCS / page.file.src_uri, found[2])
+        source = linked_outside_docs(DOCS / page.file.src_uri, found[2])
         if source is None:
             return found[0]
         if not (ROOT / source).is_file():
             return found[1]
-        return f"[{found[1]}]({os.path.relpath(copy(source), here)})"
+        return f"[{found[1]}]({os.path.relpath(site_path(source), here)})"
 
     return LINK.sub(replaced, markdown)

@@ -44,7 +44,7 @@ class Entry:
     japanese: list[str] = field(default_factory=list)
 
     def text(self, japanese: bool) -> str:
-        return joined(self.japanese if japanese else self.english)
+        return join_lines(self.japanese if japanese else self.english)
 
 
 def entries(text: str) -> dict[Location, Entry]:
@@ -99,7 +99,7 @@ def is_japanese(text: str) -> bool:
     return bool(re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
 
 
-def joined(lines: Iterable[str]) -> str:
+def join_lines(lines: Iterable[str]) -> str:
     """Lines as one text: with spaces between them, except within Japanese."""
     text = ""
     for line in lines:
@@ -314,12 +314,12 @@ def command_lines(name: str, stand_in: Any, japanese: bool) -> Iterator[str]:
     own = [each for each in command.params if each not in shared.values() and "--help" not in each.opts]
     yield f"## {name}\n"
     said = messages.catalogue_text if japanese else str
-    yield escaped("\n\n".join(map(said, paragraphs(command.help or ""))))
+    yield escape_cell("\n\n".join(map(said, paragraphs(command.help or ""))))
     if own:
         yield "\n| 引数、オプション | 意味 |" if japanese else "\n| argument, option | meaning |"
         yield "|---|---|"
     for each in own:
-        yield f"| {' '.join(_spellings(each))} | {escaped(_help_of(each, japanese))} |"
+        yield f"| {' '.join(_spellings(each))} | {escape_cell(_help_of(each, japanese))} |"
     if shared:
         names = [f"`{option}`" for option in shared]
         yield f"\n共通のオプション: {'、'.join(names)}" if japanese else f"\nAlso: {', '.join(names)}."
@@ -352,7 +352,7 @@ def _help_of(parameter: Any, japanese: bool) -> str:
     )
 
 
-def escaped(text: str) -> str:
+def escape_cell(text: str) -> str:
     """Text for a table, with angle brackets and bars escaped."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 

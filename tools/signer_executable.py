@@ -29,13 +29,13 @@ _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def locked() -> dict[str, str]:
+def lock_entries() -> dict[str, str]:
     """The entries of requirements.lock by their names."""
     blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)
     return {block.partition("==")[0]: block for block in blocks if "==" in block.partition("\n")[0]}
 
 
-def needed(entries: dict[str, str]) -> set[str]:
+def needed_libraries(entries: dict[str, str]) -> set[str]:
     """The names of all libraries that the page needs, on any system."""
     found: set[str] = set()
     waiting = list(NEEDED)
@@ -60,11 +60,11 @@ def _brought(name: str) -> Iterator[str]:
 def build(into: Path, platform: str = "", python: str = "") -> Path:
     """Build the archive; returns its path. Raises CalledProcessError if a library has no wheel for this platform."""
     version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
-    entries = locked()
+    entries = lock_entries()
     name = f"idtone-sign-{platform}-py{'.'.join(map(str, version))}.pyz" if platform else "idtone-sign.pyz"
     with tempfile.TemporaryDirectory() as scratch:
         libraries, wanted = Path(scratch, "libraries"), Path(scratch, "wanted.txt")
-        wanted.write_text("".join(entries[each] for each in sorted(needed(entries))))
+        wanted.write_text("".join(entries[each] for each in sorted(needed_libraries(entries))))
         target = ["--platform", platform, "--python-version", ".".join(map(str, version))] if platform else []
         install = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
         options = ["--target", libraries, "--no-compile", "--only-binary=:all:", *target]

@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import Progress
 
 from idtone.tones.verification.log_odds import Features
-from idtone.tones.verification.verifier import Verifier, heard_of
+from idtone.tones.verification.verifier import Verifier, received_mask
 
 from ..bench_output import PROGRESS
 from .conditions import CONDITIONS, trials
@@ -67,7 +67,7 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
     for trial in trials(profile, CONDITIONS[task.condition], task.first, task.count, Part.DEVELOPMENT):
         near = (
             astuple(verifier.features(trial.samples, fitted))
-            for fitted, _ in verifier.fits(trial.samples, heard_of(len(trial.samples), trial.lost))
+            for fitted, _ in verifier.fits(trial.samples, received_mask(len(trial.samples), trial.lost))
             if abs(1000 * fitted.start_s - trial.start_ms) < 80 and verifier.tolerates(fitted)
         )
         found = list(islice(near, 1))

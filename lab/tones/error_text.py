@@ -7,7 +7,7 @@ import pytest
 from idtone.core.errors import IdtoneError
 
 
-def refusal(
+def error_text(
     error: type[IdtoneError] | tuple[type[IdtoneError], ...],
     call: Callable[..., object],
     *arguments: object,

@@ -18,7 +18,7 @@ def level_dbm0(pcm: NDArray[Any]) -> float:
     return float(20 * np.log10(rms * np.sqrt(2) / PEAK_0_DBM0))
 
 
-def part(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -> NDArray[Any]:
+def slice_ms(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -> NDArray[Any]:
     return pcm[round(from_ms * sample_rate_hz / 1000) : round(to_ms * sample_rate_hz / 1000)]
 
 

@@ -9,7 +9,7 @@ def tone(*frequencies_hz: float, on_ms: float = 200, **more: Any) -> dict[str, A
     return {"frequencies_hz": frequencies_hz, "on_ms": on_ms, **more}
 
 
-def make(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Profile:
+def make_profile(*segments: dict[str, Any], level_dbm0: float = -16, **more: Any) -> Profile:
     tree = {"id": "test", "title": "Test", "level_dbm0": level_dbm0, "segments": segments}
     return build_profile(tree | more, "test")
 

@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.recordings.recorded_leg import RecordedLeg
 
-from .profiles import make, tone
+from .profiles import make_profile, tone
 
 Wave = NDArray[np.float64]
 
-PU_PU = make(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
+PU_PU = make_profile(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
 """A sound of 280 ms."""
 LEAD_MS = 150
 
 
-def recorded(profile: Profile = PU_PU, sample_rate_hz: int = 48_000, lead_ms: float = LEAD_MS) -> Wave:
+def with_silence(profile: Profile = PU_PU, sample_rate_hz: int = 48_000, lead_ms: float = LEAD_MS) -> Wave:
     """The sound with silence around it."""
     silence = round(lead_ms * sample_rate_hz / 1000)
     return np.pad(synthesise(profile, sample_rate_hz), silence)
@@ -32,10 +32,11 @@ def noise(length: int, rms: float, seed: int = 1) -> Wave:
     return rms * np.random.default_rng(seed).standard_normal(length)
 
 
-def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[Leg, ...]:
+def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[RecordedLeg, ...]:
     names = ("mono",) if len(channels) == 1 else tuple(f"channel {place}" for place in range(1, len(channels) + 1))
     return tuple(
-        Leg(name, channel.astype(np.float32), sample_rate_hz) for name, channel in zip(names, channels, strict=True)
+        RecordedLeg(name, channel.astype(np.float32), sample_rate_hz)
+        for name, channel in zip(names, channels, strict=True)
     )
 
 

@@ -18,8 +18,8 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
     """The faults of a form by these rules. `today` is the day in Japan."""
     application = form.application
     for row in rules.required(application.kind, application.number_kinds()):
-        for location in missing(application, row.field):
-            if row.instead is None or missing(application, row.instead):
+        for location in missing_locations(application, row.field):
+            if row.instead is None or missing_locations(application, row.instead):
                 yield _demanded(location, row, rules)
     yield from _unverified(application, rules)
     for number, verification in enumerate(application.verifications):
@@ -29,7 +29,7 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
     yield from _numbers(application)
 
 
-def missing(application: Application, path: str) -> list[Location]:
+def missing_locations(application: Application, path: str) -> list[Location]:
     """The places of a field that are empty; an empty list if its group is missing."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 

@@ -18,7 +18,7 @@ from idtone.core.files import reading
 from idtone.registry.trust.licensed_operators import read_site
 
 from .criteria import parse_criteria
-from .result import check
+from .result import check_result
 
 FOLDER: Final = "evaluation"
 CRITERIA: Final = "criteria.yaml"
@@ -57,7 +57,7 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
     _published(folder / f"{member}.svg", evaluation["badge"])
     try:
         criteria = parse_criteria(text.decode(), CRITERIA)
-        found = check(result, str(file), criteria)
+        found = check_result(result, str(file), criteria)
         agreed = (found.member, found.grade, str(found.percent)) == (
             member,
             evaluation["grade"],

@@ -136,7 +136,7 @@ def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey
     return found
 
 
-def objection(
+def figures_objection(
     new: NodeFigures,
     witnesses: Sequence[VerifierKey],
     needed: int,
@@ -193,7 +193,7 @@ def _objections(
         yield Message("the head is of another tree than the earlier figures, and does not continue it")
 
 
-def doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
+def figures_doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
     """Points to ask the member about, although none is wrong by itself."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:

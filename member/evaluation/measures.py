@@ -104,7 +104,7 @@ FORMULAS: Final[Mapping[Measure, Formula]] = {
 }
 
 
-def measured(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
+def compute_measures(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
     """The value of each measure."""
     return {measure: _rounded(formula, formula.compute(facts, enough_calls)) for measure, formula in FORMULAS.items()}
 

@@ -51,7 +51,7 @@ class Period:
         return self.start < other.until and other.start < self.until
 
     @classmethod
-    def given(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
+    def parse(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
         """The period between the first and the last day in these texts; `name` names the fields `since` and `until` in
         an error. Raises UsageError.
         """

@@ -57,7 +57,7 @@ class Result:
         )
 
 
-def octets(result: Result, criteria: Criteria) -> bytes:
+def result_file(result: Result, criteria: Criteria) -> bytes:
     """The file's content."""
     found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
     content = {
@@ -109,9 +109,9 @@ def _value(row: Mapping[str, Any]) -> Value:
     return NoValue(row["no_value"]) if row["value"] is None else Decimal(row["value"])
 
 
-def check(file: bytes, name: str, criteria: Criteria) -> Result:
+def check_result(file: bytes, name: str, criteria: Criteria) -> Result:
     """The result, if its points and grade follow from its values by these criteria. Raises TrustError."""
     result = read_result(file, name)
-    if octets(result, criteria) != file:
+    if result_file(result, criteria) != file:
         raise TrustError("{name}: its points do not follow from its values by the criteria", name=name)
     return result

@@ -64,14 +64,14 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
         yield Window(first, place + 1, counted)
 
 
-def aligned(start_s: float, window_s: float, width_s: float) -> float:
+def aligned_start(start_s: float, window_s: float, width_s: float) -> float:
     """The start of intervals of `width_s`, not after `start_s`, such that one of them begins with the window. It is a
     millisecond earlier, because of rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 
 
-def split(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
+def split_into_intervals(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
     """The calls by intervals of the day, up to the interval of the last call."""
     parts: list[list[CallOutline]] = []
     for call in calls:

@@ -17,7 +17,7 @@ from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.evidence.steps import Step
 
 from .call_windows import Sign, Subject
-from .rules import RULES, Grouping, Rule, key_of, reason_of
+from .rules import RULES, Grouping, Rule, grouping_key, sign_reason
 
 REVIEWED: Final = "misuse-reviewed"
 """The act that records the review of a finding in the ledger."""
@@ -87,7 +87,7 @@ class Finding:
 
     @property
     def reason(self) -> Message:
-        return reason_of(self.rule, self.sign)
+        return sign_reason(self.rule, self.sign)
 
     @property
     def shown_subject(self) -> str:
@@ -125,7 +125,7 @@ class Finding:
         }
 
 
-class Judge:
+class DayJudge:
     """Judges the days of one node, in order; it remembers each licence's earlier counts of calls."""
 
     def __init__(
@@ -173,7 +173,7 @@ class Judge:
 def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list[CallOutline]]:
     groups: defaultdict[str, list[CallOutline]] = defaultdict(list)
     for call in calls:
-        if key := key_of(call, grouping):
+        if key := grouping_key(call, grouping):
             groups[key].append(call)
     return groups
 

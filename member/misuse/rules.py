@@ -29,7 +29,7 @@ from idtone.core.translation import Message, template
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 
-from .call_windows import Series, Sign, Subject, Window, aligned, split, windows
+from .call_windows import Series, Sign, Subject, Window, aligned_start, split_into_intervals, windows
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
@@ -117,8 +117,8 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
         return None
     found = calls[best.first : best.end]
     least = max(limit.at_least, least_poisson(limit.usual_per_hour, level))
-    start_s = aligned(subject.start_s, found[0].at_s, _HOUR_S)
-    hours = [{call.called for call in each} for each in split(start_s, calls, _HOUR_S)]
+    start_s = aligned_start(subject.start_s, found[0].at_s, _HOUR_S)
+    hours = [{call.called for call in each} for each in split_into_intervals(start_s, calls, _HOUR_S)]
     series = Series(start_s, _HOUR_S, [len(each) for each in hours], [least] * len(hours))
     return Sign(
         found,
@@ -137,7 +137,7 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
     chance = poisson_tail(len(refused), limit.usual_per_day)
     if len(refused) < limit.at_least or chance >= limits.false_alarm:
         return None
-    hours = [len(each) for each in split(subject.start_s, refused, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, refused, _HOUR_S)]
     return Sign(
         refused,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -159,7 +159,7 @@ def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
             others.append(call)
     if first is None or len(others) < limits.after_suspension.at_least:
         return None
-    hours = [len(each) for each in split(subject.start_s, others, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, others, _HOUR_S)]
     return Sign(
         [first, *others],
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -183,7 +183,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
     chance = 2 * min(runs_test(order), round_robin_bound(order))
     if chance >= limits.false_alarm:
         return None
-    hours = [len({call.forwarding for call in each}) for each in split(subject.start_s, calls, _HOUR_S)]
+    hours = [len({call.forwarding for call in each}) for each in split_into_intervals(subject.start_s, calls, _HOUR_S)]
     return Sign(
         calls,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -206,7 +206,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
     chance = binomial_tail(len(found), of, limit.usual_share)
     if chance >= limits.false_alarm:
         return None
-    hours = [len(each) for each in split(subject.start_s, found, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, found, _HOUR_S)]
     return Sign(
         found,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -224,7 +224,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
     """The sign that one hour has many more calls than the earlier hours of the same day."""
     limit = limits.number_surge
-    hours = [len(each) for each in split(subject.start_s, subject.calls, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, subject.calls, _HOUR_S)]
     level = level_per_window(limits.false_alarm, len(hours))
     ordinary = [
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
@@ -332,7 +332,7 @@ RULES: Final = (
 """All rules, in the order of the findings of one day."""
 
 
-def key_of(call: CallOutline, grouping: Grouping) -> str | None:
+def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:
     """The number, party or licence that a call belongs to; None if it is not known."""
     match grouping:
         case Grouping.NUMBER:
@@ -343,7 +343,7 @@ def key_of(call: CallOutline, grouping: Grouping) -> str | None:
             return call.licence
 
 
-def reason_of(rule: Rule, sign: Sign) -> Message:
+def sign_reason(rule: Rule, sign: Sign) -> Message:
     """The sentence about a sign."""
     return Message(rule.reason, **sign.fields)
 
@@ -373,9 +373,9 @@ def _too_many_of(
     inside = zip(calls[best.first : best.end], wanted[best.first : best.end], strict=True)
     found = [call for call, is_wanted in inside if is_wanted]
     those = [call for call, is_wanted in zip(calls, wanted, strict=True) if is_wanted]
-    start_s = aligned(subject.start_s, calls[best.first].at_s, width_s)
-    every = [len(each) for each in split(start_s, calls, width_s)]
-    counts = [len(each) for each in split(start_s, those, width_s)]
+    start_s = aligned_start(subject.start_s, calls[best.first].at_s, width_s)
+    every = [len(each) for each in split_into_intervals(start_s, calls, width_s)]
+    counts = [len(each) for each in split_into_intervals(start_s, those, width_s)]
     counts += [0] * (len(every) - len(counts))
     limits = [max(at_least, least_binomial(each, share, level)) for each in every]
     return Sign(

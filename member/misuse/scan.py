@@ -11,7 +11,7 @@ from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from .findings import Finding, Judge, reviews_in
+from .findings import DayJudge, Finding, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
@@ -21,7 +21,7 @@ _TELL_EVERY: Final = 5000
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
-class Scan:
+class LedgerScan:
     """The rules' findings in one ledger. After `findings`, `calls` is the number of judged calls, and `left_out` of
     those written too late for that.
     """
@@ -48,7 +48,7 @@ class Scan:
     ) -> Iterator[Finding]:
         """The findings of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
-        judge = Judge(
+        judge = DayJudge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
         )
         outlines = Outlines()

@@ -123,7 +123,7 @@ class Answer(Model):
         return self
 
 
-def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
+def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
     """The content of a document. Raises TrustError, which names the field and not its value."""
     try:
         return model.model_validate(content)

@@ -1,4 +1,6 @@
-"""Sums over spans of a baseband, read from a running sum. Each takes the same time, however long the span is."""
+"""Sums over spans of a baseband, read from a running sum, so that the time for a sum does not depend on the span's
+length.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,14 @@ def soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Places between the values of a running sum, for linear interpolation along its first axis."""
+    """Fractional positions in a running sum, for linear interpolation along its first axis."""
 
     index: NDArray[np.intp]
     share: Reals
 
     @classmethod
     def at(cls, position: Floats, frames: int) -> Position:
-        """The places, clipped to both ends of a sum over `frames` frames."""
+        """The positions, clipped to both ends of a sum over `frames` frames."""
         clipped = np.clip(position, 0, frames - 0.001)
         index = clipped.astype(np.intp)
         return cls(index, (clipped - index).astype(np.float32)[..., None])
@@ -67,6 +69,6 @@ class Spans:
         return self.first.index.shape
 
     def at(self, row: int, column: int) -> Spans:
-        """One of the spans."""
+        """The span at this row and column."""
         first, last = (Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
         return Spans(first, last, self.starts[row, column], self.ends[row, column])

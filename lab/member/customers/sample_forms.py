@@ -43,7 +43,7 @@ def verification(of: Subject, method: Method, rules: FormRules = RULES) -> dict[
     }  # fmt: skip
 
 
-def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
+def complete_form(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
     """A form with all fields that make sense for this kind."""
     tree: dict[str, Any] = {"id": "C-1", "kind": kind.value}
     for field in labels(kind):
@@ -61,7 +61,7 @@ def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
     return tree
 
 
-def written(tree: dict[str, Any]) -> str:
+def form_text(tree: dict[str, Any]) -> str:
     """The text of a form's file."""
     return yaml.dump({"application": tree}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
 
@@ -69,7 +69,7 @@ def written(tree: dict[str, Any]) -> str:
 def faults_of(tree: dict[str, Any], rules: FormRules = RULES, today: date = TODAY) -> list[str]:
     """Field and problem of each fault."""
     try:
-        parse(written(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
+        parse(form_text(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
     except DocumentError as error:
         return [
             f"{fault.field.removeprefix('application.')}: {fault.problem}"

@@ -18,7 +18,7 @@ SEED = b"7" * 32
 NODE = Signer("m-0001/pbx-1", SEED)
 LOG = Signer("pbx-1/idtone", SEED)
 WITNESS, STRANGER = Signer("witness.example/1", b"w" * 32), Signer("witness.example/2", b"x" * 32)
-LAST_YEAR, YEAR = Period.given("2024-01-01", "2024-12-31"), Period.given("2025-01-01", "2025-12-31")
+LAST_YEAR, YEAR = Period.parse("2024-01-01", "2024-12-31"), Period.parse("2025-01-01", "2025-12-31")
 LAST_DAY = "2025-12-31"
 """The last day of `YEAR`, as a person types it."""
 NOW = datetime(2026, 2, 1, tzinfo=UTC)

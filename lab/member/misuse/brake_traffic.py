@@ -35,7 +35,7 @@ class Attempt(NamedTuple):
 
 
 @lru_cache(maxsize=100_000)
-def number(token: str) -> Number:
+def number_of_token(token: str) -> Number:
     """A number for a token of `traffic`."""
     return Number(NumberKind.FIXED, f"+813{int(token[:12], 16) % 10**8:08}")
 
@@ -46,9 +46,9 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
         call = ForwardedCall(
             each.call_id,
             Direction(each.direction),
-            number(each.forwarding or "0"),
+            number_of_token(each.forwarding or "0"),
             WITHHELD,
-            number(each.called or "0"),
+            number_of_token(each.called or "0"),
             endpoint=line if each.direction == Direction.OUTGOING else "carrier",
             account="",
             trunks=("carrier",),
@@ -207,7 +207,7 @@ class CaseOf2025:
             at_s, call, dice.lognormvariate(0, 1) * 8 if answered else None, None if answered else dice.uniform(5, 30)
         )
 
-    def over(self, attempt: Attempt, passed: bool) -> None:
+    def end_call(self, attempt: Attempt, passed: bool) -> None:
         """Record the end of a call; its channel calls again."""
         lasted_s = (attempt.rang_s or 10 + (attempt.talked_s or 0)) if passed else REDIAL_S
         heapq.heapreplace(self._free_s, attempt.at_s + lasted_s)

@@ -13,7 +13,7 @@ from typing import Final
 from bench.bench_output import PROGRESS
 from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import OutlinedDay
-from idtone.member.misuse.findings import Judge
+from idtone.member.misuse.findings import DayJudge
 from idtone.member.misuse.rules import RULES
 from lab.repository import ROOT
 
@@ -42,18 +42,18 @@ SCENES: Final[dict[str, Days]] = {
 }
 
 
-def found(scene: str, seeds: range) -> Counter[str]:
+def count_findings(scene: str, seeds: range) -> Counter[str]:
     """Rule → number of seeds with a finding of this rule on the last day."""
     limits, counts = load_limits(None), Counter[str]()
     for seed in seeds:
-        judge, last = Judge("pbx-1", limits, {}), set[str]()
+        judge, last = DayJudge("pbx-1", limits, {}), set[str]()
         for day in SCENES[scene](seed):
             last = {finding.rule.name for finding in judge.day(day)}
         counts.update(last)
     return counts
 
 
-def interval(count: int, of: int) -> tuple[float, float]:
+def wilson_interval(count: int, of: int) -> tuple[float, float]:
     """Wilson's interval of 95 % for a share."""
     share = count / of
     middle = share + _Z**2 / (2 * of)
@@ -67,13 +67,13 @@ def table(days: int) -> str:
     rows = [("days", "findings of"), ("---", "---")]
     for scene in SCENES:
         PROGRESS.print(f"{scene} …")
-        counts = found(scene, range(MEASURED_FROM, MEASURED_FROM + days))
+        counts = count_findings(scene, range(MEASURED_FROM, MEASURED_FROM + days))
         cells = [f"`{name}` {counts[name]} of {days} ({_range(counts[name], days)})" for name in NAMES if counts[name]]
         rows.append((f"`{scene}`", ", ".join(cells) or none))
     return "".join(f"| {first} | {second} |\n" for first, second in rows)
 
 
-def in_page() -> dict[str, dict[str, tuple[int, int]]]:
+def rates_in_page() -> dict[str, dict[str, tuple[int, int]]]:
     """The table on the page: days → rule → days with a finding, and all days."""
     said: dict[str, dict[str, tuple[int, int]]] = {}
     for line in PAGE.read_text("utf-8").partition(_BEGIN)[2].partition(_END)[0].splitlines()[2:]:
@@ -87,7 +87,7 @@ def in_page() -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def _range(count: int, of: int) -> str:
-    low, high = interval(count, of)
+    low, high = wilson_interval(count, of)
     return f"{100 * low:.3g}–{100 * high:.3g} %"
 
 

@@ -23,7 +23,7 @@ from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verifier import Verifier
 from lab import g711
 
-from ..profiles import make, tone
+from ..profiles import make_profile, tone
 from ..verification.synthetic_legs import without_phase
 
 RATE_HZ: Final = 8000
@@ -94,7 +94,7 @@ RATES_HZ: Final = (16_000, 44_100, 48_000)
 
 
 def _pulses(count: int = 2, hz: float = 400, times: float = 1.0) -> Samples:
-    return sound_of(make(*[tone(hz, on_ms=100 * times, off_ms=100 * times)] * count))
+    return sound_of(make_profile(*[tone(hz, on_ms=100 * times, off_ms=100 * times)] * count))
 
 
 def _sounds(profile: Profile) -> dict[str, Samples]:

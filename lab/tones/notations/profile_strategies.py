@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, ToneError
 from idtone.tones.profile import DURATION_LIMIT_MS, Profile
 
-from ..profiles import make
+from ..profiles import make_profile
 
 
 def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Profile]:
@@ -22,11 +22,11 @@ def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrateg
     return (
         st.tuples(st.lists(segments, min_size=1, max_size=5), st.integers(1, 3))
         .filter(lambda drawn: any(segment["frequencies_hz"] for segment in drawn[0]))
-        .map(lambda drawn: make(*drawn[0], repeat=drawn[1]))
+        .map(lambda drawn: make_profile(*drawn[0], repeat=drawn[1]))
     )
 
 
-def heard(profile: Profile) -> list[object]:
+def audible_properties(profile: Profile) -> list[object]:
     """All audible properties, independent of the division into segments."""
     bursts = [(each.start_ms, each.end_ms, each.segment) for each in profile.bursts()]
     return [

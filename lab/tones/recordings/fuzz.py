@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["idtone"]):
     from idtone.tones.profile import parse_profile
     from idtone.tones.recordings import ffmpeg_decoding
     from idtone.tones.recordings.captures import read_capture
-    from idtone.tones.recordings.read_recording import read
+    from idtone.tones.recordings.read_recording import read_recording
 
 from lab.fuzzing import fuzz
 
@@ -76,7 +76,7 @@ def main() -> None:
                 if kind == _CAPTURE:
                     read_capture(path, longest_s=_LONGEST_S, notice=str)
                 else:
-                    read(path, longest_s=_LONGEST_S, notice=str)
+                    read_recording(path, longest_s=_LONGEST_S, notice=str)
             except IdtoneError:
                 return
 

@@ -39,7 +39,7 @@ _QUESTIONS: Final = {
 }
 
 
-def identity_given(file: Path | None) -> CustomerIdentity:
+def read_identity(file: Path | None) -> CustomerIdentity:
     """The customer's identity from a file, standard input or questions. Raises DocumentError with every fault."""
     if file is not None:
         return parse_customer(read_text(file), str(file))

@@ -51,11 +51,11 @@ def parse_customer(text: str, name: str) -> CustomerIdentity:
     """The identity in its own file, or in an application form. Raises DocumentError with every fault."""
     tree = read_tree(text, name)
     if isinstance(tree, dict) and FORM in tree:
-        return of_form(validate(tree, text, name, CustomerForm).application)
+        return identity_in_form(validate(tree, text, name, CustomerForm).application)
     return validate(tree, text, name, CustomerDocument, _faults).customer
 
 
-def of_form(form: Application) -> CustomerIdentity:
+def identity_in_form(form: Application) -> CustomerIdentity:
     """The customer of an application form, and a company's representative. Raises TrustError if it has no name."""
     customer, representative = _fields(form.customer), form.representative
     if customer["name"] is None:

@@ -58,7 +58,7 @@ def reference_of(number: int) -> str:
     return f"X-{number}"
 
 
-def packed_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
+def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
     """The list as a file."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
@@ -118,7 +118,7 @@ class RefusalList(Sequence[RefusedToken]):
             self.token(at), _DAY_ZERO + timedelta(days=since), _DAY_ZERO + timedelta(days=until), number
         )
 
-    def raw(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
+    def packed_rows(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
         """All rows in their packed form: faster than as `RefusedToken`."""
         return zip(
             *(
@@ -161,7 +161,7 @@ def _number(day: date) -> int:
     return (day - _DAY_ZERO).days
 
 
-def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
+def list_differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
     """The differences of a new list, in words for its signers."""
     if new is None:
         if old is not None:
@@ -170,7 +170,7 @@ def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[st
     if old is None or old.epoch != new.epoch:
         yield Message("a list of refusals by a new key, epoch {epoch}: {count} tokens", epoch=new.epoch, count=len(new))
     else:
-        before, after = set(old.raw()), set(new.raw())
+        before, after = set(old.packed_rows()), set(new.packed_rows())
         yield Message(
             "{more} tokens more, {fewer} fewer; {all} in all",
             more=len(after - before),

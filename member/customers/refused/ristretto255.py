@@ -92,22 +92,22 @@ def random_element() -> bytes:
     return _made("crypto_core_ristretto255_random")
 
 
-def from_hash(octets: bytes) -> bytes:
+def element_from_hash(octets: bytes) -> bytes:
     """The one-way map of 64 uniform bytes to an element (RFC 9496, 4.3.4)."""
     return _made("crypto_core_ristretto255_from_hash", octets)
 
 
-def reduced(octets: bytes) -> bytes:
+def reduced_scalar(octets: bytes) -> bytes:
     """The scalar of 64 bytes, little-endian, modulo the order of the group."""
     return _made("crypto_core_ristretto255_scalar_reduce", octets)
 
 
-def times(factor: bytes, point: bytes) -> bytes:
+def multiply(factor: bytes, point: bytes) -> bytes:
     """The product of a scalar and a point. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255", factor, point)
 
 
-def times_base(factor: bytes) -> bytes:
+def multiply_base(factor: bytes) -> bytes:
     """The generator times a scalar. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255_base", factor)
 
@@ -124,6 +124,6 @@ def scalar_difference(first: bytes, second: bytes) -> bytes:
     return _made("crypto_core_ristretto255_scalar_sub", first, second)
 
 
-def inverse(factor: bytes) -> bytes:
+def inverse_scalar(factor: bytes) -> bytes:
     """The inverse of a scalar. Raises TrustError for 0."""
     return _made("crypto_core_ristretto255_scalar_invert", factor)

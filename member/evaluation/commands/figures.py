@@ -49,7 +49,7 @@ def figures(
     since the end of the period; the figures name that head. The ledger records that the figures were made. Run the
     command on each node.
     """
-    settings, period = load_settings(config), Period.given(since, until)
+    settings, period = load_settings(config), Period.parse(since, until)
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)
     if period.ends > now:
         raise UsageError("the period {period} is not over yet", period=str(period))

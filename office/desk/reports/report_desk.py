@@ -22,7 +22,7 @@ from idtone.member.reports.report_documents import (
     Request,
     Requests,
     SealedReport,
-    read,
+    read_content,
     report_id_of,
     time_span,
 )
@@ -121,11 +121,11 @@ class ReportDesk:
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
         """The content of a report. Raises TrustError if it is not sealed for this desk, or was changed."""
         content = self._content(sealed)
-        return read(ReportedService, content) if "service" in content else read(ReportedCall, content)
+        return read_content(ReportedService, content) if "service" in content else read_content(ReportedCall, content)
 
     def call(self, sealed: SealedReport) -> ReportedCall:
         """The content of a report about a call. Raises TrustError, also for a report about a service."""
-        return read(ReportedCall, self._content(sealed))
+        return read_content(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
         return open_box(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
@@ -194,7 +194,7 @@ class ReportDesk:
         if report.sealed.reporter is None:
             raise UsageError("report {report_id} names no reporter", report_id=report_id)
         content = open_box(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
-        reporter = read(Reporter, content)
+        reporter = read_content(Reporter, content)
         if not reporter.disclose:
             raise UsageError(
                 "the reporter of {report_id} has not consented to be named; nothing is revealed", report_id=report_id
@@ -206,7 +206,7 @@ class ReportDesk:
 
     def fetch(self, document: SignedDocument, now: datetime) -> Accepted:
         """The open requests of the member that asks, sealed for the key in its document. Raises TrustError."""
-        fetch = read(Fetch, document.content)
+        fetch = read_content(Fetch, document.content)
         key = public_key(fetch.to)
         waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
         content = Requests(
@@ -234,7 +234,7 @@ class ReportDesk:
         """The rule of a member's answer, and its consequence: the next member is asked, or the chain ends. Raises
         TrustError.
         """
-        content = read(Answer, document.content)
+        content = read_content(Answer, document.content)
         with self._desk.ledger.locked():
             request = self.store.request(content.request)
             if request is None or request.member != document.member:
@@ -306,7 +306,7 @@ class ReportDesk:
 
 def report_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule of a member's report."""
-    report_id = ReportDesk(desk).enter(read(SealedReport, document.content), document.member, now)
+    report_id = ReportDesk(desk).enter(read_content(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 

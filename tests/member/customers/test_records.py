@@ -27,7 +27,7 @@ from idtone.member.customers.record_history import FormAct, histories, opening_r
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.made_once import made_once
-from lab.member.customers.sample_forms import TODAY, complete, written
+from lab.member.customers.sample_forms import TODAY, complete_form, form_text
 from lab.terminal import Terminal
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
@@ -73,10 +73,10 @@ class Operator(Terminal):
             self.monkeypatch.setattr(module, "acting_person", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:
-        tree = complete(CustomerKind.PERSON) | {"id": id_} | changes
+        tree = complete_form(CustomerKind.PERSON) | {"id": id_} | changes
         tree["numbers"] = {"area": "03", "assigned": NUMBERS} | tree["numbers"]
         path = self.folder / f"{id_}.yaml"
-        path.write_text(written(tree), "utf-8")
+        path.write_text(form_text(tree), "utf-8")
         return path
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:

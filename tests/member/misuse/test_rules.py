@@ -10,7 +10,7 @@ from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.member.misuse.call_windows import Subject
-from idtone.member.misuse.rules import RULES, reason_of
+from idtone.member.misuse.rules import RULES, sign_reason
 from lab.member.misuse.traffic import START_S
 
 LIMITS = load_limits(None)
@@ -98,7 +98,7 @@ def test_what_a_rule_reports(name, told, past, wanted):
     assert len(sign.calls if sign else ()) == wanted
     if sign:
         assert sign.chance is None or 0 <= sign.chance < LIMITS.false_alarm
-        assert "{" not in reason_of(rule, sign)
+        assert "{" not in sign_reason(rule, sign)
         counts, limits = sign.series.counts, sign.series.limits
         assert len(counts) == len(limits)
         if any(limits):

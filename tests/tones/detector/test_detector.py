@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.tones.detector.detector_bundle import detector_script
+from idtone.tones.detector.detector_bundle import detector_bundle
 from lab.node_js import find_or_get_node
 from lab.repository import ROOT
 from lab.tones.detector import corpus
@@ -71,7 +71,7 @@ def test_the_script_for_a_page_without_modules_has_all_that_they_export(tmp_path
     }
     script = tmp_path / "detector.cjs"
     script.write_text(
-        f"{detector_script()}\nconsole.log(JSON.stringify(Object.keys(idtoneDetector)))", encoding="utf-8"
+        f"{detector_bundle()}\nconsole.log(JSON.stringify(Object.keys(idtoneDetector)))", encoding="utf-8"
     )
     assert "import " not in re.sub(r"/\*\*.*?\*/", "", script.read_text("utf-8"), flags=re.DOTALL)
     done = subprocess.run([*find_or_get_node(), str(script)], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.nightly_tests import rest_at_night
-from lab.tones.levels import level_dbm0, part
-from lab.tones.profiles import make, tone
+from lab.tones.levels import level_dbm0, slice_ms
+from lab.tones.profiles import make_profile, tone
 
 READ = [name for name, each in FORMATS.items() if each.delay_ms is not None]
 COARSE = {"gsm": (0.7, 2.0)}
@@ -18,8 +18,8 @@ of a tone.
 """
 PROFILES = {
     # The first pause shows a codec that sounds too early, and 301.3 ms end inside a frame.
-    "two tones": make(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
-    "quiet pair": make(tone(on_ms=60), tone(800.5, 1350, on_ms=250, ramp_ms=10), level_dbm0=-24),
+    "two tones": make_profile(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
+    "quiet pair": make_profile(tone(on_ms=60), tone(800.5, 1350, on_ms=250, ramp_ms=10), level_dbm0=-24),
     "notice": load_library()["notice"],
 }
 _FINE = 16
@@ -64,8 +64,8 @@ def test_asterisk_plays_the_profiles_sound_to_its_end(asterisk, ffmpeg, tmp_path
             margin_ms = 2 * burst.segment.ramp_ms + 20
             span = burst.start_ms + margin_ms, burst.end_ms - margin_ms
             late = [each + delay_ms for each in span]
-            loud = level_dbm0(part(pcm, 8000, *late)) - level_dbm0(part(sound, 8000, *span))
+            loud = level_dbm0(slice_ms(pcm, 8000, *late)) - level_dbm0(slice_ms(sound, 8000, *span))
             assert loud == pytest.approx(0, abs=level_db), profile_name
         if profile_name == "two tones" and name not in COARSE:
             end_ms = profile.duration_ms + delay_ms
-            assert level_dbm0(part(pcm, 8000, end_ms - 12, end_ms - 6)) == pytest.approx(-16, abs=1)
+            assert level_dbm0(slice_ms(pcm, 8000, end_ms - 12, end_ms - 6)) == pytest.approx(-16, abs=1)

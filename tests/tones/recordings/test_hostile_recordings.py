@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
-from idtone.tones.recordings.audio_files import read_file
+from idtone.tones.recordings.audio_files import read_audio_file
 from idtone.tones.recordings.captures import read_capture
-from idtone.tones.recordings.read_recording import read
+from idtone.tones.recordings.read_recording import read_recording
 from lab.tones.recordings import capture_files
 
 LONGEST_S = 30.0
@@ -93,8 +93,8 @@ OCTETS = st.binary(max_size=400) | st.builds(bytes.__add__, BEGINNINGS, st.binar
 @pytest.mark.parametrize(
     ("reader", "suffix", "contents"),
     [
-        (read, ".wav", OCTETS), (read_file, ".gsm", OCTETS), (read_file, ".g722", OCTETS),
-        (read_file, ".wav", damaged(FILES)), (read_capture, ".pcap", damaged(CAPTURES) | lawless()),
+        (read_recording, ".wav", OCTETS), (read_audio_file, ".gsm", OCTETS), (read_audio_file, ".g722", OCTETS),
+        (read_audio_file, ".wav", damaged(FILES)), (read_capture, ".pcap", damaged(CAPTURES) | lawless()),
     ],
 )  # fmt: skip
 @settings(max_examples=30, deadline=2000, suppress_health_check=[*HealthCheck])

@@ -14,17 +14,17 @@ from idtone.tones.verification.fit import Fitted, Fitter
 from idtone.tones.verification.part_measurements import stands_alone
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.sound_plan import plan_of
-from idtone.tones.verification.verifier import Verifier, heard_of, verdict_of, verdict_of_damaged
+from idtone.tones.verification.verifier import Verifier, received_mask, verdict_of, verdict_of_damaged
 from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
-from lab.tones.profiles import make, tone
+from lab.tones.profiles import make_profile, tone
 from lab.tones.verification.synthetic_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """Time in ms at which `leg` has the sound."""
-PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
-GLIDE = make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150))
+PULSES = make_profile(tone(400, on_ms=100, off_ms=100), repeat=2)
+GLIDE = make_profile(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150))
 verifier = functools.cache(Verifier)
 
 
@@ -175,7 +175,7 @@ def test_a_part_that_was_played_before_is_named():
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_a_longer_row_of_bursts_is_no_replay(count):
-    assert verify(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=count))).verdict == "absent"
+    assert verify(PULSES, leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=count))).verdict == "absent"
 
 
 def test_a_sound_that_is_a_little_slow_leaves_it_open_and_a_slow_one_is_another():
@@ -225,7 +225,7 @@ def test_a_burst_that_a_decoder_muted_leaves_it_open():
     assert "burst 3 is missing" in report.reason
 
 
-QUICK = make(tone(880, on_ms=50, off_ms=50), repeat=5)
+QUICK = make_profile(tone(880, on_ms=50, off_ms=50), repeat=5)
 
 
 @pytest.mark.parametrize(("muted_db", "verdict"), [(-30, "cannot-tell"), (-90, "absent")])
@@ -248,7 +248,7 @@ def test_a_short_silent_burst_between_others_leaves_it_open(burst, verdict):
 
 
 def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
-    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3))
+    samples = leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=3))
     first_ms, end_ms = bursts_of(PULSES)[1]
     place, length = at(START_MS + first_ms + 200), at(end_ms - first_ms)
     noise = np.convolve(np.random.default_rng(2).standard_normal(length + 200), np.hanning(201), "valid")[:length]
@@ -262,7 +262,7 @@ def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
 @pytest.mark.parametrize(("share", "verdict"), [(0.4, "present"), (0.0, "conforms")])
 def test_what_loss_left_of_a_further_burst_is_not_overlooked(share, verdict):
     """A fifth as loud, and no longer than its middle packets; of what is wholly silent, nothing can be known."""
-    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3), noise_dbov=-90)
+    samples = leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=3), noise_dbov=-90)
     first, length = at(START_MS + 400), at(100)
     kept = samples[first + length // 3 : first + length // 3 + round(share * length)] / 5
     samples[first - at(10) : first + length + at(10)] = 0
@@ -280,8 +280,8 @@ def in_a_hall(samples, seed):
     return np.convolve(samples, response)[: len(samples)].astype(np.float32)
 
 
-CHORD = make(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on_ms=250, ramp_ms=10))
-ONE = make(tone(1004, on_ms=500, ramp_ms=10))
+CHORD = make_profile(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on_ms=250, ramp_ms=10))
+ONE = make_profile(tone(1004, on_ms=500, ramp_ms=10))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -302,7 +302,7 @@ def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
 def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
     """Ring-back is such a tone: then it may be a pulsating tone, of which a part is like the sound."""
     samples = in_a_hall(leg(ONE), 1)
-    ringing = make(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
+    ringing = make_profile(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
     assert verify(ONE, samples).verdict == "cannot-tell"
 
@@ -324,7 +324,7 @@ def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms,
     samples = leg(PULSES)
     heard = None
     if lost_ms:
-        heard = heard_of(len(samples), [tuple(at(START_MS + each) for each in lost_ms)])
+        heard = received_mask(len(samples), [tuple(at(START_MS + each) for each in lost_ms)])
         samples *= heard
     if loud_ms:
         first, end = (at(START_MS + each) for each in loud_ms)
@@ -346,13 +346,13 @@ def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
 @pytest.mark.parametrize("length_ms", [440, 560])
 def test_a_single_burst_of_another_length_leaves_it_open(length_ms):
     """A lost packet at its edge shortens it as much."""
-    assert verify(ONE, leg(make(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
+    assert verify(ONE, leg(make_profile(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
 
 
 def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
     """It may be the first of the sound, found one burst too late."""
     row = [(520, 120), (650, 120), (1040, 160), (1040, 160)]
-    samples = leg(make(*(tone(hz, on_ms=on_ms, off_ms=20, ramp_ms=10) for hz, on_ms in row)))
+    samples = leg(make_profile(*(tone(hz, on_ms=on_ms, off_ms=20, ramp_ms=10) for hz, on_ms in row)))
     assert verify(SAMPLE, samples).verdict == "absent"
     (first_ms, end_ms), *_ = bursts_of(SAMPLE)[1:]
     samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-30 / 20)
@@ -437,7 +437,9 @@ def test_a_glide_moved_by_a_codec_still_has_its_own_pitch(profile, exact):
 
 def test_a_sound_of_which_a_decoder_left_little_at_its_own_pitch_is_open():
     """Two packets of five are 20 dB down: the odds are below those from which other places are open."""
-    profile = make(tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200))
+    profile = make_profile(
+        tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200)
+    )
     chance = np.random.default_rng(8)
     sound = synthesise(profile, RATE_HZ).copy()
     for first in range(0, len(sound), at(20)):

@@ -40,8 +40,8 @@ def test_the_vectors_of_the_rfc(given: dict[str, Any], vector: dict[str, Any]):
         tweak = suite.hash_to_scalar(b"Info" + len(info).to_bytes(2, "big") + info)
         total = int.from_bytes(keys.secret, "little") + int.from_bytes(tweak, "little")
         secret = (total % group.ORDER).to_bytes(group.BYTES, "little")
-        assert suite.evaluate(group.inverse(secret), sent) == evaluation
-        keys = KeyPair(secret, group.times_base(secret))
+        assert suite.evaluate(group.inverse_scalar(secret), sent) == evaluation
+        keys = KeyPair(secret, group.multiply_base(secret))
         before, after = evaluation, sent
     if "Proof" in vector:
         nonce, proof = bytes.fromhex(vector["Proof"]["r"]), bytes.fromhex(vector["Proof"]["proof"])
