@@ -1,4 +1,4 @@
-"""The Grafana dashboards in config/monitoring, in English and Japanese, made from one table.
+"""Makes the Grafana dashboards in config/monitoring, in English and Japanese, from one table.
 
 python -m tools.dashboards writes them; `make docs` does so
 """
@@ -13,16 +13,14 @@ from lab.repository import ROOT
 
 FOLDER: Final = ROOT / "config" / "monitoring"
 WIDTH: Final = 24
-"""Columns of a Grafana dashboard."""
+"""Width of a Grafana dashboard, in columns."""
 CHOSEN: Final = 'instance=~"$instance"'
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel. `queries` are expressions with their legends; its colour turns red below `red_below` or above
-    `red_above`.
-    """
+    """A panel. `queries` has expressions with their legends; values below `red_below` or above `red_above` are red."""
 
     en: str
     ja: str
@@ -56,7 +54,7 @@ EACH: Final = "{{instance}}"
 
 
 def share_with_sound(name: str) -> str:
-    """The share of the connected calls with a sound in the last hour."""
+    """Expression for the share of the last hour's connected calls with a sound that this metric counts."""
     return (
         f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
         f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
@@ -320,7 +318,7 @@ def _panel(panel: Panel, number: int, grid: dict[str, int], japanese: bool) -> d
 
 
 def dashboards() -> dict[Path, str]:
-    """Path → dashboard."""
+    """Path of a dashboard's file → its JSON text."""
     return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
 
 

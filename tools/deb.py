@@ -1,4 +1,4 @@
-"""Builds the Debian packages: `make deb`. Four for each release, in a fresh Debian of that release.
+"""Builds the Debian packages, `make deb`: four for each release, in a fresh Debian of that release.
 
 python -m tools.deb [RELEASE …]     the release that runs here by default; dist/*.deb
 """
@@ -40,7 +40,7 @@ def build(release: str, into: Path, version: str = idtone.__version__) -> list[P
 
 
 def changelog(version: str) -> str:
-    """Debian's changelog, which gives the version and the time of the packages."""
+    """The text of debian/changelog, from which the packages get their version and time."""
     at = format_datetime(datetime.fromtimestamp(dist.commit_time(), UTC))
     return (
         f"idtone ({version}) stable; urgency=medium\n\n  * /usr/share/doc/idtone/changelog.gz says what is new.\n\n"
@@ -49,7 +49,7 @@ def changelog(version: str) -> str:
 
 
 def release_of_machine() -> str:
-    """The release of this machine. Ends the program if there are no packages for it."""
+    """Name of this machine's Debian release. Ends the program if there are no packages for it."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if name not in RELEASES:
         sys.exit(f"packages: no packages for what runs here; name one: RELEASES='{' '.join(RELEASES)}'")

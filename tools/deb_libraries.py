@@ -1,5 +1,5 @@
-"""Moves libraries and programs from the environment of the package `idtone` into those of the packages that contain
-them.
+"""Moves libraries and programs from the files of the Debian package `idtone` to those of the package that they belong
+to.
 
 python tools/deb_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
 
@@ -18,7 +18,7 @@ from idtone.core.terminal.extras import PACKAGES
 
 NODE: Final = "idtone"
 PROGRAMS: Final = {"idtone-office": "idtone-office"}
-"""Program → its package; all others belong to the node."""
+"""Program → its Debian package. All other programs belong to the node's package."""
 
 
 def needed_libraries(extras: set[str]) -> set[str]:
@@ -36,7 +36,7 @@ def needed_libraries(extras: set[str]) -> set[str]:
 
 
 def package_of_libraries() -> dict[str, str]:
-    """Library → its package. Those that both the sounds and the office need belong to the node."""
+    """Library → its Debian package. Libraries that both the sounds and the office need belong to the node's package."""
     extras = {
         package: {extra for extra, named in PACKAGES.items() if named == package} for package in PACKAGES.values()
     }
@@ -60,7 +60,7 @@ def move_file(stages: Path, package: str, installed: Path) -> None:
 
 
 def files(library: Distribution) -> list[Path]:
-    """The installed files of a library; its programs are removed."""
+    """The installed files of a library, without its programs, which are deleted."""
     return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
 
 

@@ -1,4 +1,6 @@
-"""The man pages in docs/man, made from the command line; `make docs` writes them (`tools/reference_pages.py`)."""
+"""Makes the man pages in docs/man from the commands and their help. `make docs` writes them
+(`tools/reference_pages.py`).
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +29,7 @@ WORDS_JA: Final = {
 
 
 def man_pages(japanese: bool) -> dict[Path, str]:
-    """The pages by their paths: `idtone.1` and one for each group of its commands, and one for each other program."""
+    """Path → page: `idtone.1`, a page for each group of its commands, and a page for each other program."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
     root = tree("idtone")
     others = [name for name in PROGRAMS if name != "idtone"]
@@ -51,8 +53,8 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros; `prefix` are the first words of each of its commands. A program that is a single
-    command has no names of commands.
+    """One page in man(7)'s macros. `prefix` has the words before each command's name; a program that is a single
+    command has no such name.
     """
     title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str
@@ -85,7 +87,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
 
 
 def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
-    """A command's text, and its arguments and options."""
+    """The lines on a command: its help text, its arguments and its options."""
     loaded = _loaded(stand_in)
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
@@ -107,7 +109,7 @@ def _arguments(stand_in: Any) -> str:
 
 
 def argument(parameter: Any) -> str:
-    """The argument in the form of the command's usage."""
+    """The argument as in the command's usage line."""
     name = _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"
     return f"{name}…" if parameter.nargs == -1 else name
 
@@ -122,6 +124,6 @@ def _option(option: Any) -> str:
 
 
 def troff_text(text: str) -> str:
-    """Text on one line, without a meaning for troff."""
+    """The text on one line, with troff's special characters escaped."""
     escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return re.sub(r"^([.'])", r"\\&\1", escaped) or "\\&"

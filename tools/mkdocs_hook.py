@@ -1,7 +1,7 @@
-"""Gives the site the files outside docs/ that pages link to, such as config/idtone.yaml: a hook of mkdocs.
+"""A hook of mkdocs: it adds to the site the files outside docs/ that pages link to, such as config/idtone.yaml.
 
-On the repository's pages such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a
-folder becomes its name.
+In the repository, such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a folder
+becomes its name.
 """
 
 import os
@@ -15,13 +15,15 @@ LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#]+)\)")
 
 
 def linked_outside_docs(page: Path, target: str) -> Path | None:
-    """The file or folder of the repository that a link of a page leads to; None inside docs/."""
+    """The file or folder of the repository to which a page's link leads; None if it is in docs/ or elsewhere."""
     path = Path(os.path.normpath(page.parent / target))
     return None if path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) else path.relative_to(ROOT)
 
 
 def site_path(source: Path) -> str:
-    """The place of a file on the site. It is shown as text; a foreign HTML page must not become a page of the site."""
+    """The path of the copied file on the site. Its ending shows it as text, because an HTML file must not become a page
+    of the site.
+    """
     return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
 
 

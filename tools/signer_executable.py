@@ -1,4 +1,5 @@
-"""Builds `idtone-sign` as one file for holders' own computers: `make signer`. It contains all libraries except Python.
+"""Builds `idtone-sign` as one file for the computers of key holders: `make signer`. It contains all libraries but not
+Python.
 
 python -m tools.signer_executable [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
 
@@ -24,7 +25,7 @@ NEEDED: Final = (
     "aiohttp", "cryptography", "phonenumberslite", "pydantic", "python-pkcs11", "PyYAML", "rfc8785", "securesystemslib",
     "tuf", "typer", "zxcvbn",
 )  # fmt: skip
-"""The libraries that the page imports; they need others."""
+"""The libraries that the signing page imports. They need other libraries."""
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -36,7 +37,7 @@ def lock_entries() -> dict[str, str]:
 
 
 def needed_libraries(entries: dict[str, str]) -> set[str]:
-    """The names of all libraries that the page needs, on any system."""
+    """The names of all libraries that the signing page needs on any operating system."""
     found: set[str] = set()
     waiting = list(NEEDED)
     while waiting:

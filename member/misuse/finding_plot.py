@@ -71,7 +71,7 @@ def heading(finding: Finding) -> str:
 
 
 def _shown(series: Series) -> range:
-    """The intervals from the first count to the last. There is at least one."""
+    """The intervals from the first count that is not 0 to the last one. There is at least one."""
     counted = [place for place, count in enumerate(series.counts) if count] or [0]
     return range(counted[0], counted[-1] + 1)
 

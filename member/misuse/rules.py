@@ -1,7 +1,7 @@
-"""The rules on the calls of one day of one number, one party or one licence. Pure.
+"""The rules of misuse. Each judges the calls of one number, one party or one licence on one day. Pure.
 
 Telephone numbers stay sealed: a rule compares their tokens. The token of a number changes each day (UTC, from 9:00 to
-9:00 in Japan). So a number is compared within one day, and only a licence with its past.
+9:00 in Japan). So a number is compared with itself within one day, and only a licence is compared with its past.
 """
 
 from collections import deque
@@ -37,7 +37,7 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """The subject whose calls a rule groups."""
+    """The kind of subject by which a rule groups calls."""
 
     NUMBER = "number"
     """A forwarding number."""
@@ -51,7 +51,7 @@ class Rule:
     """A rule. `judge` returns a sign, or None. `limits` selects its limits; `reason` is the template of a sentence
     about a sign.
 
-    `of_volume`: it reports only many calls of a number, so numbers that are expected to call much are exempt.
+    A rule `of_volume` reports numbers with many calls; numbers that are expected to call much are exempt from it.
     """
 
     name: str
@@ -129,7 +129,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more outgoing calls were refused than usual: somebody tries again and again."""
+    """The sign that more outgoing calls were refused than usual, because somebody tries again and again."""
     limit = limits.refusals
     refused = [
         call for call in subject.calls if call.outcome == Outcome.REFUSE and call.direction == Direction.OUTGOING
@@ -344,7 +344,7 @@ def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:
 
 
 def sign_reason(rule: Rule, sign: Sign) -> Message:
-    """The sentence about a sign."""
+    """The sentence about a sign, from the rule's template."""
     return Message(rule.reason, **sign.fields)
 
 
@@ -358,7 +358,9 @@ def _too_many_of(
     false_alarm: float,
     fields: Mapping[str, float],
 ) -> Sign | None:
-    """The window in which the count of `wanted` calls is the most improbable, if it is improbable enough for a sign."""
+    """The sign from the window whose number of `wanted` calls is the least probable. None if no window is improbable
+    enough.
+    """
     width_s, level = minutes * _MINUTE_S, level_per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:
         return None

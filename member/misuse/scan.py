@@ -1,4 +1,6 @@
-"""Reads a ledger once, in the order of writing, and judges each of its days. Numbers stay sealed."""
+"""A scan of a ledger for signs of misuse. It reads the ledger once, in the order of writing, and judges each day.
+Numbers stay sealed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,15 +17,15 @@ from .findings import DayJudge, Finding, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
-"""Receives the number of steps read, and the total."""
+"""A function that gets the number of steps that were read, and the total."""
 _TELL_EVERY: Final = 5000
-"""Steps between two progress reports."""
+"""Number of steps between two progress reports."""
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
 class LedgerScan:
-    """The rules' findings in one ledger. After `findings`, `calls` is the number of judged calls, and `left_out` of
-    those written too late for that.
+    """The rules' findings in one ledger. When `findings` has ended, `calls` is the number of judged calls; `left_out`
+    is the number of calls that were written too late to be judged.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class LedgerScan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected`: numbers that call much, according to their customers; the reader needs the keys of the days."""
+        """`expected` has numbers that call much, as their customers say. For these, the reader needs the keys of the
+        days.
+        """
         self.calls = 0
         self.left_out = 0
         self._reader = reader
@@ -73,7 +77,7 @@ class LedgerScan:
 
     @property
     def _compared(self) -> timedelta:
-        """Time before its first day from which a scan reads."""
+        """Time before the first day of a scan that it reads too, to compare with."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

@@ -44,7 +44,7 @@ def do(tmp_path):
 
 @pytest.fixture
 def made_files(tmp_path):
-    """Function that returns the files made by the imports: paths, with their content."""
+    """A function that returns the files that the imports made: path → content."""
 
     def found():
         paths = [path for name in ("profiles", "sounds") for path in (tmp_path / name).rglob("*") if path.is_file()]
@@ -66,7 +66,7 @@ def level_db(plateau, level_dbm0=-16, law=Law.A):
 
 
 def check_sound(imported, tolerance_db=0.05, duration_ms=3, onset_ms=1.5):
-    """Check that the sln file holds the two bursts from its start, with their lengths and their level."""
+    """Check that the sln file begins with the two bursts, and that their lengths and their level are right."""
     samples = pcm(imported.sound.files[0].path)
     loud = np.flatnonzero(np.abs(samples) > 0.3 * np.max(np.abs(samples)))
     assert loud[0] / 8 == pytest.approx(2, abs=onset_ms + 1)

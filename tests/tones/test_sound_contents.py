@@ -1,4 +1,4 @@
-"""The sounds of calls without the libraries that make them."""
+"""The sounds for calls on a node without the libraries that make sounds."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_the_shipped_files_are_what_the_encoders_make():
 
 @pytest.fixture
 def imported(tmp_path: Path) -> Path:
-    """Folder with an imported profile, its master and its sounds."""
+    """A folder with an imported profile, its master and its sound files."""
     master = write(tmp_path / "master.wav", 0.5 * with_silence(), subtype="PCM_16")
     folder = tmp_path / "imported"
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), folder, folder, PBX_FORMATS)
@@ -38,7 +38,7 @@ def imported(tmp_path: Path) -> Path:
 
 
 def put(folder: Path) -> dict[str, bytes]:
-    """Sounds as the service puts them in place."""
+    """The sound files that the service writes: name → content."""
     library = load_library(folder)
     sounds = install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     return {file.path.name: file.path.read_bytes() for sound in sounds.values() for file in sound.files}

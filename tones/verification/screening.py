@@ -225,7 +225,7 @@ class Screen:
         return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
 
     def _own_share(self, values: tuple[Reals, Reals], samples: Reals) -> Floats:
-        """The share of the sound's frequencies in the total power, for each place, from the sound's start to its end."""
+        """Share of the sound's frequencies in the total power while the sound lasts, for each place."""
         cosines, sines = values
         length = self._span - 2 * self._guard
         hops = padded_slice(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)

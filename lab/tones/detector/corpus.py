@@ -1,5 +1,5 @@
-"""A small corpus from a seed, with the verdicts of Python's verifier, for the comparison with the browser's
-detector.
+"""A small corpus of recordings from a seed, with the verdicts of Python's verifier, to compare the browser's detector
+with them.
 """
 
 import json
@@ -110,7 +110,7 @@ def _sounds(profile: Profile) -> dict[str, Samples]:
 
 
 def legs() -> Iterator[tuple[str, Profile, Samples, int]]:
-    """Name, profile, samples and their rate."""
+    """The recordings of the corpus: name, profile, samples, and sample rate in hertz of each."""
     known = profiles()
     pulses = known["two-pulses"]
     rows = [(pulses, "whole", sound_of(pulses), way) for way in WAYS]
@@ -142,7 +142,7 @@ def _leg(sound: Samples, way: str, name: str) -> Samples:
 
 
 def write(folder: Path) -> None:
-    """Write the legs, the profiles and Python's verdicts, for the tests in JavaScript."""
+    """Write the recordings, the profiles and Python's verdicts to `folder`, for the tests in JavaScript."""
     cases: list[dict[str, Any]] = []
     grids: dict[str, dict[str, int]] = {}
     verifiers: dict[str, Verifier] = {}

@@ -1,4 +1,4 @@
-"""`idtone-office customer check`: the check whether a customer is a refused contractor."""
+"""`idtone-office customer check`: checks whether a customer is a refused contractor."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -78,7 +78,7 @@ def check(
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list of refusals. Only a changed list is fetched."""
+    """The latest list of refusals. The list is fetched only if it has changed."""
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Makes keys from a customer's identity: texts that are equal for every usual spelling. Pure.
+"""Keys of a customer's identity: texts that do not depend on the usual differences of spelling. Pure.
 
 The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is normalised.
 Each key is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a missing or
@@ -29,7 +29,7 @@ from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIde
 
 FILE: Final = "customer_identity.yaml"
 KEYS_LIMIT: Final = 12
-"""Number of keys in each check. A member always sends this many, so that the number does not reveal how much it
+"""Number of keys in each check. A member always sends this number, so that it does not reveal how much the member
 knows.
 """
 
@@ -68,7 +68,7 @@ class SpellingRules(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """A key. `fields` names its parts: `name+born`."""
+    """One key. `fields` names the fields in it, such as `name+born`."""
 
     fields: str
     octets: bytes
@@ -85,8 +85,8 @@ class IdentityTable(Model):
     kana: dict[str, str]
 
     def keys_of(self, identity: CustomerIdentity) -> tuple[IdentityKey, ...]:
-        """The keys of a customer, and of a company's representative as a person. Raises TrustError if they are too many
-        (`KEYS_LIMIT`), or if there is none.
+        """The keys of a customer; for a company, also those of its representative as a person. Raises TrustError for no
+        key, or for more than `KEYS_LIMIT`.
         """
         is_company = identity.kind is IdentityKind.COMPANY
         found = dict.fromkeys(self._made(identity, self.keys.company if is_company else self.keys.person, is_company))
@@ -129,10 +129,9 @@ class IdentityTable(Model):
         return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
 
     def readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
-        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`; a person's two words in
-        either order.
+        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`.
 
-        Texts that are neither kana nor Latin letters have no reading.
+        A person's two words are used in both orders. Texts that are neither kana nor Latin letters have no reading.
         """
         found: dict[str, None] = {}
         for text in filter(None, texts):
@@ -166,7 +165,7 @@ class IdentityTable(Model):
         return text
 
     def latin(self, word: str) -> str | None:
-        """The text in Latin letters; None if it has other characters than kana and Latin letters."""
+        """The word in Latin letters; None if it has characters that are neither kana nor Latin letters."""
         spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
@@ -208,7 +207,7 @@ def parse_table(text: str, name: str) -> IdentityTable:
 
 
 def default_table() -> IdentityTable:
-    """The table of this version of idtone."""
+    """The table that comes with this version of idtone."""
     return parse_table((files("idtone.config") / FILE).read_text("utf-8"), FILE)
 
 

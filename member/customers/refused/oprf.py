@@ -38,7 +38,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """One input in the client, until it is finalized. `element` goes to the server."""
+    """One input as the client keeps it until it finalizes the output. The client sends `element` to the server."""
 
     input: bytes
     blind: bytes
@@ -71,19 +71,19 @@ class Suite:
     # -- client -------------------------------------------------------------------------------------------------------
 
     def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
-        """The blinded input. `blind` is random unless a test gives it."""
+        """The blinded input. `blind` is random; only tests give it."""
         blind = blind or group.random_scalar()
         return Blinded(octets, blind, group.multiply(blind, self.hash_to_group(octets)))
 
     def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
-        """The output: 64 bytes. `evaluated` must have been verified. Only the mode POPRF has `info`."""
+        """The output, 64 bytes. Verify `evaluated` first. Only the mode POPRF has `info`."""
         unblinded = group.multiply(group.inverse_scalar(blinded.blind), evaluated)
         public = b"" if info is None else _prefixed(info)
         hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
         return hashlib.sha512(hashed).digest()
 
     def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
-        """Verify the proof. Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
+        """Verify the proof. Raises TrustError unless the secret key of `public` has evaluated all elements (2.2.2)."""
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
         challenge, response = group.checked_scalar(proof[: group.BYTES]), group.checked_scalar(proof[group.BYTES :])
@@ -119,7 +119,7 @@ class Suite:
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def output(self, secret: bytes, octets: bytes) -> bytes:
-        """The output that the holder of the key computes without blinding."""
+        """The output that the holder of the secret key computes without blinding."""
         evaluated = group.multiply(secret, self.hash_to_group(octets))
         return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
 
@@ -129,7 +129,7 @@ class Suite:
     def _composites(
         self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        """The weighted sums of both lists; where the secret key is known, the second is computed with it."""
+        """The weighted sums of both lists. If the secret key is known, the second sum is computed with it."""
         seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
         composite, image = bytes(group.BYTES), bytes(group.BYTES)
         for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):

@@ -95,7 +95,7 @@ def send(
 
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
-    """The last cosigned head. Raises LedgerError if it was cosigned before the end of the period."""
+    """The last cosigned head of the ledger. Raises LedgerError if it was cosigned before the end of the period."""
     latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []
     if latest is None or not any(at >= period.ends for at in times):

@@ -1,4 +1,4 @@
-"""Fields that a form lacks, row by row of the rules."""
+"""Missing fields of a form, for each row of the rules."""
 
 import re
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def without(tree: dict[str, Any], fields: set[str]) -> dict[str, Any]:
 
 
 def lacking(found: list[str]) -> set[str]:
-    """Missing fields, without their positions in lists."""
+    """The missing fields among the faults, without their indices in lists."""
     return {re.sub(r"\[\d+\]", "", each.partition(":")[0]) for each in found if each.endswith(": is missing")}
 
 
@@ -281,7 +281,7 @@ def test_rules_and_names_cover_all_fields():
 
 
 PUBLISHED = ("4011001098993", "1180301018771", "7000012050002", "7123456789012")
-"""Numbers of two companies and of the tax agency in the public list, and a worked example of the rule."""
+"""Published corporate numbers of two companies and of the tax agency, and the rule's own example."""
 
 
 def test_published_corporate_numbers():

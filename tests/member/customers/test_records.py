@@ -1,4 +1,4 @@
-"""Recorded forms: kept, opened, ended and forgotten, by the commands; and attempts that must not succeed."""
+"""The commands that record, open, end and forget a form, and attempts that must not succeed."""
 
 import os
 import shutil
@@ -87,7 +87,7 @@ class Operator(Terminal):
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
-        """Record an act that no command makes, as a person may who can write into the ledger."""
+        """Record an act that no command makes, as someone could who can write to the ledger."""
         record_act(
             self.settings.ledger.own(),
             "pbx-1",
@@ -261,7 +261,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
-    """Replace the record, as a person does who has the key of the folder, and cannot change the ledger."""
+    """Replace the record, as someone could who has the folder's key but cannot change the ledger."""
     operator.store.put(change(operator.store.get("C-1")[0]))
 
 

@@ -1,4 +1,4 @@
-"""A member's figures: those that are counted, and those that the desk does not believe."""
+"""A member's figures: how a node counts them, and why the desk refuses or doubts them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -138,7 +138,7 @@ def test_a_ledger_that_continues_another_is_not_whole():
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    """Settings of a member's node with a ledger of 20 calls that are over, and one in progress, on 2026-11-01."""
+    """Settings of a member's node. On 2026-11-01, its ledger has 20 finished calls and one in progress."""
     url = url_of(tmp_path / "ledger.sqlite3")
     replace_private(tmp_path / "key", KEY)
     replace_private(tmp_path / "key.sign", LEDGER_SEED)

@@ -1,4 +1,4 @@
-"""Measures, points and grades: tables."""
+"""Tables of measures, points and grades."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -43,7 +43,7 @@ BEST = {
     Measure.FORMS_COMPLETE: "1.0000", Measure.REPORTS_IN_TIME: "1.0000", Measure.REACHABILITY: "1.0000",
     Measure.ASSESSMENT: "9.50",
 }  # fmt: skip
-"""Best value of each measure. In the sample, all weights together are 15."""
+"""The best value of each measure. The weights in the sample add up to 15."""
 SCORES = [
     # what differs from the best, percent, grade, counted percent, what is missed
     ({}, "100.0", "excellent", 100, {}),

@@ -1,4 +1,4 @@
-"""The page's statements on the rules are true for other days than those from which it was made."""
+"""The rates on the page also hold for days other than those from which it was made."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from lab.member.misuse.traffic import FRAUDS, MEASURED_FROM, OFFICES
 
 OTHERS = range(MEASURED_FROM + 10_000, MEASURED_FROM + 10_006)
 BY_CHANCE = 1e-4
-"""Probability below which a count contradicts the page."""
+"""Probability of a count below which the count contradicts the page."""
 SAID = rates_in_page()
 
 

@@ -1,4 +1,4 @@
-"""Each rule, at its limit and below."""
+"""Each rule at its limit, and just below it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def refused(count: int, **fields: Any) -> list[CallOutline]:
 
 
 NIGHT_S = 14 * 3600.0
-"""Offset in s of 23:00 in Japan."""
+"""Seconds from the beginning of the day to 23:00 in Japan."""
 HOURLY = [call for hour in range(6) for call in calls(10, 300, hour * 3600)]
 WEEKS = [0, 0, 300, 320, 290, 310, 305, 0, 0, 300, 290, 310, 300, 330]
 

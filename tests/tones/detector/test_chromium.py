@@ -1,4 +1,4 @@
-"""The detector in a real Chromium, on a page that is opened as a file: a microphone, and a received track."""
+"""The detector in a real Chromium, on a page that is opened as a file. It hears a microphone, or a received track."""
 
 import json
 import time
@@ -52,7 +52,7 @@ pytestmark = pytest.mark.nightly
 
 
 def _recording(path, sound):
-    """Recording of speech, the sound, and speech; Chromium plays it again and again."""
+    """Write a recording: speech, the sound, and speech again. Chromium plays it repeatedly."""
     chance = np.random.default_rng(7)
     pause = np.zeros(RATE_HZ // 4, np.float32)
     speech = [speech_like(3 * RATE_HZ, chance) for _ in range(2)]

@@ -26,7 +26,7 @@ def test_its_own_tests_in_node_pass_with_the_verdicts_of_python(tmp_path):
 
 
 def _failed(detector_folder, corpus_folder):
-    """Failures of the tests in JavaScript."""
+    """The failures of the detector's own tests, which run in Node.js."""
     done = subprocess.run(
         [*find_or_get_node(), "--test", str(Path(corpus.__file__).with_name("detector.test.mjs"))],
         env=os.environ | {"DETECTOR": str(detector_folder), "CORPUS": str(corpus_folder)},

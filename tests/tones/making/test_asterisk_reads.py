@@ -23,11 +23,11 @@ PROFILES = {
     "notice": load_library()["notice"],
 }
 _FINE = 16
-"""Number of fractions of a sample in which a shift is measured."""
+"""Number of steps for each sample in which a shift is measured."""
 
 
 def shift_ms(heard, sound):
-    """Delay of `heard` in ms, by the peak of the cross-correlation."""
+    """The delay of `heard` in milliseconds, from the peak of the cross-correlation."""
     size = 1 << 15
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sound, size))
     at = int(np.argmax(np.fft.irfft(spectrum, size * _FINE)))
@@ -35,13 +35,15 @@ def shift_ms(heard, sound):
 
 
 def onset_ms(pcm):
-    """Time in ms at which the power over about one period of the tone first exceeds a tenth of the loudest."""
+    """Time in milliseconds at which the power, averaged over about a period of the tone, first exceeds a tenth of its
+    maximum.
+    """
     power = np.convolve(pcm.astype(float) ** 2, np.ones(16), mode="same")
     return float(np.argmax(power > np.max(power) / 10)) / 8
 
 
 def converted(asterisk, path, content):
-    """Samples that Asterisk plays from a file on an 8 kHz channel."""
+    """The samples that Asterisk plays from a file on an 8 kHz channel."""
     path.write_bytes(content)
     path.parent.chmod(0o777)  # Asterisk has a user of its own
     said = asterisk.command(f"file convert {path} {path}.sln")

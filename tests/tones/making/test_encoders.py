@@ -21,7 +21,7 @@ from lab.tones.profiles import make_profile, tone
 OURS = {name: each for name, each in FORMATS.items() if isinstance(each.encoding, Libsndfile)}
 LINEAR = {name for name, each in FORMATS.items() if each.linear}
 ONE_OF_EACH = [name if name in ("wav", "sln16", "ulaw", "g722") else breadth(name) for name in FORMATS]
-"""One of each kind of encoder, linear or not."""
+"""A format for each kind of encoder, linear and not linear."""
 
 
 @pytest.mark.parametrize("sound_format", OURS.values(), ids=OURS)
@@ -93,7 +93,7 @@ def test_a_long_sound_needs_no_more_memory_than_a_short_one(name, tmp_path):
 
 
 class Full(io.BytesIO):
-    """A disk with room for some frames."""
+    """A file on a disk that has space for only some frames."""
 
     def write(self, data):
         if self.tell() + len(data) > 5000:
@@ -110,7 +110,7 @@ def test_a_full_disk_is_one_error(ffmpeg, name, capfd):
 
 
 class Interrupted(io.BytesIO):
-    """A file whose second block is written when the user interrupts."""
+    """A file: the user interrupts while its second block is written."""
 
     writes = 0
 

@@ -100,7 +100,7 @@ def test_the_samples_are_the_same_on_every_machine_and_in_blocks(name):
 
 @pytest.mark.parametrize("frequency_hz", [1234.56789, 400.0, 3399.9])
 def test_an_hour_does_not_drift_and_needs_little_memory(frequency_hz):
-    """The frequencies have a long period, none, and a short one."""
+    """The sequences of samples have a long period, no period, and a short one."""
     last, length = np.empty(0, np.int16), 0
     tracemalloc.start()
     try:
@@ -127,7 +127,7 @@ def test_many_bursts_need_little_memory():
 
 @pytest.mark.parametrize(("level", "sample_rate_hz"), [(0, 8000), (-16, 16000), (-30, 48000)])
 def test_the_noise_is_that_of_16_bits(level, sample_rate_hz):
-    """The noise is the residual of a least-squares sine."""
+    """The noise is what remains after a least-squares fit of a sine."""
     pcm = pcm_of(make_profile(tone(1019.37, on_ms=2000, ramp_ms=0), level_dbm0=level), sample_rate_hz)
     turns = np.arange(len(pcm)) * 1019.37 / sample_rate_hz
     basis = np.stack([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns), np.ones(len(pcm))], axis=1)
@@ -186,7 +186,9 @@ def test_a_ramp_shorter_than_half_a_sample_changes_nothing():
 
 @st.composite
 def cadences(draw):
-    """Strategy of on and off times in hundredths of a millisecond, so that few cycles are whole samples."""
+    """A strategy for on and off times in hundredths of a millisecond, so that few cycles have a whole number of
+    samples.
+    """
     times = st.integers(100, 3000).map(lambda hundredths: hundredths / 100)
     segments = [
         tone(*draw(st.sampled_from([(600,), (), (700.5, 900)])), on_ms=draw(times), off_ms=draw(times), ramp_ms=0.5)
@@ -197,7 +199,7 @@ def cadences(draw):
 
 
 def burst_edges(profile, sample_rate_hz):
-    """First and last sample of each burst, each computed from its own time, in exact fractions."""
+    """The first and the last sample of each burst, computed with exact fractions from the burst's own times."""
     at_ms = Fraction(0)
     for _ in range(profile.repeat):
         for segment in profile.segments:

@@ -18,7 +18,7 @@ def heard(profile, sample_rate_hz=8000):
 
 
 def assert_plan(profile, sample_rate_hz):
-    """Check the bursts of a plain profile, as exactly as `tone inspect` promises."""
+    """Check the measured bursts of a plain profile, with the tolerances that `tone inspect` promises."""
     inspection = heard(profile, sample_rate_hz)
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
         found_hz = sorted(partial.frequency_hz for partial in burst.partials)
@@ -131,7 +131,7 @@ def test_decaying_consecutive_notes_are_separated():
 
 
 def test_a_stretch_of_speech_that_has_none_of_its_lines_has_no_decay():
-    """The gain of the lines in it is zero, or negative where they are in opposite phase."""
+    """In that stretch, the gain of the lines is zero, or negative if their phase is opposite."""
     assert [burst_measurement._decay(np.full(800, gain), 8000) for gain in (0.0, -0.3)] == [0, 0]
 
 
@@ -183,7 +183,7 @@ def test_any_samples_are_measured(samples, sample_rate_hz):
 
 
 def voice(seconds, sample_rate_hz):
-    """Syllables of a voice: harmonics of a pitch that moves, and formants that move too."""
+    """Syllables of a synthetic voice, with moving pitch, harmonics and moving formants."""
     t = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
     pitch_hz = 125 * 2 ** (0.25 * np.sin(2 * np.pi * 0.9 * t) + 0.08 * np.sin(2 * np.pi * 2.7 * t))
     phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
@@ -202,8 +202,8 @@ def voice(seconds, sample_rate_hz):
 
 
 def test_a_voice_takes_no_more_work_than_a_processor_does_in_its_time(monkeypatch):
-    """The work takes at most twice the length of the voice. The unknowns × samples of all fits show sooner what has
-    become slower.
+    """The work takes at most twice as long as the voice lasts. The sum of unknowns × samples over all fits shows a
+    slowdown earlier.
     """
     work, shares, solve = 0, [], spectral_lines._solve
 

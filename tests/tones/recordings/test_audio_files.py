@@ -18,7 +18,7 @@ def sine(sample_rate_hz=8000, duration_s=1):
 
 
 def level(samples):
-    """Peak of the sine in the middle, where codecs have settled."""
+    """The peak of the sine in the middle of the samples, where codecs have settled."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4].astype(np.float64)
     return math.sqrt(2 * np.mean(middle**2))
 

@@ -1,4 +1,4 @@
-"""Any file is read, or refused with one RecordingError, within bounded time and memory. `make fuzz` draws more."""
+"""Any file is read, or refused with a RecordingError, within limits of time and memory. `make fuzz` tries more."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ FILES = [capture_files.audio(*each) for each in capture_files.CONTAINERS]
 
 @st.composite
 def damaged(draw, wholes):
-    """Strategy of valid files with octets changed, and pieces removed, doubled or inserted."""
+    """A strategy for damaged files: valid ones with changed octets, and with pieces removed, doubled or inserted."""
     content = bytearray(draw(st.sampled_from(wholes)))
     for _ in range(draw(st.integers(1, 8))):
         # Damage has the most effect in headers.
@@ -32,7 +32,7 @@ def damaged(draw, wholes):
 
 @st.composite
 def lawless(draw):
-    """Strategy of the packets of a sender that follows RFC 3550 for a while, and then does not."""
+    """A strategy for the packets of a sender that first follows RFC 3550 and then violates it."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
     packets = capture_files.talk(
         bytes(1600),
@@ -78,7 +78,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture
 def without_ffmpeg(monkeypatch):
-    """Leave ffmpeg out: it takes longer to start than all the rest to read."""
+    """Leave ffmpeg out, because its start takes longer than everything else."""
 
     def refuse(purpose):
         raise ToneError(f"{purpose} is left out")

@@ -81,7 +81,7 @@ def test_every_missing_packet_is_lost_and_nothing_else(gone, sequence, timestamp
 
 
 def pause(behind, ticks):
-    """Packets of the talk, those from number `behind` on later by `ticks`, in their timestamps too."""
+    """The packets of the talk. From number `behind` on, they and their timestamps are `ticks` later."""
     later = []
     for at_ns, data in TALK[behind:]:
         timestamp = int.from_bytes(data[4:8], "big") + ticks

@@ -11,7 +11,7 @@ from lab.tones.error_text import error_text
 SAMPLES = np.array([0.0, 0.5, -1.0, 1.0, 2.0])
 PCM = np.array([0, 16384, -32768, 32767, 32767], "<i2").tobytes()
 LONG = np.zeros(200_000)
-"""Samples, more than a pipe holds: a program that ends early breaks the pipe."""
+"""More samples than a pipe holds, so that a program that ends early breaks the pipe."""
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_no_tone_is_lost_in_the_grouping(frequencies):
 
 
 def plan_of_recorded(tmp_path, sound):
-    """Plan of a recording that holds the sound of another profile."""
+    """The plan of a profile that is a recording of another profile's sound."""
     path = write(tmp_path / "master.wav", with_silence(sound, 16_000, 50), 16_000, "PCM_24")
     return plan_of(recording_of(path, 50, 50 + sound.duration_ms))
 

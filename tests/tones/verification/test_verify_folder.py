@@ -15,7 +15,7 @@ BAD = os.fsdecode(b"bad\xff.wav")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a recording of the sample, one with it on one of two legs, one with another sound, and a
+    """A folder with a recording of the sample, one with the sample on one of two legs, one with another sound, and a
     text file.
     """
     home = tmp_path_factory.mktemp("recordings")

@@ -1,4 +1,4 @@
-"""The spelling of names, readings and addresses before they are compared, and how well it recognises a customer."""
+"""Normalisation of names, readings and addresses, and its rates of missed and confused customers."""
 
 from importlib.resources import files
 
