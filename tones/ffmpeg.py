@@ -89,7 +89,7 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """A temporary folder for pydub, which leaves its files behind when ffmpeg fails."""
+    """A temporary folder for pydub, because pydub does not delete its files when ffmpeg fails."""
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
         tempfile.tempdir = folder

@@ -45,8 +45,8 @@ CHANNELS_DB: Final = -40.0
 """Maximum difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
-"""Margin above the noise. The loudest of a thousand 1 ms means of white noise at 8 kHz is 6 to 7 dB above their
-mean.
+"""Margin above the noise. White noise at 8 kHz, averaged over 1 ms, is 6 to 7 dB above its mean once in a thousand
+times.
 """
 
 _FULL_SCALE: Final = 0.98

@@ -261,7 +261,7 @@ def build_profile(tree: dict[str, Any], name: str) -> Profile:
 
 
 def profile_faults(profile: Profile) -> Iterator[ValidationFault]:
-    """The faults of a profile whose values are valid alone but not together."""
+    """The faults of a profile's values that are valid alone but contradict each other."""
     yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(

@@ -60,7 +60,7 @@ def move_file(stages: Path, package: str, installed: Path) -> None:
 
 
 def files(library: Distribution) -> list[Path]:
-    """The installed files of a library, without its programs, which are deleted."""
+    """The installed files of a library. Its programs are deleted and left out."""
     return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
 
 

@@ -146,7 +146,9 @@ def column_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
-    """The tuples and lists that a value can be; the value may be a name, a conditional expression or a sum."""
+    """The tuples and lists that an expression can stand for: itself, a name, a conditional expression, or a sum of
+    them.
+    """
     if isinstance(value, ast.Tuple | ast.List):
         yield value
     elif isinstance(value, ast.IfExp):

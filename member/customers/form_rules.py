@@ -198,7 +198,7 @@ FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:
-    """The rules in a file; if `path` is None, those that are shipped. Raises DocumentError."""
+    """The rules in a file, or the shipped ones if `path` is None. Raises DocumentError."""
     if path is not None:
         return load(path, RulesFile, _contradictions).customer_rules
     text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")

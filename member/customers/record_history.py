@@ -72,8 +72,8 @@ def years_after(day: date, years: int) -> date:
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
     """The histories of all forms by their ids, in the order of recording. `acts` are in the order of writing.
 
-    If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. The
-    time of an act cannot be earlier than that of the act before it; an act of the future has no effect.
+    If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. An
+    act counts as no earlier than the act before it. An act with a time after `now` has no effect.
     """
     found: dict[str, RecordHistory] = {}
     at = datetime.min.replace(tzinfo=UTC)

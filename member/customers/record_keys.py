@@ -55,7 +55,7 @@ class CustomersKey:
         self._wrap = AESGCM(derived(secret, b"idtone customer record key"))
 
     def make(self, id_: str) -> tuple[RecordKey, bytes]:
-        """A fresh key, and its encrypted form for storage, which has `WRAPPED_BYTES`."""
+        """A fresh key, and its encrypted form for storage, with `WRAPPED_BYTES` bytes."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return RecordKey(id_, secret), nonce + self._wrap.encrypt(nonce, secret, id_.encode())
 

@@ -59,7 +59,7 @@ class RecordFolder:
         self._folder = folder
 
     def ids(self) -> list[str]:
-        """The ids of the records whose files are here, in order."""
+        """The ids of the records in the folder, sorted."""
         return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
 
     def has_key(self, id_: str) -> bool:

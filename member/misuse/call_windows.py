@@ -65,8 +65,8 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
 
 
 def aligned_start(start_s: float, window_s: float, width_s: float) -> float:
-    """The start of intervals of `width_s`, at or before `start_s`, of which one begins with the window. A millisecond
-    is subtracted, because of rounding.
+    """The start of a row of intervals of `width_s` in which one begins with the window. It is not after `start_s`, and
+    a millisecond earlier because of rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 

@@ -94,13 +94,13 @@ class ReportedService(ReportedMatter):
 
 
 class Report(ReportedCall):
-    """A report about a call, with its reporter; None if the reporter gives no name."""
+    """A report about a call. `reporter` is None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ServiceReport(ReportedService):
-    """A report about an operator or a service, with its reporter; None if the reporter gives no name."""
+    """A report about an operator or a service. `reporter` is None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 

@@ -126,7 +126,7 @@ def _abrupt(heard: Samples) -> tuple[bool, bool]:
 
 
 def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> Samples:
-    """The samples with a raised-cosine ramp, like that of bursts, at each abrupt end."""
+    """The samples, with a raised-cosine ramp at each abrupt end, as bursts have it."""
     length = min(round(RAMP_MS * sample_rate_hz / 1000), len(samples) // 2)
     ramp = raised_cosine((np.arange(length) + 0.5) / max(length, 1))
     faded = samples.copy()

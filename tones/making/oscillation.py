@@ -105,8 +105,8 @@ class Tone:
 class Glide:
     """A sine wave with a linear sweep, gain · sin(2π(frequency · n + bend · n²)).
 
-    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So a
-    block is the previous block, turned; the turn follows the recurrence of a `Tone`.
+    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So
+    each block is the previous block, rotated by these angles; the rotation follows the same recurrence as a `Tone`.
     """
 
     def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:

@@ -1,8 +1,8 @@
 """Segments of a profile → samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves come from `oscillation`, which gives the same bits on every machine. Repeated samples are computed once: those
-of a short burst; of the group of cycles after which the edges fall on the samples in the same way; and of the period of
-a steady tone.
+The waves come from `oscillation`, which gives the same bits on every machine. Samples that repeat are computed once:
+those of a short burst, of a steady tone's period, and of a group of cycles after which the edges fall between the
+samples as before.
 """
 
 from collections.abc import Iterable, Iterator

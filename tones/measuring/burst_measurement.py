@@ -35,7 +35,7 @@ _VOICE: Final = 4
 """Number of lines, and unexplained share of the power, from which a span counts as a voice. It is not examined again.
 """
 _UNSURE: Final = 2
-"""Number of samples on each side of a cut that may belong to the burst on the other side."""
+"""Number of samples before and after a cut that may still belong to the neighbouring burst."""
 _GLIDE: Final = 0.02
 """Share of the power that the fit of a glide may leave unexplained. A melody leaves more."""
 _LEAST_DECAY_DB: Final = 1.5

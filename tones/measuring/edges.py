@@ -153,7 +153,9 @@ def _smooth(values: Floats, window: Floats) -> Floats:
 
 
 def _ramp(width: float, window: float) -> float:
-    """The ramp whose rise from 10 to 90 % takes `width` after smoothing by a Hann window of length `window`."""
+    """The length of the ramp that takes `width` to rise from 10 to 90 %, when a Hann window of length `window` has
+    smoothed it.
+    """
     ratios, widths = _widths()
     if width >= widths[-1] * window:
         return width / _RISE

@@ -62,10 +62,10 @@ class MeasuredBurst:
     """A burst of tone. Times count from the start of the recording.
 
     `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
-    ramps of the same steepness. `partials` has at most eight, the strongest first. `level` is the level between the
-    ramps; for a decaying burst, its mean. `sinad_db` is the ratio of the partials' power to all other power between the
-    ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz from
-    every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
+    ramps of the same steepness. `partials` has at most eight, the strongest first. The level is measured between the
+    ramps; for a decaying burst, it is the mean there. `sinad_db` is the ratio of the partials' power to all other power
+    between the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than
+    200 Hz from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
     """
 
     start_ms: float

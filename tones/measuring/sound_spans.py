@@ -57,7 +57,7 @@ def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
 
 
 def noise_power(samples: Floats, sample_rate_hz: float) -> float:
-    """The noise power: that of the frames in the quietest tenth of the recording, without their spectral peaks."""
+    """The noise power: the mean power of the recording's quietest tenth, without spectral peaks."""
     size = round(0.032 * sample_rate_hz)
     if len(samples) < size:
         return 0.0

@@ -15,7 +15,7 @@ from ..profile import Profile, Segment, Tolerance
 TONES_LIMIT: Final = 1000
 """Maximum number of tones of a sequence. People cannot read a longer one."""
 STAIR_MS: Final = 20.0
-"""Length of a glide's step, in milliseconds: that of a packet on most networks."""
+"""Length of a glide's step in milliseconds: as long as a packet on most networks."""
 _STAIRS_LIMIT: Final = 1000
 _STAIR_DECIMALS: Final = 3
 

@@ -58,8 +58,8 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from TGML. With `level_dbm0` the loudest tone gets that level, and the others keep their difference;
-    without it the levels are FreeSWITCH's. Endless loops are played `repeat` times.
+    """The profile from TGML. With `level_dbm0`, the loudest tone gets this level, and the others keep their difference
+    to it. Without, the levels are FreeSWITCH's. Endless loops are played `repeat` times.
 
     Raises ToneError if a part is malformed or cannot be expressed by a profile (fades, other rates, channels), and
     DocumentError if the sound is out of bounds.
@@ -144,7 +144,7 @@ def _number(value: float) -> str:
 
 
 def _in_rounds(tones: _Tones) -> tuple[_Tones, int]:
-    """The shortest sequence whose repetition gives `tones`, and the number of repetitions."""
+    """The shortest sequence that gives `tones` when it is repeated, and the number of repetitions."""
     for length in range(1, min(_LONGEST_ROUND, len(tones) // 2) + 1):
         if len(tones) % length == 0 and tones[length:] == tones[:-length]:
             return tones[:length], len(tones) // length

@@ -109,8 +109,8 @@ def _draw_spectrogram(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axes: Axes, mark: BurstMark, scale: float, *, label: bool) -> None:
-    """Draw a box around the burst, a line for each frequency with its tolerance, and error bars for that of the
-    edges.
+    """Draw a box around the burst, a line with a tolerance band for each frequency, and error bars for the tolerance of
+    the edges.
     """
     start, end = mark.start_ms * scale, mark.end_ms * scale
     for from_hz, to_hz in mark.lines_hz:

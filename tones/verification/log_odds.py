@@ -49,8 +49,8 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The calibrated values. `weights` are for Features, then a constant. Scores from `threshold` up are the sound;
-    scores below `grey` are not.
+    """The calibrated values. `weights` are for Features, then a constant. A score of at least `threshold` is the sound;
+    a score below `grey` is not.
 
     `hours` of speech and music that the regression did not use gave `false_alarms`, counted for each profile
     separately; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.

@@ -43,7 +43,7 @@ _QUIET: Final = 10 ** (-5 / 20)
 sound's.
 """
 _AROUND_HEARD: Final = 0.8
-"""Minimum received share of the time around the sound, below which this time counts as unknown."""
+"""Minimum received share of the time around the sound. If less was received, it is not known what was there."""
 _BLAST: Final = 5.0
 """Ratio to the amplitude in the middle of a burst from which a part is so loud that it outweighs the rest."""
 
@@ -125,10 +125,10 @@ def dies_away(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 
 
 def stands_alone(base: Baseband, fitted: Fitted) -> bool:
-    """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
+    """True if the sound's tones are quiet before the sound, and also after it, when a room's tail has died away.
 
-    A longer or pulsating tone, from the network or in music, is also there before or after. A lost part could be such a
-    tone.
+    A longer or pulsating tone, from the network or in music, also sounds before or after. Lost time around the sound
+    may hide such a tone.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S

@@ -20,13 +20,13 @@ _ENOUGH: Final = 0.7
 """Minimum received share of a burst that counts as heard. Single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""Minimum coherence of a burst whose edges can be measured; it must also exceed the share `_WHOLE`."""
+"""Minimum coherence of a burst with edges that can be measured. Its received share must also exceed `_WHOLE`."""
 _PURE_BLASTED: Final = 0.53
 """The same as `_PURE` for a burst that was limited: a codec that distorts its first third also turns the phase there.
 """
 _EVEN: Final = 0.55
-"""Minimum amplitude of a burst's weakest slice, as a share of that of the louder ones, if the burst is whole. Even in
-white noise 5 dB above the sound, and after the codecs, a whole burst has more.
+"""Minimum amplitude of the weakest slice of a whole burst, relative to the louder slices. Even in white noise 5 dB
+above the sound, and after the codecs, a whole burst has more.
 """
 _EVEN_ALONE: Final = 0.65
 ALONE: Final = 0.9
@@ -55,8 +55,8 @@ _FURTHER_DAMAGED: Final = 0.55
 _REMNANT_DB: Final = -25.0
 _REMNANT_COHERENCE: Final = 0.3
 _REMNANT_SHARE: Final = 0.85
-"""Minimum share of the power that a further burst after the sound has, even after loss. A voice rarely has as much of
-its power at one tone.
+"""Minimum share of a further burst's tone in the power after the sound, even if packets are lost. A voice rarely has as
+much of its power at one tone.
 """
 _REMNANT_AFTER_S: Final = 0.02
 """Time after the sound in seconds. The filter spreads the end of the sound by less."""
@@ -186,7 +186,9 @@ def _precise(case: PartTestCase) -> bool:
 
 
 def _complete(case: PartTestCase) -> Test:
-    """The test that every burst is there from its start to its end, with the profile's level relative to the others."""
+    """The test that every burst is there from its start to its end, and that the bursts' levels differ only as in the
+    profile.
+    """
     unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < _ENOUGH]
     loudest = max((burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE), default=0.0)
     missing = [

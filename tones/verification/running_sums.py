@@ -45,7 +45,7 @@ class Position:
         return cls(index, (clipped - index).astype(np.float32)[..., None])
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The interpolated values: position × the other axis of `values`."""
+        """The interpolated values, as positions × second axis of `values`."""
         found: NDArray[Any] = values[self.index]
         found += (values[self.index + 1] - found) * self.share
         return found

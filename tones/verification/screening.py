@@ -126,7 +126,7 @@ class Screen:
         self._balance *= float(balance[best])
 
     def described(self) -> dict[str, Any]:
-        """The values of the screening as JSON values, because the browser's detector uses the same ones."""
+        """The values that the screening compares with, for JSON. The browser's detector uses the same values."""
         return {
             "guard": self._guard,
             "span": self._span,

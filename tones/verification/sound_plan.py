@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def longest_row(self) -> int:
-        """The number of components of the tone that has the most components."""
+        """The largest number of components that one tone has."""
         return max(Counter((each.from_hz, each.to_hz) for each in self.components).values())
 
     @property

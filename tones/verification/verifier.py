@@ -43,9 +43,9 @@ _HIDDEN: Final = 0.5
 _DAMAGED_SCORE: Final = 8.0
 """Minimum score in the screening for a place that lacks some of its bursts. Speech and music rarely reach it."""
 _REMAINS_SCORE: Final = 2.0
-"""The same as `_DAMAGED_SCORE` if almost all power is in the sound's places."""
+"""The same as `_DAMAGED_SCORE`, if almost all power is at the sound's tones."""
 _REMAINS_GREY: Final = -11.0
-"""Log-odds from which such a place is open. Its tones are almost alone, and no line leaves speech like that."""
+"""Log-odds from which a place with almost all power at the sound's tones is open. No line changes speech like that."""
 _REMAINS_TEMPO: Final = 0.25
 """Maximum error of the tempo. A pattern that fits only with a larger error is not the sound."""
 _SHADOW_S: Final = 0.3

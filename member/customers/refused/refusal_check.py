@@ -1,5 +1,5 @@
-"""A member's check whether a customer is refused. The association evaluates blinded keys and learns no customer. Pure,
-except for random numbers.
+"""A member's check whether a customer is refused. The association evaluates blinded keys, and does not learn who the
+customer is. Pure, except for random numbers.
 """
 
 import base64

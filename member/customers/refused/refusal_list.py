@@ -37,7 +37,7 @@ _DAY_ZERO: Final = date(2000, 1, 1)
 LAST_DAY: Final = _DAY_ZERO + timedelta(days=0xFFFF)
 _ROW_BYTES: Final = TOKEN_BYTES + 2 + 2 + 4
 _HEADER_LIMIT: Final = 2**20
-"""Most bytes of the header."""
+"""Maximum number of bytes of the header."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -87,7 +87,7 @@ class Operator(Terminal):
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
-        """Record an act that no command makes, as someone could who can write to the ledger."""
+        """Record an act that no command makes: an attack with access to the ledger."""
         record_act(
             self.settings.ledger.own(),
             "pbx-1",
@@ -261,7 +261,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
-    """Replace the record, as someone could who has the folder's key but cannot change the ledger."""
+    """Replace the record: an attack with the folder's key, but without access to the ledger."""
     operator.store.put(change(operator.store.get("C-1")[0]))
 
 

@@ -151,7 +151,7 @@ SHA256 = {
     "sln192": "85103755636ae8b4c8055cb4d93cc85116ad049495cf18ec18658b9fea8f19aa",
     "au": "da736f6deaed8c1255b090fa6ff91541c9e129b8aaf8457d7d5c958aae5ace42",
 }
-"""Digests of the files of both shipped sounds, one after the other."""
+"""Format → digest of the files of both shipped sounds, concatenated."""
 
 
 @pytest.mark.parametrize("name", SHA256)

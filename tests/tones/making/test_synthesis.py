@@ -80,7 +80,7 @@ SHA256 = {
     "odd cycle": "f3ee310d74dd3280d572e7ddf2b3155911dbe0571a22a154a86c28b3457877db",
     "dithered": "49efb4f4a3ada5dbf0ff01f86295daddb4c18c002a1135afe4b02c558c7e005f",
 }
-"""Digests of the samples at 8000, 16000 and 44100 Hz, one after the other."""
+"""Profile → digest of its samples at 8000, 16000 and 44100 Hz, concatenated."""
 
 
 def pcm_of(profile, sample_rate_hz=8000, **options):

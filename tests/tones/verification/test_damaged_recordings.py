@@ -106,7 +106,9 @@ RING_BACK = np.round(8000 * np.sin(2 * np.pi * 400 * np.arange(320) / RATE_HZ)).
 
 
 def test_a_sound_that_a_codec_began_much_too_loud_conforms():
-    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder, which the decoder cannot know."""
+    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder. The decoder keeps the state of the old
+    one.
+    """
     samples = through(G722, RING_BACK, as_sent(SAMPLE))
     assert np.abs(samples[at(45) : at(60)]).max() > 5 * np.abs(samples[at(120) : at(140)]).max()
     report = verify(SAMPLE, samples)
@@ -306,7 +308,7 @@ def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
 
 
 def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
-    """Ring-back is such a tone. Then the sound may be a part of a pulsating tone."""
+    """Ring-back before the sound is such a tone: the sound may be a part of a pulsating tone."""
     samples = in_a_hall(leg(ONE), 1)
     ringing = make_profile(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
@@ -351,7 +353,7 @@ def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
 
 @pytest.mark.parametrize("length_ms", [440, 560])
 def test_a_single_burst_of_another_length_leaves_it_open(length_ms):
-    """A lost packet at the burst's edge shortens it by as much."""
+    """A lost packet at the burst's edge would have the same effect."""
     assert verify(ONE, leg(make_profile(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
 
 
