@@ -105,7 +105,7 @@ def fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
 
 def _ordinary(dice: Dice) -> Iterable[Any]:
     number = dice.token()
-    for at_s in dice.times(0, 9, 6):
+    for at_s in dice.poisson_times(0, 9, 6):
         yield dice.call(at_s, number, number, dice.token())
 
 

@@ -58,7 +58,7 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
         for index in range(task.first, task.first + task.count):
             take = (speech_take if index % _MUSIC_EVERY else music_take)(Part.DEVELOPMENT, index)
             hours += take.duration_s / 3600
-            for fitted, _ in verifier.fits(take.samples):
+            for fitted, _ in verifier.fitted_places(take.samples):
                 if verifier.tolerates(fitted):
                     rows.append(astuple(verifier.features(take.samples, fitted)))
         return task, rows, hours
@@ -67,7 +67,7 @@ def gather(task: Task) -> tuple[Task, Rows, float]:
     for trial in trials(profile, CONDITIONS[task.condition], task.first, task.count, Part.DEVELOPMENT):
         near = (
             astuple(verifier.features(trial.samples, fitted))
-            for fitted, _ in verifier.fits(trial.samples, received_mask(len(trial.samples), trial.lost))
+            for fitted, _ in verifier.fitted_places(trial.samples, received_mask(len(trial.samples), trial.lost))
             if abs(1000 * fitted.start_s - trial.start_ms) < 80 and verifier.tolerates(fitted)
         )
         found = list(islice(near, 1))

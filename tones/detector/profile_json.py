@@ -47,7 +47,7 @@ def profile_json(profile: Profile) -> str:
             "tolerance": profile.tolerance.model_dump(),
             "peak": float(np.abs(own).max()),
             "components": [asdict(each) for each in plan.components],
-            "screen": Screen(plan, own).described(),
+            "screen": Screen(plan, own).to_json(),
             "evidence": {
                 "weights": dict(zip(names, calibration.weights, strict=True)),
                 "threshold": calibration.threshold,

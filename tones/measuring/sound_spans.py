@@ -57,7 +57,7 @@ def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
 
 
 def noise_power(samples: Floats, sample_rate_hz: float) -> float:
-    """The noise power: the mean power of the recording's quietest tenth, without spectral peaks."""
+    """The power that a tenth of the frames do not exceed, without their spectral peaks."""
     size = round(0.032 * sample_rate_hz)
     if len(samples) < size:
         return 0.0

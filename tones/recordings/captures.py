@@ -87,7 +87,7 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
         each
         for origin, stream in streams.items()
         if stream.is_plausible
-        for each in _codecs(origin, stream.ordered(), left_out)
+        for each in _codecs(origin, stream.packets_in_order(), left_out)
     ]
     _check_extent(path, found, longest_s)
     if not found:

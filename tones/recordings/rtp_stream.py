@@ -153,7 +153,7 @@ class RtpStream:
         """True if this is RTP, not another protocol whose packets begin with the same bits."""
         return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
 
-    def ordered(self) -> list[tuple[int, RtpPacket]]:
+    def packets_in_order(self) -> list[tuple[int, RtpPacket]]:
         """The packets in the order of sending, each with the number of missing packets before it."""
         found: list[tuple[int, RtpPacket]] = []
         before: tuple[int, int] | None = None

@@ -125,7 +125,7 @@ class Screen:
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
-    def described(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The values that the screening compares with, for JSON. The browser's detector uses the same values."""
         return {
             "guard": self._guard,
@@ -157,7 +157,7 @@ class Screen:
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])
 
-    def remains(self, samples: Reals, least: float) -> Candidates:
+    def candidates_without_phase(self, samples: Reals, least: float) -> Candidates:
         """The candidates for a sound after a line has destroyed most of its phase. Almost all their power is in the
         places of the sound's tones.
         """

@@ -108,7 +108,7 @@ class Verifier:
             log_odds.calibration().false_alarms_per_hour,
         )
 
-    def fits(
+    def fitted_places(
         self, samples: Reals, heard: Reals | None = None, *, damaged: bool = False, remains: bool = False
     ) -> Iterator[tuple[Fitted, Baseband]]:
         """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half or more.
@@ -119,7 +119,7 @@ class Verifier:
         damaged |= remains
         lossy = damaged or heard is not None
         candidates = (
-            self._screen.remains(samples, _REMAINS_SCORE)
+            self._screen.candidates_without_phase(samples, _REMAINS_SCORE)
             if remains
             else self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
         )
@@ -179,10 +179,10 @@ class Verifier:
         return max(self._plan.length_s / 2, HOP / RATE_HZ)
 
     def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
-        found = list(self._judged(samples, heard, self.fits(samples, heard)))
+        found = list(self._judged(samples, heard, self.fitted_places(samples, heard)))
         if heard is None and not any(each.verdict in _THERE for each in found):
             # A decoder or a buffer can have lost whole bursts.
-            damaged = self._judged(samples, heard, self.fits(samples, damaged=True), damaged=True)
+            damaged = self._judged(samples, heard, self.fitted_places(samples, damaged=True), damaged=True)
             found += [each for each in damaged if each.verdict is not ToneVerdict.ABSENT]
             if all(each.verdict is ToneVerdict.ABSENT for each in found):
                 found += self._remains(samples)
@@ -200,7 +200,7 @@ class Verifier:
 
     def _remains(self, samples: Reals) -> Iterator[Match]:
         """The places at which the line destroyed most of the phase. Their verdict is at best open."""
-        for fitted, base in self.fits(samples, remains=True):
+        for fitted, base in self.fitted_places(samples, remains=True):
             score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= _REMAINS_GREY and abs(fitted.tempo) <= _REMAINS_TEMPO:
                 match = self._judge(samples, None, fitted, base, score, damaged=True)

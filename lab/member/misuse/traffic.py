@@ -36,7 +36,7 @@ class Dice:
     def token(self) -> str:
         return self.random.randbytes(16).hex()
 
-    def times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
+    def poisson_times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
         """Random times between two hours of the day, from a Poisson process with `per_hour` events an hour."""
         at_h = first_h + self.random.expovariate(per_hour)
         while at_h < last_h:
@@ -93,7 +93,7 @@ def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 7)
-    for at_s in dice.times(begin_h, begin_h + 1, 180 * strength):
+    for at_s in dice.poisson_times(begin_h, begin_h + 1, 180 * strength):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED, answered=0.6, talk_s=8)
 
 
@@ -111,7 +111,7 @@ def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 def overseas(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """Calls of victims to a number in Tokyo that is forwarded to a call centre abroad. It works at night too."""
     number, called = dice.token(), [dice.token() for _ in range(3)]
-    for at_s in dice.times(10, 20, 6 * strength):
+    for at_s in dice.poisson_times(10, 20, 6 * strength):
         yield dice.call(
             at_s, number, dice.token(), dice.random.choice(called), outgoing=False, kind=NumberKind.OTHER, talk_s=300
         )
@@ -121,7 +121,7 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """Calls that ring once, so that the called party calls back."""
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 12)
-    for at_s in dice.times(begin_h, begin_h + 2, 150 * strength):
+    for at_s in dice.poisson_times(begin_h, begin_h + 2, 150 * strength):
         call = dice.call(at_s, number, caller, dice.token(), answered=0.04, ring_s=2)
         if call.connected_s is None:
             call.ended_s, call.status = at_s + dice.random.uniform(1, 4), CallStatus.CANCEL
@@ -131,11 +131,11 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """Calls with a number that is suspended at noon. The caller tries it again, and continues with another number."""
     number, other, caller = dice.token(), dice.token(), dice.token()
-    for at_s in dice.times(0, 3, 8):
+    for at_s in dice.poisson_times(0, 3, 8):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED)
-    for at_s in dice.times(3, 4, 30 * strength):
+    for at_s in dice.poisson_times(3, 4, 30 * strength):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED, refused=True)
-    for at_s in dice.times(4, 8, 8 * strength):
+    for at_s in dice.poisson_times(4, 8, 8 * strength):
         yield dice.call(at_s, other, caller, dice.token(), kind=NumberKind.FIXED)
 
 
@@ -143,7 +143,7 @@ def call_centre(dice: Dice) -> Iterator[CallOutline]:
     """Calls of customers to one number from 9:00 to 18:00, most at noon. Twenty agents answer them at eight numbers."""
     number, agents = dice.token(), [dice.token() for _ in range(8)]
     for hour in range(9):
-        for at_s in dice.times(hour, hour + 1, 90 if hour == 3 else 55):
+        for at_s in dice.poisson_times(hour, hour + 1, 90 if hour == 3 else 55):
             yield dice.call(
                 at_s, number, dice.token(), dice.random.choice(agents), outgoing=False, answered=0.9, talk_s=150
             )
@@ -153,16 +153,16 @@ def clinic(dice: Dice) -> Iterator[CallOutline]:
     """Calls to a clinic in two consultation hours, forwarded to the doctor's mobile; some calls out."""
     number, doctor = dice.token(), dice.token()
     for first, last in ((0, 3), (6, 9)):
-        for at_s in dice.times(first, last, 9):
+        for at_s in dice.poisson_times(first, last, 9):
             yield dice.call(at_s, number, dice.token(), doctor, outgoing=False, answered=0.8, talk_s=70)
-        for at_s in dice.times(first, last, 3):
+        for at_s in dice.poisson_times(first, last, 3):
             yield dice.call(at_s, number, doctor, dice.token(), talk_s=60)
 
 
 def hotline(dice: Dice) -> Iterator[CallOutline]:
     """Calls to a night duty: from 18:00 to 9:00, six branches forward their numbers to one of two mobiles."""
     branches, duty = [dice.token() for _ in range(6)], [dice.token(), dice.token()]
-    for at_s in dice.times(9, 24, 5):
+    for at_s in dice.poisson_times(9, 24, 5):
         yield dice.call(
             at_s,
             dice.random.choice(branches),
@@ -177,7 +177,7 @@ def hotline(dice: Dice) -> Iterator[CallOutline]:
 def campaign(dice: Dice) -> Iterator[CallOutline]:
     """Calls of a sales team of eight to customers all day, with one presented number. Many do not answer."""
     number, team = dice.token(), [dice.token() for _ in range(8)]
-    for at_s in dice.times(1, 9, 90):
+    for at_s in dice.poisson_times(1, 9, 90):
         yield dice.call(at_s, number, dice.random.choice(team), dice.token(), answered=0.45, talk_s=60, ring_s=15)
 
 
@@ -186,7 +186,7 @@ def fax(dice: Dice) -> Iterator[CallOutline]:
     number, machine = dice.token(), dice.token()
     partners = [dice.token() for _ in range(40)]
     for first, last, rate in ((0, 9, 20), (13, 15, 30)):
-        for at_s in dice.times(first, last, rate):
+        for at_s in dice.poisson_times(first, last, rate):
             yield dice.call(
                 at_s, number, machine, dice.random.choice(partners), kind=NumberKind.FIXED, answered=0.85, talk_s=45
             )
@@ -197,7 +197,7 @@ def trader(dice: Dice) -> Iterator[CallOutline]:
     number, desk = dice.token(), dice.token()
     suppliers = [dice.token() for _ in range(15)]
     for first, last, rate in ((4, 9, 5), (13, 15, 0.6)):
-        for at_s in dice.times(first, last, rate):
+        for at_s in dice.poisson_times(first, last, rate):
             yield dice.call(at_s, number, desk, dice.random.choice(suppliers), kind=NumberKind.OTHER, talk_s=200)
 
 
@@ -234,7 +234,7 @@ def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
             (60 if day.weekday() >= 5 else 300) * dice.random.lognormvariate(0, 0.15) * (times if number == 28 else 1)
         )
         call = CallOutline("c", START_S - (28 - number) * 24 * HOUR_S, licence="L-0001")
-        yield OutlinedDay(day.isoformat(), [call for _ in dice.times(0, 24, mean / 24)])
+        yield OutlinedDay(day.isoformat(), [call for _ in dice.poisson_times(0, 24, mean / 24)])
 
 
 LICENCES: Final = {"licence": 1.0, "licence_campaign": 1.5, "licence_taken_over": 4.0}

@@ -111,24 +111,24 @@ class IdentityTable(Model):
         number = getattr(one, "corporate_number", None)
         born: date | None = one.born
         found = {
-            KeyField.NAME: [self.name(one.name, is_company)],
-            KeyField.READING: self.readings(one.kana, one.latin or one.name, is_company=is_company),
+            KeyField.NAME: [self.normalised_name(one.name, is_company)],
+            KeyField.READING: self.normalised_readings(one.kana, one.latin or one.name, is_company=is_company),
             KeyField.BORN: [born.isoformat()] if born else [],
-            KeyField.ADDRESS: [self.address(one.address)] if one.address else [],
+            KeyField.ADDRESS: [self.normalised_address(one.address)] if one.address else [],
             KeyField.CORPORATE_NUMBER: [number] if number else [],
         }
         return {field: [value for value in values if value] for field, values in found.items()}
 
     # -- spelling -----------------------------------------------------------------------------------------------------
 
-    def name(self, text: str, is_company: bool = False) -> str:
+    def normalised_name(self, text: str, is_company: bool = False) -> str:
         """The normalised name: `髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
         spelt = self._plain(text)
         if is_company:
             spelt = self._without_legal_form(spelt)
         return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
 
-    def readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
+    def normalised_readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
         """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`.
 
         A person's two words are used in both orders. Texts that are neither kana nor Latin letters have no reading.
@@ -138,7 +138,7 @@ class IdentityTable(Model):
             spelt = self._plain(text)
             if is_company:
                 spelt = self._without_legal_form(spelt)
-            words = [self.latin(word) for word in _WORD.findall(spelt)]
+            words = [self.to_latin(word) for word in _WORD.findall(spelt)]
             known = [word for word in words if word is not None]
             if len(known) < len(words):
                 continue
@@ -146,7 +146,7 @@ class IdentityTable(Model):
             found |= dict.fromkeys(_replaced("".join(order), self._rules_of_reading) for order in orders)
         return list(found)
 
-    def address(self, text: str) -> str:
+    def normalised_address(self, text: str) -> str:
         """The normalised address: `東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
         spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
         spelt = self._numerals.sub(lambda found: _digits(found[0]), spelt)
@@ -164,7 +164,7 @@ class IdentityTable(Model):
             text = text.removeprefix(form).removesuffix(form).strip(" ,")
         return text
 
-    def latin(self, word: str) -> str | None:
+    def to_latin(self, word: str) -> str | None:
         """The word in Latin letters; None if it has characters that are neither kana nor Latin letters."""
         spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)

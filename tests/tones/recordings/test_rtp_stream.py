@@ -30,7 +30,7 @@ def stream_of(packets):
 
 
 def line_of(timed, payload_type=0):
-    return place_packets(stream_of(parse_packet(data, at_ns) for at_ns, data in timed).ordered(), payload_type)
+    return place_packets(stream_of(parse_packet(data, at_ns) for at_ns, data in timed).packets_in_order(), payload_type)
 
 
 def octets_of(line):

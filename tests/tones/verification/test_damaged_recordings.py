@@ -337,7 +337,7 @@ def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms,
     if loud_ms:
         first, end = (at(START_MS + each) for each in loud_ms)
         samples[first:end] += np.sin(2 * np.pi * 400 * np.arange(end - first) / RATE_HZ)
-    fitted, _ = next(verifier(PULSES).fits(samples, heard))
+    fitted, _ = next(verifier(PULSES).fitted_places(samples, heard))
     assert fitted.start_s == pytest.approx(START_MS / 1000, abs=0.01)
     assert stands_alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
 
@@ -370,7 +370,7 @@ def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_a_sound_of_which_only_the_power_is_left_leaves_it_open(seed):
     samples = without_phase(leg(NOTICE), np.random.default_rng(seed))
-    assert not list(verifier(NOTICE).fits(samples))
+    assert not list(verifier(NOTICE).fitted_places(samples))
     report = verify(NOTICE, samples)
     assert report.verdict == "cannot-tell"
     assert report.reason.endswith("losses, echo or an adaptive buffer can cause that")

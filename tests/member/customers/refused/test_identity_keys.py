@@ -41,10 +41,10 @@ SPELLINGS = {
     },
 }  # fmt: skip
 READ = {
-    "name": lambda text: [TABLE.name(text)],
-    "company": lambda text: [TABLE.name(text, is_company=True)],
-    "reading": TABLE.readings,
-    "address": lambda text: [TABLE.address(text)],
+    "name": lambda text: [TABLE.normalised_name(text)],
+    "company": lambda text: [TABLE.normalised_name(text, is_company=True)],
+    "reading": TABLE.normalised_readings,
+    "address": lambda text: [TABLE.normalised_address(text)],
 }
 
 
