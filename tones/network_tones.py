@@ -74,7 +74,9 @@ def resembled_tones(profile: Profile) -> tuple[str, ...]:
 
 
 def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
-    """Pairs of a segment, counted from 0, and a tone that it resembles; in the order of `NETWORK_TONES`."""
+    """The number of a segment, from 0, and a tone that it resembles, for each resemblance; in the order of
+    `NETWORK_TONES`.
+    """
     moments = [
         (index, segment.on_ms, _moments(segment))
         for index, segment in enumerate(profile.segments)

@@ -54,7 +54,7 @@ EACH: Final = "{{instance}}"
 
 
 def share_with_sound(name: str) -> str:
-    """Expression for the share of the last hour's connected calls with a sound that this metric counts."""
+    """Expression for the share of calls that the metric `name` counts, among the last hour's calls with a sound."""
     return (
         f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
         f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"

@@ -53,8 +53,8 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros. `prefix` has the words before each command's name; a program that is a single
-    command has no such name.
+    """One page in man(7)'s macros. `prefix` has the words before each command's name. For a program that is a single
+    command, the name is empty.
     """
     title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str

@@ -281,7 +281,7 @@ COMMANDS_HEAD_JA: Final = """\
 `--csv` と `--tsv` は 1 件を 1 行とする表です。
 """
 OWN_PAGE: Final = 4
-"""Minimum number of commands of a group that has its own page."""
+"""A group with at least this number of commands has its own page."""
 
 
 def command_pages(japanese: bool) -> dict[Path, str]:

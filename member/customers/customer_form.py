@@ -172,7 +172,7 @@ form.
 
 
 class RequestedNumbers(Model):
-    """The count of requested numbers, and the assigned ones."""
+    """The numbers: how many of them are requested, and which ones are assigned."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     kinds: tuple[AskedKind, ...] = ()

@@ -143,7 +143,7 @@ class FormRules(Model):
     purposes: tuple[Purpose, ...]
 
     def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
-        """The required fields of a kind. `numbers` are the kinds of numbers in the form."""
+        """The required fields for a kind of customer. `numbers` has the kinds of numbers in the form."""
         return [
             row
             for row in self.requirements

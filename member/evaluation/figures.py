@@ -44,8 +44,8 @@ class Month(Model):
 
 class Figures(Model):
     """Figures of one node. `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's
-    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` could
-    not be written.
+    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` is the
+    number of steps that could not be written.
     """
 
     version: Literal[1] = 1

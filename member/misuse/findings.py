@@ -37,7 +37,7 @@ class ReviewResult(StrEnum):
     ASKED = "asked"
     """The customer was asked, and the answer is awaited."""
     REPORTED = "reported"
-    """It was reported to the police, or to the association."""
+    """The misuse was reported to the police, or to the association."""
     STOPPED = "stopped"
     """The contract was ended, or the number was stopped."""
 

@@ -329,7 +329,7 @@ RULES: Final = (
                  "{usual}, and {times} times that is still ordinary"),
     ),
 )  # fmt: skip
-"""All rules, in the order of the findings of one day."""
+"""All rules. The findings of a day come in this order."""
 
 
 def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:

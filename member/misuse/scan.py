@@ -36,8 +36,8 @@ class LedgerScan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected` has numbers that call much, as their customers say. For these, the reader needs the keys of the
-        days.
+        """`expected` has numbers whose customers have said that they call much. To find them, the reader needs the keys
+        of the days.
         """
         self.calls = 0
         self.left_out = 0

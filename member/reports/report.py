@@ -60,8 +60,8 @@ class Attachment(Model):
 
 
 class Reporter(Model):
-    """The person who reports. `disclose`: the reporter consents that the association names them, for example to the
-    police.
+    """The person who reports. With `disclose`, the reporter consents that the association names the reporter, for
+    example to the police.
     """
 
     name: Text
@@ -77,7 +77,9 @@ class ReportedMatter(Model):
 
 
 class ReportedCall(ReportedMatter):
-    """A reported call, at the time `at` plus or minus `within_minutes`. `number` (E.164) called or was shown."""
+    """A reported call, at the time `at` plus or minus `within_minutes`. `number` is the number that called or was shown
+    (E.164).
+    """
 
     number: Annotated[str, Field(repr=False), AfterValidator(_number)]
     at: Moment

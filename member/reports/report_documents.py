@@ -77,8 +77,8 @@ class Request(Model):
 
 
 class Fetch(Model):
-    """A member's question to the desk for the requests that wait for it. `to` is a fresh X25519 public key (base64):
-    someone who replays the document cannot read the answer.
+    """A member's question to the desk for the requests that wait for it. `to` is a fresh X25519 public key (base64), so
+    that nobody who replays the document can read the answer.
 
     `request` asks for only one request.
     """
@@ -102,14 +102,14 @@ class MatchingCalls(Model):
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
     delivery: Annotated[str | None, Field(max_length=64)] = None
-    """What is known of the call's sounds, by the weakest one: `confirmed`, `sent` or `not-known`; empty without a
+    """What is known of the call's sounds: `confirmed`, `sent` or `not-known`, the weakest of them; empty without a
     sound.
     """
 
 
 class Answer(Model):
-    """The answer to a request. `pack` identifies an evidence pack, which the member keeps for the association: the
-    SHA-256 of its manifest.
+    """The answer to a request. `pack` is the SHA-256 of the manifest of an evidence pack, which the member keeps for
+    the association.
     """
 
     request: Id
@@ -173,7 +173,7 @@ def receipt_digest(receipt: str) -> str:
 
 
 def report_id_of(digest: str) -> str:
-    """The id of the report with this digest of its receipt."""
+    """The id of the report whose receipt has this digest."""
     return f"R-{digest[:16]}"
 
 

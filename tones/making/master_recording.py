@@ -115,8 +115,8 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """Two flags: True if the sound begins abruptly, inside a wave, and True if it ends so. An abrupt end clicks.
-    `heard` is at `LEVEL_RATE_HZ`.
+    """Two flags: True if the beginning is abrupt, and True if the end is. An abrupt end, inside a wave, clicks. `heard`
+    is at `LEVEL_RATE_HZ`.
     """
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))

@@ -20,7 +20,7 @@ _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
 """Minimum share of a span's power that the waves of a tone explain."""
 _MANY: Final = 24
-"""Maximum number of lines: a few frequencies with the sidebands of their modulation."""
+"""Maximum number of lines of a burst: some frequencies with the sidebands of their modulation."""
 _NEARLY: Final = 0.1
 """Share of the power that eight lines may leave unexplained; only then are more lines searched. A voice, with its many
 harmonics, leaves more.

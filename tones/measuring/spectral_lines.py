@@ -31,8 +31,8 @@ _APART: Final = 0.6
 _ROUNDS: Final = 15
 _EXACT: Final = 1e-8
 _CONVERGED: Final = 1e-3
-"""Change of a frequency, in turns over the stretch, below which the fit has converged: absolute, and as a share of the
-frequency's uncertainty.
+"""Limits for the last change of a frequency when the fit has converged: in turns over the stretch, and as a share of
+the frequency's uncertainty.
 """
 _NOISY_ROUNDS: Final = 5
 _NOISY: Final = 0.2

@@ -28,7 +28,7 @@ class WorkingSamples:
 
 
 def to_working_rate(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> WorkingSamples:
-    """The samples, filtered and decimated by an integer, block by block. `mean` is the DC to remove."""
+    """The samples without their DC, `mean`, low-pass filtered and decimated by an integer factor, block by block."""
     step = max(1, sample_rate_hz // DECIMATED_RATE_HZ)
     if step == 1:
         return WorkingSamples(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)

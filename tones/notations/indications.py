@@ -33,8 +33,8 @@ _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
 """Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""Highest added frequency that is refused, because a modulation is meant. Zone files write ring-back as 400+15, but
-Playtones plays the 15 as a tone of 15 Hz.
+"""A second frequency up to this is refused. Zone files write ring-back as 400+15 and mean a modulation, but Playtones
+plays the 15 as a tone of 15 Hz.
 """
 
 

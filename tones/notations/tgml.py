@@ -94,7 +94,8 @@ def from_tgml(
 def to_tgml(profile: Profile) -> str:
     """TGML that plays the profile. Sweeps become steps, and modulation is left out.
 
-    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `conversion_losses` lists the losses.
+    Raises ToneError for a recording and for more tones than `plain_tones.TONES_LIMIT`. `conversion_losses` lists the
+    losses.
     """
     once = profile.model_copy(update={"repeat": 1})
     tones = [tone for tone in plain_tones(once) if whole_ms(tone.end_ms) > whole_ms(tone.start_ms)]

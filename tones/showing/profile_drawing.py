@@ -9,7 +9,7 @@ _WIDTH: Final = 60
 _SHORTEST_COLUMN_MS: Final = 10.0
 _ROWS_LIMIT: Final = 24
 _ROWS_OF_A_SWEEP: Final = 9
-"""Minimum number of rows of a picture in which a frequency changes."""
+"""Minimum number of rows in the picture of a profile with sweeps."""
 
 
 def draw_profile(profile: Profile) -> str:

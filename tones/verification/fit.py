@@ -27,7 +27,7 @@ FILTER: Final = 128
 BAND_HZ: Final = 94.0
 """Noise bandwidth of the filter, in hertz."""
 MARGIN_S: Final = 0.4
-"""Time before and after the sound, in seconds, that is examined too. It is longer if the sound has longer bursts."""
+"""Minimum time before and after the sound, in seconds, that is examined too. Longer bursts need more."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
 """Time before and after a burst in which its frequency must be quiet, in seconds."""
@@ -273,7 +273,7 @@ class Baseband:
         return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
 
     def _bent(self, each: Component, fitted: Fitted) -> Complexes | None:
-        """The difference of a measured glide from its carrier; None for a steady tone."""
+        """The phase difference between a measured glide and its carrier; None for a steady tone."""
         if each.steady:
             return None
         return self._bend(each, fitted.start_s - self.first / RATE_HZ, 1 + fitted.tempo)

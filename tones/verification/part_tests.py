@@ -351,8 +351,8 @@ def _pauses(case: PartTestCase) -> Test:
 
 
 def _pause_levels_db(case: PartTestCase) -> Iterator[tuple[float, float, float]]:
-    """For each pause of a tone in the plan: its end, and the tone's level relative to the next burst and to the louder
-    one beside it.
+    """Values for each pause of a tone in the plan: the end of the pause, and the tone's level in it, relative to the
+    next burst and to the louder burst beside it.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):

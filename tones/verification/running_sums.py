@@ -53,7 +53,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Assumed starts and ends of a component, in seconds and as positions in a running sum."""
+    """The starts and ends of a component by several hypotheses, in seconds and as positions in a running sum."""
 
     first: Position
     last: Position

@@ -255,7 +255,7 @@ class Verifier:
         )
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
-        """The reason why the recording may contain the sound undetected; None if it cannot."""
+        """The reason why the recording may contain the sound although it was not found; None if there is no reason."""
         length = round(self._plan.length_s * RATE_HZ)
         if len(samples) < length:
             return "the recording is shorter than the sound"

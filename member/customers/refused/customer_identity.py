@@ -42,7 +42,7 @@ class CustomerIdentity(Model):
 
 
 class CustomerDocument(Model):
-    """The content of the file."""
+    """The content of an identity file."""
 
     customer: CustomerIdentity
 

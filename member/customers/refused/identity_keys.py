@@ -75,7 +75,7 @@ class IdentityKey:
 
 
 class IdentityTable(Model):
-    """The content of the table."""
+    """The table by which keys are made: kinds of keys, and rules of spelling."""
 
     keys: KeyKinds
     characters: dict[str, str]

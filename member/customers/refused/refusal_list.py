@@ -62,7 +62,7 @@ def reference_of(number: int) -> str:
 
 
 def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
-    """The list as a file."""
+    """The content of a list's file with these rows."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
     header: dict[str, Any] = {

@@ -308,7 +308,7 @@ def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
 
 
 def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
-    """Ring-back before the sound is such a tone: the sound may be a part of a pulsating tone."""
+    """Ring-back comes before the sound, so the sound may be a part of a pulsating tone."""
     samples = in_a_hall(leg(ONE), 1)
     ringing = make_profile(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
