@@ -25,7 +25,7 @@ from .sealed_box import Purpose, seal
 
 REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
 KEYS_PATH: Final = "/report/keys"
-"""Path of the desk's public keys, as JSON: `desk`, and `officer` (null if there is none)."""
+"""URL path under which the desk gives its public keys, in JSON: `desk`, and `officer` (null if there is none)."""
 _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Characters of a receipt: Crockford's base32, which leaves out letters that look like digits."""

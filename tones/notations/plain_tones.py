@@ -67,7 +67,7 @@ def whole_ms(time_ms: float) -> int:
 
 
 def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same Segments (as values), with each silent one made the pause of the burst before it."""
+    """The values of Segments. The time of a silent one is added to the pause of the Segment before it."""
     joined: list[dict[str, Any]] = []
     for segment in segments:
         if joined and not segment["frequencies_hz"]:

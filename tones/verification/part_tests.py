@@ -255,8 +255,8 @@ def _edge_limit_ms(profile: Profile, plan: Plan) -> float:
 
 
 def _further(case: PartTestCase) -> Test:
-    """The test that there is no further burst before or after the sound: none that is as pure, as long and nearly as
-    loud as its own bursts.
+    """The test that no further burst comes before or after the sound. A further burst is as pure and as long as the
+    sound's own, and nearly as loud.
     """
     near = [
         each

@@ -59,7 +59,7 @@ class HeardBurst:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place of the sound, or of something similar.
+    """A place in a recording at which the sound is, or something similar.
 
     Times count from the start of the recording. Errors are relative: 1.0 is 1 % higher or slower. `score` is the
     natural logarithm of the odds that this is the sound and not speech or noise.
