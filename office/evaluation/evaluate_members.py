@@ -47,7 +47,7 @@ def period_over(since: str, until: str, now: datetime, name: Callable[[str], str
     """The period between two days that a person entered. `name` returns the name of a field for an error. Raises
     UsageError if the period is not over.
     """
-    period = Period.given(since, until, name)
+    period = Period.parse(since, until, name)
     if period.ends > now:
         raise UsageError("the period {period} is not over yet", period=str(period))
     return period
