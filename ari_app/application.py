@@ -176,8 +176,8 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. If this fails for a call, the
-        next run tries again.
+        """Have Asterisk end the calls whose number is now suspended, one after the other. Calls that Asterisk has not
+        been asked to end before come first. If this fails for a call, the next run tries again.
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return

@@ -54,7 +54,7 @@ class AsteriskVersion:
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """True if this version takes REST requests over the WebSocket of the events. False if the version is not known."""
+        """True if Asterisk takes REST requests over the WebSocket of the events. False if the version is not known."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property
