@@ -85,7 +85,7 @@ class AgiCodec:
         return self._command("SET VARIABLE", name, value)
 
     def get_full_variable(self, expression: str) -> bytes:
-        """A command that evaluates `expression` with its `${…}`. Asterisk answers with result 1 and the value as
+        """A command that evaluates an expression such as `${EXTEN}`. Asterisk answers with result 1 and the value as
         data.
         """
         return self._command("GET FULL VARIABLE", expression)

@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def relay_request(listen: str, entry: str, *arguments: str) -> None:
-    """Relay the request of the Asterisk that runs this program to the service at `listen`, a value of `agi.listen`.
+    """Relay Asterisk's request to the service at `listen`, a value of `agi.listen`.
 
     Raises UsageError if a person runs it or if an argument is a telephone number, and AgiError if the service does not
     answer.

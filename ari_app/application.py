@@ -105,8 +105,8 @@ class AriApplication:
                 task.cancel()
 
     async def leave(self, ari: Ari) -> None:
-        """Leave for good, and release channels that still enter. Such channels would wait for this service, and
-        Asterisk would keep the application as long as they wait.
+        """Leave the application for good, and release the channels that wait in it. Asterisk keeps the application as
+        long as a channel waits.
         """
         try:
             await ari.leave()
@@ -176,8 +176,8 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. If this fails for a call, the
-        next run tries again.
+        """Have Asterisk end the calls whose number is now suspended, one after the other. Calls that Asterisk has not
+        been asked to end before come first. If this fails for a call, the next run tries again.
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return
@@ -210,7 +210,9 @@ class AriApplication:
         return not self._handing_over and self._hand_overs == hand_overs
 
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
-        """End these calls one after the other. Calls that Asterisk has not been asked to end before come first."""
+        """End these calls one after the other. The next end begins after `NEXT_END_S` even if the previous one has not
+        finished.
+        """
         for call in calls:
             if self._handing_over:
                 return

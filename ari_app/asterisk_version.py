@@ -1,4 +1,4 @@
-"""The version of Asterisk, read from the text that it prints, and the behaviour that depends on it. Pure."""
+"""The version of Asterisk, read from Asterisk's own text, and the behaviour that depends on the version. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class AsteriskVersion:
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """True if it takes REST requests over the events' WebSocket. False if the version is not known."""
+        """True if Asterisk takes REST requests over the WebSocket of the events. False if the version is not known."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property

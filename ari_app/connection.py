@@ -52,7 +52,7 @@ def channel_path(channel_id: str) -> str:
 
 
 class Ari(Protocol):
-    """The requests and events of Asterisk that the call flow needs. `AriConnection` implements it."""
+    """Asterisk's requests and events, as far as the ARI application uses them. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
         """Send a request whose answer is always short, and return the answer (None if it is empty).

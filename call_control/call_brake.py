@@ -30,7 +30,7 @@ _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStat
 
 @dataclass
 class CallBrake:
-    """The brake with its evidence. `by` is the account of the service, which does what the brake does."""
+    """The brake with its evidence. `by` is the service's account, under which the brake's acts are recorded."""
 
     brake: Brake
     by: Person

@@ -1,4 +1,4 @@
-"""The token that shows a node that a call comes from another node of its fleet, which plays the sound. Pure.
+"""The token of a call from another node of the fleet. It shows that the other node plays the sound. Pure.
 
     v1.TIME.NODE.CALL.MAC
 

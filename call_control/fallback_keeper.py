@@ -1,4 +1,4 @@
-"""Keeps `fallback.conf` up to date with the registry in use. The service does this, and `idtone registry update`."""
+"""Keeps `fallback.conf` up to date with the registry in use. The service and `idtone registry update` do this."""
 
 import contextlib
 import fcntl
@@ -158,8 +158,8 @@ class FallbackKeeper:
         return changed
 
     def is_made_of(self, origin: str) -> bool:
-        """True if the file is whole, if Asterisk's group can read it, and if it was made of the registry with this
-        origin for these settings, with the operator's own suspensions.
+        """True if the file is complete, Asterisk's group can read it, and it was made from the registry with this
+        origin, these settings and the operator's own suspensions.
         """
         end = end_of(self._read() or b"")
         wanted = origin_with(origin, self._stops())

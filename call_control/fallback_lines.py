@@ -23,7 +23,7 @@ LINES_LIMIT: Final = 100_000
 
 
 class LineTable(Protocol):
-    """The interface of the table of lines for the file."""
+    """The part of the table of lines that the file needs."""
 
     def groups_of_endpoints(self) -> Iterable[tuple[str, int]]:
         """Each endpoint, with the group of numbers that it may present."""

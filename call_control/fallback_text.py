@@ -41,7 +41,7 @@ _Entry = tuple[str, str]
 
 
 class NeverOriginatingNumbers(Protocol):
-    """The numbers that never originate, of one edition of their list."""
+    """The numbers that never originate, from one edition of the list."""
 
     def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
         """All spans with their periods, ascending by first number."""
@@ -49,7 +49,7 @@ class NeverOriginatingNumbers(Protocol):
 
 
 class FallbackOwnStops(Protocol):
-    """The interface of the operator's own suspensions for the file."""
+    """The part of the operator's own suspensions that the file needs."""
 
     @property
     def digest(self) -> str:
@@ -72,7 +72,7 @@ NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
 
 
 class FallbackRegistry(Protocol):
-    """The interface of a registry for the file."""
+    """The part of a registry that the file needs."""
 
     @property
     def version(self) -> int: ...
@@ -232,13 +232,13 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def origin_with(origin: str, stops: FallbackOwnStops) -> str:
-    """The origin of a file that is made of a registry and the operator's own suspensions."""
+    """The origin of a file made from a registry and the operator's own suspensions."""
     return hashlib.sha256(f"{origin} {stops.digest}".encode()).hexdigest() if stops.digest else origin
 
 
 def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
-    """The text of an existing file with the operator's own suspensions added. They take precedence over everything else
-    in the file about these numbers.
+    """The text of an existing file with the operator's own suspensions added. For these numbers, they take precedence
+    over all other entries.
 
     It needs no registry, and removes nothing. Raises FallbackError if the file is not whole.
     """
@@ -332,7 +332,9 @@ def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
 
 
 def _times(over: Iterable[_Timed]) -> Iterator[str]:
-    """The times at which one of them is in force, in Unix seconds. A fraction of a second counts as suspended."""
+    """The times at which at least one of `over` is in force, in Unix seconds. A fraction of a second counts as
+    suspended.
+    """
     periods = sorted(
         (
             max(0, floor(each.since.timestamp())) if each.since else 0,

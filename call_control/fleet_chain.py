@@ -1,4 +1,6 @@
-"""Chains of calls over several nodes: tokens for this node's calls to other nodes, and of their calls to this node."""
+"""Chains of calls over several nodes. Makes the tokens for calls to other nodes, and checks those of calls from other
+nodes.
+"""
 
 import logging
 from collections import Counter
@@ -83,7 +85,7 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """Invalidate the token of this call, because a call that is chained from it was connected and has ended."""
+        """Invalidate this call's token: another call that is chained from this one was connected, and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now

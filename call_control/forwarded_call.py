@@ -1,4 +1,4 @@
-"""The call that a request describes: its numbers, its trunks, and the earlier call that it is a leg of."""
+"""The call that a request describes: its numbers, its trunks, and the earlier call to which it belongs as a leg."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def forwarded_call(
 
 
 def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
-    """The call that came back from the network by a trusted trunk (`policy.diversion_trunks`); None if no call did.
+    """The call that came back from the network over a trusted trunk (`policy.diversion_trunks`); None if there is no
+    such call.
 
     The hook reads `diverting` only from calls over such trunks.
     """

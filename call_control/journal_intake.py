@@ -37,7 +37,7 @@ class JournalIntake:
         keep: Callable[[Sequence[str]], None],
         restore: Callable[[Iterable[str]], Mapping[str, Call]],
     ) -> None:
-        """`times` reads which steps of the calls are in the ledger, by call id and kind; it may raise LedgerError.
+        """`times` reads the times of the calls' steps in the ledger, by call id and kind; it may raise LedgerError.
         `keep` stores refused lines, without their digits; it may raise OSError. `restore` reads calls from the ledger,
         by their ids; a call that it cannot restore gets no report.
         """

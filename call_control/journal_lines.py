@@ -89,7 +89,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A call that the hook decided. Or a call that ended before a decision; then `outcome` is None."""
+    """A call that the hook decided, or that ended before a decision. In the second case `outcome` is None."""
 
     call: ForwardedCall
     nonce: str
@@ -145,9 +145,9 @@ class Sounded:
 class Reported:
     """The report of the called party's phone by RTCP until the end of the call.
 
-    `heard_from` is True if both a report and packets came from the phone. `lost` are the packets that the phone missed
-    by its last report, `lost_back` those from the phone that Asterisk missed. `moved` is True if Asterisk sent to
-    another address at the end than during the sound.
+    `heard_from` is True if both a report and packets came from the phone. `lost` is the number of packets that the
+    phone missed, according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed.
+    `moved` is True if Asterisk sent to another address at the end than during the sound.
     """
 
     call_id: str
@@ -179,7 +179,7 @@ Line = Decided | Sounded | Reported | Ended
 
 
 def read(line: str) -> Line:
-    """The content of one line, given without its line end. Raises JournalError, which quotes nothing from the line."""
+    """The content of one line; `line` has no line end. Raises JournalError, which quotes nothing from the line."""
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
     if reader is None or len(line) > LONGEST_LINE or not _LINE.fullmatch(line):

@@ -75,8 +75,8 @@ MOST_REFUSED_BYTES: Final = 1024 * 1024
 
 
 class JournalFolder:
-    """The folder of the journal, and its files. Several processes may use it. Its group is that of `group_of`, and
-    Asterisk's user is in it.
+    """The folder of the journal, and its files. Several processes may use it. The folder has the group of `group_of`;
+    Asterisk's user is a member of this group.
     """
 
     def __init__(self, directory: Path, group_of: Path) -> None:
@@ -187,7 +187,7 @@ def _inode(path: Path) -> int | None:
 
 
 class JournalReader:
-    """The reader, which follows the journal. Use it in one event loop."""
+    """Follows the journal, and passes new lines to `enter`. Use it in one event loop."""
 
     def __init__(
         self,
@@ -392,8 +392,8 @@ class JournalReader:
         return True
 
     def _remove(self, file: JournalFile) -> None:
-        """Empty and remove the file, so that no line stays in another name of it, or for a process that still has it
-        open.
+        """Empty and remove the file. Then no line remains under another name of the file, or for a process that still
+        has it open.
         """
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)

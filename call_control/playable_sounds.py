@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class PlayableSounds(Mapping[str, Sound]):
     """Sounds by profile id, without those that do not match the current generation of the registry.
 
-    Each mismatch is logged as an error once per generation. A look-up takes one comparison more than that of a dict.
+    Each mismatch is logged as an error once per generation. A look-up takes one comparison more than in a dict.
     """
 
     def __init__(

@@ -17,12 +17,12 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 class Request:
     """The hook's request for a verdict; each field is unchecked text.
 
-    Only the hook and the service know `nonce`. `caller` is the caller id of the channel; with the operator's own
-    Dial(), as the called party sees it. `called` is CALLED_NUMBER. `channel` is the name of the caller's channel (empty
-    with the operator's own Dial()), and `account` its account code. `chain` is the id of the call that this one is a
-    leg of. `diverting` is the number that forwarded the call to this PBX, according to its signalling. `sip_call_id` is
-    the Call-ID of the caller's channel. `chain_token` is the token that came over a trunk from another node
-    (`call_control.chain_token`).
+    Only the hook and the service know `nonce`. `caller` is the caller id of the channel. With the operator's own
+    Dial(), it is the number that the called party sees. `called` is CALLED_NUMBER. `channel` is the name of the
+    caller's channel (empty with the operator's own Dial()), and `account` its account code. `chain` is the id of the
+    earlier call; this call is a leg of it. `diverting` is the number that forwarded the call to this PBX, according to
+    its signalling. `sip_call_id` is the Call-ID of the caller's channel. `chain_token` is the token that came over a
+    trunk from another node (`call_control.chain_token`).
     """
 
     call_id: str

@@ -11,7 +11,7 @@ from .call import Call
 
 @dataclass(frozen=True, slots=True)
 class RestoredCalls:
-    """Restored calls. `calls` are those of `read` that the journal can still name, by their ids."""
+    """Restored calls. `calls` has, by call id, the calls from `read` that the journal can still name."""
 
     read: OpenCalls
     calls: Mapping[str, Call]

@@ -108,8 +108,8 @@ class Verdict:
     """The decision in the form that the hook reads. The hook ignores a verdict without the nonce of its request.
 
     `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's sound.
-    `chain` is the MAC of the token for the next node (`call_control.chain_token`). It is `CHAINED` for a call without a
-    token whose sound another node plays; then its legs on this PBX are announced too.
+    `chain` is the MAC of the token for the next node (`call_control.chain_token`). It is `CHAINED` for a call that has
+    no token because another node plays its sound. The legs of such a call on this PBX are announced too.
     """
 
     nonce: str
@@ -152,7 +152,7 @@ VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 
 
 def channel_of(call_id: str) -> str:
-    """The unique id of the channel from which a call id was made: `1795564585.21-1` → `1795564585.21`.
+    """The uniqueid of the call id's channel: `1795564585.21-1` → `1795564585.21`.
 
     If an ARI application chose the channel's id, the call id has its characters URI-encoded.
     """
@@ -188,12 +188,14 @@ _SEQUENCE: Final = re.compile(r"-[0-9a-f]{1,16}(?:;[12])?$")
 
 
 def endpoint_of(channel: str) -> str:
-    """The resource of a channel by its name: `PJSIP/6001-0000002a` → `6001`, `Local/10@from-x-0001;2` → `10@from-x`."""
+    """The resource in a channel's name: `PJSIP/6001-0000002a` → `6001`, `Local/10@from-x-0001;2` → `10@from-x`."""
     return _SEQUENCE.sub("", channel.partition("/")[2])
 
 
 def node_word(node: str) -> str:
-    """The name of a node without characters that separate the parts of a token or that a header cannot contain."""
+    """The name of a node, made safe for a token and a header: without the token's separators and without characters
+    that a header cannot contain.
+    """
     return quote(node, safe="").replace(".", "%2E")
 
 
@@ -214,7 +216,7 @@ class RequestParameters:
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,unix:/run/idtone/agi.sock,`. The hook sends `secret` with each request over TCP. `waiting` is
-    how many calls may wait for a verdict; `overload` is what the hook does with further calls: `shed` or `fallback`.
+    the number of calls that may wait for a verdict. `overload` is the treatment of further calls: `shed` or `fallback`.
     `trunks` are the PJSIP endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
     `diversion_trunks` are those whose Diversion or History-Info is trusted; `identity_trunks` are those to which a
     forwarded call passes on its Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls;
@@ -328,7 +330,7 @@ _DIGEST: Final = "@DIGEST@"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The hook in its exported form. `digest` differs for another version or other settings."""
+    """The hook in its exported form. `digest` changes with the version and the settings."""
 
     text: str = field(repr=False)
     digest: str

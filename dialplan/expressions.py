@@ -1,5 +1,5 @@
-"""The hook's expressions for the time, and for texts of the caller that must not get into Asterisk's description of a
-channel.
+"""The hook's expressions for the time, and for the caller's texts. These texts must not get into Asterisk's description
+of a channel.
 """
 
 import functools

@@ -120,7 +120,7 @@ def expand(source: str) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The index of the brace that ends the argument which begins at `start`."""
+    """The index of the brace that closes the argument at `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[place], 0)

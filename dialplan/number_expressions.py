@@ -1,5 +1,5 @@
-"""The hook's patterns for numbers, as POSIX extended regular expressions for text that `idtone-narrow` has made ASCII.
-Also the rule by which the service recognises an emergency call.
+"""The hook's patterns for numbers, and the service's rule for emergency calls. The patterns are POSIX extended regular
+expressions, for text that `idtone-narrow` has made ASCII.
 
 `idtone.core.numbers` reads the same forms; the tests run one table through both.
 """
@@ -53,7 +53,7 @@ _TRUNK: Final = "${IDTONE_EMERGENCY_TRUNKS}"
 
 
 def patterns(emergency_trunks: tuple[str, ...]) -> dict[str, str]:
-    """Placeholder in the hook → the pattern that replaces it."""
+    """The patterns by their placeholders in the hook."""
     local = "?" if not emergency_trunks or _DEFAULT_CONTEXT in emergency_trunks else ""
     one = _destination(_TRUNK, local)
     single = rf"^(([Pp][Jj])?[Ss][Ii][Pp]/[^&/@,]*@{_TRUNK}|{_OTHER}{_TRUNK}/[^&/,]*"

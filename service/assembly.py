@@ -188,7 +188,7 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. Evidence may show a registry until `used_for` after its last use; None means for
+    """The source of the registry. Evidence may refer to a registry for `used_for` after its last use; None means for
     ever.
     """
     root = registry.root_file()

@@ -1,4 +1,4 @@
-"""The result of the last backup and of the last drill, as a file. `idtone backup` writes it; metrics, status and the
+"""The file with the results of the last backup and the last drill. `idtone backup` writes it; metrics, status and the
 doctor read it.
 """
 
@@ -40,10 +40,10 @@ class MadeArchive:
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """The result of the last backup. `chain` are the archives that the next one continues, the whole one first.
-    `reached` has, by the name of each tree, the end of that tree in the archives. `newest` is the end of the newest
-    call in the archives. `drilled` is the time of the last good drill, and `drilled_newest` the time of the newest call
-    that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
+    """The result of the last backup. `chain` has the archives that the next one continues; the first of them has the
+    whole ledger. `reached` has the end of each tree in the archives, by the tree's name. `newest` is the end of the
+    newest call in the archives. `drilled` is the time of the last good drill, and `drilled_newest` the time of the
+    newest call that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
     """
 
     at: datetime
@@ -56,7 +56,7 @@ class BackupResult:
     drill_failed: datetime | None = None
 
     def age_s(self, now: datetime) -> float:
-        """Age in seconds; negative if the clock was set back meanwhile."""
+        """Age in seconds; negative if the clock was set back since then."""
         return (now - self.at).total_seconds()
 
     def after_drill(self, at: datetime, newest: datetime | None) -> BackupResult:

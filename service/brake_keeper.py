@@ -1,4 +1,4 @@
-"""Keeps the brake's steps over restarts, and shares its stops with the other nodes. No call waits for it.
+"""Keeps the brake's steps across restarts, and shares its stops with the other nodes. No call waits for it.
 
 A thread writes the files (`brake.state_files`). The stops and releases of this node are in its state in PostgreSQL
 (`node_state`), authenticated with the fleet's key; `OtherNodes` reads those of the other nodes there.
@@ -51,7 +51,9 @@ LINES_EVERY_S: Final = 600.0
 
 
 def brake_of(settings: Settings) -> Brake | None:
-    """The brake with its last state; None if it is off. Raises DocumentError or LedgerError."""
+    """The brake with its last saved state; None if the settings turn the brake off. Raises DocumentError or
+    LedgerError.
+    """
     chosen = settings.brake
     if chosen.highest is HighestStep.NOTHING:
         return None
@@ -76,7 +78,7 @@ def brake_of(settings: Settings) -> Brake | None:
 
 
 class BrakeKeeper:
-    """Keeps the brake's state written and shared, as long as the service runs."""
+    """Writes and shares the brake's state as long as the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
         """`report_soon` sends a change to the other nodes at once."""
@@ -87,7 +89,7 @@ class BrakeKeeper:
         self._surges = False
 
     async def run(self) -> None:
-        """Keep the brake's state written and reported, until cancelled."""
+        """Write and report the brake's state until cancelled."""
         self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
         calm_s, windows_s, lines_s = now_s, now_s, now_s

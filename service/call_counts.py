@@ -1,7 +1,7 @@
 """Counts calls by the steps that call control writes to the ledger.
 
-So the modules that handle calls do not count for monitoring. The counts begin with this process. Calls in progress at
-that time are counted when they end.
+The modules that handle calls therefore need no counters. The counts begin with this process. Calls in progress at that
+time are counted when they end.
 """
 
 from collections import Counter

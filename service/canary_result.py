@@ -1,4 +1,4 @@
-"""The result of the last canary call, as a file. `idtone canary` writes it; metrics, status and the doctor read it."""
+"""The file with the result of the last canary call. `idtone canary` writes it; metrics, status and doctor read it."""
 
 import json
 import os
@@ -63,8 +63,8 @@ class CanaryResult:
     """The result of one canary call. It contains no telephone number.
 
     `verdict` is the verifier's verdict on the sound that arrived (`conforms`, `present`, `cannot-tell`, `absent`).
-    `fault` is None if all is well, and `detail` explains it. `expected` is the profile that was to be heard; None if
-    that is not known. `call_id`, `outcome`, `reason` and `status` are those of the record; empty without one.
+    `fault` is None if all is well, and `detail` explains it. `expected` is the profile of the expected sound; None if
+    unknown. `call_id`, `outcome`, `reason` and `status` are those of the record; empty without one.
     """
 
     at: datetime
@@ -99,7 +99,7 @@ class CanaryResult:
         }
 
     def age_s(self, now: datetime) -> float:
-        """Age in seconds; negative if the clock was set back meanwhile."""
+        """Age in seconds; negative if the clock was set back since then."""
         return (now - self.at).total_seconds()
 
 
@@ -143,7 +143,7 @@ def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the folder of the recordings. Asterisk can write into it, because its group is that of the sounds' folder.
+    """Make the folder of the recordings. It has the group of the sounds' folder, so that Asterisk can write into it.
 
     Raises UsageError.
     """

@@ -1,6 +1,6 @@
 """The texts of the feed as messages, so that `idtone status` can show them in Japanese too. Pure.
 
-JSON contains only their English words. Besides these the feed carries their templates and fields.
+In JSON, a message is only its English words. So the feed also carries the templates and fields of the messages.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MESSAGES: Final = "messages"
 
 
 def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """The feed with all its messages, which are found by their English words."""
+    """The feed with its messages added, each under its English words."""
     return {**feed, MESSAGES: {str.__str__(each): _written(each) for each in _messages(feed)}}
 
 

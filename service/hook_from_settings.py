@@ -65,7 +65,7 @@ def _canary(settings: Settings, library: ProfileLibrary) -> dialplan.Canary | No
 
 
 def fallback_parameters(settings: PolicySettings) -> dialplan.FallbackParameters:
-    """The hook's policy while the service is down, by these settings."""
+    """The hook's policy while the service is down, from these settings."""
     policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))

@@ -5,9 +5,9 @@ If a call stops one of them, the wider ones start a new minute, so that one hack
 refused call never reached the trunk and presented no number. So it counts only for the endpoint and the customer that
 tried it. A call of a stopped subject counts for no subject. Emergency calls are ignored.
 
-Memory is bounded whatever callers invent. Each table has two generations with limited numbers of subjects, and forgets
-those without a call since the previous generation (as in the clock algorithm). When a stopped subject is forgotten, its
-stop is kept by its token.
+Memory stays bounded, even if callers invent numbers. Each table has two generations with limited numbers of subjects,
+and forgets those without a call since the previous generation (as in the clock algorithm). The stop of a forgotten
+subject is kept under its token.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,7 +136,7 @@ class Brake:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
-        """The subjects of a call, the narrowest first. `customer` is the customer of the line by the table of lines."""
+        """The subjects of a call, the narrowest first. `customer` is the line's customer in the table of lines."""
         number, endpoint, whose, trunks = names_of(call, customer)
         found = []
         if number:
@@ -170,7 +170,7 @@ class Brake:
     def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
         """The reason why the brake refuses the call now; None if it does not. The call is not counted.
 
-        `customer` is the customer of the line by the table of lines.
+        `customer` is the line's customer in the table of lines.
         """
         if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
             return None
@@ -268,7 +268,7 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True if so many lines call more than usual that the cause cannot be the lines themselves."""
+        """True in a surge: so many lines call more than usual that the cause must lie outside them."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
@@ -289,7 +289,7 @@ class Brake:
             self._changed()
 
     def _changed(self) -> None:
-        """Count a change of a step or a release."""
+        """Count a change of the steps or the releases, and list the subjects that are slowed or stopped."""
         self.changes += 1
         self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
@@ -312,7 +312,7 @@ class Brake:
         )
 
     def _attach(self, subject: Subject, hold: Hold, now_s: float) -> None:
-        """Set the step to which another node, or this one before its restart, has raised the subject."""
+        """Set the subject's step. Another node has raised it, or this node before its restart."""
         subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
         self._raised[hold.token] = subject
         self._changed()

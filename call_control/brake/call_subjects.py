@@ -1,4 +1,4 @@
-"""The subjects to which the brake counts a call. Pure."""
+"""The subjects for which the brake counts a call. Pure."""
 
 from typing import Final
 

@@ -15,7 +15,7 @@ from idtone.core.tail_probabilities import usual
 
 
 class BrakeStep(IntEnum):
-    """A step of the brake for a subject."""
+    """Step of the brake: its treatment of a subject's calls."""
 
     NOTHING = 0
     MARK = 1
@@ -31,7 +31,7 @@ class BrakeStep(IntEnum):
 
 
 class SubjectKind(StrEnum):
-    """The kind of subject whose calls are counted."""
+    """Kind of a subject."""
 
     ENDPOINT = "endpoint"
     """The endpoint of the caller's channel."""
@@ -44,7 +44,7 @@ class SubjectKind(StrEnum):
 
 
 class LineKind(StrEnum):
-    """The kind of line that a subject is."""
+    """Kind of a line. It selects the limits."""
 
     EXTENSION = "extension"
     PBX = "pbx"

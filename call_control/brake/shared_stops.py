@@ -1,7 +1,7 @@
-"""Stops in the form that other nodes and the next start read, and releases, which end stops. Pure.
+"""Stops, and the releases that end them, in the form that other nodes and the next start read. Pure.
 
-Each has the token of a subject. On each node, a release ends the stops that began before it; a later stop counts again.
-So nodes reach the same result, however often and in which order they learn of stops and releases.
+Each names its subject by a token. On each node, a release ends the stops that began before it; a later stop counts
+again. So nodes reach the same result, however often and in which order they learn of stops and releases.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def label_of(kind: SubjectKind, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A subject that the brake has raised to a step. `call_id` is the call that caused it, by which its number can be
-    found.
+    """A subject that the brake has raised to a step. `call_id` is the call that caused it. The subject's number can be
+    found through this call.
     """
 
     token: str

@@ -1,7 +1,7 @@
 """The brake's state that survives a restart, in two files beside the ledger that only the service's user can read.
 
 `LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has
-one line for each subject, with its usual counts and its windows. It is written seldom, and when the service ends.
+one line for each subject, with its usual counts and its windows. It is written rarely, and when the service ends.
 Neither file contains a telephone number: subjects are tokens (`shared_stops.token_of`), and windows are counts and
 bitmaps.
 """

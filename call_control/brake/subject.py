@@ -216,8 +216,8 @@ class Subject:
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
 
     def _asked_for(self, surge: bool) -> tuple[BrakeStep, Signal | None]:
-        """The step that the counts require. A surge raises the limits of the slowing and the stop, but not of the mark,
-        which shows what is more than usual.
+        """The step that the counts require. In a surge, the limits for slowing and stopping are higher. The limit for
+        the mark stays, because a mark only shows that a count is unusual.
         """
         step, signal = step_of(self.counts, self.stops)
         if not surge or step <= BrakeStep.MARK:
@@ -227,7 +227,7 @@ class Subject:
 
     @property
     def is_marked_by_volume(self) -> bool:
-        """True if it has a step because of the number of its calls."""
+        """True if the subject has a step because of the number of its calls."""
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
@@ -241,7 +241,7 @@ class Subject:
         )
 
     def end_volume_slowing(self) -> bool:
-        """End a slowing by volume that is not required in a surge. True if it ended."""
+        """End a slowing by volume that the higher limits of a surge do not require. True if it ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
@@ -311,8 +311,8 @@ class Subject:
         self._begin(now_s)
 
     def clear_minute_counts(self, now_s: float) -> None:
-        """Empty the windows of a minute, because a part of this subject was stopped, and the calls of that part must
-        not stop the rest.
+        """Empty the windows of a minute. A part of this subject was stopped, and the calls of that part must not stop
+        the rest.
         """
         self._hour_calls += self._calls
         self._begin(now_s)

@@ -22,7 +22,7 @@ _PART: Final = (1 << 64) // BITS
 
 class Positions:
     """The positions of numbers in bitmaps, by a key of 24 octets or more. Multiplications by odd secrets, with shifts
-    between them, spread consecutive numbers like others. A sum alone would not.
+    between them, spread consecutive numbers as evenly as any others. A sum alone would not.
     """
 
     def __init__(self, key: bytes) -> None:
