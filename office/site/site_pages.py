@@ -40,7 +40,7 @@ _SHORT: Final = {
     "ja": {
         "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
         "course": "課程", "report": "相談と申告", "badge": "標章の確認", "conditions": "利用停止条件",
-        "figures": "数字", "sheet": "印刷用", "about": "この頁について",
+        "figures": "数字", "sheet": "印刷用", "about": "このページについて",
     },
     "en": {
         "index": "The sound", "number": "Look up a number", "recognise": "Recognise", "quiz": "Quiz",
@@ -53,7 +53,7 @@ _INSTANT: Final = timedelta(microseconds=1)
 _WORDS: Final = {
     "ja": {
         "skip": "本文へ",
-        "menu": "このサイトの頁",
+        "menu": "このサイトのページ",
         "other": "English",
         "site": "電話の識別音",
         "by": "{} の公開ページ",
@@ -108,7 +108,7 @@ def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
 
 def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
     """Posters for print, one in the association's name and one for each municipality, and the page that lists them."""
-    template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べる頁")
+    template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べるページ")
     rows = [{"name": "", "contact": ""}, *municipalities]
     for place, row in enumerate(rows):
         yield (
@@ -132,7 +132,7 @@ def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> It
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<link rel="stylesheet" href="../site.css"><link rel="icon" href="../icon.svg" type="image/svg+xml">'
             "</head><body><main><h1>自治体用の掲示物</h1><p>開いて、A4 か A3 で印刷してください。</p>"
-            f'<ul>{links}</ul><p><a href="../index.html">はじめの頁</a></p></main></body></html>\n'
+            f'<ul>{links}</ul><p><a href="../index.html">はじめのページ</a></p></main></body></html>\n'
         ),
     )
 
