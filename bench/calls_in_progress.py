@@ -195,7 +195,7 @@ class ProgressBench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """Place `calls` further lasting calls, of these numbers in turn."""
+        """Place `calls` more calls that stay up until the end of the run. They take the numbers in turn."""
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,

@@ -174,7 +174,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police as the first person."""
+    """Enter a police order. A second person must enter it again (`approve`)."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS

@@ -194,8 +194,8 @@ def _sound_first(walk: PlayedPath) -> Iterator[str]:
 
 
 def _evidence(walk: PlayedPath) -> Iterator[str]:
-    """Faults unless the evidence is complete or marked as interrupted. A call that never entered the hook must have no
-    evidence.
+    """Faults of the evidence. A call that entered the hook must have a record that is complete, or marked as
+    interrupted, and that agrees with the dialplan.
     """
     if walk.told is None:
         return

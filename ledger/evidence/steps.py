@@ -130,8 +130,8 @@ _NOTHING: Final[Mapping[str, Scalar]] = {}
 class Step:
     """One event of one call. `at` has a time zone; `details` are JSON scalars.
 
-    `numbers` are sealed when the step is written, and are written nowhere else. Of `sip_call_id`, the SIP Call-ID of
-    the caller's channel, only a token is written.
+    `numbers` are sealed when the step is written, and are written nowhere else. `sip_call_id` is the SIP Call-ID of
+    the caller's channel; only a token of it is written.
 
     Raises LedgerError for values that could not be stored and read back unchanged.
     """

@@ -431,7 +431,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """Nor is a call that hung up while the service was asking Asterisk to end it."""
+    """One of the calls hangs up while the service is asking Asterisk to end it."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()

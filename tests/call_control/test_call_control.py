@@ -339,7 +339,7 @@ HEARD = (hook_lines.sound_line(at=ms(3440), sent=22), hook_lines.end_line(at=ms(
 
 
 def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
-    """Record of a call that the service decided and that had these lines."""
+    """Record of a call that the service decided, with these lines of the journal."""
     decide(control, request)
     enter(control, *lines)
     return control.evidence.record(request.call_id)
