@@ -76,7 +76,7 @@ class SuspensionActs:
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Enter a new suspension in the file. Do this before the record in the ledger, which may be in trouble. Raises
+        """Enter a new suspension in the file. Call this before `record`, because the ledger may be in trouble. Raises
         UsageError.
         """
         wanted = set(one.numbers)

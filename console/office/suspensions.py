@@ -199,7 +199,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police again as the second person."""
+    """Enter a police order that another person has entered."""
     files = files_of(visit)
 
     def act() -> None:

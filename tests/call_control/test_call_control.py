@@ -50,7 +50,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """The moment so many milliseconds after the decision."""
+    """The moment `milliseconds` after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
