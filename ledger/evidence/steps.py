@@ -555,9 +555,8 @@ def end_given_up(
     request: str | None = None,
 ) -> Step:
     """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
-
-    `persons` is how many persons must give it up; `request` is the first person's act, which this act confirms. `why`
-    as in `sound_failed`.
+    `persons` is the number of persons who must give it up; `request` is the first person's act, which this act
+    confirms. `why` as in `sound_failed`.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {
