@@ -73,7 +73,9 @@ def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
 
 
 def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
-    """Replay the case of 2025. Returns how many calls passed, and how many there had been when each step began."""
+    """Replay the case of 2025. Returns the number of calls that passed, and for each step the number of calls before it
+    began.
+    """
     brake, attack, passed = new_brake(), CaseOf2025(seed), 0
     steps: dict[str, int] = {}
     for number in range(calls):
@@ -180,8 +182,9 @@ def _upper(count: int) -> float:
 
 
 def decision_cost(invented: int = 300_000) -> dict[str, float]:
-    """Median microseconds of a decision with and without the brake in turns, and of the counting after it; and the
-    memory of the subjects in MB. There are `invented` endpoints, customers, trunks and numbers.
+    """Median microseconds of a decision with and without the brake, and of the counting after it; and the subjects'
+    memory in MB. There are `invented` endpoints, customers, trunks and numbers. Decisions with and without the brake
+    take turns.
     """
     dice, registry, policy, brake = random.Random(1), FakeRegistry(), Policy(), new_brake()
     numbers = [Number(NumberKind.FIXED, f"+813{dice.randrange(10**8):08}") for _ in range(5000)]

@@ -2,11 +2,11 @@
 
     python -m bench.calls_in_progress [--calls 3000] [--endpoints 25] [--rate 15] [--window 20] [--only NAME …] [--json]
 
-The calls have no media, and are spread over `--endpoints`, because Asterisk takes longer for each change of a call if
-its endpoint has many. New calls are timed beside them: without a fault, and while the service starts, hands over, is
-killed, or loses its connection. Then a third of the calls ends. First Asterisk's own command ends them, one after the
-other, which gives the cost without idtone, and as many new ones are placed. Then the service ends these, because their
-number is suspended. Exits with 1 if Asterisk died, a call was lost, a suspended call lasted longer than 5 s, or a new
+The calls have no media. They are spread over `--endpoints`, because Asterisk takes longer for each change of a call if
+its endpoint has many. New calls are timed meanwhile: without a fault, and while the service starts, hands over, is
+killed, or loses its connection. Then a third of the calls is ended twice. First Asterisk's own command ends them, one
+by one; this is the cost without idtone. They are placed again, and the service ends them, because their number is
+suspended. Exits with 1 if Asterisk died, a call was lost, a suspended call lasted longer than 5 s, or a new
 call waited more than 20 ms longer at p99.
 """
 
@@ -184,7 +184,7 @@ class ProgressBench:
     """The loads of lasting calls."""
 
     def fill(self) -> None:
-        """Place the lasting calls. A third of them are of the number that will be suspended."""
+        """Place the calls that stay up. A third of them have the number that is suspended later."""
         process = self.asterisk.process
         assert process
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
@@ -195,7 +195,7 @@ class ProgressBench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """Place `calls` further lasting calls, of these numbers in turn."""
+        """Place `calls` more calls that stay up until the end of the run. They take the numbers in turn."""
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,
@@ -311,7 +311,7 @@ class ProgressBench:
         return took_s
 
     def _until_ended(self, began_s: float) -> float | None:
-        """Seconds until only the expected calls and new ones are in progress."""
+        """Seconds until the calls that must end have ended; None if they take longer than `SETTLE_S`."""
         while self.count_calls() > self.expected + PROBES_PER_S and time.monotonic() < began_s + SETTLE_S:
             time.sleep(0.1)
         took_s = time.monotonic() - began_s
@@ -424,7 +424,7 @@ def progress_bench(
 
 
 def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
-    """Place the lasting calls, run all events (or those of `only`), and check the evidence. Returns the results."""
+    """Place the calls that stay up, run all events (or those of `only`), and check the evidence."""
     found = bed.found
     try:
         bed.fill()

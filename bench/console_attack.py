@@ -7,7 +7,7 @@ The goals, with 220,000 calls and 200 hostile requests in flight: at p95 a page 
 them. A sign-in takes at most 2 s, from a browser that has signed in before and from a new one. A browser that gets
 status 503 asks again after half a second; the total time counts. Turns with and without the attack alternate, so that
 other work on the machine affects both. The attackers are one process at the lowest priority. With users' sessions they
-search and export what matches nothing. Without a session, from many addresses, they send wrong sign-ins, incomplete
+run searches and exports that find nothing. Without a session, from many addresses, they send wrong sign-ins, incomplete
 requests, large bodies, and requests for pages and public files. Each attacker repeats its request a tenth of a second
 after the answer. The table ends with processor time and memory of the console, and of its processes for long reads.
 `--folder` keeps the ledger for the next run; `--page` writes docs/reference/console-security.md.

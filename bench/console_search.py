@@ -58,7 +58,7 @@ SEARCHES: Final = {
 
 
 def rare_calls(ms: float) -> list[Step]:
-    """The steps of three calls of rare kinds, from `ms` on."""
+    """Steps of three rare calls: a refusal, a rare licence, and a fallback. They are decided at `ms`."""
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [

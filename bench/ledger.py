@@ -183,7 +183,7 @@ def measure_tiles(folder: Path, records_s_core: float) -> dict[str, float]:
 
 
 def measure_search(folder: Path) -> dict[str, float]:
-    """Milliseconds to find a number's calls at the end of a month, for a number with `KNOWN` calls and for others."""
+    """Milliseconds to find all calls of a number in a month: a number with `KNOWN` calls, and other numbers."""
     took: dict[bool, list[float]] = {True: [], False: []}
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
         for number in range(FINDS):

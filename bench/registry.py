@@ -109,8 +109,8 @@ def measure_decisions(place: RegistryFolder, numbers: int, members: int) -> dict
 
 
 def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
-    """Microseconds of a decision with a registry without wholesale chains; and the ratios to it with `chains` chains,
-    for numbers outside the chains and for numbers in one. They are measured in turns.
+    """Microseconds of a decision without wholesale chains in the registry, and two ratios to it with `chains` chains:
+    for numbers outside the chains, and for numbers in a chain. The registries take turns.
     """
     document = parse_registry(registry_text(numbers, members), "registry.yaml")
     each, check = numbers // members, {"by": "m-00000", "day": "2026-04-01", "document": "D"}
@@ -147,8 +147,8 @@ def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[
     """Median nanoseconds of each look-up, and two ratios.
 
     `few`, `many` and `stock` look up a number's suspensions: in a registry with few suspended ranges, with many, and
-    with many and one member's complete stock. `single` looks in a table of single numbers, which would do without
-    ranges. `holder` looks up the number's holder.
+    with many and one member's complete stock. `single` looks in a table of single numbers, which would be enough if
+    there were no ranges. `holder` looks up the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()
@@ -298,8 +298,8 @@ def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
 
 
 def measure_during_compilation(place: RegistryFolder, *publish: Callable[[], None]) -> dict[str, float]:
-    """Publish these one after the other, each when the process that plays the service asks for it; returns that
-    process's results.
+    """Call each of `publish` in turn, when the process that plays the service asks for it. Returns that process's
+    results.
     """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()

@@ -3,8 +3,8 @@
     python -m bench.token_signing [--signatures N] [--commits N] [--json]
 
 Both take turns in one run, so that other load affects both. A commit contains a call's last step, with the signatures
-of its leaf and head. The bench waits for the commit; a real call does not. `away`: the token's library is missing from
-the second second on.
+of its leaf and head. The bench waits for the commit; a real call does not. The times of
+`away` are those of commits while the token's program fails.
 """
 
 import statistics

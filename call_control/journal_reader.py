@@ -287,7 +287,7 @@ class JournalReader:
             self.read.set()
 
     async def _enter_new_lines(self, file: JournalFile) -> bool:
-        """Enter the lines that were written to this file since the last read. True if there were any."""
+        """Record the lines that were added to this file since the last read. True if there were any."""
         until, began_s, found = file.size(), time.thread_time(), False
         self._set_gap_s(self._gap_s())
         while file.has_lines(until):

@@ -94,8 +94,8 @@ def translated(text: str, /, **fields: Any) -> str:
 
 
 def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:
-    """A field of a message, translated. The `reason` of an operating system is plain text, which the catalogue may
-    contain.
+    """The translation of a message's field. Of plain strings, only `reason` is translated: it is an error text of the
+    operating system.
     """
     if isinstance(value, Message):
         return translated(value)

@@ -220,8 +220,8 @@ class RequestParameters:
     `trunks` are the PJSIP endpoints that lead to other nodes of the fleet, and `node` is this node's name there.
     `diversion_trunks` are those whose Diversion or History-Info is trusted; `identity_trunks` are those to which a
     forwarded call passes on its Identity. `emergency_trunks` are the trunks, resources and contexts of emergency calls;
-    without names, all. `unreadable` is the treatment of a forwarding number that the hook cannot read: `refuse` or
-    `notice`.
+    if it is empty, all of them count. `unreadable` is the treatment of a forwarding number that the hook cannot read:
+    `refuse` or `notice`.
     """
 
     interface: str

@@ -194,8 +194,8 @@ PORTS_OF_A_PROCESS = 400
 
 def _ports() -> Iterator[int]:
     """Ports below the kernel's ephemeral range and above Asterisk's RTP. Each process has its own range, because it
-    binds a free port only some time later. It claims the range with a socket name, which the kernel frees when the
-    process ends.
+    binds a free port only some time after it was chosen. To claim a range, the process binds a socket name; the kernel
+    frees the name when the process ends.
     """
     for first in range(20_000, 32_000, PORTS_OF_A_PROCESS):
         claim = socket.socket(socket.AF_UNIX)
@@ -264,7 +264,7 @@ class Asterisk:
 
     @property
     def has_srtp(self) -> bool:
-        """True if the phones use SRTP: the site asks for it, and this Asterisk was built with libsrtp."""
+        """True if the phones use SRTP: the site wants it, and this Asterisk was built with libsrtp."""
         return self.site.srtp and not self.installation.without(["res_srtp"])
 
     # -- life ---------------------------------------------------------------------------------------------------

@@ -103,7 +103,6 @@ class Service:
                 )
 
     def _environment(self) -> dict[str, str]:
-        """Environment variables of the service."""
         return self.asterisk.site.environment(self.asterisk.scratch)
 
     def _identity(self) -> Identity | None:

@@ -1,4 +1,6 @@
-"""`idtone-failed`: mails, by the machine's own sendmail, that a systemd unit has failed or that trouble has begun."""
+"""`idtone-failed`: sends a mail when a systemd unit has failed, and when trouble begins or ends. Uses the machine's own
+sendmail.
+"""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ class SuspensionActs:
     """The acts of one command, run as the service's user or as root. A file that root replaces keeps its owner."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError. If a suspension needs two persons, it also does so for an account that several persons
-        share.
+        """Raises UsageError; also if a suspension needs two persons and this account belongs to no single person (root,
+        or the service's user).
         """
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
@@ -76,7 +76,7 @@ class SuspensionActs:
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Enter a new suspension in the file. Do this before the record in the ledger, which may be in trouble. Raises
+        """Enter a new suspension in the file. Call this before `record`, because the ledger may be in trouble. Raises
         UsageError.
         """
         wanted = set(one.numbers)

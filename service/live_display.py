@@ -20,8 +20,8 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """Show the state once, or with `watch` until interrupted, and return the last one. `screen` makes rich's form of a
-    state, and `as_object` the object for JSON.
+    """Show the state once, or each second until interrupted (`watch`). Returns the last state. `look` reads a state,
+    `screen` prepares it for rich, and `as_object` for JSON.
     """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)

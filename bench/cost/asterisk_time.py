@@ -2,11 +2,11 @@
 
     python -m bench.cost.asterisk_time [--calls N] [--rate R] [--turns T] [--folder F] [--again] [--json] [--page]
 
-All ways take turns on one PBX. `perf` samples the stacks of these three, including the kernel's. For that, Asterisk
-should be built with `-g -fno-omit-frame-pointer` and be given in `ASTERISK=`. In each turn a block of calls of each way
-runs without `perf`: it gives the processor time of a call, and its times. The folder gets the measurements after each
-turn; `--again` makes the tables from them once more. `--page` puts the tables and the two flame graphs into the
-documentation.
+All ways take turns on one PBX. `perf` samples the stacks of these three, including the kernel's. This needs an
+Asterisk that was built with `-g -fno-omit-frame-pointer`; `ASTERISK=` names it. In each turn a block of calls of each
+way runs without `perf`: it gives the processor time of a call, and its times. The measurements are stored in the folder
+after each turn; `--again` makes the tables from the stored ones. `--page` puts the tables and the two flame graphs into
+the documentation.
 """
 
 import json
@@ -150,7 +150,9 @@ def _us(blocks: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def time_by_part(found: Mapping[Way, Mapping[Stack, int]], us: Mapping[Way, float]) -> dict[str, list[dict[str, Any]]]:
-    """µs of processor time a call of each part, by what is done and by where; and the hook's addition to native."""
+    """Processor time of each part in µs per call, by activity and by thread or step. Each also as an addition to
+    native.
+    """
     tables = {}
     for title, of in (("what", call_stacks.activity), ("where", call_stacks.thread_or_step)):
         shares = {way: call_stacks.part_shares(each, of) for way, each in found.items()}

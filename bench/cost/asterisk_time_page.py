@@ -69,7 +69,9 @@ _JAPANESE: Final = {
 def page_text(
     measured: Mapping[str, Any], rows: Sequence[Row], tables: Mapping[str, Sequence[Row]], words: Mapping[str, str]
 ) -> str:
-    """The three tables: the ways beside native, and Asterisk's time by what is done and by where."""
+    """The three tables: each way compared with native, Asterisk's time by activity, and Asterisk's time by thread or
+    step.
+    """
     profiled = measured["profiled"]
     lines = [
         words["summary"].format(

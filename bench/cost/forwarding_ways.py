@@ -1,4 +1,4 @@
-"""The ways in which a call can be forwarded, side by side in one dialplan."""
+"""The ways to forward a call that the bench compares, in one dialplan."""
 
 from enum import StrEnum
 from typing import Final

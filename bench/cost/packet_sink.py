@@ -16,7 +16,7 @@ _SO_TIMESTAMPNS: Final = 35
 
 
 class PacketSink:
-    """The receiver. Its streams are told apart by source port and SSRC, because Asterisk reuses its ports."""
+    """Receiver of RTP. A stream is a source port and an SSRC, because Asterisk reuses its ports."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -108,7 +108,7 @@ class Reference:
 
 
 async def continue_channels(session: aiohttp.ClientSession, url: str) -> None:
-    """Let each channel continue at the extension that it names, until the connection ends."""
+    """Send each channel back to the dialplan, at the extension in its Stasis argument. Ends with the connection."""
     async with session.ws_connect(f"{url}/events", params={"app": ANSWERER, "subscribeAll": "false"}) as events:
         _ready()
         async for message in events:

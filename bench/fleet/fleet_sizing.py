@@ -76,7 +76,7 @@ class FleetDemand:
 
 @dataclass(frozen=True, slots=True)
 class FleetSize:
-    """The size of a fleet. A processor is one of the lab's machine; busy processors are those of the busiest hour."""
+    """The size of a fleet, in processors of the lab's machine. Busy processors are those of the busiest hour."""
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float

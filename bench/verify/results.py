@@ -50,7 +50,9 @@ class GoalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure. `bound` is its one-sided 95 % bound towards the worse; `trials` and `hours` are what it rests on."""
+    """A figure. `bound` is its one-sided 95 % bound on the worse side; `trials` and `hours` are the size of
+    the sample.
+    """
 
     measure: str
     profile: str

@@ -1,4 +1,4 @@
-"""Rules for a new password: a minimum length, no common password, and no name that everyone here knows."""
+"""Rules for a new password: a minimum length, no common password, and no name of the user, the node or idtone."""
 
 import re
 from collections.abc import Container, Iterable

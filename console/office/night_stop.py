@@ -114,7 +114,7 @@ def _stops(files: OfficeFiles, now: datetime) -> list[OfficeStop[SuspensionEntry
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police as the first officer."""
+    """Enter a police order. A second officer must enter it again (`approve`)."""
     files = files_of(visit)
 
     def act() -> None:
@@ -135,8 +135,8 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order again as the second officer. It then waits in a package for two signatures. If no package can be
-    made, the order stays approved, and the page says so.
+    """Enter an order that another officer has entered. It then waits in a package for two signatures. If no package can
+    be made, the order stays approved, and the page says so.
     """
     files = files_of(visit)
 

@@ -174,7 +174,7 @@ def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
 
 
 async def request(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police as the first person."""
+    """Enter a police order. A second person must enter it again (`approve`)."""
     files = files_of(visit)
 
     is_end = visit.field("action") in ENDS
@@ -199,7 +199,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter the order of the police again as the second person."""
+    """Enter a police order that another person has entered."""
     files = files_of(visit)
 
     def act() -> None:

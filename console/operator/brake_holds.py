@@ -50,7 +50,9 @@ _SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class BrakedRow:
-    """A hold of the brake, as a row. `name` is empty for a number: visitors who may see it find it in the call."""
+    """A hold of the brake, as a row. `name` is empty for a number. Visitors who may see the number find it in
+    the call.
+    """
 
     step: BrakeStep
     word: str

@@ -46,12 +46,12 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The signed head of the tree, the head that witnesses have cosigned, and the key of both. `leaves` is the size of
+    """The signed head of the tree, the head that witnesses have cosigned, and the log's key. `leaves` is the size of
     the tree.
 
-    `stamped` is the size of the largest tree with a timestamp, and the time in it. `unsigned_ends` are earlier logs of
-    this node with an end that waits for its signature. `given_up` are earlier logs that were ended without a signature,
-    each with the reason if this log records it.
+    `stamped` is the size of the largest tree with a timestamp, and its time. `unsigned_ends` are earlier logs of this
+    node with an end that waits for its signature. `given_up` are earlier logs that were ended without a signature, each
+    with the reason if this log records it.
     """
 
     signed: Note | None

@@ -252,7 +252,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def say(text: str, /, **fields: Any) -> None:
-    """Print a text in the chosen language, as `translated` has it."""
+    """Print the translation of a text (`translated`)."""
     print(translated(text, **fields))
 
 

@@ -44,8 +44,8 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
     """The sounds that one of the two phones received. Times count from the called phone's answer.
 
     With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
-    ring-back tone for the caller. They arrive within one frame of the answer and before the sound. They are left out
-    here.
+    ring-back tone for the caller. These packets are left out. They arrive within one frame of the answer and before the
+    sound.
     """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"

@@ -276,7 +276,7 @@ class Network:
 
 
 def parties_talk(placed: PlacedCall) -> bool:
-    """True if each party has heard the other for some packets."""
+    """True if each party now receives the other's voice."""
     assert placed.called
     return all(
         hear(packets[-10:-4], 0, voice=voice).voice_ms is not None

@@ -138,7 +138,7 @@ def false_claims(walk: PlayedPath) -> list[str]:
 
 
 def _ended(walk: PlayedPath) -> Iterator[str]:
-    """Faults unless the caller's phone, the dialplan and the path agree on the end of the call."""
+    """Faults of the call's end: the caller's phone, the dialplan and the path must agree on it."""
     if walk.hung:
         yield f"it hung: {walk.hung}"
     if walk.told is None:
@@ -172,7 +172,9 @@ def _keyed(walk: PlayedPath) -> bool:
 
 
 def _licence(walk: PlayedPath) -> Iterator[str]:
-    """Faults if the association's sound was played without a licence, or a suspended number was connected."""
+    """A fault for the association's sound without a licence, and one for a suspended number that reached its
+    destination.
+    """
     parties = [party for party, one in walk.heard.items() if ASSOCIATIONS in one.sounds]
     if parties and (walk.path.standing != "licensed" or (walk.told and walk.told.reason != Reason.LICENCE_VALID)):
         yield f"{' and '.join(parties)} heard the association's sound without a verdict that it may be played"
@@ -181,7 +183,7 @@ def _licence(walk: PlayedPath) -> Iterator[str]:
 
 
 def _sound_first(walk: PlayedPath) -> Iterator[str]:
-    """Faults if the parties talk before all parties that must hear a sound have heard it."""
+    """Faults of the order: each party that must hear a sound must have heard it before the parties talk."""
     voices_ms = [one.voice_ms for one in walk.heard.values() if one.voice_ms is not None]
     for party in _HEARD_BY[walk.hears] - walk.held if voices_ms else ():
         if party == "caller" and _keyed(walk):
@@ -194,8 +196,8 @@ def _sound_first(walk: PlayedPath) -> Iterator[str]:
 
 
 def _evidence(walk: PlayedPath) -> Iterator[str]:
-    """Faults unless the evidence is complete or marked as interrupted. A call that never entered the hook must have no
-    evidence.
+    """Faults of the evidence. A call that entered the hook must have a record that is complete, or marked as
+    interrupted, and that agrees with the dialplan.
     """
     if walk.told is None:
         return
@@ -230,7 +232,7 @@ def _waits(walk: PlayedPath) -> Iterator[str]:
 
 
 def _undisturbed(walk: PlayedPath) -> Iterator[str]:
-    """Faults if the call differs from the table of endings although no fault affected the service."""
+    """Differences from the table of endings, for a call that no fault of the service affected."""
     if walk.disturbed or walk.told is None or walk.record is None:
         return
     if walk.path.standing == "suspended":

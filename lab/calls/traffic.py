@@ -23,7 +23,7 @@ phones.
 @asynccontextmanager
 async def traffic(phones: Lab, interfaces: Sequence[str] = ("ari", "agi")) -> AsyncIterator[list[PlacedCall]]:
     """Context that places calls at an even rate, over these interfaces in turn. At its end it waits for the end of all
-    calls. Calls that a slow machine was late for are not made up in a burst.
+    calls. On a slow machine it places fewer calls, rather than late ones in a burst.
     """
     placed: list[PlacedCall] = []
     calls: set[asyncio.Task[None]] = set()

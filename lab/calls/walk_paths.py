@@ -162,7 +162,7 @@ async def _press(call: Call) -> None:
 
 
 async def _do(work: object) -> None:
-    """A coroutine for acts without a wait: `work` was done when its argument was computed."""
+    """Do nothing. This makes an act awaitable that is done when its argument is evaluated."""
 
 
 def _refuse(event: Event) -> Callable[[PlacedCall], Awaitable[None]]:
@@ -327,8 +327,8 @@ async def walk_round(
 async def _left(asterisk: Asterisk) -> tuple[list[str], int]:
     """The channels and bridges that Asterisk still has after the allowed time, and the number of channel shells.
 
-    A shell remains of a channel that Bridge() takes out of its dialplan. Asterisk removes it, but on an overloaded
-    machine one in hundreds stays for ever. It has no leg, no thread and no media.
+    If Bridge() takes a channel out of its dialplan, a shell of the channel remains. Asterisk removes the shell later.
+    On an overloaded machine, one shell in hundreds stays forever. It has no leg, no thread and no media.
     """
     deadline_s = time.monotonic() + KEPT_S
     while True:
@@ -525,7 +525,7 @@ def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
 
 
 def _waited_s(heard: Mapping[str, HeardSounds], references: Mapping[str, Any]) -> float | None:
-    """Seconds from the answer to the other party's voice, less the longest complete sound before it."""
+    """Seconds from the answer to the other party's voice, minus the length of the longest complete sound before it."""
     voices_ms = [one.voice_ms for one in heard.values() if one.voice_ms is not None]
     sounds_ms = [len(references[name]) / 8 for one in heard.values() for name in one.sounds]
     return (min(voices_ms) - max(sounds_ms, default=0.0)) / 1000 if voices_ms else None

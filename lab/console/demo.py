@@ -130,7 +130,7 @@ def _configure(service: Service, folder: Path) -> tuple[Path, str]:
 
 
 def _port() -> int:
-    """The console's usual port if that is free, otherwise any free one."""
+    """The console's usual port if it is free; otherwise any free port."""
     with contextlib.suppress(OSError), socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((LOOPBACK, PORT))

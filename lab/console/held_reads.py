@@ -65,7 +65,7 @@ def held_part(settings: Settings, *_: object) -> CsvPart:
 
 
 def held_pack(file: Path, key: str, limit: int) -> None:
-    """A held verification of a pack. In place of the key, the form sends the folder."""
+    """A held verification of a pack. The form sends the folder as the key."""
     Held(Path(key)).wait()
     raise UsageError("late")
 

@@ -18,7 +18,7 @@ SUSPENSION = {
 
 
 def entry(office: Office) -> dict[str, str]:
-    """The last line of the office's history."""
+    """The latest entry of the office's history."""
     return dict(office.told("history show")[-1])
 
 

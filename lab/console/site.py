@@ -129,9 +129,8 @@ class Site:
     stack: AsyncExitStack
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
-        """A browser in which a user with these roles is signed in; without roles, nobody is.
-
-        The sign-in form is skipped, because it is slow on purpose. `test_sign_in` tests it.
+        """A browser in which a user with these roles is signed in; without roles, no user is. The sign-in form is
+        skipped, because it is slow on purpose. `test_sign_in` tests it.
         """
         http = await self.stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         visitor = Visitor(self, http, language=language)

@@ -123,5 +123,5 @@ def encode_answer(asked: dict[str, Any], **changes: Any) -> str:
 
 
 async def hang_forever(_: web.WebSocketResponse) -> None:
-    """Keep the WebSocket open without a word, and read nothing."""
+    """Keep the WebSocket open, but read and send nothing."""
     await asyncio.Event().wait()

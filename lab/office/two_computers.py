@@ -72,7 +72,7 @@ class TwoComputers:
 
     @property
     def officer(self) -> Path:
-        """The medium with which an officer brings a key for the night."""
+        """The folder in place of the medium on which a duty officer brings a key for the night."""
         return self.root / "media/officer"
 
     @property

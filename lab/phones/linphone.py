@@ -69,8 +69,8 @@ class Linphone(Program):
         return [loader, option, f"{self._own_grammars(root)}:{libraries}", program, "-c", settings, "-a"]
 
     def _own_grammars(self, root: Path) -> Path:
-        """A folder with a changed libbelr, which finds its grammars in the working folder. The original knows only the
-        path of an installed package.
+        """A folder with a changed copy of libbelr, which looks for its grammars in the working folder. The original
+        looks only in the folder of an installed package.
         """
         (self.folder / "grammars").symlink_to(root / "usr/share/belr/grammars")
         library = next(root.glob("usr/lib/*/libbelr.so.1"))

@@ -98,7 +98,7 @@ def count_by_sequence(packets: Sequence[Packet], wanted: int, of: int) -> Receiv
     """The received part of a sound of `wanted` packets, by their sequence numbers alone.
 
     Asterisk sends the sound first, and starts it again if a part could not be sent. Then it sends the other party's
-    voice with another SSRC. So the sound is in the last packets of the first SSRC.
+    voice with another SSRC. So the last packets of the first SSRC are the sound.
     """
     came = {packet.sequence for packet in packets if packet.ssrc == packets[0].ssrc}
     if not came:

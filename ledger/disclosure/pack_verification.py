@@ -56,11 +56,9 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass
 class PackVerdict:
-    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that cosigned the tree
-    with all of these.
-
-    `basis` is the legal basis; None in a pack of the first format. `request` is the approved request, also proven; None
-    if the pack shows no approval.
+    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that cosigned a tree
+    with all these records. `basis` is the legal basis; None in a pack of the first format. `request` is the approved
+    request, also proven; None if the pack shows no approval.
     """
 
     case: str = ""

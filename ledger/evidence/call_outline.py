@@ -1,7 +1,8 @@
 """The outline of a call for the search for misuse, from its steps in the order of writing. Pure. Canary calls are left
 out.
 
-It takes a tenth of the time that a record takes (`call_record.record_of_steps`), and its fields have the same values.
+An outline takes a tenth of the time that a record takes (`call_record.record_of_steps`). Its fields have the same
+values.
 """
 
 import json

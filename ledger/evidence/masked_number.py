@@ -7,10 +7,8 @@ from idtone.core.numbers import Number, NumberKind
 
 @dataclass(frozen=True, slots=True)
 class MaskedNumber:
-    """A number that may be shown.
-
-    `token` is in lower-case hexadecimal digits; None without a number, and for an emergency number, which `last4`
-    contains in full. Without the ledger's key `last4` is empty.
+    """A number that may be shown. `token` is in lower-case hexadecimal digits, and None without a number. An emergency
+    number has no token, and `last4` contains it in full. Without the ledger's key `last4` is empty.
     """
 
     kind: NumberKind

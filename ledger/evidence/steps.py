@@ -130,8 +130,8 @@ _NOTHING: Final[Mapping[str, Scalar]] = {}
 class Step:
     """One event of one call. `at` has a time zone; `details` are JSON scalars.
 
-    `numbers` are sealed when the step is written, and are written nowhere else. Of `sip_call_id`, the SIP Call-ID of
-    the caller's channel, only a token is written.
+    `numbers` are sealed when the step is written, and are written nowhere else. `sip_call_id` is the SIP Call-ID of
+    the caller's channel; only a token of it is written.
 
     Raises LedgerError for values that could not be stored and read back unchanged.
     """
@@ -555,9 +555,8 @@ def end_given_up(
     request: str | None = None,
 ) -> Step:
     """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
-
-    `persons` is how many persons must give it up; `request` is the first person's act, which this act confirms. `why`
-    as in `sound_failed`.
+    `persons` is the number of persons who must give it up; `request` is the first person's act, which this act
+    confirms. `why` as in `sound_failed`.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {

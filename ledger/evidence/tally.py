@@ -38,11 +38,10 @@ class Tally:
     """The calls of one day, one member and one licence. Each of the three is None if calls are not counted by it.
 
     `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided. `fallback`
-    are the calls that the hook decided without the service. Each of them is also counted in another column, except a
-    call that ended before a decision.
-
-    `connected` are the connected calls on which a party was to hear a sound. `sent` are those of them on which each
-    sound was sent, and `confirmed` those of `sent` on which the phone's reports confirm each sound (`Delivery`).
+    are the calls that the hook decided without the service. They are also counted in another column, except calls that
+    ended before a decision. `connected` are the connected calls on which a party was to hear a sound. On the `sent`
+    ones of these, each sound was sent. On the `confirmed` ones of the `sent`, the phone's reports confirm each sound
+    (`Delivery`).
     """
 
     day: date | None

@@ -47,7 +47,7 @@ class NodeReport:
 @dataclass(frozen=True, slots=True)
 class NodeReports:
     """The reports of all nodes. `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be
-    read, with the reasons; `silent` are those servers.
+    read, with the reasons. `silent` are the servers among them.
     """
 
     now: datetime
@@ -114,8 +114,8 @@ class _ServerReader:
         """The error of the last reading; None if it succeeded."""
 
     def begin(self) -> Future[NodeReports] | None:
-        """Begin a reading if none is running, and return it if its answer is worth waiting for. Return None while the
-        last one runs, for some time after a failure, and for the first attempt after that.
+        """Begin a reading, and return it if its answer is worth waiting for. Otherwise return None: while the last
+        reading runs, for some time after a failure, and for the first attempt after that.
         """
         if self._reading_now is not None:
             if not self._reading_now.done():

@@ -74,8 +74,8 @@ def search_calls(
     limit: int,
     enough: Callable[[], bool] = lambda: False,
 ) -> FoundCalls:
-    """The next wanted calls that began before `place`, or after it if `newer`; at most `limit`. They began from `start`
-    on and before `end`.
+    """At most `limit` wanted calls that began from `start` on and before `end`: the next ones before `place`, or after
+    it if `newer`.
 
     The search calls `enough` again and again, and ends early as soon as it returns true. Raises LedgerError.
     """

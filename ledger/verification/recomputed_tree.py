@@ -85,7 +85,7 @@ class RecomputedTree:
         return False
 
     def _group(self, after: int, steps: Sequence[Text], closed: list[_Closed]) -> bool:
-        """Add steps to their calls, and move finished calls to `closed`; False for anything unusual."""
+        """Add steps to their calls, and move finished calls to `closed`. False for anything unusual."""
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
         for number, (index, call_id, text) in enumerate(steps, after + 1):

@@ -80,7 +80,7 @@ def verification_report(
 
 
 def _replaced(settings: Settings, key: VerifierKey) -> SuccessorTree | None:
-    """The tree that continues the tree of this key with another key; None if there is none."""
+    """The tree that continues this key's tree with another key; None if there is none."""
     trees = successor_trees_of(settings.ledger, settings.node).trees
     return next((each for each in trees if each.after == key.name and each.key), None)
 
@@ -119,8 +119,8 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Faults if the first leaf names another key for the previous tree than this node has, or the last leaf for the
-    next tree.
+    """Faults for keys of neighbouring trees. The first leaf names the key of the previous tree, and the last leaf that
+    of the next tree. This node must have the same keys.
     """
     trees = successor_trees_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)

@@ -133,8 +133,8 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Check that no suspension in force forbids to assign these numbers to the member. Raises UsageError if one
-    does.
+    """Raise UsageError if the member may get no new numbers, or if one of these numbers is suspended in part or
+    whole.
     """
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]

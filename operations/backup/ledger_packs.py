@@ -39,7 +39,7 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
     """The end of a ledger's packs: the position and the tree's root there, the signed head, and the time at which the
-    newest call ended (µs since 1970). `quarantine` has the rows of that table.
+    newest call ended (µs since 1970). `quarantine` has the rows of the table of that name.
     """
 
     reached: Reached

@@ -35,8 +35,8 @@ class PlacedCall:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRecording:
-    """The recording at the answering leg, with the verifier's report. `silent`: it holds only silence. `level_dbm0` is
-    the level of the sound itself.
+    """The recording at the answering leg, with the verifier's report. `silent` is True if the recording is silent.
+    `level_dbm0` is the level of the sound itself.
     """
 
     report: Report

@@ -59,8 +59,8 @@ def clock_date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """The finding on the service. `running`: a process holds the ledger's lock. It is None if other users' processes
-    cannot be read.
+    """The finding on the service. `running` is True if a process holds the ledger's lock, and None if other users'
+    processes cannot be read.
     """
     if running is None:
         return unknown("service", Message("the processes of other users cannot be read"), Message("Run this as root"))

@@ -272,7 +272,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
 
 
 def node_member(member: str | None, index: RegistryIndex) -> Finding:
-    """The finding on the node's member. `member` is `association.member`."""
+    """Error if `association.member` is not set or not in the registry."""
     topic, trouble = "registry-member", member_trouble(member, index)
     if trouble:
         return bad(topic, trouble, REMEDY)

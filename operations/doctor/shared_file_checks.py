@@ -112,7 +112,9 @@ def writable_check(inputs: CheckInputs) -> Iterator[Finding]:
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
 ) -> shared_file_findings.PutTrial:
-    """The trial to put a file into a folder. Raises OSError if the folder cannot be read."""
+    """The result of the service's attempt to write a file into a folder. Raises OSError if the folder cannot
+    be read.
+    """
     held = observe_machine.rights(place.folder) if observe_machine.exists(place.folder) else None
     above = [observe_machine.rights(folder) for folder in observe_machine.folders_above(place.folder)]
     error, why = None, ""

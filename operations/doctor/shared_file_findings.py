@@ -210,10 +210,9 @@ folders.
 
 @dataclass(frozen=True, slots=True)
 class PutTrial:
-    """A folder for files of the service, and the result of a trial to put a file there.
-
-    `above` are the existing folders above it. `held` is the folder itself, None if it does not exist. `error` is the
-    errno of the trial, 0 after a success. It is None without a trial; then `why` has the reason.
+    """A folder for files of the service, and the result of an attempt to write a file there. `above` are the existing
+    folders above it. `held` is the folder itself, None if it does not exist. `error` is the errno of the attempt, 0
+    after a success. It is None without an attempt; then `why` has the reason.
     """
 
     folder: Path

@@ -121,7 +121,7 @@ class _Replication(_Reported):
 
 
 class SharedSettings(_Reported):
-    """The fleet's settings on a node. `overrides` are the keys that the node sets otherwise."""
+    """The fleet's settings on a node. `overrides` are the keys that the node sets differently."""
 
     version: Count
     sha256: Text

@@ -255,8 +255,8 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password, from ari.conf, else from idtone's settings, else a new one; and the reason why it cannot
-    be used, usually empty.
+    """The ARI user's password: from ari.conf, else from idtone's settings, else a new one. The second text is the
+    reason why it cannot be used; usually it is empty.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)

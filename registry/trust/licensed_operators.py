@@ -9,7 +9,7 @@ proof/registry.json   what was signed, with the SHA-256 of proof/operators.json
 proof/snapshot.json   which versions belong together
 proof/timestamp.json  that this is the latest
 
-The site can leave an operator out. It cannot add one, or change what the list says of it.
+The site can leave an operator out. It cannot add one, or change its entry.
 """
 
 import json

@@ -302,8 +302,7 @@ class PublicationClient:
     def master(self, tone: str, folder: Path) -> Path:
         """Fetch the published master of a sound into `folder`.
 
-        Raises TrustError. It does so too if the association hands out the master in another way and does not publish
-        it.
+        Raises TrustError, also if the association does not publish the master.
         """
         with self._explained():
             updater = self._refreshed()
@@ -323,9 +322,9 @@ class PublicationClient:
             return copy
 
     def refusals(self) -> bytes | None:
-        """The published list of refused contractors, which stays in the cache; None if none is published.
+        """The published list of refused contractors; None if none is published. The file stays in the cache.
 
-        Needs a cache other than the registry's, because `keep` removes such files there. Raises TrustError.
+        This client needs a cache of its own: in the registry's cache, `keep` would remove the file. Raises TrustError.
         """
         with self._explained():
             updater = self._refreshed()

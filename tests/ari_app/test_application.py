@@ -216,7 +216,9 @@ async def test_channels_that_waited_for_a_connection_are_answered_once(calls, of
 async def test_a_call_without_a_channel_is_interrupted_unless_the_journal_has_its_end(
     calls, asterisk, evidence, monkeypatch, in_the_journal
 ):
-    """The call's last line may come shortly after the end of its channel, so the journal is read once more before."""
+    """The call's last line may come shortly after the end of its channel. So the service reads the journal once more
+    before it marks the call as interrupted.
+    """
     monkeypatch.setattr(module, "LAST_LINE_S", 0.05)
 
     async def read_journal() -> None:
@@ -431,7 +433,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
-    """Nor is a call that hung up while the service was asking Asterisk to end it."""
+    """One of the calls hangs up while the service is asking Asterisk to end it."""
     async with attended(calls, asterisk) as application:
         channels = await stopped_calls(calls, asterisk)
         asterisk.answering.clear()

@@ -50,7 +50,7 @@ EMERGENCY = replace(REQUEST, call_id=id_of(9), called="110")
 
 
 def ms(milliseconds: float) -> datetime:
-    """The moment so many milliseconds after the decision."""
+    """The moment `milliseconds` after the decision."""
     return NOW + timedelta(milliseconds=milliseconds)
 
 
@@ -339,7 +339,7 @@ HEARD = (hook_lines.sound_line(at=ms(3440), sent=22), hook_lines.end_line(at=ms(
 
 
 def record_of(control: CallControl, *lines: str, request: Request = REQUEST) -> Record:
-    """Record of a call that the service decided and that had these lines."""
+    """Record of a call that the service decided, with these lines of the journal."""
     decide(control, request)
     enter(control, *lines)
     return control.evidence.record(request.call_id)

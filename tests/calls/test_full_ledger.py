@@ -93,7 +93,9 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
         told = []
 
         async def call(forwarding: Forwarding) -> tuple[int | None, str, str | None]:
-            """The phone's status, the hook's reason, what was heard, of a call that nobody has to wait for."""
+            """Place a call, which must not have to wait. Returns the phone's status, the hook's reason, and the sound
+            that was heard.
+            """
             began_s = time.monotonic()
             placed = phones.dial(forwarding)
             status = await placed.caller.final()

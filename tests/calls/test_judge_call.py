@@ -1,4 +1,4 @@
-"""Each rule of `judge_call` finds a call that breaks it, and accepts a good one."""
+"""Each rule of `judge_call` finds a call that breaks it, and accepts a correct call."""
 
 from dataclasses import replace
 from typing import Any

@@ -230,8 +230,8 @@ async def test_a_node_whose_service_is_down_announces_too(nodes, references, dow
 
 
 async def test_a_number_that_one_node_stops_is_stopped_on_the_other_one(nodes):
-    """The suspension holds within seconds, in Asterisk's file too. A node that was down learns after its start that it
-    was lifted.
+    """The suspension holds within seconds, in Asterisk's file too. A node that was down learns after its start that the
+    suspension was lifted.
     """
     a, b = nodes
 

@@ -163,8 +163,8 @@ async def test_only_those_count_that_wait(asterisk, service, references, hook, i
 
 @pytest.mark.parametrize("overload", ["fallback", "shed"])
 async def test_where_asterisk_acts_alone(asterisk, service, references, hook, overload):
-    """Asterisk acts alone by the policy. With `shed` it also does if there was no verdict lately, so that no call
-    waits.
+    """Asterisk acts alone by the policy. With `shed`, Asterisk also acts alone if no verdict came lately, so that no
+    call waits.
     """
     hook("IDTONE_WAITING", 0)
     hook("IDTONE_OVERLOAD", overload)

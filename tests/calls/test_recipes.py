@@ -113,8 +113,8 @@ async def test_a_user_of_the_pbx_calls_out_and_both_hear_the_sound(pbx: Pbx, ref
 async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_does_not_claim_it(
     pbx: Pbx, references: dict[str, Any]
 ) -> None:
-    """Both parties should hear the sound by the setting. But no application passes on early media from one of several
-    Local channels.
+    """The settings play the sound to both parties. But no application passes on early media from one of several Local
+    channels.
     """
     cases = [
         Case("ext-group", "605", "09010000005"),

@@ -51,7 +51,7 @@ async def test_asterisk(serving, references, event, blow):
 
 @pytest.mark.nightly
 async def test_asterisk_is_killed(installation, tmp_path, references):
-    """Asterisk reports no more about the calls. What the evidence says of them was true."""
+    """Asterisk reports nothing more about the calls. The evidence claims no sound that the phone did not hear."""
     with Asterisk(installation, tmp_path / "pbx") as asterisk, Service(asterisk, LAB_REGISTRY, POLICY) as service:
         async with lab(asterisk) as phones:
             placed, moment = await bring_to_steps(phones, EVERYWHERE, None)

@@ -57,8 +57,8 @@ async def test_random_paths(installation, tmp_path, references):
 
 @pytest.mark.nightly
 async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, references):
-    """The party has hung up before its sound begins, where both hear one, or before Dial() has finished with it. The
-    other party does not wait, and Asterisk's memory stays intact.
+    """A party hangs up before its own sound begins, if both parties hear one, or before Dial() has finished with the
+    party. The other party does not wait, and Asterisk's memory stays intact.
     """
     kinds = list(product(INTERFACES, DIRECTIONS, ENDS_OF_TALK))
     paths = [

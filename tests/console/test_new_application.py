@@ -1,4 +1,4 @@
-"""An application on paper becomes a member by forms alone: no YAML, and no digest by hand."""
+"""A paper application is entered with forms alone: no YAML, and no digest by hand."""
 
 import hashlib
 

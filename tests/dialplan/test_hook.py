@@ -504,7 +504,7 @@ def test_a_line_that_a_hangup_left_is_written_whatever_the_channel_is_called(hoo
 
 
 def test_no_direction_and_no_foreign_extension_changes_a_verdict(hooked):
-    """Both are texts from outside, and the hook uses them in a condition."""
+    """Both texts come from outside, and the hook uses them in a condition."""
     refused = "REFUSED number-suspended verdict"
     assert hooked.results("returns") == [
         refused if extension == REFUSAL else NOT_REFUSED for extension, _ in VERDICT_CALLS

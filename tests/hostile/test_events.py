@@ -207,7 +207,7 @@ def test_a_damaged_call_is_no_other_call(sounds, caplog, told):
 
 @pytest.mark.parametrize("call_id", ["", "1795.0\n2026-11-25 INFO forged", "x" * 300, "\ud800"], ids=ascii)
 def test_a_call_id_that_is_none_gets_no_verdict_and_is_let_go(sounds, caplog, call_id):
-    """The hook then takes the service as down, so the fallback begins at once, not after three seconds."""
+    """The hook then treats the service as down, so the fallback begins at once, not after three seconds."""
     start = copy.deepcopy(START)
     start["args"][1] = call_id
     assert told_of(sounds, caplog, [start]).verdicts(CALLER) == {""}

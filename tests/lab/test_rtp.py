@@ -41,7 +41,7 @@ def test_a_datagram_that_is_not_rtp_is_none(data: bytes) -> None:
 
 
 def delays_ns(speaker: Stream, listener: Stream) -> list[int]:
-    """Delay of each packet, in ns, by the speaker's schedule."""
+    """Delay of each packet in ns, compared with the speaker's schedule."""
     started_ns = speaker.started_ns
     assert started_ns is not None
     return [packet.arrival_ns - started_ns - n * FRAME_NS for n, packet in enumerate(listener.packets)]

@@ -229,8 +229,8 @@ def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
-    """Otherwise it would go out under their approval. Or of two entries one program would read the first, and another
-    the second.
+    """Otherwise a pack could contain a file that nobody approved. Or two programs could read different entries of the
+    same name.
     """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))

@@ -115,7 +115,9 @@ def test_a_signature_that_was_renewed_is_kept(config, tmp_path, association):
 def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(
     config, sounds, association, tmp_path, monkeypatch
 ):
-    """The file has also the stops that the service uses while it compiles the members that came with them."""
+    """The file also has new suspensions that the service already applies while it compiles the rest of their
+    generation.
+    """
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)

@@ -1,7 +1,6 @@
 """The first day of an operator in Japan (`make test-packages`), and the first month (`make test-packages DRILLS=all`).
-
-The tests run one after the other on one machine. Each act runs the commands of its page. After it the node works as
-before.
+The tests run one after the other on one machine. Each act runs the commands of its page. After each act the node works
+as before.
 """
 
 import os

@@ -1,7 +1,5 @@
-"""A second node joins the first one, serves, and leaves: `make test-packages DRILLS=all`.
-
-Each is installed from the package on its own Debian 13, by the commands of the pages. The tests run one after the
-other.
+"""A second node joins the first one, serves, and leaves: `make test-packages DRILLS=all`. Each node is installed from
+the package on its own Debian 13, by the commands of the pages. The tests run one after the other.
 """
 
 import os

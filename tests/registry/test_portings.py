@@ -1,4 +1,4 @@
-"""Portings: numbers that one member hands over to another at a moment."""
+"""Portings: numbers that one member hands over to another at a given time."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,4 +1,6 @@
-"""An operator's mistake at the start of the service prints one line, in the form of its log, and no traceback."""
+"""An operator's mistake, such as a folder in the place of a file. The service prints one line in the form of its log,
+and no traceback.
+"""
 
 import json
 import os

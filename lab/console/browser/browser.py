@@ -74,7 +74,7 @@ class Browser:
     driver: Chrome
 
     def keep(self, address: str, cookies: Mapping[str, str]) -> None:
-        """Replace all cookies by these, for the address."""
+        """Remove all cookies, and set these for the address."""
         self._do("Network.clearBrowserCookies")
         for name, value in cookies.items():
             self._do(

@@ -1,7 +1,7 @@
-"""Kinds of manipulations and the verdict of each verifier. Each is made before the signature by the holder of the log's
-key, and after it.
+"""Kinds of manipulations, and the verdict of each verifier.
 
-Before the signature: everything is signed, sealed and cosigned again. After it: the original signatures stay.
+Each is made twice. Before the signature, the holder of the log's key makes it: everything is signed, sealed and
+cosigned again. After the signature, the original signatures stay.
 """
 
 # ruff: noqa: S608 - the statements are what is tried

@@ -669,7 +669,7 @@ def bad_requests() -> Iterator[Row]:
 
 
 def bad_numbers() -> Iterator[Row]:
-    """Packs with numbers that two programs could read differently, or that people could read other than sealed."""
+    """Packs whose sealed numbers two programs could read differently, or a person could misread."""
     for what, plain in {
         "no object": b"[]",
         "a number": b"5",

@@ -1,4 +1,4 @@
-"""Every kind of change by someone who can write the ledger's file."""
+"""Changes to a ledger that someone with write access to its file can make."""
 
 import random
 import shutil

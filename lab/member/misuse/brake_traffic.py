@@ -164,7 +164,7 @@ class Customers:
 
 
 class _Own(Dice):
-    """Random draws with the customer's own numbers as the first tokens, which are the same each day."""
+    """Random draws. The first three tokens are the customer's own, the same each day."""
 
     def __init__(self, seed: int, line: str, again: int) -> None:
         super().__init__(seed)

@@ -88,7 +88,7 @@ class BrowserUser:
 
     @contextmanager
     def counted(self) -> Iterator[list[float]]:
-        """Context that yields a list. At its end the list gets the context's clicks, typed fields and seconds."""
+        """Context that counts clicks, typed fields and seconds. It yields a list, and fills it at its end."""
         clicks, typed, began_s = self.clicks, self.typed, time.monotonic()
         counts: list[float] = []
         yield counts

@@ -76,8 +76,8 @@ def forwarded_call(id_: str, number: str = REPORTED) -> ForwardedCall:
 
 
 def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
-    """A person reports a call on the public page. The desk asks the member in charge of the number. That member names
-    the member that the call came from, and that one answers from its ledger.
+    """A person reports a call on the public page. The desk asks the reseller that holds the number. The reseller
+    answers that the call came from the wholesaler, which then exports the call's evidence.
     """
     at = now()
     outcome = call(year, WHOLESALER, "c-1", at)

@@ -48,7 +48,7 @@ class SeenProxy:
 @dataclass(frozen=True)
 class SeenDatabase:
     """A database server. `role` is primary, standby or gone. `lag_bytes` is the number of bytes that the standby has
-    not replayed, None without a standby.
+    not replayed yet; None without a standby.
     """
 
     name: str

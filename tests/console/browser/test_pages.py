@@ -36,7 +36,7 @@ def test_axe_is_the_one_that_was_published():
     [("ja", "page", 1), breadth("ja", "page", 2), nightly("ja", "appearance", 2), nightly("en", "appearance", 2)],
 )
 def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, language, each, looks):
-    """By day, only the last of a page's visitors sees it, who can do the most on it. In the nightly tests, all of them
+    """By day, only one visitor looks at each page: the one with the most rights. In the nightly tests, all its visitors
     do.
     """
     found = [*visits(demo.console.pages, demo.address, visitors(demo))]
@@ -101,7 +101,7 @@ def test_a_table_that_comes_after_the_page_sorts_by_its_heads(browser, demo):
 
 @pytest.mark.nightly
 def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, tmp_path):
-    """The results of forms, to which no link leads."""
+    """The results of forms. No link leads to them."""
     office = next(each for each in visitors(demo) if each.name == Role.OFFICE)
     browser.keep(demo.address, office.cookies)
     browser.open(f"{demo.address}/office/evaluations")

@@ -187,7 +187,7 @@ def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
 
 
 def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
-    """It is named first, and its database is begun then."""
+    """The next ledger gets its name before its database exists. Until then, nothing is replicated."""
     node.write(heard_call("c-0"))
     node.replicate()
     connection = node.connection()

@@ -242,7 +242,7 @@ def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
 
 
 def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
-    """Over or in progress, also one without a number that is kept."""
+    """Calls that have ended or are in progress, and a call without a readable number."""
     nobody = replace(forwarded("c-3", "x"), forwarding_number=parse(""), caller=parse(""), sip_call_id="3@phone")
     write(
         url,

@@ -69,7 +69,7 @@ def test_every_proof_is_that_of_the_rfc_and_is_believed():
 
 
 def damaged(proof: list[bytes]) -> list[list[bytes]]:
-    """The proof with a hash missing, with a hash replaced, and with one hash more."""
+    """Changed proofs: a hash is missing, is replaced, or is added."""
     places = range(len(proof))
     without = [proof[:place] + proof[place + 1 :] for place in places]
     changed = [[*proof[:place], bytes(32), *proof[place + 1 :]] for place in places]

@@ -453,7 +453,7 @@ def test_an_act_whose_leaf_is_no_number_is_told(url, file, leaf):
 
 
 def test_an_act_is_held_to_the_rules_by_any_id(url):
-    """Its calls were over before it; x-2 was not."""
+    """The act `act-ü` names x-3, which ends only after the act. That is a fault. The act `act-é` breaks no rule."""
     write(url, heard_call("x-1", 1000), [requested("act-é")], heard_call("x-2", 10_000))
     assert verification_faults(url) == []
     late = steps.export_requested("act-ü", time_after(9000), ALICE, "case", ["x-3"], False, "ab", time_after(99_000))

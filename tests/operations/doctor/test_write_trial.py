@@ -1,4 +1,4 @@
-"""The trial to put a file where the service does, and the remedies, run as printed."""
+"""The doctor's attempt to write a file where the service writes, and its remedies, run as printed."""
 
 import errno
 import os
@@ -188,7 +188,7 @@ READER = Identity(54_323, frozenset({ASTERISK}), ASTERISK)
 
 
 def test_the_remedies_for_asterisk_do_not_lock_out_the_service(beside):
-    """The remedies once gave Asterisk access but took it from the service."""
+    """An earlier version gave Asterisk access but took it from the service."""
     own(beside.parent, SERVICE.user, SERVICE.group, 0o700)
     own(beside, SERVICE.user, SERVICE.group, 0o750)
     as_the_service(beside, "fallback.write_durably(beside, 'one'); journal.make()")

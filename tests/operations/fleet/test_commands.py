@@ -31,7 +31,7 @@ def run(*arguments: object) -> Result:
 
 @pytest.fixture
 def says(nodes: dict[str, Node]) -> Callable[..., None]:
-    """Function that reports, for a node, a good state with some other values."""
+    """Function that reports a good state of a node, with changes."""
 
     def reports(name: str, **changes: Any) -> None:
         later = {"registry__expires": (datetime.now(UTC) + timedelta(days=9)).isoformat()}

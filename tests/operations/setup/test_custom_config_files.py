@@ -1,4 +1,4 @@
-"""The files for an operator's lines, which depend on the #includes in Asterisk's own files."""
+"""The choice of the files for an operator's lines, by the #includes in Asterisk's own files."""
 
 import pytest
 

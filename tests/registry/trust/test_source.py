@@ -1,4 +1,4 @@
-"""The signed registry in the service: it takes each new generation, and keeps the last one without a new one."""
+"""The signed registry in the service. The service takes each new generation, and keeps the last one if none comes."""
 
 import logging
 import os

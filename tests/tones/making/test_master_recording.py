@@ -33,7 +33,7 @@ def test_a_recording_at_its_level(master, law):
 
 @pytest.mark.parametrize("source_hz", [8000, 11_025, 22_050, 44_100, 96_000])
 def test_a_recording_of_a_synthesised_sound_is_that_sound(tmp_path, source_hz):
-    """Every sample is unchanged and in its place, also at the soft ends."""
+    """Every sample is unchanged and in its place, even in the soft beginning and end."""
     profile = make_profile(tone(620, on_ms=100, off_ms=100, ramp_ms=10), tone(950, on_ms=100, ramp_ms=10))
     path = write(tmp_path / "m.wav", with_silence(profile, source_hz, 200), source_hz, "FLOAT")
     for rate_hz in (8000, 16_000):

@@ -102,7 +102,7 @@ def test_no_number_of_the_signalling_leaks(capture):
 
 
 def hostile(step, ssrcs=1):
-    """Packets with a long pause before every fourth one, also on the capture's clock."""
+    """Packets with a long pause before every fourth one. The capture's clock has the pauses too."""
     ticks = [number // 4 * step + number % 4 * 160 for number in range(20)]
     return capture_files.on_wire(
         (tick * 125_000, capture_files.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))

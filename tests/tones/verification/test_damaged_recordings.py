@@ -446,7 +446,7 @@ def test_a_glide_moved_by_a_codec_still_has_its_own_pitch(profile, exact):
 
 
 def test_a_sound_of_which_a_decoder_left_little_at_its_own_pitch_is_open():
-    """Two packets of five are 20 dB quieter, so the odds are too low for any other place to be open."""
+    """Two packets of five are 20 dB quieter. This lowers the odds so far that any other place would not be open."""
     profile = make_profile(
         tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200)
     )

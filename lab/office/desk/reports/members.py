@@ -87,7 +87,7 @@ class Members:
         return list(read_content(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
 
     def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
-        """The member's signed member's signed answer to a request."""
+        """The member's signed answer to a request."""
         return self.document(ANSWER, {"request": request, "result": result, "found": {"calls": 0}, **more}, member)
 
     def answered(self, member: str, result: str = "not-ours", **more: Any) -> None:
