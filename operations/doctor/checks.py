@@ -25,7 +25,7 @@ from idtone.ledger.keys.log_keys import LogKeys, is_in_token
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.ask_servers import WITHIN_S, ask_all
 from idtone.ledger.replication.own_replica import own_replica
-from idtone.ledger.store.growth import growth
+from idtone.ledger.store.ledger_growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
@@ -42,6 +42,7 @@ from idtone.service import backup_result, canary_result, used_fleet_settings
 from . import (
     asterisk_config_files,
     asterisk_findings,
+    asterisk_modules,
     asterisk_version,
     backup_finding,
     brake_finding,
@@ -50,7 +51,6 @@ from . import (
     hook_findings,
     ledger_findings,
     machine_findings,
-    modules,
     needless_work_findings,
     observe_agi,
     observe_machine,
@@ -142,7 +142,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
     if ours is None:
         yield unknown("asterisk-modules", *trouble)
         return
-    yield modules.judge(seen.modules, modules.needed_modules(ours.text))
+    yield asterisk_modules.judge(seen.modules, asterisk_modules.needed_modules(ours.text))
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:

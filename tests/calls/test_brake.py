@@ -14,7 +14,7 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, lab, wait_until
 from lab.publication import LAB_REGISTRY

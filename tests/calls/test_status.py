@@ -15,7 +15,7 @@ import pytest
 
 from lab.asterisk import IDTONE
 from lab.calls.assert_proved import over_both_interfaces
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service

@@ -15,8 +15,8 @@ from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.workspace import Workspace
 from idtone.office.commands import COMMANDS
 from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.call_traceback import ReportResult
 from idtone.office.desk.reports.report_store import ReportStore
-from idtone.office.desk.reports.traceback import ReportResult
 from idtone.office.refused.change_refusals import Refusals
 from lab.console.office_forms import HOSTILE, ME, entry
 from lab.console.page_forms import forms_of

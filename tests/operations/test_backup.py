@@ -19,7 +19,7 @@ from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backed_up_node import SECRET, BackedUpNode
-from lab.operations.killed_before import killed_before
+from lab.operations.kill_before import kill_before
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -100,7 +100,7 @@ def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     kept = tmp_path / "kept"
     shutil.copytree(node.folder, kept)
     for act in count(1):
-        was_killed = killed_before(act, node.folder, lambda: make(node.settings, node.config))
+        was_killed = kill_before(act, node.folder, lambda: make(node.settings, node.config))
         whole = [name for name in node.archives if name.endswith(".age") and not name.startswith(".")]
         if whole:
             unpacked = opened(node, tmp_path / "opened")
@@ -133,7 +133,7 @@ def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
     node.folder.rename(tmp_path / "original")
     for act in count(1):
         node.folder.mkdir()
-        was_killed = killed_before(act, node.folder, lambda: restore_here(unpacked, ask=False))
+        was_killed = kill_before(act, node.folder, lambda: restore_here(unpacked, ask=False))
         if (node.folder / "ledger.key.sign").exists():  # a service that is started now could sign by this key
             assert node.next_tree().startswith("pbx-1/idtone."), act
         if was_killed:
@@ -158,7 +158,7 @@ def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedU
     backup(node)
     unpacked, folder = opened(node, tmp_path / "opened"), tmp_path / "new"
     for act in count(1, 4):
-        was_killed = killed_before(act, tmp_path, lambda: restore_into(unpacked, folder, ask=False))
+        was_killed = kill_before(act, tmp_path, lambda: restore_into(unpacked, folder, ask=False))
         if not was_killed or folder.exists():
             break
     assert act > 20

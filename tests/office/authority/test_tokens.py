@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab import token
+from lab import pkcs11_token
 from lab.office.authority.office import WHY, Office
 
 
@@ -15,8 +15,8 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A PKCS#11 library with one token and a key in it. The tests share it, because the library reads its settings only
     once.
     """
-    with token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
-        token.new_key(library, "duty", 2, token.P256)
+    with pkcs11_token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
+        pkcs11_token.new_key(library, "duty", 2, pkcs11_token.P256)
         yield library
 
 
@@ -28,7 +28,7 @@ def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
     """Run a command as the token's holder, who types the PIN."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ({"IDTONE_PASSPHRASE": token.PIN} | environment).items():
+        for name, value in ({"IDTONE_PASSPHRASE": pkcs11_token.PIN} | environment).items():
             patch.setenv(name, value)
         code, told, error = office.run(*words, "--json")
         return code, told, " ".join(error.split())

@@ -25,9 +25,9 @@ from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.document_store import DocumentStore
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.recorded_changes import RecordedChanges
+from idtone.office.desk.reports.call_traceback import Stage
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
-from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.enter_criteria import tree_of
 from idtone.office.evaluation.observations import ObservationKind
 from idtone.registry.correspondence.signed_document import sign_document, verified_document
