@@ -81,7 +81,7 @@ def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
         went, risen = offer(brake, attempt)
         passed += went
         steps |= {hold.step.word: number + 1 for hold in risen if hold.label == "050-line"}
-        attack.over(attempt, went)
+        attack.end_call(attempt, went)
     return {"calls": calls, "passed": passed, **steps}
 
 
@@ -105,7 +105,7 @@ def replay_fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
 
 def _ordinary(dice: Dice) -> Iterable[Any]:
     number = dice.token()
-    for at_s in dice.times(0, 9, 6):
+    for at_s in dice.poisson_times(0, 9, 6):
         yield dice.call(at_s, number, number, dice.token())
 
 

@@ -116,7 +116,7 @@ def other_spelling(one: Fields, chance: random.Random, table: IdentityTable) -> 
 
 
 def _latin(one: Fields, chance: random.Random, table: IdentityTable) -> str:
-    words = [table.latin(word) or "" for word in one["kana"]]
+    words = [table.to_latin(word) or "" for word in one["kana"]]
     if chance.random() < 0.5:
         words = [_written(word, ROMAJI) for word in words]
     if chance.random() < 0.5:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.misuse_limits import load_limits
-from idtone.member.misuse.findings import Judge
+from idtone.member.misuse.findings import DayJudge
 from lab.member.misuse.traffic import FRAUDS, OFFICES, day_of
 
 from .bench_output import PROGRESS, options, report
@@ -63,7 +63,7 @@ def judging_time() -> dict[str, float]:
     calls = sum(len(day.calls) for day in days)
     began = time.process_time()
     for day in days:
-        list(Judge(NODE, limits, {}).day(day))
+        list(DayJudge(NODE, limits, {}).day(day))
     return {"calls": calls, "us_a_call": 1e6 * (time.process_time() - began) / calls}
 
 

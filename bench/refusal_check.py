@@ -27,7 +27,7 @@ from idtone.core.signed_notes import Signer
 from idtone.member.customers.refused import ristretto255 as group
 from idtone.member.customers.refused.identity_keys import default_table
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck
-from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, packed_list
+from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, pack_list
 from idtone.office.desk.desk import Desk
 from idtone.office.refused.blind_evaluation import BlindEvaluation
 from idtone.office.refused.change_refusals import Refusals
@@ -69,7 +69,7 @@ def measure(tokens: int, checks: int) -> dict[str, Any]:
         desk = Desk(folder, {KIND: BlindEvaluation(KEY)})
         (folder / "authority.yaml").write_text("refusals: {checks_per_day: 100000}\n")
         path = folder / "list"
-        made = _timed(lambda: path.write_bytes(packed_list(rows, 1, pair.public, table, today)))[0]
+        made = _timed(lambda: path.write_bytes(pack_list(rows, 1, pair.public, table, today)))[0]
         digest, size = hashlib.sha256(path.read_bytes()).digest(), path.stat().st_size
         reads, begins, desks, ends, bares = [], [], [], [], []
         with desk.ledger.open():
@@ -85,7 +85,9 @@ def measure(tokens: int, checks: int) -> dict[str, Any]:
                 ends.append(spent)
                 assert bool(found) is (number % 2 == 0), customer.kind
                 element = base64.b64decode(check.content()["blinded"][0])
-                bares.append(_timed(lambda: (group.times_base(pair.secret), group.times(pair.secret, element)))[0])  # noqa: B023
+                bares.append(
+                    _timed(lambda: (group.multiply_base(pair.secret), group.multiply(pair.secret, element)))[0]  # noqa: B023
+                )
     parts = {
         "read the list": reads,
         "blind and sign": begins,

@@ -121,9 +121,9 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 def _digest_of(profile: Profile, name: str) -> str:
     """The digest that the sound's file must have. It is kept, because making the sound takes too long for a page."""
     from idtone.tones.making.encoders import encode
-    from idtone.tones.making.sound_files import named_format
+    from idtone.tones.making.sound_files import find_format
 
-    return hashlib.sha256(encode(profile, named_format(name))).hexdigest()
+    return hashlib.sha256(encode(profile, find_format(name))).hexdigest()
 
 
 def as_wav(path: Path) -> bytes:
@@ -156,7 +156,7 @@ def _measured(path: Path, _: tuple[int, ...]) -> MeasuredSound:
 
 
 def _samples(path: Path) -> tuple[Floats, int]:
-    from idtone.tones.recordings.audio_files import read_file
+    from idtone.tones.recordings.audio_files import read_audio_file
 
-    leg = read_file(path, longest_s=LONGEST_S)[0]
+    leg = read_audio_file(path, longest_s=LONGEST_S)[0]
     return leg.samples, leg.sample_rate_hz

@@ -77,8 +77,8 @@ REASONS: Final[Mapping[Reason, str]] = {
     ),
     Reason.LICENCE_NONE: template("the member that holds the number holds no licence (for this sound)"),
     Reason.CHAIN_UNCHECKED: template(
-        "a reseller in the number's wholesale chain was not checked, or longer ago than `policy.chain_check`; or the "
-        "certification of a member of the chain has lapsed"
+        "a reseller in the number's wholesale chain was never checked, or its last check is older than "
+        "`policy.chain_check`; or the certification of a member of the chain has lapsed"
     ),
     Reason.DIRECTION_NOT_COVERED: template("the licence does not cover this direction"),
     Reason.NUMBER_OF_ANOTHER_MEMBER: template(

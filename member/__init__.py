@@ -1,1 +1,1 @@
-"""A member's compliance work: customers, reports, signs of misuse, figures for the evaluation."""
+"""A member's compliance work: customers' forms, reports, signs of misuse, and figures for the evaluation."""

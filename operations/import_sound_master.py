@@ -15,7 +15,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.sources import read_document
 from idtone.tones import master_import
-from idtone.tones.commands.generate_sounds import complete_formats, formats_of
+from idtone.tones.commands.generate_sounds import complete_formats, parse_formats
 from idtone.tones.profile import Law
 
 
@@ -92,13 +92,13 @@ def import_master(
 
     # Asterisk could open a file of another format in the folder from which it plays, which the service does not check.
     needed = "all" if output or sounds else ",".join(PBX_FORMATS)
-    names = [each.name for each in formats_of(formats or needed)]
+    names = [each.name for each in parse_formats(formats or needed)]
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         supplied = master or _published_master(profile_id, settings, Path(scratch))
         made = master_import.import_master(
             supplied, request, folder, sounds or output or settings.sounds.directory, names
         )
-    facts = master_import.report(made, request)
+    facts = master_import.import_report(made, request)
     if json:
         command_line.print_json(facts)
         return

@@ -36,7 +36,7 @@ from idtone.ledger.replication.node_ledgers import Ledgers
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
-from idtone.tones.profile_library import Library, load_library
+from idtone.tones.profile_library import ProfileLibrary, load_library
 
 from .registry_excerpts import registry_excerpts
 
@@ -251,7 +251,7 @@ def make_pack(
     return MadePack(made, len(chosen), act_id, digest(made), str(log))
 
 
-def _profiles(summaries: Sequence[PackRecord], library: Library) -> Mapping[str, Mapping[str, Any]]:
+def _profiles(summaries: Sequence[PackRecord], library: ProfileLibrary) -> Mapping[str, Mapping[str, Any]]:
     """The profiles of the played sounds by their ids. The association's own sound appears without its form, which is
     secret.
     """

@@ -38,9 +38,9 @@ from idtone.registry.sources import FileSource, SignedSource, Source
 from idtone.registry.suspensions.suspension_file import StopsInUse, suspensions_path
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.making.formats import SoundFormat
-from idtone.tones.making.sound_files import Sound, put_sounds
+from idtone.tones.making.sound_files import Sound, install_sounds
 from idtone.tones.profile import Profile
-from idtone.tones.profile_library import Library, load_library
+from idtone.tones.profile_library import ProfileLibrary, load_library
 from idtone.tones.sound_contents import SoundContents
 
 from . import canary_result
@@ -127,13 +127,13 @@ def write_sounds(
     refused: dict[str, ToneError] = {}
     for profile in profiles:
         try:
-            sounds |= put_sounds(directory, [profile], content)
+            sounds |= install_sounds(directory, [profile], content)
         except ToneError as error:
             refused[profile.id] = error
     return sounds, refused
 
 
-def _hook(settings: Settings, library: Library) -> str | None:
+def _hook(settings: Settings, library: ProfileLibrary) -> str | None:
     try:
         return hook_for(settings, library).digest
     except IdtoneError as error:

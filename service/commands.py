@@ -30,7 +30,7 @@ from idtone.registry.index import RegistryIndex
 from idtone.registry.local_registry import read_local_registry
 from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_trouble, tones_trouble
 from idtone.registry.sources import load_registry
-from idtone.tones.making.sound_files import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, find_format
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
 
@@ -123,7 +123,7 @@ def check_settings(settings: Settings) -> None:
     ready = SoundContents(settings.sounds.directory, library)
     for profile in library.for_calls():
         for name in PBX_FORMATS:
-            ready.content(profile, named_format(name))
+            ready.content(profile, find_format(name))
     load_legal_bases(settings.ledger.legal_bases)
     settings.agi_secret()
     settings.fleet.key()

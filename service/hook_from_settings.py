@@ -14,10 +14,10 @@ from idtone.core.errors import UsageError
 from idtone.core.settings.policy import CallerHears, PolicySettings
 from idtone.core.settings.settings import Settings
 from idtone.tones.notations.indications import to_asterisk
-from idtone.tones.profile_library import Library
+from idtone.tones.profile_library import ProfileLibrary
 
 
-def hook_for(settings: Settings, library: Library) -> dialplan.Hook:
+def hook_for(settings: Settings, library: ProfileLibrary) -> dialplan.Hook:
     """The hook of this version for these profiles and settings.
 
     Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
@@ -52,13 +52,13 @@ CANARY_AFTERWARDS_S: Final = 2
 """Time for which the canary's answering leg records after the longest sound, in seconds."""
 
 
-def canary_listens_s(library: Library) -> int:
+def canary_listens_s(library: ProfileLibrary) -> int:
     """Time in seconds for which the canary's answering leg records: longer than every sound that a call can have."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
 
-def _canary(settings: Settings, library: Library) -> dialplan.Canary | None:
+def _canary(settings: Settings, library: ProfileLibrary) -> dialplan.Canary | None:
     if not settings.canary.exported:
         return None
     return dialplan.Canary(settings.canary_directory(), canary_listens_s(library))

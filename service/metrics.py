@@ -285,7 +285,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_connect_seconds", _HISTOGRAM,
-        "Time from the answer to the connection of the parties, on calls with a sound: the sound, and what it cost.",
+        "Time from the answer to the connection of the parties, on calls with a sound: the sound and its overhead.",
         lambda observed: observed.counts.connecting,
     ),
     Metric(
@@ -305,17 +305,18 @@ METRICS: Final = (
         _brake(lambda brake: {(step.word,): n for step, n in brake.subjects().items()}), ("step",),
     ),
     Metric(
-        "idtone_brake_steps_total", _COUNTER, "How often one of them reached a step on this node.",
+        "idtone_brake_steps_total", _COUNTER, "How often a subject of the brake reached a step on this node.",
         _brake(lambda brake: {(step.word,): n for step, n in brake.steps.items()}), ("step",),
     ),
     Metric(
         "idtone_brake_surge", _GAUGE,
-        "1 while so many lines call more than usual at once that the brake allows them more, else 0.",
+        "1 while the brake allows more calls, because many lines call more than usual at the same time; else 0.",
         _brake(lambda brake: brake.is_surge(time.time())),
     ),
     Metric(
         "idtone_brake_shared", _GAUGE,
-        "1 if the stops of the other nodes are known, else 0; nothing without PostgreSQL or fleet.key_file.",
+        "1 if this node knows what the brakes of other nodes stopped, else 0; absent without PostgreSQL or "
+        "fleet.key_file.",
         lambda observed: (
             not observed.others.trouble if observed.keeper and observed.others and shares_with_nodes(observed.settings)
             else None
@@ -336,7 +337,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_journal_lag_seconds", _GAUGE,
-        "Time since the journal was read to its end; normally less than a second.",
+        "Time since the service last read the journal to its end; normally less than a second.",
         lambda observed: observed.journal.lag_s,
     ),
     Metric(
@@ -356,7 +357,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_member_known", _GAUGE,
-        "1 if association.member is set, and the registry in use knows it; else 0, and no licence counts.",
+        "1 if association.member is set, and the registry in use has this member; else 0: then no licence counts.",
         lambda observed: member_trouble(observed.settings.association.member, observed.source.current) is None,
     ),
     Metric(
@@ -383,8 +384,8 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_certification_lapses_timestamp_seconds", _GAUGE,
-        "When the first certification lapses, or its check is due, on which the numbers of `association.member` depend "
-        "(without this setting, any number); absent if none is recorded.",
+        "When the first certification lapses, or its check is due. Only those on which the numbers of "
+        "`association.member` depend count; without this setting, all count. Absent if none is recorded.",
         lambda observed: observed.certification_lapses_s(),
     ),
     Metric(
@@ -395,8 +396,8 @@ METRICS: Final = (
     # The customers' lines
     Metric(
         "idtone_lines_current", _GAUGE,
-        "1 if the newest table of lines is in use, 0 if it has faults or its source is away; no value if customers' "
-        "numbers are not checked.",
+        "1 if the newest table of lines is in use, 0 if it has faults or its source cannot be reached; absent if "
+        "customers' numbers are not checked.",
         _lines(lambda lines: not lines.trouble and lines.index is not None),
     ),
     Metric(

@@ -16,7 +16,7 @@ from idtone.service.metrics import METRICS, MetricKind
 from lab.alert_rules import ALERTS, RULES
 from lab.prometheus import promtool
 from lab.repository import ROOT
-from tools.dashboards import dashboards, expressions
+from tools.dashboards import all_expressions, dashboards
 
 NAMES = {
     metric.name + ending
@@ -338,7 +338,7 @@ def test_the_model_of_grafana_finds_what_is_wrong(spoil: Callable[[dict[str, Any
     assert faults(document) == found
 
 
-@pytest.mark.parametrize("expression", [*(alert["expr"] for alert in ALERTS), *expressions()])
+@pytest.mark.parametrize("expression", [*(alert["expr"] for alert in ALERTS), *all_expressions()])
 def test_rules_and_dashboards_use_metrics_and_labels_that_exist(expression: str) -> None:
     assert names(expression) <= NAMES
     grouped = ",".join(re.findall(r"by \(([^)]*)\)", expression)).replace(" ", "")
@@ -347,7 +347,7 @@ def test_rules_and_dashboards_use_metrics_and_labels_that_exist(expression: str)
 
 
 def test_every_metric_but_the_version_is_on_the_dashboard() -> None:
-    shown = set().union(*map(names, expressions()))
+    shown = set().union(*map(names, all_expressions()))
     assert {metric.name for metric in METRICS if not any(name.startswith(metric.name) for name in shown)} == {
         "idtone_build_info",
         "idtone_ledger_replicated",
@@ -359,7 +359,7 @@ def test_every_metric_but_the_version_is_on_the_dashboard() -> None:
 def test_every_expression_of_the_dashboards_is_promql(tmp_path: Path) -> None:
     rules = [
         {"record": f"panel:{place}", "expr": each.replace("$__rate_interval", "5m").replace("$instance", ".*")}
-        for place, each in enumerate(expressions())
+        for place, each in enumerate(all_expressions())
     ]
     path = tmp_path / "rules.json"
     path.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))

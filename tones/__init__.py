@@ -1,1 +1,1 @@
-"""Tone profiles, and the way from a profile to samples and to files."""
+"""Tone profiles; synthesis, measurement and verification of their sounds; sound files and recordings."""

@@ -50,10 +50,11 @@ def encoder_program(encoder: str, purpose: str) -> Path:
 def encode(
     pcm: mmap.mmap, sample_rate_hz: int, to: BinaryIO, *, muxer: str, encoder: str, arguments: tuple[str, ...]
 ) -> None:
-    """Encode one channel of 16-bit little-endian samples. Raises ToneError with the last line that ffmpeg prints.
+    """Encode one channel of 16-bit little-endian samples into `to`. Raises ToneError with the last line that ffmpeg
+    prints.
 
-    No other thread may make temporary files meanwhile: the process's folder for them changes, and is deleted at the
-    end.
+    Meanwhile, no other thread may make temporary files, because the process's temporary folder is replaced by one that
+    is deleted at the end.
     """
     purpose = Message("encoding with {encoder}", encoder=encoder)
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
@@ -88,7 +89,7 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """A temporary folder for pydub, which leaves its files behind when ffmpeg fails."""
+    """A temporary folder for pydub, because pydub does not delete its files when ffmpeg fails."""
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
         tempfile.tempdir = folder

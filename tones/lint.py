@@ -21,19 +21,18 @@ the sound.
 SHORTEST_BURST_MS: Final = 40.0
 """Shortest burst: two packets of 20 ms, because one of them can be lost."""
 LONGEST_BURST_MS: Final = 2000.0
-"""Longest burst. Receivers and people take a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s)."""
-SHORTEST_RAMP_MS: Final = 3.0
-"""Shortest ramp, from a measurement on a burst of 400 Hz: beyond ±200 Hz it has -24 dB without ramps and -41 dB with
-ramps of 5 ms.
+"""Longest burst. Receivers and people mistake a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s).
 """
+SHORTEST_RAMP_MS: Final = 3.0
+"""Shortest ramp. A measured burst of 400 Hz had -24 dB beyond ±200 Hz without ramps, and -41 dB with ramps of 5 ms."""
 MOST_FREQUENCIES: Final = 4
-"""Maximum number of frequencies at a time. Speech codecs keep few, because they model one voice."""
+"""Maximum number of simultaneous frequencies. Speech codecs preserve few, because they model one voice."""
 HEADROOM_DB: Final = 3.0
-"""Reserve for the gain that gateways and telephones add."""
+"""Headroom in dB for the gain that gateways and telephones add."""
 
 Values = dict[str, str]
 _Found = Iterator[tuple[int | None, Values]]
-"""Segments, counted from 1 (None: the whole sound), and the values for the sentence."""
+"""Segment, counted from 1 (None: the whole sound), and the values for the finding's sentence."""
 
 
 @dataclass(frozen=True, slots=True)

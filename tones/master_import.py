@@ -1,4 +1,4 @@
-"""A supplied master → its profile and all its sound files. Either all of them are put in place, or none.
+"""A supplied master → its profile and all its sound files. An import puts all of these files in place, or none.
 
 The copy of the master is exact, and its name contains the first digits of its hash. So a new master never overwrites an
 old one. It takes effect in one step, when its profile replaces the old profile.
@@ -21,16 +21,16 @@ from idtone.core.files import Draft, draft
 from idtone.core.yaml_documents import read_text
 
 from .making.master_recording import LONGEST_MASTER_S
-from .making.sound_files import Sound, ensure_sounds, named_format
-from .master_measurement import Master, decibels, examine
+from .making.sound_files import Sound, ensure_sounds, find_format
+from .master_measurement import MasterMeasurement, decibel_text, measure_master
 from .measuring.levels import SILENCE_DB
 from .profile import FILE_SIZE_LIMIT, Law, Profile, build_profile, load_profile, parse_profile, sha256_of
-from .profile_library import namesake
-from .recordings.audio_files import read_file
+from .profile_library import namesake_source
+from .recordings.audio_files import read_audio_file
 from .recordings.open_recording import open_recording, warn
-from .recordings.recorded_leg import Leg
+from .recordings.recorded_leg import RecordedLeg
 from .registered_profile_check import play_objection
-from .sound_contents import list_of, list_path
+from .sound_contents import digest_list_path, digest_list_text
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
 """Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
@@ -41,7 +41,7 @@ _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
     """The values for a new profile from a master. `registered` maps the registry's tones to the SHA-256 of their
-    masters (see `playable_profile.doubt`).
+    masters (see `registered_profile_check.play_objection`).
     """
 
     profile_id: str
@@ -56,11 +56,11 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The result, with its final paths. `measured` describes the supplied master."""
+    """The files of an import, with their final paths. `measured` describes the supplied master."""
 
     profile: Profile
     profile_file: Path
-    measured: Master
+    measured: MasterMeasurement
     sound: Sound
 
 
@@ -73,7 +73,7 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
-        named_format(name)
+        find_format(name)
     profile = _provisional(request)
     path = folder / f"{profile.id}.yaml"
     _refuse_namesakes(path, request)
@@ -81,19 +81,19 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
         copy, sha256 = _copy(master, scratch, profile.id)
         profile = profile.model_copy(update={"recording": Path(copy.name), "sha256": sha256})
         _refuse_unproven(master, profile, request)
-        measured = examine(_read(copy, master), str(master))
+        measured = measure_master(_read(copy, master), str(master))
         profile = profile.model_copy(update={"trim": measured.trim})
-        (scratch / path.name).write_text(render(profile, measured, master.name), encoding="utf-8")
+        (scratch / path.name).write_text(profile_text(profile, measured, master.name), encoding="utf-8")
         sound = ensure_sounds(scratch / "sounds", [load_profile(scratch / path.name)], wanted)[profile.id]
-        listed = list_path(scratch / path.name)
+        listed = digest_list_path(scratch / path.name)
         digests = {file.path.name: file.sha256 for file in sound.files}
-        listed.write_text(list_of({path.name: sha256_of(scratch / path.name)} | digests), encoding="utf-8")
+        listed.write_text(digest_list_text({path.name: sha256_of(scratch / path.name)} | digests), encoding="utf-8")
         earlier = _earlier_master(path)
         _put_in_place(
             [
                 (copy, folder / copy.name),
                 *((file.path, sounds / file.path.name) for file in sound.files),
-                (listed, list_path(path)),
+                (listed, digest_list_path(path)),
                 (scratch / path.name, path),
             ]
         )
@@ -108,7 +108,7 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
     )
 
 
-def render(profile: Profile, measured: Master, name: str) -> str:
+def profile_text(profile: Profile, measured: MasterMeasurement, name: str) -> str:
     """The text of the profile's file; `name` is the file name of the supplied master."""
     origin = json.dumps(name, ensure_ascii=not name.isprintable())
     standard = (
@@ -117,7 +117,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
         if profile.standard
         else "# Not marked as the association's standard sound.  協会標準識別音とは指定されていません。\n"
     )
-    trim, level_dbm0 = measured.trim, measured.level_dbm0(profile.law)
+    trim, level_dbm0, peak_db = measured.trim, measured.level_dbm0(profile.law), 20 * math.log10(measured.peak)
     return (
         f"{standard}#\n"
         f"# Written by `idtone tone import` from {origin}. An exact copy of the master is beside this file.\n"
@@ -127,9 +127,9 @@ def render(profile: Profile, measured: Master, name: str) -> str:
         "#\n"
         "# Measurements of the master / 原盤の測定値:\n"
         f"#   level of the sounding part / 有音部のレベル   {level_dbm0:.2f} dBm0 ({profile.law})\n"
-        f"#   peak / ピーク                                 {decibels(20 * math.log10(measured.peak))} of full scale\n"
-        f"#   noise, at most / 雑音(最大)                 {decibels(measured.noise_db)} relative to the sound\n"
-        f"#   DC / 直流分                                   {decibels(measured.dc_db)} relative to the sound\n"
+        f"#   peak / ピーク                                 {decibel_text(peak_db)} of full scale\n"
+        f"#   noise, at most / 雑音(最大)                 {decibel_text(measured.noise_db)} relative to the sound\n"
+        f"#   DC / 直流分                                   {decibel_text(measured.dc_db)} relative to the sound\n"
         f"#   sample rate / 標本化周波数                    {measured.sample_rate_hz} Hz\n"
         f"#   duration / 長さ                               {measured.duration_ms:.1f} ms\n"
         f"id: {profile.id}\n"
@@ -145,7 +145,7 @@ def render(profile: Profile, measured: Master, name: str) -> str:
     )
 
 
-def report(made: Imported, request: ImportRequest) -> dict[str, Any]:
+def import_report(made: Imported, request: ImportRequest) -> dict[str, Any]:
     """The result of an import as JSON values for the command. The level of silence is None."""
     profile, measured = made.profile, made.measured
     named = (request.registered or {}).get(profile.id)
@@ -193,7 +193,7 @@ def _provisional(request: ImportRequest) -> Profile:
 
 
 def _refuse_namesakes(path: Path, request: ImportRequest) -> None:
-    other = namesake(request.profile_id, path)
+    other = namesake_source(request.profile_id, path)
     if other:
         raise UsageError(
             "{profile_id!r} is the id of another profile, {other}; choose another with --id",
@@ -228,7 +228,9 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
 
 
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
-    """The copy and its SHA-256. All later steps read the copy, because `master` may change meanwhile."""
+    """The path and the SHA-256 of a copy of the master. All later steps read the copy, because `master` may change
+    meanwhile.
+    """
     digest, size = hashlib.sha256(), 0
     unnamed = folder / "master"
     with open_recording(master) as source, unnamed.open("wb") as target:
@@ -251,21 +253,21 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
     return copy, sha256
 
 
-def _read(copy: Path, master: Path) -> tuple[Leg, ...]:
-    """The legs of the copy. Warnings and errors name the master, which the user knows."""
+def _read(copy: Path, master: Path) -> tuple[RecordedLeg, ...]:
+    """The legs of the copy. Warnings and errors name the file that the user gave, not the copy."""
 
     def renamed(text: str) -> str:
         return text.replace(str(copy), str(master), 1)
 
     try:
-        return read_file(copy, longest_s=LONGEST_MASTER_S, notice=lambda text: warn(renamed(text)))
+        return read_audio_file(copy, longest_s=LONGEST_MASTER_S, notice=lambda text: warn(renamed(text)))
     except RecordingError as error:
         raise RecordingError(renamed(str(error))) from error
 
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A temporary folder. Raises ToneError if it, or something in it, cannot be written."""
+    """A temporary folder. Raises ToneError if the folder or a file in it cannot be written."""
     try:
         with tempfile.TemporaryDirectory(prefix="idtone-import.") as folder:
             yield Path(folder)

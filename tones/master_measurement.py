@@ -17,12 +17,12 @@ from idtone.core.errors import ToneError
 from idtone.core.translation import Message, joined
 
 from .making.amplitude import LOWEST_RATE_HZ
-from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding, sounding_rms
+from .making.master_recording import LEVEL_RATE_HZ, SOUNDING_DB, mean_power, sounding_mask, sounding_rms
 from .making.oscillation import Samples
 from .mask_runs import mask_runs
 from .measuring.levels import SILENCE_DB, dbm0, power_db
 from .profile import CALL_LIMIT_MS, Law, Trim
-from .recordings.recorded_leg import Leg
+from .recordings.recorded_leg import RecordedLeg
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
@@ -30,42 +30,42 @@ SHORTEST_MS: Final = 50.0
 one.
 """
 SILENT_DB: Final = -60.0
-"""Level relative to full scale, below which a recording is too quiet: amplified to a usual level, it makes the steps of
-16 bits audible as noise.
+"""Level relative to full scale below which a recording is too quiet: at a usual level, the noise of its 16-bit steps
+would be audible.
 """
 NOISE_DB: Final = -30.0
 """Maximum noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
 NOISELIKE_DB: Final = -6.0
-"""Flatness of the spectrum at which a sound is noise, however quiet the pauses are. Voiced speech and tones are
-far below.
+"""Spectral flatness from which a sound counts as noise, even if its pauses are quiet. Voiced speech and tones are far
+below.
 """
 DC_DB: Final = -30.0
-"""Maximum DC relative to the sound. A valid burst of 50 ms of 300 Hz that is cut inside a wave comes near it."""
+"""Maximum DC relative to the sound. A valid 300 Hz burst of 50 ms that is cut inside a wave has nearly as much."""
 CHANNELS_DB: Final = -40.0
 """Maximum difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
-"""Margin above the noise. The loudest of a thousand 1 ms means of white noise at 8 kHz is 6 to 7 dB above their
-mean.
+"""Margin above the noise. White noise at 8 kHz, averaged over 1 ms, is 6 to 7 dB above its mean once in a thousand
+times.
 """
 
 _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""Minimum number of equal samples at full scale that are clipped. The crest of a sine from 300 Hz up has two at 192
-kHz.
+"""Number of equal samples in a row at full scale from which a peak counts as clipped. At 192 kHz, the crest of an
+unclipped sine from 300 Hz up has two.
 """
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
-"""The same up to the rate `_SLOW_HZ`: two samples suffice, because a sine that just reaches the ceiling has one."""
+"""The same for rates up to `_SLOW_HZ`, where a sine that just reaches full scale has only one such sample."""
 _QUIET_MS: Final = 20.0
 _EDGE_MS: Final = 1.0
 _BAND_HZ: Final = (300, 3400)
 
 
 @dataclass(frozen=True, slots=True)
-class Master:
+class MasterMeasurement:
     """The measurements of a recording that may become a sound.
 
     `rms` is that of the sounding part (1.0 is full scale); `noise_db` and `dc_db` are relative to it. `noise_db` is an
@@ -88,7 +88,7 @@ class Master:
         return dbm0(power_db(self.rms**2), law)
 
 
-def examine(legs: Sequence[Leg], name: str) -> Master:
+def measure_master(legs: Sequence[RecordedLeg], name: str) -> MasterMeasurement:
     """Measure a recording. Raises ToneError with all its faults; the message begins with `name`."""
     try:
         _refuse_unmeasurable(legs)
@@ -100,7 +100,7 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
         raise ToneError("{name}: cannot be the master of a sound: it {error}", name=name, error=error) from None
     power = sounding_rms(heard, LEVEL_RATE_HZ) ** 2
     quiet, between = _quietest(heard) / power, _between_partials(heard)
-    master = Master(
+    master = MasterMeasurement(
         sample_rate_hz=rate,
         trim=_trim(heard, quiet, len(samples) / rate),
         rms=math.sqrt(power),
@@ -114,7 +114,7 @@ def examine(legs: Sequence[Leg], name: str) -> Master:
     return master
 
 
-def _refuse_unmeasurable(legs: Sequence[Leg]) -> None:
+def _refuse_unmeasurable(legs: Sequence[RecordedLeg]) -> None:
     rate = legs[0].sample_rate_hz
     if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
         raise ToneError(
@@ -144,13 +144,13 @@ def _refuse_silence(samples: Samples, heard: Samples) -> None:
         raise ToneError(
             "is silent: its loudest 20 ms in the telephone band have {loudest} of full scale "
             "(peak of all {peak}), and {silent_db:g} dB is the least",
-            loudest=decibels(loudest_db),
-            peak=decibels(peak_db),
+            loudest=decibel_text(loudest_db),
+            peak=decibel_text(peak_db),
             silent_db=SILENT_DB,
         )
 
 
-def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
+def _channel_faults(legs: Sequence[RecordedLeg], power: float) -> Iterator[str]:
     for leg in legs[1:]:
         difference = leg.samples.astype(np.float64) - legs[0].samples
         difference_db = power_db(float(np.max(mean_power(difference, leg.sample_rate_hz, _QUIET_MS))) / power)
@@ -160,13 +160,13 @@ def _channel_faults(legs: Sequence[Leg], power: float) -> Iterator[str]:
                 "relative to the sound, and {most_db:g} dB is the most",
                 first=legs[0].name,
                 second=leg.name,
-                difference=decibels(difference_db),
+                difference=decibel_text(difference_db),
                 most_db=CHANNELS_DB,
             )
 
 
 def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
-    """Faults for several equal samples in a row at full scale, on either side."""
+    """Faults for clipped peaks: several equal samples in a row at positive or negative full scale."""
     flat = _level_runs(samples)
     lengths = flat[:, 1] - flat[:, 0]
     heights = np.abs(samples[flat[:, 0]])
@@ -190,7 +190,7 @@ def _level_runs(samples: Samples) -> NDArray[np.intp]:
     return equal
 
 
-def _faults(master: Master, between_db: float) -> Iterator[str]:
+def _faults(master: MasterMeasurement, between_db: float) -> Iterator[str]:
     if master.duration_ms < SHORTEST_MS:
         yield Message(
             "is too short: {length_ms:.1f} ms without the silence around it; {least_ms:g} ms is the least",
@@ -207,26 +207,26 @@ def _faults(master: Master, between_db: float) -> Iterator[str]:
         yield Message(
             "is too noisy: by its quietest 20 ms and its spectrum between 300 and 3400 Hz, its noise may reach "
             "{noise} relative to the sound, and {most_db:g} dB is the most",
-            noise=decibels(master.noise_db),
+            noise=decibel_text(master.noise_db),
             most_db=NOISE_DB,
         )
     elif NOISELIKE_DB < between_db < math.inf:
         yield Message(
             "is noise, not a sound: its spectrum is as flat as noise at {level} relative to it, "
             "and {most_db:g} dB is the most",
-            level=decibels(between_db),
+            level=decibel_text(between_db),
             most_db=NOISELIKE_DB,
         )
     if master.dc_db > DC_DB:
         yield Message(
             "has a DC of {level} relative to the sound; {most_db:g} dB is the most",
-            level=decibels(master.dc_db),
+            level=decibel_text(master.dc_db),
             most_db=DC_DB,
         )
 
 
 def _quietest(heard: Samples) -> float:
-    """The mean square of the quietest 20 ms, without DC. Steady noise cannot be louder."""
+    """The mean square of the quietest 20 ms, without DC: an upper bound of steady noise."""
     width = round(_QUIET_MS * LEVEL_RATE_HZ / 1000)
     if len(heard) < width:
         return math.inf
@@ -243,7 +243,7 @@ def _between_partials(heard: Samples) -> float:
     frames of 64 ms that overlap by half.
     """
     size = round(0.064 * LEVEL_RATE_HZ)
-    part = sounding(heard, LEVEL_RATE_HZ)
+    part = sounding_mask(heard, LEVEL_RATE_HZ)
     padded = np.pad(heard, size)
     weights = np.pad(part, size)
     starts = [
@@ -274,6 +274,6 @@ def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
     return Trim(from_ms=from_ms, to_ms=min(to_ms, round(1000 * duration_s, 3)))
 
 
-def decibels(level_db: float) -> str:
+def decibel_text(level_db: float) -> str:
     """The level in dB, as text."""
     return "nothing" if level_db <= SILENCE_DB else f"{level_db:.1f} dB"

@@ -16,18 +16,20 @@ Band = tuple[float, float]
 """Lowest and highest frequency in Hz; both belong to the band."""
 
 _DWELL_MS: Final = 10.0
-"""Time in which a sweep may pass a tone without resembling it. Receivers of DTMF ignore even twice that time (ITU-T
-Q.24).
+"""Time for which a sweep may be inside a tone's band without resembling the tone. DTMF receivers ignore even twice this
+time (ITU-T Q.24).
 """
 _STEP_HZ: Final = 15.0
-"""Step in which a glide is examined: half the narrowest band, so that no band is missed."""
+"""Step, in hertz, in which a glide is examined: half the narrowest band, so that no band is missed."""
 _SIDEBAND_DEPTH: Final = 0.1
-"""Minimum depth of a modulation whose sidebands count. Those of a shallower one are at least 26 dB below the tone."""
+"""Minimum depth of a modulation whose sidebands count. A shallower modulation has sidebands at least 26 dB below the
+tone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkTone:
-    """A tone of a network. A burst of it has a frequency in `from_each` bands of each group."""
+    """A tone of a network. Each of its bursts has frequencies in `from_each` bands of each group."""
 
     name: str
     groups: tuple[tuple[Band, ...], ...]
@@ -66,13 +68,15 @@ NETWORK_TONES: Final = (
 )
 
 
-def resembled(profile: Profile) -> tuple[str, ...]:
+def resembled_tones(profile: Profile) -> tuple[str, ...]:
     """The names of the network tones that the profile's bursts resemble."""
     return tuple(dict.fromkeys(tone.name for _, tone in resemblances(profile)))
 
 
 def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
-    """Pairs of a segment, counted from 0, and a tone that it resembles; in the order of `NETWORK_TONES`."""
+    """The number of a segment, from 0, and a tone that it resembles, for each resemblance; in the order of
+    `NETWORK_TONES`.
+    """
     moments = [
         (index, segment.on_ms, _moments(segment))
         for index, segment in enumerate(profile.segments)
@@ -86,8 +90,8 @@ def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
 
 
 def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
-    """All frequencies at the moment when `fraction` of the burst has passed, in hertz, with the sidebands of
-    modulation.
+    """All frequencies in hertz, with the sidebands of modulation, at the moment when `fraction` of the burst has
+    passed.
     """
     carriers = segment.frequencies_at(fraction)
     modulation = segment.modulation
@@ -97,7 +101,7 @@ def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
 
 
 def _moments(segment: Segment) -> list[tuple[float, ...]]:
-    """The spectra at equally spaced times."""
+    """The burst's frequencies at equally spaced times."""
     count = 1
     if segment.sweep:
         spans = (abs(high - low) for low, high in zip(segment.frequencies_hz, segment.sweep.to_hz, strict=True))

@@ -28,7 +28,7 @@ from idtone.core.yaml_documents import Model, ValidationFault
 DURATION_LIMIT_MS: Final = 3_600_000
 """Longest sound in milliseconds. Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""Longest sound that may delay a connection, in milliseconds."""
+"""Longest sound for calls, in milliseconds, because the parties are connected only after it."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
 """Maximum number of bytes of a profile's file."""
@@ -37,7 +37,7 @@ RAMP_MS: Final = 5.0
 
 
 class Law(StrEnum):
-    """The law that defines 0 dBm0 (ITU-T G.711). The two differ by 0.065 dB in linear samples."""
+    """The law that defines 0 dBm0 (ITU-T G.711). In linear samples, the two laws differ by 0.065 dB."""
 
     A = "a-law"
     MU = "mu-law"
@@ -93,10 +93,10 @@ class Modulation(Model):
 
 
 class Sweep(Model):
-    """A change of a burst's frequencies: each one ends at the frequency at the same place in `to_hz`.
+    """A change of a burst's frequencies. Each one ends at the frequency with the same index in `to_hz`.
 
-    They glide evenly over the whole of `on_ms`. With `steps` they change in that many equally long steps instead: the
-    first step has the frequencies of the segment, the last has `to_hz`. The phase is continuous.
+    Without `steps`, they glide evenly over the whole of `on_ms`. With `steps`, they change in this number of equally
+    long steps: the first has the segment's frequencies, the last has `to_hz`. The phase is continuous.
     """
 
     to_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
@@ -120,7 +120,7 @@ class Segment(Model):
 
     @property
     def crest(self) -> float:
-        """The ratio of the burst's highest possible peak to the peak of one sine of the same level."""
+        """The ratio of the burst's highest possible peak to the peak of a single sine at the same level."""
         depth = self.modulation.depth if self.modulation else 0.0
         return math.sqrt(len(self.frequencies_hz)) * (1 + depth) / math.sqrt(1 + depth * depth / 2)
 
@@ -146,8 +146,8 @@ class Burst:
 class Tolerance(Model):
     """The permitted difference of a recorded sound from the profile.
 
-    `time_percent` is relative to the whole cadence. The level is judged only if `level_db` is given: many networks
-    change levels, and speech codecs do not keep them.
+    `time_percent` is relative to the length of the whole cadence. The level is judged only if `level_db` is given: many
+    networks change levels, and speech codecs do not keep them.
     """
 
     frequency_percent: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)] = 1.0
@@ -165,10 +165,10 @@ class Trim(Model):
 class Profile(Model):
     """A sound, made from `segments` or from a `recording`.
 
-    `level_dbm0` is the level of each whole burst; its frequencies are equally loud. The sounding part of a recording is
-    brought to this level. `recording` is an audio file in the profile's folder: its file name in the YAML file, its
-    full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular noise of one step to
-    linear samples; the same seed gives the same noise.
+    `level_dbm0` is the level of each burst as a whole; its frequencies are equally loud. A recording is amplified so
+    that its sounding part has this level. `recording` is an audio file in the profile's folder: its file name in the
+    YAML file, its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular noise
+    of one step to linear samples; the same seed gives the same noise.
     """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
@@ -198,7 +198,7 @@ class Profile(Model):
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """The same as `bursts`, one by one, so that an hour of bursts is not in memory at once."""
+        """The same bursts as `bursts`, one at a time, so that an hour of them does not fill the memory."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)
@@ -220,7 +220,7 @@ def load_profile(path: Path) -> Profile:
 
     Raises DocumentError with every fault of the file.
     """
-    profile = yaml_documents.load(path, Profile, rules, size_limit=FILE_SIZE_LIMIT)
+    profile = yaml_documents.load(path, Profile, profile_faults, size_limit=FILE_SIZE_LIMIT)
     if profile.recording is None:
         return profile
     recording = path.parent / profile.recording
@@ -249,19 +249,19 @@ def sha256_of(path: Path) -> str:
 
 def parse_profile(text: str, name: str) -> Profile:
     """A profile from text; its recording is not read. `name` is the file name in the faults."""
-    return yaml_documents.parse(text, name, Profile, rules)
+    return yaml_documents.parse(text, name, Profile, profile_faults)
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
     """The profile from values that are not in a file, so that faults have no line. Its recording is not read."""
     try:
-        return yaml_documents.validate(tree, "", name, Profile, rules)
+        return yaml_documents.validate(tree, "", name, Profile, profile_faults)
     except DocumentError as error:
         raise DocumentError(replace(fault, line=0, column=0) for fault in error.faults) from error
 
 
-def rules(profile: Profile) -> Iterator[ValidationFault]:
-    """The faults between the values of a profile."""
+def profile_faults(profile: Profile) -> Iterator[ValidationFault]:
+    """The faults of a profile's values that are valid alone but contradict each other."""
     yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(

@@ -16,7 +16,7 @@ SHIPPED = template("shipped with idtone")
 _TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection; or keep it outside sounds.profiles"
 
 
-class Library(Mapping[str, Profile]):
+class ProfileLibrary(Mapping[str, Profile]):
     """Profiles by their ids. Raises DocumentError if two profiles have the same id."""
 
     def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
@@ -75,16 +75,18 @@ class Library(Mapping[str, Profile]):
         return tuple(self._profiles.values())
 
 
-def load_library(extra: Path | None = None) -> Library:
+def load_library(extra: Path | None = None) -> ProfileLibrary:
     """The shipped profiles and those of the folder `extra`.
 
     Raises DocumentError with every fault of every file, and if the folder cannot be read.
     """
-    return Library([*_shipped(), *(_of_folder(extra) if extra else ())])
+    return ProfileLibrary([*_shipped(), *(_of_folder(extra) if extra else ())])
 
 
-def namesake(profile_id: str, path: Path) -> str | None:
-    """The source of another profile than that of `path` with this id: shipped, or a file in the folder of `path`."""
+def namesake_source(profile_id: str, path: Path) -> str | None:
+    """The source of a profile with this id that is not in the file `path`: `SHIPPED`, or another file in the same
+    folder. None if there is no such profile.
+    """
     if any(profile.id == profile_id for _, profile in _shipped()):
         return SHIPPED
     for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
@@ -103,7 +105,9 @@ def _id_of(path: Path) -> str | None:
 
 @cache
 def _shipped() -> Sequence[tuple[str, Profile]]:
-    """The shipped profiles. They are parsed once, because pages of sounds need them each time."""
+    """The shipped profiles. They are parsed once for the whole process, because the console's pages of sounds use them
+    often.
+    """
     folder = resources.files("idtone.config") / "profiles"
     return tuple(
         (SHIPPED, parse_profile(file.read_text(encoding="utf-8"), f"profiles/{file.name}"))

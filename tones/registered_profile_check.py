@@ -1,4 +1,4 @@
-"""Check that a profile may be played as the sound that the registry licenses under its id."""
+"""Check that a profile is the sound that the registry licenses under the profile's id, so that it may be played."""
 
 from collections.abc import Mapping
 
@@ -8,10 +8,11 @@ from .profile import Profile
 
 
 def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
-    """The reason why the profile must not be played as the licensed sound of its id; None if it may be.
+    """The reason why the profile must not be played as the licensed sound with its id; None if it may be played.
 
-    `named` has the registry's tones: id → SHA-256 of the master, or None for a tone without a master. `named` itself is
-    None without a registry; then a recording may not be played, because nothing proves that it is the right one.
+    `named` maps the ids of the registry's tones to the SHA-256 of their masters, or to None for a tone without a
+    master. Without a registry, `named` is None. Then no recording may be played, because nothing proves that it is the
+    right one.
     """
     if named is None:
         return Message("there is no registry to check the recording against") if profile.recording else None

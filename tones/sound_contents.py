@@ -1,7 +1,7 @@
-"""The content of the sound files of calls. It does not need the libraries that make sounds, which a node may lack.
+"""The content of the sound files for calls. A node can have it without the libraries that make sounds.
 
-The files of the shipped profiles come with idtone. Beside an imported profile is a list of the digests of its files,
-which `sha256sum -c` reads too. Any other sound is made.
+The files of the shipped profiles come with idtone. An imported profile has a list of the digests of its files beside
+it; `sha256sum -c` reads it too. The files of any other profile are made.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from idtone.core.errors import ToneError
 from idtone.core.terminal.extras import install_command
 
 from .profile import Profile, sha256_of
-from .profile_library import SHIPPED, Library
+from .profile_library import SHIPPED, ProfileLibrary
 
 if TYPE_CHECKING:
     from .making.formats import SoundFormat
 
 _HEAD: Final = "# sound files of idtone, encoders 1"
-"""First line of a list. Its number rises if a change of the encoders changes bytes."""
+"""First line of a digest list. Raise its number when a change of the encoders changes their output."""
 
 
 class SoundContents:
     """The content of the sound files of a library's profiles. `directory` is the folder of the files."""
 
-    def __init__(self, directory: Path, library: Library) -> None:
+    def __init__(self, directory: Path, library: ProfileLibrary) -> None:
         self._directory = directory
         self._library = library
         self._listed: dict[str, Mapping[str, str]] = {}
@@ -40,7 +40,7 @@ class SoundContents:
         if source == SHIPPED:
             return (resources.files("idtone.config") / "sounds" / name).read_bytes()
         if profile.id not in self._listed:
-            self._listed[profile.id] = read_list(Path(source))
+            self._listed[profile.id] = read_digest_list(Path(source))
         try:
             content = (self._directory / name).read_bytes()
         except OSError:
@@ -58,12 +58,12 @@ class SoundContents:
                 source=source,
                 library=error.name,
                 command=install_command("sounds"),
-                list=list_path(Path(source)),
+                list=digest_list_path(Path(source)),
             ) from error
         return encode(profile, sound_format)
 
 
-def encoder_here() -> Callable[[Profile, SoundFormat], bytes] | None:
+def available_encoder() -> Callable[[Profile, SoundFormat], bytes] | None:
     """A function that makes the content of a file from the profile and its master; None if the libraries for that are
     missing.
     """
@@ -74,20 +74,20 @@ def encoder_here() -> Callable[[Profile, SoundFormat], bytes] | None:
     return encode
 
 
-def list_path(profile_file: Path) -> Path:
-    """The list of the files of a profile."""
+def digest_list_path(profile_file: Path) -> Path:
+    """The path of the digest list of a profile."""
     return profile_file.with_suffix(".sha256")
 
 
-def list_of(digests: Mapping[str, str]) -> str:
-    """The text of a list. `digests` are those of the profile's file and its sound files, by name."""
+def digest_list_text(digests: Mapping[str, str]) -> str:
+    """The text of a digest list. `digests` has the digests of the profile's file and its sound files, by file name."""
     return "".join(f"{line}\n" for line in (_HEAD, *(f"{sha256}  {name}" for name, sha256 in digests.items())))
 
 
-def read_list(profile_file: Path) -> Mapping[str, str]:
-    """The digests by name; empty if there is no list, or if it belongs to another text of the profile."""
+def read_digest_list(profile_file: Path) -> Mapping[str, str]:
+    """The digests by file name; empty if there is no list, or if the profile's file has changed since then."""
     try:
-        head, *lines = list_path(profile_file).read_text("utf-8").splitlines() or [""]
+        head, *lines = digest_list_path(profile_file).read_text("utf-8").splitlines() or [""]
         digests = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
         as_listed = head == _HEAD and digests.get(profile_file.name) == sha256_of(profile_file)
     except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Takes the pictures of the READMEs on the running demo: `make console-pictures`.
+"""Takes screenshots of the console for the READMEs, in the running demo: `make console-pictures`.
 
 python -m tools.console_pictures FOLDER
 """
@@ -18,7 +18,7 @@ from lab.processes import end_in_order
 
 WIDTH, HEIGHT = 1100, 960
 RATE, HOLD_S, AFTER_S = 0.25, 11.0, 60.0
-"""Rate of the calls, equal to that of the hours before; their duration; and the time until the pictures."""
+"""Three values: calls a second (as many as in the hours before), length of a call, and time until the screenshots."""
 LANGUAGES: Final = {"en": "", "ja": ".ja"}
 
 

@@ -1,4 +1,4 @@
-"""The Grafana dashboards in config/monitoring, in English and Japanese, made from one table.
+"""Makes the Grafana dashboards in config/monitoring, in English and Japanese, from one table.
 
 python -m tools.dashboards writes them; `make docs` does so
 """
@@ -13,16 +13,14 @@ from lab.repository import ROOT
 
 FOLDER: Final = ROOT / "config" / "monitoring"
 WIDTH: Final = 24
-"""Columns of a Grafana dashboard."""
+"""Width of a Grafana dashboard, in columns."""
 CHOSEN: Final = 'instance=~"$instance"'
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel. `queries` are expressions with their legends; its colour turns red below `red_below` or above
-    `red_above`.
-    """
+    """A panel. `queries` has expressions with their legends; values below `red_below` or above `red_above` are red."""
 
     en: str
     ja: str
@@ -55,8 +53,8 @@ def quantile(share: float, name: str) -> str:
 EACH: Final = "{{instance}}"
 
 
-def of_sounds(name: str) -> str:
-    """The share of the connected calls with a sound in the last hour."""
+def share_with_sound(name: str) -> str:
+    """Expression for the share of calls that the metric `name` counts, among the last hour's calls with a sound."""
     return (
         f"sum by (instance) (increase({name}{{{CHOSEN}}}[1h]))"
         f" / sum by (instance) (increase(idtone_calls_with_sound_total{{{CHOSEN}}}[1h]))"
@@ -74,7 +72,7 @@ ROWS: Final = (
         ),
         Panel(
             "Sound failed, last hour", "音を再生できなかった割合(1 時間)",
-            {of_sounds("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
+            {share_with_sound("idtone_calls_sound_failed_total"): EACH}, "percentunit", "stat", red_above=0.05,
         ),
         Panel(
             "Damaged sound files", "破損した音声ファイル", {gauge("idtone_sound_files_damaged"): EACH}, kind="stat",
@@ -129,8 +127,8 @@ ROWS: Final = (
         Panel(
             "Sound sent and confirmed, last hour", "音が送信された割合と確認された割合(1 時間)",
             {
-                of_sounds("idtone_calls_sent_total"): "sent {{instance}}",
-                of_sounds("idtone_calls_confirmed_total"): "confirmed {{instance}}",
+                share_with_sound("idtone_calls_sent_total"): "sent {{instance}}",
+                share_with_sound("idtone_calls_confirmed_total"): "confirmed {{instance}}",
             },
             "percentunit",
         ),
@@ -320,11 +318,11 @@ def _panel(panel: Panel, number: int, grid: dict[str, int], japanese: bool) -> d
 
 
 def dashboards() -> dict[Path, str]:
-    """Path → dashboard."""
+    """Path of a dashboard's file → its JSON text."""
     return {FOLDER / f"idtone-dashboard{'.ja' if japanese else ''}.json": dashboard(japanese) for japanese in (0, 1)}
 
 
-def expressions() -> list[str]:
+def all_expressions() -> list[str]:
     return [query for row in ROWS for panel in row.panels for query in panel.queries]
 
 

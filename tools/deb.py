@@ -1,4 +1,4 @@
-"""Builds the Debian packages: `make deb`. Four for each release, in a fresh Debian of that release.
+"""Builds the Debian packages, `make deb`: four for each release, in a fresh Debian of that release.
 
 python -m tools.deb [RELEASE …]     the release that runs here by default; dist/*.deb
 """
@@ -40,7 +40,7 @@ def build(release: str, into: Path, version: str = idtone.__version__) -> list[P
 
 
 def changelog(version: str) -> str:
-    """Debian's changelog, which gives the version and the time of the packages."""
+    """The text of debian/changelog, from which the packages get their version and time."""
     at = format_datetime(datetime.fromtimestamp(dist.commit_time(), UTC))
     return (
         f"idtone ({version}) stable; urgency=medium\n\n  * /usr/share/doc/idtone/changelog.gz says what is new.\n\n"
@@ -48,8 +48,8 @@ def changelog(version: str) -> str:
     )
 
 
-def running() -> str:
-    """The release of this machine. Ends the program if there are no packages for it."""
+def release_of_machine() -> str:
+    """Name of this machine's Debian release. Ends the program if there are no packages for it."""
     name = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     if name not in RELEASES:
         sys.exit(f"packages: no packages for what runs here; name one: RELEASES='{' '.join(RELEASES)}'")
@@ -57,5 +57,5 @@ def running() -> str:
 
 
 if __name__ == "__main__":
-    for each in sys.argv[1:] or [running()]:
+    for each in sys.argv[1:] or [release_of_machine()]:
         print(*build(each, Path("dist")), sep="\n")

@@ -1,5 +1,5 @@
-"""Moves libraries and programs from the environment of the package `idtone` into those of the packages that contain
-them.
+"""Moves libraries and programs from the files of the Debian package `idtone` to those of the package that they belong
+to.
 
 python tools/deb_libraries.py STAGES by the environment's Python, which has all libraries, pip and idtone
 
@@ -18,10 +18,10 @@ from idtone.core.terminal.extras import PACKAGES
 
 NODE: Final = "idtone"
 PROGRAMS: Final = {"idtone-office": "idtone-office"}
-"""Program → its package; all others belong to the node."""
+"""Program → its Debian package. All other programs belong to the node's package."""
 
 
-def needed(extras: set[str]) -> set[str]:
+def needed_libraries(extras: set[str]) -> set[str]:
     """The names of all libraries that idtone needs with these extras."""
     waiting, seen = [(NODE, frozenset(extras))], set[tuple[str, frozenset[str]]]()
     while waiting:
@@ -35,12 +35,12 @@ def needed(extras: set[str]) -> set[str]:
     return {name for name, _ in seen} - {NODE}
 
 
-def owners() -> dict[str, str]:
-    """Library → its package. Those that both the sounds and the office need belong to the node."""
+def package_of_libraries() -> dict[str, str]:
+    """Library → its Debian package. Libraries that both the sounds and the office need belong to the node's package."""
     extras = {
         package: {extra for extra, named in PACKAGES.items() if named == package} for package in PACKAGES.values()
     }
-    by_package = {package: needed(names) for package, names in extras.items()}
+    by_package = {package: needed_libraries(names) for package, names in extras.items()}
     sounds, office = by_package["idtone-sounds"], by_package["idtone-office"]
     node = by_package[NODE] | sounds & office
     owned = dict.fromkeys(by_package["idtone-console"], "idtone-console")
@@ -52,7 +52,7 @@ def owners() -> dict[str, str]:
     )
 
 
-def move(stages: Path, package: str, installed: Path) -> None:
+def move_file(stages: Path, package: str, installed: Path) -> None:
     """Move a file of the package `idtone` to the same place in `package`."""
     place = stages / package / installed.relative_to(stages / NODE)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -60,18 +60,18 @@ def move(stages: Path, package: str, installed: Path) -> None:
 
 
 def files(library: Distribution) -> list[Path]:
-    """The installed files of a library; its programs are removed."""
+    """The installed files of a library. Its programs are deleted and left out."""
     return [path for each in library.files or () if (path := Path(str(each.locate())).resolve()).is_file()]
 
 
 def main(stages: Path) -> None:
-    for library, package in sorted(owners().items()):
+    for library, package in sorted(package_of_libraries().items()):
         print(f"{package}: {library} {distribution(library).version}")
         if package != NODE:
             for path in files(distribution(library)):
-                move(stages, package, path)
+                move_file(stages, package, path)
     for program, package in PROGRAMS.items():
-        move(stages, package, Path(sys.prefix, "bin", program).resolve())
+        move_file(stages, package, Path(sys.prefix, "bin", program).resolve())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ SCRIPTS: Final = {
     "listen.js": ["--bundle", "--external:./detector.js"],
     "processor.js": [],
 }
-"""Script that a user loads → code that joins its modules."""
+"""Script that a user loads → options for the program that minifies it."""
 
 
 def build(folder: Path) -> Path:
@@ -38,7 +38,7 @@ def build(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Build it in `dist/` and print its name."""
+    """Build the package in `dist/`, and print its name."""
     print(build(ROOT / "dist"))
     return 0
 

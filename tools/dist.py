@@ -16,12 +16,14 @@ from lab.repository import ROOT, files, links
 
 
 def commit_time() -> int:
-    """Time of the commit, in seconds since 1970: the time of all files in a package."""
+    """The time of the commit, in seconds since 1970. All files in a package get this time."""
     return int(_git("log", "-1", "--format=%ct"))
 
 
 def build(into: Path) -> list[Path]:
-    """Build both from the files of the repository, by way of the source archive; returns the two paths, sorted."""
+    """Build the source archive from the repository's files, and the wheel from that archive; returns both paths,
+    sorted.
+    """
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob("idtone-*"):
         old.unlink()
@@ -42,7 +44,9 @@ def build(into: Path) -> list[Path]:
 
 
 def copy_source(into: Path) -> Path:
-    """Copy the repository's files, with the same modes for any umask of the checkout."""
+    """Copy the repository's files to `into`; returns `into`. The copies' modes do not depend on the umask of the
+    checkout.
+    """
     for path in files():
         copied = into / path.relative_to(ROOT)
         copied.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +58,7 @@ def copy_source(into: Path) -> Path:
 
 
 def normalise(archive: Path, time_s: int) -> None:
-    """Write a .tar.gz again with this time on all files. setuptools obeys SOURCE_DATE_EPOCH in wheels only."""
+    """Rewrite a .tar.gz so that all its files have this time. setuptools obeys SOURCE_DATE_EPOCH only in wheels."""
     content = archive.with_name(f"{archive.name}.new")
     with (
         tarfile.open(archive) as old,

@@ -1,5 +1,5 @@
-"""docs/reference/endings.md in both languages, made from the table of endings; `tools/reference_pages.py`
-writes them.
+"""Makes docs/reference/endings.md in both languages from the table of endings. `tools/reference_pages.py` writes the
+pages.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""The words of the table of endings in Japanese, for docs/ja/reference/endings.md."""
+"""Japanese words for the table of endings, used in docs/ja/reference/endings.md."""
 
 from typing import Final
 

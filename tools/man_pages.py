@@ -1,4 +1,6 @@
-"""The man pages in docs/man, made from the command line; `make docs` writes them (`tools/reference_pages.py`)."""
+"""Makes the man pages in docs/man from the commands and their help. `make docs` writes them
+(`tools/reference_pages.py`).
+"""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +29,7 @@ WORDS_JA: Final = {
 
 
 def man_pages(japanese: bool) -> dict[Path, str]:
-    """The pages by their paths: `idtone.1` and one for each group of its commands, and one for each other program."""
+    """Path → page: `idtone.1`, a page for each group of its commands, and a page for each other program."""
     ending = ".ja.1" if japanese else ".1"  # as dh_installman reads it
     root = command_tree("idtone")
     others = [name for name in PROGRAMS if name != "idtone"]
@@ -51,8 +53,8 @@ def man_pages(japanese: bool) -> dict[Path, str]:
 
 
 def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str], japanese: bool) -> str:
-    """One page in man(7)'s macros; `prefix` are the first words of each of its commands. A program that is a single
-    command has no names of commands.
+    """One page in man(7)'s macros. `prefix` has the words before each command's name. For a program that is a single
+    command, the name is empty.
     """
     title = prefix.replace(" ", "-")
     said = messages.catalogue_text if japanese else str
@@ -60,7 +62,7 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
     lines = [
         f'.TH {title.upper()} 1 "" idtone',
         f".SH {word('NAME')}",
-        f"{title} \\- {plain(said(summary)).rstrip('.。')}",
+        f"{title} \\- {troff_text(said(summary)).rstrip('.。')}",
         f".SH {word('SYNOPSIS')}",
         f".B {prefix}",
     ]
@@ -85,16 +87,16 @@ def page(prefix: str, summary: str, commands: dict[str, Any], see: Iterable[str]
 
 
 def description(stand_in: Any, said: Callable[[str], str]) -> Iterator[str]:
-    """A command's text, and its arguments and options."""
+    """The lines on a command: its help text, its arguments and its options."""
     loaded = _loaded(stand_in)
     arguments = [each for each in loaded.params if each.param_type_name == "argument"]
     options = [each for each in loaded.params if each.param_type_name == "option" and "--help" not in each.opts]
     for number, part in enumerate(paragraphs(loaded.help or "")):
-        yield from ([".PP"] if number else []) + [plain(said(part) if part else "")]
+        yield from ([".PP"] if number else []) + [troff_text(said(part) if part else "")]
     for each in (*arguments, *options):
         yield ".TP"
-        yield f"\\fI{plain(argument(each))}\\fR" if each in arguments else _option(each)
-        yield plain(said(each.help) if each.help else "")
+        yield f"\\fI{troff_text(argument(each))}\\fR" if each in arguments else _option(each)
+        yield troff_text(said(each.help) if each.help else "")
 
 
 def _loaded(stand_in: Any) -> Any:
@@ -103,11 +105,11 @@ def _loaded(stand_in: Any) -> Any:
 
 def _arguments(stand_in: Any) -> str:
     found = [each for each in _loaded(stand_in).params if each.param_type_name == "argument"]
-    return "".join(f" \\fI{plain(argument(each))}\\fR" for each in found)
+    return "".join(f" \\fI{troff_text(argument(each))}\\fR" for each in found)
 
 
 def argument(parameter: Any) -> str:
-    """The argument in the form of the command's usage."""
+    """The argument as in the command's usage line."""
     name = _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"
     return f"{name}…" if parameter.nargs == -1 else name
 
@@ -117,11 +119,11 @@ def _metavar(parameter: Any) -> str:
 
 
 def _option(option: Any) -> str:
-    value = "" if option.is_flag else f" \\fI{plain(_metavar(option))}\\fR"
-    return ", ".join(f"\\fB{plain(each)}\\fR{value}" for each in (*option.opts, *option.secondary_opts))
+    value = "" if option.is_flag else f" \\fI{troff_text(_metavar(option))}\\fR"
+    return ", ".join(f"\\fB{troff_text(each)}\\fR{value}" for each in (*option.opts, *option.secondary_opts))
 
 
-def plain(text: str) -> str:
-    """Text on one line, without a meaning for troff."""
+def troff_text(text: str) -> str:
+    """The text on one line, with troff's special characters escaped."""
     escaped = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return re.sub(r"^([.'])", r"\\&\1", escaped) or "\\&"

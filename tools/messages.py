@@ -1,4 +1,5 @@
-"""The catalogue of translations, `config/locale`: the texts to translate, and the compiled file.
+"""Makes the catalogue of translations in `config/locale`: collects the texts to translate, and compiles the
+translations.
 
 python -m tools.messages extracts the texts, updates idtone.po and compiles idtone.mo; `make messages` does so
 
@@ -44,18 +45,18 @@ DATED: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TEMPLATES: Final = ROOT / "console" / "templates"
 MARKS: Final = dict.fromkeys(("Message", "template", "translated", "say", "ask_line"), 1) | {"_topic": 2}
-"""The functions whose first arguments are texts to translate → how many; of an error it is one."""
+"""Function → number of its first arguments that are texts to translate. For an error this is one."""
 FOR_LOGS: Final = frozenset({"AgiError", "JournalError", "FormError"})
-"""The errors whose texts are for logs, or are keys of texts."""
+"""The errors that are not translated: their texts are for logs, or are keys of texts."""
 FIELD: Final = re.compile(r"\{[^{}]*\}")
-"""A field of a template."""
+"""Pattern of a named field in a template."""
 LIBRARY: Final = (
     "Aborted!", "COMMAND [ARGS]...", "Show this message and exit.", "[OPTIONS]",
     "Install completion for the current shell.",
     "Show completion for the current shell, to copy it or customize the installation.", "Missing command.",
     "No such command {name!r}.", "default: {default}", "env var: {var}", "required",
 )  # fmt: skip
-"""Texts of Typer and Click on our terminal."""
+"""Texts by Typer and Click that our commands show."""
 SYSTEM: Final = tuple(
     os.strerror(number)
     for number in (
@@ -66,12 +67,12 @@ SYSTEM: Final = tuple(
         errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EINVAL, errno.EBUSY, errno.EXDEV,
     )
 )  # fmt: skip
-"""The system's errors for a file or an address, as the `reason` of a message."""
+"""The operating system's errors for a file or an address, which messages have as their `reason`."""
 
 
 @cache
 def texts() -> dict[str, list[tuple[str, int]]]:
-    """Every text to translate, and the places in the code: file and line; no line for those of the command line."""
+    """Text to translate → its places in the code, each with file and line. A command's help has no line."""
     found: dict[str, list[tuple[str, int]]] = {}
     for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(command_tree(program)))]:
         found.setdefault(text, [])
@@ -87,7 +88,7 @@ def texts() -> dict[str, list[tuple[str, int]]]:
 
 
 def help_texts(stand_in: Any) -> Iterator[str]:
-    """The paragraphs of the help of a command, of its parameters, and of the commands in it."""
+    """The paragraphs of a command's help and of its parameters' help. For a group, also those of its commands."""
     command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
     for each in {stand_in.help, command.help}:
         yield from paragraphs(each) if each else ()
@@ -105,7 +106,7 @@ def message_texts(path: Path) -> Iterator[tuple[str, int]]:
         return
     for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call):
-            for template in node.args[: marked(_called(node))]:
+            for template in node.args[: translated_arguments(_called(node))]:
                 # A template of fields and commas alone has nothing to translate; the end of a sentence differs.
                 if isinstance(template, ast.Constant) and re.search(r"[A-Za-z]|\. ", FIELD.sub("", template.value)):
                     yield template.value, node.lineno
@@ -118,14 +119,14 @@ def _called(node: ast.Call) -> str:
     return ""
 
 
-def marked(name: str) -> int:
-    """How many first arguments of a function or an error are to be translated."""
+def translated_arguments(name: str) -> int:
+    """Number of the first arguments of a function or an error that are texts to translate."""
     is_error = name.endswith("Error") and name not in FOR_LOGS and not hasattr(builtins, name)
     return MARKS.get(name, int(is_error))
 
 
 def column_texts(path: Path) -> Iterator[tuple[str, int]]:
-    """The columns of `Rows((…))` in a module, also through a name; computed columns are left out."""
+    """The column titles in `Rows((…))` of a module, also if a name stands for them. Computed titles are left out."""
     source = path.read_text("utf-8")
     if ".Rows(" not in source:
         return
@@ -145,7 +146,9 @@ def column_texts(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[ast.Tuple | ast.List]:
-    """The tuples and lists behind a value, a name, a conditional expression or a sum of them."""
+    """The tuples and lists that an expression can stand for: itself, a name, a conditional expression, or a sum of
+    them.
+    """
     if isinstance(value, ast.Tuple | ast.List):
         yield value
     elif isinstance(value, ast.IfExp):
@@ -158,7 +161,7 @@ def _behind(value: ast.expr, named: Mapping[str, list[ast.expr]]) -> Iterator[as
 
 
 def catalogue() -> Catalog:
-    """The present translations in the repository."""
+    """The translations that are in the repository now."""
     with PO.open("rb") as file:
         return read_po(file, locale="ja", domain="idtone")
 
@@ -174,8 +177,8 @@ def _known() -> Catalog:
     return catalogue()
 
 
-def updated(old: Catalog) -> Catalog:
-    """The translations of the code's present texts; a new text has an empty one."""
+def updated_catalogue(old: Catalog) -> Catalog:
+    """The catalogue of the texts that are in the code now. A new text has an empty translation."""
     # The same texts would make another file each time if it had its own dates.
     new = Catalog(locale="ja", domain="idtone", fuzzy=False, creation_date=DATED, revision_date=DATED)
     for text, places in sorted(texts().items()):
@@ -187,14 +190,14 @@ def updated(old: Catalog) -> Catalog:
     return new
 
 
-def written(catalogue: Catalog) -> bytes:
+def po_file(catalogue: Catalog) -> bytes:
     """The text of idtone.po."""
     file = BytesIO()
     write_po(file, catalogue, width=120, omit_header=True, include_lineno=False)
     return HEADER.encode() + file.getvalue()
 
 
-def compiled(catalogue: Catalog) -> bytes:
+def mo_file(catalogue: Catalog) -> bytes:
     """The content of idtone.mo."""
     file = BytesIO()
     write_mo(file, catalogue)
@@ -202,9 +205,9 @@ def compiled(catalogue: Catalog) -> bytes:
 
 
 def main() -> None:
-    current = updated(catalogue())
-    PO.write_bytes(written(current))
-    MO.write_bytes(compiled(current))
+    current = updated_catalogue(catalogue())
+    PO.write_bytes(po_file(current))
+    MO.write_bytes(mo_file(current))
     missing = [message.id for message in current if message.id and not message.string]
     for text in missing:
         print(f"without a translation: {text}")

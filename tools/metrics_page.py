@@ -1,4 +1,4 @@
-"""docs/reference/metrics.md, made from the table of metrics; `tools/reference_pages.py` writes it."""
+"""Makes docs/reference/metrics.md from the table of metrics. `tools/reference_pages.py` writes the page."""
 
 from typing import Final
 
@@ -128,7 +128,7 @@ JAPANESE: Final = {
     "idtone_hand_overs_total": "サービスの起動後に行われた引き継ぎの回数。次のプロセスが続けて数えます",
     "idtone_clock_timestamp_seconds": "このマシンの時計の時刻",
 }
-"""The meanings in Japanese."""
+"""Metric → its meaning in Japanese."""
 
 
 def page(japanese: bool) -> str:

@@ -1,7 +1,7 @@
-"""Gives the site the files outside docs/ that pages link to, such as config/idtone.yaml: a hook of mkdocs.
+"""A hook of mkdocs: it adds to the site the files outside docs/ that pages link to, such as config/idtone.yaml.
 
-On the repository's pages such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a
-folder becomes its name.
+In the repository, such a link leads out of docs/. On the site it leads to a copy under `source/`; a link to a folder
+becomes its name.
 """
 
 import os
@@ -14,14 +14,16 @@ DOCS = ROOT / "docs"
 LINK = re.compile(r"\[([^]]+)\]\((\.\./[^)#]+)\)")
 
 
-def outside(page: Path, target: str) -> Path | None:
-    """The file or folder of the repository that a link of a page leads to; None inside docs/."""
+def linked_outside_docs(page: Path, target: str) -> Path | None:
+    """The file or folder of the repository to which a page's link leads; None if it is in docs/ or elsewhere."""
     path = Path(os.path.normpath(page.parent / target))
     return None if path.is_relative_to(DOCS) or not path.is_relative_to(ROOT) else path.relative_to(ROOT)
 
 
-def copy(source: Path) -> str:
-    """The place of a file on the site. It is shown as text; a foreign HTML page must not become a page of the site."""
+def site_path(source: Path) -> str:
+    """The path of the copied file on the site. Its ending shows it as text, because an HTML file must not become a page
+    of the site.
+    """
     return f"source/{source}" if source.suffix == ".zip" else f"source/{source}.txt"
 
 
@@ -30,9 +32,9 @@ def on_files(files: Any, config: Any) -> Any:
 
     for page in DOCS.rglob("*.md"):
         for _, target in LINK.findall(page.read_text("utf-8")):
-            source = outside(page, target)
-            if source and (ROOT / source).is_file() and copy(source) not in files.src_uris:
-                files.append(File.generated(config, copy(source), content=(ROOT / source).read_bytes()))
+            source = linked_outside_docs(page, target)
+            if source and (ROOT / source).is_file() and site_path(source) not in files.src_uris:
+                files.append(File.generated(config, site_path(source), content=(ROOT / source).read_bytes()))
     return files
 
 
@@ -40,11 +42,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     here = Path(page.file.src_uri).parent
 
     def replaced(found: re.Match[str]) -> str:
-        source = outside(DOCS / page.file.src_uri, found[2])
+        source = linked_outside_docs(DOCS / page.file.src_uri, found[2])
         if source is None:
             return found[0]
         if not (ROOT / source).is_file():
             return found[1]
-        return f"[{found[1]}]({os.path.relpath(copy(source), here)})"
+        return f"[{found[1]}]({os.path.relpath(site_path(source), here)})"
 
     return LINK.sub(replaced, markdown)

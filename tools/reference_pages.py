@@ -1,4 +1,4 @@
-"""The pages of docs/reference, and the man pages, that are made from the code.
+"""Makes the pages of docs/reference and the man pages that come from the code.
 
 python -m tools.reference_pages writes them; `make docs` does so
 
@@ -44,7 +44,7 @@ class Entry:
     japanese: list[str] = field(default_factory=list)
 
     def text(self, japanese: bool) -> str:
-        return joined(self.japanese if japanese else self.english)
+        return join_lines(self.japanese if japanese else self.english)
 
 
 def entries(text: str) -> dict[Location, Entry]:
@@ -95,12 +95,12 @@ def _entry(default: str | None, comments: Iterable[str], trailing: str) -> Entry
 
 
 def is_japanese(text: str) -> bool:
-    """True for a Japanese sentence; a Japanese word in parentheses is not enough."""
+    """True for a Japanese text. An English one with a Japanese word in parentheses is not Japanese."""
     return bool(re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
 
 
-def joined(lines: Iterable[str]) -> str:
-    """Lines as one text: with spaces between them, except within Japanese."""
+def join_lines(lines: Iterable[str]) -> str:
+    """The lines as one text, joined by spaces, but without spaces within Japanese."""
     text = ""
     for line in lines:
         together = (
@@ -175,7 +175,7 @@ def _section(name: str, written: Mapping[Location, Entry], japanese: bool) -> It
 
 
 def _meaning(location: Location, written: Mapping[Location, Entry], japanese: bool) -> str:
-    """The key's own comment; inside a group of keys the group's comes first."""
+    """The key's own comment. If the key is in a group, the group's comment comes first."""
     above = [written[location[:depth]] for depth in range(2, len(location)) if location[:depth] in written]
     return " ".join(filter(None, (each.text(japanese) for each in (*above, written[location]))))
 
@@ -218,7 +218,7 @@ OUTCOMES_OF: Final = {
     Reason.SUSPENSIONS_UNKNOWN: "REFUSE",
     Reason.OVERLOAD: "SHED",
 }
-"""Reason code → its outcome; its words are those of `decision_words`."""
+"""Reason code → the outcome of such a call. The words for the reason are in `decision_words`."""
 
 REASONS_HEAD: Final = """\
 # Outcomes and reasons
@@ -263,7 +263,7 @@ def reasons_page(japanese: bool) -> str:
 # -- commands ---------------------------------------------------------------------------------------------------------
 
 SHARED: Final = ("-c", "--json", "--csv", "--tsv")
-"""Options with the same meaning everywhere, unless they take a value."""
+"""Options that mean the same in every command, unless they take a value."""
 COMMANDS_HEAD: Final = """\
 # Commands: {title}
 
@@ -281,7 +281,7 @@ COMMANDS_HEAD_JA: Final = """\
 `--csv` と `--tsv` は 1 件を 1 行とする表です。
 """
 OWN_PAGE: Final = 4
-"""Number of commands from which a group has its own page."""
+"""A group with at least this number of commands has its own page."""
 
 
 def command_pages(japanese: bool) -> dict[Path, str]:
@@ -308,18 +308,18 @@ def command_pages(japanese: bool) -> dict[Path, str]:
 
 
 def command_lines(name: str, stand_in: Any, japanese: bool) -> Iterator[str]:
-    """One command: its text, then its own arguments and options."""
+    """The lines on one command: its text, then its own arguments and options."""
     command = stand_in.loaded() if hasattr(stand_in, "loaded") else stand_in
     shared = {option: each for each in command.params for option in SHARED if option in each.opts and not each.metavar}
     own = [each for each in command.params if each not in shared.values() and "--help" not in each.opts]
     yield f"## {name}\n"
     said = messages.catalogue_text if japanese else str
-    yield escaped("\n\n".join(map(said, paragraphs(command.help or ""))))
+    yield escape_cell("\n\n".join(map(said, paragraphs(command.help or ""))))
     if own:
         yield "\n| 引数、オプション | 意味 |" if japanese else "\n| argument, option | meaning |"
         yield "|---|---|"
     for each in own:
-        yield f"| {' '.join(_spellings(each))} | {escaped(_help_of(each, japanese))} |"
+        yield f"| {' '.join(_spellings(each))} | {escape_cell(_help_of(each, japanese))} |"
     if shared:
         names = [f"`{option}`" for option in shared]
         yield f"\n共通のオプション: {'、'.join(names)}" if japanese else f"\nAlso: {', '.join(names)}."
@@ -352,8 +352,8 @@ def _help_of(parameter: Any, japanese: bool) -> str:
     )
 
 
-def escaped(text: str) -> str:
-    """Text for a table, with angle brackets and bars escaped."""
+def escape_cell(text: str) -> str:
+    """The text for a table's cell, with angle brackets and bars escaped."""
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -361,7 +361,7 @@ def escaped(text: str) -> str:
 
 
 def pages() -> Mapping[Path, str]:
-    """Path → generated page."""
+    """Path → text of the generated page."""
     made: dict[Path, Callable[[], str]] = {
         REFERENCE / "settings.md": lambda: settings_page(japanese=False),
         REFERENCE_JA / "settings.md": lambda: settings_page(japanese=True),

@@ -1,4 +1,5 @@
-"""Builds `idtone-sign` as one file for holders' own computers: `make signer`. It contains all libraries except Python.
+"""Builds `idtone-sign` as one file for the computers of key holders: `make signer`. It contains all libraries but not
+Python.
 
 python -m tools.signer_executable [PLATFORM [PYTHON]] dist/idtone-sign.pyz, or dist/idtone-sign-PLATFORM-pyPYTHON.pyz
 
@@ -24,19 +25,19 @@ NEEDED: Final = (
     "aiohttp", "cryptography", "phonenumberslite", "pydantic", "python-pkcs11", "PyYAML", "rfc8785", "securesystemslib",
     "tuf", "typer", "zxcvbn",
 )  # fmt: skip
-"""The libraries that the page imports; they need others."""
+"""The libraries that the signing page imports. They need other libraries."""
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
-def locked() -> dict[str, str]:
+def lock_entries() -> dict[str, str]:
     """The entries of requirements.lock by their names."""
     blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)
     return {block.partition("==")[0]: block for block in blocks if "==" in block.partition("\n")[0]}
 
 
-def needed(entries: dict[str, str]) -> set[str]:
-    """The names of all libraries that the page needs, on any system."""
+def needed_libraries(entries: dict[str, str]) -> set[str]:
+    """The names of all libraries that the signing page needs on any operating system."""
     found: set[str] = set()
     waiting = list(NEEDED)
     while waiting:
@@ -60,11 +61,11 @@ def _brought(name: str) -> Iterator[str]:
 def build(into: Path, platform: str = "", python: str = "") -> Path:
     """Build the archive; returns its path. Raises CalledProcessError if a library has no wheel for this platform."""
     version = tuple(map(int, python.split("."))) if python else sys.version_info[:2]
-    entries = locked()
+    entries = lock_entries()
     name = f"idtone-sign-{platform}-py{'.'.join(map(str, version))}.pyz" if platform else "idtone-sign.pyz"
     with tempfile.TemporaryDirectory() as scratch:
         libraries, wanted = Path(scratch, "libraries"), Path(scratch, "wanted.txt")
-        wanted.write_text("".join(entries[each] for each in sorted(needed(entries))))
+        wanted.write_text("".join(entries[each] for each in sorted(needed_libraries(entries))))
         target = ["--platform", platform, "--python-version", ".".join(map(str, version))] if platform else []
         install = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps"]
         options = ["--target", libraries, "--no-compile", "--only-binary=:all:", *target]

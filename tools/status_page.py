@@ -1,4 +1,6 @@
-"""docs/reference/status.md, made from the tables of the feed and of the state; `tools/reference_pages.py` writes it."""
+"""Makes docs/reference/status.md from the tables of the feed and of the state. `tools/reference_pages.py` writes the
+page.
+"""
 
 from typing import Final
 
@@ -136,7 +138,7 @@ JAPANESE: Final = {
     ),
     "metrics.listen": "メトリクスの場所。無効なら null",
 }
-"""The meanings in Japanese."""
+"""Field → its meaning in Japanese."""
 
 
 STATE_HEAD: Final = """

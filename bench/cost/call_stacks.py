@@ -59,7 +59,7 @@ _NETWORK: Final = frozenset(
 THREADS, NETWORK, ELSE = "threads wait, wake and switch", "network", "dialplan, channels, bridges"
 FILES, ARI, BUS = "files of sounds and journal", "ARI, JSON, WebSocket", "messages and snapshots of the bus"
 VARIABLES, SIP, RTP = "variables, functions, expressions", "SIP", "RTP"
-MEMORY: Final = "memory and strings, for whom the stack does not show"
+MEMORY: Final = "memory and strings of unknown callers"
 
 
 def _any(names: str) -> re.Pattern[str]:

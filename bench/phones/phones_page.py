@@ -34,7 +34,7 @@ _JAPANESE: Final[Words] = {
         "記録したものは {claims_more} 件、少なく記録したものは {claims_less} 件です。NAT の内側の電話機では、"
         "{behind_nat} 通話のうち {behind_nat_whole} 通話で音が全部届きました。"
     ),
-    "called": "着信者", "caller": "発信者", "lab": "試験用",
+    "called": "着信側", "caller": "発信側", "lab": "試験用",
     "confirmed": "確認済み", "sent": "送信済み", "not-known": "不明", "unplayed": "不明(再生未了)",
     "missing": "ここにはない",
 }  # fmt: skip

@@ -234,11 +234,11 @@ SITUATIONS: Final = (
         between=first_elsewhere,
         astray=True,
     ),
-    Situation("sound for the caller", "発信者への音", caller="pjsua2", hears="caller"),
-    Situation("sound for both", "双方への音", "pjsua2", caller="pjsua2", hears="both"),
+    Situation("sound for the caller", "発信側への音", caller="pjsua2", hears="caller"),
+    Situation("sound for both", "両者への音", "pjsua2", caller="pjsua2", hears="both"),
     Situation(
         "sound for both, TLS, SDES",
-        "双方への音、TLS、SDES",
+        "両者への音、TLS、SDES",
         "pjsua2",
         _TLS.but(srtp="sdes"),
         "phone-sdes",
@@ -249,7 +249,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "sound for both, behind NAT",
-        "双方への音、NAT の内側",
+        "両者への音、NAT の内側",
         "pjsua2",
         endpoint="phone-nat",
         caller="pjsua2",
@@ -262,7 +262,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "sound for both, caller behind NAT, answered after 300 ms",
-        "双方への音、NAT の内側の発信者、300 ms 後の応答",
+        "両者への音、NAT の内側の発信側、300 ms 後の応答",
         caller="pjsua2",
         caller_wanted=_NAT,
         caller_endpoint="phone-nat",
@@ -271,7 +271,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "sound for both, rtp_symmetric without NAT",
-        "双方への音、NAT のない rtp_symmetric",
+        "両者への音、NAT のない rtp_symmetric",
         "pjsua2",
         endpoint="phone-nat",
         caller="pjsua2",
@@ -287,19 +287,19 @@ SITUATIONS: Final = (
     Situation("it reports (RTCP)", "RTCP で報告する", "baresip", between=watched, talk_s=LONG_S),
     Situation("behind NAT", "NAT の内側", "baresip", endpoint="phone-nat", between=watched_behind_nat, nat=True),
     Situation("loss of 5 %", "損失 5 %", "baresip", between=losing(5), astray=True),
-    Situation("sound for both", "双方への音", "baresip", caller="baresip", hears="both"),
+    Situation("sound for both", "両者への音", "baresip", caller="baresip", hears="both"),
     *_codecs("linphone", "PCMU", "PCMA", "G722", "GSM", "opus"),
     Situation("TCP", "TCP", "linphone", _TCP),
     Situation("SDES", "SDES", "linphone", _SDES, "phone-sdes"),
     Situation("it reports (RTCP)", "RTCP で報告する", "linphone", between=watched, talk_s=LONG_S),
     Situation("behind NAT", "NAT の内側", "linphone", endpoint="phone-nat", between=watched_behind_nat, nat=True),
     Situation("loss of 5 %", "損失 5 %", "linphone", between=losing(5), astray=True),
-    Situation("sound for both", "双方への音", "linphone", caller="linphone", hears="both"),
+    Situation("sound for both", "両者への音", "linphone", caller="linphone", hears="both"),
     Situation("WebRTC, Opus", "WebRTC、Opus", "aiortc", PhoneProperties(codec="opus", ice=True, srtp="dtls"), "webrtc"),
     Situation("WebRTC, PCMU", "WebRTC、PCMU", "aiortc", PhoneProperties(ice=True, srtp="dtls"), "webrtc-ulaw"),
     Situation(
         "WebRTC, sound for both",
-        "WebRTC、双方への音",
+        "WebRTC、両者への音",
         caller="aiortc",
         caller_wanted=PhoneProperties(codec="opus"),
         caller_endpoint="webrtc",
@@ -310,7 +310,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "WebRTC in Chromium (JsSIP), sound for both",
-        "Chromium の WebRTC(JsSIP)、双方への音",
+        "Chromium の WebRTC(JsSIP)、両者への音",
         caller="chromium",
         caller_wanted=PhoneProperties(codec="opus"),
         caller_endpoint="webrtc",
@@ -352,11 +352,11 @@ SITUATIONS: Final = (
         talk_s=1.5,
     ),
     Situation(
-        "sound for both, early media", "双方への音、アーリーメディア", hears="both", behaviour=EarlyMedia(SILENCE, 300)
+        "sound for both, early media", "両者への音、アーリーメディア", hears="both", behaviour=EarlyMedia(SILENCE, 300)
     ),
     Situation(
         "sound for both, behind NAT, early media of 60 ms, silent caller",
-        "双方への音、NAT の内側、60 ms のアーリーメディア、無送信の発信者",
+        "両者への音、NAT の内側、60 ms のアーリーメディア、無送信の発信側",
         endpoint="phone-nat",
         behaviour=just_before(60, signalled=True),
         announced=ELSEWHERE,
@@ -365,7 +365,7 @@ SITUATIONS: Final = (
     ),
     Situation(
         "sound for both, behind NAT, media 40 ms before the answer",
-        "双方への音、NAT の内側、応答の 40 ms 前からのメディア",
+        "両者への音、NAT の内側、応答の 40 ms 前からのメディア",
         endpoint="phone-nat",
         behaviour=just_before(40, signalled=False),
         announced=ELSEWHERE,
@@ -374,17 +374,17 @@ SITUATIONS: Final = (
     ),
     Situation(
         "sound for both, early media of 80 ms, then hold for 80 ms",
-        "双方への音、80 ms のアーリーメディアの後 80 ms 保留",
+        "両者への音、80 ms のアーリーメディアの後 80 ms 保留",
         hears="both",
         behaviour=holding(120, 80, early_ms=80),
         talk_s=1.5,
     ),
     Situation(
-        "late offer, sound for the caller", "遅延オファー、発信者への音", hears="caller", caller_offers="", astray=True
+        "late offer, sound for the caller", "遅延オファー、発信側への音", hears="caller", caller_offers="", astray=True
     ),
     Situation(
         "a=inactive, sound for the caller",
-        "a=inactive、発信者への音",
+        "a=inactive、発信側への音",
         hears="caller",
         caller_offers="inactive",
         astray=True,

@@ -21,7 +21,7 @@ import numpy as np
 from rich.progress import Progress
 
 from idtone.tones.verification.log_odds import Features
-from idtone.tones.verification.verifier import Verifier, heard_of
+from idtone.tones.verification.verifier import Verifier, received_mask
 
 from ..bench_output import PROGRESS
 from .conditions import CONDITIONS, trials
@@ -60,7 +60,7 @@ def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
         for index in range(task.first, task.first + task.count):
             take = (speech_take if index % _MUSIC_EVERY else music_take)(Part.DEVELOPMENT, index)
             hours += take.duration_s / 3600
-            for fitted, _ in verifier.fits(take.samples):
+            for fitted, _ in verifier.fitted_places(take.samples):
                 if verifier.tolerates(fitted):
                     rows.append(astuple(verifier.features(take.samples, fitted)))
         return task, rows, hours
@@ -69,7 +69,7 @@ def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
     for trial in trials(profile, CONDITIONS[task.condition], task.first, task.count, Part.DEVELOPMENT):
         near = (
             astuple(verifier.features(trial.samples, fitted))
-            for fitted, _ in verifier.fits(trial.samples, heard_of(len(trial.samples), trial.lost))
+            for fitted, _ in verifier.fitted_places(trial.samples, received_mask(len(trial.samples), trial.lost))
             if abs(1000 * fitted.start_s - trial.start_ms) < 80 and verifier.tolerates(fitted)
         )
         found = list(islice(near, 1))

@@ -14,7 +14,7 @@ from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sound_files import PBX_FORMATS, combined_digest
-from idtone.tones.recordings.audio_files import read_file
+from idtone.tones.recordings.audio_files import read_audio_file
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIZE_LIMIT: Final = 4 * 2**20
@@ -74,7 +74,7 @@ def played_sound(directory: Path, profile: str, sha256: str, file_format: str = 
             ),
         )
     try:
-        leg = read_file(shown, longest_s=_LONGEST_S)[0]
+        leg = read_audio_file(shown, longest_s=_LONGEST_S)[0]
     except RecordingError as error:
         return _unreadable(shown, str(error))
     steps = (leg.samples * 32768).round().clip(-32768, 32767).astype("<i2")

@@ -1,4 +1,4 @@
-"""The texts of refusals, for tables of them."""
+"""The text of an expected error, for tests with tables of errors."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ import pytest
 from idtone.core.errors import IdtoneError
 
 
-def refusal(
+def error_text(
     error: type[IdtoneError] | tuple[type[IdtoneError], ...],
     call: Callable[..., object],
     *arguments: object,
     **more: object,
 ) -> str:
-    """The message of the error that the call must raise."""
+    """The message of the `error` that `call` must raise with these arguments. The test fails if it raises none."""
     try:
         call(*arguments, **more)
     except error as refused:

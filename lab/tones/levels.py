@@ -1,4 +1,4 @@
-"""Decodes and measures the output of the synthesis and the encoders."""
+"""Decoding and measuring of the samples from the synthesis and the encoders."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from idtone.tones.making.formats import Libsndfile, SoundFormat
 
 PEAK_0_DBM0 = 22827.06
-"""Peak value of 0 dBm0 by ITU-T G.711, A-law, in 16-bit linear PCM."""
+"""Peak of a sine at 0 dBm0 (ITU-T G.711, A-law), in 16-bit linear PCM."""
 
 
 def level_dbm0(pcm: NDArray[Any]) -> float:
@@ -18,12 +18,12 @@ def level_dbm0(pcm: NDArray[Any]) -> float:
     return float(20 * np.log10(rms * np.sqrt(2) / PEAK_0_DBM0))
 
 
-def part(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -> NDArray[Any]:
+def slice_ms(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: float) -> NDArray[Any]:
     return pcm[round(from_ms * sample_rate_hz / 1000) : round(to_ms * sample_rate_hz / 1000)]
 
 
 def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
-    """The samples that libsndfile reads from a format that it wrote."""
+    """The samples that libsndfile reads from a file that it wrote in this format."""
     encoding = sound_format.encoding
     assert isinstance(encoding, Libsndfile)
     file = io.BytesIO(content)

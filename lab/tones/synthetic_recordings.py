@@ -1,4 +1,4 @@
-"""Makes recordings for the tests from synthesised sounds."""
+"""Recordings for the tests, made from synthesised sounds."""
 
 import hashlib
 import json
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile import Profile, build_profile
-from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.recordings.recorded_leg import RecordedLeg
 
-from .profiles import make, tone
+from .profiles import make_profile, tone
 
 Wave = NDArray[np.float64]
 
-PU_PU = make(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
-"""A sound of 280 ms."""
+PU_PU = make_profile(tone(620, on_ms=100, off_ms=80), tone(620, on_ms=100))
+"""A sound of two bursts, 280 ms long."""
 LEAD_MS = 150
 
 
-def recorded(profile: Profile = PU_PU, sample_rate_hz: int = 48_000, lead_ms: float = LEAD_MS) -> Wave:
-    """The sound with silence around it."""
+def with_silence(profile: Profile = PU_PU, sample_rate_hz: int = 48_000, lead_ms: float = LEAD_MS) -> Wave:
+    """The profile's sound with silence before and after it."""
     silence = round(lead_ms * sample_rate_hz / 1000)
     return np.pad(synthesise(profile, sample_rate_hz), silence)
 
@@ -32,10 +32,11 @@ def noise(length: int, rms: float, seed: int = 1) -> Wave:
     return rms * np.random.default_rng(seed).standard_normal(length)
 
 
-def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[Leg, ...]:
+def legs(*channels: Wave, sample_rate_hz: int = 48_000) -> tuple[RecordedLeg, ...]:
     names = ("mono",) if len(channels) == 1 else tuple(f"channel {place}" for place in range(1, len(channels) + 1))
     return tuple(
-        Leg(name, channel.astype(np.float32), sample_rate_hz) for name, channel in zip(names, channels, strict=True)
+        RecordedLeg(name, channel.astype(np.float32), sample_rate_hz)
+        for name, channel in zip(names, channels, strict=True)
     )
 
 
@@ -45,12 +46,12 @@ def write(path: Path, wave: Wave, sample_rate_hz: int = 48_000, subtype: str | N
 
 
 def recording_of(path: Path, from_ms: float = LEAD_MS, to_ms: float = LEAD_MS + 280, **more: Any) -> Profile:
-    """A profile of a part of this recording, as it would be loaded from a file."""
+    """A profile for a part of this recording, like one that was loaded from a file."""
     return build_profile(_tree(path, from_ms, to_ms) | more, "test").model_copy(update={"recording": path})
 
 
 def profile_file(path: Path, from_ms: float, to_ms: float) -> tuple[Path, str]:
-    """A file beside the recording with its profile, and the recording's SHA-256."""
+    """A profile's file beside the recording for a part of it, and the recording's SHA-256."""
     tree, file = _tree(path, from_ms, to_ms), path.with_suffix(".yaml")
     file.write_text(json.dumps(tree))
     return file, tree["sha256"]

@@ -1,4 +1,6 @@
-"""An empty form of a kind, to fill in: YAML with the name of each field, and a mark at each required one. Pure."""
+"""An empty form to fill in, for a kind of customer: YAML with the name of each field, and a mark at each required
+field. Pure.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +30,9 @@ class _Leaf:
 
 
 def blank_form(kind: CustomerKind, id_: str, rules: FormRules, today: date) -> str:
-    """The text of an empty form. Empty fields count as missing. Groups that this kind does not need are left out."""
+    """The text of an empty form. Groups that this kind of customer does not need are left out. Fields that stay empty
+    count as missing.
+    """
     required = {row.field for row in rules.required(kind)}
     optional_groups = {group for group in ("representative", "agent") if group not in required}
     tree: dict[str, Any] = {"id": _Leaf(id_, "* 管理番号 / id"), "kind": _Leaf(kind, f"* {KINDS[kind]}")}

@@ -1,4 +1,4 @@
-"""The faults of a form by the rules, each with its field. Pure."""
+"""The faults that the rules find in a form, each with its field. Pure."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -15,11 +15,11 @@ _MONTH: Final = timedelta(days=31)
 
 
 def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[ValidationFault]:
-    """The faults of a form by these rules. `today` is the day in Japan."""
+    """The faults that these rules find in a form. `today` is the day in Japan."""
     application = form.application
     for row in rules.required(application.kind, application.number_kinds()):
-        for location in missing(application, row.field):
-            if row.instead is None or missing(application, row.instead):
+        for location in missing_locations(application, row.field):
+            if row.instead is None or missing_locations(application, row.instead):
                 yield _demanded(location, row, rules)
     yield from _unverified(application, rules)
     for number, verification in enumerate(application.verifications):
@@ -29,8 +29,8 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
     yield from _numbers(application)
 
 
-def missing(application: Application, path: str) -> list[Location]:
-    """The places of a field that are empty; an empty list if its group is missing."""
+def missing_locations(application: Application, path: str) -> list[Location]:
+    """The locations at which a field is empty; no location if the field's group is missing."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 
 
@@ -116,7 +116,7 @@ def _verification(
 def _document(
     place: Location, document: IdentityDocument, method: Method, rules: FormRules, day: date
 ) -> Iterator[ValidationFault]:
-    """The faults of a document. `day`: when it was seen."""
+    """The faults of an identity document that was seen on `day`."""
     if document.kind is None:
         return  # which is a missing field
     kind = rules.document(document.kind)

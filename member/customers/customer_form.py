@@ -1,4 +1,5 @@
-"""The customer's application form as types. A form is checked in two steps: single values here, completeness by rules.
+"""The customer's application form as types. A form is checked in two steps: these types check single values, and the
+rules check completeness.
 
 Almost every field may be missing, because a form is filled in step by step. `FormRules` has the fields that a kind of
 customer needs.
@@ -36,7 +37,7 @@ class CustomerKind(StrEnum):
 
 
 class Party(StrEnum):
-    """Kind of the verified person: natural or legal."""
+    """The kind of the verified person: natural or legal."""
 
     NATURAL = "natural"
     LEGAL = "legal"
@@ -76,7 +77,7 @@ Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
 
 
 class FormName(Model):
-    """A name. `ja` is the name as in the document that was seen, `kana` its reading."""
+    """A name. `ja` is its spelling in the document that was seen, `kana` its reading."""
 
     ja: Text | None = None
     kana: Text | None = None
@@ -91,11 +92,11 @@ class NamedPerson(Model):
 
 
 class Customer(NamedPerson):
-    """The customer. `business` is for a company, `occupation` for a person."""
+    """The customer. A company has `business`, a person has `occupation`."""
 
     corporate_number: CorporateNumber | None = None
     registration: Text | None = None
-    """The number in a foreign register, and the name of that register."""
+    """Number of a foreign company in its register, and the name of that register."""
     occupation: Text | None = None
     business: Text | None = None
 
@@ -118,12 +119,12 @@ class Agent(NamedPerson):
 
 class BeneficialOwner(NamedPerson):
     basis: Text | None = None
-    """The reason why this person is an owner: for example the share of the votes."""
+    """The reason why this person counts as an owner, for example the share of the votes."""
 
 
 class IdentityDocument(Model):
-    """A document that was seen. Only the last four characters of its number are kept; `copy_sha256` is the digest of a
-    copy that is kept elsewhere.
+    """An identity document that was seen. The form keeps only the last four characters of its number. `copy_sha256` is
+    the digest of a copy that is kept elsewhere.
     """
 
     kind: Id | None = None
@@ -134,8 +135,9 @@ class IdentityDocument(Model):
 
 
 class Verification(Model):
-    """A verification. `at`: when the document was seen, or received. `posted`: when the non-forwardable letter was
-    sent. `reference`: the transaction of the verifying service, or of the electronic signature.
+    """A verification of identity. `at` is the day on which the document was seen or received, `posted` the day on which
+    the non-forwardable letter was sent. `reference` identifies the transaction of the verifying service or of the
+    electronic signature.
     """
 
     of: Subject = Subject.CUSTOMER
@@ -164,26 +166,28 @@ class Site(Model):
 
 AskedKind = Literal["fixed", "050", "mobile", "0120"]
 UNASKED: Final = frozenset({NumberKind.OTHER.value})
-"""Kinds of numbers that the form has no words for, such as 0570 and 020; they are assigned without a request in the
+"""Kinds of numbers that the form has no field for, such as 0570 and 020. They can be assigned but not requested in the
 form.
 """
 
 
 class RequestedNumbers(Model):
-    """The count of requested numbers, and the assigned ones."""
+    """The numbers: how many of them are requested, and which ones are assigned."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     kinds: tuple[AskedKind, ...] = ()
-    """Kinds of the requested numbers; 050 and mobile numbers are under separate acts."""
+    """Kinds of the requested numbers. Separate acts regulate 050 and mobile numbers."""
     area: Text | None = None
     """The numbering area (番号区画) or its area code."""
     transfer_told: Day | None = None
-    """Day on which the customer was told that the line may not be given to others without the operator's consent."""
+    """The day on which the operator informed the customer that the line may not be passed on to others without its
+    consent.
+    """
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 
 class Application(Model):
-    """One customer's form. `purposes`: ids of the rules, or free texts."""
+    """One customer's form. `purposes` are ids from the rules, or free texts."""
 
     id: Id
     kind: CustomerKind
@@ -193,14 +197,14 @@ class Application(Model):
     agent: Agent | None = None
     beneficial_owners: tuple[BeneficialOwner, ...] = ()
     no_beneficial_owner: Text | None = None
-    """The reason why none has to be named: for example a listed company."""
+    """The reason why no owner has to be named, for example because the customer is a listed company."""
     purposes: tuple[Text, ...] = ()
     numbers: RequestedNumbers = RequestedNumbers()
     sites: tuple[Site, ...] = ()
     verifications: tuple[Verification, ...] = ()
 
     def number_kinds(self) -> set[str]:
-        """The kinds of the requested numbers, and of the assigned ones."""
+        """The kinds of all requested and assigned numbers."""
         return {*self.numbers.kinds, *(number.kind.value for number in self.assigned())}
 
     def assigned(self) -> list[Number]:

@@ -1,4 +1,4 @@
-"""The names of a form's fields, in Japanese and English: for the empty form and for paper."""
+"""The names of a form's fields in Japanese and English, for the empty form and the form on paper."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -90,7 +90,7 @@ _COMPANIES_ALONE: Final = ("representative", "beneficial_owners", "no_beneficial
 
 
 def labels(kind: CustomerKind) -> dict[str, str]:
-    """The fields for this kind of customer, with their names."""
+    """Path of the field → its name, for the fields that this kind of customer has."""
     natural = kind.party is Party.NATURAL
     return {
         field: label if natural else _OF_COMPANY.get(field, label)

@@ -1,5 +1,5 @@
-"""The requirements of a form, as data (`customer_rules.yaml`): these rules are ours, and an operator may have
-others.
+"""The requirements of a form, as data (`customer_rules.yaml`). These rules are idtone's own, and an operator may
+replace them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from idtone.registry.model import Day, Id, Text
 from .customer_form import Application, AskedKind, CustomerKind, Party, Subject
 
 LEAST_YEARS: Final = 7
-"""Years from the end of the contract, by 犯罪による収益の移転防止に関する法律."""
+"""Minimum years of retention after the end of the contract, by 犯罪による収益の移転防止に関する法律."""
 SHIPPED: Final = "customer_rules.yaml"
 
 
@@ -43,18 +43,20 @@ FieldPath = Annotated[str, AfterValidator(_field)]
 
 
 class Demand(Model):
-    """The law behind a demand: `act` is its key."""
+    """A demand of the law. `act` is the key of the act that makes it."""
 
     act: Id
     demand: Term
 
 
 class Requirement(Demand):
-    """A field that these kinds of customers need. A field inside a group counts only where the group is given."""
+    """A field that the form needs for these kinds of customers. A field inside a group is needed only if the group is
+    filled in.
+    """
 
     field: FieldPath
     instead: FieldPath | None = None
-    """Another field that is enough instead."""
+    """Another field that may be filled in instead."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
     numbers: tuple[AskedKind, ...] = ()
     """Kinds of numbers for which the field is required; empty: always."""
@@ -65,15 +67,16 @@ class Requirement(Demand):
 
 
 class Verified(Demand):
-    """The persons whose identity is verified. An agent counts only if the form names one."""
+    """The persons whose identity must be verified. An agent counts only if the form names one."""
 
     of: Subject
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
 
 
 class DocumentKind(Model):
-    """A kind of document. `keeps_number`: the end of its number, or the digest of a copy, must be kept; if False, it
-    must not be kept. `expires`: it has a last day. `months`: its greatest age when it is seen.
+    """A kind of identity document. With `keeps_number`, the form must keep the end of its number or the digest of a
+    copy; without, the form must not. With `expires`, it has a last day of validity. `months` is its maximum age when it
+    is seen.
     """
 
     id: Id
@@ -101,7 +104,7 @@ class Method(Demand):
 
 
 class NumberMethod(Model):
-    """A method of the table above that an act allows for numbers of these kinds too, from `since` to `until`.
+    """A method of verification that an act allows for numbers of these kinds too, from `since` to `until`.
 
     Once an act has a row for a kind of number, it allows no other method for this kind, from the first `since` of its
     rows on. A method must be allowed for each kind that a form asks for.
@@ -140,7 +143,7 @@ class FormRules(Model):
     purposes: tuple[Purpose, ...]
 
     def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
-        """The required fields of a kind. `numbers` are the kinds of numbers in the form."""
+        """The required fields for a kind of customer. `numbers` has the kinds of numbers in the form."""
         return [
             row
             for row in self.requirements
@@ -154,7 +157,7 @@ class FormRules(Model):
         return next((each for each in self.methods if each.id == id_), None)
 
     def methods_for(self, party: Party, day: date, numbers: Collection[str] = ()) -> list[Method]:
-        """The methods that are allowed on that day (in Japan), also by the acts on these kinds of numbers."""
+        """The methods that are allowed on that day in Japan, also by the acts on these kinds of numbers."""
         return [
             each
             for each in self.methods
@@ -162,7 +165,7 @@ class FormRules(Model):
         ]
 
     def forbidden_by(self, method: str, day: date, numbers: Collection[str]) -> list[str]:
-        """The acts on one of these kinds of numbers that do not allow the method for it on that day."""
+        """The acts that do not allow the method on that day for one of these kinds of numbers."""
         rows = [(row.act, kind, row) for row in self.number_methods for kind in row.numbers if kind in numbers]
         in_force = {(act, kind) for act, kind, row in rows if (row.since or date.min) <= day}
         allowed = {(act, kind) for act, kind, row in rows if row.method == method and row.is_allowed(day)}
@@ -195,7 +198,7 @@ FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:
-    """The rules in a file; if `path` is None, those that are shipped. Raises DocumentError."""
+    """The rules in a file, or the shipped ones if `path` is None. Raises DocumentError."""
     if path is not None:
         return load(path, RulesFile, _contradictions).customer_rules
     text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
@@ -203,7 +206,7 @@ def load_rules(path: Path | None) -> FormRules:
 
 
 def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
-    """Names in the rules that are not defined there."""
+    """A fault for each name that the rules use but do not define."""
     rules, above = file.customer_rules, ("customer_rules",)
     for table in ("requirements", "verified", "methods", "number_methods", "site_checks"):
         for number, row in enumerate(getattr(rules, table)):

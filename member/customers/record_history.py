@@ -1,4 +1,4 @@
-"""The customers' records by the ledger: recorded, ended, opened, forgotten. Pure.
+"""The history of the customers' records, from the ledger's acts: recorded, ended, opened, forgotten. Pure.
 
 Only the ledger knows the end of a contract, so no edit of a file can forget a record early. Acts that are not allowed
 have no effect.
@@ -20,9 +20,9 @@ from .form_rules import LEAST_YEARS
 
 EARLIEST_END: Final = timedelta(days=31)
 LATEST_END: Final = timedelta(days=366)
-"""Greatest distance of a contract's end from its recording, before and after."""
+"""Maximum time by which a contract's end may lie before the act that records it, and after it."""
 _CLOCK: Final = timedelta(hours=1)
-"""Greatest time by which the machine's clock may have been set back."""
+"""Maximum time by which the machine's clock may have been set back."""
 
 
 class FormAct(StrEnum):
@@ -38,8 +38,8 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """The history of one record. `digest` is made by `RecordKey.digest`; `act` is the id of the act in the ledger,
-    `ends` the last day of the contract, in Japan.
+    """The history of one record. `digest` comes from `RecordKey.digest`, `act` is the id of the recording act in the
+    ledger, and `ends` is the last day of the contract in Japan.
     """
 
     id: str
@@ -52,17 +52,17 @@ class RecordHistory:
     forgotten: datetime | None = None
 
     def kept_until(self, years: int) -> date | None:
-        """The last day of the record's retention; None while the contract has no end."""
+        """The last day of the record's retention; None if no end of the contract is recorded."""
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:
-        """True if the retention is over, so that the record is to be forgotten."""
+        """True if the retention is over: the record has to be forgotten."""
         until = self.kept_until(years)
         return until is not None and until < today
 
 
 def years_after(day: date, years: int) -> date:
-    """The same day this number of years later; 1 March if there is no 29 February."""
+    """The same date `years` later; 1 March if that year has no 29 February."""
     try:
         return day.replace(year=day.year + years)
     except ValueError:
@@ -70,10 +70,10 @@ def years_after(day: date, years: int) -> date:
 
 
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
-    """History of each form by its id, in the order of their recording, from all acts in the order of writing.
+    """The histories of all forms by their ids, in the order of recording. `acts` are in the order of writing.
 
-    The first recording of an id counts. Of several ends the latest day counts. The time of an act cannot be earlier
-    than that of the act before it; an act of the future has no effect.
+    If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. An
+    act counts as no earlier than the act before it. An act with a time after `now` has no effect.
     """
     found: dict[str, RecordHistory] = {}
     at = datetime.min.replace(tzinfo=UTC)
@@ -102,8 +102,8 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
 
 
 def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
-    """The reason why a contract cannot end on that day, by an act at `at`; None if it can. So no one can shorten the
-    retention of a record by more than 31 days.
+    """The reason why an act at the time `at` cannot end a contract on that day; None if it can. The check prevents
+    anyone from shortening a record's retention by more than 31 days.
     """
     today = at.astimezone(JAPAN).date()
     if day < max(today - EARLIEST_END, recorded.astimezone(JAPAN).date()):
@@ -115,7 +115,7 @@ def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
 
 @dataclass(slots=True)
 class OpeningRequest:
-    """A person's request to open a record, where that takes two persons."""
+    """A person's request to open a record, if a second person has to approve."""
 
     act: str
     id: str
@@ -127,7 +127,7 @@ class OpeningRequest:
     opened: datetime | None = None
 
     def objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot open the record by the request now; None if that is allowed."""
+        """The reason why this person cannot use the request to open the record now; None if the person can."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
@@ -139,7 +139,7 @@ class OpeningRequest:
         return Message("another person has requested and approved it")
 
     def approval_objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot approve the request now; None if that is allowed."""
+        """The reason why this person cannot approve the request now; None if the person can."""
         if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:

@@ -1,7 +1,8 @@
-"""Sealing of a customer's record with its own key, which the room's key encrypts. Pure, except for fresh keys.
+"""Keys of the customers' records. Each record is sealed with its own key, which is encrypted with one key for all
+records. Pure, except for fresh keys.
 
-The digest of a record goes into the ledger. It is made with the record's key: without that key it does not reveal
-whether a guessed form is the recorded one, and after the key's destruction it reveals nothing at all.
+The ledger gets a record's digest, which is made with the record's key. Without that key, nobody can test whether a
+guessed form is the recorded one; after the key's destruction, the digest reveals nothing at all.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.sealing import NONCE_BYTES, derived
 
 _ONCE: Final = bytes(NONCE_BYTES)
-"""The nonce. It may be constant, because a record's key encrypts once."""
+"""The nonce. It may be constant, because each record's key encrypts only once."""
 WRAPPED_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
 
 
@@ -34,8 +35,8 @@ class RecordKey:
         return self._cipher.encrypt(_ONCE, octets, self._id.encode())
 
     def open(self, sealed: bytes) -> bytes:
-        """Open a sealed record; returns its content. Raises CustomerError if it was changed, or belongs to
-        another id.
+        """The content of a sealed record. Raises CustomerError if the sealed record was changed, or belongs to another
+        id.
         """
         try:
             return self._cipher.decrypt(_ONCE, sealed, self._id.encode())
@@ -54,12 +55,12 @@ class CustomersKey:
         self._wrap = AESGCM(derived(secret, b"idtone customer record key"))
 
     def make(self, id_: str) -> tuple[RecordKey, bytes]:
-        """A fresh key, and its stored form of `WRAPPED_BYTES`."""
+        """A fresh key, and its encrypted form for storage, with `WRAPPED_BYTES` bytes."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return RecordKey(id_, secret), nonce + self._wrap.encrypt(nonce, secret, id_.encode())
 
     def unwrap(self, id_: str, kept: bytes) -> RecordKey:
-        """The key from its stored form. Raises CustomerError if that was changed, or belongs to another id."""
+        """The key from its encrypted form. Raises CustomerError if this form was changed, or belongs to another id."""
         try:
             return RecordKey(id_, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], id_.encode()))
         except (InvalidTag, ValueError) as error:

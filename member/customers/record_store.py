@@ -1,6 +1,7 @@
 """The folder of the customers' records: `records/ID` is a sealed form, `keys/ID` its key.
 
-Only the service's user can read them. To forget a record, its key is overwritten and removed, then the record.
+Only the service's user can read these files. A record is forgotten in this order: its key is overwritten, then the
+key's file is removed, then the record.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
-    """The sealed content. `form` is the text of its file, unchanged; `numbers` are E.164."""
+    """The content of a record. `form` is the unchanged text of the form's file; `numbers` are in E.164."""
 
     id: str
     form: str
@@ -52,13 +53,13 @@ class CustomerRecord:
 
 
 class RecordFolder:
-    """The files without their contents. For several processes."""
+    """The files of the records, without access to their contents. Several processes may use the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def ids(self) -> list[str]:
-        """The ids of the records whose files are here, in order."""
+        """The ids of the records in the folder, sorted."""
         return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
 
     def has_key(self, id_: str) -> bool:
@@ -66,7 +67,7 @@ class RecordFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Context for one process at a time that records or forgets. Raises CustomerError."""
+        """Lock for recording and forgetting: only one process at a time holds it. Raises CustomerError."""
         try:
             make_parents(self._folder / _LOCK)
             descriptor = open_private(self._folder / _LOCK)
@@ -79,7 +80,7 @@ class RecordFolder:
             os.close(descriptor)
 
     def destroy(self, id_: str) -> None:
-        """Overwrite the key on the disk, and remove both files. Raises CustomerError."""
+        """Overwrite the record's key on the disk, and remove the key and the record. Raises CustomerError."""
         path = self._path(_KEYS, id_)
         try:
             with path.open("r+b") as file:
@@ -111,7 +112,7 @@ class RecordFolder:
 
 
 class RecordStore(RecordFolder):
-    """Seals and opens records."""
+    """The folder with its key: seals records and opens them."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
         super().__init__(folder)

@@ -1,4 +1,4 @@
-"""Destruction of the customers' forms by the service itself, when the act no longer demands them."""
+"""Automatic destruction of the customers' forms when the act no longer demands them. The service runs it."""
 
 import asyncio
 import logging
@@ -31,8 +31,8 @@ _log = logging.getLogger(__name__)
 async def forget_in_time(
     settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Destroy the forms whose retention is over, repeatedly until cancelled. A cancelled task does not wait for the
-    folder's lock, which a command may hold while it waits for an answer.
+    """Destroy the forms whose retention is over, again and again until the task is cancelled. A cancelled task does not
+    wait for the folder's lock, because a command may hold it while it waits for a person's answer.
     """
     while True:
         try:
@@ -45,7 +45,9 @@ async def forget_in_time(
 
 
 def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[str]:
-    """Forget the forms that are due; returns their ids. Blocks. Raises IdtoneError, and OSError for the folder."""
+    """Destroy the forms whose retention is over; returns their ids. It blocks. Raises IdtoneError, and OSError for the
+    folder.
+    """
     if not settings.customers.directory.exists():
         return []
     folder = RecordFolder(settings.customers.directory)
@@ -71,8 +73,8 @@ def forget_over(
     """Destroy the forms whose retention is over; returns the ids of those that were not forgotten before. Call it with
     the folder locked.
 
-    `enter` records a forgetting first, so that the ledger has it even after an interruption. A form that was recorded
-    as forgotten is destroyed too: an earlier attempt may have been interrupted.
+    `enter` records a forgetting first, so that the ledger has it even after an interruption. A form that is already
+    recorded as forgotten is destroyed again, because an earlier attempt may have been interrupted.
     """
     over = [each for each in known if each.is_over(years, today)]
     due = [each for each in over if each.forgotten is None]

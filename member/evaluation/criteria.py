@@ -1,4 +1,4 @@
-"""The criteria of an evaluation: a YAML file with a version, which is published with the results."""
+"""The criteria of an evaluation: a YAML file with a version. The association publishes it with the results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Points = Annotated[int, Field(ge=0, le=1000)]
 
 
 class Terms(Model):
-    """Terms of the evaluation as a whole. `list` is the address of the public list; a badge shows it."""
+    """Terms of the evaluation as a whole. `list` is the address of the public list, which a badge shows."""
 
     version: Annotated[int, Field(ge=1, le=9999)]
     title: Name
@@ -76,8 +76,8 @@ class Step(Model):
 
 
 class Criterion(Model):
-    """A criterion. `points` are the rows of its table, the best first; a value that meets none of them gets 0.
-    `minimum` are the points that a grade needs here. `without` is the rule for a measure without a value.
+    """A criterion. `points` has the rows of its table, the best first; a value that meets no row gets 0. `minimum` has
+    the points that each grade needs in this criterion. `without` is the rule for a measure without a value.
     """
 
     id: Id
@@ -94,7 +94,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """A grade, and the percentage of points from which it begins."""
+    """A grade, and the lowest percentage of points for it."""
 
     id: Id
     title: Name
@@ -102,7 +102,7 @@ class Grade(Model):
 
 
 class CriteriaDocument(Model):
-    """The content of the file. `grades`: the best first."""
+    """The content of the file. `grades` begins with the best."""
 
     evaluation: Terms
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -111,7 +111,7 @@ class CriteriaDocument(Model):
 
 @dataclass(frozen=True)
 class Criteria:
-    """Criteria with the octets of their file: the file itself is published."""
+    """Criteria, with the octets of their file, because the file itself is published."""
 
     document: CriteriaDocument
     octets: bytes
@@ -122,7 +122,9 @@ class Criteria:
 
     @property
     def is_sample(self) -> bool:
-        """True if the address of the public list is the sample's placeholder: a reserved name that nobody can have."""
+        """True if the address of the public list is still the sample's placeholder, a reserved name that nobody can
+        own.
+        """
         host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
         return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
 
@@ -144,12 +146,14 @@ def read_criteria(path: Path) -> Criteria:
 
 
 def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument:
-    """The criteria of a form, in the tree of the file. Raises DocumentError with every fault."""
+    """The criteria from values with the structure of the file, such as the entries of a web form. Raises DocumentError
+    with every fault.
+    """
     return validate(tree, "", name, CriteriaDocument, _faults)
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """The criteria in a text, like those of `read_criteria`; `name` is the file's name in the faults."""
+    """The criteria in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

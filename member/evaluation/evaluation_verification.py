@@ -18,17 +18,17 @@ from idtone.core.files import reading
 from idtone.registry.trust.licensed_operators import read_site
 
 from .criteria import parse_criteria
-from .result import check
+from .result import check_result
 
 FOLDER: Final = "evaluation"
 CRITERIA: Final = "criteria.yaml"
 _BADGE_LIMIT: Final = 1024 * 1024
-"""Most bytes of a badge."""
+"""Maximum number of bytes of a badge."""
 
 
 def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[str, Any]:
-    """The member's entry in the list, with its evaluation. The mark of a licensed operator has none. `what` is a
-    member's id, or the path of a badge or mark.
+    """The member's entry in the list, with its evaluation. An entry for the mark of a licensed operator has no
+    evaluation. `what` is a member's id, or the path of a badge or mark.
 
     Raises TrustError if the list, the criteria, the result or the badge is not what the association published, if the
     member has no evaluation, or if its evaluation is not valid now.
@@ -57,7 +57,7 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
     _published(folder / f"{member}.svg", evaluation["badge"])
     try:
         criteria = parse_criteria(text.decode(), CRITERIA)
-        found = check(result, str(file), criteria)
+        found = check_result(result, str(file), criteria)
         agreed = (found.member, found.grade, str(found.percent)) == (
             member,
             evaluation["grade"],
@@ -71,8 +71,8 @@ def verify_published(site: Path, trust: Path, what: str, now: datetime) -> dict[
 
 
 def _licensed(operator: dict[str, Any], site: Path, now: datetime) -> dict[str, Any]:
-    """The entry of an operator that is licensed and not evaluated, by its mark. Raises TrustError if the mark is not
-    valid now.
+    """The entry of an operator that is licensed but not evaluated, found by its mark. Raises TrustError if the mark is
+    not valid now.
     """
     try:
         start, until = (datetime.fromisoformat(operator["mark"][end]) for end in ("valid_from", "valid_until"))

@@ -1,8 +1,8 @@
 """The figures that a member's node computes from its own ledger and signs, and their checks. Pure.
 
 They are the content of a signed document of the kind `figures`. They contain the head of the node's tree, cosigned by a
-witness after the period. This fixes the ledger in which they were counted: the node cannot change it afterwards
-unnoticed, and an auditor can count again.
+witness after the period. This fixes the ledger in which they were counted. The node cannot change it later without
+being noticed, and an auditor can count again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Month(Model):
-    """Counts, by the rules of `Tally`, of the calls that began on the days of the period in this month."""
+    """Counts, by the rules of `Tally`, of the calls that began in this month, on days of the period."""
 
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
     calls: Count
@@ -44,8 +44,8 @@ class Month(Model):
 
 class Figures(Model):
     """Figures of one node. `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's
-    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` could
-    not be written.
+    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` is the
+    number of steps that could not be written.
     """
 
     version: Literal[1] = 1
@@ -66,7 +66,9 @@ class Figures(Model):
 
     @property
     def is_whole(self) -> bool:
-        """True if the ledger covers the complete period: one that continues another must have begun by then."""
+        """True if the ledger covers the complete period. A ledger that continues another one must have begun before the
+        period.
+        """
         return self.continues is None or (self.began is not None and self.began <= self.span.begins)
 
     def content(self) -> dict[str, Any]:
@@ -88,7 +90,7 @@ class NodeFigures:
 
 
 def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
-    """A row for each month of the period, from the calls that are over and began in it."""
+    """A row for each month of the period. The calls in it began in the period and are over."""
 
     def month_of(at: datetime) -> date:
         return at.astimezone(JAPAN).date().replace(day=1)
@@ -108,7 +110,9 @@ def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ..
 
 
 def figures_of(document: SignedDocument) -> NodeFigures:
-    """The figures in a document. Raises TrustError unless their form is right, and the head is of the signer's tree."""
+    """The figures in a document. Raises TrustError unless their form is right and the head belongs to the signer's
+    tree.
+    """
     try:
         figures = Figures.model_validate(dict(document.content))
     except ValidationError as error:
@@ -124,7 +128,9 @@ def figures_of(document: SignedDocument) -> NodeFigures:
 
 
 def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, datetime]:
-    """Witness that has cosigned a head → time of its last cosignature. Raises TrustError if a signature is wrong."""
+    """Witness → time of its last cosignature, for each witness that has cosigned the head. Raises TrustError if a
+    signature is wrong.
+    """
     try:
         note = Note.parse(head.encode())
         found: dict[VerifierKey, datetime] = {}
@@ -136,15 +142,15 @@ def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey
     return found
 
 
-def objection(
+def figures_objection(
     new: NodeFigures,
     witnesses: Sequence[VerifierKey],
     needed: int,
     earlier: Sequence[NodeFigures],
     now: datetime,
 ) -> Message | None:
-    """The reason why figures are not accepted; `earlier` are the accepted ones of the same key. Raises as
-    `cosigned_by`.
+    """The reason why the figures are not accepted, or None. `earlier` has the accepted figures with the same key.
+    Raises TrustError as `cosigned_by` does.
     """
     return next(_objections(new, witnesses, needed, earlier, now), None)
 
@@ -193,8 +199,8 @@ def _objections(
         yield Message("the head is of another tree than the earlier figures, and does not continue it")
 
 
-def doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
-    """Points to ask the member about, although none is wrong by itself."""
+def figures_doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
+    """Questions for the member about unusual figures. None of them proves an error."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:
         yield Message("{node}: {count} steps could not be written", node=name, count=figures.missing_steps)

@@ -1,4 +1,4 @@
-"""The measures of a member in a period: a closed set, each measure with its formula. Pure."""
+"""The measures of a member in a period, each with its formula. There are no others. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from typing import Final
 
 
 class Measure(StrEnum):
-    """Measures. Their names are public: criteria and results have them."""
+    """The measures. Their names are public, because criteria and results contain them."""
 
     SENT_RATIO = "sent-ratio"
-    """Share of the connected calls with a sound intended for a party on which each of these sounds was sent."""
+    """Share, among the connected calls with a sound for a party, of those calls on which every such sound was sent."""
     FALLBACK_SHARE = "fallback-share"
     """Share of all calls that the hook decided without the service."""
     STOP_HOURS = "stop-hours"
@@ -32,11 +32,11 @@ class NoValue(StrEnum):
 
     NOT_ENOUGH_CALLS = "not-enough-calls"
     NO_FIGURES = "no-figures"
-    """A node has not handed in figures for each day of the period."""
+    """Figures of a node are missing for a day of the period."""
     NOT_WHOLE = "not-whole"
-    """A node's ledger continues another one, and does not hold each day of the period."""
+    """A node's ledger continues another one, and does not cover each day of the period."""
     NONE = "none"
-    """There is nothing of this kind, in events or in submissions."""
+    """There is nothing to measure: no such event, or nothing was submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Share:
 class Facts:
     """The known facts of one member in one period.
 
-    `calls` and `connected` are counted in the ledgers of all nodes; None with the reason in `no_calls` if they are not
-    known. `stops_hours` has one time for each stopped number.
+    `calls` and `connected` are counted in the ledgers of all nodes. If they are not known, they are None, and
+    `no_calls` has the reason. `stops_hours` has one time for each stopped number.
     """
 
     fallback: Share | None = None
@@ -70,8 +70,8 @@ Value = Decimal | NoValue
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """The formula of a measure. `compute` gets the facts and the number of calls that is enough. `digits` are decimal
-    places; a value is rounded to the side that is worse for the member.
+    """The formula of a measure. `compute` gets the facts and the minimum number of calls. `digits` is the number of
+    decimal places; a value is rounded in the direction that is worse for the member.
     """
 
     compute: Callable[[Facts, int], Fraction | NoValue]
@@ -104,8 +104,8 @@ FORMULAS: Final[Mapping[Measure, Formula]] = {
 }
 
 
-def measured(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
-    """The value of each measure."""
+def compute_measures(facts: Facts, enough_calls: int) -> dict[Measure, Value]:
+    """The value of each measure, or the reason why it has none."""
     return {measure: _rounded(formula, formula.compute(facts, enough_calls)) for measure, formula in FORMULAS.items()}
 
 

@@ -1,4 +1,4 @@
-"""The days of an evaluation, in Japan Standard Time. Pure."""
+"""The period of an evaluation: whole days in Japan Standard Time. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Period:
 
     @property
     def months(self) -> list[str]:
-        """Each month in which the period has a day, as `2026-11`."""
+        """Each month that has a day of the period, in the form `2026-11`."""
         return list(dict.fromkeys(f"{day:%Y-%m}" for day in self._firsts()))
 
     def _firsts(self) -> Iterator[date]:
@@ -51,9 +51,9 @@ class Period:
         return self.start < other.until and other.start < self.until
 
     @classmethod
-    def given(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
-        """The period between the first and the last day in these texts; `name` names the fields `since` and `until` in
-        an error. Raises UsageError.
+    def parse(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
+        """The period from the day `since` to the day `until`, both included. Raises UsageError; `name` makes the names
+        of the two fields for its message.
         """
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))

@@ -1,6 +1,6 @@
 """The result of one member as a JSON file: values, points, percentage and grade. Pure.
 
-It has all that anyone needs to compute points and grade again by the criteria, and no number of calls.
+With this file and the criteria, anyone can compute points and grade again. It contains no number of calls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Result:
     percent: Decimal | None
     grade: str | None
     excluded: str | None = None
-    """The reason why the member gets no grade, independently of its values."""
+    """The reason why the member gets no grade, whatever its values are."""
 
     @classmethod
     def of(
@@ -57,7 +57,7 @@ class Result:
         )
 
 
-def octets(result: Result, criteria: Criteria) -> bytes:
+def result_file(result: Result, criteria: Criteria) -> bytes:
     """The file's content."""
     found = score(criteria.document, {**dict.fromkeys(Measure, NoValue.NONE), **result.values})
     content = {
@@ -109,9 +109,9 @@ def _value(row: Mapping[str, Any]) -> Value:
     return NoValue(row["no_value"]) if row["value"] is None else Decimal(row["value"])
 
 
-def check(file: bytes, name: str, criteria: Criteria) -> Result:
-    """The result, if its points and grade follow from its values by these criteria. Raises TrustError."""
+def check_result(file: bytes, name: str, criteria: Criteria) -> Result:
+    """The result in a file. Raises TrustError unless its points and grade follow from its values and these criteria."""
     result = read_result(file, name)
-    if octets(result, criteria) != file:
+    if result_file(result, criteria) != file:
         raise TrustError("{name}: its points do not follow from its values by the criteria", name=name)
     return result

@@ -1,4 +1,4 @@
-"""Points and grade of one member, by the criteria and the values of its measures. Pure."""
+"""Points and grade of one member, computed from the criteria and the values of its measures. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .measures import Measure, NoValue, Value
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One criterion: its value, and its points out of `most`; None if it is not counted."""
+    """One criterion: its value, and its points out of `most`. The points are None if the criterion is not counted."""
 
     criterion: Criterion
     value: Value
@@ -22,8 +22,8 @@ class Score:
     """The points and the grade of one member.
 
     `percent`: the member's share of the weighted points in the counted criteria, rounded down to one decimal. It is
-    None if too few criteria are counted (`counted_percent`), or if the member has not sent its figures. `missed`: grade
-    that the percentage would have given → the criteria that prevented it.
+    None if too few criteria are counted (`counted_percent`), or if the member has not sent its figures. `missed` maps
+    each grade that the percentage would have given to the criteria that prevented it.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -34,11 +34,11 @@ class Score:
 
 
 def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
-    """The score: the best grade whose percentage and minimums are all reached.
+    """The score, with the best grade for which the percentage and all minimums are reached.
 
     A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
-    points. If less than `counted_percent` of all weight is counted, there is neither a percentage nor a grade. Without
-    figures there is none either: a member must not gain by withholding them.
+    points. If less than `counted_percent` of the total weight is counted, there is neither a percentage nor a grade.
+    The same holds without figures, because a member must not gain by withholding them.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]

@@ -1,1 +1,1 @@
-"""Signs of misuse in a member's own ledger: calls that look like fraud by their times, their counts and their order."""
+"""Signs of misuse in a member's own ledger: calls whose times, numbers or order look like fraud."""

@@ -1,4 +1,4 @@
-"""Calls over time: the subject of a rule, its sign, and the windows and intervals of its counts. Pure."""
+"""The types of the rules (`Subject`, `Sign`), and the windows and intervals in which they count calls. Pure."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from idtone.ledger.evidence.call_outline import CallOutline
 class Subject:
     """The calls of one number, party or licence on one day, in the order of their decisions.
 
-    `past` has the numbers of calls of the days before, for a licence only: 0 for a day without calls.
+    `past` is only for a licence: the number of calls on each of the days before, 0 for a day without calls.
     """
 
     start_s: float
@@ -23,8 +23,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A rule's counts over time: for each interval of `width_s` from `start_s` on, the count, and the limit from which
-    it is reported; None if the rule has no limit there.
+    """A rule's counts over time. Each interval of `width_s`, from `start_s` on, has a count, and the limit from which
+    the count is reported (None if the rule has no limit there).
     """
 
     start_s: float
@@ -35,8 +35,8 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A rule's sign. `chance` is its probability by chance, None for a rule without statistics; `fields` are the fields
-    of the rule's `reason`.
+    """A rule's sign of misuse. `chance` is the probability that it is there by chance, None for a rule without
+    statistics; `fields` fills the rule's `reason`.
     """
 
     calls: Sequence[CallOutline]
@@ -46,7 +46,7 @@ class Sign:
 
 
 class Window(NamedTuple):
-    """The window `calls[first:end]`, with `counted` wanted calls in it."""
+    """The window `calls[first:end]`. `counted` is the number of wanted calls in it."""
 
     first: int
     end: int
@@ -64,15 +64,15 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
         yield Window(first, place + 1, counted)
 
 
-def aligned(start_s: float, window_s: float, width_s: float) -> float:
-    """The start of intervals of `width_s`, not after `start_s`, such that one of them begins with the window. It is a
-    millisecond earlier, because of rounding.
+def aligned_start(start_s: float, window_s: float, width_s: float) -> float:
+    """The start of a row of intervals of `width_s` in which one begins with the window. It is not after `start_s`, and
+    a millisecond earlier because of rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 
 
-def split(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
-    """The calls by intervals of the day, up to the interval of the last call."""
+def split_into_intervals(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
+    """The calls of each interval of `width_s` from `start_s` on, up to the interval of the last call."""
     parts: list[list[CallOutline]] = []
     for call in calls:
         place = int((call.at_s - start_s) // width_s)

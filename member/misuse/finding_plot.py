@@ -22,7 +22,7 @@ _ORDINARY, _BEYOND, _LIMIT_LINE = LINES[0], LINES[2], "#222222"
 _DAY_S: Final = 86_400
 
 
-def lines(finding: Finding) -> Iterator[Text]:
+def count_lines(finding: Finding) -> Iterator[Text]:
     """A line for each interval from the first count to the last: its time in Japan, a bar, the count, the limit."""
     series = finding.sign.series
     places = _shown(series)
@@ -41,7 +41,7 @@ def lines(finding: Finding) -> Iterator[Text]:
         )
 
 
-def draw(finding: Finding, path: Path) -> None:
+def draw_finding(finding: Finding, path: Path) -> None:
     """Write the picture as PNG; an existing file is replaced in one step.
 
     Raises UsageError if matplotlib is not installed or the file cannot be written.
@@ -71,7 +71,7 @@ def heading(finding: Finding) -> str:
 
 
 def _shown(series: Series) -> range:
-    """The intervals from the first count to the last. There is at least one."""
+    """The intervals from the first count that is not 0 to the last one. There is at least one."""
     counted = [place for place, count in enumerate(series.counts) if count] or [0]
     return range(counted[0], counted[-1] + 1)
 

@@ -1,4 +1,4 @@
-"""Findings: the rules' results for a ledger's days, under stable ids. Pure."""
+"""Findings: what the rules find on the days of a ledger, with stable ids. Pure."""
 
 import hashlib
 import re
@@ -17,12 +17,12 @@ from idtone.ledger.evidence.call_record import iso_ms
 from idtone.ledger.evidence.steps import Step
 
 from .call_windows import Sign, Subject
-from .rules import RULES, Grouping, Rule, key_of, reason_of
+from .rules import RULES, Grouping, Rule, grouping_key, sign_reason
 
 REVIEWED: Final = "misuse-reviewed"
 """The act that records the review of a finding in the ledger."""
 CALLS_SHOWN: Final = 1000
-"""Most call ids of a finding for programs; `calls` counts all."""
+"""Maximum number of call ids in a finding's JSON; its `calls` counts all calls."""
 _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _TOKEN_SHOWN: Final = 8
@@ -33,25 +33,25 @@ class ReviewResult(StrEnum):
     """Results of a review."""
 
     HARMLESS = "harmless"
-    """The calls have an ordinary explanation."""
+    """There is an ordinary explanation for the calls."""
     ASKED = "asked"
     """The customer was asked, and the answer is awaited."""
     REPORTED = "reported"
-    """It was reported to the police, or to the association."""
+    """The misuse was reported to the police, or to the association."""
     STOPPED = "stopped"
-    """The contract was ended, or the number stopped."""
+    """The contract was ended, or the number was stopped."""
 
 
 class FindingState(StrEnum):
     NEW = "new"
     GROWN = "grown"
-    """It has more calls than when it was reviewed."""
+    """The finding has more calls than at its review."""
     REVIEWED = "reviewed"
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's review of a finding that had `calls` calls then."""
+    """A person's review of a finding. `calls` is the number of calls that the finding had at that time."""
 
     at: datetime
     by: str
@@ -67,7 +67,7 @@ class Review:
 class Finding:
     """A rule's finding on one day (UTC) of one node. `subject` is a licence, or the token of a number.
 
-    There is one for each rule, day and subject. So its id (`finding_id`) stays the same for other limits, and when the
+    Rule, day, node and subject identify it. So its id (`finding_id`) stays the same under other limits, and when the
     day gets more calls.
     """
 
@@ -87,16 +87,16 @@ class Finding:
 
     @property
     def reason(self) -> Message:
-        return reason_of(self.rule, self.sign)
+        return sign_reason(self.rule, self.sign)
 
     @property
     def shown_subject(self) -> str:
-        """The licence, or the first digits of a token, which identify a number on its day only."""
+        """The licence, or the first digits of the token; they identify a number only on its day."""
         return self.subject if self.rule.grouping is Grouping.LICENCE else self.subject[:_TOKEN_SHOWN]
 
     @property
     def first(self) -> datetime:
-        """The time in UTC at which its first call was decided."""
+        """The time in UTC of the decision on its first call."""
         return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
 
     @property
@@ -125,7 +125,7 @@ class Finding:
         }
 
 
-class Judge:
+class DayJudge:
     """Judges the days of one node, in order; it remembers each licence's earlier counts of calls."""
 
     def __init__(
@@ -136,8 +136,8 @@ class Judge:
         rules: Sequence[Rule] = RULES,
         expected: Callable[[str], frozenset[str]] = lambda day: frozenset(),
     ) -> None:
-        """`reviews`: id of a finding → its review. `expected` gives the tokens of numbers that are exempt on a day from
-        rules `of_volume`.
+        """`reviews`: id of a finding → its review. `expected` returns, for a day, the tokens of the numbers that are
+        exempt from rules `of_volume`.
         """
         self._expected = expected
         self._node = node
@@ -173,7 +173,7 @@ class Judge:
 def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list[CallOutline]]:
     groups: defaultdict[str, list[CallOutline]] = defaultdict(list)
     for call in calls:
-        if key := key_of(call, grouping):
+        if key := grouping_key(call, grouping):
             groups[key].append(call)
     return groups
 
@@ -185,7 +185,7 @@ def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
 
 
 def parse_finding_id(text: str) -> tuple[str, Rule]:
-    """The day and the rule in the id of a finding. Raises UsageError."""
+    """The day and the rule from the id of a finding. Raises UsageError if the text is no id."""
     match = _ID.fullmatch(text)
     rule = next((rule for rule in RULES if match and rule.name == match[2]), None)
     try:
@@ -197,7 +197,7 @@ def parse_finding_id(text: str) -> tuple[str, Rule]:
 
 
 def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:
-    """The latest review of each finding, by its id, from the acts in a ledger."""
+    """The latest review of each finding, by the finding's id, from the acts in a ledger."""
     found = {}
     for act in acts:
         details = act.details

@@ -1,7 +1,7 @@
-"""The rules on the calls of one day of one number, one party or one licence. Pure.
+"""The rules of misuse. Each judges the calls of one number, one party or one licence on one day. Pure.
 
 Telephone numbers stay sealed: a rule compares their tokens. The token of a number changes each day (UTC, from 9:00 to
-9:00 in Japan). So a number is compared within one day, and only a licence with its past.
+9:00 in Japan). So a number is compared with itself within one day, and only a licence is compared with its past.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ from idtone.core.translation import Message, template
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 
-from .call_windows import Series, Sign, Subject, Window, aligned, split, windows
+from .call_windows import Series, Sign, Subject, Window, aligned_start, split_into_intervals, windows
 
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
@@ -37,7 +37,7 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """The subject whose calls a rule groups."""
+    """The kind of subject by which a rule groups calls."""
 
     NUMBER = "number"
     """A forwarding number."""
@@ -51,7 +51,7 @@ class Rule:
     """A rule. `judge` returns a sign, or None. `limits` selects its limits; `reason` is the template of a sentence
     about a sign.
 
-    `of_volume`: it reports only many calls of a number, so numbers that are expected to call much are exempt.
+    A rule `of_volume` reports numbers with many calls; numbers that are expected to call much are exempt from it.
     """
 
     name: str
@@ -117,8 +117,8 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
         return None
     found = calls[best.first : best.end]
     least = max(limit.at_least, least_poisson(limit.usual_per_hour, level))
-    start_s = aligned(subject.start_s, found[0].at_s, _HOUR_S)
-    hours = [{call.called for call in each} for each in split(start_s, calls, _HOUR_S)]
+    start_s = aligned_start(subject.start_s, found[0].at_s, _HOUR_S)
+    hours = [{call.called for call in each} for each in split_into_intervals(start_s, calls, _HOUR_S)]
     series = Series(start_s, _HOUR_S, [len(each) for each in hours], [least] * len(hours))
     return Sign(
         found,
@@ -129,7 +129,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more outgoing calls were refused than usual: somebody tries again and again."""
+    """The sign that more outgoing calls were refused than usual, because somebody tries again and again."""
     limit = limits.refusals
     refused = [
         call for call in subject.calls if call.outcome == Outcome.REFUSE and call.direction == Direction.OUTGOING
@@ -137,7 +137,7 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
     chance = poisson_tail(len(refused), limit.usual_per_day)
     if len(refused) < limit.at_least or chance >= limits.false_alarm:
         return None
-    hours = [len(each) for each in split(subject.start_s, refused, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, refused, _HOUR_S)]
     return Sign(
         refused,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -159,7 +159,7 @@ def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
             others.append(call)
     if first is None or len(others) < limits.after_suspension.at_least:
         return None
-    hours = [len(each) for each in split(subject.start_s, others, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, others, _HOUR_S)]
     return Sign(
         [first, *others],
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -183,7 +183,7 @@ def rotation(subject: Subject, limits: Limits) -> Sign | None:
     chance = 2 * min(runs_test(order), round_robin_bound(order))
     if chance >= limits.false_alarm:
         return None
-    hours = [len({call.forwarding for call in each}) for each in split(subject.start_s, calls, _HOUR_S)]
+    hours = [len({call.forwarding for call in each}) for each in split_into_intervals(subject.start_s, calls, _HOUR_S)]
     return Sign(
         calls,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -206,7 +206,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
     chance = binomial_tail(len(found), of, limit.usual_share)
     if chance >= limits.false_alarm:
         return None
-    hours = [len(each) for each in split(subject.start_s, found, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, found, _HOUR_S)]
     return Sign(
         found,
         Series(subject.start_s, _HOUR_S, hours, [None] * len(hours)),
@@ -224,7 +224,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
     """The sign that one hour has many more calls than the earlier hours of the same day."""
     limit = limits.number_surge
-    hours = [len(each) for each in split(subject.start_s, subject.calls, _HOUR_S)]
+    hours = [len(each) for each in split_into_intervals(subject.start_s, subject.calls, _HOUR_S)]
     level = level_per_window(limits.false_alarm, len(hours))
     ordinary = [
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
@@ -329,10 +329,10 @@ RULES: Final = (
                  "{usual}, and {times} times that is still ordinary"),
     ),
 )  # fmt: skip
-"""All rules, in the order of the findings of one day."""
+"""All rules. The findings of a day come in this order."""
 
 
-def key_of(call: CallOutline, grouping: Grouping) -> str | None:
+def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:
     """The number, party or licence that a call belongs to; None if it is not known."""
     match grouping:
         case Grouping.NUMBER:
@@ -343,8 +343,8 @@ def key_of(call: CallOutline, grouping: Grouping) -> str | None:
             return call.licence
 
 
-def reason_of(rule: Rule, sign: Sign) -> Message:
-    """The sentence about a sign."""
+def sign_reason(rule: Rule, sign: Sign) -> Message:
+    """The sentence about a sign, from the rule's template."""
     return Message(rule.reason, **sign.fields)
 
 
@@ -358,7 +358,9 @@ def _too_many_of(
     false_alarm: float,
     fields: Mapping[str, float],
 ) -> Sign | None:
-    """The window in which the count of `wanted` calls is the most improbable, if it is improbable enough for a sign."""
+    """The sign from the window whose number of `wanted` calls is the least probable. None if no window is improbable
+    enough.
+    """
     width_s, level = minutes * _MINUTE_S, level_per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:
         return None
@@ -373,9 +375,9 @@ def _too_many_of(
     inside = zip(calls[best.first : best.end], wanted[best.first : best.end], strict=True)
     found = [call for call, is_wanted in inside if is_wanted]
     those = [call for call, is_wanted in zip(calls, wanted, strict=True) if is_wanted]
-    start_s = aligned(subject.start_s, calls[best.first].at_s, width_s)
-    every = [len(each) for each in split(start_s, calls, width_s)]
-    counts = [len(each) for each in split(start_s, those, width_s)]
+    start_s = aligned_start(subject.start_s, calls[best.first].at_s, width_s)
+    every = [len(each) for each in split_into_intervals(start_s, calls, width_s)]
+    counts = [len(each) for each in split_into_intervals(start_s, those, width_s)]
     counts += [0] * (len(every) - len(counts))
     limits = [max(at_least, least_binomial(each, share, level)) for each in every]
     return Sign(

@@ -1,4 +1,6 @@
-"""Reads a ledger once, in the order of writing, and judges each of its days. Numbers stay sealed."""
+"""A scan of a ledger for signs of misuse. It reads the ledger once, in the order of writing, and judges each day.
+Numbers stay sealed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,19 +13,19 @@ from idtone.ledger.evidence.leaves import StoredStep
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from .findings import Finding, Judge, reviews_in
+from .findings import DayJudge, Finding, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
-"""Receives the number of steps read, and the total."""
+"""A function that gets the number of steps that were read, and the total."""
 _TELL_EVERY: Final = 5000
-"""Steps between two progress reports."""
+"""Number of steps between two progress reports."""
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
-class Scan:
-    """The rules' findings in one ledger. After `findings`, `calls` is the number of judged calls, and `left_out` of
-    those written too late for that.
+class LedgerScan:
+    """The rules' findings in one ledger. When `findings` has ended, `calls` is the number of judged calls; `left_out`
+    is the number of calls that were written too late to be judged.
     """
 
     def __init__(
@@ -34,7 +36,9 @@ class Scan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected`: numbers that call much, according to their customers; the reader needs the keys of the days."""
+        """`expected` has numbers whose customers have said that they call much. To find them, the reader needs the keys
+        of the days.
+        """
         self.calls = 0
         self.left_out = 0
         self._reader = reader
@@ -48,7 +52,7 @@ class Scan:
     ) -> Iterator[Finding]:
         """The findings of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
-        judge = Judge(
+        judge = DayJudge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
         )
         outlines = Outlines()
@@ -73,7 +77,7 @@ class Scan:
 
     @property
     def _compared(self) -> timedelta:
-        """Time before its first day from which a scan reads."""
+        """Time before the first day of a scan that it reads too, to compare with."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

@@ -8,7 +8,7 @@ from idtone.registry.stopping_conditions import condition_words
 
 
 def conditions_for(registry: RegistrySettings, finding: str) -> list[Message]:
-    """The conditions as lines for people; they say so if the registry cannot be read, or has no such condition."""
+    """The conditions as lines for people. If the registry cannot be read, or has no such condition, a line says so."""
     try:
         document = read_local_registry(registry).document
     except IdtoneError:

@@ -1,4 +1,4 @@
-"""A reported call in a member's ledger. Pure."""
+"""Search for a reported call in a member's ledger. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from .report_documents import AnswerResult, MatchingCalls
 
 
 def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
-    """The number of matching calls, and the one nearest to `at`. Canary calls are left out."""
+    """The number of matching calls, and the call nearest to `at`. Canary calls are left out."""
     records = [record for record in records if not record.canary]
     if not records:
         return MatchingCalls(calls=0)
@@ -24,5 +24,5 @@ def matching_calls(records: Sequence[Record], at: datetime) -> MatchingCalls:
 
 
 def suggested_answer(facts: MatchingCalls) -> AnswerResult:
-    """The answer that fits the ledger. Only a person can know where a call came from."""
+    """The answer that fits the facts in the ledger. Only a person can know where a call came from."""
     return AnswerResult.CUSTOMER_HELD if facts.calls else AnswerResult.NOT_OURS

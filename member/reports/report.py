@@ -1,4 +1,4 @@
-"""A report (申告) by its reporter: a YAML file, or the entries in the form of the association's page."""
+"""A report (申告) as the reporter writes it: a YAML file, or the entries in the form on the association's page."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,13 +13,13 @@ from idtone.core.yaml_documents import Model, ValidationFault, parse
 from idtone.registry.model import Moment, Sha256, Text
 
 SIZE_LIMIT: Final = 64 * 1024
-"""Most bytes of the file."""
+"""Maximum number of bytes of the file."""
 WORDS_LIMIT: Final = 4000
 ATTACHMENTS_LIMIT: Final = 10
 _DIGITS: Final = 6
-"""A longer run of digits may be a telephone number."""
+"""Maximum length of a run of digits. A longer one may be a telephone number."""
 WITHIN_LIMIT: Final = 31 * 24 * 60
-"""Most minutes."""
+"""Maximum number of minutes before and after the time of a call."""
 
 
 def _number(value: str) -> str:
@@ -53,15 +53,15 @@ def _service(value: str) -> str:
 
 
 class Attachment(Model):
-    """A file that the reporter keeps; `sha256` fixes its content."""
+    """A file that the reporter keeps. Its content cannot be changed later, because the report has its `sha256`."""
 
     name: Text
     sha256: Sha256
 
 
 class Reporter(Model):
-    """The person who reports. `disclose`: the reporter consents that the association names them, for example to the
-    police.
+    """The person who reports. With `disclose`, the reporter consents that the association names the reporter, for
+    example to the police.
     """
 
     name: Text
@@ -70,14 +70,16 @@ class Reporter(Model):
 
 
 class ReportedMatter(Model):
-    """The event in words (`what`), and the files that the reporter keeps."""
+    """The event in the reporter's words (`what`), and the files that the reporter keeps."""
 
     what: Annotated[str, Field(repr=False), AfterValidator(_words)]
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=ATTACHMENTS_LIMIT, repr=False)] = ()
 
 
 class ReportedCall(ReportedMatter):
-    """A reported call. `number` called or was shown (E.164), at `at` plus or minus `within_minutes`."""
+    """A reported call, at the time `at` plus or minus `within_minutes`. `number` is the number that called or was shown
+    (E.164).
+    """
 
     number: Annotated[str, Field(repr=False), AfterValidator(_number)]
     at: Moment
@@ -85,22 +87,22 @@ class ReportedCall(ReportedMatter):
 
 
 class ReportedService(ReportedMatter):
-    """A reported operator or service, in the reporter's words. There need not have been a call.
+    """A reported operator or service, in the reporter's words, with or without a call.
 
-    Lists show the name, so it has no telephone number.
+    Lists show the name, so it must not contain a telephone number.
     """
 
     service: Annotated[Text, Field(repr=False), AfterValidator(_service)]
 
 
 class Report(ReportedCall):
-    """A report about a call, with its reporter; None if the reporter gives no name."""
+    """A report about a call. `reporter` is None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ServiceReport(ReportedService):
-    """A report about an operator or a service, with its reporter; None if the reporter gives no name."""
+    """A report about an operator or a service. `reporter` is None if the reporter gives no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 

@@ -13,7 +13,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 
 def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
-    """Record an act, also while the service runs; returns its id. Raises LedgerError: then the act must not be done."""
+    """Record an act in the ledger, also while the service runs; returns the act's id. If it raises LedgerError, the act
+    must not be done.
+    """
     person, now = acting_person(), datetime.now(UTC)
     return record_act(
         settings.ledger.own(),
@@ -25,6 +27,6 @@ def record_report_act(settings: Settings, act: str, subject: str, **details: Sca
 
 
 def recorded_report_acts(settings: Settings, acts: frozenset[str]) -> list[Step]:
-    """The acts of these names, in the order of writing. Raises LedgerError."""
+    """The acts with these names, in the order of writing. Raises LedgerError."""
     reader = LedgerReader.open(settings.ledger.own())
     return [step for step in reader.acts(frozenset({StepKind.DUTY})) if step.details.get("act") in acts]

@@ -10,7 +10,7 @@ from idtone.core.settings.settings import Settings
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
-from .report_documents import FETCH, KEYS_PATH, Request, Requests, read
+from .report_documents import FETCH, KEYS_PATH, Request, Requests, read_content
 from .sealed_box import Purpose, open_box, public_key
 
 
@@ -32,7 +32,7 @@ def open_requests(settings: Settings, now: datetime, request_id: str | None = No
         settings,
         sign_document(FETCH, member, {"to": to, "request": request_id}, desk_client.document_signer(settings), now),
     )
-    return read(Requests, open_box(str(answer.get("requests")), key, Purpose.REQUESTS, to))
+    return read_content(Requests, open_box(str(answer.get("requests")), key, Purpose.REQUESTS, to))
 
 
 def request_named(settings: Settings, request_id: str, now: datetime) -> Request:

@@ -25,10 +25,10 @@ from .sealed_box import Purpose, seal
 
 REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
 KEYS_PATH: Final = "/report/keys"
-"""Path of the desk's public keys, as JSON: `desk`, and `officer` (null if there is none)."""
+"""URL path under which the desk gives its public keys, in JSON: `desk`, and `officer` (null if there is none)."""
 _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Letters of receipts: Crockford's base32, without letters that look like digits."""
+"""Characters of a receipt: Crockford's base32, which leaves out letters that look like digits."""
 _RECEIPT_LENGTH: Final = 20
 _RECEIPT: Final = re.compile(rf"[{_RECEIPT_LETTERS}]{{5}}(-[{_RECEIPT_LETTERS}]{{5}}){{3}}")
 
@@ -37,17 +37,19 @@ AnyContent = TypeVar("AnyContent", bound=Model)
 
 
 class AnswerResult(StrEnum):
-    """A member's result about a call."""
+    """A member's finding on a reported call."""
 
     NOT_OURS = "not-ours"
     UPSTREAM = "upstream"
-    """It came from another member."""
+    """The call came from another member."""
     CUSTOMER_HELD = "customer-held"
-    """A customer of the member made it, or holds the number."""
+    """A customer of this member made the call, or holds the number."""
 
 
 class SealedReport(Model):
-    """A report in its sent and stored form. `receipt` is the SHA-256 of the receipt, to which both boxes are tied."""
+    """A report in the form in which it is sent and stored. `receipt` is the SHA-256 of the receipt; both sealed boxes
+    are tied to it.
+    """
 
     receipt: Sha256
     report: Box
@@ -58,10 +60,10 @@ class SealedReport(Model):
 
 
 class Request(Model):
-    """The desk's question to a member. It has neither the reporter nor their words.
+    """The desk's question to a member. It contains neither the reporter nor the reporter's words.
 
-    `downstream` is the member that named this one; None for the holder of the number. `reminders` is the number sent so
-    far.
+    `downstream` is the member that named this one; None for the holder of the number. `reminders` is the number of
+    reminders sent so far.
     """
 
     id: Id
@@ -75,8 +77,8 @@ class Request(Model):
 
 
 class Fetch(Model):
-    """A member's question for its requests. `to` is a fresh X25519 public key (base64): someone who replays the
-    document cannot read the answer.
+    """A member's question to the desk for the requests that wait for it. `to` is a fresh X25519 public key (base64), so
+    that nobody who replays the document can read the answer.
 
     `request` asks for only one request.
     """
@@ -86,26 +88,28 @@ class Fetch(Model):
 
 
 class Requests(Model):
-    """The answer to `Fetch`: the most urgent requests, and the number of all waiting ones."""
+    """The desk's answer to `Fetch`: the most urgent requests, and the number of all that wait."""
 
     requests: tuple[Request, ...]
     waiting: int
 
 
 class MatchingCalls(Model):
-    """The call in the member's ledger: the number of matching calls, and the nearest of them."""
+    """A reported call in the member's ledger: the number of matching calls, and the facts on the nearest one."""
 
     calls: Annotated[int, Field(ge=0)]
     call: Annotated[str | None, Field(max_length=255)] = None
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
     delivery: Annotated[str | None, Field(max_length=64)] = None
-    """The weakest delivery of one of its sounds: `confirmed`, `sent` or `not-known`; empty without a sound."""
+    """What is known of the call's sounds: `confirmed`, `sent` or `not-known`, the weakest of them; empty without a
+    sound.
+    """
 
 
 class Answer(Model):
-    """The answer to a request. `pack` identifies an evidence pack, which the member keeps for the association: the
-    SHA-256 of its manifest.
+    """The answer to a request. `pack` is the SHA-256 of the manifest of an evidence pack, which the member keeps for
+    the association.
     """
 
     request: Id
@@ -123,8 +127,8 @@ class Answer(Model):
         return self
 
 
-def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
-    """The content of a document. Raises TrustError, which names the field and not its value."""
+def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
+    """The content of a document. Raises TrustError for a bad field, with the field's name but not its value."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -133,8 +137,8 @@ def read(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
 
 
 def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
-    """The time span in which a reported call began: the first moment is in it, and the second is just after it. `at`
-    may be a full minute, in which the call was.
+    """The time span in which a reported call began, from the first time up to, but not including, the second. If `at`
+    is a full minute, the call may be anywhere in that minute.
     """
     within = timedelta(minutes=within_minutes)
     return at - within, at + within + timedelta(minutes=1)
@@ -169,7 +173,7 @@ def receipt_digest(receipt: str) -> str:
 
 
 def report_id_of(digest: str) -> str:
-    """The id of the report with this digest of its receipt."""
+    """The id of the report whose receipt has this digest."""
     return f"R-{digest[:16]}"
 
 

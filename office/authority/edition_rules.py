@@ -20,7 +20,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 from idtone.core.errors import TrustError
 from idtone.core.japan_time import end_words
 from idtone.core.translation import Message, joined
-from idtone.member.customers.refused.refusal_list import RefusalList, differences
+from idtone.member.customers.refused.refusal_list import RefusalList, list_differences
 from idtone.registry.file_kinds import KINDS, Kind
 from idtone.registry.model import RegistryDocument
 from idtone.registry.named_logs import named_logs
@@ -335,7 +335,7 @@ def _file_words(edition: Edition, name: str, is_whole: bool) -> Iterator[str]:
         for said in operator_list.describe_list_changes(new, *stopped):
             yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=said)
     if name == tuf_roles.SUSPENSIONS and not _is_same_list(edition):
-        for words in differences(_refusals(edition.files), _refusals(edition.targets)):
+        for words in list_differences(_refusals(edition.files), _refusals(edition.targets)):
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
     yield from _history_words(edition, name)
 

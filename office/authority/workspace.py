@@ -28,7 +28,7 @@ from tuf.api.metadata import Metadata, TargetFile
 from idtone.core.errors import DocumentError, IdtoneError, TrustError, UsageError
 from idtone.core.files import writing
 from idtone.core.translation import Message
-from idtone.member.customers.refused.refusal_list import RefusalList, differences
+from idtone.member.customers.refused.refusal_list import RefusalList, list_differences
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from idtone.registry.named_logs import named_logs
@@ -189,7 +189,7 @@ class Workspace:
             for words in self._list_words(is_new=True):
                 yield Message("{file}: {words}", file=tuf_roles.OPERATORS_FILE, words=words)
         listed, coming = self.repository.refusals(), self.refusals()
-        for words in differences(_listed(listed), _listed(coming)) if coming != listed else ():
+        for words in list_differences(_listed(listed), _listed(coming)) if coming != listed else ():
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:

@@ -54,7 +54,8 @@ def run_evaluation(
         raise UsageError("--enter takes --why, and evaluates all members")
     period = period_over(since, until, now, lambda field: f"--{field}")
     attribution = attribution_for(why) if why is not None else None
-    registry, criteria = read_folder(workspace)
+    with checking():
+        registry, criteria = read_folder(workspace)
     with progress_bar(translated("evaluating")) as evaluated:
         found = evaluate_members(
             workspace,

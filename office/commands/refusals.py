@@ -15,7 +15,7 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress_bar
 from idtone.core.terminal.prompts import ask_passphrase
 from idtone.core.translation import Message, translated
-from idtone.member.customers.commands.identity_input import IdentityArgument, identity_given
+from idtone.member.customers.commands.identity_input import IdentityArgument, read_identity
 
 from ..refused.change_refusals import Refusals
 from ..refused.refusal_basis import Basis, check_basis_decided, record_basis
@@ -49,7 +49,7 @@ def refuse_customer(
         checked_line(why, "--why"),
         checked_line(reference, "--reference"),
     )
-    identity = identity_given(customer)
+    identity = read_identity(customer)
     loaded = RefusalKey.load(key, ask_passphrase)
     with command_line.working(Message("list of refusals")):
         made = Refusals(folder).enter(loaded, identity, case, begins, ends, reason, now)

@@ -297,7 +297,7 @@ def detector() -> Detector | None:
     """The sound detector for the site's page; None without numpy, which is needed to write the profiles."""
     if find_spec("numpy") is None:
         return None
-    from idtone.tones.detector.detector_bundle import detector_script
+    from idtone.tones.detector.detector_bundle import detector_bundle
     from idtone.tones.detector.profile_json import profile_json
     from idtone.tones.profile_library import load_library
 
@@ -308,7 +308,7 @@ def detector() -> Detector | None:
     for name, profile in found.items():
         ja, _, en = profile.title.partition(" / ")
         titles[name] = {"ja": ja, "en": en or ja}
-    return Detector(f"{detector_script()}const PROFILES = {{ {texts} }};\n", titles)
+    return Detector(f"{detector_bundle()}const PROFILES = {{ {texts} }};\n", titles)
 
 
 def _report(output: Path, content: dict[str, Any], made: dict[str, bytes], has_detector: bool, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from idtone.core.errors import TrustError
 from idtone.member.evaluation.criteria import read_criteria
-from idtone.member.evaluation.figures import KIND, figures_of, objection
+from idtone.member.evaluation.figures import KIND, figures_objection, figures_of
 from idtone.registry.correspondence.signed_document import SignedDocument
 
 from ..desk.desk import Accepted, Desk
@@ -29,7 +29,7 @@ def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accep
     kept = read_figures(desk.documents.of(KIND, member=document.member), {document.member: [document.key]})
     earlier = list(kept)
     terms = criteria.terms
-    fault = objection(new, criteria.witnesses, terms.witnesses_needed, earlier, now)
+    fault = figures_objection(new, criteria.witnesses, terms.witnesses_needed, earlier, now)
     if fault:
         raise TrustError(fault)
     replaced = [each.document for each in earlier if each.span == new.span]

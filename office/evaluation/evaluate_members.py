@@ -12,7 +12,6 @@ from idtone.member.evaluation.criteria import Criteria, read_criteria
 from idtone.member.evaluation.figures import KIND
 from idtone.member.evaluation.measures import Share
 from idtone.member.evaluation.period import Period
-from idtone.registry.commands.check_progress import checking
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.model import Member, RegistryDocument
 from idtone.registry.registry_report import member_report
@@ -48,7 +47,7 @@ def period_over(since: str, until: str, now: datetime, name: Callable[[str], str
     """The period between two days that a person entered. `name` returns the name of a field for an error. Raises
     UsageError if the period is not over.
     """
-    period = Period.given(since, until, name)
+    period = Period.parse(since, until, name)
     if period.ends > now:
         raise UsageError("the period {period} is not over yet", period=str(period))
     return period
@@ -110,5 +109,4 @@ def _excluded(member: Member, stopped: Collection[str], now: datetime) -> Exclus
 def read_folder(workspace: Workspace) -> tuple[RegistryDocument, Criteria]:
     """The registry and the criteria in the folder. Raises IdtoneError."""
     criteria = read_criteria(workspace.folder / CRITERIA_FILE)
-    with checking():
-        return registry_of(workspace), criteria
+    return registry_of(workspace), criteria

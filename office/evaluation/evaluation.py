@@ -9,8 +9,8 @@ from typing import Final
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message, template
 from idtone.member.evaluation.criteria import Criteria, Grade
-from idtone.member.evaluation.figures import NodeFigures, cosigned_by, doubts
-from idtone.member.evaluation.measures import Facts, Measure, NoValue, Share, Value, measured
+from idtone.member.evaluation.figures import NodeFigures, cosigned_by, figures_doubts
+from idtone.member.evaluation.measures import Facts, Measure, NoValue, Share, Value, compute_measures
 from idtone.member.evaluation.period import Period
 from idtone.member.evaluation.scoring import Score, score
 from idtone.registry.model import Member
@@ -82,7 +82,7 @@ def evaluate(
             continue
         counted += used
         for each in used:
-            asked += doubts(each, own, criteria.terms.doubtful_factor)
+            asked += figures_doubts(each, own, criteria.terms.doubtful_factor)
     is_known = bool(keys) and not missing and all(each.figures.is_whole for each in counted)
     fallback, sent = _calls(counted) if is_known else (None, None)
     facts = Facts(
@@ -95,7 +95,7 @@ def evaluate(
         reachability=observed.reachability,
         assessors_points=observed.assessors_points,
     )
-    values = measured(facts, criteria.terms.enough_calls)
+    values = compute_measures(facts, criteria.terms.enough_calls)
     return Evaluation(member, values, score(criteria.document, values), tuple(missing), tuple(asked), excluded)
 
 

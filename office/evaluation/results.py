@@ -18,7 +18,7 @@ from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
 from idtone.member.evaluation.evaluation_verification import CRITERIA, FOLDER
 from idtone.member.evaluation.period import Period
-from idtone.member.evaluation.result import Result, check, octets
+from idtone.member.evaluation.result import Result, check_result, result_file
 from idtone.registry.model import EvaluationEntry, RegistryDocument
 
 from ..authority import registry_edits, shared_folder
@@ -99,7 +99,7 @@ def _judged_by(registry: RegistryDocument) -> tuple[object, ...]:
 
 def _files(each: Evaluation, criteria: Criteria, period: Period, association: str, start: datetime) -> _Files:
     member, grade = each.member, each.grade
-    result = octets(Result.of(member.id, period, criteria, each.values, each.score, each.excluded), criteria)
+    result = result_file(Result.of(member.id, period, criteria, each.values, each.score, each.excluded), criteria)
     if grade is None:
         return _Files(result, None, None)
     until = start + timedelta(days=criteria.terms.valid_days)
@@ -165,7 +165,9 @@ def _all(workspace: Workspace) -> Iterator[_Kept]:
 def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
     """The criteria and results of each period, the earliest first. Raises TrustError if a result was changed."""
     for kept in _all(workspace):
-        found = (check(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items())
+        found = (
+            check_result(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items()
+        )
         yield kept.criteria, list(found)
 
 

@@ -15,7 +15,7 @@ from idtone.ledger.evidence.steps import Scalar
 from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import FILE as TABLE_FILE
 from idtone.member.customers.refused.identity_keys import IdentityTable, default_table, parse_table
-from idtone.member.customers.refused.refusal_list import RefusalList, packed_list
+from idtone.member.customers.refused.refusal_list import RefusalList, pack_list
 from idtone.registry.trust import tuf_roles
 
 from ..authority.workspace import Workspace
@@ -147,7 +147,7 @@ class Refusals:
     def _write(self, now: datetime) -> None:
         """Write the list, unless the present list has the same content."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
-        made = packed_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
+        made = pack_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
             if not path.exists() or _content(path.read_bytes()) != _content(made):
                 replace_durably(path, made)

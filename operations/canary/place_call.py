@@ -23,8 +23,8 @@ from idtone.ledger.evidence.call_record import Record
 from idtone.ledger.evidence.steps import CANARY, FIRST
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.tones.profile import Profile
-from idtone.tones.recordings.read_recording import read
-from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.recordings.read_recording import read_recording
+from idtone.tones.recordings.recorded_leg import RecordedLeg
 from idtone.tones.verification.verifier import Verifier
 
 from ..originate_call import place_channel
@@ -159,7 +159,7 @@ def received_recording(settings: Settings, profile: Profile) -> ReceivedRecordin
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:
         _settle(path)
-        (leg,) = read(path, notice=lambda _: None)
+        (leg,) = read_recording(path, notice=lambda _: None)
     except (RecordingError, OSError, ValueError):
         return None
     silent = not np.any(np.abs(leg.samples) > _NOISE)
@@ -178,7 +178,7 @@ def _settle(path: Path) -> None:
         time.sleep(POLL_S)
 
 
-def _with_silence(leg: Leg) -> Leg:
+def _with_silence(leg: RecordedLeg) -> RecordedLeg:
     quiet = round(_QUIET_S * leg.sample_rate_hz)
     lost = tuple((first + quiet, end + quiet) for first, end in leg.lost)
-    return Leg(leg.name, np.pad(leg.samples, quiet), leg.sample_rate_hz, lost)
+    return RecordedLeg(leg.name, np.pad(leg.samples, quiet), leg.sample_rate_hz, lost)

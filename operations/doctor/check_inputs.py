@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 from idtone.dialplan import Hook
 from idtone.ledger.store.sqlite import path_of
 from idtone.service.hook_from_settings import hook_for
-from idtone.tones.profile_library import Library, load_library
+from idtone.tones.profile_library import ProfileLibrary, load_library
 
 from ..asterisk_console import AsteriskConsole
 from . import observe_asterisk, observe_machine
@@ -79,7 +79,7 @@ class CheckInputs:
         return Path(seen.variables["ASTETCDIR"] or USUAL_FOLDER) if seen.nearby else None
 
     @cached_property
-    def library(self) -> Library:
+    def library(self) -> ProfileLibrary:
         """The profiles, with those of the settings. Raises DocumentError."""
         return load_library(self.settings.sounds.profiles)
 

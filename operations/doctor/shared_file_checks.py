@@ -11,9 +11,9 @@ from idtone.core.errors import DocumentError, ToneError
 from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
-from idtone.tones.making.sound_files import PBX_FORMATS, named_format
+from idtone.tones.making.sound_files import PBX_FORMATS, find_format
 from idtone.tones.profile_library import SHIPPED
-from idtone.tones.sound_contents import SoundContents, encoder_here
+from idtone.tones.sound_contents import SoundContents, available_encoder
 
 from . import observe_machine, shared_file_findings, write_trial
 from .check_inputs import AS_SERVICE, BAD_PROFILES, UNIT, CheckInputs
@@ -35,13 +35,13 @@ def sounds_check(inputs: CheckInputs) -> Iterator[Finding]:
         yield bad("sounds", str(error.faults[0]), BAD_PROFILES[1])
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
-    made_anew = encoder_here()
+    made_anew = available_encoder()
     content = made_anew or SoundContents(directory, inputs.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)
             for profile in profiles
-            for made in map(named_format, PBX_FORMATS)
+            for made in map(find_format, PBX_FORMATS)
         }
     except ToneError as error:
         yield bad("sounds", str(error), NOT_MADE[1])

@@ -140,13 +140,13 @@ def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Call
 
 def _received(recording: Path, ending: tuple[str, str], profiles: dict[str, Profile]) -> TrialCall:
     from idtone.tones.verification.verify_folder import (
-        check,  # with the libraries for sounds, which a node need not have
+        verify_file,  # with the libraries for sounds, which a node need not have
     )
 
     status, reason = ending
     if recording.exists():
         for name, profile in profiles.items():
-            for _, report in check(recording, profile).reports:
+            for _, report in verify_file(recording, profile).reports:
                 if report.verdict in (ToneVerdict.CONFORMS, ToneVerdict.PRESENT):
                     return TrialCall(status, reason, name, report.verdict.value)
     return TrialCall(status, reason, "", "")

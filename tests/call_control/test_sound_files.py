@@ -15,7 +15,7 @@ from idtone.core.errors import ToneError
 from idtone.tones.making.sound_files import Sound, ensure_sounds
 from idtone.tones.profile_library import load_library
 from lab.patch_library import patch_library
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 EARLIER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -104,7 +104,7 @@ def test_a_sound_is_played_only_while_its_files_are_as_they_were_made(files, sam
     assert other == (None if what in PREFERRED else PlayedFile(sample.files[3].sha256, "alaw"))
     assert files.played(sample, "speex", LATER, before) is None, "any of them may have been opened"
     assert files.changes == (what in WRONG)
-    said = refusal(ToneError, files.look)
+    said = error_text(ToneError, files.look)
     assert str(sample.stem.parent) in said
     assert files.damaged == 1
 
@@ -117,7 +117,7 @@ def test_what_was_there_at_the_start_is_no_change_but_no_file_is_named(sounds, s
     assert files.as_made(sample)
     assert files.played(sample, "ulaw", LATER, None) == PlayedFile(None)
     of(sample, "ulaw").with_suffix(".au").write_bytes(b"xy")
-    refusal(ToneError, files.look)
+    error_text(ToneError, files.look)
     assert not files.as_made(sample)
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_file_is_made_again_after_a_minute(sounds, sample, monkeypatch
     files.look()
     damage(of(sample, "ulaw"))
     for _ in range(3):
-        assert "sample.ulaw: not as the service made it" in refusal(ToneError, files.look)
+        assert "sample.ulaw: not as the service made it" in error_text(ToneError, files.look)
     assert not restored
     now_s = time.monotonic() + module.RESTORE_AFTER_S
     patch_library(monkeypatch, module, "time", monotonic=lambda: now_s)
@@ -186,9 +186,9 @@ def test_a_file_that_cannot_be_made_again_is_named_with_the_reason_and_the_other
     files = SoundFiles(sounds.values(), restore)
     damage(of(sample, "gsm"))
     damage(of(sounds["notice"], "gsm"))
-    refusal(ToneError, files.look)
+    error_text(ToneError, files.look)
     assert files.damaged == 2
     monkeypatch.setattr(module, "RESTORE_AFTER_S", 0.0)
-    assert "cannot be written" in refusal(ToneError, files.look)
+    assert "cannot be written" in error_text(ToneError, files.look)
     assert files.damaged == 1
     assert files.as_made(sounds["notice"])

@@ -15,12 +15,12 @@ from lab.prometheus import Prometheus
 from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
 from lab.service import Service
-from tools.dashboards import expressions
+from tools.dashboards import all_expressions
 
 RULES = ROOT / "config" / "monitoring" / "idtone-alerts.yml"
 WITHOUT_DATA = {
     expression
-    for expression in expressions()
+    for expression in all_expressions()
     if any(
         each in expression
         for each in (
@@ -49,7 +49,7 @@ def has_data(prometheus: Prometheus, expression: str) -> bool:
 
 
 def shown(prometheus: Prometheus) -> set[str]:
-    return {expression for expression in expressions() if has_data(prometheus, expression)}
+    return {expression for expression in all_expressions() if has_data(prometheus, expression)}
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     }.items():
         await asyncio.to_thread(becomes, expression, wanted)
     # A rate needs two scrapes of its counter.
-    wanted = set(expressions()) - WITHOUT_DATA
+    wanted = set(all_expressions()) - WITHOUT_DATA
     with contextlib.suppress(AssertionError):  # the next line says what lacks
         await wait_until(lambda: shown(prometheus) >= wanted, "the panels' data", 10)
     assert shown(prometheus) == wanted

@@ -111,7 +111,7 @@ def test_the_compiled_catalogue_is_made_of_the_text():
     texts = {message.id: message.string for message in catalogue if message.id}
     assert {text: compiled.gettext(text) for text in texts} == texts
     assert len(compiled._catalog) == len(texts) + 1, "run make messages"  # type: ignore[attr-defined]
-    assert messages.PO.read_bytes() == messages.written(messages.updated(catalogue)), "run make messages"
+    assert messages.PO.read_bytes() == messages.po_file(messages.updated_catalogue(catalogue)), "run make messages"
 
 
 def test_each_text_of_the_library_is_still_in_it():
@@ -182,7 +182,9 @@ def error_texts(path: Path) -> Iterator[tuple[int, str]]:
         if isinstance(call, ast.Call) and (name := getattr(call.func, "id", getattr(call.func, "attr", ""))) in shown:
             for text in call.args:
                 is_text = isinstance(text, ast.Constant) and " " in str(text.value)
-                if isinstance(text, ast.JoinedStr) or (is_text and text not in call.args[: messages.marked(name)]):
+                if isinstance(text, ast.JoinedStr) or (
+                    is_text and text not in call.args[: messages.translated_arguments(name)]
+                ):
                     yield text.lineno, ast.unparse(text)
 
 

@@ -19,7 +19,7 @@ from idtone.tones.making.sound_files import PBX_FORMATS
 from idtone.tones.master_import import ImportRequest, import_master
 from lab.ledger.sample_evidence import FORWARDING, NONCE, NOW, PLAY, decided, write_each
 from lab.registry.examples import valid_until_2096
-from lab.tones.synthetic_recordings import recorded, write
+from lab.tones.synthetic_recordings import with_silence, write
 
 SUSPENDED = f"""suspensions:
   - {{number: "{FORWARDING}", since: 2026-03-01T00:00:00+09:00, reference: R-9}}
@@ -52,7 +52,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
 def test_a_sound_that_cannot_be_made_keeps_no_other_from_its_calls(settings: Settings, tmp_path, monkeypatch, caplog):
     """The node lacks the libraries that make sounds, and one file of an imported profile is damaged."""
     own, folder = tmp_path / "own", settings.sounds.directory
-    master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
+    master = write(tmp_path / "master.wav", 0.5 * with_silence(), subtype="PCM_16")
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)
     settings = settings.model_copy(update={"sounds": settings.sounds.model_copy(update={"profiles": own})})
     monkeypatch.setitem(sys.modules, "idtone.tones.making.encoders", None)

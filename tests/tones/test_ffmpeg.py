@@ -7,8 +7,8 @@ from idtone.core.errors import ToneError
 from idtone.tones import ffmpeg as programs
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
 
 POOR = "echo ' A....D g722   G.722 ADPCM'"
 BROKEN = f'[ "$2" = -encoders ] && {{ {POOR}; exit; }}\necho "disk full" >&2\nexit 1'
@@ -30,7 +30,7 @@ def test_an_ffmpeg_that_cannot_or_fails_is_reported_and_leaves_no_file(tmp_path,
     scratch.mkdir()
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    assert says in refusal(ToneError, encode, make(tone(600)), FORMATS[name])
+    assert says in error_text(ToneError, encode, make_profile(tone(600)), FORMATS[name])
     assert not list(scratch.iterdir())
     if script == POOR:
         assert programs.encoder_program("g722", "writing .g722") == program

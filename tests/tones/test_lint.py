@@ -3,7 +3,7 @@ import pytest
 from idtone.tones.lint import RULES, lint
 from idtone.tones.profile import CALL_LIMIT_MS
 from idtone.tones.profile_library import load_library
-from lab.tones.profiles import make, recording, tone
+from lab.tones.profiles import make_profile, recording, tone
 
 MODULATED = {"rate_hz": 30, "depth": 0.5}
 
@@ -23,20 +23,20 @@ MODULATED = {"rate_hz": 30, "depth": 0.5}
     ],
 )
 def test_a_segment_that_breaks_a_rule(code, wrong, right, says):
-    (finding,) = lint(make(tone(600), wrong))
+    (finding,) = lint(make_profile(tone(600), wrong))
     assert (finding.code, finding.segment, finding.warning) == (code, 2, True)
     assert says in finding.message
-    assert lint(make(tone(600), right)) == ()
+    assert lint(make_profile(tone(600), right)) == ()
 
 
 def test_rules_of_the_whole_sound():
-    common = make(tone(600), tone(700), level_dbm0=-8)
-    long, whole = make(tone(600, on_ms=1000, off_ms=1), repeat=CALL_LIMIT_MS // 1000), tone(600, on_ms=1000)
+    common = make_profile(tone(600), tone(700), level_dbm0=-8)
+    long, whole = make_profile(tone(600, on_ms=1000, off_ms=1), repeat=CALL_LIMIT_MS // 1000), tone(600, on_ms=1000)
     for profile, code in ((common, "too-loud"), (long, "too-long")):
         assert [(finding.code, finding.segment) for finding in lint(profile)] == [(code, None)]
-    assert lint(make(tone(600, level_dbm0=-12), level_dbm0=-8)) == (), "nothing sounds at the profile's level"
-    assert lint(make(whole, repeat=CALL_LIMIT_MS // 1000)) == ()
-    loud, peak = lint(make(tone(500, 550, 600, 820), level_dbm0=-5))
+    assert lint(make_profile(tone(600, level_dbm0=-12), level_dbm0=-8)) == (), "nothing sounds at the profile's level"
+    assert lint(make_profile(whole, repeat=CALL_LIMIT_MS // 1000)) == ()
+    loud, peak = lint(make_profile(tone(500, 550, 600, 820), level_dbm0=-5))
     assert (loud.code, peak.code) == ("too-loud", "little-headroom")
     assert "has 2.1 dB to clipping" in peak.message
 
@@ -51,6 +51,6 @@ def test_every_shipped_sound_is_clean_and_a_recording_gets_a_note():
 
 def test_codes_are_unique_and_long_times_written_out():
     assert len({rule.code for rule in RULES}) == len(RULES)
-    messages = " ".join(finding.message for finding in lint(make(tone(440, on_ms=3_600_000))))
+    messages = " ".join(finding.message for finding in lint(make_profile(tone(440, on_ms=3_600_000))))
     assert "3600000 ms" in messages
     assert "e+06" not in messages

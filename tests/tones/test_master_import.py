@@ -13,12 +13,12 @@ from idtone.core.errors import DocumentError, IdtoneError, RecordingError, ToneE
 from idtone.tones import master_import
 from idtone.tones.making.amplitude import amplitude
 from idtone.tones.making.waveform import waveform
-from idtone.tones.master_import import ImportRequest, import_master, report
+from idtone.tones.master_import import ImportRequest, import_master, import_report
 from idtone.tones.profile import Law, load_profile
 from idtone.tones.profile_library import load_library
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
-from lab.tones.synthetic_recordings import LEAD_MS, PU_PU, recorded, write
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
+from lab.tones.synthetic_recordings import LEAD_MS, PU_PU, with_silence, write
 
 REQUEST = ImportRequest("pu-pu", "Pu pu", -16)
 FORMATS = ("sln", "sln16", "ulaw")
@@ -26,12 +26,12 @@ FORMATS = ("sln", "sln16", "ulaw")
 
 @pytest.fixture
 def master(tmp_path):
-    return write(tmp_path / "from the association.WAV", 0.5 * recorded(), subtype="PCM_24")
+    return write(tmp_path / "from the association.WAV", 0.5 * with_silence(), subtype="PCM_24")
 
 
 @pytest.fixture
 def other(tmp_path):
-    return write(tmp_path / "other.flac", recorded(make(tone(800, on_ms=300))), subtype="PCM_16")
+    return write(tmp_path / "other.flac", with_silence(make_profile(tone(800, on_ms=300))), subtype="PCM_16")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def do(tmp_path):
 
 @pytest.fixture
 def made_files(tmp_path):
-    """Function that returns the files made by the imports: paths, with their content."""
+    """A function that returns the files that the imports made: path → content."""
 
     def found():
         paths = [path for name in ("profiles", "sounds") for path in (tmp_path / name).rglob("*") if path.is_file()]
@@ -66,7 +66,7 @@ def level_db(plateau, level_dbm0=-16, law=Law.A):
 
 
 def check_sound(imported, tolerance_db=0.05, duration_ms=3, onset_ms=1.5):
-    """Check that the sln file holds the two bursts from its start, with their lengths and their level."""
+    """Check that the sln file begins with the two bursts, and that their lengths and their level are right."""
     samples = pcm(imported.sound.files[0].path)
     loud = np.flatnonzero(np.abs(samples) > 0.3 * np.max(np.abs(samples)))
     assert loud[0] / 8 == pytest.approx(2, abs=onset_ms + 1)
@@ -100,7 +100,7 @@ def test_a_master_becomes_a_profile_and_its_sounds(master, do, made_files, tmp_p
         "relative to the sound",
     ):
         assert part in profile_file.read_text("utf-8")
-    told = json.loads(json.dumps(report(made, request), default=str, allow_nan=False))
+    told = json.loads(json.dumps(import_report(made, request), default=str, allow_nan=False))
     assert told["registry"] == "names this master"
     assert told["from_ms"] == pytest.approx(LEAD_MS, abs=1.5)
     assert told["duration_ms"] == pytest.approx(PU_PU.duration_ms, abs=2)
@@ -120,12 +120,12 @@ def test_a_master_becomes_a_profile_and_its_sounds(master, do, made_files, tmp_p
     ],
 )
 def test_masters_that_libsndfile_reads(tmp_path, do, name, sample_rate_hz, subtype, channels, tolerance):
-    wave = recorded(sample_rate_hz=sample_rate_hz)
+    wave = with_silence(sample_rate_hz=sample_rate_hz)
     check_sound(do(write(tmp_path / name, wave, sample_rate_hz, subtype, channels)), *tolerance)
 
 
 def test_masters_that_ffmpeg_reads(tmp_path, do, ffmpeg):
-    source = write(tmp_path / "m.wav", recorded(), subtype="PCM_16", channels=2)
+    source = write(tmp_path / "m.wav", with_silence(), subtype="PCM_16", channels=2)
     command = [ffmpeg, "-v", "error", "-i", source, "-c:a", "aac", "-b:a", "160k", tmp_path / "m.m4a"]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     made = do(tmp_path / "m.m4a")
@@ -143,7 +143,7 @@ def test_the_requested_level(master, do, level_dbm0, law):
 def test_a_master_that_was_changed_is_refused(master, do, tmp_path):
     kept = do(master).profile.recording
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert "has another SHA-256" in refusal(DocumentError, load_library, tmp_path / "profiles")
+    assert "has another SHA-256" in error_text(DocumentError, load_library, tmp_path / "profiles")
 
 
 def test_what_proves_a_master(master, do):
@@ -153,7 +153,7 @@ def test_what_proves_a_master(master, do):
     request = replace(
         REQUEST, replaces=True, registered={"pu-pu": None}, expected_sha256=f" {sha256(master).upper()}\n"
     )
-    assert report(do(master, request), REQUEST)["registry"] == "not asked"
+    assert import_report(do(master, request), REQUEST)["registry"] == "not asked"
 
 
 @pytest.mark.parametrize(
@@ -171,14 +171,14 @@ def test_what_proves_a_master(master, do):
     ],
 )
 def test_an_unproven_master_and_wrong_use_are_refused(master, do, tmp_path, changed, error, says):
-    assert says in refusal(error, do, master, replace(REQUEST, **changed))
+    assert says in error_text(error, do, master, replace(REQUEST, **changed))
     assert [*tmp_path.rglob("*.*")] == [master]
 
 
 # Each reason to refuse a sound is in test_master_measurement.py.
 UNUSABLE = {
-    "clipped": (np.clip(recorded() * 12, -1, 32767 / 32768), 48_000, "is clipped: "),
-    "longer than is read": (recorded(make(tone(620, on_ms=61_000)), 8000), 8000, "longer than"),
+    "clipped": (np.clip(with_silence() * 12, -1, 32767 / 32768), 48_000, "is clipped: "),
+    "longer than is read": (with_silence(make_profile(tone(620, on_ms=61_000)), 8000), 8000, "longer than"),
 }
 
 
@@ -190,7 +190,7 @@ def test_an_unusable_master_is_refused_by_its_own_name_and_leaves_nothing(tmp_pa
         write(path, wave, sample_rate_hz)
     elif content is not None:
         path.write_bytes(content)
-    said = refusal((ToneError, RecordingError), do, path)
+    said = error_text((ToneError, RecordingError), do, path)
     assert said.startswith(f"{path}: ")
     assert says in said
     assert "idtone-import" not in said
@@ -198,18 +198,18 @@ def test_an_unusable_master_is_refused_by_its_own_name_and_leaves_nothing(tmp_pa
 
 
 def test_limits_and_obstacles(master, do, made_files, tmp_path, monkeypatch):
-    assert "unknown format 'mp5'" in refusal(UsageError, do, tmp_path / "absent.wav", REQUEST, ("mp5",))
+    assert "unknown format 'mp5'" in error_text(UsageError, do, tmp_path / "absent.wav", REQUEST, ("mp5",))
     with monkeypatch.context() as patched:
         patched.setattr(master_import, "MASTER_SIZE_LIMIT", 1000)
-        assert "is larger than" in refusal(RecordingError, do, master)
+        assert "is larger than" in error_text(RecordingError, do, master)
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
-        said = refusal(ToneError, do, master)
+        said = error_text(ToneError, do, master)
         assert f"{tmp_path}/absent" in said
         assert "cannot be written: No such file" in said
         assert "set TMPDIR to another folder" in said
     (tmp_path / "sounds" / "pu-pu.ulaw").mkdir(parents=True)
-    assert "cannot be written: Is a directory" in refusal(ToneError, do, master)
+    assert "cannot be written: Is a directory" in error_text(ToneError, do, master)
     assert made_files() == {}
 
 
@@ -217,12 +217,12 @@ def test_an_id_that_another_file_of_the_folder_has(master, do, tmp_path):
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "a.yaml").write_text("no: [profile\n")
     (tmp_path / "profiles" / "b.yml").write_text("id: pu-pu\n")
-    assert f"another profile, {tmp_path / 'profiles' / 'b.yml'}" in refusal(UsageError, do, master)
+    assert f"another profile, {tmp_path / 'profiles' / 'b.yml'}" in error_text(UsageError, do, master)
 
 
 def test_an_earlier_import_is_replaced_only_when_asked(master, other, do, made_files, tmp_path):
     first, before = do(master), made_files()
-    assert "pu-pu.yaml exists already; use --replace" in refusal(UsageError, do, other)
+    assert "pu-pu.yaml exists already; use --replace" in error_text(UsageError, do, other)
     assert made_files() == before
     second = do(other, replace(REQUEST, replaces=True))
     assert second.profile.duration_ms == pytest.approx(300, abs=2)

@@ -1,7 +1,7 @@
 import pytest
 
-from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled
-from lab.tones.profiles import make, tone
+from idtone.tones.network_tones import NETWORK_TONES, resemblances, resembled_tones
+from lab.tones.profiles import make_profile, tone
 
 RECOGNISED = [
     ([tone(400, on_ms=125, off_ms=125)], "Japanese dial"),
@@ -44,25 +44,25 @@ NEIGHBOURS = [
 
 @pytest.mark.parametrize(("segments", "name"), RECOGNISED)
 def test_the_tones_of_the_network_are_recognised(segments, name):
-    assert any(found.startswith(name) for found in resembled(make(*segments)))
+    assert any(found.startswith(name) for found in resembled_tones(make_profile(*segments)))
 
 
 @pytest.mark.parametrize("segments", NEIGHBOURS)
 def test_half_a_signal_and_neighbouring_tones_are_not_recognised(segments):
-    assert resembled(make(*segments)) == ()
+    assert resembled_tones(make_profile(*segments)) == ()
 
 
 def test_the_segment_is_named():
-    profile = make(tone(600), tone(), tone(400), tone(440), tone(410))
+    profile = make_profile(tone(600), tone(), tone(400), tone(440), tone(410))
     assert [(index, network_tone.name[:14]) for index, network_tone in resemblances(profile)] == [
         (2, "Japanese dial,"),
         (4, "Japanese dial,"),
         (3, "Japanese call "),
     ]
-    assert len(resembled(profile)) == 2
+    assert len(resembled_tones(profile)) == 2
 
 
 def test_every_network_tone_is_found_by_its_own_frequencies():
     for network_tone in NETWORK_TONES:
         centres = [(low + high) / 2 for group in network_tone.groups for low, high in group[: network_tone.from_each]]
-        assert network_tone.name in resembled(make(tone(*centres)))
+        assert network_tone.name in resembled_tones(make_profile(tone(*centres)))

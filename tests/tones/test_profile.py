@@ -4,8 +4,8 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.tones.profile import load_profile, parse_profile
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
 from lab.tones.synthetic_recordings import profile_file
 
 GOOD = """\
@@ -40,11 +40,11 @@ def test_a_file_becomes_a_profile(tmp_path):
 def test_files_that_are_not_read(tmp_path):
     path = tmp_path / "master.wav"
     path.write_text(GOOD + "#" * 64 * 1024, encoding="utf-8")
-    assert "larger than 65536 bytes" in refusal(DocumentError, load_profile, path)
+    assert "larger than 65536 bytes" in error_text(DocumentError, load_profile, path)
     file, _ = profile_file(path, 0, 100)
     path.unlink()
     os.mkfifo(path)
-    assert f"recording: {path} cannot be read: it is a folder, a pipe" in refusal(DocumentError, load_profile, file)
+    assert f"recording: {path} cannot be read: it is a folder, a pipe" in error_text(DocumentError, load_profile, file)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_all_faults_are_reported_together_and_none_twice():
 
 
 def test_the_bounds_themselves_are_allowed():
-    make(tone(300, 3400))
-    make(tone(600, on_ms=10, ramp_ms=5), tone(600, on_ms=1, ramp_ms=0))
-    make(tone(600, on_ms=10_000), level_dbm0=-40)
-    make(tone(600, 1000, on_ms=50, off_ms=50), repeat=100, level_dbm0=0)
-    make(*[tone(600, on_ms=10)] * 64)
-    assert "more than 64 entries" in refusal(DocumentError, make, *[tone(600, on_ms=10)] * 65)
+    make_profile(tone(300, 3400))
+    make_profile(tone(600, on_ms=10, ramp_ms=5), tone(600, on_ms=1, ramp_ms=0))
+    make_profile(tone(600, on_ms=10_000), level_dbm0=-40)
+    make_profile(tone(600, 1000, on_ms=50, off_ms=50), repeat=100, level_dbm0=0)
+    make_profile(*[tone(600, on_ms=10)] * 64)
+    assert "more than 64 entries" in error_text(DocumentError, make_profile, *[tone(600, on_ms=10)] * 65)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_the_bounds_themselves_are_allowed():
     ],
 )
 def test_where_the_frequencies_are(sweep, at):
-    (segment,) = make(tone(600, 900, sweep=sweep)).segments
+    (segment,) = make_profile(tone(600, 900, sweep=sweep)).segments
     for fraction, frequencies_hz in at.items():
         assert segment.frequencies_at(fraction) == pytest.approx(frequencies_hz)

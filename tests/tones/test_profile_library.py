@@ -5,8 +5,8 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.tones.making.synthesis import synthesise
-from idtone.tones.profile_library import SHIPPED, load_library, namesake
-from lab.tones.error_text import refusal
+from idtone.tones.profile_library import SHIPPED, load_library, namesake_source
+from lab.tones.error_text import error_text
 
 OWN = "id: {}\ntitle: Own\nlevel_dbm0: -16\nsegments: [{{frequencies_hz: [600], on_ms: 100}}]\n"
 
@@ -33,7 +33,7 @@ def test_the_operators_profiles_are_added(tmp_path):
     assert list(library) == ["notice", "sample", "own-a", "own-b"]
     assert library.source("own-b") == str(tmp_path / "b.yaml")
     assert library.named("own-b").title == "Own"
-    assert "cannot be listed" in refusal(DocumentError, load_library, tmp_path / "absent")
+    assert "cannot be listed" in error_text(DocumentError, load_library, tmp_path / "absent")
 
 
 def faults(folder):
@@ -59,7 +59,7 @@ def test_another_profile_with_the_same_id_is_found(tmp_path):
     (tmp_path / "own.yaml").write_text("id: own\n")
     (tmp_path / "list.yaml").write_text("[own]\n")
     (tmp_path / "broken.yaml").write_text("id: [own\n")
-    assert namesake("sample", tmp_path / "sample.yaml") == SHIPPED
-    assert namesake("own", tmp_path / "own.yaml") is None
-    assert namesake("own", tmp_path / "other.yaml") == str(tmp_path / "own.yaml")
-    assert namesake("own", tmp_path / "absent" / "own.yaml") is None
+    assert namesake_source("sample", tmp_path / "sample.yaml") == SHIPPED
+    assert namesake_source("own", tmp_path / "own.yaml") is None
+    assert namesake_source("own", tmp_path / "other.yaml") == str(tmp_path / "own.yaml")
+    assert namesake_source("own", tmp_path / "absent" / "own.yaml") is None

@@ -1,10 +1,10 @@
 import pytest
 
 from idtone.tones.registered_profile_check import play_objection
-from lab.tones.profiles import make, recording, tone
+from lab.tones.profiles import make_profile, recording, tone
 
 RIGHT, WRONG = "a" * 64, "b" * 64
-SYNTHESISED = make(tone(620))
+SYNTHESISED = make_profile(tone(620))
 
 
 def recorded(sha256=RIGHT, standard=False):

@@ -1,4 +1,4 @@
-"""The sounds of calls without the libraries that make them."""
+"""The sounds for calls on a node without the libraries that make sounds."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,12 @@ from idtone.config import __file__ as config
 from idtone.core.errors import ToneError
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
-from idtone.tones.making.sound_files import PBX_FORMATS, put_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, install_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.error_text import refusal
-from lab.tones.synthetic_recordings import recorded, write
+from lab.tones.error_text import error_text
+from lab.tones.synthetic_recordings import with_silence, write
 
 ENCODERS = "idtone.tones.making.encoders"
 
@@ -30,17 +30,17 @@ def test_the_shipped_files_are_what_the_encoders_make():
 
 @pytest.fixture
 def imported(tmp_path: Path) -> Path:
-    """Folder with an imported profile, its master and its sounds."""
-    master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
+    """A folder with an imported profile, its master and its sound files."""
+    master = write(tmp_path / "master.wav", 0.5 * with_silence(), subtype="PCM_16")
     folder = tmp_path / "imported"
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), folder, folder, PBX_FORMATS)
     return folder
 
 
 def put(folder: Path) -> dict[str, bytes]:
-    """Sounds as the service puts them in place."""
+    """The sound files that the service writes: name → content."""
     library = load_library(folder)
-    sounds = put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
+    sounds = install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     return {file.path.name: file.path.read_bytes() for sound in sounds.values() for file in sound.files}
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_as_it_was_imported_is_made_anew_or_refused(imported, monkey
     path.write_bytes(path.read_bytes().replace(before, after, 1))
     with monkeypatch.context() as without:
         without.setitem(sys.modules, ENCODERS, None)
-        said = refusal(ToneError, put, imported)
+        said = error_text(ToneError, put, imported)
     assert "is not the file that `idtone tone import` made" in said
     assert "pip install 'idtone[sounds]'" in said
     profile = load_library(imported)["pu-pu"]

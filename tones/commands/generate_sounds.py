@@ -19,19 +19,17 @@ from idtone.core.translation import translated
 
 from ..notations.read_notation import from_notation
 from ..profile import Profile
-from .profile_argument import choose, complete_profile
+from .profile_argument import choose_profile, complete_profile
 
 if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Milliseconds of sound in all formats together at which there is a progress bar; less is written too fast for
-one.
-"""
+"""Total length of sound in all formats, in milliseconds, from which a progress bar is shown."""
 
 
 def complete_formats(incomplete: str) -> list[str]:
-    """Completions of the last format in the list, and `all`."""
+    """Shell completions for the last format of a comma-separated list; `all` is one of them."""
     from ..making.formats import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
@@ -91,11 +89,11 @@ def generate(
         raise UsageError("name what to generate: either a PROFILE (see `idtone tone list`) or --tones STRING")
     if profile is not None and any(option is not None for option in (name, level, repeat)):
         raise UsageError("--name, --level and --repeat go with --tones; a profile contains these itself")
-    wanted = formats_of(formats)
+    wanted = parse_formats(formats)
     if tones is not None:
         chosen = from_notation(tones, name=name or "tones", level_dbm0=level, repeat=repeat or 1)
     else:
-        chosen = choose(profile or "", config)
+        chosen = choose_profile(profile or "", config)
     if dither is not None:
         chosen = chosen.model_copy(update={"dither_seed": dither})
     with _progress(chosen, wanted) as advance:
@@ -118,7 +116,7 @@ def generate(
         print(command_line.checksum_line(file.sha256, file.path))
 
 
-def formats_of(names: str) -> list[SoundFormat]:
+def parse_formats(names: str) -> list[SoundFormat]:
     """The formats in a comma-separated list; for `all`, those that this machine can write. Raises ToneError and
     UsageError.
     """
@@ -127,9 +125,9 @@ def formats_of(names: str) -> list[SoundFormat]:
 
 def _named(names: str) -> list[SoundFormat]:
     from ..making.encoders import require_encoder
-    from ..making.sound_files import named_format
+    from ..making.sound_files import find_format
 
-    formats = [named_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
+    formats = [find_format(name) for name in dict.fromkeys(part.strip() for part in names.split(","))]
     for each in formats:
         require_encoder(each)
     return formats

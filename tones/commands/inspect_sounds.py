@@ -21,13 +21,13 @@ from idtone.core.translation import translated
 
 from ..measuring.levels import SILENCE_DB
 from ..profile import Law, Profile
-from .profile_argument import choose, complete_profile
+from .profile_argument import choose_profile, complete_profile
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..measuring.inspection import Inspection, MeasuredBurst
-    from ..recordings.recorded_leg import Leg
+    from ..recordings.recorded_leg import RecordedLeg
     from ..showing.plotting import Panel
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
@@ -35,7 +35,7 @@ _PLAYED_RATE_HZ: Final = 48_000
 """Sample rate for playing, which every sound device supports."""
 _SHOWN_AFTER_S: Final = 1.0
 _SHOWN_LIMIT_MS: Final = 600_000
-"""Longest part of a profile that is drawn or played."""
+"""Maximum length of a profile, in milliseconds, that is drawn or played."""
 
 RecordingArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
@@ -57,9 +57,9 @@ def inspect_recording(
 ) -> None:
     """Measure a recording: its levels, its faults and every burst of tone."""
     from ..measuring.inspection import inspect
-    from ..recordings.read_recording import read
+    from ..recordings.read_recording import read_recording
 
-    read_legs = read(file)
+    read_legs = read_recording(file)
     with _progress(len(read_legs)) as measured:
         legs = [
             (leg, inspect(leg.samples, leg.sample_rate_hz, law, partial(measured, index)))
@@ -77,8 +77,8 @@ def inspect_recording(
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
-    """A bar on a terminal's standard error, from the first second on. The yielded function takes the number of the leg
-    and the share that is done.
+    """A bar on a terminal's standard error, from the first second on. The yielded function takes the leg's number, and
+    the share of this leg that is done (0 to 1).
     """
     began_s = time.monotonic()
     with progress() as bar:
@@ -113,13 +113,13 @@ def plot_target(
             raise UsageError(
                 "--profile draws over a recording, but {target!r} is a profile; remove one of them", target=target
             )
-        chosen = choose(target, config)
+        chosen = choose_profile(target, config)
         title, plain, panels = chosen.title, chosen.id, [_panel_of_profile(chosen)]
     else:
-        from ..recordings.read_recording import read
+        from ..recordings.read_recording import read_recording
 
-        plan = choose(profile, config) if profile is not None else None
-        title, plain, panels = file.name, "recording", [_panel_of_leg(leg, plan, file) for leg in read(file)]
+        plan = choose_profile(profile, config) if profile is not None else None
+        title, plain, panels = file.name, "recording", [_panel_of_leg(leg, plan, file) for leg in read_recording(file)]
     if output is not None:
         from ..showing.plotting import plot
 
@@ -136,22 +136,22 @@ def plot_target(
 
 def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
     """Play a recording (one leg after the other) or a profile on this machine's sound device."""
-    from ..showing.sound_device import play
+    from ..showing.sound_device import play_samples
 
     file = _recording(target)
     if file is None:
-        chosen = choose(target, config)
+        chosen = choose_profile(target, config)
         from ..making.waveform import waveform
 
-        play(waveform(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
+        play_samples(waveform(_short(chosen, target), _PLAYED_RATE_HZ), _PLAYED_RATE_HZ)
         return
-    from ..recordings.read_recording import read
+    from ..recordings.read_recording import read_recording
 
-    for leg in read(file):
-        play(leg.samples, leg.sample_rate_hz)
+    for leg in read_recording(file):
+        play_samples(leg.samples, leg.sample_rate_hz)
 
 
-def picture_of(profile: Profile) -> RenderableType:
+def profile_picture(profile: Profile) -> RenderableType:
     """Waveform and spectrogram of a profile for the terminal, with its plan drawn over them."""
     return _drawn(_panel_of_profile(profile))
 
@@ -201,9 +201,9 @@ def _panel_of_profile(profile: Profile) -> Panel:
     return Panel(profile.id, samples, _SYNTHESIS_RATE_HZ, marks)
 
 
-def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
+def _panel_of_leg(leg: RecordedLeg, plan: Profile | None, file: Path) -> Panel:
     from ..measuring.inspection import inspect
-    from ..showing.marks import marks_of_inspection, marks_of_profile, offset_ms
+    from ..showing.marks import marks_of_inspection, marks_of_profile, profile_offset_ms
     from ..showing.plotting import Panel
 
     inspection = inspect(leg.samples, leg.sample_rate_hz)
@@ -216,7 +216,7 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
             file=file,
         )
     else:
-        offset = offset_ms(plan, inspection.bursts)
+        offset = profile_offset_ms(plan, inspection.bursts)
         if offset is None:
             print(
                 translated("idtone: {file}: no burst of {id} is found in {name}", file=file, id=plan.id, name=leg.name),
@@ -226,14 +226,14 @@ def _panel_of_leg(leg: Leg, plan: Profile | None, file: Path) -> Panel:
     return Panel(leg.name, leg.samples, leg.sample_rate_hz, marks)
 
 
-def _as_json(leg: Leg, inspection: Inspection) -> dict[str, Any]:
+def _as_json(leg: RecordedLeg, inspection: Inspection) -> dict[str, Any]:
     figures = asdict(inspection)
     for burst, measured in zip(figures["bursts"], inspection.bursts, strict=True):
         burst["duration_ms"] = measured.duration_ms
     return {"leg": leg.name, "lost_ms": leg.lost_ms, **figures}
 
 
-def _print(screen: Console, leg: Leg, inspection: Inspection) -> None:
+def _print(screen: Console, leg: RecordedLeg, inspection: Inspection) -> None:
     from rich.markup import escape
     from rich.table import Column, Table
 

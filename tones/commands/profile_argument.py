@@ -10,13 +10,13 @@ from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import load_settings
 
 from ..profile import Profile, load_profile
-from ..profile_library import Library, load_library
+from ..profile_library import ProfileLibrary, load_library
 
 
 def complete_profile(context: typer.Context, incomplete: str) -> list[str]:
-    """The profile ids with this beginning, for the shell. If there are none, the shell completes file names."""
+    """The profile ids that begin with `incomplete`. If there are none, the shell completes file names."""
     with suppress(IdtoneError):
-        return [name for name in library(context.params.get("config")) if name.startswith(incomplete)]
+        return [name for name in load_configured_library(context.params.get("config")) if name.startswith(incomplete)]
     return []
 
 
@@ -26,12 +26,12 @@ ProfileArgument = Annotated[
 ]
 
 
-def library(config: Path | None) -> Library:
+def load_configured_library(config: Path | None) -> ProfileLibrary:
     return load_library(load_settings(config).sounds.profiles)
 
 
-def choose(profile: str, config: Path | None) -> Profile:
+def choose_profile(profile: str, config: Path | None) -> Profile:
     """A profile by id or by file: an argument with a slash or a YAML suffix is a file."""
     if "/" in profile or profile.endswith((".yaml", ".yml")):
         return load_profile(Path(profile))
-    return library(config).named(profile)
+    return load_configured_library(config).named(profile)

@@ -13,18 +13,18 @@ from idtone.core.terminal.command_line import ConfigOption, CsvOption, JsonOptio
 from idtone.core.translation import Message, translated
 
 from ..lint import lint
-from ..network_tones import resembled
+from ..network_tones import resembled_tones
 from ..notations import indications, tgml
 from ..profile import CALL_LIMIT_MS, Profile, Segment
-from ..showing.profile_drawing import draw
-from .inspect_sounds import picture_of
-from .profile_argument import ProfileArgument, choose, library
+from ..showing.profile_drawing import draw_profile
+from .inspect_sounds import profile_picture
+from .profile_argument import ProfileArgument, choose_profile, load_configured_library
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _ROWS_LIMIT: Final = 20
-"""Maximum number of bursts that `show` lists. An hour can have hundreds of thousands."""
+"""Maximum number of bursts that `show` lists. A sound of an hour can have hundreds of thousands."""
 
 
 def list_profiles(
@@ -32,7 +32,7 @@ def list_profiles(
 ) -> None:
     """List the tone profiles: the shipped ones and those of sounds.profiles."""
     form = command_line.form(json, csv, tsv)
-    known = library(config)
+    known = load_configured_library(config)
     facts = [_summary(profile) | {"source": known.source(name)} for name, profile in known.items()]
     if form is command_line.Form.JSON:
         command_line.print_json(facts)
@@ -48,10 +48,10 @@ def list_profiles(
 
 def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Show the structure of a sound, and its tone string (Asterisk) and TGML (FreeSWITCH)."""
-    chosen = choose(profile, config)
-    tone_string, asterisk_lost = _written(chosen, indications.to_asterisk, indications.losses)
-    markup, freeswitch_lost = _written(chosen, tgml.to_tgml, tgml.losses)
-    alike = resembled(chosen)
+    chosen = choose_profile(profile, config)
+    tone_string, asterisk_lost = _written(chosen, indications.to_asterisk, indications.conversion_losses)
+    markup, freeswitch_lost = _written(chosen, tgml.to_tgml, tgml.conversion_losses)
+    alike = resembled_tones(chosen)
     if json:
         command_line.print_json(
             _summary(chosen)
@@ -78,11 +78,11 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
         command_line.screen().print(_plan(chosen))
         bursts = chosen.repeat * sum(1 for segment in chosen.segments if segment.frequencies_hz)
         print(translated("… {count} more\n", count=bursts - _ROWS_LIMIT) if bursts > _ROWS_LIMIT else "")
-    print(f"{draw(chosen)}\n")
+    print(f"{draw_profile(chosen)}\n")
     if chosen.duration_ms <= CALL_LIMIT_MS:
         from rich.console import Console
 
-        Console().print(picture_of(chosen))
+        Console().print(profile_picture(chosen))
         print()
     for player, text, lost in (("Asterisk", tone_string, asterisk_lost), ("FreeSWITCH", markup, freeswitch_lost)):
         print(f"{player}: {text or translated('cannot be written as tones')}")
@@ -94,7 +94,7 @@ def show(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption
 
 def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Warn of unwise properties of a sound; exit 1 if there is a warning."""
-    chosen = choose(profile, config)
+    chosen = choose_profile(profile, config)
     findings = lint(chosen)
     if json:
         command_line.print_json([asdict(finding) for finding in findings])
@@ -117,7 +117,9 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
 def _written(
     profile: Profile, write: Callable[[Profile], str], lost: Callable[[Profile], tuple[str, ...]]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The profile in a notation and its losses; or None and the reason."""
+    """The profile in a notation, and what the notation cannot express. If it cannot be written at all: None, and the
+    reason.
+    """
     try:
         return write(profile), lost(profile)
     except ToneError as error:
@@ -134,7 +136,7 @@ def _summary(profile: Profile) -> dict[str, Any]:
 
 
 def _other_properties(profile: Profile) -> list[str]:
-    """The other properties of a profile, one line each."""
+    """The profile's properties that the table of bursts does not show, one line each."""
     tolerance = profile.tolerance
     level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""
     lines = [f"tolerance: frequency ±{tolerance.frequency_percent:g} %, times ±{tolerance.time_percent:g} %{level}"]

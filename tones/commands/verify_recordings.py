@@ -20,7 +20,7 @@ from idtone.core.terminal.command_line import UNUSABLE, ConfigOption, JsonOption
 from idtone.core.translation import translated
 
 from ..profile import Profile
-from .profile_argument import choose, complete_profile
+from .profile_argument import choose_profile, complete_profile
 
 if TYPE_CHECKING:
     from ..verification.report import HeardBurst, Report
@@ -55,16 +55,16 @@ def verify(
     """
     # numpy takes longer to load than most commands to run.
     from ..verification.verifier import Verifier
-    from ..verification.verify_folder import check, files_of, write_csv
+    from ..verification.verify_folder import recording_files, verify_file, write_csv
 
-    chosen = choose(profile, config)
+    chosen = choose_profile(profile, config)
     Verifier(chosen)  # reports an unsuitable profile before any file is read
-    files = [file for each in recordings for file in (files_of(each) if each.is_dir() else [each])]
+    files = [file for each in recordings for file in (recording_files(each) if each.is_dir() else [each])]
     as_table = len(recordings) > 1 or recordings[0].is_dir()
     if as_table:
         checked = _all(files, chosen, jobs or os.cpu_count() or 1)
     else:
-        one = check(files[0], chosen)
+        one = verify_file(files[0], chosen)
         if one.error is not None:
             raise RecordingError(one.error)
         checked = [one]
@@ -84,12 +84,12 @@ def verify(
 
 
 def _all(paths: list[Path], profile: Profile, jobs: int) -> list[CheckedRecording]:
-    from ..verification.verify_folder import check_all
+    from ..verification.verify_folder import verify_files
 
     screen = Console(stderr=True)
     with Progress(console=screen, disable=not screen.is_terminal) as progress:
         return list(
-            progress.track(check_all(paths, profile, min(jobs, len(paths))), len(paths), description="verifying")
+            progress.track(verify_files(paths, profile, min(jobs, len(paths))), len(paths), description="verifying")
         )
 
 
@@ -163,14 +163,14 @@ def _edges(burst: HeardBurst) -> str:
 
 def _print_table(checked: list[CheckedRecording], folder: Path | None) -> None:
     """A table of the files; paths are relative to `folder` if it is given."""
-    from ..verification.verify_folder import rows
+    from ..verification.verify_folder import result_rows
 
     file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")
     verdict = Column("verdict", no_wrap=True)
     table = Table(file, "leg", verdict, "at", "level", reason, box=None, pad_edge=False)
     counts: dict[str, int] = {}
     for each in checked:
-        for row in rows(each):
+        for row in result_rows(each):
             verdict_name = str(row["verdict"])
             counts[verdict_name] = counts.get(verdict_name, 0) + 1
             at = f"{row['start_ms'] / 1000:z.2f} s" if "start_ms" in row else ""

@@ -1,1 +1,1 @@
-"""The verifier for browsers, apps and webphones (`@idtone/detector`): the Python parts that prepare its files."""
+"""Python code that prepares the files of `@idtone/detector`, the verifier for browsers, apps and webphones."""

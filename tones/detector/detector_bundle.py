@@ -1,5 +1,5 @@
-"""The browser's detector as one script, for a page that is opened as a file. A browser loads no module in such a
-page.
+"""The browser's detector as one script. A page that is opened as a file needs it, because a browser loads no modules
+there.
 """
 
 import json
@@ -9,16 +9,16 @@ from typing import Final
 from urllib.parse import quote
 
 _MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "judging", "detector", "listen")
-"""Modules in an order in which each follows those that it imports."""
+"""The detector's modules. Each stands after the modules that it imports."""
 _IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-"""Comments and indentation, which a visitor of a page need not load. No text of the modules has several lines."""
+"""Comments and indentation, which the bundle leaves out. The modules have no strings of several lines."""
 _PROCESSOR: Final = 'new URL("./processor.js", import.meta.url)'
 
 
-def detector_script() -> str:
+def detector_bundle() -> str:
     """A script that sets `idtoneDetector`, an object with all exports of `detector.js` and `listen.js`."""
     # A page that is a file may load a worklet from the address itself, but from no file and no blob.
     processor = json.dumps("data:text/javascript," + quote(_text("processor")))
@@ -28,7 +28,7 @@ def detector_script() -> str:
 
 
 def _wrapped(name: str, text: str) -> str:
-    """The module, wrapped in a separate function so that its names cannot collide with those of another."""
+    """The module, wrapped in a function, so that its names cannot collide with those of other modules."""
     exported = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = modules.\2;", text))
     return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();"

@@ -1,7 +1,7 @@
 """A tone profile in the form that the browser's detector reads.
 
-The file contains everything that Python knows about the sound, and all rules of the verifier. So a threshold that
-changes in Python changes in the browser too.
+The file contains the sound's plan and all rules of the verifier, so a threshold that changes in Python also changes in
+the browser.
 """
 
 import json
@@ -21,7 +21,16 @@ from ..verification.sound_plan import plan_of
 FORMAT: Final = 1
 """The number of the format. It rises when an older detector would misread the file."""
 _CONSTANT: Final = re.compile(r"_?[A-Z][A-Z0-9_]*")
-_MODULES: Final = (fit, part_tests, log_odds, part_measurements, screening, surroundings, verifier)
+_MODULES: Final = {
+    "fit": fit,
+    "part_tests": part_tests,
+    "log_odds": log_odds,
+    "parts": part_measurements,
+    "screening": screening,
+    "surroundings": surroundings,
+    "verify": verifier,
+}
+"""Key of a module's rules in the file → the module."""
 
 
 def profile_json(profile: Profile) -> str:
@@ -38,14 +47,14 @@ def profile_json(profile: Profile) -> str:
             "tolerance": profile.tolerance.model_dump(),
             "peak": float(np.abs(own).max()),
             "components": [asdict(each) for each in plan.components],
-            "screen": Screen(plan, own).described(),
+            "screen": Screen(plan, own).to_json(),
             "evidence": {
                 "weights": dict(zip(names, calibration.weights, strict=True)),
                 "threshold": calibration.threshold,
                 "grey": calibration.grey,
                 "false_alarms_per_hour": calibration.false_alarms_per_hour,
             },
-            "rules": {module.__name__.rpartition(".")[2]: _rules(module) for module in _MODULES},
+            "rules": {name: _rules(module) for name, module in _MODULES.items()},
         },
         ensure_ascii=False,
         allow_nan=False,
@@ -53,7 +62,7 @@ def profile_json(profile: Profile) -> str:
 
 
 def _rules(module: ModuleType) -> dict[str, Any]:
-    """The module's constants that are numbers, or rows of them."""
+    """The module's numeric constants: numbers, tuples of them, and arrays."""
     found = {
         name.lstrip("_"): value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in vars(module).items()

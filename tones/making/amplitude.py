@@ -19,7 +19,7 @@ def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
     return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
 
 
-def check_rate(sample_rate_hz: int) -> None:
+def check_sample_rate(sample_rate_hz: int) -> None:
     """Raise ToneError for a rate that cannot carry the telephone band."""
     if sample_rate_hz < LOWEST_RATE_HZ:
         raise ToneError(

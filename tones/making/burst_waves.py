@@ -1,4 +1,4 @@
-"""The bursts of a profile: their edges, and their waves."""
+"""The bursts of a profile: their first and last samples, and their waves."""
 
 import math
 from collections.abc import Iterator
@@ -7,20 +7,20 @@ from fractions import Fraction
 import numpy as np
 
 from ..profile import Profile, Segment, Sweep
-from .oscillation import BLOCK, Glide, Samples, Tone, Wave, exact, raised_cosine
+from .oscillation import BLOCK, Glide, Samples, Tone, Wave, exact_fraction, raised_cosine
 
 
-class Timeline:
+class BurstTimeline:
     """The samples at which a profile's bursts begin and end. Each is rounded from its exact time."""
 
     def __init__(self, profile: Profile, sample_rate_hz: int) -> None:
         at = Fraction(0)
         edges = []
         for segment in profile.segments:
-            end = at + exact(segment.on_ms) * sample_rate_hz / 1000
+            end = at + exact_fraction(segment.on_ms) * sample_rate_hz / 1000
             if segment.frequencies_hz:
                 edges.append((at, end, segment))
-            at = end + exact(segment.off_ms) * sample_rate_hz / 1000
+            at = end + exact_fraction(segment.off_ms) * sample_rate_hz / 1000
         self._edges = edges
         self._repeat = profile.repeat
         self.cycle = at
@@ -41,7 +41,7 @@ class Timeline:
 
 
 class BurstWave:
-    """The wave of a segment, `length` samples long. `peak` is the peak of one sine of the segment's level.
+    """The wave of a segment, `length` samples long. `peak` is the peak of a single sine at the segment's level.
 
     It starts with phase 0 at its first sample.
     """
@@ -65,14 +65,16 @@ class BurstWave:
         rates_hz = [*self._segment.frequencies_hz]
         if self._segment.modulation:
             rates_hz.append(self._segment.modulation.rate_hz)
-        return math.lcm(*((exact(rate_hz) / self._rate_hz).denominator for rate_hz in rates_hz))
+        return math.lcm(*((exact_fraction(rate_hz) / self._rate_hz).denominator for rate_hz in rates_hz))
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
-        """The samples from `first` up to `end`. A block is valid until the next one."""
+        """The samples from `first` up to `end`, in blocks. The next block overwrites the one before."""
         end = self.length if end is None else end
         total, factor = np.empty((2, min(BLOCK, self.length)))
         modulation = self._segment.modulation
-        swell = Tone(exact(modulation.rate_hz) / self._rate_hz, BLOCK, modulation.depth) if modulation else None
+        swell = (
+            Tone(exact_fraction(modulation.rate_hz) / self._rate_hz, BLOCK, modulation.depth) if modulation else None
+        )
         for begins, ends, waves in self._parts():
             stop = min(ends, end)
             for at in range(max(begins, first), stop, BLOCK):
@@ -86,16 +88,19 @@ class BurstWave:
                 yield block
 
     def _parts(self) -> Iterator[tuple[int, int, list[Wave]]]:
-        """First sample, end and waves of each part: the steps of a sweep in steps, or the whole burst."""
-        from_hz = [exact(frequency_hz) for frequency_hz in self._segment.frequencies_hz]
+        """First sample, end and waves of each part. A sweep in steps has a part for each step; any other burst is one
+        part.
+        """
+        from_hz = [exact_fraction(frequency_hz) for frequency_hz in self._segment.frequencies_hz]
         sweep = self._segment.sweep
         if sweep is None:
             waves: list[Wave] = [Tone(each_hz / self._rate_hz, BLOCK, self._gain) for each_hz in from_hz]
             yield 0, self.length, waves
         elif sweep.steps is None:
-            on = exact(self._segment.on_ms) * self._rate_hz / 1000
+            on = exact_fraction(self._segment.on_ms) * self._rate_hz / 1000
             bends = [
-                (exact(to) - each) / (2 * self._rate_hz * on) for each, to in zip(from_hz, sweep.to_hz, strict=True)
+                (exact_fraction(to) - each) / (2 * self._rate_hz * on)
+                for each, to in zip(from_hz, sweep.to_hz, strict=True)
             ]
             waves = [
                 Glide(each / self._rate_hz, bend, BLOCK, self._gain) for each, bend in zip(from_hz, bends, strict=True)
@@ -105,8 +110,8 @@ class BurstWave:
             yield from self._stairs(from_hz, sweep, sweep.steps)
 
     def _stairs(self, from_hz: list[Fraction], sweep: Sweep, steps: int) -> Iterator[tuple[int, int, list[Wave]]]:
-        stair = exact(self._segment.on_ms) * self._rate_hz / 1000 / steps
-        rises = [(exact(to) - each) / (steps - 1) for each, to in zip(from_hz, sweep.to_hz, strict=True)]
+        stair = exact_fraction(self._segment.on_ms) * self._rate_hz / 1000 / steps
+        rises = [(exact_fraction(to) - each) / (steps - 1) for each, to in zip(from_hz, sweep.to_hz, strict=True)]
         turned = [Fraction(0)] * len(from_hz)
         for step in range(steps):
             begins = stair * step

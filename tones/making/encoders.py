@@ -33,14 +33,15 @@ _LIBSNDFILE_BLOCK: Final = 65_536
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """The content of the file that `write` makes, for sounds on calls, which are short enough to be held in memory."""
+    """The content of the file that `write` makes. Use it for sounds on calls, which are short enough for memory."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()
 
 
 def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: Advance | None = None) -> None:
-    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and also readable.
+    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and open for reading
+    and writing.
 
     Raises ToneError if this machine cannot write the format, and as `pcm_blocks` does.
     """
@@ -108,13 +109,13 @@ def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Libsndf
             watched.check()
     watched.check()
     if encoding.container == "OGG":
-        ogg.number_stream(file, _OGG_SERIAL)
+        ogg.set_serial_number(file, _OGG_SERIAL)
 
 
 @contextmanager
 def _signals_held() -> Iterator[Callable[[], None]]:
-    """Hold back SIGINT and SIGTERM until `deliver` or the end, because an exception in a callback from libsndfile would
-    be lost.
+    """Hold back SIGINT and SIGTERM until the yielded function is called, or until the end. libsndfile would lose an
+    exception that a signal raises in its callback.
     """
     held: list[int] = []
 
@@ -137,9 +138,9 @@ def _signals_held() -> Iterator[Callable[[], None]]:
 
 
 class _Watched:
-    """A file for libsndfile, which calls it from C, where an exception is only printed.
+    """A file that libsndfile calls from C, where an exception would only be printed.
 
-    After a first error it accepts all calls and does nothing; `check` raises that error.
+    After the first error, the file accepts all calls and does nothing; `check` raises that error.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -172,9 +173,7 @@ class _Watched:
 
 
 def _by_ffmpeg(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Ffmpeg, file: BinaryIO) -> None:
-    """Encode with ffmpeg from a mapped file, because pydub needs all samples at once, and an hour of samples takes much
-    memory.
-    """
+    """Encode with ffmpeg. The samples are in a memory-mapped file, because pydub needs all of them at once."""
     with tempfile.TemporaryFile() as samples:
         for block in blocks:
             samples.write(_little_endian(block))

@@ -1,4 +1,4 @@
-"""The file formats that Asterisk plays, and two formats for people, as a table; `encoders` writes them."""
+"""A table of file formats: those that Asterisk plays, and two for people. `encoders` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ FRAME_MS: Final = 20
 """Length of a frame in milliseconds. Asterisk reads files in such frames, and GSM 06.10 has no other length."""
 
 _WAV_HEADER_SAMPLES: Final = 22
-"""Samples that Asterisk drops at the end of a WAVE file: 44 bytes, the length of the header."""
+"""Number of samples that Asterisk drops at the end of a WAVE file: 44 bytes, as many as the header has."""
 _RESAMPLER_MS: Final = 5
-"""Delay of Asterisk's resampler on an 8 kHz channel, which also drops as much at the end of a file."""
+"""Delay of Asterisk's resampler on an 8 kHz channel. At the end of a file, the resampler drops as much."""
 
 
 @dataclass(frozen=True, slots=True)

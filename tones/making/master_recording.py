@@ -1,9 +1,9 @@
 """The samples of a profile that is a recording.
 
-The level is that of the sounding part. A sample belongs to it if the mean power of the 10 ms around it is within 20 dB
-of the loudest such mean. At each end of a sounding run, 10 ms are left out (a quarter of a short run), because a tone
-rises and falls there. So only the plateau of a burst counts, as in a synthesised sound; pauses do not count. The level
-is measured at 8 kHz, so sound outside the telephone band does not count, and every rate gets the same gain.
+The level is that of the sounding part. A sample belongs to this part if the mean power of the 10 ms around it is within
+20 dB of the loudest such mean. At each end of a sounding run, 10 ms are left out (a quarter of a short run), because a
+tone rises and falls there. So only the plateau of a burst counts, as in a synthesised sound. The level is measured at 8
+kHz, so sound outside the telephone band does not count, and every rate gets the same gain.
 """
 
 import math
@@ -18,19 +18,23 @@ from idtone.core.errors import ToneError
 
 from ..mask_runs import mask_runs
 from ..profile import RAMP_MS, Profile, Trim, sha256_of
-from ..recordings.audio_files import read_file
-from .amplitude import LOWEST_RATE_HZ, amplitude, check_rate
+from ..recordings.audio_files import read_audio_file
+from .amplitude import LOWEST_RATE_HZ, amplitude, check_sample_rate
 from .oscillation import Samples, raised_cosine
 
 LONGEST_MASTER_S: Final = 60.0
 """Longest master in seconds, with the silence around the sound."""
 LEVEL_RATE_HZ: Final = LOWEST_RATE_HZ
 POWER_MS: Final = 10.0
-"""Window in milliseconds: three periods of the lowest tone, so that the power of a steady tone is steady."""
+"""Length of the power window in milliseconds: three periods of the lowest tone, so that a steady tone has a steady
+power.
+"""
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt. A ramp of 5 ms is below it."""
+"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt. A ramp of 5 ms stays below this
+level.
+"""
 _RISE_MS: Final = 10.0
 _LARGEST_PEAK: Final = 32767 / 32768
 
@@ -43,9 +47,9 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     """
     assert profile.recording
     assert profile.trim
-    check_rate(sample_rate_hz)
+    check_sample_rate(sample_rate_hz)
     _check_hash(profile.recording, profile.sha256)
-    leg = read_file(profile.recording, longest_s=LONGEST_MASTER_S)[0]
+    leg = read_audio_file(profile.recording, longest_s=LONGEST_MASTER_S)[0]
     whole = leg.samples.astype(np.float64)
     heard = _cut(whole, leg.sample_rate_hz, profile.trim, LEVEL_RATE_HZ)
     abrupt = _abrupt(heard)
@@ -69,7 +73,7 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def mean_power(samples: Samples, sample_rate_hz: int, window_ms: float) -> Samples:
-    """The mean power of the window around each sample; silence is assumed beyond the ends."""
+    """The mean power of the window around each sample, as if silence came before and after the samples."""
     width = max(1, round(window_ms * sample_rate_hz / 1000))
     total = np.concatenate(([0.0], np.cumsum(samples * samples)))
     place = np.arange(len(samples)) - width // 2
@@ -77,8 +81,8 @@ def mean_power(samples: Samples, sample_rate_hz: int, window_ms: float) -> Sampl
     return np.asarray((total[later] - total[earlier]) / width)
 
 
-def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
-    """True for the samples of the sounding part; silence has none."""
+def sounding_mask(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
+    """A mask that is True for the samples of the sounding part."""
     power = mean_power(samples, sample_rate_hz, POWER_MS)
     loudest = float(np.max(power, initial=0.0))
     mask = (power >= loudest * 10 ** (SOUNDING_DB / 10)) & (loudest > 0)
@@ -91,7 +95,7 @@ def sounding(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
 
 def sounding_rms(samples: Samples, sample_rate_hz: int) -> float:
     """The RMS of the sounding part; 0 for silence."""
-    part = samples[sounding(samples, sample_rate_hz)]
+    part = samples[sounding_mask(samples, sample_rate_hz)]
     return math.sqrt(float(np.mean(part * part))) if len(part) else 0.0
 
 
@@ -111,8 +115,8 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """True for a beginning inside a wave, and the same for an end, because these click. `heard` is at
-    `LEVEL_RATE_HZ`.
+    """Two flags: True if the beginning is abrupt, and True if the end is. An abrupt end, inside a wave, clicks. `heard`
+    is at `LEVEL_RATE_HZ`.
     """
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))
@@ -122,7 +126,7 @@ def _abrupt(heard: Samples) -> tuple[bool, bool]:
 
 
 def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> Samples:
-    """The samples with a raised-cosine ramp, like that of bursts, at each abrupt end."""
+    """The samples, with a raised-cosine ramp at each abrupt end, as bursts have it."""
     length = min(round(RAMP_MS * sample_rate_hz / 1000), len(samples) // 2)
     ramp = raised_cosine((np.arange(length) + 0.5) / max(length, 1))
     faded = samples.copy()

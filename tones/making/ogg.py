@@ -10,8 +10,8 @@ _CHECKSUM_AT: Final = 22
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def number_stream(file: BinaryIO, serial: int) -> None:
-    """Give the only stream of a file this serial number; libsndfile derives one from the clock."""
+def set_serial_number(file: BinaryIO, serial: int) -> None:
+    """Replace the serial number of a file's only stream. libsndfile takes that number from the clock."""
     file.seek(0)
     while header := file.read(_HEADER.size):
         mark, *_, segments = _HEADER.unpack(header)

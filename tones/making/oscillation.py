@@ -17,7 +17,7 @@ Samples = NDArray[np.float64]
 """Samples of one channel. 1.0 is full scale, which is 32 768 in 16-bit PCM."""
 
 BLOCK: Final = 16_384
-"""Samples of a block. It is long enough to make the start of an operation negligible, and short enough for the
+"""Number of samples in a block: enough to make numpy's overhead for each operation negligible, and few enough for the
 second-level cache.
 """
 _RUN: Final = 256
@@ -36,7 +36,7 @@ class Wave(Protocol):
         ...
 
 
-def exact(value: float) -> Fraction:
+def exact_fraction(value: float) -> Fraction:
     """The decimal number as it is written: 0.1 is exactly a tenth."""
     return Fraction(repr(value))
 
@@ -55,7 +55,7 @@ def sine(turns: Samples) -> Samples:
 
 
 def raised_cosine(share: Samples) -> Samples:
-    """The height of a ramp, from 0 to 1, when `share` of it has passed: sin² of a quarter turn."""
+    """The height of a ramp, from 0 to 1, when `share` of its length has passed: sin²(`share` · π/2)."""
     rising = sine(share / 4)
     return rising * rising
 
@@ -68,7 +68,7 @@ def sine_of(turns: Fraction) -> float:
 class Tone:
     """A sine wave, gain · sin(2π(phase + frequency · n)). The phase is in turns, the frequency in turns per sample.
 
-    It is fast for blocks of `whole` samples in order.
+    Blocks of `whole` samples that are requested in order are computed fast.
     """
 
     def __init__(self, frequency: Fraction, whole: int, gain: float = 1.0, phase: Fraction = _START) -> None:
@@ -105,8 +105,8 @@ class Tone:
 class Glide:
     """A sine wave with a linear sweep, gain · sin(2π(frequency · n + bend · n²)).
 
-    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So a
-    block is the previous block, turned; the turn follows the recurrence of a `Tone`.
+    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So
+    each block is the previous block, rotated by these angles; the rotation follows the same recurrence as a `Tone`.
     """
 
     def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:
@@ -137,7 +137,9 @@ class Glide:
         return turns
 
     def _begin(self, first: int) -> None:
-        """Set sine and cosine of a block, of the turn to the next block, and of the turn from the previous block."""
+        """Compute the sine and the cosine of three angles: of the block, of the turn to the next block, and of the turn
+        from the previous one.
+        """
         turns = self._turns(first, self._whole)
         self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
         grows = 2 * self._bend * self._whole

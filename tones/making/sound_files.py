@@ -26,7 +26,7 @@ PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """One sound file. `written` is False if the same content was there already."""
+    """One sound file. `written` is False if the file already existed with the same content."""
 
     path: Path
     sound_format: SoundFormat
@@ -55,7 +55,9 @@ class Sound:
 
     @property
     def is_there(self) -> bool:
-        """True if all files exist with their original size. A call has no time to check more."""
+        """True if all files exist with their original size. Their content is not read, because a call cannot wait for
+        that.
+        """
         try:
             return all(os.stat(file.path).st_size == file.octets for file in self.files)
         except OSError:
@@ -63,7 +65,7 @@ class Sound:
 
 
 def combined_digest(digests: Mapping[str, str]) -> str:
-    """`Sound.sha256` of the files with these digests, by format."""
+    """The value of `Sound.sha256` for files with these digests, by format."""
     lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -85,7 +87,7 @@ def ensure_sounds(
         write,
     )
 
-    wanted = [named_format(name) for name in formats]
+    wanted = [find_format(name) for name in formats]
     for sound_format in wanted:
         require_encoder(sound_format)
 
@@ -105,10 +107,10 @@ def ensure_sounds(
     return _in_folder(directory, profiles, wanted, ensure)
 
 
-def put_sounds(
+def install_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> dict[str, Sound]:
-    """The same as `ensure_sounds`, for the formats of calls. `content` gives the content of each file."""
+    """The same as `ensure_sounds`, for the formats of calls; `content` gives the bytes of each file."""
     return _in_folder(
         directory,
         profiles,
@@ -144,7 +146,7 @@ def _in_folder(
         ) from error
 
 
-def named_format(name: str) -> SoundFormat:
+def find_format(name: str) -> SoundFormat:
     """The format with this name. Raises a UsageError that lists all formats."""
     if name == "sln44":
         raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")

@@ -1,8 +1,8 @@
 """Segments of a profile → samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves come from `oscillation`, which gives the same bits on every machine. Repeated samples are computed once: those
-of a short burst; of the group of cycles after which the edges fall on the samples in the same way; and of the period of
-a steady tone.
+The waves come from `oscillation`, which gives the same bits on every machine. Samples that repeat are computed once:
+those of a short burst, of a steady tone's period, and of a group of cycles after which the edges fall between the
+samples as before.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from idtone.core.errors import ToneError
 
 from ..profile import Profile
-from .amplitude import amplitude, check_rate
-from .burst_waves import BurstWave, Timeline
+from .amplitude import amplitude, check_sample_rate
+from .burst_waves import BurstTimeline, BurstWave
 from .dither import Dither
 from .oscillation import BLOCK, Samples
 
@@ -24,9 +24,9 @@ Pcm = NDArray[np.int16]
 
 _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
-"""Samples of one write to a file: enough to make the system call negligible, and few enough for the cache."""
+"""Number of samples in one write to a file: enough to make the system call negligible, and few enough for the cache."""
 _KEPT_LIMIT: Final = 1_048_576
-"""Maximum number of samples of all kept bursts together, or of a group of cycles."""
+"""Maximum number of samples in all bursts that are kept for reuse, and in a group of cycles."""
 _PERIOD_LIMIT: Final = 8_388_608
 """Maximum number of samples of a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
 
@@ -38,8 +38,8 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
     phase 0 at its first sample. Raises ToneError for a rate that cannot carry the band.
     """
     assert not profile.recording
-    check_rate(sample_rate_hz)
-    samples = np.empty(Timeline(profile, sample_rate_hz).end)
+    check_sample_rate(sample_rate_hz)
+    samples = np.empty(BurstTimeline(profile, sample_rate_hz).end)
     at = 0
     for block in _steps(profile, sample_rate_hz):
         np.divide(block, 32768.0, out=samples[at : at + len(block)])
@@ -48,17 +48,17 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int | None) -> Iterator[Pcm]:
-    """The same as `synthesise`, in 16 bits and in blocks of any length. The caller must not change them."""
-    check_rate(sample_rate_hz)
+    """The same sound as from `synthesise`, in 16-bit blocks of any length. The caller must not change the blocks."""
+    check_sample_rate(sample_rate_hz)
     if dither_seed is None:
         yield from _cycles(profile, sample_rate_hz)
         return
     noise = Dither(dither_seed)
-    yield from (dithered(block, noise) for block in _steps(profile, sample_rate_hz))
+    yield from (add_dither(block, noise) for block in _steps(profile, sample_rate_hz))
 
 
-def dithered(steps: Samples, noise: Dither) -> Pcm:
-    """Steps of 16 bits, rounded after noise was added."""
+def add_dither(steps: Samples, noise: Dither) -> Pcm:
+    """The sum of `steps` and the noise, rounded to whole 16-bit steps."""
     rounded = np.rint(steps + noise.steps(len(steps)))
     return np.clip(rounded, -32768, 32767).astype(np.int16)
 
@@ -72,8 +72,8 @@ def to_pcm16(samples: Samples) -> Pcm:
 
 
 def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
-    """The sound in unrounded steps of 16 bits. A block is valid until the next one."""
-    timeline = Timeline(profile, sample_rate_hz)
+    """The sound in unrounded 16-bit steps. The next block overwrites the one before."""
+    timeline = BurstTimeline(profile, sample_rate_hz)
     silence = np.zeros(BLOCK)
     at = 0
     for first, end, segment in timeline.bursts():
@@ -85,7 +85,7 @@ def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
 
 
 def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
-    cycle = Timeline(profile, sample_rate_hz).cycle
+    cycle = BurstTimeline(profile, sample_rate_hz).cycle
     group = cycle.denominator
     rest = profile.repeat
     if rest > group and cycle * group <= _KEPT_LIMIT:
@@ -98,8 +98,8 @@ def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
 
 
 def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
-    """The sound, in 16 bits if samples are repeated, otherwise in unrounded steps."""
-    timeline = Timeline(profile, sample_rate_hz)
+    """The sound in blocks: rounded to 16 bits where samples are repeated, otherwise in unrounded steps."""
+    timeline = BurstTimeline(profile, sample_rate_hz)
     silence = np.zeros(_PIECE, np.int16)
     kept: dict[tuple[int, int], Pcm] = {}
     room = _KEPT_LIMIT if profile.repeat > 1 else 0
@@ -124,7 +124,7 @@ def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
 
 
 def _burst(burst: BurstWave) -> Iterator[Pcm | Samples]:
-    """A burst that is not kept. One period of its plateau is computed and repeated."""
+    """The samples of a burst that is not kept for reuse. One period of its plateau is computed and repeated."""
     first, end = burst.plateau
     period = burst.period
     if period is None or period > _PERIOD_LIMIT or end - first < 2 * period:
@@ -148,7 +148,7 @@ def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
 
 
 def _tile(once: Pcm) -> Pcm:
-    """A piece filled with repetitions of `once`."""
+    """Repetitions of `once`: as many whole ones as fit into one piece."""
     return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ..profile import Profile
 from .dither import Dither
 from .oscillation import Samples
-from .synthesis import Pcm, dithered, synthesise, synthesised_blocks, to_pcm16
+from .synthesis import Pcm, add_dither, synthesise, synthesised_blocks, to_pcm16
 
 
 def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
@@ -23,13 +23,13 @@ def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """The same as `waveform`, in 16 bits and in blocks of any length. The caller must not change the blocks.
+    """The same sound as from `waveform`, in 16 bits, in blocks of any length. The caller must not change the blocks.
 
-    `dither` False omits the profile's dither, for an encoder that adds noise itself.
+    Without `dither`, the profile's dither is left out, because some encoders add noise themselves.
     """
     seed = profile.dither_seed if dither else None
     if not profile.recording:
         yield from synthesised_blocks(profile, sample_rate_hz, seed)
         return
     samples = waveform(profile, sample_rate_hz)
-    yield to_pcm16(samples) if seed is None else dithered(samples * 32768.0, Dither(seed))
+    yield to_pcm16(samples) if seed is None else add_dither(samples * 32768.0, Dither(seed))

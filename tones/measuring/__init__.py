@@ -1,1 +1,1 @@
-"""The measurement of recordings."""
+"""Measurement of recordings: levels, noise, clipping, and every burst of tone."""

@@ -7,53 +7,55 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .edges import Edge, falling_edge, gain, mirror, rising_edge, shape, sharpen
+from .edges import Edge, burst_envelope, estimate_gains, falling_edge, mirror_edge, refine_edge, rising_edge
 from .sound_spans import Span
-from .spectral_lines import Lines, find_glides, find_lines, picked, refine
+from .spectral_lines import SpectralLines, find_glides, find_lines, refine_lines, select_lines
 
 Floats = NDArray[Any]
 """An array of single or double precision."""
 
 STRETCH_S: Final = 3.0
-"""Part of a burst, in seconds, that suffices to measure its frequencies."""
+"""Length of a burst, in seconds, that suffices to measure its frequencies."""
 _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
-"""Share of a span's power that waves must explain if it is a tone."""
+"""Minimum share of a span's power that the waves of a tone explain."""
 _MANY: Final = 24
-"""Maximum number of lines: a few frequencies with the sidebands of their modulation."""
+"""Maximum number of lines of a burst: some frequencies with the sidebands of their modulation."""
 _NEARLY: Final = 0.1
-"""Share of the power that eight lines may leave if more lines are to be searched. A voice has more harmonics than a
-tone.
+"""Share of the power that eight lines may leave unexplained; only then are more lines searched. A voice, with its many
+harmonics, leaves more.
 """
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
-"""Maximum number of rounds. With long ramps, ramps and level converge slowly; otherwise at once."""
+"""Maximum number of rounds of the fit. It converges slowly if the ramps are long, otherwise at once."""
 _NOISY: Final = 0.01
-"""Share of the power that the waves may leave. Above it, the ramps are not known well enough to converge."""
+"""Share of the power that the waves may leave unexplained. If they leave more, the ramps do not converge."""
 _VOICE: Final = 4
-"""Number of lines and share of power left at which a span is a voice, which is not examined again."""
+"""Number of lines, and unexplained share of the power, from which a span counts as a voice. It is not examined again.
+"""
 _UNSURE: Final = 2
-"""Number of samples on each side of a cut that may belong to the neighbour."""
+"""Number of samples before and after a cut that may still belong to the neighbouring burst."""
 _GLIDE: Final = 0.02
-"""Share of its power that the fit of a glide may leave. A melody leaves more."""
+"""Share of the power that the fit of a glide may leave unexplained. A melody leaves more."""
 _LEAST_DECAY_DB: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class BurstMeasurement:
-    """A measured burst, in samples of the working rate. `lines` are those at its start, `last_lines` those at its end.
+    """A measured burst, in samples of the working rate. `lines` are the spectral lines at its start, `last_lines` those
+    at its end.
 
-    `lines` have the amplitudes of the plateau between the ramps; if the burst decays, those at its start.
+    The amplitudes of `lines` are those of the plateau between the ramps; if the burst decays, those at its start.
     """
 
     span: Span
-    lines: Lines
-    last_lines: Lines
+    lines: SpectralLines
+    last_lines: SpectralLines
     rise: Edge
     fall: Edge
     decay: float
-    """Decay of the amplitude per sample: exp(-decay·n)."""
+    """Decay of the amplitude: after n samples it is exp(-decay·n) of that at the start."""
 
     @property
     def start(self) -> float:
@@ -64,7 +66,7 @@ class BurstMeasurement:
         return self.fall.half + self.fall.ramp / 2
 
 
-def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | None:
+def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> SpectralLines | None:
     """The waves in the middle of a span; None if it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
@@ -72,7 +74,9 @@ def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> Lines | N
     return _waves(samples[first:end], first, sample_rate_hz)
 
 
-def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) -> BurstMeasurement | None:
+def measure_burst(
+    samples: Floats, span: Span, lines: SpectralLines, before: int, after: int
+) -> BurstMeasurement | None:
     """The measurement of a burst; None if it is not a tone. Only samples from `before` to `after` are used."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
@@ -98,8 +102,8 @@ def measure(samples: Floats, span: Span, lines: Lines, before: int, after: int) 
     return replace(beginning, span=span, last_lines=ending.last_lines, fall=ending.fall)
 
 
-def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[int, bool]:
-    """The sample at which one burst changes into the next, and True if there is no dip between them."""
+def find_boundary(samples: Floats, before: SpectralLines, after: SpectralLines, near: int) -> tuple[int, bool]:
+    """The sample at which one burst changes into the next; and True if the level does not dip there."""
     rate = before.sample_rate_hz
     reach = round(0.025 * rate)
     low, high = max(near - reach, 0), min(near + reach, len(samples))
@@ -113,12 +117,12 @@ def boundary(samples: Floats, before: Lines, after: Lines, near: int) -> tuple[i
     return low + place, bool(dip > 0.4 * usual)
 
 
-def same_waves(before: Lines, after: Lines, cut: int) -> bool:
-    """True if the strong waves on both sides of a cut are the same."""
+def same_waves(before: SpectralLines, after: SpectralLines, cut: int) -> bool:
+    """True if both sides of a cut have the same strong frequencies."""
     rate = before.sample_rate_hz
     shortest = 2 * min(abs(cut - before.origin), abs(after.origin - cut)) / rate
     near_hz = 0.5 / max(shortest, 0.01)
-    strong = [lines.at(cut)[lines.powers > 0.1 * lines.powers.max()] for lines in (before, after)]
+    strong = [lines.frequencies_at(cut)[lines.powers > 0.1 * lines.powers.max()] for lines in (before, after)]
     apart = np.abs(strong[0][:, None] - strong[1][None, :])
     return bool((apart.min(axis=0) < near_hz).all() and (apart.min(axis=1) < near_hz).all())
 
@@ -146,7 +150,7 @@ def join_swells(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, n
     return fused
 
 
-def unite(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
+def join_glides(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, noise: float) -> list[Span]:
     """The spans, with adjacent parts of one glide joined into one span."""
     united: list[Span] = []
     index = 0
@@ -183,7 +187,7 @@ def _swells(spans: Sequence[Span], index: int) -> int:
     return len(nulls) + 1
 
 
-def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | None = None) -> Lines | None:
+def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | None = None) -> SpectralLines | None:
     if len(samples) < 0.004 * sample_rate_hz:
         return None
     # A sum of several waves also fits a few milliseconds of noise.
@@ -192,33 +196,33 @@ def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | No
     if lines.residual > 0.01 * lines.powers.sum():
         glides = find_glides(samples, first, sample_rate_hz)
         if glides and glides.residual < 0.3 * lines.residual:
-            lines = glides if form is None else refine(samples, first, glides, glide=True, shape=form)
+            lines = glides if form is None else refine_lines(samples, first, glides, glide=True, shape=form)
         elif len(lines.frequencies_hz) >= 8 and lines.residual < _NEARLY * lines.powers.sum():
             lines = find_lines(samples, first, sample_rate_hz, limit=_MANY, shape=form)
     explained = lines.powers.sum()
     return lines if explained and lines.residual < _TONE * (explained + lines.residual) else None
 
 
-def _without_sidebands(lines: Lines, near_hz: float) -> Lines:
+def _without_sidebands(lines: SpectralLines, near_hz: float) -> SpectralLines:
     kept: list[int] = []
     for number in np.argsort(-lines.powers, kind="stable").tolist():
         if all(abs(lines.frequencies_hz[number] - lines.frequencies_hz[other]) > near_hz for other in kept):
             kept.append(number)
-    return picked(lines, kept)
+    return select_lines(lines, kept)
 
 
 def _residual_energy(samples: Floats, found: BurstMeasurement, low: int, high: int) -> float:
     """The energy that a burst does not explain."""
-    wave = found.lines.samples(low, high) * shape(low, high, found.rise, found.fall)
+    wave = found.lines.samples(low, high) * burst_envelope(low, high, found.rise, found.fall)
     wave *= _faded(found.decay, np.arange(low, high) - found.span.first)
     return float(np.sum((samples[low:high] - wave) ** 2))
 
 
 def _measure(
-    samples: Floats, span: Span, lines: Lines, low: int, high: int, *, search: bool = True
+    samples: Floats, span: Span, lines: SpectralLines, low: int, high: int, *, search: bool = True
 ) -> BurstMeasurement | None:
-    """The burst in the span. With `search`, lines are searched again once the edges are known; otherwise `lines` are
-    only refined.
+    """The burst in the span. With `search`, its lines are searched again when the edges are known; otherwise `lines`
+    are only refined.
     """
     rate = lines.sample_rate_hz
     part = np.asarray(samples[low:high], np.float64)
@@ -228,24 +232,24 @@ def _measure(
     for turn in range(_TURNS):
         before = rise.ramp, fall.ramp
         waves = lines.samples(low, high) * _faded(decay, fading)
-        lowest_hz = float(lines.at(span.first).min())
+        lowest_hz = float(lines.frequencies_at(span.first).min())
         if turn < 2:
-            gains = gain(part, waves, rate, lowest_hz)
+            gains = estimate_gains(part, waves, rate, lowest_hz)
             rise, fall = _edges(gains, span, low, rate, lowest_hz)
             if turn == 0:
                 decay = _decay(gains[max(round(rise.half), 0) : max(round(fall.half), 0)], rate)
                 waves *= _faded(decay, fading)
         again = turn >= _SEARCHES or (turn > 0 and lines.residual > _NOISY * lines.powers.sum())
         if not span.joined_before:
-            rise = sharpen(part, waves, rise, rate, again=again)
+            rise = refine_edge(part, waves, rise, rate, again=again)
         if not span.joined_after:
-            back = sharpen(part[::-1], waves[::-1], mirror(fall, len(part)), rate, again=again)
-            fall = mirror(back, len(part))
+            back = refine_edge(part[::-1], waves[::-1], mirror_edge(fall, len(part)), rate, again=again)
+            fall = mirror_edge(back, len(part))
         first = min(max(int(np.ceil(rise.half - rise.ramp / 2)), 0), len(part)) + _UNSURE * span.joined_before
         end = min(max(int(np.ceil(fall.half + fall.ramp / 2)), 0), len(part)) - _UNSURE * span.joined_after
         if end - first < 0.004 * rate:
             return None
-        form = shape(first, end, rise, fall) * _faded(decay, fading[first:end])
+        form = burst_envelope(first, end, rise, fall) * _faded(decay, fading[first:end])
         noisy = lines.residual > _NOISY * lines.powers.sum()
         searches = 1 if noisy and len(lines.frequencies_hz) >= _VOICE else _SEARCHES
         if search and turn < searches:
@@ -254,7 +258,7 @@ def _measure(
                 return None
             lines = found
         else:
-            lines = refine(part[first:end], low + first, lines, glide=bool(lines.slopes.any()), shape=form)
+            lines = refine_lines(part[first:end], low + first, lines, glide=bool(lines.slopes.any()), shape=form)
             converged = max(abs(rise.ramp - before[0]), abs(fall.ramp - before[1])) < 0.01
             if converged or noisy:
                 break
@@ -281,7 +285,9 @@ def _faded(decay: float, distance: Floats) -> Floats:
 
 
 def _decay(gains: Floats, rate: float) -> float:
-    """The decay of the logarithm of the amplitude, per sample; 0 if the burst keeps its level or lacks the lines."""
+    """The decay per sample of the amplitude's natural logarithm; 0 if the burst keeps its level, or does not have the
+    lines.
+    """
     aside = min(len(gains) // 5, round(0.01 * rate))
     middle = gains[aside : len(gains) - aside]
     if len(middle) < 0.02 * rate:

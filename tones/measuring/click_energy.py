@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from ..making.oscillation import raised_cosine
 from .burst_measurement import BurstMeasurement
-from .spectral_lines import Lines
+from .spectral_lines import SpectralLines
 
 BAND_HZ: Final = 200.0
 _CORE_S: Final = 0.015
 _FLANK_S: Final = 0.02
 
 
-def click_energy(samples: NDArray[Any], burst: BurstMeasurement, neighbours: Sequence[Lines]) -> float:
+def click_energy(samples: NDArray[Any], burst: BurstMeasurement, neighbours: Sequence[SpectralLines]) -> float:
     """The energy (sum of squares) around both edges, more than 200 Hz from the frequencies of the burst and its
     neighbours.
 
@@ -31,7 +31,11 @@ def click_energy(samples: NDArray[Any], burst: BurstMeasurement, neighbours: Seq
         cores = [(cores[0][0], cores[1][1])]
     bands = [
         (min(pair), max(pair))
-        for pair in zip(np.sort(burst.lines.at(burst.start)), np.sort(burst.last_lines.at(burst.end)), strict=False)
+        for pair in zip(
+            np.sort(burst.lines.frequencies_at(burst.start)),
+            np.sort(burst.last_lines.frequencies_at(burst.end)),
+            strict=False,
+        )
     ]
     bands += [(float(frequency), float(frequency)) for lines in neighbours for frequency in lines.frequencies_hz]
     return sum(_outside(samples, core, flank, bands, rate) for core in cores)

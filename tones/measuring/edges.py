@@ -1,6 +1,6 @@
-"""The edges of a burst: their places and ramps, by comparison with its own sine waves.
+"""The edges of a burst: their places and ramps, from a comparison with the burst's own sine waves.
 
-The gain of the recording relative to the waves is estimated around each moment. An edge is the place at which the gain
+The recording's gain relative to these waves is estimated around each sample. An edge is the place at which this gain
 passes one half. The length of the raised-cosine ramp follows from the time of the rise from 10 to 90 %.
 """
 
@@ -28,7 +28,7 @@ class Edge:
     """Length of the ramp, in samples."""
 
 
-def gain(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float) -> Floats:
+def estimate_gains(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float) -> Floats:
     """The factor by which the waves must be multiplied around each sample."""
     length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
     window = np.hanning(2 * round(length / 2) + 1 + 2)[1:-1]
@@ -61,19 +61,19 @@ def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: fl
 def falling_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
     """The edge after `inside`, as from `rising_edge`."""
     mirrored = rising_edge(gains[::-1], len(gains) - 1 - inside, sample_rate_hz, lowest_hz)
-    return mirrored and mirror(mirrored, len(gains))
+    return mirrored and mirror_edge(mirrored, len(gains))
 
 
-def mirror(edge: Edge, length: int) -> Edge:
-    """The same edge in the reversed samples."""
+def mirror_edge(edge: Edge, length: int) -> Edge:
+    """The same edge, counted in the samples in reverse order."""
     return Edge(length - 1 - edge.half, edge.ramp)
 
 
-def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *, again: bool = False) -> Edge:
-    """The rising edge whose ramped waves fit the samples best, by least squares from a first estimate.
+def refine_edge(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *, again: bool = False) -> Edge:
+    """The rising edge whose ramped waves fit the samples best: a least-squares fit that starts from `edge`.
 
-    If waves beat, an edge in a null looks later and steeper, so several initial values are tried; with `again`, only
-    one.
+    If the waves beat, an edge in a null seems later and steeper. So several initial values are tried; with `again`,
+    only one.
     """
     ms = sample_rate_hz / 1000
     reach = round(edge.ramp / 2 + WINDOW_MS * ms)
@@ -97,7 +97,7 @@ def sharpen(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *
 
 
 def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: float) -> tuple[float, float, float]:
-    """The fit by Levenberg–Marquardt: the remaining energy, and the place and ramp of the edge."""
+    """The remaining energy, and the place and the ramp of the edge, from a Levenberg–Marquardt fit."""
     at = np.arange(len(samples))
 
     def error(half: float, ramp: float) -> Floats:
@@ -129,8 +129,8 @@ def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: floa
     return energy, float(half), float(ramp)
 
 
-def shape(first: int, end: int, rise: Edge, fall: Edge) -> Floats:
-    """The envelope of a burst with such edges, from 0 to 1."""
+def burst_envelope(first: int, end: int, rise: Edge, fall: Edge) -> Floats:
+    """The envelope, from 0 to 1, of a burst with these two edges."""
     at = np.arange(first, end)
     return _flank(at - rise.half, rise.ramp) * _flank(fall.half - at, fall.ramp)
 
@@ -153,7 +153,9 @@ def _smooth(values: Floats, window: Floats) -> Floats:
 
 
 def _ramp(width: float, window: float) -> float:
-    """The ramp whose rise from 10 to 90 % takes `width` after smoothing by a Hann window of length `window`."""
+    """The length of the ramp that takes `width` to rise from 10 to 90 %, when a Hann window of length `window` has
+    smoothed it.
+    """
     ratios, widths = _widths()
     if width >= widths[-1] * window:
         return width / _RISE
@@ -162,7 +164,7 @@ def _ramp(width: float, window: float) -> float:
 
 @cache
 def _widths() -> tuple[Floats, Floats]:
-    """Lengths of ramps, and their widths after smoothing, in units of the window."""
+    """A table: lengths of ramps, and the width of each after smoothing, both in units of the window's length."""
     grain = 200
     window = np.hanning(grain + 1) / np.hanning(grain + 1).sum()
     ratios = np.concatenate([[0.0], np.geomspace(0.02, 20, 80)])

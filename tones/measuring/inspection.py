@@ -1,4 +1,4 @@
-"""Measures a recording: levels and faults of the whole, and every burst of tone."""
+"""Measurements of a recording: its levels and faults, and every burst of tone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,18 +10,26 @@ from numpy.typing import NDArray
 
 from ..mask_runs import mask_runs
 from ..profile import Law
-from .burst_measurement import BurstMeasurement, boundary, join_swells, measure, rough_lines, same_waves, unite
+from .burst_measurement import (
+    BurstMeasurement,
+    find_boundary,
+    join_glides,
+    join_swells,
+    measure_burst,
+    rough_lines,
+    same_waves,
+)
 from .click_energy import click_energy
 from .levels import dbm0, power_db
 from .sound_spans import Span, find_spans, frame_powers, noise_power
-from .spectral_lines import Lines
-from .working_rate import Working, working
+from .spectral_lines import SpectralLines
+from .working_rate import WorkingSamples, to_working_rate
 
 BURSTS: Final = 200
 _TRIES: Final = 600
-"""Maximum number of spans that are examined. Speech has thousands an hour."""
+"""Maximum number of spans that are examined. An hour of speech has thousands."""
 _CLIP: Final = 0.98
-"""The highest step of µ-law."""
+"""The highest µ-law value, in 16-bit steps."""
 _CLIP_RUN: Final = 3
 _BLOCK: Final = 1 << 20
 
@@ -43,7 +51,7 @@ class AmplitudeModulation:
 
 @dataclass(frozen=True, slots=True)
 class Glide:
-    """A glide: the frequencies at the start and the end of a burst, in the order of its partials."""
+    """The frequencies at the start and at the end of a gliding burst, in the order of its partials."""
 
     from_hz: tuple[float, ...]
     to_hz: tuple[float, ...]
@@ -54,10 +62,10 @@ class MeasuredBurst:
     """A burst of tone. Times count from the start of the recording.
 
     `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
-    ramps of the same steepness. `partials` are at most eight, the strongest first. The level is that between the ramps,
-    or the mean for a decaying burst. `sinad_db` is the ratio of the partials' power to all other power between the
-    ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than 200 Hz from
-    every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
+    ramps of the same steepness. `partials` has at most eight, the strongest first. The level is measured between the
+    ramps; for a decaying burst, it is the mean there. `sinad_db` is the ratio of the partials' power to all other power
+    between the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than
+    200 Hz from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
     """
 
     start_ms: float
@@ -83,9 +91,9 @@ class MeasuredBurst:
 class Inspection:
     """The measurements of a leg. Levels below -200 dB are given as -200.
 
-    `clipped_runs` counts runs of three or more samples at the recording's own peak, if that is the highest step of 16
-    bits, A-law or µ-law; `clipped_samples` counts their samples. `noise_dbov` is the level of the quietest tenth of the
-    recording without its spectral peaks. `truncated` is True if there may be more bursts than listed.
+    `clipped_runs` counts runs of three or more samples at the recording's peak, if this peak is the highest value of 16
+    bits, A-law or µ-law; `clipped_samples` counts the samples in these runs. `noise_dbov` is the level of the quietest
+    tenth of the recording without its spectral peaks. `truncated` is True if there may be more bursts than listed.
     """
 
     duration_ms: float
@@ -112,7 +120,7 @@ def inspect(
     """
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
-    work = working(samples, sample_rate_hz, mean)
+    work = to_working_rate(samples, sample_rate_hz, mean)
     powers = frame_powers(work.samples, work.sample_rate_hz)
     noise = noise_power(work.samples, work.sample_rate_hz)
     spans = find_spans(work.samples, work.sample_rate_hz, powers, noise)
@@ -145,7 +153,7 @@ def _blocks(samples: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
 
 
 def _totals(samples: NDArray[Any]) -> tuple[float, float, float]:
-    """Mean power, mean and peak."""
+    """Mean power, mean value, and peak."""
     if not len(samples):
         return 0.0, 0.0, 0.0
     sums = [(float(block @ block), float(block.sum()), float(np.abs(block).max())) for block in _blocks(samples)]
@@ -178,13 +186,13 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 
 
 def _find(
-    work: Working, spans: list[Span], noise: float, progress: Callable[[float], None]
+    work: WorkingSamples, spans: list[Span], noise: float, progress: Callable[[float], None]
 ) -> tuple[list[BurstMeasurement], bool]:
-    """The tone bursts in order of time, and whether there may be more."""
+    """The tone bursts in order of time, and True if there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
-    drafts: list[tuple[Span, Lines]] = []
-    for span in unite(samples, join_swells(samples, spans[:_TRIES], rate, noise), rate, noise):
+    drafts: list[tuple[Span, SpectralLines]] = []
+    for span in join_glides(samples, join_swells(samples, spans[:_TRIES], rate, noise), rate, noise):
         lines = rough_lines(samples, span, rate)
         if lines is None:
             continue
@@ -193,7 +201,7 @@ def _find(
             if same_waves(former_lines, lines, span.first):
                 drafts[-1] = (replace(former, end=span.end, joined_after=span.joined_after), former_lines)
                 continue
-            cut, hard = boundary(samples, former_lines, lines, span.first)
+            cut, hard = find_boundary(samples, former_lines, lines, span.first)
             if former.first < cut < span.end:
                 drafts[-1] = (replace(former, end=cut, joined_after=hard), former_lines)
                 span = replace(span, first=cut, joined_before=hard)
@@ -208,12 +216,14 @@ def _find(
         after = drafts[index + 1][0].first if index + 1 < len(drafts) else len(samples)
         # A ramp of a joined neighbour reaches over the cut.
         reach = round(0.01 * rate)
-        if burst := measure(samples, span, lines, max(before - reach, 0), min(after + reach, len(samples))):
+        if burst := measure_burst(samples, span, lines, max(before - reach, 0), min(after + reach, len(samples))):
             found.append(burst)
     return found, truncated
 
 
-def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate_hz: int, law: Law) -> MeasuredBurst:
+def _burst(
+    work: WorkingSamples, found: list[BurstMeasurement], index: int, sample_rate_hz: int, law: Law
+) -> MeasuredBurst:
     burst = found[index]
     lines, rate = burst.lines, work.sample_rate_hz
 
@@ -223,7 +233,7 @@ def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate
 
     carriers, modulation = _modulation(lines, burst)
     # A wave is at its first frequency on its first sample, half a sample after the edge.
-    starting = lines.at(burst.start + 0.5 / work.step)
+    starting = lines.frequencies_at(burst.start + 0.5 / work.step)
     kept = np.exp(-2 * burst.decay * (np.linspace(burst.start, burst.end, 200) - burst.span.first)).mean()
     partials = []
     for number, power in carriers[:8]:
@@ -232,7 +242,7 @@ def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate
     level_dbov = power_db(float(lines.powers.sum() * kept))
     glide = None
     if lines.slopes.any() and len(burst.last_lines.frequencies_hz) == len(starting):
-        ending = burst.last_lines.at(burst.end + 0.5 / work.step)
+        ending = burst.last_lines.frequencies_at(burst.end + 0.5 / work.step)
         if burst.last_lines is not lines:
             ending = np.sort(ending)[np.argsort(np.argsort(starting))]
         glide = Glide(
@@ -258,7 +268,7 @@ def _burst(work: Working, found: list[BurstMeasurement], index: int, sample_rate
 
 
 def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
-    """The SINAD between the ramps, over the fitted part, which is the start of a long burst."""
+    """The SINAD between the ramps. Of a long burst, only the start is measured, because only this was fitted."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
     first = max(round(burst.start + burst.rise.ramp) + 1, 0)
@@ -270,7 +280,9 @@ def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
     return power_db(float(np.mean(wave**2)) / max(float(np.mean(residual**2)), 1e-30))
 
 
-def _modulation(lines: Lines, burst: BurstMeasurement) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
+def _modulation(
+    lines: SpectralLines, burst: BurstMeasurement
+) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
     """The carriers with their powers, strongest first, and their common modulation.
 
     Sidebands are at equal distances on both sides of a carrier, with mirrored phases and at most half its amplitude.

@@ -12,7 +12,7 @@ from ..profile import Law
 SINE_DBOV: Final = 20 * math.log10(math.sqrt(0.5))
 """The level of a full-scale sine."""
 SILENCE_DB: Final = -200.0
-"""The level given to digital silence, so that reports contain numbers."""
+"""The level that stands for digital silence, so that reports contain a number instead of minus infinity."""
 
 
 def power_db(power: float) -> float:

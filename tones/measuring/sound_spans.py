@@ -14,9 +14,9 @@ Floats = NDArray[Any]
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7
-"""Lowest power of sound, -70 dBov. Below it a 16-bit recording has little more than quantisation noise."""
+"""Lowest power of sound, -70 dBov. Below this, a 16-bit recording has little more than quantisation noise."""
 _RANGE: Final = 1e-5
-"""Ratio of powers, 50 dB. Sound further below the loudest is ignored."""
+"""Ratio of powers, 50 dB: quieter sound, relative to the loudest, is ignored."""
 _OVER_NOISE: Final = 6.0
 _DIP: Final = 0.0025
 """Ratio of powers, 26 dB. A pause is this far below the loudest sound within `_AROUND_MS`."""
@@ -27,13 +27,13 @@ _WINDOW_MS: Final = 40.0
 _HOP_MS: Final = 2.0
 _CHANGE: Final = 0.35
 _GLIDE_MS: Final = 90
-"""Longest sudden change of frequency. A longer one is a glide."""
+"""Longest time in which a change of frequency is sudden. A longer change is a glide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The samples from `first` up to `end`. `joined_before` and `joined_after` are True if no pause separates it from
-    the neighbour on that side.
+    """The samples from `first` up to `end`. `joined_before` and `joined_after` are True if no pause separates this span
+    from the next one on that side.
     """
 
     first: int
@@ -57,7 +57,7 @@ def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
 
 
 def noise_power(samples: Floats, sample_rate_hz: float) -> float:
-    """The power of frames without their spectral peaks, in the quietest tenth of the recording."""
+    """The power that a tenth of the frames do not exceed, without their spectral peaks."""
     size = round(0.032 * sample_rate_hz)
     if len(samples) < size:
         return 0.0
@@ -114,7 +114,7 @@ def _join(parts: NDArray[np.intp], pause: int) -> NDArray[np.intp]:
 
 
 def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> list[int]:
-    """Samples inside a span at which the spectrum changes."""
+    """The samples, inside the span from `first` to `end`, at which the spectrum changes."""
     size, hop = round(_WINDOW_MS * sample_rate_hz / 1000), round(_HOP_MS * sample_rate_hz / 1000)
     apart = size // 2 // hop
     low = max(first - size // 2, 0)

@@ -17,31 +17,33 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 LOWEST_HZ: Final = 80.0
-"""Lowest frequency of a line. Hum is below it."""
+"""Lowest frequency of a line, above mains hum."""
 WEAKEST_DB: Final = -32.0
 """Lowest level relative to the strongest line. Weaker lines come from the codec or the recorder."""
 _SIGNIFICANT: Final = 30.0
-"""Power of a significant peak relative to the median of the spectrum. One peak in 30 000 of pure noise is this high by
-chance.
+"""Minimum power of a significant peak, relative to the spectrum's median. In pure noise, one peak in 30 000 is this
+high by chance.
 """
 _HOPELESS: Final = {3: 0.8, 8: 0.5}
-"""Number of lines → the share of power that they may leave in a tone. A chord of eight lines passes."""
+"""Number of lines → share of a tone's power that they may leave unexplained. A chord of eight lines passes."""
 _APART: Final = 0.6
 """Smallest difference of two lines, in turns over the stretch."""
 _ROUNDS: Final = 15
 _EXACT: Final = 1e-8
 _CONVERGED: Final = 1e-3
-"""Turns by which a frequency may still move at the end: absolute, and as a share of the uncertainty that the residual
-leaves.
+"""Limits for the last change of a frequency when the fit has converged: in turns over the stretch, and as a share of
+the frequency's uncertainty.
 """
 _NOISY_ROUNDS: Final = 5
 _NOISY: Final = 0.2
-"""Share of the amplitude that may remain. If more remains, as in speech, further rounds would only follow the noise."""
+"""Share of the amplitude that may remain unexplained. If more remains, as in speech, further rounds would only fit the
+noise.
+"""
 _SEARCH_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class SpectralLines:
     """Sine waves Re(A·exp(2πi(f·t + s·t²/2))); t is in seconds from sample `origin`."""
 
     sample_rate_hz: float
@@ -51,7 +53,7 @@ class Lines:
     """Slopes of the frequencies, in Hz per second."""
     amplitudes: NDArray[np.complex128]
     residual: float
-    """Mean power that the lines leave in the stretch in which they were found."""
+    """Mean power that the lines leave unexplained in the stretch in which they were found."""
 
     @property
     def powers(self) -> Floats:
@@ -66,7 +68,7 @@ class Lines:
             wave += amplitude.real * np.cos(phase) - amplitude.imag * np.sin(phase)
         return wave
 
-    def at(self, sample: float) -> Floats:
+    def frequencies_at(self, sample: float) -> Floats:
         """The frequencies at a sample, in hertz."""
         return np.asarray(self.frequencies_hz + self.slopes * (sample - self.origin) / self.sample_rate_hz)
 
@@ -79,7 +81,7 @@ def find_lines(
     limit: int = 8,
     weakest_db: float = WEAKEST_DB,
     shape: Floats | None = None,
-) -> Lines:
+) -> SpectralLines:
     """The lines of a stretch that begins at sample `first`, strongest first; no lines if everything is noise.
 
     `shape` is the known envelope of the stretch. The search ends early if the lines explain too little of the stretch,
@@ -99,7 +101,7 @@ def find_lines(
         more = replace(
             lines, frequencies_hz=np.append(lines.frequencies_hz, peak_hz), slopes=np.append(lines.slopes, 0.0)
         )
-        more = refine(samples, first, more, shape=shape, rounds=_SEARCH_ROUNDS)
+        more = refine_lines(samples, first, more, shape=shape, rounds=_SEARCH_ROUNDS)
         if more.powers[-1] < more.powers.max() * 10 ** (weakest_db / 10) or more.residual > 0.98 * lines.residual:
             break
         if not _apart(more.frequencies_hz, apart_hz):
@@ -109,16 +111,16 @@ def find_lines(
             break
         remainder = samples - lines.samples(first, first + len(samples)) * (1.0 if shape is None else shape)
     while len(lines.frequencies_hz):
-        refined = refine(samples, first, lines, shape=shape)
+        refined = refine_lines(samples, first, lines, shape=shape)
         if _apart(refined.frequencies_hz, apart_hz):
             lines = refined
             break
         # Two lines at one frequency would grow without bound in opposite phase.
-        lines = picked(lines, slice(0, -1))
-    return picked(lines, np.argsort(-lines.powers, kind="stable"))
+        lines = select_lines(lines, slice(0, -1))
+    return select_lines(lines, np.argsort(-lines.powers, kind="stable"))
 
 
-def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> Lines | None:
+def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> SpectralLines | None:
     """Lines whose frequencies glide evenly through the stretch; None if there are none."""
     length = min(round(0.024 * sample_rate_hz), len(samples) // 6)
     if length < 0.008 * sample_rate_hz:
@@ -157,28 +159,30 @@ def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> Lines | N
     # Refine from the middle outwards: over a whole fast glide, a rough guess would slip by a turn of the phase.
     for share in (0.25, 0.5, 1.0):
         aside = round(len(samples) * (1 - share) / 2)
-        guess = refine(samples[aside : len(samples) - aside], first + aside, guess, glide=True)
-        guess = picked(guess, guess.powers > guess.powers.max() * 10 ** (WEAKEST_DB / 10))
+        guess = refine_lines(samples[aside : len(samples) - aside], first + aside, guess, glide=True)
+        guess = select_lines(guess, guess.powers > guess.powers.max() * 10 ** (WEAKEST_DB / 10))
     return guess
 
 
-def refine(
+def refine_lines(
     samples: Floats,
     first: int,
-    lines: Lines,
+    lines: SpectralLines,
     *,
     glide: bool = False,
     shape: Floats | None = None,
     rounds: int = _ROUNDS,
-) -> Lines:
-    """The least-squares fit from a first guess of the frequencies. The stretch begins at sample `first`."""
+) -> SpectralLines:
+    """The lines that fit the samples best by least squares. `lines` has the first estimate; the stretch begins at
+    sample `first`.
+    """
     samples = np.asarray(samples, np.float64)
     rate = lines.sample_rate_hz
     origin = first + (len(samples) - 1) / 2
     time = (np.arange(len(samples)) - (len(samples) - 1) / 2) / rate
     # In turns over the stretch, so that all columns have the same magnitude.
     span = len(samples) / rate
-    frequencies, slopes = lines.at(origin), lines.slopes.copy()
+    frequencies, slopes = lines.frequencies_at(origin), lines.slopes.copy()
     count = len(frequencies)
     amplitudes = np.zeros(count, np.complex128)
     remainder, total = samples, float(np.mean(samples**2)) if len(samples) else 0.0
@@ -207,10 +211,10 @@ def refine(
             break
     power = 1.0 if shape is None else max(float(np.mean(shape**2)), 1e-12)
     residual = float(np.mean(remainder**2)) / power if len(remainder) else 0.0
-    return Lines(rate, origin, frequencies, slopes, amplitudes, residual)
+    return SpectralLines(rate, origin, frequencies, slopes, amplitudes, residual)
 
 
-def picked(lines: Lines, chosen: Any) -> Lines:
+def select_lines(lines: SpectralLines, chosen: Any) -> SpectralLines:
     """Some of the lines, selected by a numpy index."""
     return replace(
         lines,
@@ -269,7 +273,7 @@ def _apart(frequencies_hz: Floats, distance_hz: float) -> bool:
     return bool((np.diff(np.sort(frequencies_hz)) > distance_hz).all())
 
 
-def _none(samples: Floats, first: int, sample_rate_hz: float) -> Lines:
+def _none(samples: Floats, first: int, sample_rate_hz: float) -> SpectralLines:
     nothing = np.zeros(0)
     power = float(np.mean(np.square(samples))) if len(samples) else 0.0
-    return Lines(sample_rate_hz, float(first), nothing, nothing, np.zeros(0, np.complex128), power)
+    return SpectralLines(sample_rate_hz, float(first), nothing, nothing, np.zeros(0, np.complex128), power)

@@ -1,6 +1,6 @@
-"""The working rate of measurements: 8 to 32 kHz, without DC.
+"""Conversion of samples to the working rate of measurements, 8 to 32 kHz, without DC.
 
-Higher frequencies have no telephone sound, and an hour at 192 kHz would take twelve times as long.
+A telephone carries no higher frequencies, and an hour at 192 kHz would take twelve times as long.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DECIMATED_RATE_HZ: Final = 16_000
-"""Lowest working rate of decimated recordings. A recording of at least twice this rate is decimated to it, or to
-somewhat more.
+"""Lowest working rate of a decimated recording. A recording at twice this rate or more is decimated to this rate, or a
+little more.
 """
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
@@ -19,7 +19,7 @@ _TAPS: Final = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class WorkingSamples:
     """Samples at `sample_rate_hz`. Each one represents `step` samples of the recording."""
 
     samples: NDArray[np.float32]
@@ -27,11 +27,11 @@ class Working:
     step: int
 
 
-def working(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> Working:
-    """The samples, filtered and decimated by an integer, block by block. `mean` is the DC to remove."""
+def to_working_rate(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> WorkingSamples:
+    """The samples without their DC, `mean`, low-pass filtered and decimated by an integer factor, block by block."""
     step = max(1, sample_rate_hz // DECIMATED_RATE_HZ)
     if step == 1:
-        return Working(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)
+        return WorkingSamples(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)
     reach = _TAPS * step
     at = np.arange(-reach, reach + 1) / step
     taps = np.sinc(at * 0.92) * np.kaiser(len(at), 9.0)
@@ -49,4 +49,4 @@ def working(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> Working:
         filtered = np.fft.irfft(np.fft.rfft(part, size) * spectrum, size)[2 * reach : 2 * reach + block : step]
         place = first // step
         result[place : place + block // step] = filtered[: count - place]
-    return Working(result, sample_rate_hz / step, step)
+    return WorkingSamples(result, sample_rate_hz / step, step)

@@ -2,8 +2,8 @@
 
 A string has parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated by
 the second. `M69` is a MIDI note, and 0 is silence. A part with `!` is played once, before the rest repeats for ever
-(ast_tone_zone_part_parse in main/indications.c). `losses` lists what these strings cannot express (levels, ramps,
-glides, fractions).
+(ast_tone_zone_part_parse in main/indications.c). `conversion_losses` lists what these strings cannot express (levels,
+ramps, glides, fractions).
 """
 
 import re
@@ -13,12 +13,12 @@ from idtone.core.errors import ToneError
 from idtone.core.translation import Message
 
 from ..profile import RAMP_MS, Profile, build_profile
-from .plain_tones import PlainTone, plain_losses, plain_tones, times_ms, whole_ms, with_pauses
+from .plain_tones import PlainTone, lengths_ms, plain_losses, plain_tones, whole_ms, with_pauses
 
 PLAYTONES_DEPTH: Final = 0.22
 """The depth of modulation of Playtones at its own volume: 7219 of 32 768 (main/indications.c)."""
 _PLAYTONES_DBM0: Final = -10
-"""The level of each frequency at this volume."""
+"""The level in dBm0 of each frequency at Playtones' own volume."""
 _PLAYTONES_STEP_MS: Final = 20
 """Length of Playtones' frames. It plays whole frames: a part of 110 ms takes 120 ms."""
 
@@ -33,15 +33,15 @@ _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
 """Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""Highest frequency that is meant as a modulation. Zone files write ring-back as 400+15, which Playtones plays as a
-tone of 15 Hz.
+"""A second frequency up to this is refused. Zone files write ring-back as 400+15 and mean a modulation, but Playtones
+plays the 15 as a tone of 15 Hz.
 """
 
 
 def from_asterisk(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
 ) -> Profile:
-    """The profile from a tone string. Parts that repeat for ever are played `repeat` times.
+    """The profile from a tone string. Parts that the string repeats for ever are played `repeat` times.
 
     Raises ToneError if the string is malformed, and DocumentError if the sound is out of bounds.
     """
@@ -70,10 +70,10 @@ def from_asterisk(
 
 
 def to_asterisk(profile: Profile) -> str:
-    """The tone string that plays the profile once. Every part has a `!`, and sweeps become steps.
+    """The tone string that plays the profile once. Every part begins with `!`, and sweeps become steps.
 
     Raises ToneError for a recording, for a burst of more than two frequencies, and for a string longer than a line of
-    Asterisk's configuration. `losses` lists the losses.
+    Asterisk's configuration. `conversion_losses` lists the losses.
     """
     parts: list[str] = []
     now_ms = 0
@@ -98,7 +98,7 @@ def to_asterisk(profile: Profile) -> str:
     return text
 
 
-def losses(profile: Profile) -> tuple[str, ...]:
+def conversion_losses(profile: Profile) -> tuple[str, ...]:
     """The properties that `to_asterisk` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = sorted({profile.level_of(segment) for segment in heard}, reverse=True)
@@ -114,7 +114,7 @@ def losses(profile: Profile) -> tuple[str, ...]:
         found.append(f"the depth of the modulation: Playtones has {PLAYTONES_DEPTH}")
     if not all(frequency.is_integer() for frequency in frequencies):
         found.append("fractions of a hertz: rounded")
-    if any(time % _PLAYTONES_STEP_MS for time in times_ms(profile)):
+    if any(time % _PLAYTONES_STEP_MS for time in lengths_ms(profile)):
         found.append(f"the exact times: Playtones makes each part a multiple of {_PLAYTONES_STEP_MS} ms")
     return tuple(found)
 
@@ -144,7 +144,7 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
 
 
 def _note_hz(note: str | None, place: str) -> int:
-    """The pitch of a note by Asterisk's table: equal temperament, truncated to whole hertz."""
+    """The pitch of a note in Asterisk's table, which has equal temperament, truncated to whole hertz."""
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:

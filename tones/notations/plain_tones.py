@@ -15,7 +15,7 @@ from ..profile import Profile, Segment, Tolerance
 TONES_LIMIT: Final = 1000
 """Maximum number of tones of a sequence. People cannot read a longer one."""
 STAIR_MS: Final = 20.0
-"""Length of a step of a glide, in milliseconds: the packet time of most networks."""
+"""Length of a glide's step in milliseconds: as long as a packet on most networks."""
 _STAIRS_LIMIT: Final = 1000
 _STAIR_DECIMALS: Final = 3
 
@@ -31,7 +31,7 @@ class PlainTone:
 
 
 def plain_tones(profile: Profile) -> Iterator[PlainTone]:
-    """All bursts: a sweep as its steps; a glide as steps, each at its middle frequency.
+    """All bursts as plain tones: a stepped sweep as its steps, and a glide as steps at their middle frequencies.
 
     Raises ToneError for a recording, and for more than `TONES_LIMIT` tones.
     """
@@ -67,7 +67,7 @@ def whole_ms(time_ms: float) -> int:
 
 
 def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Values of Segments in which the silence after a burst is the burst's pause."""
+    """The values of Segments. The time of a silent one is added to the pause of the Segment before it."""
     joined: list[dict[str, Any]] = []
     for segment in segments:
         if joined and not segment["frequencies_hz"]:
@@ -80,7 +80,7 @@ def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plain_losses(profile: Profile, player: str) -> Iterator[str]:
-    """The losses of every notation of plain tones, in sentences about its player."""
+    """The properties that no notation of plain tones can express, in sentences about `player`."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     sweeps = [segment for segment in heard if segment.sweep]
     if any(segment.ramp_ms for segment in heard):
@@ -93,11 +93,11 @@ def plain_losses(profile: Profile, player: str) -> Iterator[str]:
         yield "the dither"
     if profile.tolerance != Tolerance():
         yield "the tolerance"
-    if not all(time.is_integer() for time in times_ms(profile)):
+    if not all(time.is_integer() for time in lengths_ms(profile)):
         yield "fractions of a millisecond: rounded"
 
 
-def times_ms(profile: Profile) -> list[float]:
+def lengths_ms(profile: Profile) -> list[float]:
     """The lengths of every plain tone and pause, in milliseconds."""
     lengths = [(s.on_ms / _stairs(s) if s.frequencies_hz else s.on_ms, s.off_ms) for s in profile.segments]
     return [time for pair in lengths for time in pair]

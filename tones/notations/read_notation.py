@@ -15,7 +15,8 @@ _TGML: Final = re.compile(r"\s*(?:tone_stream://|[a-zA-Z<>+]=)|.*[0-9A-D*#%]\(",
 def from_notation(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from an Asterisk tone string or from TGML. Only TGML has settings and brackets.
+    """The profile from an Asterisk tone string or from TGML. A text with settings or brackets is TGML, any other is a
+    tone string.
 
     Parts that repeat for ever are played `repeat` times. Without `level_dbm0`, TGML keeps its own levels. Raises as
     `from_asterisk` and `from_tgml` do.

@@ -31,7 +31,7 @@ _TONES_READ_LIMIT: Final = 10_000
 _LONGEST_ROUND: Final = 128
 
 _ROWS_HZ: Final = {"123A": 697.0, "456B": 770.0, "789C": 859.0, "*0#D": 941.0}
-"""Frequencies of the rows of DTMF. libteletone has 859 Hz where ITU-T Q.23 has 852."""
+"""Frequencies of the DTMF rows, as in libteletone: it has 859 Hz where ITU-T Q.23 has 852."""
 _COLUMNS_HZ: Final = (1209.0, 1336.0, 1477.0, 1633.0)
 _DIGITS_HZ: Final = {
     digit: (row_hz, column_hz)
@@ -45,7 +45,9 @@ _Tones = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class _State:
-    """The settings. Their defaults are those of teletone_init_session at 8000 Hz; each holds until it is set again."""
+    """The settings of a TGML text. Their defaults are those of teletone_init_session at 8000 Hz; each setting holds
+    until it is set again.
+    """
 
     volume_db: float = -7.0
     on_ms: float = 250.0
@@ -56,8 +58,8 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from TGML. With `level_dbm0` the loudest tone gets that level, and the others keep their difference;
-    without it the levels are FreeSWITCH's. Endless loops are played `repeat` times.
+    """The profile from TGML. With `level_dbm0`, the loudest tone gets this level, and the others keep their difference
+    to it. Without, the levels are FreeSWITCH's. Endless loops are played `repeat` times.
 
     Raises ToneError if a part is malformed or cannot be expressed by a profile (fades, other rates, channels), and
     DocumentError if the sound is out of bounds.
@@ -92,7 +94,8 @@ def from_tgml(
 def to_tgml(profile: Profile) -> str:
     """TGML that plays the profile. Sweeps become steps, and modulation is left out.
 
-    Raises ToneError for a recording and for more tones than `plain.TONES_LIMIT`. `losses` lists the losses.
+    Raises ToneError for a recording and for more tones than `plain_tones.TONES_LIMIT`. `conversion_losses` lists the
+    losses.
     """
     once = profile.model_copy(update={"repeat": 1})
     tones = [tone for tone in plain_tones(once) if whole_ms(tone.end_ms) > whole_ms(tone.start_ms)]
@@ -112,7 +115,7 @@ def to_tgml(profile: Profile) -> str:
     return ";".join(parts)
 
 
-def losses(profile: Profile) -> tuple[str, ...]:
+def conversion_losses(profile: Profile) -> tuple[str, ...]:
     """The properties that `to_tgml` cannot express, in sentences for the user."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = {profile.level_of(segment) for segment in heard}
@@ -132,7 +135,7 @@ def _volume_db(level_dbm0: float, frequencies_hz: tuple[float, ...], law: Law) -
 
 
 def _offset_db(tones: int, law: Law) -> float:
-    """The level in dBm0 of this number of tones together at volume 0."""
+    """The level in dBm0 of `tones` simultaneous tones at volume 0."""
     peak = 20 * math.log10(1.414214 * 32767 / 32768) - (3.14 + 3.02)
     return peak + law.full_scale_dbm0 - 10 * math.log10(tones)
 
@@ -142,7 +145,7 @@ def _number(value: float) -> str:
 
 
 def _in_rounds(tones: _Tones) -> tuple[_Tones, int]:
-    """The shortest sequence whose repetition gives `tones`, and the number of repetitions."""
+    """The shortest sequence that gives `tones` when it is repeated, and the number of repetitions."""
     for length in range(1, min(_LONGEST_ROUND, len(tones) // 2) + 1):
         if len(tones) % length == 0 and tones[length:] == tones[:-length]:
             return tones[:length], len(tones) // length

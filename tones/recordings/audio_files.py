@@ -1,4 +1,4 @@
-"""Audio files → legs, with libsndfile, or with the ffmpeg program for other formats."""
+"""The reader of audio files: it uses libsndfile, and the ffmpeg program for other formats."""
 
 import math
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ from idtone.core.errors import RecordingError
 
 from . import ffmpeg_decoding
 from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
-from .recorded_leg import Leg
+from .recorded_leg import RecordedLeg
 
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16
 _BEYOND: Final = 256.0
-"""Largest amplitude of sound. No sound is 48 dB above full scale, but integers stored as floats are."""
+"""Largest amplitude of sound, 48 dB above full scale. Only integers that were stored as floats are larger."""
 _BLOCK: Final = 1 << 16
 """Frames of a block. Reading a long Ogg file in one call crashes libsndfile."""
 
@@ -65,13 +65,13 @@ _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
 )
 
 
-def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
+def read_audio_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
     """The sound of each channel, named "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
 
     Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever the
-    extension; ffmpeg decodes all others. A file that ends earlier than its header says is read to its end: a killed
-    recorder leaves such a header, so the rest does not count as lost. If ffmpeg skips damage, `notice` gets a sentence,
-    because the sound after it may come too early.
+    extension; ffmpeg decodes all others. A file that is shorter than its header says is read to its end. The missing
+    rest does not count as lost, because a killed recorder leaves such a header. If ffmpeg skips damaged data, `notice`
+    gets a sentence about it, because the sound after the damage may come too early.
 
     Raises RecordingError if the file is not a sound, is longer than `longest_s`, has a rate outside 4–192 kHz, more
     than 16 channels, or samples that are not numbers.
@@ -90,7 +90,7 @@ def read_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn
     names = names or tuple(f"channel {number}" for number in range(1, len(channels) + 1))
     for samples in channels:
         _check_samples(path, samples)
-    return tuple(Leg(name, samples, sample_rate_hz) for name, samples in zip(names, channels, strict=True))
+    return tuple(RecordedLeg(name, samples, sample_rate_hz) for name, samples in zip(names, channels, strict=True))
 
 
 def _read_known(path: Path, file: BinaryIO, longest_s: float, notice: Notice) -> Channels:
@@ -115,7 +115,7 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
             "{path}: cannot be read as {format}: {error}",
             path=path,
             format=path.suffix[1:],
-            error=ffmpeg_decoding.sentence(str(error)),
+            error=ffmpeg_decoding.short_message(str(error)),
         ) from error
 
 
@@ -138,7 +138,7 @@ def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat |
 
 
 def _read_ffmpeg(path: Path, file: BinaryIO, demuxer: tuple[str, ...], longest_s: float, notice: Notice) -> Channels:
-    interleaved, rate, message = ffmpeg_decoding.decode(
+    interleaved, rate, message = ffmpeg_decoding.decode_with_ffmpeg(
         path, file, demuxer, longest_s=longest_s, largest=LARGEST_SAMPLES
     )
     if message:

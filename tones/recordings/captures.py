@@ -1,4 +1,4 @@
-"""Readers of captures of RTP (pcap, pcapng), split into legs. Signalling in the capture is never read."""
+"""The reader of RTP captures (pcap, pcapng). It splits a capture into legs, and never reads the signalling in it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,13 +7,24 @@ from typing import Final, NamedTuple
 
 from idtone.core.errors import RecordingError
 
-from .datagrams import address, datagrams, is_capture
+from .datagrams import address_text, datagrams, is_capture
 from .open_recording import LARGEST_SAMPLES, LONGEST_S, Notice, beginning_of, open_recording, warn
-from .recorded_leg import Leg
-from .rtp_stream import CLOCK_HZ, CODECS, FEWEST_PACKETS, Packet, Stream, Timeline, codec_name, decode, lay, parse
+from .recorded_leg import RecordedLeg
+from .rtp_stream import (
+    CLOCK_HZ,
+    CODECS,
+    FEWEST_PACKETS,
+    RtpPacket,
+    RtpStream,
+    RtpTimeline,
+    codec_name,
+    decode_timeline,
+    parse_packet,
+    place_packets,
+)
 
 _MOST_PACKETS: Final = 4_000_000
-"""Maximum number of packets: 22 hours of one sender at 50 packets a second."""
+"""Maximum number of packets of a capture: 22 hours of one sender with 50 packets a second."""
 
 
 class _Source(NamedTuple):
@@ -25,17 +36,17 @@ class _Source(NamedTuple):
 
     @property
     def route(self) -> str:
-        source = address(self.source, self.source_port)
-        return f"{source} → {address(self.destination, self.destination_port)}"
+        source = address_text(self.source, self.source_port)
+        return f"{source} → {address_text(self.destination, self.destination_port)}"
 
 
 class _Found(NamedTuple):
     origin: _Source
     payload_type: int
-    line: Timeline
+    line: RtpTimeline
 
 
-def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
+def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
     """One leg for each SSRC and pair of addresses that carries G.711 or G.722, and for each of these codecs in it.
 
     The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", and with
@@ -52,10 +63,10 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
             raise RecordingError(
                 "{path}: is not a capture (pcap or pcapng). Name a capture or an audio file", path=path
             )
-        streams: dict[_Source, Stream] = {}
+        streams: dict[_Source, RtpStream] = {}
         count = octets = 0
         for datagram in datagrams(path, file):
-            packet = parse(datagram.payload, datagram.arrival_ns)
+            packet = parse_packet(datagram.payload, datagram.arrival_ns)
             if packet is None:
                 continue
             count, octets = count + 1, octets + len(packet.payload)
@@ -70,13 +81,13 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
             origin = _Source(
                 datagram.source, datagram.source_port, datagram.destination, datagram.destination_port, packet.ssrc
             )
-            streams.setdefault(origin, Stream()).add(packet)
+            streams.setdefault(origin, RtpStream()).add(packet)
     left_out: list[str] = []
     found = [
         each
         for origin, stream in streams.items()
-        if stream.plausible
-        for each in _codecs(origin, stream.ordered(), left_out)
+        if stream.is_plausible
+        for each in _codecs(origin, stream.packets_in_order(), left_out)
     ]
     _check_extent(path, found, longest_s)
     if not found:
@@ -91,8 +102,8 @@ def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = w
     return tuple(_legs(found))
 
 
-def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[str]) -> Iterator[_Found]:
-    counts = Counter(packet.payload_type for _, packet in packets if not packet.silent)
+def _codecs(origin: _Source, packets: list[tuple[int, RtpPacket]], left_out: list[str]) -> Iterator[_Found]:
+    counts = Counter(packet.payload_type for _, packet in packets if not packet.is_silent)
     for payload_type, count in counts.items():
         named = f"{origin.route}: {codec_name(payload_type)}"
         if payload_type not in CODECS:
@@ -101,7 +112,7 @@ def _codecs(origin: _Source, packets: list[tuple[int, Packet]], left_out: list[s
         if count < FEWEST_PACKETS:
             left_out.append(f"{named} has only {count} packets, which are left out")
             continue
-        line = lay(packets, payload_type)
+        line = place_packets(packets, payload_type)
         if 2 * line.misfits > line.pairs:
             left_out.append(
                 f"{named} has packets whose length contradicts their time, as in SRTP (encrypted), {count} are left out"
@@ -122,11 +133,13 @@ def _check_extent(path: Path, found: list[_Found], longest_s: float) -> None:
         )
 
 
-def _legs(found: list[_Found]) -> Iterator[Leg]:
+def _legs(found: list[_Found]) -> Iterator[RecordedLeg]:
     names = Counter((each.origin.route, each.payload_type) for each in found)
     for origin, payload_type, line in found:
         codec = CODECS[payload_type]
         ratio = codec.sample_rate_hz // CLOCK_HZ
         apart = f", SSRC {origin.ssrc:08x}" if names[origin.route, payload_type] > 1 else ""
         lost = tuple((ratio * start, ratio * end) for start, end in line.lost)
-        yield Leg(f"{origin.route} ({codec.name}{apart})", decode(line, codec), codec.sample_rate_hz, lost)
+        yield RecordedLeg(
+            f"{origin.route} ({codec.name}{apart})", decode_timeline(line, codec), codec.sample_rate_hz, lost
+        )

@@ -1,4 +1,4 @@
-"""Captures (pcap, pcapng) → UDP datagrams. Other packets and incomplete packets are skipped.
+"""The UDP datagrams in a capture (pcap, pcapng). Other packets and incomplete ones are skipped.
 
 The available libraries do not suit: they parse every protocol in a packet, they raise undocumented exceptions, and
 they read a pcapng with several interfaces as if it had one. Formats: draft-ietf-opsawg-pcap,
@@ -32,7 +32,7 @@ _TSRESOL, _TSOFFSET = 9, 14
 
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _LOOPBACK: Final = (0, 108)
-"""Link types with the IP header after four bytes of address family, in the byte order of the capturing machine."""
+"""Link types whose IP header follows a four-byte address family, which has the byte order of the capturing machine."""
 _RAW_IP: Final = (12, 14, 101, 228, 229)
 _VLANS: Final = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6 = 0x0800, 0x86DD
@@ -63,7 +63,7 @@ def is_capture(beginning: bytes) -> bool:
     return beginning[:4] in _PCAP or beginning[:4] == _PCAPNG
 
 
-def address(host: bytes, port: int) -> str:
+def address_text(host: bytes, port: int) -> str:
     """The address as text: "10.0.0.1:4000", "[2001:db8::1]:4000"."""
     name = str(ipaddress.ip_address(host))
     return f"[{name}]:{port}" if len(host) == 16 else f"{name}:{port}"
@@ -180,7 +180,9 @@ def _network(path: Path, packet: bytes, link: int) -> int:
 
 
 def _udp(packet: bytes, at: int) -> tuple[bytes, int, bytes, int, bytes] | None:
-    """Source, its port, destination, its port, and payload; None if it is not a complete UDP datagram."""
+    """Source address and port, destination address and port, and payload of the datagram at `at`; None if it is not a
+    complete UDP datagram.
+    """
     version = packet[at] >> 4 if at < len(packet) else 0
     if version == 4 and len(packet) >= at + 20:
         # Skip fragments (an offset, or more fragments to come): RTP packets are never that long.

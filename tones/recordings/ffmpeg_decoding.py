@@ -32,19 +32,19 @@ _AS_AU: Final = tuple("-map 0:a:0 -map_metadata -1 -c:a pcm_f32be -f au pipe:1".
 
 _SPEEX: Final = b"Speex   "
 _SPEEX_PLACE: Final = (len(_SPEEX), 28)
-"""Length and place in the first page of an Ogg file, after the page's header."""
+"""The length of `_SPEEX`, and its offset in an Ogg file: it follows the header of the first page."""
 _MESSAGES: Final = 4096
-"""Maximum number of bytes that are kept of ffmpeg's last messages."""
+"""Maximum number of bytes of ffmpeg's messages, the last ones, that are kept."""
 
 
-def decode(
+def decode_with_ffmpeg(
     path: Path, file: BinaryIO, demuxer: tuple[str, ...], *, longest_s: float, largest: int
 ) -> tuple[NDArray[np.float32], int, str]:
-    """The first sound track as frames × channels (big-endian float32), its sample rate in hertz, and the damage.
+    """The first sound track (frames × channels, big-endian float32), its sample rate in hertz, and the damage.
 
-    The damage is ffmpeg's last message about skipped data, or empty. `demuxer` has ffmpeg's options for a headerless
-    input; if it is empty, the content decides. At most about `longest_s` seconds and `largest` samples are decoded.
-    Raises RecordingError if ffmpeg is missing, refuses or takes too long.
+    The damage is ffmpeg's last message about skipped data, or an empty text. `demuxer` has ffmpeg's options for a
+    headerless input; if it is empty, the content decides. At most about `longest_s` seconds and `largest` samples are
+    decoded. Raises RecordingError if ffmpeg is missing, refuses or takes too long.
     """
     purpose = (
         Message("reading {extension}", extension=path.suffix)
@@ -124,10 +124,10 @@ def _last(messages: str) -> str:
     """The last of ffmpeg's messages, without the prefix that names its module and our file descriptor."""
     if "not on whitelist" in messages:
         return "its format is not allowed"
-    return sentence(messages.strip().rpartition("\n")[2].rpartition(": ")[2].rpartition("] ")[2])
+    return short_message(messages.strip().rpartition("\n")[2].rpartition(": ")[2].rpartition("] ")[2])
 
 
-def sentence(text: str) -> str:
-    """A library's message as part of ours: one short line without a full stop."""
+def short_message(text: str) -> str:
+    """A library's message, as one short line without a full stop, for use inside our own messages."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line[:160].rstrip(".")

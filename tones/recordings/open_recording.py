@@ -1,4 +1,6 @@
-"""The common part of all readers: opening of regular files only, which never blocks; limits; and notices."""
+"""The common part of all readers of recordings: they open regular files only and never block, have the same limits, and
+report notices.
+"""
 
 import logging
 import os
@@ -16,7 +18,7 @@ LARGEST_SAMPLES: Final = 1 << 29
 """Maximum number of samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
 
 Notice = Callable[[str], object]
-"""A function that gets a sentence about a part of a recording that could not be read, although the rest could."""
+"""A function that gets a sentence about each part of a recording that cannot be read, while the rest can."""
 warn: Final[Notice] = logging.getLogger(__name__).warning
 
 

@@ -1,20 +1,20 @@
-"""The reader of a recording of any kind, by its content."""
+"""The reader of recordings of any kind. The content of a file shows its kind."""
 
 from pathlib import Path
 
-from .audio_files import read_file
+from .audio_files import read_audio_file
 from .captures import read_capture
 from .datagrams import is_capture
 from .open_recording import LONGEST_S, Notice, beginning_of, open_recording, warn
-from .recorded_leg import Leg
+from .recorded_leg import RecordedLeg
 
 
-def read(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[Leg, ...]:
-    """The legs of a capture (`read_capture`) or of an audio file (`read_file`), by content.
+def read_recording(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
+    """The legs of a capture (`read_capture`) or of an audio file (`read_audio_file`), by content.
 
     `notice` gets a sentence about each part that is left out or damaged. Raises RecordingError if the file cannot
     be read.
     """
     with open_recording(path) as file:
-        reader = read_capture if is_capture(beginning_of(file)) else read_file
+        reader = read_capture if is_capture(beginning_of(file)) else read_audio_file
     return reader(path, longest_s=longest_s, notice=notice)

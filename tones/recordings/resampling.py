@@ -1,13 +1,13 @@
-"""A leg at another sample rate."""
+"""Conversion of a leg to another sample rate."""
 
 from dataclasses import replace
 
 import soxr
 
-from .recorded_leg import Leg
+from .recorded_leg import RecordedLeg
 
 
-def at_rate(leg: Leg, sample_rate_hz: int) -> Leg:
+def resample(leg: RecordedLeg, sample_rate_hz: int) -> RecordedLeg:
     """The leg at `sample_rate_hz`; the same object if it has that rate already. Lost spans grow to whole samples.
 
     The filter has linear phase, so nothing moves in time. It rings into lost spans, so these are set to zero again.

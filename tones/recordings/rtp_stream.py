@@ -19,31 +19,31 @@ import soundfile
 from numpy.typing import NDArray
 
 FEWEST_PACKETS: Final = 8
-"""Minimum number of packets of a stream. Other protocols begin with the same bits."""
+"""Minimum number of packets of a stream: a few packets of another protocol can look like RTP."""
 CLOCK_HZ: Final = 8000
 """RTP clock of all codecs here, also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
 
 _HEADER: Final = 12
 _DROPOUT: Final = 3000
 _MISORDER: Final = 100
-"""Maximum number by which a sequence number may be behind the highest; `_DROPOUT` is the same for one ahead of it (RFC
+"""Maximum distance of a sequence number behind the highest one; `_DROPOUT` is the maximum distance ahead of it (RFC
 3550, A.1).
 """
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2
-"""Difference of the clocks that contradicts a jump, in seconds: more than the effect of jitter and of a sender's
-bursts.
+"""Difference in seconds between the capture's clock and the timestamps from which a jump is not believed. Jitter and a
+sender's bursts cause less.
 """
 _SILENT: Final = (13, 19)
 """Payload types of comfort noise (RFC 3389): the sender is silent."""
 _DYNAMIC: Final = 96
 _EVENT_OCTETS: Final = 4
-"""Octets of a telephone event's payload (RFC 4733, 2.3). Its packets fill no time of the voice."""
+"""Number of octets in a telephone event's payload (RFC 4733, 2.3). Event packets do not count as time of the voice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A codec with one octet in each tick of the clock, decoded to samples at `sample_rate_hz`."""
+    """A codec with one octet for each tick of the RTP clock. Its samples have the rate `sample_rate_hz`."""
 
     name: str
     sample_rate_hz: int
@@ -62,10 +62,10 @@ def codec_name(payload_type: int) -> str:
     return known.name if known else _NAMES.get(payload_type, f"payload type {payload_type}")
 
 
-class Packet(NamedTuple):
+class RtpPacket(NamedTuple):
     """One RTP packet. `arrival_ns` is None if the capture has no time stamp.
 
-    `payload` is complete for types that can be decoded. For other types it is only the beginning, enough for `silent`.
+    `payload` is complete for types that can be decoded. For other types it has only the beginning, for `is_silent`.
     """
 
     sequence: int
@@ -76,13 +76,13 @@ class Packet(NamedTuple):
     arrival_ns: int | None
 
     @property
-    def silent(self) -> bool:
-        """True if it carries comfort noise, an event or nothing."""
+    def is_silent(self) -> bool:
+        """True if the packet carries comfort noise, a telephone event or nothing."""
         event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
         return self.payload_type in _SILENT or event or not self.payload
 
 
-def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
+def parse_packet(data: bytes, arrival_ns: int | None) -> RtpPacket | None:
     """The RTP packet in a datagram; None if it cannot be RTP (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
     if len(data) < _HEADER or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < _DYNAMIC:
         return None
@@ -98,7 +98,7 @@ def parse(data: bytes, arrival_ns: int | None) -> Packet | None:
     if payload_type not in CODECS:
         # An hour of video beside the voice would fill the memory.
         end = min(end, start + _EVENT_OCTETS + 1)
-    return Packet(sequence, timestamp, ssrc, payload_type, data[start:end], arrival_ns)
+    return RtpPacket(sequence, timestamp, ssrc, payload_type, data[start:end], arrival_ns)
 
 
 def _signed(difference: int, bits: int) -> int:
@@ -107,20 +107,20 @@ def _signed(difference: int, bits: int) -> int:
 
 
 @dataclass(slots=True)
-class Stream:
+class RtpStream:
     """The packets of one source and one SSRC, in any order of arrival."""
 
-    packets: dict[tuple[int, int], Packet] = field(default_factory=dict)
+    packets: dict[tuple[int, int], RtpPacket] = field(default_factory=dict)
     """Packets by restart and extended sequence number."""
     _restarts: int = 0
     _highest: int = 0
-    _last: Packet | None = None
+    _last: RtpPacket | None = None
     _step: int = 0
-    _stray: Packet | None = None
+    _stray: RtpPacket | None = None
     _followed: int = 0
 
-    def add(self, packet: Packet) -> None:
-        """Add a packet. Duplicates are dropped, and so are stray packets without a successor."""
+    def add(self, packet: RtpPacket) -> None:
+        """Add a packet. Duplicates are dropped. So are stray packets whose successor never comes."""
         last = self._last
         if last is None:
             self._accept(packet, packet.sequence)
@@ -142,20 +142,20 @@ class Stream:
         else:
             self._stray = packet
 
-    def _accept(self, packet: Packet, extended: int) -> None:
+    def _accept(self, packet: RtpPacket, extended: int) -> None:
         self._stray = None
         self.packets.setdefault((self._restarts, extended), packet)
         if extended >= self._highest or self._last is None:
             self._highest, self._last = extended, packet
 
     @property
-    def plausible(self) -> bool:
+    def is_plausible(self) -> bool:
         """True if this is RTP, not another protocol whose packets begin with the same bits."""
         return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
 
-    def ordered(self) -> list[tuple[int, Packet]]:
+    def packets_in_order(self) -> list[tuple[int, RtpPacket]]:
         """The packets in the order of sending, each with the number of missing packets before it."""
-        found: list[tuple[int, Packet]] = []
+        found: list[tuple[int, RtpPacket]] = []
         before: tuple[int, int] | None = None
         for key in sorted(self.packets):
             missing = key[1] - before[1] - 1 if before and key[0] == before[0] else 0
@@ -165,12 +165,12 @@ class Stream:
 
 
 @dataclass(slots=True)
-class Timeline:
+class RtpTimeline:
     """The packets of one codec in a stream, placed on its clock.
 
     `runs` are payloads without a hole, each run with its first tick. `lost` are spans of ticks (first, end), and
-    `ticks` is the whole length. `pairs` counts neighbouring packets; `misfits` counts those whose length contradicts
-    the timestamps.
+    `ticks` is the whole length. `pairs` is the number of pairs of successive packets; `misfits` counts the pairs whose
+    timestamps do not fit the packet's length.
     """
 
     runs: list[tuple[int, list[bytes]]] = field(default_factory=list)
@@ -180,16 +180,16 @@ class Timeline:
     misfits: int = 0
 
 
-def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
+def place_packets(packets: Iterable[tuple[int, RtpPacket]], payload_type: int) -> RtpTimeline:
     """The packets with `payload_type`, placed on their clock. The time of packets in another codec counts as lost."""
-    line = Timeline()
-    anchor: Packet | None = None
+    line = RtpTimeline()
+    anchor: RtpPacket | None = None
     missing, interrupted = 0, False
     for absent, packet in packets:
         missing += absent
-        if packet.payload_type != payload_type or packet.silent:
+        if packet.payload_type != payload_type or packet.is_silent:
             interrupted = True
-            missing += not packet.silent
+            missing += not packet.is_silent
             continue
         hole = 0
         if anchor:
@@ -207,7 +207,7 @@ def lay(packets: Iterable[tuple[int, Packet]], payload_type: int) -> Timeline:
     return line
 
 
-def _hole(before: Packet, after: Packet) -> int:
+def _hole(before: RtpPacket, after: RtpPacket) -> int:
     """Ticks between the end of one packet and the start of a later one."""
     hole = _signed(after.timestamp - before.timestamp, 32) - len(before.payload)
     if before.arrival_ns is None or after.arrival_ns is None or after.arrival_ns <= before.arrival_ns:
@@ -216,7 +216,7 @@ def _hole(before: Packet, after: Packet) -> int:
     return max(waited if abs(hole - waited) > _CONTRADICTION_S * CLOCK_HZ else hole, 0)
 
 
-def decode(line: Timeline, codec: Codec) -> NDArray[np.float32]:
+def decode_timeline(line: RtpTimeline, codec: Codec) -> NDArray[np.float32]:
     """The samples of a stream; 1.0 is full scale, and holes are zero.
 
     G.722's decoder keeps its state across a hole, as in a telephone; it is correct again within milliseconds.
@@ -228,7 +228,7 @@ def decode(line: Timeline, codec: Codec) -> NDArray[np.float32]:
     return samples
 
 
-def _decoded(line: Timeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.float32]]]:
+def _decoded(line: RtpTimeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.float32]]]:
     wideband = G722.G722(codec.sample_rate_hz, 64_000)
     for start, payloads in line.runs:
         octets = b"".join(payloads)
@@ -240,7 +240,7 @@ def _decoded(line: Timeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.flo
 
 @functools.cache
 def _table(subtype: str) -> NDArray[np.float32]:
-    """The sample for each octet of G.711."""
+    """The sample for each of the 256 octets of a G.711 law."""
     octets = io.BytesIO(bytes(range(256)))
     table, _ = soundfile.read(
         octets, dtype="float32", format="RAW", subtype=subtype, channels=1, samplerate=CLOCK_HZ, always_2d=False

@@ -1,4 +1,4 @@
-"""The marks over a picture of sound: the bursts of a profile, or the measured bursts."""
+"""The marks that are drawn over a picture of sound: the bursts of a profile, or the measured ones."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ MARKS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A burst in the picture. `lines_hz` are the first and the last value of each frequency; `stairs` is the number of
-    a sweep's steps.
+class BurstMark:
+    """A burst in the picture. `lines_hz` has the first and the last value of each frequency; `stairs` is the number of
+    steps of a stepped sweep.
 
-    `tolerance_percent` is the tolerance of the frequencies, `edges_ms` that of the start and the end.
+    `tolerance_percent` is the tolerance of the frequencies; `edges_ms` has the tolerances of the start and the end.
     """
 
     start_ms: float
@@ -29,10 +29,10 @@ class Mark:
     edges_ms: tuple[float, float] = (0.0, 0.0)
 
 
-def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ...]:
-    """The marks for the plan of a profile that begins at `offset_ms`. A recording has none.
+def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[BurstMark, ...]:
+    """The marks of a profile whose sound begins at `offset_ms`. A profile that is a recording has no marks.
 
-    The tolerance of times is relative to the whole cadence, so the tolerance of an edge grows with its time.
+    The cadence as a whole may be slower or faster, so later edges have a larger tolerance.
     """
     tolerance = profile.tolerance
     marks = []
@@ -40,7 +40,7 @@ def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ..
         segment = burst.segment
         to_hz = segment.sweep.to_hz if segment.sweep else segment.frequencies_hz
         marks.append(
-            Mark(
+            BurstMark(
                 offset_ms + burst.start_ms,
                 offset_ms + burst.end_ms,
                 tuple(zip(segment.frequencies_hz, to_hz, strict=True)),
@@ -52,19 +52,19 @@ def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[Mark, ..
     return tuple(marks)
 
 
-def marks_of_inspection(inspection: Inspection) -> tuple[Mark, ...]:
+def marks_of_inspection(inspection: Inspection) -> tuple[BurstMark, ...]:
     """The marks for the measured bursts."""
-    return tuple(Mark(burst.start_ms, burst.end_ms, _lines(burst)) for burst in inspection.bursts)
+    return tuple(BurstMark(burst.start_ms, burst.end_ms, _lines(burst)) for burst in inspection.bursts)
 
 
-def top_hz_of(sample_rate_hz: int, marks: Sequence[Mark]) -> float:
+def top_hz_of(sample_rate_hz: int, marks: Sequence[BurstMark]) -> float:
     """The highest frequency of a picture: the telephone band, or more if the marks need it."""
     highest = max((max(line) for mark in marks for line in mark.lines_hz), default=0.0)
     return min(sample_rate_hz / 2, max(4000.0, 1.15 * highest))
 
 
-def offset_ms(profile: Profile, bursts: Sequence[MeasuredBurst]) -> float | None:
-    """The start of the profile in a recording, in milliseconds: the place at which most of its bursts match a measured
+def profile_offset_ms(profile: Profile, bursts: Sequence[MeasuredBurst]) -> float | None:
+    """The time in milliseconds at which the profile starts in a recording: there, most of its bursts match a measured
     one.
 
     None if no burst matches.

@@ -1,4 +1,4 @@
-"""Waveform and spectrogram as a PNG, with the plan drawn over them."""
+"""A PNG of waveform and spectrogram, with marks for the bursts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from idtone.core.matplotlib_pictures import LINES, new_figure, write_picture
 
-from .marks import Mark, top_hz_of
+from .marks import BurstMark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class Panel:
     name: str
     samples: NDArray[Any]
     sample_rate_hz: int
-    marks: Sequence[Mark]
+    marks: Sequence[BurstMark]
 
 
 def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "") -> None:
-    """Write a PNG, replaced in one step.
+    """Write a PNG in one step, with one panel for each leg.
 
     `plain_title` replaces `title` if no font on this machine has its characters. Raises UsageError if matplotlib is not
     installed, or if the file cannot be written.
@@ -108,9 +108,9 @@ def _draw_spectrogram(axes: Axes, panel: Panel) -> None:
         _draw_mark(axes, mark, scale / 1000, label=len(panel.marks) <= 24)
 
 
-def _draw_mark(axes: Axes, mark: Mark, scale: float, *, label: bool) -> None:
-    """Draw a box around the burst, a line for each frequency with its tolerance, and error bars for that of the
-    edges.
+def _draw_mark(axes: Axes, mark: BurstMark, scale: float, *, label: bool) -> None:
+    """Draw a box around the burst, a line with a tolerance band for each frequency, and error bars for the tolerance of
+    the edges.
     """
     start, end = mark.start_ms * scale, mark.end_ms * scale
     for from_hz, to_hz in mark.lines_hz:
@@ -156,7 +156,7 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 
 
 def _legible(text: str, plain: str) -> tuple[str, str]:
-    """The text, and a font with all its characters. Without such a font: `plain`, or the characters that can be
+    """The text, and a font that has all its characters. If no font has: `plain`, or only the characters that can be
     shown.
     """
     from matplotlib import font_manager

@@ -1,4 +1,4 @@
-"""A profile as a small text picture: one row for each frequency, time to the right."""
+"""A profile as a small picture in text: frequency upwards, time to the right."""
 
 import math
 from typing import Final
@@ -9,14 +9,15 @@ _WIDTH: Final = 60
 _SHORTEST_COLUMN_MS: Final = 10.0
 _ROWS_LIMIT: Final = 24
 _ROWS_OF_A_SWEEP: Final = 9
-"""Minimum number of rows of a picture in which a frequency changes."""
+"""Minimum number of rows in the picture of a profile with sweeps."""
 
 
-def draw(profile: Profile) -> str:
+def draw_profile(profile: Profile) -> str:
     """The picture, highest frequency on top, with the times of its edges below.
 
-    A profile with more repeated segments than the picture has columns is drawn once, and the scale gives the number
-    of repetitions. With too many frequencies, near ones share a row. A recording is a bar.
+    A profile with more repeated segments than the picture has columns is drawn once, and the scale gives the number of
+    repetitions. If there are too many frequencies, near ones share a row. A profile that is a recording is drawn as one
+    bar.
     """
     shown = profile
     times = ""

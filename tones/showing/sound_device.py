@@ -22,12 +22,12 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paplay": ("--raw", "--format=s16le", "--channels=1", "--rate={rate}"),
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}", "-"),
 }
-"""Programs that play samples from standard input. Those of sound servers come first, because a running sound server
-holds the device.
+"""Programs that play samples from standard input. Programs of sound servers come first, because a running sound server
+keeps the device open.
 """
 
 
-def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
+def play_samples(samples: NDArray[Any], sample_rate_hz: int) -> str:
     """Play to the end, and return the name of the player. Raises UsageError if this machine has no working player."""
     failures = []
     if (failure := _by_sounddevice(samples, sample_rate_hz)) is None:
@@ -48,7 +48,7 @@ def play(samples: NDArray[Any], sample_rate_hz: int) -> str:
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """The error of sounddevice, empty if it is not installed; None after playing."""
+    """The error message of sounddevice, or an empty one if it is not installed; None if it has played the samples."""
     try:
         import sounddevice
     except ImportError:
@@ -66,7 +66,7 @@ def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
 
 
 def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
-    """The program's error; None after playing."""
+    """The program's error message; None if it has played the samples."""
     try:
         process = subprocess.Popen(  # noqa: S603  # found in PATH by its fixed name
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

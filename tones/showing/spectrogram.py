@@ -1,4 +1,6 @@
-"""The data of a picture of sound. It has as many values as the picture has columns, for sounds of any length."""
+"""The data of a picture of sound: for sounds of any length, one value or column of values for each column of the
+picture.
+"""
 
 from typing import Any, Final
 
@@ -9,10 +11,10 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 RANGE_DB: Final = 70.0
-"""Range of levels in dB. A picture is empty this far below the loudest level."""
+"""Range of the shown levels in dB. Sound that is further below the loudest level is not drawn."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
-"""Maximum number of windows of a column. A sound of an hour has too many windows to use all."""
+"""Maximum number of windows in a column. An hour of sound has too many to compute all."""
 
 
 def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:

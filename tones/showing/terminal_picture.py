@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from .marks import Mark, top_hz_of
+from .marks import BurstMark, top_hz_of
 from .spectrogram import RANGE_DB, envelope, spectrogram
 
 Floats = NDArray[Any]
@@ -32,7 +32,7 @@ _SOUNDS_DB: Final = -35.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TerminalPicture:
     """A rich renderable, as wide as the console or `width`.
 
     From top to bottom: the waveform in braille; the spectrogram, in half blocks with colours or in shades without; the
@@ -42,7 +42,7 @@ class Picture:
 
     samples: NDArray[Any]
     sample_rate_hz: int
-    marks: Sequence[Mark]
+    marks: Sequence[BurstMark]
     width: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -100,7 +100,7 @@ class Picture:
             yield line
 
     def _planned(self, columns: int, top_hz: float) -> NDArray[np.bool_]:
-        """The cells through which a frequency of the plan passes."""
+        """The cells of the spectrogram through which a frequency of the plan passes."""
         planned = np.zeros((_ROWS, columns), np.bool_)
         for mark in self.marks:
             first, end = self._columns_of(mark, columns)
@@ -112,7 +112,7 @@ class Picture:
                 planned[np.clip(rows, 0, _ROWS - 1), np.arange(first, end)] = True
         return planned
 
-    def _columns_of(self, mark: Mark, columns: int) -> tuple[int, int]:
+    def _columns_of(self, mark: BurstMark, columns: int) -> tuple[int, int]:
         column_ms = max(self._duration_ms, 1e-9) / columns
         first = int(np.clip(round(mark.start_ms / column_ms), 0, columns - 1))
         return first, int(np.clip(round(mark.end_ms / column_ms), first + 1, columns))
@@ -129,10 +129,10 @@ class Picture:
 
 
 def draw_samples(
-    samples: NDArray[Any], sample_rate_hz: int, plan: Sequence[Mark] = (), width: int | None = None
-) -> Picture:
+    samples: NDArray[Any], sample_rate_hz: int, plan: Sequence[BurstMark] = (), width: int | None = None
+) -> TerminalPicture:
     """A picture of the samples for `rich.console.Console.print`, at most as wide as the console."""
-    return Picture(samples, sample_rate_hz, plan, width)
+    return TerminalPicture(samples, sample_rate_hz, plan, width)
 
 
 def _place(level_db: float, count: int) -> int:

@@ -1,1 +1,1 @@
-"""The verification of a recording: does it contain a profile's sound?"""
+"""Verification of recordings: does a recording contain a profile's sound?"""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .running_sums import FRAMES_PER_S, HOP, Floats, Position, Spans, soft_sums
 from .screening import HOP as SCREEN_HOP
-from .screening import RATE_HZ, Reals, cut
+from .screening import RATE_HZ, Reals, padded_slice
 from .sound_plan import Component, Plan
 
 FILTER: Final = 128
@@ -27,13 +27,13 @@ FILTER: Final = 128
 BAND_HZ: Final = 94.0
 """Noise bandwidth of the filter, in hertz."""
 MARGIN_S: Final = 0.4
-"""Examined time before and after the sound, in seconds; more if its bursts are longer."""
+"""Minimum time before and after the sound, in seconds, that is examined too. Longer bursts need more."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
 """Time before and after a burst in which its frequency must be quiet, in seconds."""
 
 _INSEPARABLE: Final = 0.02
-"""Regularisation of the fit of lines that a short burst cannot separate, and that would amplify noise."""
+"""Regularisation for lines that a short burst cannot separate; without it, their fit would amplify noise."""
 _EDGE_S: Final = 0.008
 """Rise time that the filter gives to an edge, in seconds."""
 _COARSE_PLACE_S: Final = 0.004
@@ -47,9 +47,9 @@ Complexes = NDArray[np.complex64]
 class FittedComponent:
     """A component, fitted to the recording.
 
-    `amplitude` is that of a sine of the same power (1.0 is full scale). `coherence` is the share of the energy in its
-    band, including the guards before and after, that the model explains. `cells` is the number of independent values in
-    that band. `heard` is the share of the component that is not lost.
+    `amplitude` is that of a sine with the same power (1.0 is full scale). `coherence` is the share of the energy in its
+    band that the model explains; the guard times before and after count too. `cells` is the number of independent
+    values in the band. `heard` is the share of the component that was received.
     """
 
     component: Component
@@ -89,13 +89,13 @@ class Fitted:
 
     @property
     def first(self) -> int:
-        """The sample at which it starts."""
+        """The sample at which the sound starts."""
         return round(self.start_s * RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Hypotheses: every combination of pitch, place and tempo, each in equal steps.
+    """A grid of hypotheses: every combination of pitch, place and tempo, each in equal steps.
 
     The grid caches values that do not depend on the recording, so the coarse grid serves every candidate.
     """
@@ -106,7 +106,7 @@ class Grid:
     _cache: dict[tuple[object, ...], Any] = field(default_factory=dict)
 
     def spans(self, each: Component) -> tuple[Floats, Floats]:
-        """Starts and ends of a component: places × tempi."""
+        """Starts and ends of a component, as arrays of shape places × tempi."""
         places, tempi = self.places[:, None], self.tempi[None, :]
         return places + tempi * each.start_s, places + tempi * each.end_s
 
@@ -136,9 +136,11 @@ class Fitter:
         self._tracks = _tracks(plan)
         times = (np.arange(self._count) - self._lead) / RATE_HZ
         carried = {track: each for each, track in zip(plan.components, self._tracks, strict=True)}
-        self._carriers = [np.exp(-2j * np.pi * phase(carried[track], times)).astype(np.complex64) for track in carried]
+        self._carriers = [
+            np.exp(-2j * np.pi * carrier_phase(carried[track], times)).astype(np.complex64) for track in carried
+        ]
         glides = [each for each in plan.components if not each.steady]
-        self.ridge = max((slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
+        self.ridge = max((frequency_slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
         """The relative rise of a glide's apparent pitch for each second that its assumed start is too late."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
         """Reach of the coarse grid on each side of a candidate, in seconds."""
@@ -147,19 +149,21 @@ class Fitter:
     def baseband(self, samples: Reals, heard: Reals | None, first: int) -> Baseband:
         """The baseband around a candidate at sample `first`. `heard` is 0 at lost samples and 1 elsewhere."""
         begin = first - self._lead
-        piece = cut(samples, begin, self._count)
+        piece = padded_slice(samples, begin, self._count)
         bands = tuple(self._filtered(piece * carrier) for carrier in self._carriers)
         mask: Reals | None = None
         if heard is not None:
-            mask = np.asarray(self._filtered(cut(heard, begin, self._count)).real / 2, np.float32)
+            mask = np.asarray(self._filtered(padded_slice(heard, begin, self._count)).real / 2, np.float32)
         return Baseband(first, bands, self._tracks, self._times, mask)
 
     def coarse(self, base: Baseband) -> Fitted:
-        """The best hypothesis of a wide, coarse grid."""
+        """The best hypothesis in the coarse grid, which covers a wide range."""
         return self._best(base, self._coarse)
 
     def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """The best hypothesis near `coarse`, to less than a frame and a hundredth of the pitch's resolution."""
+        """The best hypothesis near `coarse`. Its error is less than a frame, and less than a hundredth of the pitch's
+        resolution.
+        """
         if not self.plan.steady:
             return self._fine_glide(base, coarse)
         best = coarse
@@ -177,8 +181,8 @@ class Fitter:
         return best
 
     def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """The same as `fine` for a glide. A later assumed start makes a glide seem higher, so its likelihood is a
-        ridge: the search goes along it, then across.
+        """The same as `fine` for a glide. If a later start is assumed, a glide seems higher. So the likelihood forms a
+        ridge, and the search goes along it, then across.
         """
         origin = base.first / RATE_HZ
         best = coarse
@@ -233,7 +237,7 @@ class Fitter:
 
 @dataclass(frozen=True, slots=True)
 class Baseband:
-    """The surroundings of a place: a band for each track, at 500 frames a second.
+    """The recording around a place, as a narrow band for each track, at 500 frames a second.
 
     `times` are in seconds from sample `first`. `mask` is the share of each frame that is not lost; None if nothing is
     lost.
@@ -252,7 +256,7 @@ class Baseband:
         for index, each in enumerate(plan.components):
             spans = grid.cached(("spans", index), partial(self._spans, *grid.spans(each)))
             if each.steady:
-                key = (self.track_of[index], softness(each), each.lines_hz)
+                key = (self.track_of[index], edge_frames(each), each.lines_hz)
                 if key not in sums:
                     sums[key] = self._sums(index, each, grid.pitches, grid)
                 found.append(self._energies(each, sums[key], spans))
@@ -261,25 +265,25 @@ class Baseband:
         return found
 
     def demodulated(self, index: int, each: Component, fitted: Fitted) -> Complexes:
-        """The band of a component at its fitted place. It is a constant while the component sounds, or a sum of its
-        lines.
+        """The band of a component at its fitted place: constant while a component of one line sounds, otherwise the sum
+        of its lines.
         """
         turning = _turning(np.array([fitted.pitch * each.middle_hz]), self.times)[0]
         bend = self._bent(each, fitted)
         return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
 
     def _bent(self, each: Component, fitted: Fitted) -> Complexes | None:
-        """The difference of a measured glide from its carrier; None for a steady tone."""
+        """The phase difference between a measured glide and its carrier; None for a steady tone."""
         if each.steady:
             return None
         return self._bend(each, fitted.start_s - self.first / RATE_HZ, 1 + fitted.tempo)
 
     def _bend(self, each: Component, place: float, tempo: float) -> Complexes:
-        turns = slope(each) * ((1 / tempo - 1) * self.times**2 / 2 - place / tempo * self.times)
+        turns = frequency_slope(each) * ((1 / tempo - 1) * self.times**2 / 2 - place / tempo * self.times)
         return np.asarray(np.exp(-2j * np.pi * turns), np.complex64)
 
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: Spans) -> Floats:
-        """The same as `explained`, for a glide: its carrier fits one place and one tempo only."""
+        """The same as `explained`, for a glide, whose carrier fits only one place and one tempo."""
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
             for row, place in enumerate(grid.places):
@@ -295,8 +299,8 @@ class Baseband:
     def _sums(
         self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
     ) -> list[Complexes]:
-        """The running sum of the demodulated band for each line, smoothed like the edges: edges × pitches."""
-        soft, band = softness(each), self.bands[self.track_of[index]]
+        """The running sum of the demodulated band for each line, smoothed as the edges are: edges × pitches."""
+        soft, band = edge_frames(each), self.bands[self.track_of[index]]
         if bend is not None:
             band = band * bend
         sums = []
@@ -307,7 +311,7 @@ class Baseband:
         return sums
 
     def _energies(self, each: Component, sums: Sequence[Complexes], spans: Spans) -> Floats:
-        soft = softness(each)
+        soft = edge_frames(each)
         norm = np.maximum(self._frames(soft, spans) - soft / 3, 1.0)
         found = [spans.last.of(line) - spans.first.of(line) for line in sums]
         if len(found) == 1:
@@ -319,7 +323,7 @@ class Baseband:
         return np.asarray(np.sum((lines.conj() * together).real, axis=-1))
 
     def _frames(self, soft: int, spans: Spans) -> Floats:
-        """Number of frames of each span that are not lost."""
+        """Number of received frames in each span."""
         if self.mask is None:
             return spans.frames
         heard = soft_sums(self.mask[:, None], soft)
@@ -338,7 +342,7 @@ class Baseband:
         band = self.bands[self.track_of[index]][inside]
         energy = float(np.sum(band.real**2 + band.imag**2))
         heard = 1.0 if self.mask is None or not inside.any() else float(self.mask[inside].mean())
-        frames = (end_s - start_s) * FRAMES_PER_S * heard - softness(each) / 3
+        frames = (end_s - start_s) * FRAMES_PER_S * heard - edge_frames(each) / 3
         origin = self.first / RATE_HZ
         return FittedComponent(
             each,
@@ -351,29 +355,31 @@ class Baseband:
         )
 
 
-def phase(each: Component, times: Floats) -> Floats:
-    """The carrier's phase in turns at `times` from the start of the sound; its frequency is constant outside."""
+def carrier_phase(each: Component, times: Floats) -> Floats:
+    """The carrier's phase, in turns, at `times` in seconds from the start of the sound. Before and after the component,
+    the frequency stays constant.
+    """
     if each.steady:
         return each.from_hz * times
     start_s, end_s = each.track_s
     inside = np.clip(times - start_s, 0, end_s - start_s)
     outside = each.from_hz * np.minimum(times - start_s, 0) + each.to_hz * np.maximum(times - end_s, 0)
-    return np.asarray(outside + each.from_hz * inside + slope(each) * inside**2 / 2)
+    return np.asarray(outside + each.from_hz * inside + frequency_slope(each) * inside**2 / 2)
 
 
-def slope(each: Component) -> float:
-    """The slope in hertz per second."""
+def frequency_slope(each: Component) -> float:
+    """The slope of a component's frequency, in hertz per second."""
     start_s, end_s = each.track_s
     return (each.to_hz - each.from_hz) / (end_s - start_s)
 
 
-def softness(each: Component) -> int:
+def edge_frames(each: Component) -> int:
     """Number of frames over which an edge rises. It is odd, so that the middle of the edge is the middle of a frame."""
     return 2 * round(float(np.hypot(_EDGE_S, each.ramp_s / 2)) * FRAMES_PER_S / 2) + 1
 
 
 def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
-    """The carriers that demodulate frequencies at equal distances: frequencies × times."""
+    """The carriers that demodulate equally spaced frequencies: frequencies × times."""
     turning = np.empty((len(frequencies_hz), len(times)), np.complex64)
     turning[0] = np.exp(-2j * np.pi * frequencies_hz[0] * times)
     if len(frequencies_hz) > 1:
@@ -393,7 +399,7 @@ def _overlap(each: Component, spans: Spans) -> Complexes:
 
 
 def _tracks(plan: Plan) -> tuple[int, ...]:
-    """The number of each component's carrier. Bursts of the same steady tone share one."""
+    """The number of the carrier for each component. Bursts of the same steady tone share a carrier."""
     numbers: dict[tuple[float, ...], int] = {}
     keys = [
         (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)

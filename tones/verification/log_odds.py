@@ -1,8 +1,8 @@
-"""The evidence that a fit is the sound: a log-likelihood ratio against speech and noise.
+"""The evidence that a fit is the sound and not speech or noise, as a log-likelihood ratio.
 
-Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned their weights from
-speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false alarms
-measured with them; `python -m bench.verify.calibration` writes it.
+Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned the weights of the
+features from speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false
+alarms measured with them; `python -m bench.verify.calibration` writes it.
 """
 
 import json
@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 from .fit import Fitted
-from .screening import RATE_HZ, Reals, cut
+from .screening import RATE_HZ, Reals, padded_slice
 
 AUDIBLE: Final = 0.4
-"""Share of a component's time that must be in the recording for it to count."""
+"""Minimum received share of a component that counts."""
 _WINDOW: Final = 256
 _HOP: Final = 64
 _NEAR_HZ: Final = 80.0
@@ -31,10 +31,10 @@ class Features:
     """Features that distinguish the sound from speech.
 
     `score`: −log10 of the probability of the coherence in noise, divided by 10. `share`: log-odds of the tones' share
-    in the total power while they sound. `weakest`: −log of the share of the worst component that the model leaves
-    unexplained. `spread`: level difference between the loudest and the quietest component, relative to the profile, in
+    of the total power while they sound. `weakest`: −log of the share that the model leaves unexplained in the worst
+    component. `spread`: level difference between the loudest and the quietest component, relative to the profile, in
     units of 6 dB. `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1. `quiet`: level below the
-    profile's, in units of 10 dB. `few`: 1 / number of bursts; chance imitates a sound of few bursts more often.
+    profile's, in units of 10 dB. `few`: 1 / number of bursts, because chance imitates a sound of few bursts more often.
     """
 
     score: float
@@ -49,8 +49,8 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The calibrated values. `weights` are for Features, then a constant. Scores from `threshold` up are the sound;
-    scores below `grey` are not.
+    """The calibrated values. `weights` are for Features, then a constant. A score of at least `threshold` is the sound;
+    a score below `grey` is not.
 
     `hours` of speech and music that the regression did not use gave `false_alarms`, counted for each profile
     separately; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
@@ -94,10 +94,12 @@ def features_of(
 
 
 def tone_share(samples: Reals, fitted: Fitted) -> float:
-    """The tones' share in the total power while they sound."""
+    """The tones' share of the total power while they sound."""
     begin = round(fitted.start_s * RATE_HZ)
     count = round((fitted.end_s - fitted.start_s) * RATE_HZ)
-    windows = np.lib.stride_tricks.sliding_window_view(cut(samples, begin, max(count, _WINDOW)), _WINDOW)[::_HOP]
+    windows = np.lib.stride_tricks.sliding_window_view(padded_slice(samples, begin, max(count, _WINDOW)), _WINDOW)[
+        ::_HOP
+    ]
     spectra = np.abs(np.fft.rfft(windows * np.hanning(_WINDOW), axis=1)) ** 2
     frequencies_hz = np.fft.rfftfreq(_WINDOW, 1 / RATE_HZ)
     times_s = (np.arange(len(windows)) * _HOP + _WINDOW / 2 + begin) / RATE_HZ

@@ -5,45 +5,47 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .fit import Baseband, Fitted, softness
+from .fit import Baseband, Fitted, edge_frames
 from .running_sums import FRAMES_PER_S
 from .screening import RATE_HZ
 from .sound_plan import Component, Plan
 
 _SHORTEST_PAUSE_S: Final = 0.02
 _EDGE_REACH: Final = 0.7
-"""Share of the burst within which an edge is searched."""
+"""Distance within which an edge is searched, as a share of the burst's length."""
 _EDGE_STEP_S: Final = 0.0005
 _SLICE_S: Final = 0.024
-"""Length of a slice in seconds: a packet and the baseband filter's edge, so that the middle of a lost packet is silent
-in one slice.
+"""Length of a slice in seconds: one packet and the rise time of the baseband filter, so that a lost packet silences at
+least one slice.
 """
 _SLICES: Final = 3
 """Minimum number of slices of a short burst."""
 _SLICE_STEP_S: Final = 0.004
 _ASIDE_S: Final = 0.006
-"""Time at each edge of a burst that belongs to no slice, because the filter mixes it with the surroundings."""
+"""Time at each edge of a burst that is left out of the slices, because the filter mixes it with the sound around the
+burst.
+"""
 _SLICE_HEARD: Final = 0.5
-"""Share of a slice that must not be lost for it to count."""
+"""Minimum received share of a slice that counts."""
 _TAIL_S: Final = (0.015, 0.055)
 _LATE_S: Final = (0.11, 0.16)
-"""Times after the end of a burst: the first, in which a room still has much of the tone, and the second, in which it
-has less.
-"""
+"""Two periods after the end of a burst: in the first, a room still has much of the tone; in the second, it has less."""
 _TAIL: Final = 10 ** (-25 / 20)
 _CONTINUED: Final = 10 ** (-2 / 20)
-"""Shares of the burst's amplitude between which a tail lies. Below is silence; above, the burst continues."""
+"""Lowest and highest amplitude of a tail, as shares of the burst's amplitude. Below is silence; above, the burst
+continues.
+"""
 _DECAY: Final = 10 ** (-3 / 20)
-"""Maximum amplitude of the later part, as a share of the tail's."""
+"""Maximum amplitude of a tail's second period, as a share of that in its first."""
 _AROUND_S: Final = 0.25
 _QUIET: Final = 10 ** (-5 / 20)
 """Maximum amplitude of the tones before a sound in a room and after its tail has died away, as a share of the
 sound's.
 """
 _AROUND_HEARD: Final = 0.8
-"""Share of the surroundings that must not be lost for them to be known."""
+"""Minimum received share of the time around the sound. If less was received, it is not known what was there."""
 _BLAST: Final = 5.0
-"""Factor above the amplitude of its middle at which a part of a burst outweighs the rest."""
+"""Ratio to the amplitude in the middle of a burst from which a part is so loud that it outweighs the rest."""
 
 
 def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
@@ -83,11 +85,11 @@ def _sums(values: NDArray[Any], first: NDArray[np.intp], last: NDArray[np.intp])
     return np.asarray(running[last] - running[first])
 
 
-def between(
+def amplitude_in_pause(
     base: Baseband, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
 ) -> float | None:
     """The amplitude of a component's tone in a pause of the plan; None if the pause is too short to measure."""
-    inset_s = softness(each) / FRAMES_PER_S
+    inset_s = edge_frames(each) / FRAMES_PER_S
     place_s = fitted.start_s - base.first / RATE_HZ
     tempo = 1 + fitted.tempo
     start = np.array([place_s + tempo * gap_start_s + inset_s])
@@ -98,8 +100,8 @@ def between(
     return float(np.sqrt(energy / ((end[0] - start[0]) * FRAMES_PER_S)))
 
 
-def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """One value for each burst that its tone follows: True if the tone dies away slowly, as in a room."""
+def dies_away(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
+    """One value for each burst: True if the tone dies away slowly after it, as in a room."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 
@@ -123,10 +125,10 @@ def tails(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 
 
 def stands_alone(base: Baseband, fitted: Fitted) -> bool:
-    """True if the sound's tones are quiet before it, and after it once a room's tail has died away.
+    """True if the sound's tones are quiet before the sound, and also after it, when a room's tail has died away.
 
-    A longer or pulsating tone, from the network or in music, is also there before or after. A lost part could be such a
-    tone.
+    A longer or pulsating tone, from the network or in music, also sounds before or after. Lost time around the sound
+    may hide such a tone.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S
@@ -146,12 +148,12 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
     return True
 
 
-def blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is for a time much louder than this level;
-    otherwise None.
+def level_without_blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
+    """The sound's level as a factor of the profile's, if its first burst is much louder than that for a time; otherwise
+    None.
 
-    A codec with a memory, such as G.722, begins a sound like this if its two ends disagree about the past. That lasts
-    for less than half of a burst, so the median of its amplitudes is right.
+    A codec with a memory, such as G.722, begins a sound like this if the states of its encoder and its decoder differ.
+    The effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.
     """
     times = base.times + base.first / RATE_HZ
     middle = peak = 0.0

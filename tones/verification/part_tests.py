@@ -1,4 +1,4 @@
-"""Tests of the single parts of a sound, which the likelihood of the whole does not cover."""
+"""Tests of the single parts of a sound. The likelihood of the whole sound does not cover them."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Final
 from ..profile import Profile
 from .fit import Baseband, Fitted, FittedComponent
 from .log_odds import AUDIBLE, tone_share
-from .part_measurements import between, edge_errors, weakest_slice
+from .part_measurements import amplitude_in_pause, edge_errors, weakest_slice
 from .report import CheckOutcome, HeardBurst, Test
 from .screening import Reals
 from .sound_plan import Component, Plan
@@ -17,44 +17,47 @@ from .sound_plan import Component, Plan
 CODEC_MS: Final = 4.0
 """Milliseconds by which codecs move the edge of a burst. They are added to the tolerance."""
 _ENOUGH: Final = 0.7
-"""Share of a burst that must be in the recording for it to count as heard. Single lost packets do not matter."""
+"""Minimum received share of a burst that counts as heard. Single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""Minimum coherence of a burst whose edges can be measured; it must also exceed the share `_WHOLE`."""
+"""Minimum coherence of a burst with edges that can be measured. Its received share must also exceed `_WHOLE`."""
 _PURE_BLASTED: Final = 0.53
-"""The same as `_PURE` for a limited burst, because a codec that distorts its first third turns the phase there."""
+"""The same as `_PURE` for a burst that was limited: a codec that distorts its first third also turns the phase there.
+"""
 _EVEN: Final = 0.55
-"""Minimum amplitude of a burst's weakest slice, as a share of that of the louder ones, if the burst is whole. Even in
-white noise 5 dB above the sound, and after the codecs, a whole burst has more.
+"""Minimum amplitude of the weakest slice of a whole burst, relative to the louder slices. Even in white noise 5 dB
+above the sound, and after the codecs, a whole burst has more.
 """
 _EVEN_ALONE: Final = 0.65
 ALONE: Final = 0.9
-"""Share of all power that its tones must have so that no noise can make a burst uneven; echo may still fill missing
-parts.
+"""Minimum share of the sound's tones in the total power at which noise cannot make a burst uneven; echo may still fill
+missing parts.
 """
 _MISSING_DB: Final = -12.0
 _SILENT_DB: Final = -60.0
-"""Level below which a burst is missing. Codecs and buffers leave more of a burst that they damage."""
+"""Level in dB below which a burst is missing. Codecs and buffers leave more of a damaged burst."""
 _PACKETS_S: Final = 0.08
-"""Length of a burst in seconds of which four packets lost in a row leave nothing."""
+"""Maximum length in seconds of a burst that four lost packets in a row can remove completely."""
 _CLEAN: Final = 0.9
-"""Coherence of every burst at which the line has changed little."""
+"""Minimum coherence of every burst on a line that has changed the sound little."""
 _PRECISE_MS: Final = 8.0
 """Maximum distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
 steps.
 """
 _STRETCH: Final = 1.5
-"""Number of tolerances by which adaptive buffers stretch a whole sound at most."""
+"""Maximum stretching of a whole sound by adaptive buffers, in units of the tolerance."""
 _CONTINUOUS_DB: Final = -2.0
-"""Level of a continued tone in a pause. No echo or concealment is as loud."""
+"""Minimum level in dB of a tone that continues in a pause. Echo and concealment are quieter."""
 _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
 _FURTHER_DAMAGED: Final = 0.55
-"""Coherence that loss or a room may leave of a further burst. A voice rarely has it at the sound's own pitch."""
+"""Minimum coherence of a further burst after loss or in a room. A voice rarely has as much at the sound's own pitch."""
 _REMNANT_DB: Final = -25.0
 _REMNANT_COHERENCE: Final = 0.3
 _REMNANT_SHARE: Final = 0.85
-"""Share that loss may leave of a further burst after the sound. A voice rarely has as much of its power at a tone."""
+"""Minimum share of a further burst's tone in the power after the sound, even if packets are lost. A voice rarely has as
+much of its power at one tone.
+"""
 _REMNANT_AFTER_S: Final = 0.02
 """Time after the sound in seconds. The filter spreads the end of the sound by less."""
 _SAME_PITCH: Final = 0.01
@@ -67,7 +70,7 @@ _ROW: Final = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Burst:
+class TestedBurst:
     components: tuple[FittedComponent, ...]
     start_error_s: float
     end_error_s: float
@@ -75,7 +78,7 @@ class Burst:
     weakest: float
     """Amplitude of the burst's weakest slice, relative to the louder ones."""
     blasted: bool = False
-    """True if it was limited because a part of it was much too loud."""
+    """True if the burst was limited because a part of it was much too loud."""
 
     @property
     def level_db(self) -> float:
@@ -94,13 +97,13 @@ class Burst:
 
     @property
     def edges_ms(self) -> tuple[float, float] | None:
-        """The errors of its start and end; None if they cannot be measured."""
+        """The errors of the burst's start and end, in milliseconds; None if they cannot be measured."""
         if self.heard <= _WHOLE or self.covered:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
     def ends_within(self, limit_ms: float) -> bool:
-        """True if both its edges can be measured and are within the limit."""
+        """True if both edges of the burst can be measured, and their errors are within the limit."""
         return self.edges_ms is not None and max(map(abs, self.edges_ms)) <= limit_ms
 
     def reported(self, profile: Profile) -> HeardBurst:
@@ -118,12 +121,13 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PartTestCase:
     """A place at which the sound may be.
 
-    `share` is the share of its tones in all the power while they sound. `beside` has the bursts around it, with their
-    levels relative to its own bursts (dB). `tails` is True for each burst that dies away, as in a room. `alone` is True
-    if its tones are quiet before and after it. `remnants` are possible remains of a further burst after it.
+    `share` is the share of its tones in the total power while they sound. `beside` has the bursts around the sound,
+    with their levels relative to the sound's own bursts (dB). `tails` is True for each burst that dies away, as in a
+    room. `alone` is True if its tones are quiet before and after it. `remnants` are possible remains of a further burst
+    after it.
     """
 
     profile: Profile
@@ -131,7 +135,7 @@ class Case:
     fitted: Fitted
     base: Baseband
     share: float
-    bursts: tuple[Burst, ...]
+    bursts: tuple[TestedBurst, ...]
     beside: tuple[tuple[Fitted, float], ...]
     tails: Sequence[bool]
     alone: bool
@@ -143,12 +147,12 @@ class Case:
 
     @property
     def uneven(self) -> tuple[int, ...]:
-        """The numbers, from 1, of the bursts of which a part is missing or covered."""
+        """The numbers, from 1, of the bursts that have a missing or covered part."""
         even = _EVEN_ALONE if self.share > ALONE else _EVEN
         return tuple(index for index, burst in enumerate(self.bursts, 1) if burst.weakest < even)
 
 
-def _frequency(case: Case) -> Test:
+def _frequency(case: PartTestCase) -> Test:
     limit = case.profile.tolerance.frequency_percent
     error = 100 * case.fitted.pitch
     outcome = CheckOutcome.PASSED if abs(error) <= limit else CheckOutcome.FAILED
@@ -156,7 +160,7 @@ def _frequency(case: Case) -> Test:
     return Test("frequency", outcome, says, certain=abs(error) > _STRETCH * limit or _clean(case))
 
 
-def _cadence(case: Case) -> Test:
+def _cadence(case: PartTestCase) -> Test:
     limit = case.profile.tolerance.time_percent
     error = 100 * case.fitted.tempo
     outcome = CheckOutcome.PASSED if abs(error) <= limit else CheckOutcome.FAILED
@@ -164,13 +168,15 @@ def _cadence(case: Case) -> Test:
     return Test("cadence", outcome, says, certain=abs(error) > _STRETCH * limit and _precise(case))
 
 
-def _clean(case: Case) -> bool:
+def _clean(case: PartTestCase) -> bool:
     """True if the line has changed little."""
     return not case.resounds and all(burst.coherence > _CLEAN for burst in case.bursts)
 
 
-def _precise(case: Case) -> bool:
-    """True if deviating times prove that it is another sound. A single burst fits any length."""
+def _precise(case: PartTestCase) -> bool:
+    """True if times that deviate prove that this is another sound. A single burst proves nothing, because it fits any
+    length.
+    """
     edges = [each.edges_ms for each in case.bursts]
     return (
         len(edges) > 1
@@ -179,8 +185,10 @@ def _precise(case: Case) -> bool:
     )
 
 
-def _complete(case: Case) -> Test:
-    """The test that every burst is there from its start to its end, with the profile's level relative to the others."""
+def _complete(case: PartTestCase) -> Test:
+    """The test that every burst is there from its start to its end, and that the bursts' levels differ only as in the
+    profile.
+    """
     unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < _ENOUGH]
     loudest = max((burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE), default=0.0)
     missing = [
@@ -203,8 +211,8 @@ def _complete(case: Case) -> Test:
     return Test("bursts", CheckOutcome.PASSED, f"all {len(case.bursts)} bursts are there")
 
 
-def _edges(case: Case) -> Test:
-    """The test that no edge of a burst is further off than the tolerance of the whole cadence allows."""
+def _edges(case: PartTestCase) -> Test:
+    """The test that each edge of a burst is within the tolerance of the whole cadence."""
     limit_ms = _edge_limit_ms(case.profile, case.plan)
     measured = [
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
@@ -224,9 +232,9 @@ def _edges(case: Case) -> Test:
     return Test("edges", CheckOutcome.UNKNOWN if covered else CheckOutcome.PASSED, says)
 
 
-def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
-    """True if a few lost packets, which are not known to be lost, can explain everything that is missing: a short burst
-    between others.
+def _lost_whole(case: PartTestCase, missing: Sequence[tuple[int, TestedBurst]]) -> bool:
+    """True if a few packets, lost without a trace, can explain everything that is missing: a short burst between
+    others.
     """
     if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
@@ -235,8 +243,8 @@ def _lost_whole(case: Case, missing: Sequence[tuple[int, Burst]]) -> bool:
     return length_s <= _PACKETS_S
 
 
-def _explained(start_ms: float, end_ms: float, limit_ms: float, case: Case) -> bool:
-    """True if a burst only lacks a part, or only lasts longer in a room. A burst that came late does both."""
+def _explained(start_ms: float, end_ms: float, limit_ms: float, case: PartTestCase) -> bool:
+    """True if a burst only lacks a part, or only lasts longer in a room. A late burst does both."""
     shorter = start_ms > limit_ms or end_ms < -limit_ms
     longer = start_ms < -limit_ms or end_ms > limit_ms
     return not longer or (case.resounds and not shorter)
@@ -246,9 +254,9 @@ def _edge_limit_ms(profile: Profile, plan: Plan) -> float:
     return 10 * profile.tolerance.time_percent * plan.length_s + CODEC_MS
 
 
-def _further(case: Case) -> Test:
-    """The test that there is no further burst before or after the sound: none that is as pure, as long and nearly as
-    loud as its own bursts.
+def _further(case: PartTestCase) -> Test:
+    """The test that no further burst comes before or after the sound. A further burst is as pure and as long as the
+    sound's own, and nearly as loud.
     """
     near = [
         each
@@ -320,7 +328,7 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
     return True
 
 
-def _pauses(case: Case) -> Test:
+def _pauses(case: PartTestCase) -> Test:
     """The test that a tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
     loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
@@ -342,9 +350,9 @@ def _pauses(case: Case) -> Test:
     return Test("pauses", CheckOutcome.FAILED, says, certain=certain, explained=filled)
 
 
-def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
-    """For each pause of a tone in the plan: its end, and the tone's level relative to the next burst and to the louder
-    one beside it.
+def _pause_levels_db(case: PartTestCase) -> Iterator[tuple[float, float, float]]:
+    """Values for each pause of a tone in the plan: the end of the pause, and the tone's level in it, relative to the
+    next burst and to the louder burst beside it.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):
@@ -353,7 +361,9 @@ def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
         latest[track] = index
         if before is None:
             continue
-        level = between(case.base, index, each, case.fitted, case.plan.components[before].end_s, each.start_s)
+        level = amplitude_in_pause(
+            case.base, index, each, case.fitted, case.plan.components[before].end_s, each.start_s
+        )
         if level is None:
             continue
         following, louder = (
@@ -363,7 +373,7 @@ def _pause_levels_db(case: Case) -> Iterator[tuple[float, float, float]]:
         yield each.start_s, following, louder
 
 
-def _level(case: Case) -> Test:
+def _level(case: PartTestCase) -> Test:
     limit = case.profile.tolerance.level_db
     off = _mean_level_db(case.fitted.components)
     if limit is None:
@@ -376,10 +386,20 @@ def _level(case: Case) -> Test:
     )
 
 
-TESTS: Final[tuple[Callable[[Case], Test], ...]] = (_frequency, _cadence, _complete, _edges, _further, _pauses, _level)
+TESTS: Final[tuple[Callable[[PartTestCase], Test], ...]] = (
+    _frequency,
+    _cadence,
+    _complete,
+    _edges,
+    _further,
+    _pauses,
+    _level,
+)
 
 
-def heard_burst(profile: Profile, plan: Plan, number: int, fitted: Fitted, base: Baseband, *, blasted: bool) -> Burst:
+def heard_burst(
+    profile: Profile, plan: Plan, number: int, fitted: Fitted, base: Baseband, *, blasted: bool
+) -> TestedBurst:
     indices = [index for index, each in enumerate(plan.components) if each.burst == number]
     components = tuple(fitted.components[index] for index in indices)
 
@@ -391,7 +411,7 @@ def heard_burst(profile: Profile, plan: Plan, number: int, fitted: Fitted, base:
     start_error_s, _ = edge_errors(base, first, plan.components[first], fitted, reach_s)
     _, end_error_s = edge_errors(base, last, plan.components[last], fitted, reach_s)
     weakest = min(weakest_slice(base, index, plan.components[index], fitted) for index in indices)
-    return Burst(components, start_error_s, end_error_s, min(each.heard for each in components), weakest, blasted)
+    return TestedBurst(components, start_error_s, end_error_s, min(each.heard for each in components), weakest, blasted)
 
 
 def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:

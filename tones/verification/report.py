@@ -1,16 +1,16 @@
-"""The report of the verification of a recording."""
+"""The report on a verified recording: verdict, places, bursts and tests."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """The verdicts in order of precedence. Of several places in a recording, the first verdict counts."""
+    """The verdicts in order of precedence. Of the verdicts on several places, the first in this order counts."""
 
     CONFORMS = "conforms"
     """The sound is there, and every test of it passed."""
     PRESENT = "present"
-    """The sound is there, but the recording does not show that all of it conforms."""
+    """The sound is there, but the recording does not show that the whole sound conforms."""
     CANNOT_TELL = "cannot-tell"
     """The recording shows neither that the sound is there nor that it is not."""
     ABSENT = "absent"
@@ -28,8 +28,8 @@ class Test:
     """The result of one test; `says` is the result in words.
 
     `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer covered
-    up, echo, noise. A sound with only such failures may be the profile's. `explained` is True if the recording shows
-    the cause: a part of a burst is missing, or the room resounds.
+    up, echo, noise. A sound that only fails such tests may still be the profile's. `explained` is True if the recording
+    shows the cause: a part of a burst is missing, or the room resounds.
     """
 
     name: str
@@ -59,7 +59,7 @@ class HeardBurst:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place of the sound, or of something similar.
+    """A place in a recording at which the sound is, or something similar.
 
     Times count from the start of the recording. Errors are relative: 1.0 is 1 % higher or slower. `score` is the
     natural logarithm of the odds that this is the sound and not speech or noise.
@@ -85,8 +85,8 @@ class Match:
 class Report:
     """The verdict on one leg; `reason` explains it in words.
 
-    `findings` are the places, the best first. A place counts from the score `threshold` up. At this threshold, speech
-    and music give at most `false_alarms_per_hour` (95 % confidence).
+    `findings` are the places, the best first. A place counts as the sound if its score is at least `threshold`. At this
+    threshold, speech and music cause at most `false_alarms_per_hour` (95 % confidence).
     """
 
     profile: str

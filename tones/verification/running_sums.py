@@ -1,4 +1,6 @@
-"""Sums over spans of a baseband, read from a running sum. Each takes the same time, however long the span is."""
+"""Sums over spans of a baseband, read from a running sum, so that the time for a sum does not depend on the span's
+length.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,20 @@ def soft_sums(values: NDArray[Any], softness: int) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Places between the values of a running sum, for linear interpolation along its first axis."""
+    """Fractional positions in a running sum, for linear interpolation along its first axis."""
 
     index: NDArray[np.intp]
     share: Reals
 
     @classmethod
     def at(cls, position: Floats, frames: int) -> Position:
-        """The places, clipped to both ends of a sum over `frames` frames."""
+        """The positions, clipped to both ends of a sum over `frames` frames."""
         clipped = np.clip(position, 0, frames - 0.001)
         index = clipped.astype(np.intp)
         return cls(index, (clipped - index).astype(np.float32)[..., None])
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The interpolated values: position × the other axis of `values`."""
+        """The interpolated values, as positions × second axis of `values`."""
         found: NDArray[Any] = values[self.index]
         found += (values[self.index + 1] - found) * self.share
         return found
@@ -51,7 +53,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Assumed starts and ends of a component, in seconds and as positions in a running sum."""
+    """The starts and ends of a component by several hypotheses, in seconds and as positions in a running sum."""
 
     first: Position
     last: Position
@@ -67,6 +69,6 @@ class Spans:
         return self.first.index.shape
 
     def at(self, row: int, column: int) -> Spans:
-        """One of the spans."""
+        """The span at this row and column."""
         first, last = (Position(each.index[row, column], each.share[row, column]) for each in (self.first, self.last))
         return Spans(first, last, self.starts[row, column], self.ends[row, column])

@@ -1,4 +1,4 @@
-"""The places of a recording at which a sound may be, found at tens of thousands times real time.
+"""A fast search for the places of a recording at which a sound may be. It runs at tens of thousands times real time.
 
 There are two stages. Both work on short windows, reduced to a complex value at each of the sound's frequencies. At each
 place, the first stage compares the power where the sound has its tones with all the power at these frequencies around
@@ -30,30 +30,34 @@ _BLOCK: Final = 1024
 _CHANNEL_HZ: Final = 8.0
 """Distance below which frequencies share a channel, in hertz."""
 _STEADY_HZ: Final = 40.0
-"""Maximum part of a glide, in hertz, that one of the steady tones which approximate it covers."""
+"""Maximum width, in hertz, of each of the steady tones that approximate a glide."""
 _CONTRAST: Final = 0.5
 _MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""Minimum balance of the pieces. This and the next two values are shares of the sound's own values in silence."""
+"""Minimum balance of the pieces. This constant and the next two are shares of the values that the sound has in silence.
+"""
 _LASTING: Final = 1.1
-"""Factor by which the contrast must exceed that of a continuous tone, such as a note of music."""
+"""Minimum ratio of the contrast to that of a continuous tone, such as a note of music."""
 _SILENCE: Final = 1e-7
 """Power of silence, −67 dBm0, below every telephone's noise."""
 _GATE: Final = 0.15
-"""Minimum number of score, as a share of the sound's own score in silence. Under equally loud speech the sound keeps
-more.
+"""Minimum score, as a share of the score that the sound has in silence. Under equally loud speech the sound keeps more.
 """
 _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
-"""Contrast of a damaged sound, as a share of that of other places, because a room's tail surrounds the sound."""
+"""Minimum contrast of a damaged sound, as a share of the usual minimum. It is lower, because a room's tail surrounds
+the sound.
+"""
 _NEARLY: Final = 0.5
-"""Share of the score that a damaged place needs, at which a place near the peak may reach it."""
+"""Share of the score for damaged places from which a place near the peak is examined, because it may reach the whole
+score.
+"""
 _REMAINING: Final = 0.75
-"""Share of the sound's own contrast at which so much power is in the sound's places that little coherence can be
-left.
+"""Share of the sound's own contrast from which little coherence is enough, because so much power is in the sound's
+places.
 """
 _OWN_SHARE: Final = 0.6
-"""Share of all power that its frequencies must have while the sound lasts. Speech rarely has as much of its power
+"""Minimum share of the total power at the sound's frequencies while it lasts. Speech rarely has as much of its power
 there.
 """
 _AROUND: Final = 8
@@ -70,7 +74,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The `samples` at which the sound may begin, to within a hop, and their `scores`, with the best first."""
+    """The `samples` at which the sound may begin, exact to one hop, and their `scores`. The best comes first."""
 
     samples: NDArray[np.intp]
     scores: Floats
@@ -121,8 +125,8 @@ class Screen:
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
-    def described(self) -> dict[str, Any]:
-        """The values for the comparison, for JSON. The browser's detector screens with the same values."""
+    def to_json(self) -> dict[str, Any]:
+        """The values that the screening compares with, for JSON. The browser's detector uses the same values."""
         return {
             "guard": self._guard,
             "span": self._span,
@@ -153,9 +157,9 @@ class Screen:
         places = peaks[kept][order] * HOP + WINDOW // 2 + (self._guard - self._edge) * HOP
         return Candidates(places, scores[kept][order])
 
-    def remains(self, samples: Reals, least: float) -> Candidates:
-        """The candidates for a sound whose phase the line has mostly destroyed. Almost all their power is in the places
-        of the sound's tones.
+    def candidates_without_phase(self, samples: Reals, least: float) -> Candidates:
+        """The candidates for a sound after a line has destroyed most of its phase. Almost all their power is in the
+        places of the sound's tones.
         """
         values = self._values(samples)
         contrast, _, power = self._compare(values)
@@ -166,7 +170,7 @@ class Screen:
     def _nearby(
         self, values: tuple[Reals, Reals], peaks: NDArray[np.intp], scores: Floats, least: float
     ) -> tuple[NDArray[np.intp], Floats]:
-        """The most coherent place near each peak, because a room moves the power to a time after the sound."""
+        """The most coherent place near each peak. In a room, the peak of the power comes later than the sound."""
         peaks = peaks[scores > _NEARLY * least]
         around = peaks[:, None] + np.arange(-_AROUND, _AROUND + 1)
         np.clip(around, 0, len(values[0]) - self._span - 1, out=around)
@@ -183,7 +187,7 @@ class Screen:
         return self._guard + WINDOW // HOP
 
     def _values(self, samples: Reals) -> tuple[Reals, Reals]:
-        """Frames × channels: cosine and sine part of the channel's frequency in each window."""
+        """The cosine and the sine part of each channel's frequency in each window, both as frames × channels."""
         blocks = -(-len(samples) // HOP) + 2 * self._edge
         taps = WINDOW // HOP
         frames = blocks - taps + 1
@@ -193,7 +197,7 @@ class Screen:
         for first in range(0, frames, _BLOCK):
             end = min(first + _BLOCK, frames)
             begin, stop = first * HOP - offset, (end + taps - 1) * HOP - offset
-            rows = cut(samples, begin, stop - begin).reshape(-1, HOP)
+            rows = padded_slice(samples, begin, stop - begin).reshape(-1, HOP)
             partial = rows @ self._kernel
             parts = partial[: end - first, :width].copy()
             for tap in range(1, taps):
@@ -203,7 +207,7 @@ class Screen:
         return cosines, sines
 
     def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
-        """For each place: the contrast, the ratio of the weakest piece to the mean, and the mean power."""
+        """Values for each place: the contrast, the ratio of the weakest piece to the mean, and the mean power."""
         cosines, sines = values
         places = max(len(cosines) - self._span, 0)
         sums = np.zeros((self._channels, len(cosines) + 1))
@@ -221,10 +225,10 @@ class Screen:
         return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
 
     def _own_share(self, values: tuple[Reals, Reals], samples: Reals) -> Floats:
-        """For each place, the share of the sound's frequencies in all power, from the sound's start to its end."""
+        """Share of the sound's frequencies in the total power while the sound lasts, for each place."""
         cosines, sines = values
         length = self._span - 2 * self._guard
-        hops = cut(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
+        hops = padded_slice(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
         # A window is three hops long; the middle one gives its power.
         squares = np.asarray(np.mean(hops * hops, axis=1, dtype=np.float64))[1:-1]
         own = np.asarray(np.sum(cosines * cosines + sines * sines, axis=1, dtype=np.float64)) / 2
@@ -276,7 +280,7 @@ def _peaks(values: Floats) -> NDArray[np.intp]:
     return places[(values[places] >= padded[places]) & (values[places] > padded[places + 2])]
 
 
-def cut(samples: Reals, begin: int, count: int) -> Reals:
+def padded_slice(samples: Reals, begin: int, count: int) -> Reals:
     """`count` samples from `begin` on, with silence before and after the recording."""
     inside = samples[max(begin, 0) : max(begin + count, 0)]
     if len(inside) == count:

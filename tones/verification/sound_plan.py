@@ -23,9 +23,9 @@ CLOSE_HZ: Final = 70.0
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""SINAD in dB at which a burst of a recording is a tone, not noise."""
+"""SINAD in dB from which a burst of a recording counts as a tone, not as noise."""
 _WEAK_DB: Final = -15.0
-"""Level relative to the strongest partial of a recorded burst, below which partials are lost on the line."""
+"""Level in dB, relative to the strongest partial of a recorded burst. Weaker partials are lost on the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Component:
 
     @property
     def track_s(self) -> tuple[float, float]:
-        """The times between which the frequency goes from `from_hz` to `to_hz`, whole ramps included."""
+        """The times at which the frequency is `from_hz` and `to_hz`: the outer ends of the ramps."""
         return self.start_s - self.ramp_s / 2, self.end_s + self.ramp_s / 2
 
     @property
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def longest_row(self) -> int:
-        """The number of components of the most frequent tone."""
+        """The largest number of components that one tone has."""
         return max(Counter((each.from_hz, each.to_hz) for each in self.components).values())
 
     @property
@@ -119,7 +119,7 @@ def plan_of(profile: Profile) -> Plan:
 
 
 def _alike(components: list[Component]) -> list[Component]:
-    """The components, with one frequency for measured tones that no ear or line can tell apart."""
+    """The components. Measured tones that neither an ear nor a line can distinguish get one common frequency."""
     known: list[float] = []
     found = []
     for each in components:
@@ -134,7 +134,7 @@ def _alike(components: list[Component]) -> list[Component]:
 
 
 def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:
-    """A function for each burst, from its number to its components."""
+    """A function for each burst: it takes the burst's number and yields its components."""
     if profile.recording is None:
         for burst in profile.timeline():
             yield partial(_planned, burst=burst, peak=amplitude(profile.level_of(burst.segment), profile.law))

@@ -34,7 +34,7 @@ class Surroundings:
                 self._tones.append((Fitter(Plan((single,)), _TEMPI), same[0], same[-1]))
 
     def bursts(self, samples: Reals, heard: Reals | None, fitted: Fitted) -> Iterator[tuple[Fitted, float]]:
-        """The best burst at each place around the sound, and its level relative to the sound's own burst (dB)."""
+        """The best burst at each place around the sound, each with its level relative to the sound's own burst (dB)."""
         for fitter, first, last in self._tones:
             own = fitted.components[first]
             length_s = fitter.plan.length_s

@@ -19,12 +19,12 @@ from idtone.core.errors import RecordingError
 
 from ..making.waveform import waveform
 from ..profile import Profile
-from ..recordings.recorded_leg import Leg
-from ..recordings.resampling import at_rate
+from ..recordings.recorded_leg import RecordedLeg
+from ..recordings.resampling import resample
 from . import log_odds
 from .fit import Baseband, Fitted, Fitter
-from .part_measurements import blast, stands_alone, tails
-from .part_tests import ALONE, CODEC_MS, TESTS, Case, heard_burst, level_dbm0, remnants
+from .part_measurements import dies_away, level_without_blast, stands_alone
+from .part_tests import ALONE, CODEC_MS, TESTS, PartTestCase, heard_burst, level_dbm0, remnants
 from .report import CheckOutcome, Match, Report, Test, ToneVerdict
 from .screening import HOP, RATE_HZ, Reals, Screen
 from .sound_plan import plan_of
@@ -33,29 +33,29 @@ from .surroundings import Surroundings
 _COARSE_SCORE: Final = 8.0
 """Minimum score of the coarse fit. A fit with a lower one cannot reach the threshold."""
 _COARSE_DAMAGED: Final = 4.0
-"""The same as `_COARSE_SCORE` if bursts may be missing: less of the sound is coherent then, above all of a glide."""
+"""The same as `_COARSE_SCORE`, if bursts may be missing. Then less of the sound is coherent, above all in a glide."""
 _RIVAL: Final = 0.7
-"""Share of the best score at which overlapping candidates are fitted too. With equal bursts or losses, the best of
-them can be wrong.
+"""Share of the best score from which overlapping candidates are fitted too. If bursts are equal or packets are lost,
+the best candidate can be the wrong one.
 """
 _HIDDEN: Final = 0.5
-"""Share of the sound's length which, if lost, could hide the sound."""
+"""Length of a loss that can hide the sound, as a share of the sound's length."""
 _DAMAGED_SCORE: Final = 8.0
-"""Score of the screen that a place without some of its bursts needs. Speech and music rarely reach it."""
+"""Minimum score in the screening for a place that lacks some of its bursts. Speech and music rarely reach it."""
 _REMAINS_SCORE: Final = 2.0
-"""The same as `_DAMAGED_SCORE` if almost all power is in the sound's places."""
+"""The same as `_DAMAGED_SCORE`, if almost all power is at the sound's tones."""
 _REMAINS_GREY: Final = -11.0
-"""Odds at which such a place is open. Its tones are almost alone, and no line leaves speech like that."""
+"""Log-odds from which a place with almost all power at the sound's tones is open. No line changes speech like that."""
 _REMAINS_TEMPO: Final = 0.25
-"""Maximum error of the tempo. A pattern that fits only with a larger error is another one."""
+"""Maximum error of the tempo. A pattern that fits only with a larger error is not the sound."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
-"""Score at which a sound is there although a part of it is missing, or it resounds in a room."""
+"""Score from which the sound is there, although a part of it is missing or it resounds in a room."""
 _TRUE_PITCH: Final = 0.001
 """Maximum error of the pitch, which no line changes. A chance pattern is rarely this near to the profile's."""
 _DAMAGED_GREY: Final = -7.0
-"""Odds at which a place with the sound's own pitch is open, if bursts may be missing."""
+"""Log-odds from which a place with the sound's own pitch is open, if bursts may be missing."""
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
@@ -84,13 +84,13 @@ class Verifier:
         """
         if samples.ndim != 1 or not np.all(np.isfinite(samples)):
             raise RecordingError("the samples are not one channel of finite numbers")
-        leg = Leg("", samples.astype(np.float32), sample_rate_hz, tuple(lost))
+        leg = RecordedLeg("", samples.astype(np.float32), sample_rate_hz, tuple(lost))
         return self.verify_leg(leg)
 
-    def verify_leg(self, leg: Leg) -> Report:
-        """The same as `verify`, for a Leg."""
-        at_8k = at_rate(leg, RATE_HZ)
-        heard = heard_of(len(at_8k.samples), at_8k.lost)
+    def verify_leg(self, leg: RecordedLeg) -> Report:
+        """The same as `verify`, for a RecordedLeg."""
+        at_8k = resample(leg, RATE_HZ)
+        heard = received_mask(len(at_8k.samples), at_8k.lost)
         findings = self._findings(at_8k.samples, heard)
         verdict, reason = ToneVerdict.ABSENT, "nothing in the recording is like the sound"
         if findings:
@@ -108,18 +108,18 @@ class Verifier:
             log_odds.calibration().false_alarms_per_hour,
         )
 
-    def fits(
+    def fitted_places(
         self, samples: Reals, heard: Reals | None = None, *, damaged: bool = False, remains: bool = False
     ) -> Iterator[tuple[Fitted, Baseband]]:
-        """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half.
+        """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half or more.
 
-        With `damaged`, bursts may be missing without being known to be lost; with `remains`, the line may also have
-        left little of their phase.
+        With `damaged`, bursts may be missing without a trace. With `remains`, the line may also have destroyed most of
+        their phase.
         """
         damaged |= remains
         lossy = damaged or heard is not None
         candidates = (
-            self._screen.remains(samples, _REMAINS_SCORE)
+            self._screen.candidates_without_phase(samples, _REMAINS_SCORE)
             if remains
             else self._screen.candidates(samples, lossy=lossy, least=_DAMAGED_SCORE if damaged else 0.0)
         )
@@ -179,10 +179,10 @@ class Verifier:
         return max(self._plan.length_s / 2, HOP / RATE_HZ)
 
     def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
-        found = list(self._judged(samples, heard, self.fits(samples, heard)))
+        found = list(self._judged(samples, heard, self.fitted_places(samples, heard)))
         if heard is None and not any(each.verdict in _THERE for each in found):
             # A decoder or a buffer can have lost whole bursts.
-            damaged = self._judged(samples, heard, self.fits(samples, damaged=True), damaged=True)
+            damaged = self._judged(samples, heard, self.fitted_places(samples, damaged=True), damaged=True)
             found += [each for each in damaged if each.verdict is not ToneVerdict.ABSENT]
             if all(each.verdict is ToneVerdict.ABSENT for each in found):
                 found += self._remains(samples)
@@ -199,8 +199,8 @@ class Verifier:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
 
     def _remains(self, samples: Reals) -> Iterator[Match]:
-        """The places of which the line left little phase. They are never more than open."""
-        for fitted, base in self.fits(samples, remains=True):
+        """The places at which the line destroyed most of the phase. Their verdict is at best open."""
+        for fitted, base in self.fitted_places(samples, remains=True):
             score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= _REMAINS_GREY and abs(fitted.tempo) <= _REMAINS_TEMPO:
                 match = self._judge(samples, None, fitted, base, score, damaged=True)
@@ -211,7 +211,7 @@ class Verifier:
         self, samples: Reals, heard: Reals | None, fitted: Fitted, base: Baseband, score: float, *, damaged: bool
     ) -> Match:
         share = log_odds.tone_share(samples, fitted)
-        gain = blast(base, self._plan, fitted) if share > ALONE else None
+        gain = level_without_blast(base, self._plan, fitted) if share > ALONE else None
         if gain is not None:
             # The loud part is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
@@ -223,7 +223,7 @@ class Verifier:
         )
         around = self._fitter.baseband(samples, heard, fitted.first)
         beside = tuple(self._surroundings.bursts(samples, heard, fitted))
-        case = Case(
+        case = PartTestCase(
             self.profile,
             self._plan,
             fitted,
@@ -231,7 +231,7 @@ class Verifier:
             share,
             bursts,
             beside=beside,
-            tails=tails(base, self._plan, fitted),
+            tails=dies_away(base, self._plan, fitted),
             alone=stands_alone(around, fitted),
             remnants=tuple(remnants(samples, fitted, beside)),
         )
@@ -255,7 +255,7 @@ class Verifier:
         )
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
-        """The reason why the recording may contain the sound undetected; None if it cannot."""
+        """The reason why the recording may contain the sound although it was not found; None if there is no reason."""
         length = round(self._plan.length_s * RATE_HZ)
         if len(samples) < length:
             return "the recording is shorter than the sound"
@@ -271,7 +271,7 @@ class Verifier:
 
 
 def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
-    """The findings without doubtful ones next to a likelier place, because these are parts of the same sound."""
+    """The findings, without the doubtful ones beside a likelier place: they are parts of the same sound."""
     return [
         each
         for each in found
@@ -283,8 +283,9 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
     """The verdict on one place. A change that the line can have caused is no evidence of another sound.
 
-    Scores from `threshold` up are the sound. From even odds up, a sound of which only the line may have changed the
-    times is open. Music has other frequencies more often than a line changes one, so those need the full score.
+    Scores from `threshold` up are the sound. A sound with wrong times is open from even odds up, if the line may have
+    caused them. A sound with wrong frequencies needs the full score, because music has such frequencies more often than
+    a line causes them.
     """
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
@@ -302,9 +303,9 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """The same as `verdict_of`, if bursts may be missing without being known to be lost.
+    """The same as `verdict_of`, for a recording in which bursts may be missing without a trace.
 
-    A place between quiet ones, with the sound's own pitch, is open from lower odds up than `grey`.
+    A place with the sound's own pitch, and with quiet before and after it, is open even at lower odds than `grey`.
     """
     verdict = verdict_of(tests, score, threshold)
     if verdict in _THERE:
@@ -316,7 +317,7 @@ def verdict_of_damaged(
     return verdict if score >= grey else ToneVerdict.ABSENT
 
 
-def heard_of(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
+def received_mask(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
     """1 for a sample that is in the recording, 0 for a lost one; None if no sample is lost."""
     if not lost:
         return None

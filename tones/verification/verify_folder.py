@@ -1,4 +1,4 @@
-"""The verification of many recordings: every file of a folder, in parallel."""
+"""Verification of all recordings in a folder, in several processes."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from idtone.core.errors import RecordingError, UsageError
 from idtone.core.files import draft, writing
 
 from ..profile import Profile
-from ..recordings.read_recording import read
+from ..recordings.read_recording import read_recording
 from .report import Report
 from .verifier import Verifier
 
@@ -34,7 +34,7 @@ class CheckedRecording:
     notices: tuple[str, ...] = ()
 
 
-def files_of(folder: Path) -> list[Path]:
+def recording_files(folder: Path) -> list[Path]:
     """The files below a folder, sorted by name, without hidden ones. Raises UsageError if there are none."""
     try:
         found = sorted(
@@ -51,27 +51,27 @@ def files_of(folder: Path) -> list[Path]:
     return found
 
 
-def check(path: Path, profile: Profile) -> CheckedRecording:
+def verify_file(path: Path, profile: Profile) -> CheckedRecording:
     """The result for every leg of one file. A reading error becomes part of the result."""
     notices: list[str] = []
     try:
-        legs = read(path, notice=notices.append)
+        legs = read_recording(path, notice=notices.append)
         reports = tuple((leg.name, _verifier(profile).verify_leg(leg)) for leg in legs)
     except RecordingError as error:
         return CheckedRecording(path, (), str(error), tuple(notices))
     return CheckedRecording(path, reports, None, tuple(notices))
 
 
-def check_all(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[CheckedRecording]:
-    """The results for these files, in their order. `jobs` is the number of processes, including this one."""
+def verify_files(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[CheckedRecording]:
+    """The results for these files, in the same order. `jobs` is the number of processes, including this one."""
     if jobs == 1:
-        yield from (check(path, profile) for path in paths)
+        yield from (verify_file(path, profile) for path in paths)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(check, paths, [profile] * len(paths))
+        yield from pool.map(verify_file, paths, [profile] * len(paths))
 
 
-def rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
+def result_rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
     """A row of `COLUMNS` for each leg, or one for a file that could not be read."""
     if checked.error is not None:
         yield {"file": checked.path, "verdict": "unreadable", "reason": checked.error}
@@ -96,7 +96,7 @@ def write_csv(path: Path, checked: Sequence[CheckedRecording]) -> None:
         text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
-        writer.writerows(row for each in checked for row in rows(each))
+        writer.writerows(row for each in checked for row in result_rows(each))
         text.flush()
         text.detach()
         new.put()

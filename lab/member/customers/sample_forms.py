@@ -1,4 +1,4 @@
-"""Complete forms of each kind and method, made from the rules."""
+"""Sample forms, complete for each kind of customer and each method of verification, made from the rules."""
 
 from datetime import date
 from typing import Any
@@ -43,8 +43,8 @@ def verification(of: Subject, method: Method, rules: FormRules = RULES) -> dict[
     }  # fmt: skip
 
 
-def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
-    """A form with all fields that make sense for this kind."""
+def complete_form(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
+    """A form with all fields that make sense for this kind of customer."""
     tree: dict[str, Any] = {"id": "C-1", "kind": kind.value}
     for field in labels(kind):
         if not field.startswith(("verifications", "numbers.assigned", "no_beneficial_owner")):
@@ -61,15 +61,15 @@ def complete(kind: CustomerKind, rules: FormRules = RULES) -> dict[str, Any]:
     return tree
 
 
-def written(tree: dict[str, Any]) -> str:
+def form_text(tree: dict[str, Any]) -> str:
     """The text of a form's file."""
     return yaml.dump({"application": tree}, Dumper=yaml.CSafeDumper, allow_unicode=True, sort_keys=False)
 
 
 def faults_of(tree: dict[str, Any], rules: FormRules = RULES, today: date = TODAY) -> list[str]:
-    """Field and problem of each fault."""
+    """The field and the problem of each fault that the rules find in this form."""
     try:
-        parse(written(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
+        parse(form_text(tree), "form.yaml", CustomerForm, lambda form: faults(form, rules, today))
     except DocumentError as error:
         return [
             f"{fault.field.removeprefix('application.')}: {fault.problem}"

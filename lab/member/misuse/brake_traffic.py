@@ -1,9 +1,9 @@
-"""A year of 200 ordinary customers, and the case of November 2025, for the brake: generated from a seed, without a
-clock.
+"""Traffic for the brake, generated from a seed, without a clock: a year of 200 ordinary customers, and the case of
+November 2025.
 
-The offices come from `traffic`, with larger lines in addition. No figure here is measured; each is a plausible one,
-chosen before the brake was run over it. The brake does not know the kind of any line, and at the beginning of the year
-it knows nothing about any customer.
+The offices come from `traffic`; larger lines are added. No figure here was measured: each is plausible, and was chosen
+before the brake saw the traffic. The brake does not know the kind of any line, and at the beginning of the year it
+knows nothing about any customer.
 """
 
 import heapq
@@ -25,7 +25,7 @@ FIRST: Final = date(2026, 11, 10)
 
 
 class Attempt(NamedTuple):
-    """A call, and its result if it is not refused: `talked_s` if it is answered, otherwise `rang_s`."""
+    """A call, and its result if the brake does not refuse it: `talked_s` if it is answered, otherwise `rang_s`."""
 
     at_s: float
     call: ForwardedCall
@@ -35,8 +35,8 @@ class Attempt(NamedTuple):
 
 
 @lru_cache(maxsize=100_000)
-def number(token: str) -> Number:
-    """A number for a token of `traffic`."""
+def number_of_token(token: str) -> Number:
+    """The telephone number that stands for a token of `traffic`."""
     return Number(NumberKind.FIXED, f"+813{int(token[:12], 16) % 10**8:08}")
 
 
@@ -46,9 +46,9 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
         call = ForwardedCall(
             each.call_id,
             Direction(each.direction),
-            number(each.forwarding or "0"),
+            number_of_token(each.forwarding or "0"),
             WITHHELD,
-            number(each.called or "0"),
+            number_of_token(each.called or "0"),
             endpoint=line if each.direction == Direction.OUTGOING else "carrier",
             account="",
             trunks=("carrier",),
@@ -65,7 +65,7 @@ def attempts_of(dice: Dice, traffic: Traffic, line: str, shift_s: float = 0.0) -
 
 @dataclass(frozen=True)
 class Line:
-    """An outgoing line: calls an hour in each hour of its working day, and the way it presents and calls numbers."""
+    """An outgoing line: its calls in each hour of its working day, and the numbers that it presents and calls."""
 
     per_hour: float
     presented: int
@@ -73,10 +73,10 @@ class Line:
     talk_s: float = 90.0
     hours: tuple[int, int] = (0, 9)
     called: int = 0
-    """Count of different called numbers; 0: each call has another one."""
+    """Number of different called numbers; with 0, each call has a new one."""
     works_weekends: bool = False
     burst: tuple[float, float] = (0.0, 1.0)
-    """A burst: hours of each day, and factor of the calls in them."""
+    """A daily burst: its hours, and the factor by which the calls in them increase."""
 
 
 LARGE: Final = {
@@ -87,8 +87,9 @@ LARGE: Final = {
     "reminders": Line(60, 2, answered=0.7, talk_s=25, hours=(1, 5), burst=(1, 6)),
     "school": Line(12, 3, hours=(0, 8), called=600, burst=(0.1, 100)),
 }
-"""A headquarters with 400 direct numbers, a chain of 150 shops behind one PBX, an automatic dialler, a reseller's
-customers, reminders of a clinic, and a school that calls all parents on some mornings."""
+"""The larger lines: a headquarters with 400 direct numbers, a chain of 150 shops behind one PBX, an automatic dialler,
+a reseller's customers, a clinic's reminders, and a school that calls all parents on some mornings.
+"""
 CUSTOMERS: Final = {
     "clinic": 60, "hotline": 35, "fax": 30, "trader": 30, "campaign": 14, "call_centre": 10, "headquarters": 6,
     "shops": 4, "dialler": 3, "reseller": 1, "reminders": 4, "school": 3,
@@ -99,7 +100,7 @@ assert sum(CUSTOMERS.values()) == 200
 
 @dataclass
 class Customers:
-    """The customers. `seed` makes the year; each day of each customer differs."""
+    """The ordinary customers. The year depends on `seed` alone; each day of each customer differs."""
 
     seed: int
 
@@ -163,7 +164,7 @@ class Customers:
 
 
 class _Own(Dice):
-    """Dice whose first tokens are the customer's own numbers, the same each day."""
+    """Random draws with the customer's own numbers as the first tokens, which are the same each day."""
 
     def __init__(self, seed: int, line: str, again: int) -> None:
         super().__init__(seed)
@@ -185,7 +186,9 @@ REDIAL_S: Final = 0.5
 
 
 class CaseOf2025:
-    """One 050 line whose channels call without a pause, each time with another random presented number."""
+    """The case of November 2025: one 050 line whose channels call without a pause, each time with a new random
+    presented number.
+    """
 
     def __init__(self, seed: int, line: str = "050-line", channels: int = CHANNELS) -> None:
         self._dice, self._line = random.Random(seed), line
@@ -194,7 +197,7 @@ class CaseOf2025:
         self.count = 0
 
     def next(self) -> Attempt:
-        """The next call, by the channel that is free first."""
+        """The next call, from the channel that is free first."""
         dice, at_s = self._dice, self._free_s[0]
         self.count += 1
         presented = Number(NumberKind.FIXED, f"+81{dice.randrange(10**8, 10**9)}")
@@ -207,7 +210,7 @@ class CaseOf2025:
             at_s, call, dice.lognormvariate(0, 1) * 8 if answered else None, None if answered else dice.uniform(5, 30)
         )
 
-    def over(self, attempt: Attempt, passed: bool) -> None:
-        """Record the end of a call; its channel calls again."""
+    def end_call(self, attempt: Attempt, passed: bool) -> None:
+        """Record the end of a call, so that its channel calls again."""
         lasted_s = (attempt.rang_s or 10 + (attempt.talked_s or 0)) if passed else REDIAL_S
         heapq.heapreplace(self._free_s, attempt.at_s + lasted_s)

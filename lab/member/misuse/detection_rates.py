@@ -1,4 +1,5 @@
-"""The rules' detection rates for generated fraud, and their false reports for ordinary offices, with confidence.
+"""The rules' detection rates for generated fraud, and their rates of false reports for ordinary offices, with
+confidence intervals.
 
 python -m lab.member.misuse.detection_rates [--days N] writes the table of docs/explanation/misuse-rates.md
 """
@@ -13,7 +14,7 @@ from typing import Final
 from bench.bench_output import PROGRESS
 from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import OutlinedDay
-from idtone.member.misuse.findings import Judge
+from idtone.member.misuse.findings import DayJudge
 from idtone.member.misuse.rules import RULES
 from lab.repository import ROOT
 
@@ -23,11 +24,11 @@ PAGE: Final = ROOT / "docs" / "explanation" / "misuse-rates.md"
 DAYS: Final = 400
 NAMES: Final = [rule.name for rule in RULES]
 _Z: Final = 1.96
-"""Quantile for 95 %."""
+"""Quantile of the normal distribution for 95 % confidence."""
 _BEGIN, _END = "<!-- rates -->\n", "<!-- end of rates -->"
 
 Days = Callable[[int], Iterable[OutlinedDay]]
-"""The days of a seed: those before, and last the judged one."""
+"""The days that a seed generates. The last one is judged; the others are its past."""
 
 
 def _one(traffic: Callable[..., Iterator[OutlinedDay]], seed: int) -> Iterator[OutlinedDay]:
@@ -42,19 +43,19 @@ SCENES: Final[dict[str, Days]] = {
 }
 
 
-def found(scene: str, seeds: range) -> Counter[str]:
-    """Rule → number of seeds with a finding of this rule on the last day."""
+def count_findings(scene: str, seeds: range) -> Counter[str]:
+    """Rule → number of seeds for which the rule has a finding on the last day."""
     limits, counts = load_limits(None), Counter[str]()
     for seed in seeds:
-        judge, last = Judge("pbx-1", limits, {}), set[str]()
+        judge, last = DayJudge("pbx-1", limits, {}), set[str]()
         for day in SCENES[scene](seed):
             last = {finding.rule.name for finding in judge.day(day)}
         counts.update(last)
     return counts
 
 
-def interval(count: int, of: int) -> tuple[float, float]:
-    """Wilson's interval of 95 % for a share."""
+def wilson_interval(count: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % confidence interval for the share `count` / `of`."""
     share = count / of
     middle = share + _Z**2 / (2 * of)
     half = _Z * sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
@@ -62,19 +63,21 @@ def interval(count: int, of: int) -> tuple[float, float]:
 
 
 def table(days: int) -> str:
-    """A row for each kind of days: the rules with findings, on how many of the days, and the interval in per cent."""
+    """The table in Markdown. Each kind of day has a row: the rules with findings, on how many days, and the interval in
+    per cent.
+    """
     none = f"none ({_range(0, days)})"
     rows = [("days", "findings of"), ("---", "---")]
     for scene in SCENES:
         PROGRESS.print(f"{scene} …")
-        counts = found(scene, range(MEASURED_FROM, MEASURED_FROM + days))
+        counts = count_findings(scene, range(MEASURED_FROM, MEASURED_FROM + days))
         cells = [f"`{name}` {counts[name]} of {days} ({_range(counts[name], days)})" for name in NAMES if counts[name]]
         rows.append((f"`{scene}`", ", ".join(cells) or none))
     return "".join(f"| {first} | {second} |\n" for first, second in rows)
 
 
-def in_page() -> dict[str, dict[str, tuple[int, int]]]:
-    """The table on the page: days → rule → days with a finding, and all days."""
+def rates_in_page() -> dict[str, dict[str, tuple[int, int]]]:
+    """The table on the page: kind of day → rule → number of days with a finding, and number of all days."""
     said: dict[str, dict[str, tuple[int, int]]] = {}
     for line in PAGE.read_text("utf-8").partition(_BEGIN)[2].partition(_END)[0].splitlines()[2:]:
         _, scene, cells, _ = line.split("|")
@@ -87,7 +90,7 @@ def in_page() -> dict[str, dict[str, tuple[int, int]]]:
 
 
 def _range(count: int, of: int) -> str:
-    low, high = interval(count, of)
+    low, high = wilson_interval(count, of)
     return f"{100 * low:.3g}–{100 * high:.3g} %"
 
 

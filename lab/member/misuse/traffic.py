@@ -1,8 +1,8 @@
-"""Days of calls, made from a seed: five patterns of fraud, six ordinary offices, and the weeks of a licence.
+"""Days of calls, generated from a seed: five patterns of fraud, six ordinary offices, and four weeks of a licence.
 
-A day is a day of UTC, from 9:00 in Japan to 9:00 on the next day. No figure here is measured; each is a plausible one,
-chosen before the rules were run over it. The limits were chosen with the seeds below `MEASURED_FROM`; rates come from
-other seeds.
+A day is a day of UTC, from 9:00 in Japan to 9:00 on the next day. No figure here was measured: each is plausible, and
+was chosen before the rules judged the calls. The limits were chosen with the seeds below `MEASURED_FROM`; rates come
+from other seeds.
 """
 
 import random
@@ -18,14 +18,14 @@ from idtone.ledger.evidence.steps import CallStatus
 
 DAY: Final = "2026-11-10"
 START_S: Final = 1_794_268_800.0
-"""Beginning of the day: Tuesday, 9:00 in Japan."""
+"""The beginning of the day, in seconds since 1970: a Tuesday, 9:00 in Japan."""
 HOUR_S: Final = 3600.0
 MEASURED_FROM: Final = 1000
 
 
 @dataclass
 class Dice:
-    """Random draws from a seed, and tokens of numbers."""
+    """Random draws from a seed: times, calls, and tokens of numbers."""
 
     seed: int
 
@@ -36,8 +36,8 @@ class Dice:
     def token(self) -> str:
         return self.random.randbytes(16).hex()
 
-    def times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
-        """Times of a Poisson process between two hours of the day."""
+    def poisson_times(self, first_h: float, last_h: float, per_hour: float) -> Iterator[float]:
+        """Random times between two hours of the day, from a Poisson process with `per_hour` events an hour."""
         at_h = first_h + self.random.expovariate(per_hour)
         while at_h < last_h:
             yield START_S + at_h * HOUR_S
@@ -93,12 +93,12 @@ def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 7)
-    for at_s in dice.times(begin_h, begin_h + 1, 180 * strength):
+    for at_s in dice.poisson_times(begin_h, begin_h + 1, 180 * strength):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED, answered=0.6, talk_s=8)
 
 
 def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of one caller with twelve numbers: some calls with each, then the next one."""
+    """Calls of one caller who rotates through twelve numbers: some calls with each, then the next number."""
     caller = dice.token()
     at_s = START_S + dice.random.uniform(0, 4) * HOUR_S
     for _ in range(round(12 * strength)):
@@ -109,9 +109,9 @@ def rotating(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def overseas(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of victims to a number in Tokyo, which reach a call centre abroad; it works at night too."""
+    """Calls of victims to a number in Tokyo that is forwarded to a call centre abroad. It works at night too."""
     number, called = dice.token(), [dice.token() for _ in range(3)]
-    for at_s in dice.times(10, 20, 6 * strength):
+    for at_s in dice.poisson_times(10, 20, 6 * strength):
         yield dice.call(
             at_s, number, dice.token(), dice.random.choice(called), outgoing=False, kind=NumberKind.OTHER, talk_s=300
         )
@@ -121,7 +121,7 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """Calls that ring once, so that the called party calls back."""
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 12)
-    for at_s in dice.times(begin_h, begin_h + 2, 150 * strength):
+    for at_s in dice.poisson_times(begin_h, begin_h + 2, 150 * strength):
         call = dice.call(at_s, number, caller, dice.token(), answered=0.04, ring_s=2)
         if call.connected_s is None:
             call.ended_s, call.status = at_s + dice.random.uniform(1, 4), CallStatus.CANCEL
@@ -129,21 +129,21 @@ def wangiri(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
 
 
 def retries(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
-    """Calls of a number that is suspended at noon; the caller tries it again, and continues with another number."""
+    """Calls with a number that is suspended at noon. The caller tries it again, and continues with another number."""
     number, other, caller = dice.token(), dice.token(), dice.token()
-    for at_s in dice.times(0, 3, 8):
+    for at_s in dice.poisson_times(0, 3, 8):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED)
-    for at_s in dice.times(3, 4, 30 * strength):
+    for at_s in dice.poisson_times(3, 4, 30 * strength):
         yield dice.call(at_s, number, caller, dice.token(), kind=NumberKind.FIXED, refused=True)
-    for at_s in dice.times(4, 8, 8 * strength):
+    for at_s in dice.poisson_times(4, 8, 8 * strength):
         yield dice.call(at_s, other, caller, dice.token(), kind=NumberKind.FIXED)
 
 
 def call_centre(dice: Dice) -> Iterator[CallOutline]:
-    """Calls of customers to one number from 9 to 18, most at noon; twenty agents answer at eight numbers."""
+    """Calls of customers to one number from 9:00 to 18:00, most at noon. Twenty agents answer them at eight numbers."""
     number, agents = dice.token(), [dice.token() for _ in range(8)]
     for hour in range(9):
-        for at_s in dice.times(hour, hour + 1, 90 if hour == 3 else 55):
+        for at_s in dice.poisson_times(hour, hour + 1, 90 if hour == 3 else 55):
             yield dice.call(
                 at_s, number, dice.token(), dice.random.choice(agents), outgoing=False, answered=0.9, talk_s=150
             )
@@ -153,16 +153,16 @@ def clinic(dice: Dice) -> Iterator[CallOutline]:
     """Calls to a clinic in two consultation hours, forwarded to the doctor's mobile; some calls out."""
     number, doctor = dice.token(), dice.token()
     for first, last in ((0, 3), (6, 9)):
-        for at_s in dice.times(first, last, 9):
+        for at_s in dice.poisson_times(first, last, 9):
             yield dice.call(at_s, number, dice.token(), doctor, outgoing=False, answered=0.8, talk_s=70)
-        for at_s in dice.times(first, last, 3):
+        for at_s in dice.poisson_times(first, last, 3):
             yield dice.call(at_s, number, doctor, dice.token(), talk_s=60)
 
 
 def hotline(dice: Dice) -> Iterator[CallOutline]:
-    """Calls of a night duty: six branches forward their numbers to one of two mobiles from 18 to 9."""
+    """Calls to a night duty: from 18:00 to 9:00, six branches forward their numbers to one of two mobiles."""
     branches, duty = [dice.token() for _ in range(6)], [dice.token(), dice.token()]
-    for at_s in dice.times(9, 24, 5):
+    for at_s in dice.poisson_times(9, 24, 5):
         yield dice.call(
             at_s,
             dice.random.choice(branches),
@@ -177,7 +177,7 @@ def hotline(dice: Dice) -> Iterator[CallOutline]:
 def campaign(dice: Dice) -> Iterator[CallOutline]:
     """Calls of a sales team of eight to customers all day, with one presented number. Many do not answer."""
     number, team = dice.token(), [dice.token() for _ in range(8)]
-    for at_s in dice.times(1, 9, 90):
+    for at_s in dice.poisson_times(1, 9, 90):
         yield dice.call(at_s, number, dice.random.choice(team), dice.token(), answered=0.45, talk_s=60, ring_s=15)
 
 
@@ -186,7 +186,7 @@ def fax(dice: Dice) -> Iterator[CallOutline]:
     number, machine = dice.token(), dice.token()
     partners = [dice.token() for _ in range(40)]
     for first, last, rate in ((0, 9, 20), (13, 15, 30)):
-        for at_s in dice.times(first, last, rate):
+        for at_s in dice.poisson_times(first, last, rate):
             yield dice.call(
                 at_s, number, machine, dice.random.choice(partners), kind=NumberKind.FIXED, answered=0.85, talk_s=45
             )
@@ -197,7 +197,7 @@ def trader(dice: Dice) -> Iterator[CallOutline]:
     number, desk = dice.token(), dice.token()
     suppliers = [dice.token() for _ in range(15)]
     for first, last, rate in ((4, 9, 5), (13, 15, 0.6)):
-        for at_s in dice.times(first, last, rate):
+        for at_s in dice.poisson_times(first, last, rate):
             yield dice.call(at_s, number, desk, dice.random.choice(suppliers), kind=NumberKind.OTHER, talk_s=200)
 
 
@@ -209,7 +209,7 @@ FRAUDS: Final[dict[str, tuple[Callable[..., Iterator[CallOutline]], str]]] = {
     "wangiri": (wangiri, "pings"),
     "retries": (retries, "refusals"),
 }
-"""Name → traffic, and the rule that has to find it."""
+"""Name of a fraud → its traffic, and the rule that must find it."""
 OFFICES: Final[dict[str, Traffic]] = {
     "call_centre": call_centre, "clinic": clinic, "hotline": hotline, "campaign": campaign, "fax": fax,
     "trader": trader,
@@ -234,8 +234,8 @@ def weeks_of_a_licence(seed: int, times: float) -> Iterator[OutlinedDay]:
             (60 if day.weekday() >= 5 else 300) * dice.random.lognormvariate(0, 0.15) * (times if number == 28 else 1)
         )
         call = CallOutline("c", START_S - (28 - number) * 24 * HOUR_S, licence="L-0001")
-        yield OutlinedDay(day.isoformat(), [call for _ in dice.times(0, 24, mean / 24)])
+        yield OutlinedDay(day.isoformat(), [call for _ in dice.poisson_times(0, 24, mean / 24)])
 
 
 LICENCES: Final = {"licence": 1.0, "licence_campaign": 1.5, "licence_taken_over": 4.0}
-"""Factors of the last day's number of calls."""
+"""Factors by which the number of calls on the last day is larger."""

@@ -7,7 +7,9 @@ from idtone.tones.commands import app
 
 
 def run(*arguments: object, exits: int = 0, columns: int = 120) -> Result:
-    """The result of a command, which must end with this exit code. Raises an error of idtone again."""
+    """The result of an `idtone tone` command. The command must end with the exit code `exits`. Its IdtoneError is
+    raised again.
+    """
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(columns)})
     if isinstance(result.exception, IdtoneError):
         raise result.exception

@@ -1,5 +1,5 @@
-"""A small corpus from a seed, with the verdicts of Python's verifier, for the comparison with the browser's
-detector.
+"""A small corpus of recordings from a seed, with the verdicts of Python's verifier, to compare the browser's detector
+with them.
 """
 
 import json
@@ -23,7 +23,7 @@ from idtone.tones.verification.sound_plan import plan_of
 from idtone.tones.verification.verifier import Verifier
 from lab import g711
 
-from ..profiles import make, tone
+from ..profiles import make_profile, tone
 from ..verification.synthetic_legs import without_phase
 
 RATE_HZ: Final = 8000
@@ -94,7 +94,7 @@ RATES_HZ: Final = (16_000, 44_100, 48_000)
 
 
 def _pulses(count: int = 2, hz: float = 400, times: float = 1.0) -> Samples:
-    return sound_of(make(*[tone(hz, on_ms=100 * times, off_ms=100 * times)] * count))
+    return sound_of(make_profile(*[tone(hz, on_ms=100 * times, off_ms=100 * times)] * count))
 
 
 def _sounds(profile: Profile) -> dict[str, Samples]:
@@ -110,7 +110,7 @@ def _sounds(profile: Profile) -> dict[str, Samples]:
 
 
 def legs() -> Iterator[tuple[str, Profile, Samples, int]]:
-    """Name, profile, samples and their rate."""
+    """The recordings of the corpus: name, profile, samples, and sample rate in hertz of each."""
     known = profiles()
     pulses = known["two-pulses"]
     rows = [(pulses, "whole", sound_of(pulses), way) for way in WAYS]
@@ -142,7 +142,7 @@ def _leg(sound: Samples, way: str, name: str) -> Samples:
 
 
 def write(folder: Path) -> None:
-    """Write the legs, the profiles and Python's verdicts, for the tests in JavaScript."""
+    """Write the recordings, the profiles and Python's verdicts to `folder`, for the tests in JavaScript."""
     cases: list[dict[str, Any]] = []
     grids: dict[str, dict[str, int]] = {}
     verifiers: dict[str, Verifier] = {}

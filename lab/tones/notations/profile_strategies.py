@@ -1,4 +1,4 @@
-"""Profiles that a notation can express, drawn by hypothesis."""
+"""Hypothesis strategies for profiles that a notation can express."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, ToneError
 from idtone.tones.profile import DURATION_LIMIT_MS, Profile
 
-from ..profiles import make
+from ..profiles import make_profile
 
 
 def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Profile]:
-    """A strategy for profiles of some of these tones, and pauses of whole milliseconds; at least one tone sounds."""
+    """A strategy for profiles that consist of such tones and of pauses in whole milliseconds, with at least one audible
+    tone.
+    """
     segments = st.builds(
         lambda tone, on, off: tone | {"on_ms": on, "off_ms": off, "ramp_ms": min(5, on / 2)},
         tones | tones | st.just({"frequencies_hz": ()}),
@@ -22,12 +24,12 @@ def plain_profiles(tones: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrateg
     return (
         st.tuples(st.lists(segments, min_size=1, max_size=5), st.integers(1, 3))
         .filter(lambda drawn: any(segment["frequencies_hz"] for segment in drawn[0]))
-        .map(lambda drawn: make(*drawn[0], repeat=drawn[1]))
+        .map(lambda drawn: make_profile(*drawn[0], repeat=drawn[1]))
     )
 
 
-def heard(profile: Profile) -> list[object]:
-    """All audible properties, independent of the division into segments."""
+def audible_properties(profile: Profile) -> list[object]:
+    """All audible properties of a profile. They do not depend on its division into segments."""
     bursts = [(each.start_ms, each.end_ms, each.segment) for each in profile.bursts()]
     return [
         profile.duration_ms,
@@ -36,7 +38,7 @@ def heard(profile: Profile) -> list[object]:
 
 
 def check_reading(notation: str, read: Callable[[str], Profile], write: Callable[[Profile], str], text: str) -> None:
-    """Assert that any text is a profile or a clear error."""
+    """Assert that the notation reads the text as a profile, or refuses it with a clear error."""
     try:
         profile = read(text)
     except (ToneError, DocumentError) as error:

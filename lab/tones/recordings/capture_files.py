@@ -1,4 +1,6 @@
-"""Makes captures: RTP packets, their frames, and the files; and audio files of every container."""
+"""The bytes of captures for the tests: RTP packets, frames, and pcap and pcapng files. Also audio files in every
+container.
+"""
 
 import io
 import ipaddress
@@ -11,7 +13,7 @@ import soundfile
 
 Address = tuple[str, int]
 Timed = tuple[int, bytes]
-"""The time of capture (ns), and the packet."""
+"""The time of capture in nanoseconds, and the packet."""
 
 CALLER: Final = ("10.0.0.1", 4000)
 CALLED: Final = ("10.0.0.2", 4002)
@@ -24,7 +26,7 @@ CONTAINERS: Final = (
     *(("OGG", each) for each in ("VORBIS", "OPUS")),
     ("MP3", "MPEG_LAYER_III"),
 )
-"""Containers, each with the encoding in it."""
+"""Containers of audio files, each with the encoding in it."""
 
 
 def audio(container: str, subtype: str) -> bytes:
@@ -55,7 +57,7 @@ def rtp(
 def talk(
     octets: bytes, *, sequence: int = 1000, timestamp: int = 50_000, from_ns: int = START_NS, **more: int
 ) -> list[Timed]:
-    """RTP packets of 20 ms on schedule; the last may be shorter."""
+    """RTP packets of 20 ms each, captured on time. The last may be shorter."""
     packets = []
     for number in range(-(-len(octets) // FRAME)):
         payload = octets[number * FRAME : (number + 1) * FRAME]
@@ -65,7 +67,7 @@ def talk(
 
 
 def udp(payload: bytes, source: Address = CALLER, destination: Address = CALLED, *, fragment: int = 0) -> bytes:
-    """An IP packet, of the IP version of its source."""
+    """A UDP datagram in an IP packet. The IP version is that of `source`."""
     datagram = struct.pack(">4H", source[1], destination[1], 8 + len(payload), 0) + payload
     hosts = ipaddress.ip_address(source[0]).packed + ipaddress.ip_address(destination[0]).packed
     if len(hosts) == 32:

@@ -1,4 +1,4 @@
-"""Fuzzes the readers of recordings and profiles with inputs from atheris: `make fuzz SECONDS=60`.
+"""Fuzzing of the readers of recordings and profiles, with inputs from atheris: `make fuzz SECONDS=60`.
 
 Every input must be read, or refused with one of our errors. ffmpeg is left out: it is another process, and too slow.
 """
@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["idtone"]):
     from idtone.tones.profile import parse_profile
     from idtone.tones.recordings import ffmpeg_decoding
     from idtone.tones.recordings.captures import read_capture
-    from idtone.tones.recordings.read_recording import read
+    from idtone.tones.recordings.read_recording import read_recording
 
 from lab.fuzzing import fuzz
 
@@ -25,7 +25,7 @@ from . import capture_files
 
 _SUFFIXES: Final = (".wav", ".ulaw", ".alaw", ".sln16", ".gsm", ".g722", ".vox", ".pcap")
 _CAPTURE, _PROFILE = len(_SUFFIXES), len(_SUFFIXES) + 1
-"""Choices of the first octet of an input."""
+"""First octet of an input that is a capture, and of one that is a profile. A smaller octet selects a suffix."""
 _LONGEST_S: Final = 600.0
 _PROFILES: Final = Path(__file__).parents[3] / "config" / "profiles"
 
@@ -76,7 +76,7 @@ def main() -> None:
                 if kind == _CAPTURE:
                     read_capture(path, longest_s=_LONGEST_S, notice=str)
                 else:
-                    read(path, longest_s=_LONGEST_S, notice=str)
+                    read_recording(path, longest_s=_LONGEST_S, notice=str)
             except IdtoneError:
                 return
 

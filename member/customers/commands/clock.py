@@ -1,4 +1,4 @@
-"""The clock of the commands."""
+"""The time for the commands, in UTC and as a day in Japan."""
 
 from datetime import UTC, date, datetime
 
@@ -10,5 +10,5 @@ def now() -> datetime:
 
 
 def today() -> date:
-    """The present day in Japan."""
+    """The present date in Japan."""
     return now().astimezone(JAPAN).date()

@@ -1,4 +1,4 @@
-"""`idtone-office customer check`: the check whether a customer is a refused contractor."""
+"""`idtone-office customer check`: checks whether a customer is a refused contractor."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from idtone.registry.trust.publication_client import PublicationClient
 
 from ..refused.refusal_check import KIND, Match, RefusalCheck
 from ..refused.refusal_list import RefusalList
-from .identity_input import IdentityArgument, identity_given
+from .identity_input import IdentityArgument, read_identity
 
 CACHE: Final = "refusals"
 """The cache folder below `registry.cache`."""
@@ -41,7 +41,7 @@ def check(
     """
     settings = load_settings(config)
     member, signer, now = member_of(settings), document_signer(settings), datetime.now(UTC)
-    identity, refusals = identity_given(customer), _refusals(settings)
+    identity, refusals = read_identity(customer), _refusals(settings)
     asked = RefusalCheck(identity, refusals)
     document = sign_document(KIND, member, asked.content(), signer, now)
     found = asked.matches(send(settings, document), now.astimezone(JAPAN).date())
@@ -78,7 +78,7 @@ def check(
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list of refusals. Only a changed list is fetched."""
+    """The latest list of refusals. The list is fetched only if it has changed."""
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(

@@ -22,7 +22,7 @@ from ..form_rules import load_rules
 from . import clock
 
 PRIVATE = 0o600
-"""Mode of a form's file, because it names persons."""
+"""File mode of a form. Only the user may read it, because it names persons."""
 FormArgument = Annotated[Path, typer.Argument(metavar="FORM", help="The form, a YAML file.")]
 OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.")]
 

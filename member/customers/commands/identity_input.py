@@ -1,4 +1,6 @@
-"""Reads a customer's identity from a file, or asks for it: a command line is in the shell's history."""
+"""Reads a customer's identity from a file, or asks for it. It is no option of a command, because the shell's history
+would keep it.
+"""
 
 import sys
 from pathlib import Path
@@ -39,8 +41,10 @@ _QUESTIONS: Final = {
 }
 
 
-def identity_given(file: Path | None) -> CustomerIdentity:
-    """The customer's identity from a file, standard input or questions. Raises DocumentError with every fault."""
+def read_identity(file: Path | None) -> CustomerIdentity:
+    """The customer's identity, from a file or standard input, or from answers to questions. Raises DocumentError with
+    every fault.
+    """
     if file is not None:
         return parse_customer(read_text(file), str(file))
     if not sys.stdin.isatty():

@@ -75,7 +75,7 @@ class _Office:
         return known
 
     def person(self) -> Person:
-        """The person who runs the command. Raises UsageError if an act needs two persons, and several people share this
+        """The person who runs the command. Raises UsageError if an act needs two persons, but several people share this
         account.
         """
         return responsible_person(self.settings.ledger) if self.takes_two else acting_person()
@@ -85,7 +85,9 @@ class _Office:
         return self.settings.ledger.exports is Exports.TWO_PERSONS
 
     def enter(self, act: FormAct, subject: str, by: Person, at: datetime, **details: Scalar) -> str:
-        """Record an act in the ledger, durably; returns its id. Raises LedgerError: then the act must not be done."""
+        """Record an act in the ledger, durably; returns the act's id. If it raises LedgerError, the act must not be
+        done.
+        """
         ledger = self.settings.ledger
         return record_act(
             ledger.own(),
@@ -150,8 +152,8 @@ def record(
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
-    """Store the record; returns its digest. Files of this id that the ledger does not know are from an interrupted
-    attempt. If they are the same form, they stay, because its act may still be recorded.
+    """Store the record; returns its digest. If files with this id exist that the ledger does not know, an earlier
+    attempt was interrupted. They stay if they contain the same form, because that attempt may still record its act.
     """
     with suppress(CustomerError):
         found, digest = store.get(made.id)
@@ -260,7 +262,9 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 
 
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
-    """The history of the record for a number that is asked for; of several, the one whose contract has not ended."""
+    """The history of the record for a number, which the command asks for. If there are several records, the one whose
+    contract has not ended.
+    """
     number = ask_number().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
     found = []
@@ -280,7 +284,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
-    """The content of a record. Raises CustomerError if it is not the recorded one."""
+    """The content of a record. Raises CustomerError if its digest is not the one in the ledger."""
     if known.forgotten:
         raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten))
     found, digest = store.get(known.id)

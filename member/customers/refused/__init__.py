@@ -1,1 +1,1 @@
-"""Refused contractors (事業者渡り): a member's check of a customer, which tells the association nothing."""
+"""Refused contractors (事業者渡り): a member checks a customer, and the association does not learn who it is."""

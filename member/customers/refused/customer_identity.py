@@ -1,4 +1,4 @@
-"""The identity of a customer, from a file or typed (`config/refused_customer.yaml`)."""
+"""The identity of a customer, from a file like `config/refused_customer.yaml` or from typed answers."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -29,7 +29,7 @@ class RepresentativeIdentity(Model):
 
 
 class CustomerIdentity(Model):
-    """The identity of a person or a company. Nothing of it goes into a log or an error."""
+    """The identity of a person or a company. No log and no error message shows any part of it."""
 
     kind: IdentityKind
     name: Text
@@ -42,21 +42,23 @@ class CustomerIdentity(Model):
 
 
 class CustomerDocument(Model):
-    """The content of the file."""
+    """The content of an identity file."""
 
     customer: CustomerIdentity
 
 
 def parse_customer(text: str, name: str) -> CustomerIdentity:
-    """The identity in its own file, or in an application form. Raises DocumentError with every fault."""
+    """The identity in the text of an identity file or of an application form. Raises DocumentError with every fault."""
     tree = read_tree(text, name)
     if isinstance(tree, dict) and FORM in tree:
-        return of_form(validate(tree, text, name, CustomerForm).application)
+        return identity_in_form(validate(tree, text, name, CustomerForm).application)
     return validate(tree, text, name, CustomerDocument, _faults).customer
 
 
-def of_form(form: Application) -> CustomerIdentity:
-    """The customer of an application form, and a company's representative. Raises TrustError if it has no name."""
+def identity_in_form(form: Application) -> CustomerIdentity:
+    """The identity of an application form's customer, with the representative if it is a company. Raises TrustError if
+    the form has no name.
+    """
     customer, representative = _fields(form.customer), form.representative
     if customer["name"] is None:
         raise TrustError("the form has no name of the customer; fill it in")

@@ -1,4 +1,4 @@
-"""Makes keys from a customer's identity: texts that are equal for every usual spelling. Pure.
+"""Keys of a customer's identity: texts that do not depend on the usual differences of spelling. Pure.
 
 The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is normalised.
 Each key is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a missing or
@@ -29,7 +29,7 @@ from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIde
 
 FILE: Final = "customer_identity.yaml"
 KEYS_LIMIT: Final = 12
-"""Number of keys in each check. A member always sends this many, so that the number does not reveal how much it
+"""Number of keys in each check. A member always sends this number, so that it does not reveal how much the member
 knows.
 """
 
@@ -68,14 +68,14 @@ class SpellingRules(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """A key. `fields` names its parts: `name+born`."""
+    """One key. `fields` names the fields in it, such as `name+born`."""
 
     fields: str
     octets: bytes
 
 
 class IdentityTable(Model):
-    """The content of the table."""
+    """The table by which keys are made: kinds of keys, and rules of spelling."""
 
     keys: KeyKinds
     characters: dict[str, str]
@@ -85,8 +85,8 @@ class IdentityTable(Model):
     kana: dict[str, str]
 
     def keys_of(self, identity: CustomerIdentity) -> tuple[IdentityKey, ...]:
-        """The keys of a customer, and of a company's representative as a person. Raises TrustError if they are too many
-        (`KEYS_LIMIT`), or if there is none.
+        """The keys of a customer; for a company, also those of its representative as a person. Raises TrustError for no
+        key, or for more than `KEYS_LIMIT`.
         """
         is_company = identity.kind is IdentityKind.COMPANY
         found = dict.fromkeys(self._made(identity, self.keys.company if is_company else self.keys.person, is_company))
@@ -111,35 +111,34 @@ class IdentityTable(Model):
         number = getattr(one, "corporate_number", None)
         born: date | None = one.born
         found = {
-            KeyField.NAME: [self.name(one.name, is_company)],
-            KeyField.READING: self.readings(one.kana, one.latin or one.name, is_company=is_company),
+            KeyField.NAME: [self.normalised_name(one.name, is_company)],
+            KeyField.READING: self.normalised_readings(one.kana, one.latin or one.name, is_company=is_company),
             KeyField.BORN: [born.isoformat()] if born else [],
-            KeyField.ADDRESS: [self.address(one.address)] if one.address else [],
+            KeyField.ADDRESS: [self.normalised_address(one.address)] if one.address else [],
             KeyField.CORPORATE_NUMBER: [number] if number else [],
         }
         return {field: [value for value in values if value] for field, values in found.items()}
 
     # -- spelling -----------------------------------------------------------------------------------------------------
 
-    def name(self, text: str, is_company: bool = False) -> str:
+    def normalised_name(self, text: str, is_company: bool = False) -> str:
         """The normalised name: `髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
         spelt = self._plain(text)
         if is_company:
             spelt = self._without_legal_form(spelt)
         return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
 
-    def readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
-        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`; a person's two words in
-        either order.
+    def normalised_readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
+        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`.
 
-        Texts that are neither kana nor Latin letters have no reading.
+        A person's two words are used in both orders. Texts that are neither kana nor Latin letters have no reading.
         """
         found: dict[str, None] = {}
         for text in filter(None, texts):
             spelt = self._plain(text)
             if is_company:
                 spelt = self._without_legal_form(spelt)
-            words = [self.latin(word) for word in _WORD.findall(spelt)]
+            words = [self.to_latin(word) for word in _WORD.findall(spelt)]
             known = [word for word in words if word is not None]
             if len(known) < len(words):
                 continue
@@ -147,7 +146,7 @@ class IdentityTable(Model):
             found |= dict.fromkeys(_replaced("".join(order), self._rules_of_reading) for order in orders)
         return list(found)
 
-    def address(self, text: str) -> str:
+    def normalised_address(self, text: str) -> str:
         """The normalised address: `東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
         spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
         spelt = self._numerals.sub(lambda found: _digits(found[0]), spelt)
@@ -165,8 +164,8 @@ class IdentityTable(Model):
             text = text.removeprefix(form).removesuffix(form).strip(" ,")
         return text
 
-    def latin(self, word: str) -> str | None:
-        """The text in Latin letters; None if it has other characters than kana and Latin letters."""
+    def to_latin(self, word: str) -> str | None:
+        """The word in Latin letters; None if it has characters that are neither kana nor Latin letters."""
         spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
@@ -208,7 +207,7 @@ def parse_table(text: str, name: str) -> IdentityTable:
 
 
 def default_table() -> IdentityTable:
-    """The table of this version of idtone."""
+    """The table that comes with this version of idtone."""
     return parse_table((files("idtone.config") / FILE).read_text("utf-8"), FILE)
 
 

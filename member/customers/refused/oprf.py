@@ -21,7 +21,7 @@ IDENTIFIER: Final = b"ristretto255-SHA512"
 PROOF_BYTES: Final = 2 * group.BYTES
 _BLOCK, _OUTPUT = 128, 64
 """SHA-512's block and output, in bytes."""
-_BASE: Final = group.times_base((1).to_bytes(group.BYTES, "little"))
+_BASE: Final = group.multiply_base((1).to_bytes(group.BYTES, "little"))
 
 
 class Mode(IntEnum):
@@ -38,7 +38,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """One input in the client, until it is finalized. `element` goes to the server."""
+    """One input as the client keeps it until it finalizes the output. The client sends `element` to the server."""
 
     input: bytes
     blind: bytes
@@ -54,10 +54,10 @@ class Suite:
     # -- hashing ------------------------------------------------------------------------------------------------------
 
     def hash_to_group(self, octets: bytes) -> bytes:
-        return group.from_hash(expand_message_xmd(octets, b"HashToGroup-" + self._context, 64))
+        return group.element_from_hash(expand_message_xmd(octets, b"HashToGroup-" + self._context, 64))
 
     def hash_to_scalar(self, octets: bytes, tag: bytes = b"HashToScalar-") -> bytes:
-        return group.reduced(expand_message_xmd(octets, tag + self._context, 64))
+        return group.reduced_scalar(expand_message_xmd(octets, tag + self._context, 64))
 
     def derive_key_pair(self, seed: bytes, info: bytes) -> KeyPair:
         """The key pair derived from a seed. `seed` has 32 uniform bytes (3.2.1)."""
@@ -65,31 +65,31 @@ class Suite:
         for counter in range(256):
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
             if any(secret):
-                return KeyPair(secret, group.times_base(secret))
+                return KeyPair(secret, group.multiply_base(secret))
         raise TrustError("no key follows from this seed; make a new one")
 
     # -- client -------------------------------------------------------------------------------------------------------
 
     def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
-        """The blinded input. `blind` is random unless a test gives it."""
+        """The blinded input. `blind` is random; only tests give it."""
         blind = blind or group.random_scalar()
-        return Blinded(octets, blind, group.times(blind, self.hash_to_group(octets)))
+        return Blinded(octets, blind, group.multiply(blind, self.hash_to_group(octets)))
 
     def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
-        """The output: 64 bytes. `evaluated` must have been verified. Only the mode POPRF has `info`."""
-        unblinded = group.times(group.inverse(blinded.blind), evaluated)
+        """The output, 64 bytes. Verify `evaluated` first. Only the mode POPRF has `info`."""
+        unblinded = group.multiply(group.inverse_scalar(blinded.blind), evaluated)
         public = b"" if info is None else _prefixed(info)
         hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
         return hashlib.sha512(hashed).digest()
 
     def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
-        """Verify the proof. Raises TrustError unless the key of `public` has evaluated all elements (2.2.2)."""
+        """Verify the proof. Raises TrustError unless the secret key of `public` has evaluated all elements (2.2.2)."""
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
         challenge, response = group.checked_scalar(proof[: group.BYTES]), group.checked_scalar(proof[group.BYTES :])
         composite, image = self._composites(public, blinded, evaluated, None)
-        first = group.sum_of(group.times_base(response), group.times(challenge, public))
-        second = group.sum_of(group.times(response, composite), group.times(challenge, image))
+        first = group.sum_of(group.multiply_base(response), group.multiply(challenge, public))
+        second = group.sum_of(group.multiply(response, composite), group.multiply(challenge, image))
         expected = self._challenge(public, composite, image, first, second)
         if not hmac.compare_digest(expected, challenge):
             raise TrustError(_NOT_PROVEN)
@@ -100,7 +100,7 @@ class Suite:
         """Each blinded element, multiplied by the secret. Raises TrustError for any input that is not an element of the
         group.
         """
-        return [group.times(secret, group.checked_element(each)) for each in blinded]
+        return [group.multiply(secret, group.checked_element(each)) for each in blinded]
 
     def prove(
         self,
@@ -112,15 +112,15 @@ class Suite:
         """The proof that the secret key has evaluated all elements: 64 bytes (2.2.1)."""
         composite, image = self._composites(keys.public, blinded, evaluated, keys.secret)
         nonce = random()
-        first, second = group.times_base(nonce), group.times(nonce, composite)
+        first, second = group.multiply_base(nonce), group.multiply(nonce, composite)
         challenge = self._challenge(keys.public, composite, image, first, second)
         return challenge + group.scalar_difference(nonce, group.scalar_product(challenge, keys.secret))
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def output(self, secret: bytes, octets: bytes) -> bytes:
-        """The output that the holder of the key computes without blinding."""
-        evaluated = group.times(secret, self.hash_to_group(octets))
+        """The output that the holder of the secret key computes without blinding."""
+        evaluated = group.multiply(secret, self.hash_to_group(octets))
         return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
 
     def _challenge(self, public: bytes, *elements: bytes) -> bytes:
@@ -129,16 +129,16 @@ class Suite:
     def _composites(
         self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        """The weighted sums of both lists; where the secret key is known, the second is computed with it."""
+        """The weighted sums of both lists. If the secret key is known, the second sum is computed with it."""
         seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
         composite, image = bytes(group.BYTES), bytes(group.BYTES)
         for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):
             transcript = _prefixed(seed) + number.to_bytes(2, "big") + _prefixed(before) + _prefixed(after)
             weight = self.hash_to_scalar(transcript + b"Composite")
-            composite = group.sum_of(group.times(weight, before), composite)
+            composite = group.sum_of(group.multiply(weight, before), composite)
             if secret is None:
-                image = group.sum_of(group.times(weight, after), image)
-        return composite, image if secret is None else group.times(secret, composite)
+                image = group.sum_of(group.multiply(weight, after), image)
+        return composite, image if secret is None else group.multiply(secret, composite)
 
 
 _NOT_PROVEN: Final = Message("the evaluation is not by the association's key")

@@ -1,5 +1,5 @@
-"""A member's check whether a customer is refused: the association evaluates blinded keys, and learns no customer. Pure,
-except for random numbers.
+"""A member's check whether a customer is refused. The association evaluates blinded keys, and does not learn who the
+customer is. Pure, except for random numbers.
 """
 
 import base64
@@ -23,7 +23,9 @@ KIND: Final = "refusal-check"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A refusal of the customer; `fields` are the equal ones (`name+born`, or several such: `…, …`)."""
+    """A refusal that matches the customer. `fields` names the matching fields: `name+born`, or several such groups with
+    commas.
+    """
 
     reference: str
     since: date
@@ -32,7 +34,7 @@ class Match:
 
 
 class RefusalCheck:
-    """One check of one customer. `content` goes to the desk, `matches` reads its answer."""
+    """One check of one customer. `content` goes to the desk; `matches` reads the desk's answer."""
 
     def __init__(self, identity: CustomerIdentity, refusals: RefusalList) -> None:
         """Raises TrustError if the customer has no key."""
@@ -44,12 +46,12 @@ class RefusalCheck:
         self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
 
     def content(self) -> dict[str, Any]:
-        """The content for the desk: always `KEYS_LIMIT` elements. None of them reveals a customer or a field."""
+        """The content for the desk: always `KEYS_LIMIT` elements. They reveal neither the customer nor a field."""
         return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
 
     def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
-        """The refusals that count on a day, the longest first. Raises TrustError unless the list's key has evaluated
-        the elements.
+        """The refusals that are in force on a day, the longest first. Raises TrustError unless the list's key has
+        evaluated the elements.
         """
         evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
         VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)
@@ -67,7 +69,9 @@ class RefusalCheck:
 
 
 def elements_of(value: object) -> list[bytes]:
-    """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT`, each of the group."""
+    """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT` of them, all in the
+    group.
+    """
     if not isinstance(value, list) or len(value) != KEYS_LIMIT:
         raise TrustError("a check has exactly {count} elements", count=KEYS_LIMIT)
     return [group.checked_element(octets_of(each)) for each in value]

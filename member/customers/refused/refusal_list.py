@@ -1,4 +1,5 @@
-"""The list of refusals that the association publishes: tokens that reveal nothing without its key, each with a period.
+"""The list of refusals that the association publishes: tokens, each with a period. Without the association's key the
+tokens reveal nothing.
 
     idtone-refusals/1
     {"count":2,"epoch":1,"made":"2026-11-27","public":"BASE64","table":{…}}
@@ -36,12 +37,14 @@ _DAY_ZERO: Final = date(2000, 1, 1)
 LAST_DAY: Final = _DAY_ZERO + timedelta(days=0xFFFF)
 _ROW_BYTES: Final = TOKEN_BYTES + 2 + 2 + 4
 _HEADER_LIMIT: Final = 2**20
-"""Most bytes of the header."""
+"""Maximum number of bytes of the header."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RefusedToken:
-    """A token in the list. It counts from `since` up to, but not at, `until`; `number` is the number of the refusal."""
+    """A token in the list. It is in force from `since` up to, but not including, `until`; `number` is the number of the
+    refusal.
+    """
 
     token: bytes
     since: date
@@ -58,8 +61,8 @@ def reference_of(number: int) -> str:
     return f"X-{number}"
 
 
-def packed_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
-    """The list as a file."""
+def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
+    """The content of a list's file with these rows."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
     header: dict[str, Any] = {
@@ -81,7 +84,7 @@ def packed_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: 
 
 
 class RefusalList(Sequence[RefusedToken]):
-    """A list in memory. A token is unpacked only when it is asked for."""
+    """A list in memory. Each token is unpacked only when it is needed."""
 
     def __init__(self, octets: bytes) -> None:
         """Raises TrustError for any input that is not a complete list."""
@@ -118,8 +121,8 @@ class RefusalList(Sequence[RefusedToken]):
             self.token(at), _DAY_ZERO + timedelta(days=since), _DAY_ZERO + timedelta(days=until), number
         )
 
-    def raw(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-        """All rows in their packed form: faster than as `RefusedToken`."""
+    def packed_rows(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
+        """All rows in packed form, which is faster than to unpack each `RefusedToken`."""
         return zip(
             *(
                 (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
@@ -138,7 +141,7 @@ class RefusalList(Sequence[RefusedToken]):
         return self._octets[begin : begin + TOKEN_BYTES]
 
     def find(self, token: bytes, on: date) -> Iterator[RefusedToken]:
-        """The refusals of a token that count on a day in Japan."""
+        """The refusals of a token that are in force on a day in Japan."""
         at = bisect_left(range(self._count), token, key=self.token)
         while at < self._count and self.token(at) == token:
             row = self[at]
@@ -147,7 +150,7 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Check, for the signers of the list, that a search finds every token. Raises TrustError."""
+        """Check that a search finds every token; the signers of a list need this. Raises TrustError."""
         before = b""
         for at in range(self._count):
             token = self.token(at)
@@ -161,8 +164,8 @@ def _number(day: date) -> int:
     return (day - _DAY_ZERO).days
 
 
-def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
-    """The differences of a new list, in words for its signers."""
+def list_differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
+    """The differences between the old and the new list, in words for the signers."""
     if new is None:
         if old is not None:
             yield Message("no list of refusals any more; it had {count} tokens", count=len(old))
@@ -170,7 +173,7 @@ def differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[st
     if old is None or old.epoch != new.epoch:
         yield Message("a list of refusals by a new key, epoch {epoch}: {count} tokens", epoch=new.epoch, count=len(new))
     else:
-        before, after = set(old.raw()), set(new.raw())
+        before, after = set(old.packed_rows()), set(new.packed_rows())
         yield Message(
             "{more} tokens more, {fewer} fewer; {all} in all",
             more=len(after - before),

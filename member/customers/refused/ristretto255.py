@@ -29,7 +29,7 @@ _INPUTS: Final = {
 }
 """Function → the sizes of its inputs. Each function first gets a pointer to the 32 bytes that it returns."""
 _RETURN_NOTHING: Final = ("_random", "_reduce", "_scalar_sub", "_scalar_mul")
-"""Endings of the names of functions that cannot fail. Others return 0 for success."""
+"""Last parts of the names of functions that cannot fail. All others return 0 for success."""
 
 
 def _loaded() -> ctypes.CDLL:
@@ -51,8 +51,8 @@ _SODIUM: Final = _loaded()
 
 
 def _made(function: str, *inputs: bytes) -> bytes:
-    """The result of a function. Raises TrustError if an input has another size, or if the function fails: the result
-    would be the identity.
+    """The result of a libsodium function. Raises TrustError if an input has the wrong size, or if the function fails
+    because its result would be the identity.
     """
     if tuple(map(len, inputs)) != _INPUTS[function]:
         raise _no_element()
@@ -92,22 +92,22 @@ def random_element() -> bytes:
     return _made("crypto_core_ristretto255_random")
 
 
-def from_hash(octets: bytes) -> bytes:
+def element_from_hash(octets: bytes) -> bytes:
     """The one-way map of 64 uniform bytes to an element (RFC 9496, 4.3.4)."""
     return _made("crypto_core_ristretto255_from_hash", octets)
 
 
-def reduced(octets: bytes) -> bytes:
-    """The scalar of 64 bytes, little-endian, modulo the order of the group."""
+def reduced_scalar(octets: bytes) -> bytes:
+    """The scalar that 64 little-endian bytes give modulo the order of the group."""
     return _made("crypto_core_ristretto255_scalar_reduce", octets)
 
 
-def times(factor: bytes, point: bytes) -> bytes:
+def multiply(factor: bytes, point: bytes) -> bytes:
     """The product of a scalar and a point. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255", factor, point)
 
 
-def times_base(factor: bytes) -> bytes:
+def multiply_base(factor: bytes) -> bytes:
     """The generator times a scalar. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255_base", factor)
 
@@ -124,6 +124,6 @@ def scalar_difference(first: bytes, second: bytes) -> bytes:
     return _made("crypto_core_ristretto255_scalar_sub", first, second)
 
 
-def inverse(factor: bytes) -> bytes:
+def inverse_scalar(factor: bytes) -> bytes:
     """The inverse of a scalar. Raises TrustError for 0."""
     return _made("crypto_core_ristretto255_scalar_invert", factor)

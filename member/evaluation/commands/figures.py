@@ -49,7 +49,7 @@ def figures(
     since the end of the period; the figures name that head. The ledger records that the figures were made. Run the
     command on each node.
     """
-    settings, period = load_settings(config), Period.given(since, until)
+    settings, period = load_settings(config), Period.parse(since, until)
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)
     if period.ends > now:
         raise UsageError("the period {period} is not over yet", period=str(period))
@@ -95,7 +95,7 @@ def send(
 
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
-    """The last cosigned head. Raises LedgerError if it was cosigned before the end of the period."""
+    """The last cosigned head of the ledger. Raises LedgerError if it was cosigned before the end of the period."""
     latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []
     if latest is None or not any(at >= period.ends for at in times):

@@ -28,12 +28,12 @@ from idtone.ledger.keys.key_ring import KeyRing, require_keys
 from idtone.ledger.replication.node_ledgers import Ledgers, NodeLedger
 from idtone.ledger.store.ledger_reader import LedgerReader
 
-from ..finding_plot import draw, heading, lines
+from ..finding_plot import count_lines, draw_finding, heading
 from ..findings import REVIEWED, Finding, FindingState, ReviewResult, parse_finding_id
 from ..rules import Grouping
-from ..scan import Scan
+from ..scan import LedgerScan
 from ..stopping_conditions import conditions_for
-from .options import FindingArgument, RulesOption, numbers_in
+from .options import FindingArgument, RulesOption, read_numbers
 
 _COLUMNS: Final = ("finding", "state", "subject", "first", "calls", "chance", "reason")
 _FIELDS: Final = (
@@ -93,7 +93,7 @@ def scan(
     form = command_line.form(as_json, as_csv, as_tsv)
     limits = load_limits(limits_file)
     first = parse_since(since, datetime.now(UTC)).astimezone(UTC).date()
-    expected = numbers_in(expected_file) if expected_file else []
+    expected = read_numbers(expected_file) if expected_file else []
     found: list[Finding] = []
     calls = left_out = 0
     ledgers = ledgers_of(config, ledger, node)
@@ -102,7 +102,7 @@ def scan(
             raise UsageError(
                 "--expected needs the ledger's key of {node}: run this as a user who may read it", node=each.node
             )
-        scanned = Scan(each.reader, each.node, limits, expected=expected)
+        scanned = LedgerScan(each.reader, each.node, limits, expected=expected)
         with progress_bar(f"reading {each.node}") as progress:
             found += scanned.findings(first, progress=progress)
         calls, left_out = calls + scanned.calls, left_out + scanned.left_out
@@ -189,11 +189,11 @@ def plot(
     """
     finding = _one(finding_id, ledgers_of(config, ledger, node), limits_file).finding
     if output:
-        draw(finding, output)
+        draw_finding(finding, output)
         return
     print(heading(finding))
     screen = command_line.screen(highlight=False)
-    for drawn in lines(finding):
+    for drawn in count_lines(finding):
         screen.print(drawn)
 
 
@@ -254,7 +254,7 @@ def _one(finding_id: str, ledgers: Ledgers, limits_file: Path | None) -> _Found:
     on, limits = date.fromisoformat(day), load_limits(limits_file)
     for each in ledgers.nodes:
         with progress_bar(f"reading {each.node}") as progress:
-            for finding in Scan(each.reader, each.node, limits, [rule]).findings(on, on, progress):
+            for finding in LedgerScan(each.reader, each.node, limits, [rule]).findings(on, on, progress):
                 if finding.id == finding_id:
                     return _Found(finding, each)
     _tell(Message("{finding}: there is no such finding in this ledger, by these limits", finding=finding_id))

@@ -20,7 +20,7 @@ _REMEDY: Final = Message("write the number in full, or remove the line")
 _SIZE_LIMIT: Final = 1024 * 1024
 
 
-def numbers_in(path: Path) -> list[Number]:
+def read_numbers(path: Path) -> list[Number]:
     """The telephone numbers of a file, one on each line; `#` begins a comment. Raises DocumentError."""
     found, faults = [], []
     for place, line in enumerate(read_text(path, size_limit=_SIZE_LIMIT).splitlines(), 1):

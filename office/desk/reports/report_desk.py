@@ -24,7 +24,7 @@ from idtone.member.reports.report_documents import (
     Request,
     Requests,
     SealedReport,
-    read,
+    read_content,
     report_id_of,
     time_span,
 )
@@ -124,11 +124,11 @@ class ReportDesk:
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
         """The content of a report. Raises TrustError if the report was changed, or is not sealed for this desk."""
         content = self._content(sealed)
-        return read(ReportedService, content) if "service" in content else read(ReportedCall, content)
+        return read_content(ReportedService, content) if "service" in content else read_content(ReportedCall, content)
 
     def call(self, sealed: SealedReport) -> ReportedCall:
         """The content of a report about a call. Raises TrustError, also for a report about a service."""
-        return read(ReportedCall, self._content(sealed))
+        return read_content(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
         return open_box(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
@@ -198,7 +198,7 @@ class ReportDesk:
         if report.sealed.reporter is None:
             raise UsageError("report {report_id} names no reporter", report_id=report_id)
         content = open_box(report.sealed.reporter, key, Purpose.REPORTER, report.sealed.receipt)
-        reporter = read(Reporter, content)
+        reporter = read_content(Reporter, content)
         if not reporter.disclose:
             raise UsageError(
                 "the reporter of {report_id} has not consented to be named; nothing is revealed", report_id=report_id
@@ -212,7 +212,7 @@ class ReportDesk:
         """The open requests to the member that sent the document, sealed for the key in the document. Raises
         TrustError.
         """
-        fetch = read(Fetch, document.content)
+        fetch = read_content(Fetch, document.content)
         key = public_key(fetch.to)
         waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
         content = Requests(
@@ -238,7 +238,7 @@ class ReportDesk:
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
         """Accept a member's answer. The next member is then asked, or the chain ends. Raises TrustError."""
-        content = read(Answer, document.content)
+        content = read_content(Answer, document.content)
         with self._desk.ledger.locked():
             request = self.store.request(content.request)
             if request is None or request.member != document.member:
@@ -310,7 +310,7 @@ class ReportDesk:
 
 def report_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for a member's report."""
-    report_id = ReportDesk(desk).enter(read(SealedReport, document.content), document.member, now)
+    report_id = ReportDesk(desk).enter(read_content(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 

@@ -1,4 +1,4 @@
-"""Fields that a form lacks, row by row of the rules."""
+"""Missing fields of a form, for each row of the rules."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from idtone.member.customers.corporate_number import check_digit, is_corporate_n
 from idtone.member.customers.customer_form import CustomerForm, CustomerKind, Party, Subject
 from idtone.member.customers.field_labels import LABELS
 from idtone.member.customers.form_rules import FIELDS, SHIPPED, NumberMethod, Requirement, load_rules
-from lab.member.customers.sample_forms import RULES, TODAY, complete, faults_of, verification
+from lab.member.customers.sample_forms import RULES, TODAY, complete_form, faults_of, verification
 
 ROWS = [(kind, row) for kind in CustomerKind for row in RULES.required(kind)]
 
@@ -39,18 +39,18 @@ def without(tree: dict[str, Any], fields: set[str]) -> dict[str, Any]:
 
 
 def lacking(found: list[str]) -> set[str]:
-    """Missing fields, without their positions in lists."""
+    """The missing fields among the faults, without their indices in lists."""
     return {re.sub(r"\[\d+\]", "", each.partition(":")[0]) for each in found if each.endswith(": is missing")}
 
 
 @pytest.mark.parametrize("kind", CustomerKind)
 def test_a_complete_form_has_no_fault(kind):
-    assert faults_of(complete(kind)) == []
+    assert faults_of(complete_form(kind)) == []
 
 
 @pytest.mark.parametrize(("kind", "row"), ROWS, ids=lambda each: getattr(each, "field", each))
 def test_each_required_field_is_missed_where_its_group_is_given(kind: CustomerKind, row: Requirement):
-    form = complete(kind)
+    form = complete_form(kind)
     here = {each: faults_of(without(form, {each})) for each in row.fields}
     is_given = without(form, {row.field}) != form
     wanted = {row.field} if is_given else set()
@@ -65,7 +65,7 @@ def test_each_required_field_is_missed_where_its_group_is_given(kind: CustomerKi
 @given(kind=st.sampled_from(CustomerKind), data=st.data())
 def test_all_that_is_missing_is_named_at_once(kind, data):
     rows = [row for row in RULES.required(kind) if "." in row.field and row.instead is None]
-    form = complete(kind)
+    form = complete_form(kind)
     taken = data.draw(st.sets(st.sampled_from(sorted({row.field for row in rows}))))
     gone = {each for each in taken if without(form, {each}) != form}
     assert lacking(faults_of(without(form, gone))) == gone
@@ -94,7 +94,7 @@ METHODS = [
 @pytest.mark.parametrize(("subject", "method"), METHODS, ids=str)
 def test_each_method_needs_what_it_says_and_counts_in_its_time(subject, method):
     kind = CustomerKind.COMPANY if method.party is Party.LEGAL or subject is Subject.AGENT else CustomerKind.PERSON
-    form = complete(kind)
+    form = complete_form(kind)
     index = list(Subject).index(subject)
 
     def with_(**changes: Any) -> list[str]:
@@ -153,7 +153,7 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_what_is_wrong_is_found_at_its_field(what):
     change, field = WRONG[what]
-    form = complete(CustomerKind.COMPANY)
+    form = complete_form(CustomerKind.COMPANY)
     change(form)
     found = faults_of(form)
     assert {each.partition(":")[0] for each in found} == {field}
@@ -179,7 +179,7 @@ def test_what_is_wrong_is_found_at_its_field(what):
     ],
 )
 def test_mobile_and_050_numbers_need_what_their_own_act_demands(numbers, faults_):
-    form = complete(CustomerKind.COMPANY)
+    form = complete_form(CustomerKind.COMPANY)
     form["numbers"] = {"count": 2, "area": "03", **numbers}
     found = faults_of(form)
     assert len(found) == len(faults_), found
@@ -192,7 +192,7 @@ METHODS_OF_PERSONS = [each for each in RULES.methods if each.party is Party.NATU
 @pytest.mark.parametrize("method", METHODS_OF_PERSONS, ids=lambda each: each.id)
 @pytest.mark.parametrize("kind", ["fixed", "050", "mobile"])
 def test_numbers_with_an_act_of_their_own_are_given_out_by_its_methods_alone(method, kind):
-    form = complete(CustomerKind.PERSON)
+    form = complete_form(CustomerKind.PERSON)
     form["numbers"] |= {"kinds": [kind], "transfer_told": "2026-11-20"}
     form["verifications"][0] = verification(Subject.CUSTOMER, method)
     rows = [row for row in RULES.number_methods if row.method == method.id and kind in row.numbers]
@@ -232,7 +232,7 @@ def test_a_method_must_be_allowed_for_each_kind_of_number_from_the_first_day_of_
 
 
 def test_an_agent_that_is_not_there_cannot_be_verified():
-    found = faults_of(without(complete(CustomerKind.PERSON), {"agent"}))
+    found = faults_of(without(complete_form(CustomerKind.PERSON), {"agent"}))
     assert found == ["verifications[1].of: names no one of this form"]
 
 
@@ -281,7 +281,7 @@ def test_rules_and_names_cover_all_fields():
 
 
 PUBLISHED = ("4011001098993", "1180301018771", "7000012050002", "7123456789012")
-"""Numbers of two companies and of the tax agency in the public list, and a worked example of the rule."""
+"""Published corporate numbers of two companies and of the tax agency, and the rule's own example."""
 
 
 def test_published_corporate_numbers():

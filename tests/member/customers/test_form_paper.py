@@ -13,13 +13,13 @@ from idtone.core.yaml_documents import parse
 from idtone.member.customers.customer_form import Application, CustomerForm, CustomerKind
 from idtone.member.customers.field_labels import GROUPS, KINDS, labels
 from idtone.member.customers.form_paper import form_paper
-from lab.member.customers.sample_forms import RULES, complete, written
+from lab.member.customers.sample_forms import RULES, complete_form, form_text
 
 AT = datetime(2026, 11, 27, tzinfo=UTC)
 
 
 def filled(kind: CustomerKind) -> Application:
-    return parse(written(complete(kind)), "form.yaml", CustomerForm).application
+    return parse(form_text(complete_form(kind)), "form.yaml", CustomerForm).application
 
 
 def facts(paper: Paper) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Recorded forms: kept, opened, ended and forgotten, by the commands; and attempts that must not succeed."""
+"""The commands that record, open, end and forget a form, and attempts that must not succeed."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ from idtone.member.customers.record_history import FormAct, histories, opening_r
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.made_once import made_once
-from lab.member.customers.sample_forms import TODAY, complete, written
+from lab.member.customers.sample_forms import TODAY, complete_form, form_text
 from lab.terminal import Terminal
 
 CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
@@ -73,10 +73,10 @@ class Operator(Terminal):
             self.monkeypatch.setattr(module, "acting_person", lambda: person)
 
     def form(self, id_: str = "C-1", **changes: Any) -> Path:
-        tree = complete(CustomerKind.PERSON) | {"id": id_} | changes
+        tree = complete_form(CustomerKind.PERSON) | {"id": id_} | changes
         tree["numbers"] = {"area": "03", "assigned": NUMBERS} | tree["numbers"]
         path = self.folder / f"{id_}.yaml"
-        path.write_text(written(tree), "utf-8")
+        path.write_text(form_text(tree), "utf-8")
         return path
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
@@ -87,7 +87,7 @@ class Operator(Terminal):
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
-        """Record an act that no command makes, as a person may who can write into the ledger."""
+        """Record an act that no command makes: an attack with access to the ledger."""
         record_act(
             self.settings.ledger.own(),
             "pbx-1",
@@ -261,7 +261,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
-    """Replace the record, as a person does who has the key of the folder, and cannot change the ledger."""
+    """Replace the record: an attack with the folder's key, but without access to the ledger."""
     operator.store.put(change(operator.store.get("C-1")[0]))
 
 

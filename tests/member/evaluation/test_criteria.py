@@ -1,4 +1,4 @@
-"""The file of criteria: the sample is good, and each fault has its place."""
+"""The file of criteria: the sample has no fault, and each fault is reported with its place."""
 
 import pytest
 from typer.testing import CliRunner

@@ -1,4 +1,4 @@
-"""A member's figures: those that are counted, and those that the desk does not believe."""
+"""A member's figures: how a node counts them, and why the desk refuses or doubts them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from idtone.core.signed_notes import Signer
 from idtone.ledger.evidence.steps import StepKind
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.member.evaluation.figures import cosigned_by, doubts, figures_of, objection
+from idtone.member.evaluation.figures import cosigned_by, figures_doubts, figures_objection, figures_of
 from idtone.member.evaluation.period import Period
 from idtone.office_cli import app
 from idtone.registry.correspondence.signed_document import verified_document
@@ -36,7 +36,7 @@ from lab.member.evaluation.sample_figures import (
 
 LAST = content_of(LAST_YEAR)
 OTHER_TREE = Signer("pbx-1/idtone.2", SEED)
-HALF = Period.given("2024-07-01", "2025-06-30")
+HALF = Period.parse("2024-07-01", "2025-06-30")
 
 
 def months(**different: int) -> list[dict]:
@@ -71,7 +71,7 @@ OBJECTIONS = {
     "another tree, which continues it": (
         content_of(YEAR, head=head_of(YEAR, log=OTHER_TREE), continues=LOG.key.name), None,
     ),
-    "not over": (content_of(Period.given("2025-03-01", "2026-02-28")), "the period is not over"),
+    "not over": (content_of(Period.parse("2025-03-01", "2026-02-28")), "the period is not over"),
     "no day": (content_of(Period(YEAR.start, YEAR.start)), "has no day"),
     "in the future": (content_of(YEAR, began="2030-01-01T00:00:00+00:00"), "begins in the future"),
 }  # fmt: skip
@@ -79,7 +79,7 @@ OBJECTIONS = {
 
 @pytest.mark.parametrize(("content", "said"), OBJECTIONS.values(), ids=list(OBJECTIONS))
 def test_what_the_desk_does_not_believe(content, said):
-    found = objection(node_figures(content), [WITNESS.cosigner], 1, [node_figures(LAST)], NOW)
+    found = figures_objection(node_figures(content), [WITNESS.cosigner], 1, [node_figures(LAST)], NOW)
     assert (said in found) if said and found else found is said
 
 
@@ -125,7 +125,7 @@ DOUBTS = {
 
 @pytest.mark.parametrize(("content", "said"), DOUBTS.values(), ids=list(DOUBTS))
 def test_what_a_person_asks(content, said):
-    found = list(doubts(node_figures(content), [node_figures(LAST)], 4))
+    found = list(figures_doubts(node_figures(content), [node_figures(LAST)], 4))
     assert len(found) == len(said)
     assert all(words in doubt for words, doubt in zip(said, found, strict=True)), found
 
@@ -138,7 +138,7 @@ def test_a_ledger_that_continues_another_is_not_whole():
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    """Settings of a member's node with a ledger of 20 calls that are over, and one in progress, on 2026-11-01."""
+    """Settings of a member's node. On 2026-11-01, its ledger has 20 finished calls and one in progress."""
     url = url_of(tmp_path / "ledger.sqlite3")
     replace_private(tmp_path / "key", KEY)
     replace_private(tmp_path / "key.sign", LEDGER_SEED)
@@ -172,7 +172,7 @@ def test_a_member_computes_its_figures(settings):
     assert november == {"month": "2026-11", "calls": 20, "fallback": 0, "connected": 5, "sent": 5}
     octets = settings.with_name("figures").read_bytes()
     found = figures_of(verified_document(octets, lambda _: [Signer("m-0001/pbx-1", LEDGER_SEED).key]))
-    assert objection(found, [WITNESS.cosigner], 1, [], datetime.now(UTC)) is None
+    assert figures_objection(found, [WITNESS.cosigner], 1, [], datetime.now(UTC)) is None
     with LedgerReader.open(url_of(settings.with_name("ledger.sqlite3"))) as reader:
         [act] = reader.acts(frozenset({StepKind.DUTY}))
     assert (act.details["act"], act.details["subject"]) == ("figures-signed", "2026-10-15/2026-11-03")

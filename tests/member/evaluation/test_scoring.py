@@ -1,4 +1,4 @@
-"""Measures, points and grades: tables."""
+"""Tables of measures, points and grades."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.member.evaluation.measures import FORMULAS, Facts, Measure, NoValue, Share, measured
+from idtone.member.evaluation.measures import FORMULAS, Facts, Measure, NoValue, Share, compute_measures
 from idtone.member.evaluation.period import Period
-from idtone.member.evaluation.result import Result, check, octets
+from idtone.member.evaluation.result import Result, check_result, result_file
 from idtone.member.evaluation.scoring import score
 from lab.member.evaluation.sample_figures import YEAR, criteria
 
@@ -33,7 +33,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("measure", "facts", "value"), VALUES, ids=lambda each: str(each)[:60])
 def test_a_measure(measure, facts, value):
-    found = measured(facts, 100)[measure]
+    found = compute_measures(facts, 100)[measure]
     assert found == (value if isinstance(value, NoValue) else Decimal(value))
     assert str(found) == str(value)
 
@@ -43,7 +43,7 @@ BEST = {
     Measure.FORMS_COMPLETE: "1.0000", Measure.REPORTS_IN_TIME: "1.0000", Measure.REACHABILITY: "1.0000",
     Measure.ASSESSMENT: "9.50",
 }  # fmt: skip
-"""Best value of each measure. In the sample, all weights together are 15."""
+"""The best value of each measure. The weights in the sample add up to 15."""
 SCORES = [
     # what differs from the best, percent, grade, counted percent, what is missed
     ({}, "100.0", "excellent", 100, {}),
@@ -82,7 +82,7 @@ def test_a_score_and_its_file(different, percent, grade, counted, missed):
     )
     assert found.missed == missed
     result = Result.of("m-0001", YEAR, used, values, found)
-    assert check(octets(result, used), "m-0001.json", used) == result
+    assert check_result(result_file(result, used), "m-0001.json", used) == result
 
 
 def test_a_minimum_alone_can_cost_a_grade():
@@ -113,7 +113,7 @@ def test_a_better_value_never_gets_fewer_points(one, other):
     low, high = sorted((one, other))
     for criterion in criteria().document.criteria:
         facts = [
-            measured(
+            compute_measures(
                 Facts(
                     Share(part, 3000),
                     Share(part, 3000),
@@ -136,4 +136,4 @@ def test_a_better_value_never_gets_fewer_points(one, other):
 
 
 def test_the_months_of_a_period():
-    assert Period.given("2025-11-15", "2026-01-31").months == ["2025-11", "2025-12", "2026-01"]
+    assert Period.parse("2025-11-15", "2026-01-31").months == ["2025-11", "2025-12", "2026-01"]

@@ -1,4 +1,4 @@
-"""`idtone-office misuse` over a real ledger, whose numbers are sealed."""
+"""`idtone-office misuse` on a real ledger with sealed numbers."""
 
 import json
 import re
@@ -32,7 +32,7 @@ PREFIXES = {NumberKind.MOBILE: "+8190", NumberKind.OTHER: "+1212"}
 
 
 class _Numbers(dict[str, Number]):
-    """Stand-in that gives a number for each token of the traffic."""
+    """Map that has a telephone number for each token of the traffic."""
 
     def of(self, token: str, kind: NumberKind) -> Number:
         return self.setdefault(token, Number(kind, f"{PREFIXES.get(kind, '+813')}{40_000_000 + len(self)}"))
@@ -42,7 +42,7 @@ NUMBERS = _Numbers()
 
 
 def steps_of(call: CallOutline, call_id: str) -> Iterator[Step]:
-    """Steps by which the call would be in the ledger."""
+    """The steps that the ledger would have for the call."""
 
     def moment(at_s: float) -> datetime:
         return datetime.fromtimestamp(at_s, UTC)
@@ -89,7 +89,7 @@ def _settings(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Address of a copy of the ledger, to be written."""
+    """The address of a copy of the ledger that a test may change."""
     copy_ledger(made, tmp_path / "own")
     monkeypatch.setenv("IDTONE_LEDGER_KEY_FILE", str(tmp_path / "own" / "key"))
     monkeypatch.setenv("IDTONE_LEDGER_URL", url_of(tmp_path / "own" / "ledger.sqlite3"))
@@ -121,7 +121,7 @@ _SEEN: dict[str, Any] = {}
 
 @pytest.fixture
 def ping(_settings: None) -> dict[str, Any]:
-    """Finding of `pings` in the ledger that no test changes."""
+    """The finding of the rule `pings` in the ledger that no test changes."""
     if not _SEEN:
         _SEEN.update(finding("pings"))
     return _SEEN

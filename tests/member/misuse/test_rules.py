@@ -1,4 +1,4 @@
-"""Each rule, at its limit and below."""
+"""Each rule at its limit, and just below it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from idtone.core.misuse_limits import load_limits
 from idtone.ledger.evidence.call_outline import CallOutline
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.member.misuse.call_windows import Subject
-from idtone.member.misuse.rules import RULES, reason_of
+from idtone.member.misuse.rules import RULES, sign_reason
 from lab.member.misuse.traffic import START_S
 
 LIMITS = load_limits(None)
@@ -45,7 +45,7 @@ def refused(count: int, **fields: Any) -> list[CallOutline]:
 
 
 NIGHT_S = 14 * 3600.0
-"""Offset in s of 23:00 in Japan."""
+"""Seconds from the beginning of the day to 23:00 in Japan."""
 HOURLY = [call for hour in range(6) for call in calls(10, 300, hour * 3600)]
 WEEKS = [0, 0, 300, 320, 290, 310, 305, 0, 0, 300, 290, 310, 300, 330]
 
@@ -98,7 +98,7 @@ def test_what_a_rule_reports(name, told, past, wanted):
     assert len(sign.calls if sign else ()) == wanted
     if sign:
         assert sign.chance is None or 0 <= sign.chance < LIMITS.false_alarm
-        assert "{" not in reason_of(rule, sign)
+        assert "{" not in sign_reason(rule, sign)
         counts, limits = sign.series.counts, sign.series.limits
         assert len(counts) == len(limits)
         if any(limits):

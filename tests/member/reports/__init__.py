@@ -1,1 +1,1 @@
-"""Reports and the answers of members."""
+"""Reports about calls, and the members' answers to requests."""

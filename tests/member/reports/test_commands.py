@@ -1,4 +1,4 @@
-"""Members and the office on the command line, with a desk that runs: a report, its requests, its answers, its end."""
+"""A report from start to end with a running desk: the commands of the members and of the office."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ report:
 
 
 class Private(Terminal):
-    """Settings that show no number in clear, except to the office that asks for a report."""
+    """Settings that never show a number in clear, except when the office asks for a report."""
 
     def run(self, *words: object, typed: str = "") -> tuple[int, Any, str]:
         code, out, error = super().run(*words, typed=typed)
@@ -60,7 +60,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Private:
 
 
 def member(folder: Path, number: int, desk: str) -> Path:
-    """Settings of a member's node; the first one's ledger has calls."""
+    """Settings of a member's node. Only the ledger of member 1 has calls."""
     folder.mkdir()
     settings_file = folder / "idtone.yaml"
     settings_file.write_text(

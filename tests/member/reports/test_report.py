@@ -1,4 +1,4 @@
-"""A report's file, its sealed parts, and the ledger's statement on its call."""
+"""A report's file, its sealed parts, and the matching calls in the ledger."""
 
 import base64
 from datetime import UTC, datetime, timedelta

@@ -237,7 +237,7 @@ def test_what_changes_a_members_values(folder):
         return {row["criterion"]: row["no_value"] or row["value"] for row in evaluated(folder)["members"][0]["rows"]}
 
     days = (("2025-01-01", "2025-06-30"), ("2025-07-01", "2025-12-31"))
-    halves = [content_of(Period.given(*half), 20) for half in days]
+    halves = [content_of(Period.parse(*half), 20) for half in days]
     for content in halves:
         content["head"] = head_of(YEAR)
     hand_in(folder, halves[1])

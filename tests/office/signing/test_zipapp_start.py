@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from idtone.office.signing.zipapp_start import BUILT_FOR, LIBRARIES, unpack_libraries
-from tools.signer_executable import build, locked, needed
+from tools.signer_executable import build, lock_entries, needed_libraries
 
 HERE = list(sys.version_info[:2])
 
@@ -38,8 +38,8 @@ def test_another_python_is_named(tmp_path):
 
 
 def test_each_library_of_the_archive_has_a_digest():
-    entries = locked()
-    names = needed(entries)
+    entries = lock_entries()
+    names = needed_libraries(entries)
     assert {"aiohttp", "cffi", "pydantic-core", "tuf", "yarl"} <= names
     assert all("--hash=sha256:" in entries[name] for name in names)
     assert not {"argon2-cffi", "numpy", "reportlab"} & names, "a holder needs no sounds, console or paper"

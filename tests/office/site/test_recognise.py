@@ -58,7 +58,7 @@ def made_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     package: Any
     for name, given in (
         ("", {}),
-        (".detector_script", {"detector_script": lambda: DETECTOR}),
+        (".detector_bundle", {"detector_bundle": lambda: DETECTOR}),
         (".profile_json", {"profile_json": lambda profile: json.dumps({"id": profile.id})}),
     ):
         package = ModuleType(f"idtone.tones.detector{name}")

@@ -8,19 +8,19 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.findings import Finding, State
 from idtone.operations.doctor.shared_file_checks import sounds_check
-from idtone.tones.making.sound_files import PBX_FORMATS, put_sounds
+from idtone.tones.making.sound_files import PBX_FORMATS, install_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
 from idtone.tones.sound_contents import SoundContents
-from lab.tones.synthetic_recordings import recorded, write
+from lab.tones.synthetic_recordings import with_silence, write
 
 
 def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, monkeypatch):
     own, folder = tmp_path / "own", tmp_path / "sounds"
-    master = write(tmp_path / "master.wav", 0.5 * recorded(), subtype="PCM_16")
+    master = write(tmp_path / "master.wav", 0.5 * with_silence(), subtype="PCM_16")
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)
     library = load_library(own)
-    put_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
+    install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
     settings = Settings.model_validate(
         {
             "sounds": {"directory": str(folder), "profiles": str(own)},

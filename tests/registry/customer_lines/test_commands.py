@@ -8,7 +8,7 @@ import pytest
 from idtone.core.errors import DocumentError
 from idtone.core.settings.settings import load_settings
 from idtone.service.commands import check_settings
-from idtone.tones.profile_library import Library
+from idtone.tones.profile_library import ProfileLibrary
 from lab.registry.customer_lines.line_tables import GOOD
 from lab.terminal import Terminal
 
@@ -78,7 +78,7 @@ def test_decide(config, words, number, reason, customer):
 
 
 def test_the_settings_are_checked_with_the_table_but_without_a_database(config, monkeypatch):
-    monkeypatch.setattr("idtone.service.commands.load_library", lambda _: Library(()))
+    monkeypatch.setattr("idtone.service.commands.load_library", lambda _: ProfileLibrary(()))
     monkeypatch.setattr("idtone.service.commands.load_registry", lambda _: None)
     table = config.with_name("numbers.yaml")
 

@@ -10,7 +10,7 @@ OWN = "id: own\ntitle: 'Own [bold]'\nlevel_dbm0: -16\nsegments: [{frequencies_hz
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Settings with a folder that holds one profile of the operator's own."""
+    """Settings with the operator's own folder of profiles, which has one profile."""
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "own.yaml").write_text(OWN)
     path = tmp_path / "idtone.yaml"
@@ -20,6 +20,6 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mono(tmp_path: Path) -> Path:
-    """Recording of the sample sound 0.7 s after the beginning."""
+    """A recording with the sample sound after 0.7 s."""
     soundfile.write(tmp_path / "mono.wav", leg(SAMPLE), 8000)
     return tmp_path / "mono.wav"

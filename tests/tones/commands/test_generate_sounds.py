@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, ToneError, UsageError
 from idtone.tones.making.formats import FORMATS
 from lab.tones.commands.run_tone import run
-from lab.tones.error_text import refusal
-from lab.tones.levels import level_dbm0, part
+from lab.tones.error_text import error_text
+from lab.tones.levels import level_dbm0, slice_ms
 
 
 def test_generate_writes_all_formats_and_their_checksums(ffmpeg, tmp_path, config):
@@ -31,7 +31,9 @@ def test_generate_leaves_out_formats_whose_program_is_missing_or_names_it(tmp_pa
     assert [line.split(": ")[1] for line in result.stderr.splitlines()] == [f"left out {name}" for name in missing]
     assert "Install the package ffmpeg" in result.stderr
     assert {path.suffix[1:] for path in (tmp_path / "out").iterdir()} == set(FORMATS) - set(missing)
-    said = refusal(ToneError, run, "generate", "sample", "-o", tmp_path / "more", "--format", "sln,opus", "-c", config)
+    said = error_text(
+        ToneError, run, "generate", "sample", "-o", tmp_path / "more", "--format", "sln,opus", "-c", config
+    )
     assert "writing .opus needs the program ffmpeg" in said
     assert not (tmp_path / "more").exists()
 
@@ -56,7 +58,7 @@ def test_generate_from_a_tone_string_or_tgml(tmp_path, options, length_ms, level
     run("generate", *options, "--name", "pu-pu", "-o", tmp_path, "--format", "sln")
     pcm = np.frombuffer((tmp_path / "pu-pu.sln").read_bytes(), "<i2")
     assert len(pcm) == 8 * length_ms
-    assert level_dbm0(part(pcm, 8000, 10, 90)) == pytest.approx(level, abs=0.05)
+    assert level_dbm0(slice_ms(pcm, 8000, 10, 90)) == pytest.approx(level, abs=0.05)
 
 
 def test_generate_dithers_from_a_seed(tmp_path, config):
@@ -131,5 +133,5 @@ def test_a_wild_profile_is_one_clear_error_or_a_sound(segments, level, repeat):
     ],
 )
 def test_wrong_use_is_reported(tmp_path, config, arguments, error, says):
-    assert says in refusal(error, run, "generate", *arguments, "-o", tmp_path / "out", "-c", config)
+    assert says in error_text(error, run, "generate", *arguments, "-o", tmp_path / "out", "-c", config)
     assert not (tmp_path / "out").exists()

@@ -9,9 +9,9 @@ from idtone.core.errors import RecordingError, ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from idtone.tones.recordings import read_recording
-from idtone.tones.recordings.recorded_leg import Leg
+from idtone.tones.recordings.recorded_leg import RecordedLeg
 from lab.tones.commands.run_tone import run
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 
 NUMBERS = {
     "start_ms", "end_ms", "duration_ms", "rise_ms", "fall_ms", "level_dbm0", "level_dbov", "decay_db_per_s",
@@ -58,8 +58,10 @@ def test_the_json_of_inspect_keeps_its_shape_and_the_law_changes_levels(recordin
 
 
 def test_lost_packets_are_shown_as_lost(monkeypatch, recording):
-    leg = Leg("10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", np.zeros(8000, np.float32), 8000, ((800, 960), (1600, 1760)))
-    monkeypatch.setattr(read_recording, "read", lambda _: (leg,))
+    leg = RecordedLeg(
+        "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", np.zeros(8000, np.float32), 8000, ((800, 960), (1600, 1760))
+    )
+    monkeypatch.setattr(read_recording, "read_recording", lambda _: (leg,))
     assert "lost      40 ms" in run("inspect", recording).output
     assert json.loads(run("inspect", recording, "--json").output)[0]["lost_ms"] == 40
 
@@ -106,14 +108,14 @@ def test_a_file_that_is_not_a_recording_is_reported(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     for command in (("inspect",), ("plot",), ("play",), ("verify", "--profile", "sample")):
-        assert str(path) in refusal(RecordingError, run, *command, path)
+        assert str(path) in error_text(RecordingError, run, *command, path)
 
 
 def test_wrong_use_is_reported(recording, tmp_path):
-    assert "unknown tone profile 'nothing'" in refusal(UsageError, run, "plot", "nothing")
-    assert "is a profile; remove" in refusal(UsageError, run, "plot", "sample", "--profile", "notice")
-    assert "only PNG is written" in refusal(UsageError, run, "plot", recording, "-o", tmp_path / "plot.jpg")
+    assert "unknown tone profile 'nothing'" in error_text(UsageError, run, "plot", "nothing")
+    assert "is a profile; remove" in error_text(UsageError, run, "plot", "sample", "--profile", "notice")
+    assert "only PNG is written" in error_text(UsageError, run, "plot", recording, "-o", tmp_path / "plot.jpg")
     path = tmp_path / "hour.yaml"
     path.write_text("id: hour\ntitle: Hour\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [700], on_ms: 3600000}]\n")
     for command in ("plot", "play"):
-        assert "lasts 3600 s" in refusal(ToneError, run, command, path)
+        assert "lasts 3600 s" in error_text(ToneError, run, command, path)

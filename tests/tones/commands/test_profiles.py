@@ -4,7 +4,7 @@ import numpy as np
 
 from idtone.core.errors import DocumentError, UsageError
 from lab.tones.commands.run_tone import run
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 from lab.tones.synthetic_recordings import profile_file, write
 
 
@@ -103,6 +103,6 @@ def test_lint_warns_and_exits_with_1(config):
 
 def test_wrong_use_is_reported(config):
     for command in ("show", "lint"):
-        said = refusal(UsageError, run, command, "nothing", "-c", config)
+        said = error_text(UsageError, run, command, "nothing", "-c", config)
         assert "the profiles are notice, sample, own" in said
-    assert "cannot be read" in refusal(DocumentError, run, "show", "./absent.yaml", "-c", config)
+    assert "cannot be read" in error_text(DocumentError, run, "show", "./absent.yaml", "-c", config)

@@ -6,7 +6,7 @@ import soundfile
 from idtone.core.errors import ToneError, UsageError
 from idtone.tones.making.synthesis import synthesise
 from lab.tones.commands.run_tone import run
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 from lab.tones.verification.synthetic_legs import NOTICE, SAMPLE, leg, without
 
 
@@ -60,7 +60,7 @@ def test_files_and_folders_are_one_table_and_a_csv(mono, home, tmp_path):
 
 def test_an_unreadable_file_of_a_folder_exits_with_2(home):
     (home / "bad.wav").write_bytes(b"no sound")
-    assert "none of the files could be read" in refusal(UsageError, verify, home)
+    assert "none of the files could be read" in error_text(UsageError, verify, home)
     soundfile.write(home / "good.wav", leg(SAMPLE), 8000)
     assert "unreadable" in verify(home, exits=2).stdout
 
@@ -75,7 +75,7 @@ def test_strict_accepts_only_conforming_sounds(mono):
 def test_an_unsuitable_profile_is_reported_first(tmp_path):
     path = tmp_path / "long.yaml"
     path.write_text("id: long\ntitle: Long\nlevel_dbm0: -16\nsegments: [{frequencies_hz: [600], on_ms: 60000}]\n")
-    assert "cannot be looked for" in refusal(ToneError, run, "verify", tmp_path / "nothing.wav", "--profile", path)
+    assert "cannot be looked for" in error_text(ToneError, run, "verify", tmp_path / "nothing.wav", "--profile", path)
 
 
 def test_no_time_is_rounded_to_minus_zero(home):

@@ -1,4 +1,4 @@
-"""The detector in a real Chromium, on a page that is opened as a file: a microphone, and a received track."""
+"""The detector in a real Chromium, on a page that is opened as a file. It hears a microphone, or a received track."""
 
 import json
 import time
@@ -9,11 +9,11 @@ import pytest
 
 from bench.verify.conditions import sound_of
 from bench.verify.profiles import profiles
-from idtone.tones.detector.detector_bundle import detector_script
+from idtone.tones.detector.detector_bundle import detector_bundle
 from idtone.tones.detector.profile_json import profile_json
 from lab.chromium import find_or_get_chromium
 from lab.tones.detector.corpus import RATE_HZ, speech_like
-from lab.tones.profiles import make, tone
+from lab.tones.profiles import make_profile, tone
 
 PULSES = profiles()["two-pulses"]
 FLAGS = (
@@ -52,7 +52,7 @@ pytestmark = pytest.mark.nightly
 
 
 def _recording(path, sound):
-    """Recording of speech, the sound, and speech; Chromium plays it again and again."""
+    """Write a recording: speech, the sound, and speech again. Chromium plays it repeatedly."""
     chance = np.random.default_rng(7)
     pause = np.zeros(RATE_HZ // 4, np.float32)
     speech = [speech_like(3 * RATE_HZ, chance) for _ in range(2)]
@@ -73,7 +73,7 @@ def page(tmp_path):
         _recording(tmp_path / "heard.wav", sound)
         address = tmp_path / "page.html"
         profile = json.dumps(profile_json(PULSES))
-        address.write_text(PAGE.format(script=detector_script(), profile=profile, source=source), "utf-8")
+        address.write_text(PAGE.format(script=detector_bundle(), profile=profile, source=source), "utf-8")
         chromium = find_or_get_chromium(tmp_path / "home")
         options = ChromeOptions()
         options.binary_location = str(chromium.program)
@@ -111,7 +111,7 @@ def test_the_sound_is_recognised(page, source):
 
 
 def test_another_sound_is_not(page):
-    driver = page(sound_of(make(tone(425, on_ms=100, off_ms=100), tone(425, on_ms=100))), "stream")
+    driver = page(sound_of(make_profile(tone(425, on_ms=100, off_ms=100), tone(425, on_ms=100))), "stream")
     # The recording has been heard twice, whatever the machine's speed.
     _until(driver, "window.listening && listening.detector.heardS > 16")
     assert not driver.execute_script(f"return {HEARD}")

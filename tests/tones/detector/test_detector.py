@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.tones.detector.detector_bundle import detector_script
+from idtone.tones.detector.detector_bundle import detector_bundle
 from lab.node_js import find_or_get_node
 from lab.repository import ROOT
 from lab.tones.detector import corpus
@@ -26,7 +26,7 @@ def test_its_own_tests_in_node_pass_with_the_verdicts_of_python(tmp_path):
 
 
 def _failed(detector_folder, corpus_folder):
-    """Failures of the tests in JavaScript."""
+    """The failures of the detector's own tests, which run in Node.js."""
     done = subprocess.run(
         [*find_or_get_node(), "--test", str(Path(corpus.__file__).with_name("detector.test.mjs"))],
         env=os.environ | {"DETECTOR": str(detector_folder), "CORPUS": str(corpus_folder)},
@@ -71,7 +71,7 @@ def test_the_script_for_a_page_without_modules_has_all_that_they_export(tmp_path
     }
     script = tmp_path / "detector.cjs"
     script.write_text(
-        f"{detector_script()}\nconsole.log(JSON.stringify(Object.keys(idtoneDetector)))", encoding="utf-8"
+        f"{detector_bundle()}\nconsole.log(JSON.stringify(Object.keys(idtoneDetector)))", encoding="utf-8"
     )
     assert "import " not in re.sub(r"/\*\*.*?\*/", "", script.read_text("utf-8"), flags=re.DOTALL)
     done = subprocess.run([*find_or_get_node(), str(script)], capture_output=True, text=True, check=True)

@@ -8,8 +8,8 @@ from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.nightly_tests import rest_at_night
-from lab.tones.levels import level_dbm0, part
-from lab.tones.profiles import make, tone
+from lab.tones.levels import level_dbm0, slice_ms
+from lab.tones.profiles import make_profile, tone
 
 READ = [name for name, each in FORMATS.items() if each.delay_ms is not None]
 COARSE = {"gsm": (0.7, 2.0)}
@@ -18,16 +18,16 @@ of a tone.
 """
 PROFILES = {
     # The first pause shows a codec that sounds too early, and 301.3 ms end inside a frame.
-    "two tones": make(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
-    "quiet pair": make(tone(on_ms=60), tone(800.5, 1350, on_ms=250, ramp_ms=10), level_dbm0=-24),
+    "two tones": make_profile(tone(on_ms=100), tone(600, on_ms=300, off_ms=100), tone(1040, on_ms=301.3)),
+    "quiet pair": make_profile(tone(on_ms=60), tone(800.5, 1350, on_ms=250, ramp_ms=10), level_dbm0=-24),
     "notice": load_library()["notice"],
 }
 _FINE = 16
-"""Number of fractions of a sample in which a shift is measured."""
+"""Number of steps for each sample in which a shift is measured."""
 
 
 def shift_ms(heard, sound):
-    """Delay of `heard` in ms, by the peak of the cross-correlation."""
+    """The delay of `heard` in milliseconds, from the peak of the cross-correlation."""
     size = 1 << 15
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sound, size))
     at = int(np.argmax(np.fft.irfft(spectrum, size * _FINE)))
@@ -35,13 +35,15 @@ def shift_ms(heard, sound):
 
 
 def onset_ms(pcm):
-    """Time in ms at which the power over about one period of the tone first exceeds a tenth of the loudest."""
+    """Time in milliseconds at which the power, averaged over about a period of the tone, first exceeds a tenth of its
+    maximum.
+    """
     power = np.convolve(pcm.astype(float) ** 2, np.ones(16), mode="same")
     return float(np.argmax(power > np.max(power) / 10)) / 8
 
 
 def converted(asterisk, path, content):
-    """Samples that Asterisk plays from a file on an 8 kHz channel."""
+    """The samples that Asterisk plays from a file on an 8 kHz channel."""
     path.write_bytes(content)
     path.parent.chmod(0o777)  # Asterisk has a user of its own
     said = asterisk.command(f"file convert {path} {path}.sln")
@@ -64,8 +66,8 @@ def test_asterisk_plays_the_profiles_sound_to_its_end(asterisk, ffmpeg, tmp_path
             margin_ms = 2 * burst.segment.ramp_ms + 20
             span = burst.start_ms + margin_ms, burst.end_ms - margin_ms
             late = [each + delay_ms for each in span]
-            loud = level_dbm0(part(pcm, 8000, *late)) - level_dbm0(part(sound, 8000, *span))
+            loud = level_dbm0(slice_ms(pcm, 8000, *late)) - level_dbm0(slice_ms(sound, 8000, *span))
             assert loud == pytest.approx(0, abs=level_db), profile_name
         if profile_name == "two tones" and name not in COARSE:
             end_ms = profile.duration_ms + delay_ms
-            assert level_dbm0(part(pcm, 8000, end_ms - 12, end_ms - 6)) == pytest.approx(-16, abs=1)
+            assert level_dbm0(slice_ms(pcm, 8000, end_ms - 12, end_ms - 6)) == pytest.approx(-16, abs=1)

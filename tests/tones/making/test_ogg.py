@@ -6,7 +6,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.tones.making.ogg import checksum, number_stream
+from idtone.tones.making.ogg import checksum, set_serial_number
 
 
 def plainly(page):
@@ -29,7 +29,7 @@ def test_a_numbered_file_is_read_as_before():
     noise = np.random.default_rng(1).integers(-9000, 9000, 80_000).astype(np.int16)
     soundfile.write(file, noise, 8000, format="OGG", subtype="VORBIS")
     before, _ = soundfile.read(io.BytesIO(file.getvalue()))
-    number_stream(file, 7)
+    set_serial_number(file, 7)
     content = file.getvalue()
     after, _ = soundfile.read(io.BytesIO(content))
     np.testing.assert_array_equal(before, after)
@@ -41,5 +41,5 @@ def test_a_numbered_file_is_read_as_before():
 def test_a_file_that_is_not_ogg_is_refused():
     file = io.BytesIO(bytes(100))
     with pytest.raises(ValueError, match="not an Ogg page"):
-        number_stream(file, 7)
+        set_serial_number(file, 7)
     assert file.getvalue() == bytes(100)

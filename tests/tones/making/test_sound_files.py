@@ -7,12 +7,12 @@ from idtone.core.errors import ToneError, UsageError
 from idtone.tones.making.encoders import encode
 from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sound_files import PBX_FORMATS, ensure_sounds
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
 
-A = make(tone(600, on_ms=100, off_ms=11), id="a")
-B = make(tone(700, on_ms=100), id="b")
-LONG = make(tone(600.5, on_ms=20_000, off_ms=11), id="long")
+A = make_profile(tone(600, on_ms=100, off_ms=11), id="a")
+B = make_profile(tone(700, on_ms=100), id="b")
+LONG = make_profile(tone(600.5, on_ms=20_000, off_ms=11), id="long")
 
 
 def check_files(profile, files):
@@ -71,7 +71,7 @@ def test_links_and_pipes_are_replaced_and_readers_keep_the_old_file(tmp_path):
     files += ensure_sounds(tmp_path, [LONG], ["sln"])["long"].files
     assert all(file.written and file.path.is_file() and not file.path.is_symlink() for file in files)
     (tmp_path / "long.ulaw").mkdir()
-    said = refusal(ToneError, ensure_sounds, tmp_path, [LONG], ["ulaw"])
+    said = error_text(ToneError, ensure_sounds, tmp_path, [LONG], ["ulaw"])
     assert "/long.ulaw: cannot be written: Is a directory" in said
 
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_written_is_a_clear_error_and_leaves_nothing(
         (tmp_path / in_the_way).mkdir()
     elif in_the_way:
         (tmp_path / in_the_way).touch()
-    assert says in refusal(error, ensure_sounds, tmp_path / folder, [A], formats)
+    assert says in error_text(error, ensure_sounds, tmp_path / folder, [A], formats)
     assert [path.name for path in tmp_path.iterdir()] == [in_the_way.strip("/")] * bool(in_the_way)
 
 

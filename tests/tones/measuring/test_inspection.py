@@ -10,7 +10,7 @@ from idtone.tones.measuring import burst_measurement, spectral_lines
 from idtone.tones.measuring import inspection as inspection_module
 from idtone.tones.measuring.inspection import inspect
 from idtone.tones.profile import Law
-from lab.tones.profiles import make, tone
+from lab.tones.profiles import make_profile, tone
 
 
 def heard(profile, sample_rate_hz=8000):
@@ -18,7 +18,7 @@ def heard(profile, sample_rate_hz=8000):
 
 
 def assert_plan(profile, sample_rate_hz):
-    """Check the bursts of a plain profile, as exactly as `tone inspect` promises."""
+    """Check the measured bursts of a plain profile, with the tolerances that `tone inspect` promises."""
     inspection = heard(profile, sample_rate_hz)
     for planned, burst in zip(profile.bursts(), inspection.bursts, strict=True):
         found_hz = sorted(partial.frequency_hz for partial in burst.partials)
@@ -41,22 +41,22 @@ def segments(draw):
 @given(plan=st.lists(segments(), min_size=1, max_size=3), sample_rate_hz=st.sampled_from([8000, 16000, 44100, 48000]))
 @settings(max_examples=3, deadline=None, derandomize=True)
 def test_a_plain_profile_comes_back(plan, sample_rate_hz):
-    assert_plan(make(*plan), sample_rate_hz)
+    assert_plan(make_profile(*plan), sample_rate_hz)
 
 
 @pytest.mark.parametrize(
     ("profile", "sample_rate_hz"),
     [
-        (make(tone(400, 450, on_ms=100, off_ms=100), repeat=2), 8000),
-        (make(tone(400, on_ms=125, off_ms=125), repeat=3), 48000),
-        (make(tone(950, on_ms=330), tone(1400, on_ms=330), tone(1800, on_ms=330)), 8000),
-        (make(*(tone(f, on_ms=70, ramp_ms=0) for f in (1060, 1160, 1270, 2400, 1060))), 48000),
-        (make(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)), 8000),
-        (make(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2), 8000),
-        (make(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3), 48000),
-        (make(tone(425, on_ms=3500, off_ms=50)), 8000),
+        (make_profile(tone(400, 450, on_ms=100, off_ms=100), repeat=2), 8000),
+        (make_profile(tone(400, on_ms=125, off_ms=125), repeat=3), 48000),
+        (make_profile(tone(950, on_ms=330), tone(1400, on_ms=330), tone(1800, on_ms=330)), 8000),
+        (make_profile(*(tone(f, on_ms=70, ramp_ms=0) for f in (1060, 1160, 1270, 2400, 1060))), 48000),
+        (make_profile(tone(440, on_ms=200, ramp_ms=0), tone(466.16, on_ms=200, ramp_ms=0)), 8000),
+        (make_profile(tone(600, on_ms=100, ramp_ms=50, off_ms=50), repeat=2), 8000),
+        (make_profile(tone(1000, on_ms=20, off_ms=10, ramp_ms=2), repeat=3), 48000),
+        (make_profile(tone(425, on_ms=3500, off_ms=50)), 8000),
         # Here two lines are first found at one frequency.
-        (make(tone(447.3, 819.7, on_ms=100, off_ms=20, ramp_ms=40)), 8000),
+        (make_profile(tone(447.3, 819.7, on_ms=100, off_ms=20, ramp_ms=40)), 8000),
     ],
     ids=["close", "busy", "joined", "joined-hard", "semitone", "all-ramp", "short", "long", "double"],
 )
@@ -67,13 +67,13 @@ def test_known_plans_come_back(profile, sample_rate_hz):
 def test_click_energy():
     for ramp_ms, expected_db in ((0, -24), (5, -41), (10, -55)):
         for sample_rate_hz in (8000, 48000)[: 1 + (ramp_ms == 5)]:
-            (burst,) = heard(make(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
+            (burst,) = heard(make_profile(tone(400, on_ms=100, ramp_ms=ramp_ms)), sample_rate_hz).bursts
             assert burst.click_db == pytest.approx(expected_db, abs=1.5), (ramp_ms, sample_rate_hz)
 
 
 @pytest.mark.parametrize(("rate_hz", "depth"), [(16, 1), (10, 0.2)])
 def test_modulation(rate_hz, depth):
-    profile = make(tone(400, on_ms=1000, off_ms=200, modulation={"rate_hz": rate_hz, "depth": depth}), repeat=2)
+    profile = make_profile(tone(400, on_ms=1000, off_ms=200, modulation={"rate_hz": rate_hz, "depth": depth}), repeat=2)
     for burst, planned in zip(heard(profile).bursts, profile.bursts(), strict=True):
         assert burst.modulation.rate_hz == pytest.approx(rate_hz, abs=0.01)
         assert burst.modulation.depth == pytest.approx(depth, abs=0.005)
@@ -83,7 +83,7 @@ def test_modulation(rate_hz, depth):
 
 
 def test_equal_tones_are_not_modulation():
-    (burst,) = heard(make(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
+    (burst,) = heard(make_profile(tone(400, 450, 500, on_ms=400, off_ms=50))).bursts
     assert (burst.modulation, len(burst.partials)) == (None, 3)
 
 
@@ -91,20 +91,20 @@ def test_equal_tones_are_not_modulation():
     ("from_hz", "to_hz", "on_ms"), [((300,), (3400,), 500), ((500, 900), (700, 800), 500), ((1000,), (1400,), 100)]
 )
 def test_glides(from_hz, to_hz, on_ms):
-    (burst,) = heard(make(tone(*from_hz, on_ms=on_ms, off_ms=50, sweep={"to_hz": to_hz}))).bursts
+    (burst,) = heard(make_profile(tone(*from_hz, on_ms=on_ms, off_ms=50, sweep={"to_hz": to_hz}))).bursts
     first_hz, last_hz = zip(*sorted(zip(burst.glide.from_hz, burst.glide.to_hz, strict=True)), strict=True)
     assert first_hz == pytest.approx(from_hz, abs=0.2)
     assert last_hz == pytest.approx(to_hz, abs=0.2)
 
 
 def test_steps_are_joined_bursts():
-    bursts = heard(make(tone(300, on_ms=1000, ramp_ms=10, sweep={"to_hz": [2100], "steps": 10}))).bursts
+    bursts = heard(make_profile(tone(300, on_ms=1000, ramp_ms=10, sweep={"to_hz": [2100], "steps": 10}))).bursts
     assert [burst.partials[0].frequency_hz for burst in bursts] == pytest.approx(range(300, 2101, 200), abs=0.05)
     assert [burst.off_ms for burst in bursts] == [0.0] * 9 + [None]
 
 
 def test_signal_to_noise_is_that_of_the_noise_or_of_quantisation():
-    samples = synthesise(make(tone(600, on_ms=500)), 8000)
+    samples = synthesise(make_profile(tone(600, on_ms=500)), 8000)
     power = np.mean(samples[200:-200] ** 2)
     noise = np.random.default_rng(1).normal(size=24000) * np.sqrt(power / 100)
     noise[8000:12000] += samples
@@ -113,7 +113,7 @@ def test_signal_to_noise_is_that_of_the_noise_or_of_quantisation():
     assert burst.sinad_db == pytest.approx(20, abs=0.5)
     assert burst.partials[0].frequency_hz == pytest.approx(600, abs=0.05)
     assert inspection.noise_dbov == pytest.approx(10 * np.log10(power / 100), abs=1)
-    (burst,) = heard(make(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
+    (burst,) = heard(make_profile(tone(1234.5, on_ms=500), level_dbm0=-10)).bursts
     step_db = 10 * np.log10(1 / 12 / 32768**2)
     assert burst.sinad_db == pytest.approx(burst.level_dbov - step_db, abs=0.5)
 
@@ -131,7 +131,7 @@ def test_decaying_consecutive_notes_are_separated():
 
 
 def test_a_stretch_of_speech_that_has_none_of_its_lines_has_no_decay():
-    """The gain of the lines in it is zero, or negative where they are in opposite phase."""
+    """In that stretch, the gain of the lines is zero, or negative if their phase is opposite."""
     assert [burst_measurement._decay(np.full(800, gain), 8000) for gain in (0.0, -0.3)] == [0, 0]
 
 
@@ -150,7 +150,7 @@ def test_dc_and_clipping(monkeypatch):
 
 
 def test_the_law_moves_dbm0_and_nothing_else():
-    samples = synthesise(make(tone(600)), 8000)
+    samples = synthesise(make_profile(tone(600)), 8000)
     by_a, by_mu = inspect(samples, 8000, Law.A), inspect(samples, 8000, Law.MU)
     assert by_mu.level_dbov == by_a.level_dbov
     assert by_mu.bursts[0].level_dbm0 - by_a.bursts[0].level_dbm0 == pytest.approx(0.065, abs=0.002)
@@ -168,7 +168,7 @@ def test_silence_and_noise_have_no_bursts():
 
 def test_a_long_recording_is_bounded(monkeypatch):
     monkeypatch.setattr(inspection_module, "BURSTS", 20)
-    once = synthesise(make(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
+    once = synthesise(make_profile(tone(600, on_ms=100, off_ms=900)), 8000).astype(np.float32)
     inspection = inspect(np.tile(once, 40), 8000)
     assert (len(inspection.bursts), inspection.truncated) == (20, True)
     assert inspection.bursts[-1].start_ms == pytest.approx(19_000, abs=0.1)
@@ -183,7 +183,7 @@ def test_any_samples_are_measured(samples, sample_rate_hz):
 
 
 def voice(seconds, sample_rate_hz):
-    """Syllables of a voice: harmonics of a pitch that moves, and formants that move too."""
+    """Syllables of a synthetic voice, with moving pitch, harmonics and moving formants."""
     t = np.arange(round(seconds * sample_rate_hz)) / sample_rate_hz
     pitch_hz = 125 * 2 ** (0.25 * np.sin(2 * np.pi * 0.9 * t) + 0.08 * np.sin(2 * np.pi * 2.7 * t))
     phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate_hz
@@ -202,8 +202,8 @@ def voice(seconds, sample_rate_hz):
 
 
 def test_a_voice_takes_no_more_work_than_a_processor_does_in_its_time(monkeypatch):
-    """The work takes at most twice the length of the voice. The unknowns × samples of all fits show sooner what has
-    become slower.
+    """The work takes at most twice as long as the voice lasts. The sum of unknowns × samples over all fits shows a
+    slowdown earlier.
     """
     work, shares, solve = 0, [], spectral_lines._solve
 

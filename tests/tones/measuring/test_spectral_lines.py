@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 
-from idtone.tones.measuring.edges import gain
+from idtone.tones.measuring.edges import estimate_gains
 from idtone.tones.measuring.spectral_lines import find_glides, find_lines
 
 
@@ -25,7 +25,7 @@ def test_noise_and_silence_have_no_lines_and_no_gain_and_notes_up_and_down_are_n
     noise = np.random.default_rng(2).normal(size=4000)
     for nothing in (noise[:800], np.zeros(800)):
         assert not len(find_lines(nothing, 0, 8000).frequencies_hz)
-    assert not gain(noise, np.zeros(4000), 8000, 700).any()
+    assert not estimate_gains(noise, np.zeros(4000), 8000, 700).any()
     for steady in (noise, waves(400, 450, length=4000)):
         assert find_glides(steady, 0, 8000) is None
     assert find_glides(np.concatenate([waves(f, length=1600) for f in (500, 1500, 800)]), 0, 8000) is None

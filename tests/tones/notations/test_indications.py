@@ -3,10 +3,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import DocumentError, ToneError
-from idtone.tones.notations.indications import PLAYTONES_DEPTH, from_asterisk, losses, to_asterisk
-from lab.tones.error_text import refusal
-from lab.tones.notations.profile_strategies import check_reading, heard, plain_profiles
-from lab.tones.profiles import make, tone
+from idtone.tones.notations.indications import PLAYTONES_DEPTH, conversion_losses, from_asterisk, to_asterisk
+from lab.tones.error_text import error_text
+from lab.tones.notations.profile_strategies import audible_properties, check_reading, plain_profiles
+from lab.tones.profiles import make_profile, tone
 
 hertz = st.integers(300, 3400)
 tones = st.builds(lambda a, b: {"frequencies_hz": tuple(dict.fromkeys((a, b)))}, hertz, hertz) | st.builds(
@@ -21,7 +21,7 @@ tones = st.builds(lambda a, b: {"frequencies_hz": tuple(dict.fromkeys((a, b)))},
 def test_a_profile_survives_a_round_trip_through_a_tone_string(profile):
     text = to_asterisk(profile)
     again = from_asterisk(text, name=profile.id, level_dbm0=profile.level_dbm0)
-    assert heard(again) == heard(profile)
+    assert audible_properties(again) == audible_properties(profile)
     assert to_asterisk(again) == text
 
 
@@ -92,9 +92,9 @@ OUT_OF_BOUNDS = {
 
 def test_a_part_without_a_finite_sound_is_an_error_that_names_the_part_or_the_field():
     for text, says in REFUSED.items():
-        assert says in refusal(ToneError, from_asterisk, text)
+        assert says in error_text(ToneError, from_asterisk, text)
     for text, field in OUT_OF_BOUNDS.items():
-        said = refusal(DocumentError, from_asterisk, text)
+        said = error_text(DocumentError, from_asterisk, text)
         assert said.startswith(f"tone string {text!r}: {field}: ")
         assert "\n" not in said
 
@@ -106,14 +106,17 @@ ONCE = "!0/40,!400+450/100,!0/20,!600/60"
 @pytest.mark.parametrize(
     ("profile", "text"),
     [
-        (make(tone(on_ms=40), tone(400, 450, on_ms=100, off_ms=20), tone(600, on_ms=60), repeat=2), f"{ONCE},{ONCE}"),
+        (
+            make_profile(tone(on_ms=40), tone(400, 450, on_ms=100, off_ms=20), tone(600, on_ms=60), repeat=2),
+            f"{ONCE},{ONCE}",
+        ),
         # Fractions are rounded, and do not add up.
         (
-            make(tone(600.4, on_ms=10.4, off_ms=10.4), repeat=5),
+            make_profile(tone(600.4, on_ms=10.4, off_ms=10.4), repeat=5),
             "!600/10,!0/11,!600/10,!0/11,!600/10,!0/10,!600/11,!0/10,!600/11,!0/10",
         ),
-        (make(SWEPT), "!600+900/30,!700+800/30,!800+700/30"),
-        (make(tone(600, on_ms=40, sweep={"to_hz": (800,)})), "!650/20,!750/20"),
+        (make_profile(SWEPT), "!600+900/30,!700+800/30,!800+700/30"),
+        (make_profile(tone(600, on_ms=40, sweep={"to_hz": (800,)})), "!650/20,!750/20"),
     ],
 )
 def test_what_is_written(profile, text):
@@ -121,16 +124,16 @@ def test_what_is_written(profile, text):
 
 
 def test_no_step_is_endless():
-    text = to_asterisk(make(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40})))
+    text = to_asterisk(make_profile(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40})))
     assert "/0" not in text
     assert from_asterisk(text).duration_ms == 10
 
 
 def test_what_cannot_be_written():
     for more in ((600, 700, 800), {}), ((600, 700), {"modulation": {"rate_hz": 20, "depth": PLAYTONES_DEPTH}}):
-        assert "two frequencies at most" in refusal(ToneError, to_asterisk, make(tone(*more[0], **more[1])))
-    long = make(tone(600, 700, on_ms=100, off_ms=100), repeat=500)
-    assert "more than 8191 characters" in refusal(ToneError, to_asterisk, long)
+        assert "two frequencies at most" in error_text(ToneError, to_asterisk, make_profile(tone(*more[0], **more[1])))
+    long = make_profile(tone(600, 700, on_ms=100, off_ms=100), repeat=500)
+    assert "more than 8191 characters" in error_text(ToneError, to_asterisk, long)
 
 
 PLAIN = tone(600, on_ms=100, off_ms=20, ramp_ms=0)
@@ -151,8 +154,8 @@ PLAIN = tone(600, on_ms=100, off_ms=20, ramp_ms=0)
     ],
 )
 def test_each_loss_is_reported_beside_the_level(changed, says):
-    level, *others = losses(make(PLAIN | changed))
+    level, *others = conversion_losses(make_profile(PLAIN | changed))
     assert level == "the level of -16 dBm0: Playtones plays each frequency at -10 dBm0"
     assert [other[: len(said)] for other, said in zip(others, says, strict=True)] == says
-    levels = losses(make(PLAIN, PLAIN | {"level_dbm0": -20}))
+    levels = conversion_losses(make_profile(PLAIN, PLAIN | {"level_dbm0": -20}))
     assert levels == ("the levels of -16, -20 dBm0: Playtones plays each frequency at -10 dBm0",)

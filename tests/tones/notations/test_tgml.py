@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idtone.core.errors import DocumentError, ToneError
-from idtone.tones.notations.tgml import from_tgml, losses, to_tgml
+from idtone.tones.notations.tgml import conversion_losses, from_tgml, to_tgml
 from idtone.tones.profile import Law
-from lab.tones.error_text import refusal
-from lab.tones.notations.profile_strategies import check_reading, heard, plain_profiles
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.notations.profile_strategies import audible_properties, check_reading, plain_profiles
+from lab.tones.profiles import make_profile, tone
 
 tones = st.builds(
     lambda frequencies, level: {"frequencies_hz": frequencies, "level_dbm0": level / 100},
@@ -23,8 +23,8 @@ tones = st.builds(
 @settings(max_examples=25, deadline=None)
 def test_a_profile_survives_a_round_trip_through_tgml(profile):
     again = from_tgml(to_tgml(profile), name=profile.id)
-    assert heard(again) == heard(profile)
-    assert heard(from_tgml(to_tgml(again))) == heard(profile)
+    assert audible_properties(again) == audible_properties(profile)
+    assert audible_properties(from_tgml(to_tgml(again))) == audible_properties(profile)
 
 
 @given(st.text(alphabet="0123456789%(),;=vdwlLcr<>+-.A*# \nloopsx", max_size=40))
@@ -46,7 +46,7 @@ def libteletone(volume_db, *frequencies_hz):
 @pytest.mark.parametrize("frequencies_hz", [(601,), (601, 997), (601, 801, 997, 1403)])
 @pytest.mark.parametrize("level_dbm0", [-16, -23.5])
 def test_the_volume_gives_the_level_of_libteletones_output(law, frequencies_hz, level_dbm0):
-    text = to_tgml(make(tone(*frequencies_hz), level_dbm0=level_dbm0, law=law))
+    text = to_tgml(make_profile(tone(*frequencies_hz), level_dbm0=level_dbm0, law=law))
     samples = libteletone(float(text.partition(";")[0].removeprefix("v=")), *frequencies_hz)
     measured = 20 * math.log10(np.std(samples) * math.sqrt(2) / 32768) + law.full_scale_dbm0
     assert measured == pytest.approx(level_dbm0, abs=0.02)
@@ -142,7 +142,7 @@ REFUSED = {
 
 def test_a_part_that_no_profile_can_express_is_an_error_that_names_it():
     for text, says in REFUSED.items():
-        said = refusal((ToneError, DocumentError), from_tgml, text)
+        said = error_text((ToneError, DocumentError), from_tgml, text)
         assert says in said
         assert said.startswith("TGML")
 
@@ -154,14 +154,14 @@ WRITTEN = "L=2;%(0,40,600);v=-15.99;%(100,20,600);v=-19.99;%(50,0,700);v=-15.99;
 
 
 def test_what_is_written():
-    assert to_tgml(make(*LEVELS, repeat=2)) == WRITTEN
-    assert to_tgml(make(STAIRS)) == "v=-15.99;%(30,0,600);%(30,0,700);%(30,0,800)"
+    assert to_tgml(make_profile(*LEVELS, repeat=2)) == WRITTEN
+    assert to_tgml(make_profile(STAIRS)) == "v=-15.99;%(30,0,600);%(30,0,700);%(30,0,800)"
     # FreeSWITCH's highest volume.
-    assert to_tgml(make(tone(600, 700, 800), level_dbm0=-3)) == "v=0;%(200,0,600,700,800)"
+    assert to_tgml(make_profile(tone(600, 700, 800), level_dbm0=-3)) == "v=0;%(200,0,600,700,800)"
 
 
 def test_steps_under_a_millisecond_are_partly_left_out():
-    profile = from_tgml(to_tgml(make(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40}))))
+    profile = from_tgml(to_tgml(make_profile(tone(600, on_ms=10, sweep={"to_hz": (800,), "steps": 40}))))
     assert (profile.duration_ms, len(profile.segments)) == (10, 10)
 
 
@@ -176,7 +176,7 @@ def test_steps_under_a_millisecond_are_partly_left_out():
     ],
 )
 def test_each_loss_is_reported(changed, says):
-    lost = losses(make(tone(600, on_ms=100, off_ms=20, ramp_ms=0) | changed))
+    lost = conversion_losses(make_profile(tone(600, on_ms=100, off_ms=20, ramp_ms=0) | changed))
     assert [loss[: len(said)] for loss, said in zip(lost, says, strict=True)] == says
-    also = losses(make(tone(600, ramp_ms=0), dither_seed=1, tolerance={"level_db": 3}))
+    also = conversion_losses(make_profile(tone(600, ramp_ms=0), dither_seed=1, tolerance={"level_db": 3}))
     assert also == ("the dither", "the tolerance")

@@ -6,9 +6,9 @@ import pytest
 import soundfile
 
 from idtone.core.errors import RecordingError
-from idtone.tones.recordings.audio_files import CHANNELS, RAW_FORMATS, read_file
+from idtone.tones.recordings.audio_files import CHANNELS, RAW_FORMATS, read_audio_file
 from lab import g711
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 
 PEAK = 0.3
 
@@ -18,7 +18,7 @@ def sine(sample_rate_hz=8000, duration_s=1):
 
 
 def level(samples):
-    """Peak of the sine in the middle, where codecs have settled."""
+    """The peak of the sine in the middle of the samples, where codecs have settled."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4].astype(np.float64)
     return math.sqrt(2 * np.mean(middle**2))
 
@@ -39,7 +39,7 @@ def test_libsndfile_recognises_formats_under_any_name(tmp_path, container, subty
             if container in ("NIST", "IRCAM", "VOC", "MP3") and name.endswith("ulaw"):
                 continue
             soundfile.write(tmp_path / name, sine(), 8000, format=container, subtype=subtype)
-            (leg,) = read_file(tmp_path / name)
+            (leg,) = read_audio_file(tmp_path / name)
             assert (leg.name, leg.sample_rate_hz, leg.lost, leg.samples.dtype) == ("mono", 8000, (), np.float32)
             assert leg.duration_ms == pytest.approx(1000, abs=40), subtype  # a frame of WAV49
             assert level(leg.samples) == pytest.approx(PEAK, rel=0.05), subtype
@@ -56,7 +56,7 @@ def test_libsndfile_recognises_formats_under_any_name(tmp_path, container, subty
 def test_a_leg_for_each_channel(tmp_path, channels, names):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.outer(sine(duration_s=10), np.arange(1, channels + 1) / channels), 8000)
-    legs = read_file(path)
+    legs = read_audio_file(path)
     assert [leg.name for leg in legs] == names
     for number, leg in enumerate(legs, 1):
         assert leg.samples.flags.c_contiguous
@@ -76,7 +76,7 @@ def test_headerless_files_by_the_extension(tmp_path, extension, ffmpeg):
         soundfile.write(path, pcm, raw.sample_rate_hz, format="RAW", subtype=raw.subtype)
     else:
         path.write_bytes(bytes(8000))
-    (leg,) = read_file(path)
+    (leg,) = read_audio_file(path)
     assert leg.sample_rate_hz == raw.sample_rate_hz
     if raw.subtype or extension == ".g722":
         assert leg.duration_ms == pytest.approx(1000, abs=20)
@@ -90,7 +90,7 @@ def test_a_truncated_file_is_read_to_its_end(tmp_path, container):
     path = tmp_path / "a"
     soundfile.write(path, sine(), 8000, format=container, subtype="PCM_16")
     path.write_bytes(path.read_bytes()[:-8000])
-    (leg,) = read_file(path)
+    (leg,) = read_audio_file(path)
     assert (len(leg.samples), leg.lost) == (4000, ())
     assert np.abs(leg.samples - sine()[:4000]).max() < 1 / 32_767
 
@@ -99,7 +99,7 @@ def test_an_mp3_that_ends_early_is_read_to_its_end(tmp_path):
     path = tmp_path / "a"
     soundfile.write(path, sine(duration_s=5), 8000, format="MP3")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    (leg,) = read_file(path)
+    (leg,) = read_audio_file(path)
     assert 1000 < leg.duration_ms < 4000
 
 
@@ -123,7 +123,7 @@ def with_bad(value):
 )
 def test_samples_that_are_no_sound_and_what_is_outside_the_limits(tmp_path, samples, rate, problem):
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    assert problem in refusal(RecordingError, read_file, tmp_path / "a.wav")
+    assert problem in error_text(RecordingError, read_audio_file, tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.ulaw", "a.g722", "a.g729", "a.mp4"])
@@ -136,11 +136,11 @@ def test_longer_than_allowed(tmp_path, name, ffmpeg):
         path.write_bytes(path.read_bytes()[:-100])  # libsndfile cannot read this, but ffmpeg can
     else:
         path.write_bytes(bytes(80_000))
-    assert "is longer than the limit (2 s" in refusal(RecordingError, read_file, path, longest_s=2, notice=str)
+    assert "is longer than the limit (2 s" in error_text(RecordingError, read_audio_file, path, longest_s=2, notice=str)
 
 
 def test_the_compression_of_a_file_is_named(tmp_path):
     for magic, packer in ((b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "zstd")):
         (tmp_path / "a.ulaw").write_bytes(magic + bytes(100))
-        said = refusal(RecordingError, read_file, tmp_path / "a.ulaw")
+        said = error_text(RecordingError, read_audio_file, tmp_path / "a.ulaw")
         assert f"is compressed with {packer}. Unpack it first" in said

@@ -7,7 +7,7 @@ from idtone.core.errors import RecordingError
 from idtone.tones.recordings import captures
 from idtone.tones.recordings.captures import read_capture
 from lab import g711, voices
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 from lab.tones.recordings import capture_files
 
 TALK = g711.encode(voices.CALLER, g711.PCMU)
@@ -91,7 +91,7 @@ def test_undecodable_streams_are_left_out_and_reported(capture, caplog):
 
 def test_no_number_of_the_signalling_leaks(capture):
     signalling = [(at_ns, capture_files.ethernet(capture_files.udp(INVITE))) for at_ns in range(20)]
-    said = refusal(
+    said = error_text(
         RecordingError,
         read_capture,
         capture(signalling, capture_files.on_wire(capture_files.talk(TALK, payload_type=18))),
@@ -102,7 +102,7 @@ def test_no_number_of_the_signalling_leaks(capture):
 
 
 def hostile(step, ssrcs=1):
-    """Packets of which every fourth comes long after the one before, also by the capture's clock."""
+    """Packets with a long pause before every fourth one, also on the capture's clock."""
     ticks = [number // 4 * step + number % 4 * 160 for number in range(20)]
     return capture_files.on_wire(
         (tick * 125_000, capture_files.rtp(number, tick, b"\xff" * 160, ssrc=ssrc))
@@ -131,11 +131,11 @@ def test_captures_without_a_stream_and_beyond_the_limits(capture, monkeypatch, p
     for name, value in limits.items():
         monkeypatch.setattr(captures, name, value)
     began_s = time.process_time()
-    assert says in refusal(RecordingError, read_capture, capture(packets))
+    assert says in error_text(RecordingError, read_capture, capture(packets))
     assert time.process_time() - began_s < 5
 
 
 def test_an_audio_file_is_not_a_capture(capture):
     path = capture()
     path.write_bytes(b"RIFF....WAVE")
-    assert "is not a capture" in refusal(RecordingError, read_capture, path)
+    assert "is not a capture" in error_text(RecordingError, read_capture, path)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from idtone.core.errors import RecordingError
-from idtone.tones.recordings.datagrams import address, datagrams, is_capture
-from lab.tones.error_text import refusal
+from idtone.tones.recordings.datagrams import address_text, datagrams, is_capture
+from lab.tones.error_text import error_text
 from lab.tones.recordings import capture_files
 
 NOW_NS = capture_files.START_NS + 123_000
@@ -36,7 +36,7 @@ def test_every_link_byte_order_and_version_of_ip(link, order, network, shown):
         (found,) = read(content)
         assert (found.payload, found.arrival_ns) == (WORDS, NOW_NS)
         assert (found.source_port, found.destination_port) == (4000, 4002)
-        assert address(found.destination, 4002) == shown
+        assert address_text(found.destination, 4002) == shown
 
 
 def test_vlan_tags_and_the_padding_of_a_short_frame_are_not_payload():
@@ -91,5 +91,5 @@ def test_damage_is_distinguished_from_an_early_end():
         capture_files.section()[:8] + bytes(20),
         capture_files.section() + struct.pack("<2I", 6, 0x7FFFFFFC) + bytes(20),
     ):
-        assert refusal(RecordingError, read, content).startswith("some.pcap: is a damaged capture")
-    assert "link of type 105," in refusal(RecordingError, read, capture_files.pcap([(NOW_NS, bytes(100))], link=105))
+        assert error_text(RecordingError, read, content).startswith("some.pcap: is a damaged capture")
+    assert "link of type 105," in error_text(RecordingError, read, capture_files.pcap([(NOW_NS, bytes(100))], link=105))

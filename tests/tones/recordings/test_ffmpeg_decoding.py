@@ -8,9 +8,9 @@ import soundfile
 
 from idtone.core.errors import RecordingError
 from idtone.tones.recordings import ffmpeg_decoding
-from idtone.tones.recordings.audio_files import read_file
+from idtone.tones.recordings.audio_files import read_audio_file
 from idtone.tones.recordings.open_recording import open_recording
-from lab.tones.error_text import refusal
+from lab.tones.error_text import error_text
 
 
 def make(ffmpeg, target, *options, sample_rate_hz=16_000):
@@ -44,7 +44,7 @@ def m4a(ffmpeg, tmp_path_factory):
 )
 def test_formats_that_only_ffmpeg_reads(tmp_path, ffmpeg, name, options, sample_rate_hz):
     make(ffmpeg, tmp_path / name, *options)
-    legs = read_file(tmp_path / name, notice=pytest.fail)
+    legs = read_audio_file(tmp_path / name, notice=pytest.fail)
     assert [leg.name for leg in legs] == (["left", "right"] if "-ac" in options else ["mono"])
     assert legs[0].sample_rate_hz == sample_rate_hz
     assert legs[0].duration_ms == pytest.approx(1000, abs=150)
@@ -62,7 +62,7 @@ def test_formats_that_only_ffmpeg_reads(tmp_path, ffmpeg, name, options, sample_
 )
 def test_headerless_files_of_another_encoder(tmp_path, ffmpeg, name, options, made_hz, read_hz):
     make(ffmpeg, tmp_path / name, *options, sample_rate_hz=made_hz)
-    (leg,) = read_file(tmp_path / name)
+    (leg,) = read_audio_file(tmp_path / name)
     assert (leg.sample_rate_hz, leg.duration_ms) == (read_hz, pytest.approx(1000, abs=20))
     assert level(leg) == pytest.approx(0.125, rel=0.1)
 
@@ -71,7 +71,7 @@ def test_headerless_files_of_another_encoder(tmp_path, ffmpeg, name, options, ma
 def test_a_file_name_is_never_an_option_or_address(tmp_path, m4a, name, monkeypatch):
     shutil.copy(m4a, tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    (leg,) = read_file(Path(name), notice=pytest.fail)
+    (leg,) = read_audio_file(Path(name), notice=pytest.fail)
     assert leg.duration_ms == pytest.approx(1000, abs=150)
 
 
@@ -86,7 +86,7 @@ def test_texts_and_playlists_are_no_recordings_and_reach_no_other_file(tmp_path,
     ):
         path = tmp_path / (name if "." in name else f"{name}{kind}")
         path.write_text(content)
-        (said,) = refusal(RecordingError, read_file, path).splitlines()
+        (said,) = error_text(RecordingError, read_audio_file, path).splitlines()
         assert said.startswith(f"{path}: cannot be read by libsndfile or ffmpeg (")
     assert said.endswith("(Invalid data found when processing input)")
 
@@ -94,7 +94,7 @@ def test_texts_and_playlists_are_no_recordings_and_reach_no_other_file(tmp_path,
 def test_without_ffmpeg_its_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "a.m4a").write_bytes(b"no audio")
-    said = refusal(RecordingError, read_file, tmp_path / "a.m4a")
+    said = error_text(RecordingError, read_audio_file, tmp_path / "a.m4a")
     assert "reading .m4a needs the program ffmpeg" in said
     assert "Install the package ffmpeg" in said
 
@@ -117,10 +117,12 @@ def test_an_ffmpeg_that_fails_hangs_or_never_ends(tmp_path, monkeypatch, script,
     monkeypatch.setattr(ffmpeg_decoding, "program", lambda _: ffmpeg)
     if "zero" in script:
         with open_recording(path) as file:
-            said = refusal(RecordingError, ffmpeg_decoding.decode, path, file, (), longest_s=1, largest=100_000)
+            said = error_text(
+                RecordingError, ffmpeg_decoding.decode_with_ffmpeg, path, file, (), longest_s=1, largest=100_000
+            )
     else:
         monkeypatch.setattr(ffmpeg_decoding, "DEADLINE_S", 0.2 if "sleep" in script else 60)
-        said = refusal(RecordingError, read_file, path)
+        said = error_text(RecordingError, read_audio_file, path)
     assert says in said
 
 
@@ -133,7 +135,7 @@ def test_a_damaged_flac_is_read_and_reported(tmp_path, ffmpeg, damage):
     path.write_bytes(
         content[:middle] + bytes(2000) + content[middle + 2000 :] if damage == "in the middle" else content[:-2000]
     )
-    (leg,) = read_file(path, notice=told.append)
+    (leg,) = read_audio_file(path, notice=told.append)
     assert 40_000 < len(leg.samples) <= 80_000
     (notice,) = told
     assert notice.startswith(f"{path}: is damaged, parts may be missing or shifted: ")

@@ -1,4 +1,4 @@
-"""Any file is read, or refused with one RecordingError, within bounded time and memory. `make fuzz` draws more."""
+"""Any file is read, or refused with a RecordingError, within limits of time and memory. `make fuzz` tries more."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.recordings import ffmpeg_decoding
-from idtone.tones.recordings.audio_files import read_file
+from idtone.tones.recordings.audio_files import read_audio_file
 from idtone.tones.recordings.captures import read_capture
-from idtone.tones.recordings.read_recording import read
+from idtone.tones.recordings.read_recording import read_recording
 from lab.tones.recordings import capture_files
 
 LONGEST_S = 30.0
@@ -20,7 +20,7 @@ FILES = [capture_files.audio(*each) for each in capture_files.CONTAINERS]
 
 @st.composite
 def damaged(draw, wholes):
-    """Strategy of valid files with octets changed, and pieces removed, doubled or inserted."""
+    """A strategy for damaged files: valid ones with changed octets, and with pieces removed, doubled or inserted."""
     content = bytearray(draw(st.sampled_from(wholes)))
     for _ in range(draw(st.integers(1, 8))):
         # Damage has the most effect in headers.
@@ -32,7 +32,7 @@ def damaged(draw, wholes):
 
 @st.composite
 def lawless(draw):
-    """Strategy of the packets of a sender that follows RFC 3550 for a while, and then does not."""
+    """A strategy for the packets of a sender that first follows RFC 3550 and then violates it."""
     sequence, timestamp, at_ns = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFFFFFFFF)), 10**12
     packets = capture_files.talk(
         bytes(1600),
@@ -78,7 +78,7 @@ def path(tmp_path_factory):
 
 @pytest.fixture
 def without_ffmpeg(monkeypatch):
-    """Leave ffmpeg out: it takes longer to start than all the rest to read."""
+    """Leave ffmpeg out, because its start takes longer than everything else."""
 
     def refuse(purpose):
         raise ToneError(f"{purpose} is left out")
@@ -93,8 +93,8 @@ OCTETS = st.binary(max_size=400) | st.builds(bytes.__add__, BEGINNINGS, st.binar
 @pytest.mark.parametrize(
     ("reader", "suffix", "contents"),
     [
-        (read, ".wav", OCTETS), (read_file, ".gsm", OCTETS), (read_file, ".g722", OCTETS),
-        (read_file, ".wav", damaged(FILES)), (read_capture, ".pcap", damaged(CAPTURES) | lawless()),
+        (read_recording, ".wav", OCTETS), (read_audio_file, ".gsm", OCTETS), (read_audio_file, ".g722", OCTETS),
+        (read_audio_file, ".wav", damaged(FILES)), (read_capture, ".pcap", damaged(CAPTURES) | lawless()),
     ],
 )  # fmt: skip
 @settings(max_examples=30, deadline=2000, suppress_health_check=[*HealthCheck])

@@ -6,8 +6,8 @@ import soundfile
 
 from idtone.core.errors import RecordingError
 from idtone.tones.recordings.open_recording import beginning_of, open_recording
-from idtone.tones.recordings.read_recording import read
-from lab.tones.error_text import refusal
+from idtone.tones.recordings.read_recording import read_recording
+from lab.tones.error_text import error_text
 from lab.tones.recordings import capture_files
 
 TALK = capture_files.talk(bytes(4000))
@@ -16,22 +16,22 @@ TALK = capture_files.talk(bytes(4000))
 def test_the_content_decides_not_the_name(tmp_path):
     path = tmp_path / "call.wav"
     path.write_bytes(capture_files.pcap(capture_files.on_wire(TALK)))
-    assert [leg.name for leg in read(path)] == ["10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"]
+    assert [leg.name for leg in read_recording(path)] == ["10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)"]
     path = tmp_path / "call.pcap"
     soundfile.write(path, np.zeros(800), 8000, format="WAV")
-    assert [leg.name for leg in read(path)] == ["mono"]
+    assert [leg.name for leg in read_recording(path)] == ["mono"]
 
 
 def test_the_limit_and_the_notices_reach_the_readers(tmp_path):
     path, told = tmp_path / "call.pcap", []
     other = capture_files.on_wire(capture_files.talk(bytes(4000), payload_type=3), capture_files.CALLED)
     path.write_bytes(capture_files.pcap(capture_files.on_wire(TALK) + other))
-    read(path, notice=told.append)
+    read_recording(path, notice=told.append)
     assert len(told) == 1
-    assert "longer than" in refusal(RecordingError, read, path, longest_s=0.49, notice=told.append)
+    assert "longer than" in error_text(RecordingError, read_recording, path, longest_s=0.49, notice=told.append)
     soundfile.write(path, np.zeros(4000), 8000, format="WAV")
-    read(path, longest_s=0.5)
-    assert "longer than" in refusal(RecordingError, read, path, longest_s=0.49)
+    read_recording(path, longest_s=0.5)
+    assert "longer than" in error_text(RecordingError, read_recording, path, longest_s=0.49)
 
 
 def test_reading_the_beginning_keeps_the_position(tmp_path):
@@ -54,12 +54,12 @@ def test_paths_that_cannot_be_read(tmp_path, monkeypatch):
         (pipe, "is a pipe or a device"),
         (empty, "is empty"),
     ):
-        assert refusal(RecordingError, open_recording, path).startswith(f"{path}: {problem}")
-    assert "is not a valid path" in refusal(RecordingError, open_recording, Path("a\0b"))
+        assert error_text(RecordingError, open_recording, path).startswith(f"{path}: {problem}")
+    assert "is not a valid path" in error_text(RecordingError, open_recording, Path("a\0b"))
 
     # The tests may run as root, which may read everything.
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert "Permission denied. Check the path and its permissions" in refusal(RecordingError, open_recording, empty)
+    assert "Permission denied. Check the path and its permissions" in error_text(RecordingError, open_recording, empty)

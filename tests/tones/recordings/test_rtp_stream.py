@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idtone.tones.recordings.rtp_stream import CODECS, Packet, Stream, decode, lay, parse
+from idtone.tones.recordings.rtp_stream import (
+    CODECS,
+    RtpPacket,
+    RtpStream,
+    decode_timeline,
+    parse_packet,
+    place_packets,
+)
 from lab.tones.recordings import capture_files
 
 FRAMES = 40
@@ -15,7 +22,7 @@ TALK = capture_files.talk(OCTETS)
 
 
 def stream_of(packets):
-    stream = Stream()
+    stream = RtpStream()
     for packet in packets:
         assert packet is not None
         stream.add(packet)
@@ -23,7 +30,7 @@ def stream_of(packets):
 
 
 def line_of(timed, payload_type=0):
-    return lay(stream_of(parse(data, at_ns) for at_ns, data in timed).ordered(), payload_type)
+    return place_packets(stream_of(parse_packet(data, at_ns) for at_ns, data in timed).packets_in_order(), payload_type)
 
 
 def octets_of(line):
@@ -42,7 +49,7 @@ def check_whole(timed):
 
 def test_what_is_a_packet_of_rtp():
     data = capture_files.rtp(7, 9, b"sound", payload_type=8, contributors=3, extension=bytes(8), padding=4)
-    assert parse(data, 5) == Packet(7, 9, 0xC0FFEE, 8, b"sound", 5)
+    assert parse_packet(data, 5) == RtpPacket(7, 9, 0xC0FFEE, 8, b"sound", 5)
     for data in (
         b"",
         bytes(12),
@@ -52,7 +59,7 @@ def test_what_is_a_packet_of_rtp():
         capture_files.rtp(1, 1, b"", extension=bytes(8))[:18],
         b"\xa0" + capture_files.rtp(1, 1, b"\xff")[1:],
     ):
-        assert parse(data, None) is None, data
+        assert parse_packet(data, None) is None, data
 
 
 @given(st.permutations(range(FRAMES)), st.sets(st.integers(0, FRAMES - 1)))
@@ -74,7 +81,7 @@ def test_every_missing_packet_is_lost_and_nothing_else(gone, sequence, timestamp
 
 
 def pause(behind, ticks):
-    """Packets of the talk, those from number `behind` on later by `ticks`, in their timestamps too."""
+    """The packets of the talk. From number `behind` on, they and their timestamps are `ticks` later."""
     later = []
     for at_ns, data in TALK[behind:]:
         timestamp = int.from_bytes(data[4:8], "big") + ticks
@@ -134,18 +141,18 @@ def test_encrypted_packets_do_not_fit_their_time_and_other_protocols_are_not_pla
     line = line_of([(at_ns, data + bytes(10)) for at_ns, data in TALK])
     assert line.misfits == line.pairs == FRAMES - 1
     dice = random.Random(1)
-    noise = stream_of(Packet(dice.getrandbits(16), dice.getrandbits(32), 1, 0, b"x", None) for _ in range(200))
-    constant = stream_of([Packet(5, 5, 1, 0, b"x", None)] * 200)
-    whole = [parse(data, at_ns) for at_ns, data in TALK]
+    noise = stream_of(RtpPacket(dice.getrandbits(16), dice.getrandbits(32), 1, 0, b"x", None) for _ in range(200))
+    constant = stream_of([RtpPacket(5, 5, 1, 0, b"x", None)] * 200)
+    whole = [parse_packet(data, at_ns) for at_ns, data in TALK]
     streams = noise, constant, stream_of(whole), stream_of([whole[0], *whole[1:38:2], *whole[38:]])
-    assert [stream.plausible for stream in streams] == [False, False, True, True]
+    assert [stream.is_plausible for stream in streams] == [False, False, True, True]
 
 
 def test_g722_is_decoded_at_16_khz_and_recovers_after_a_hole():
     tone = (8000 * np.sin(2 * np.pi * 1000 * np.arange(FRAMES * 320) / 16_000)).astype(np.int16)
     talk = capture_files.talk(bytes(G722.G722(16_000, 64_000).encode(tone)), payload_type=9)
     line = line_of(talk[:10] + talk[12:], 9)
-    whole, holed = (decode(each, CODECS[9]) for each in (line_of(talk, 9), line))
+    whole, holed = (decode_timeline(each, CODECS[9]) for each in (line_of(talk, 9), line))
     assert len(whole) == len(holed) == len(tone)
     assert line.lost == [(1600, 1920)]
     assert not holed[3200:3840].any()

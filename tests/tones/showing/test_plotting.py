@@ -8,10 +8,10 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.showing import plotting
 from idtone.tones.showing.marks import marks_of_profile
 from idtone.tones.showing.plotting import Panel, plot
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
 
-PROFILE = make(tone(400, 500), tone(600, on_ms=300, sweep={"to_hz": [2400], "steps": 4}))
+PROFILE = make_profile(tone(400, 500), tone(600, on_ms=300, sweep={"to_hz": [2400], "steps": 4}))
 EMPTY = Panel("empty", np.zeros(0), 8000, ())
 
 
@@ -39,7 +39,7 @@ def test_many_legs_make_no_larger_picture(tmp_path, monkeypatch):
 def test_a_picture_that_cannot_be_made_leaves_no_file(tmp_path, monkeypatch):
     (tmp_path / "plot.png").mkdir()
     for path in (tmp_path / "missing" / "plot.png", tmp_path / "plot.png"):
-        assert f"{path}: cannot be written: " in refusal(UsageError, plot, path, "Plot", [EMPTY])
+        assert f"{path}: cannot be written: " in error_text(UsageError, plot, path, "Plot", [EMPTY])
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    assert "pip install 'idtone[plot]'" in refusal(UsageError, plot, tmp_path / "plot.png", "Plot", [EMPTY])
+    assert "pip install 'idtone[plot]'" in error_text(UsageError, plot, tmp_path / "plot.png", "Plot", [EMPTY])
     assert [path.name for path in tmp_path.iterdir()] == ["plot.png"]

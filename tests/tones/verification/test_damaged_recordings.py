@@ -1,5 +1,5 @@
-"""Recordings that must not prove a sound, and those that must not disprove it: sounds that a line or a hook has
-changed.
+"""Sounds that a line or a hook has changed: recordings that must not prove the sound, and recordings that must not
+disprove it.
 """
 
 import functools
@@ -14,17 +14,17 @@ from idtone.tones.verification.fit import Fitted, Fitter
 from idtone.tones.verification.part_measurements import stands_alone
 from idtone.tones.verification.report import CheckOutcome
 from idtone.tones.verification.sound_plan import plan_of
-from idtone.tones.verification.verifier import Verifier, heard_of, verdict_of, verdict_of_damaged
+from idtone.tones.verification.verifier import Verifier, received_mask, verdict_of, verdict_of_damaged
 from lab import voices
 from lab.codecs import CODECS, G722
 from lab.g711 import PCMA, PCMU, encode
-from lab.tones.profiles import make, tone
+from lab.tones.profiles import make_profile, tone
 from lab.tones.verification.synthetic_legs import NOTICE, RATE_HZ, SAMPLE, leg, synthesise, without_phase
 
 START_MS = 700
 """Time in ms at which `leg` has the sound."""
-PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
-GLIDE = make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150))
+PULSES = make_profile(tone(400, on_ms=100, off_ms=100), repeat=2)
+GLIDE = make_profile(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150))
 verifier = functools.cache(Verifier)
 
 
@@ -74,7 +74,9 @@ def test_a_sound_that_lacks_a_part_never_conforms(profile, missing):
 
 
 def through(payload_type, *pieces):
-    """Audio of a telephone. The sender's encoder begins anew with each piece, and the telephone's decoder does not."""
+    """The audio that a telephone plays. The sender's encoder starts anew with each piece, but the telephone's decoder
+    does not.
+    """
     frames = []
     for piece in pieces:
         if payload_type == G722:
@@ -85,7 +87,7 @@ def through(payload_type, *pieces):
 
 
 def as_sent(profile):
-    """Sound in 16 bit, without silence around it, filled up to complete packets."""
+    """The sound in 16 bits, without silence around it, padded to complete packets."""
     samples = leg(profile, at_ms=0, after_ms=0, apart_ms=0, noise_dbov=-90)
     return np.round(np.pad(samples, (0, -len(samples) % 160)) * 32768).astype(np.int16)
 
@@ -104,7 +106,9 @@ RING_BACK = np.round(8000 * np.sin(2 * np.pi * 400 * np.arange(320) / RATE_HZ)).
 
 
 def test_a_sound_that_a_codec_began_much_too_loud_conforms():
-    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder, which the decoder cannot know."""
+    """After ring-back, Asterisk encodes the sound in G.722 with a new encoder. The decoder keeps the state of the old
+    one.
+    """
     samples = through(G722, RING_BACK, as_sent(SAMPLE))
     assert np.abs(samples[at(45) : at(60)]).max() > 5 * np.abs(samples[at(120) : at(140)]).max()
     report = verify(SAMPLE, samples)
@@ -146,7 +150,7 @@ def test_edges_that_cannot_be_measured_are_unknown():
 
 
 def replayed(profile, first_ms, end_ms, gap_ms):
-    """Recording of a part of the sound, followed by the complete sound."""
+    """A recording with a part of the sound and then the complete sound."""
     sound = synthesise(profile, RATE_HZ)[: at(bursts_of(profile)[-1][1])]
     silence, noise = np.zeros(at(600)), np.random.default_rng(1)
     samples = np.concatenate([silence, sound[at(first_ms) : at(end_ms)], np.zeros(at(gap_ms)), sound, silence])
@@ -175,7 +179,7 @@ def test_a_part_that_was_played_before_is_named():
 
 @pytest.mark.parametrize("count", [3, 4])
 def test_a_longer_row_of_bursts_is_no_replay(count):
-    assert verify(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=count))).verdict == "absent"
+    assert verify(PULSES, leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=count))).verdict == "absent"
 
 
 def test_a_sound_that_is_a_little_slow_leaves_it_open_and_a_slow_one_is_another():
@@ -191,7 +195,9 @@ def test_a_sound_that_is_a_little_slow_leaves_it_open_and_a_slow_one_is_another(
 
 
 def moved(burst, by_ms):
-    """The sample's sound with one burst shifted, as by a buffer that repeats or skips a packet before it."""
+    """The sample's sound with one burst shifted. A buffer that repeats or skips a packet before the burst has this
+    effect.
+    """
     samples = leg(SAMPLE, noise_dbov=-90)
     (first_ms, _), end_ms = bursts_of(SAMPLE)[burst], SAMPLE.duration_ms
     place, end = at(START_MS + first_ms - 5), at(START_MS + end_ms + 5)
@@ -225,12 +231,12 @@ def test_a_burst_that_a_decoder_muted_leaves_it_open():
     assert "burst 3 is missing" in report.reason
 
 
-QUICK = make(tone(880, on_ms=50, off_ms=50), repeat=5)
+QUICK = make_profile(tone(880, on_ms=50, off_ms=50), repeat=5)
 
 
 @pytest.mark.parametrize(("muted_db", "verdict"), [(-30, "cannot-tell"), (-90, "absent")])
 def test_a_silent_burst_beside_one_that_a_decoder_muted_leaves_it_open(muted_db, verdict):
-    """Loss can have taken both; two bursts that are silent without a trace were never sent."""
+    """Loss can have removed both bursts. If both are completely silent, they were never sent."""
     samples = leg(QUICK)
     for number, by_db in ((0, -90), (2, muted_db)):
         first_ms, end_ms = bursts_of(QUICK)[number]
@@ -240,7 +246,7 @@ def test_a_silent_burst_beside_one_that_a_decoder_muted_leaves_it_open(muted_db,
 
 @pytest.mark.parametrize(("burst", "verdict"), [(0, "absent"), (2, "cannot-tell"), (4, "absent")])
 def test_a_short_silent_burst_between_others_leaves_it_open(burst, verdict):
-    """Three lost packets take all of it; without its first or last burst, it is a shorter row."""
+    """Three lost packets remove the whole burst. A sound without its first or last burst is another, shorter sound."""
     samples = leg(QUICK)
     first_ms, end_ms = bursts_of(QUICK)[burst]
     samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-90 / 20)
@@ -248,7 +254,7 @@ def test_a_short_silent_burst_between_others_leaves_it_open(burst, verdict):
 
 
 def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
-    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3))
+    samples = leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=3))
     first_ms, end_ms = bursts_of(PULSES)[1]
     place, length = at(START_MS + first_ms + 200), at(end_ms - first_ms)
     noise = np.convolve(np.random.default_rng(2).standard_normal(length + 200), np.hanning(201), "valid")[:length]
@@ -261,8 +267,10 @@ def test_a_further_burst_that_the_line_damaged_is_not_overlooked():
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.4, "present"), (0.0, "conforms")])
 def test_what_loss_left_of_a_further_burst_is_not_overlooked(share, verdict):
-    """A fifth as loud, and no longer than its middle packets; of what is wholly silent, nothing can be known."""
-    samples = leg(make(tone(400, on_ms=100, off_ms=100), repeat=3), noise_dbov=-90)
+    """The rest is a fifth as loud, and only as long as the burst's middle packets. Nothing can be known of a burst that
+    is completely silent.
+    """
+    samples = leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=3), noise_dbov=-90)
     first, length = at(START_MS + 400), at(100)
     kept = samples[first + length // 3 : first + length // 3 + round(share * length)] / 5
     samples[first - at(10) : first + length + at(10)] = 0
@@ -271,7 +279,7 @@ def test_what_loss_left_of_a_further_burst_is_not_overlooked(share, verdict):
 
 
 def in_a_hall(samples, seed):
-    """Direct sound and reverberation of the same power, which decays by 60 dB in 0.6 s."""
+    """The direct sound, with reverberation of the same power that decays by 60 dB in 0.6 s."""
     length = at(600)
     response = np.random.default_rng(seed).standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
     response[:16] = 0
@@ -280,8 +288,8 @@ def in_a_hall(samples, seed):
     return np.convolve(samples, response)[: len(samples)].astype(np.float32)
 
 
-CHORD = make(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on_ms=250, ramp_ms=10))
-ONE = make(tone(1004, on_ms=500, ramp_ms=10))
+CHORD = make_profile(tone(620, 860, on_ms=150, off_ms=80, ramp_ms=10), tone(620, 860, on_ms=250, ramp_ms=10))
+ONE = make_profile(tone(1004, on_ms=500, ramp_ms=10))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -292,7 +300,7 @@ def test_a_room_that_fills_the_pauses_does_not_make_it_another_sound(profile, se
 
 @pytest.mark.parametrize(("profile", "seed"), [(PULSES, 1), (ONE, 1), (QUICK, 2)], ids=["edges", "one", "pauses"])
 def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
-    """Its tail lengthens the bursts and fills the pauses."""
+    """The room's tail lengthens the bursts and fills the pauses."""
     report = verify(profile, in_a_hall(leg(profile), seed))
     assert report.verdict == "present"
     assert report.findings[0].score > 12
@@ -300,9 +308,9 @@ def test_what_a_room_explains_does_not_leave_it_open(profile, seed):
 
 
 def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
-    """Ring-back is such a tone: then it may be a pulsating tone, of which a part is like the sound."""
+    """Ring-back comes before the sound, so the sound may be a part of a pulsating tone."""
     samples = in_a_hall(leg(ONE), 1)
-    ringing = make(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
+    ringing = make_profile(tone(1004, on_ms=600, modulation={"rate_hz": 16, "depth": 0.85}))
     samples[at(START_MS - 660) : at(START_MS - 60)] += synthesise(ringing, RATE_HZ).astype(np.float32)
     assert verify(ONE, samples).verdict == "cannot-tell"
 
@@ -320,16 +328,16 @@ def test_a_room_explains_nothing_where_the_tone_is_there_before_the_sound():
     ],
 )
 def test_a_sound_is_alone_where_it_is_quiet_around_it_and_that_is_known(lost_ms, loud_ms, is_alone):
-    """The quiet reaches from 250 ms before it to 360 ms after it, which is at 300 ms."""
+    """The sound is at 300 ms. It must be quiet from 250 ms before it to 360 ms after it."""
     samples = leg(PULSES)
     heard = None
     if lost_ms:
-        heard = heard_of(len(samples), [tuple(at(START_MS + each) for each in lost_ms)])
+        heard = received_mask(len(samples), [tuple(at(START_MS + each) for each in lost_ms)])
         samples *= heard
     if loud_ms:
         first, end = (at(START_MS + each) for each in loud_ms)
         samples[first:end] += np.sin(2 * np.pi * 400 * np.arange(end - first) / RATE_HZ)
-    fitted, _ = next(verifier(PULSES).fits(samples, heard))
+    fitted, _ = next(verifier(PULSES).fitted_places(samples, heard))
     assert fitted.start_s == pytest.approx(START_MS / 1000, abs=0.01)
     assert stands_alone(Fitter(plan_of(PULSES)).baseband(samples, heard, fitted.first), fitted) is is_alone
 
@@ -345,14 +353,14 @@ def test_a_room_that_fills_what_is_missing_does_not_make_it_conform():
 
 @pytest.mark.parametrize("length_ms", [440, 560])
 def test_a_single_burst_of_another_length_leaves_it_open(length_ms):
-    """A lost packet at its edge shortens it as much."""
-    assert verify(ONE, leg(make(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
+    """A lost packet at the burst's edge would have the same effect."""
+    assert verify(ONE, leg(make_profile(tone(1004, on_ms=length_ms, ramp_ms=10)))).verdict == "cannot-tell"
 
 
 def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
-    """It may be the first of the sound, found one burst too late."""
+    """The further burst may be the sound's first one, if the sound was found one burst too late."""
     row = [(520, 120), (650, 120), (1040, 160), (1040, 160)]
-    samples = leg(make(*(tone(hz, on_ms=on_ms, off_ms=20, ramp_ms=10) for hz, on_ms in row)))
+    samples = leg(make_profile(*(tone(hz, on_ms=on_ms, off_ms=20, ramp_ms=10) for hz, on_ms in row)))
     assert verify(SAMPLE, samples).verdict == "absent"
     (first_ms, end_ms), *_ = bursts_of(SAMPLE)[1:]
     samples[at(START_MS + first_ms) : at(START_MS + end_ms)] *= 10 ** (-30 / 20)
@@ -362,14 +370,16 @@ def test_a_further_burst_beside_a_damaged_sound_leaves_it_open():
 @pytest.mark.parametrize("seed", [0, 1, 3])
 def test_a_sound_of_which_only_the_power_is_left_leaves_it_open(seed):
     samples = without_phase(leg(NOTICE), np.random.default_rng(seed))
-    assert not list(verifier(NOTICE).fits(samples))
+    assert not list(verifier(NOTICE).fitted_places(samples))
     report = verify(NOTICE, samples)
     assert report.verdict == "cannot-tell"
     assert report.reason.endswith("losses, echo or an adaptive buffer can cause that")
 
 
 def test_such_a_sound_among_other_sounds_is_absent():
-    """Its tones are almost alone in what a line destroys; speech and music have other power too."""
+    """In a sound that a line destroyed, its tones are almost alone. Speech and music have power at other frequencies
+    too.
+    """
     samples = without_phase(leg(NOTICE), np.random.default_rng(0))
     samples += np.resize(voices.CALLER, len(samples)) / np.float32(32768)
     assert verify(NOTICE, samples).verdict == "absent"
@@ -430,14 +440,16 @@ def test_the_verdict_on_a_place_where_bursts_may_be_missing(tests, score, is_alo
 
 @pytest.mark.parametrize(("profile", "exact"), [(PULSES, 0.001), (GLIDE, 0.001 + 600 / 0.3 / 900 * 0.004)])
 def test_a_glide_moved_by_a_codec_still_has_its_own_pitch(profile, exact):
-    """The codec moves it by 4 ms: 8 Hz of the 900 Hz in its middle."""
+    """The codec moves the glide by 4 ms: by 8 Hz at its middle frequency of 900 Hz."""
     fits = [Fitted(0, 1, sign * share * exact, 0, 0, ()) for sign in (1, -1) for share in (0.99, 1.01)]
     assert [verifier(profile).has_true_pitch(each) for each in fits] == [True, False] * 2
 
 
 def test_a_sound_of_which_a_decoder_left_little_at_its_own_pitch_is_open():
-    """Two packets of five are 20 dB down: the odds are below those from which other places are open."""
-    profile = make(tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200))
+    """Two packets of five are 20 dB quieter, so the odds are too low for any other place to be open."""
+    profile = make_profile(
+        tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250, on_ms=200)
+    )
     chance = np.random.default_rng(8)
     sound = synthesise(profile, RATE_HZ).copy()
     for first in range(0, len(sound), at(20)):

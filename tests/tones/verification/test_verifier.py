@@ -5,23 +5,23 @@ import pytest
 
 from idtone.core.errors import RecordingError, ToneError
 from idtone.tones.verification.verifier import Verifier
-from lab.tones.error_text import refusal
-from lab.tones.profiles import make, tone
+from lab.tones.error_text import error_text
+from lab.tones.profiles import make_profile, tone
 from lab.tones.verification.synthetic_legs import NOTICE, RATE_HZ, SAMPLE, leg, noise_for, without
 
-PULSES = make(tone(400, on_ms=100, off_ms=100), repeat=2)
-STAIRS = make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200], "steps": 3}), tone(1200, on_ms=150))
+PULSES = make_profile(tone(400, on_ms=100, off_ms=100), repeat=2)
+STAIRS = make_profile(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200], "steps": 3}), tone(1200, on_ms=150))
 KINDS = {
     "notice": NOTICE,
     "sample": SAMPLE,
     "two pulses": PULSES,
-    "chord": make(tone(620, 860, on_ms=200, off_ms=80), tone(620, 860, on_ms=250)),
-    "close tones": make(tone(600, 640, on_ms=250, off_ms=80), tone(600, 640, on_ms=250)),
-    "trembling": make(tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250)),
-    "sweep": make(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150)),
+    "chord": make_profile(tone(620, 860, on_ms=200, off_ms=80), tone(620, 860, on_ms=250)),
+    "close tones": make_profile(tone(600, 640, on_ms=250, off_ms=80), tone(600, 640, on_ms=250)),
+    "trembling": make_profile(tone(1250, on_ms=300, off_ms=100, modulation={"rate_hz": 20, "depth": 0.8}), tone(1250)),
+    "sweep": make_profile(tone(600, on_ms=300, off_ms=60, sweep={"to_hz": [1200]}), tone(1200, on_ms=150)),
     "stairs": STAIRS,
-    "one": make(tone(1004, on_ms=500)),
-    "two levels": make(tone(700, on_ms=150, off_ms=60), tone(950, on_ms=200, level_dbm0=-22)),
+    "one": make_profile(tone(1004, on_ms=500)),
+    "two levels": make_profile(tone(700, on_ms=150, off_ms=60), tone(950, on_ms=200, level_dbm0=-22)),
 }
 verifier = functools.cache(Verifier)
 
@@ -61,11 +61,11 @@ def test_the_level_is_that_of_the_recording():
 
 @pytest.mark.nightly
 def test_a_glide_and_a_tone_after_it_agree_on_the_frequency():
-    sound = make(tone(500, on_ms=400, off_ms=50, sweep={"to_hz": [1500]}), tone(1500, on_ms=300))
+    sound = make_profile(tone(500, on_ms=400, off_ms=50, sweep={"to_hz": [1500]}), tone(1500, on_ms=300))
     finding = verify(sound, leg(sound)).findings[0]
     assert (finding.verdict, finding.start_ms) == ("conforms", pytest.approx(700, abs=1))
     assert abs(finding.frequency_error_percent) < 0.02
-    higher = make(tone(508, on_ms=400, off_ms=50, sweep={"to_hz": [1524]}), tone(1524, on_ms=300))
+    higher = make_profile(tone(508, on_ms=400, off_ms=50, sweep={"to_hz": [1524]}), tone(1524, on_ms=300))
     assert verdict(sound, leg(higher)) == "absent"
 
 
@@ -104,11 +104,11 @@ def test_every_occurrence_is_found_at_the_very_beginning_and_end_too():
 
 
 def changed(frequency=1.0, time=1.0):
-    return make(*(tone(f * frequency, on_ms=on_ms * time, off_ms=20 * time, ramp_ms=10) for f, on_ms in BURSTS))
+    return make_profile(*(tone(f * frequency, on_ms=on_ms * time, off_ms=20 * time, ramp_ms=10) for f, on_ms in BURSTS))
 
 
 def bursts(*pairs):
-    return make(*(tone(f, on_ms=ms, off_ms=20, ramp_ms=10) for f, ms in pairs))
+    return make_profile(*(tone(f, on_ms=ms, off_ms=20, ramp_ms=10) for f, ms in pairs))
 
 
 FIRST, SECOND, LAST = BURSTS = (520, 120), (650, 120), (1040, 160)
@@ -137,13 +137,13 @@ def test_only_the_sound_itself_conforms(name):
 
 def test_pulses_are_counted_and_a_tone_through_the_pause_is_not_two():
     for count in (1, 3, 4):
-        assert verdict(PULSES, leg(make(tone(400, on_ms=100, off_ms=100), repeat=count))) == "absent"
-    assert verdict(PULSES, leg(make(tone(400, on_ms=300)))) == "absent"
+        assert verdict(PULSES, leg(make_profile(tone(400, on_ms=100, off_ms=100), repeat=count))) == "absent"
+    assert verdict(PULSES, leg(make_profile(tone(400, on_ms=300)))) == "absent"
 
 
 def test_the_profile_sets_the_tolerance():
     def sound(factor=1.0, **tolerance):
-        return make(tone(600 * factor, on_ms=200), tone(900 * factor, on_ms=200), tolerance=tolerance)
+        return make_profile(tone(600 * factor, on_ms=200), tone(900 * factor, on_ms=200), tolerance=tolerance)
 
     heard = leg(sound(1.01))
     assert verdict(sound(frequency_percent=0.3), heard) == "absent"
@@ -206,6 +206,8 @@ def test_recordings_that_show_nothing_and_loud_clipped_and_offset_ones():
 
 def test_what_cannot_be_verified():
     for samples in (np.zeros((2, 100)), np.array([0.0, np.nan]), np.array([np.inf])):
-        assert "one channel of finite numbers" in refusal(RecordingError, verify, SAMPLE, samples)
-    assert "cannot be looked for" in refusal(ToneError, Verifier, make(tone(600, on_ms=20_000)))
-    assert "more than 120 tones" in refusal(ToneError, Verifier, make(tone(600, on_ms=20, off_ms=20), repeat=130))
+        assert "one channel of finite numbers" in error_text(RecordingError, verify, SAMPLE, samples)
+    assert "cannot be looked for" in error_text(ToneError, Verifier, make_profile(tone(600, on_ms=20_000)))
+    assert "more than 120 tones" in error_text(
+        ToneError, Verifier, make_profile(tone(600, on_ms=20, off_ms=20), repeat=130)
+    )

@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from idtone.core.errors import UsageError
-from idtone.tones.verification.verify_folder import COLUMNS, check, check_all, files_of, write_csv
-from lab.tones.error_text import refusal
+from idtone.tones.verification.verify_folder import COLUMNS, recording_files, verify_file, verify_files, write_csv
+from lab.tones.error_text import error_text
 from lab.tones.verification.synthetic_legs import NOTICE, SAMPLE, leg
 
 BAD = os.fsdecode(b"bad\xff.wav")
@@ -15,7 +15,7 @@ BAD = os.fsdecode(b"bad\xff.wav")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a recording of the sample, one with it on one of two legs, one with another sound, and a
+    """A folder with a recording of the sample, one with the sample on one of two legs, one with another sound, and a
     text file.
     """
     home = tmp_path_factory.mktemp("recordings")
@@ -33,14 +33,14 @@ def folder(tmp_path_factory):
 
 
 def test_files_come_in_order_without_hidden_ones(folder):
-    assert [str(path.relative_to(folder)) for path in files_of(folder)] == ["2026/b.wav", "a.wav", BAD, "d.wav"]
+    assert [str(path.relative_to(folder)) for path in recording_files(folder)] == ["2026/b.wav", "a.wav", BAD, "d.wav"]
 
 
 def test_every_leg_is_verified_and_several_processes_give_the_same_as_one(folder):
-    paths = files_of(folder)
-    together = list(check_all(paths, SAMPLE, 2))
+    paths = recording_files(folder)
+    together = list(verify_files(paths, SAMPLE, 2))
     assert [each.path for each in together] == paths
-    assert together[:3] == [check(path, SAMPLE) for path in paths[:3]]
+    assert together[:3] == [verify_file(path, SAMPLE) for path in paths[:3]]
     verdicts = [(name, str(report.verdict)) for name, report in together[0].reports]
     assert verdicts == [("left", "absent"), ("right", "conforms")]
     assert together[3].error is not None
@@ -48,7 +48,7 @@ def test_every_leg_is_verified_and_several_processes_give_the_same_as_one(folder
 
 def test_the_table_is_written_as_csv(folder, tmp_path):
     out = tmp_path / "out.csv"
-    write_csv(out, [check(path, SAMPLE) for path in files_of(folder)])
+    write_csv(out, [verify_file(path, SAMPLE) for path in recording_files(folder)])
     with out.open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert tuple(table[0]) == COLUMNS
@@ -59,7 +59,7 @@ def test_the_table_is_written_as_csv(folder, tmp_path):
 
 
 def test_what_cannot_be_listed_or_written_leaves_nothing(tmp_path):
-    assert "holds no files" in refusal(UsageError, files_of, tmp_path)
+    assert "holds no files" in error_text(UsageError, recording_files, tmp_path)
     (tmp_path / "taken").mkdir()
-    assert "cannot be written" in refusal(UsageError, write_csv, tmp_path / "taken", [])
+    assert "cannot be written" in error_text(UsageError, write_csv, tmp_path / "taken", [])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -17,7 +17,7 @@ from idtone.member.reports.report_documents import (
     Request,
     Requests,
     SealedReport,
-    read,
+    read_content,
     sealed_report,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box
@@ -84,7 +84,7 @@ class Members:
         key = X25519PrivateKey.generate()
         to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
         answer = self.desk.accept(self.document(FETCH, {"to": to, "request": request}, member), NOW)
-        return list(read(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
+        return list(read_content(Requests, open_box(answer["requests"], key, Purpose.REQUESTS, to)).requests)
 
     def answer(self, member: str, request: str, result: str = "not-ours", **more: Any) -> bytes:
         """The member's signed member's signed answer to a request."""

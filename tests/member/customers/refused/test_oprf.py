@@ -1,5 +1,5 @@
-"""RFC 9497's test vectors for ristretto255-SHA512 (appendix A.1), all three modes, and encodings that are no
-element.
+"""RFC 9497's test vectors for ristretto255-SHA512 in all three modes (appendix A.1), and encodings that are not
+elements.
 """
 
 import json
@@ -40,8 +40,8 @@ def test_the_vectors_of_the_rfc(given: dict[str, Any], vector: dict[str, Any]):
         tweak = suite.hash_to_scalar(b"Info" + len(info).to_bytes(2, "big") + info)
         total = int.from_bytes(keys.secret, "little") + int.from_bytes(tweak, "little")
         secret = (total % group.ORDER).to_bytes(group.BYTES, "little")
-        assert suite.evaluate(group.inverse(secret), sent) == evaluation
-        keys = KeyPair(secret, group.times_base(secret))
+        assert suite.evaluate(group.inverse_scalar(secret), sent) == evaluation
+        keys = KeyPair(secret, group.multiply_base(secret))
         before, after = evaluation, sent
     if "Proof" in vector:
         nonce, proof = bytes.fromhex(vector["Proof"]["r"]), bytes.fromhex(vector["Proof"]["proof"])
@@ -68,7 +68,9 @@ NO_ELEMENTS = """
     a45fdc55c76448c049a1ab33f17023edfb2be3581e9c7aade8a6125215e04220
     e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d
 """.split()
-"""The identity, bad encodings of each kind in RFC 9496 (A.2), and one byte too few of the generator."""
+"""Encodings to refuse: the identity, a bad encoding of each kind in RFC 9496 (A.2), and the generator without its last
+byte.
+"""
 
 
 @pytest.mark.parametrize("encoded", NO_ELEMENTS)

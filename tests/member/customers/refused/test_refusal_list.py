@@ -10,7 +10,7 @@ from idtone.member.customers.refused.customer_identity import CustomerIdentity
 from idtone.member.customers.refused.identity_keys import KEYS_LIMIT, default_table
 from idtone.member.customers.refused.oprf import VOPRF, KeyPair
 from idtone.member.customers.refused.refusal_check import RefusalCheck
-from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, differences, packed_list
+from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, list_differences, pack_list
 from idtone.office.refused.refusal_key import RefusalKey
 
 TABLE, KEY, TODAY = default_table(), RefusalKey(b"k" * 32), date(2026, 11, 27)
@@ -23,7 +23,7 @@ FILLING = [RefusedToken(bytes([n]) * 16, SINCE, UNTIL, n) for n in range(256)]
 
 
 def listed(rows=(*ROWS, *FILLING), epoch: int = 1, key: RefusalKey = KEY) -> RefusalList:
-    return RefusalList(packed_list(rows, epoch, key.key_pair(epoch).public, TABLE, TODAY))
+    return RefusalList(pack_list(rows, epoch, key.key_pair(epoch).public, TABLE, TODAY))
 
 
 def evaluated(check: RefusalCheck, pair: KeyPair, claimed: KeyPair | None = None) -> dict[str, object]:
@@ -86,7 +86,7 @@ def test_each_row_is_found_and_nothing_else():
     assert len(listed([])) == 0
 
 
-WHOLE = packed_list(FILLING, 1, KEY.key_pair(1).public, TABLE, TODAY)
+WHOLE = pack_list(FILLING, 1, KEY.key_pair(1).public, TABLE, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -124,4 +124,4 @@ def test_a_list_out_of_order_is_not_signed():
     ],
 )  # fmt: skip
 def test_differences_in_words(old, new, words):
-    assert list(differences(old, new)) == words
+    assert list(list_differences(old, new)) == words
