@@ -40,7 +40,7 @@ def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
 
 @pytest.fixture
 def braked(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, brake=EXTENSION) as service:
         yield service
 
@@ -170,7 +170,7 @@ async def test_calls_of_the_hook_count_when_the_service_is_back(asterisk, braked
 
 
 async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, beside):
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, brake=f"{EXTENSION}, highest: mark") as service:
         async with lab(asterisk) as phones:
             endings = [ending async for ending in attack(phones, STOP_AT + 2)]

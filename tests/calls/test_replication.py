@@ -14,7 +14,7 @@ from lab.service import Service
 
 @pytest.fixture
 def replicating(asterisk, beside, server: Server):
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, shared=server) as service:
         yield service
 

@@ -24,7 +24,7 @@ from lab.service import Service
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
     """A service that counts only this test's calls."""
-    beside.settled()
+    beside.stop_with_empty_journal()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 

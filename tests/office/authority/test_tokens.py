@@ -40,15 +40,15 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     code, told, error = with_token(office, "key new", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
     new = ["--public", f"duty={public}", *office.new_keys("duty-5", "duty-6", "duty-7")]
-    office.told("key rotate", *new, *WHY, "--package", package)
+    office.json("key rotate", *new, *WHY, "--package", package)
     for name in ("root-1", "root-2", "duty-5"):
         office.run("publication sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publication publish", "--package", package)
     code, signed, error = with_token(office, "publication sign", package, "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
-    office.told("publication publish", "--package", package)
-    office.told("publication prolong", "--until", "2028-01-01", *WHY)
-    office.told("publication prepare", "--package", tmp_path / "next")
+    office.json("publication publish", "--package", package)
+    office.json("publication prolong", "--until", "2028-01-01", *WHY)
+    office.json("publication prepare", "--package", tmp_path / "next")
     code, signed, error = with_token(office, "publication sign", tmp_path / "next", "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 

@@ -73,7 +73,7 @@ async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
 @pytest.fixture
 def prepared(office: Office) -> PreparedPackage:
     """A package with numbers of Osaka that waits for two registry keys and two duty keys."""
-    office.told("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
+    office.json("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
     return package
@@ -107,7 +107,7 @@ def zipped(folder: Path) -> bytes:
 
 async def test_a_holder_reads_and_signs_what_the_public_site_states(office, tmp_path):
     package = tmp_path / "package"
-    office.told("site prepare", "--package", package)
+    office.json("site prepare", "--package", package)
     octets = zipped(package)
     async with opened(tmp_path / "holder") as page:
         assert "give the root that you keep" in await page.send("open", package=octets, status=400)
@@ -159,7 +159,7 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
 async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
     """In the meantime, another tab has opened another package."""
     first = prepared.to_zip(datetime.now(UTC))
-    office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
+    office.json("number assign", "m-0002", *WHY, typed="0662350000\n")
     prepared.prepare(datetime.now(UTC))
     key = office.key("registry-1").read_bytes()
     async with opened(tmp_path) as page:
@@ -182,7 +182,7 @@ async def test_a_token_signs(office, prepared, tmp_path):
         office.run("key new", "hsm:7?label=sato", "--public", tmp_path / "duty-9.pub")
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
         new = ["--public", f"duty={tmp_path / 'duty-9.pub'}", *office.new_keys("duty-5", "duty-6", "duty-7")]
-        office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
+        office.json("key rotate", *new, *WHY, "--package", tmp_path / "package")
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
             for path in (tmp_path / "package").rglob("*.*"):
