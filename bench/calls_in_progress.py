@@ -296,7 +296,7 @@ class ProgressBench:
         """
         return self._until_ready(self._take_application)
 
-    def hang_up(self) -> float | None:
+    def hang_up_calls(self) -> float | None:
         """End the calls of `STOPPED` with Asterisk's command, one by one; returns the seconds until the last end."""
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
@@ -387,7 +387,7 @@ HAPPENINGS: Final[Mapping[str, Callable[[ProgressBench], float | None]]] = {
     "hand-over": ProgressBench.reload,
     "kill": ProgressBench.kill,
     "reconnect": ProgressBench.reconnect,
-    "hang-up": ProgressBench.hang_up,
+    "hang-up": ProgressBench.hang_up_calls,
     "suspension": ProgressBench.suspend,
 }
 

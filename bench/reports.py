@@ -27,9 +27,9 @@ from rich.progress import Progress
 from idtone.core.numbers import parse
 from idtone.core.terminal import command_line
 from idtone.member.reports.report_documents import report_id_of
+from idtone.office.desk.reports.call_traceback import Finding, ReportResult, Stage
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_store import FILE, PAGE, KeptReport, KeptRequest
-from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from idtone.office_cli import app
 from lab.office.desk.reports.members import NUMBER, Members, authority, report
 

@@ -20,7 +20,7 @@ from idtone.ledger.keys import hardware_token_signer
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing import ledger_writer
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab import token
+from lab import pkcs11_token
 from lab.ledger.sample_evidence import heard_call, write_each
 
 from .bench_output import options, report
@@ -34,7 +34,7 @@ KEY: Final = "hsm:1?label=bench"
 def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
     """Settings with the key in the token, or in a file if there is no library."""
     folder.mkdir()
-    (folder / "pin").write_text(token.PIN)
+    (folder / "pin").write_text(pkcs11_token.PIN)
     placed = TokenSettings(library=library, key=KEY if library else None, pin_file=folder / "pin")
     return LedgerSettings(url=f"sqlite:///{folder}/l.sqlite3", key_file=folder / "key", token=placed)
 
@@ -63,8 +63,8 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="idtone-bench-")))
         (folder / "hsm").mkdir()
-        library = stack.enter_context(token.softhsm(folder / "hsm", "bench"))
-        token.new_key(library, "bench", 1, token.EDWARDS)
+        library = stack.enter_context(pkcs11_token.softhsm(folder / "hsm", "bench"))
+        pkcs11_token.new_key(library, "bench", 1, pkcs11_token.EDWARDS)
         rings = {
             name: KeyRing.of(settings_of(folder / name, used), "pbx-1")
             for name, used in (("file", None), ("token", library))

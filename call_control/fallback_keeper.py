@@ -16,8 +16,8 @@ from idtone.core.errors import FallbackError
 from idtone.core.files import replace_durably
 from idtone.core.translation import Message
 
-from . import fallback_text
-from .fallback_text import (
+from . import fallback_conf
+from .fallback_conf import (
     NO_OWN_STOPS,
     FallbackOwnStops,
     FallbackRegistry,
@@ -230,7 +230,7 @@ def _own_left_out() -> Message:
     return Message(
         "this node's own numbers need more than {most:,} entries in {file}. While this service is down, Asterisk "
         "refuses every call; set association.member if it is not set, or join the numbers to ranges in the registry",
-        most=fallback_text.ENTRIES_LIMIT,
+        most=fallback_conf.ENTRIES_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 
@@ -240,7 +240,7 @@ def _never_left_out() -> Message:
         "the numbers that never originate need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects calls from those that are left out; keep it running, and ask the association to join "
         "these numbers to ranges",
-        most=fallback_text.NEVER_LIMIT,
+        most=fallback_conf.NEVER_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 
@@ -249,7 +249,7 @@ def _stocks_left_out() -> Message:
     return Message(
         "the numbers of the suspended members need more than {most:,} entries in {file}. While this service is down, "
         "Asterisk connects their calls; keep it running, or join these numbers to ranges in the registry",
-        most=fallback_text.ENTRIES_LIMIT,
+        most=fallback_conf.ENTRIES_LIMIT,
         file=dialplan.FALLBACK_FILE,
     )
 

@@ -13,8 +13,8 @@ from idtone import dialplan
 from idtone.core.calls import Period
 from idtone.core.number_spans import NumberSpan
 
+from .fallback_conf import entries_of, with_end
 from .fallback_keeper import identity, not_written, replace
-from .fallback_text import entries_of, with_end
 
 log = logging.getLogger(__name__)
 

@@ -33,9 +33,9 @@ from .evaluation_run import EvaluationRun
 from .fleet_live import FleetLive
 from .ledger_verification import Verification
 from .live_state import LiveState
-from .made_packs import MadePacks
 from .office.office_files import OfficeFiles
 from .own_address import OwnAddress
+from .pack_cache import PackCache
 from .page import Page, Visit
 from .pending_tasks import PendingTasks
 from .pending_tasks_mail import WaitingMails
@@ -82,7 +82,7 @@ class Console:
     fleet: FleetLive = field(init=False)
     """The fleet's state; only if `settings.ledger.is_shared()`."""
     evaluating: EvaluationRun = field(default_factory=EvaluationRun)
-    made_packs: MadePacks = field(default_factory=MadePacks)
+    pack_cache: PackCache = field(default_factory=PackCache)
     waits: PendingTasks = field(default_factory=PendingTasks)
     mails: WaitingMails = field(init=False)
     office_files: OfficeFiles | None = field(init=False)

@@ -25,7 +25,7 @@ class FormField:
     is_required: bool = True
 
     @property
-    def said(self) -> Message:
+    def words(self) -> Message:
         return self.label if isinstance(self.label, Message) else Message(self.label)
 
 
@@ -75,7 +75,7 @@ class FormErrors(UsageError):
     def take(self, fields: Fields, given: Mapping[str, str]) -> None:
         """Check the values that were sent, and note the errors."""
         for name, field in fields.items():
-            text, label = given.get(name, "").strip(), field.said
+            text, label = given.get(name, "").strip(), field.words
             if text:
                 self.read(name, partial(field.read, text, label))
             elif field.is_required:
@@ -107,7 +107,7 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
     if isinstance(error, FormErrors) or not isinstance(said, Message):
         return error
     named = [each for each in said.fields.values() if isinstance(each, Message)]
-    found = next((name for name, field in fields.items() if field.said in named), None)
+    found = next((name for name, field in fields.items() if field.words in named), None)
     if found is None:
         return error
     errors = FormErrors()
@@ -117,7 +117,7 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
     """A function from a field to its label, for rules that name a field in an error."""
-    return lambda name: fields[name].said
+    return lambda name: fields[name].words
 
 
 def any_text(text: str, label: str) -> str:

@@ -23,7 +23,7 @@ from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_kinds import RULES
 from idtone.service.local_sockets import listening
 
-from . import find, pending_tasks, visitor_pages
+from . import pending_tasks, search, signed_in_pages
 from .access import own_account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
@@ -66,8 +66,8 @@ LOOK_EVERY_S: Final = 60.0
 themselves.
 """
 PAGES: Final[tuple[Page, ...]] = (
-    *visitor_pages.PAGES,
-    *find.PAGES,
+    *signed_in_pages.PAGES,
+    *search.PAGES,
     *pending_tasks.PAGES,
     *now.PAGES,
     *calls.PAGES,

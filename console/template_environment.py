@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 
 from idtone.core.translation import translated
 
-from .code_words import FILTERS, TONES
 from .japan_time import day, last_day, last_moment, shown, shown_to_minute, written
+from .words_for_codes import FILTERS, TONES
 
 
 def text_of(text: str, **fields: Any) -> str:

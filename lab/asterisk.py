@@ -333,7 +333,7 @@ class Asterisk:
         program.chmod(0o755)
         return os.pathsep.join((str(folder), os.environ["PATH"]))
 
-    def act_alone_by(self, policy: FallbackParameters) -> None:
+    def set_fallback_policy(self, policy: FallbackParameters) -> None:
         """Give the hook this fallback policy, as an export with these settings would."""
         if policy == self._alone:
             return

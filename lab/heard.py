@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from .codecs import CODECS
 from .g711 import Samples
-from .recording import Signal, reassemble
 from .rtp import FRAME, FRAME_NS, Packet
+from .rtp_recording import Signal, reassemble
 
 PRESENT: Final = 0.8
 """Correlation from which a sound counts as heard. Measured with the shipped profiles: through G.711 0.9999, with

@@ -81,7 +81,7 @@ class Service:
     def start(self, *options: str, timeout_s: float = 120) -> None:
         """Start the service, and wait until it logs that it is ready."""
         self._write_settings()
-        self.asterisk.act_alone_by(fallback_parameters(load_settings(self.settings, {}).policy))
+        self.asterisk.set_fallback_policy(fallback_parameters(load_settings(self.settings, {}).policy))
         already = len(self.log())
         self._launch(*options)
         deadline_s = time.monotonic() + timeout_s

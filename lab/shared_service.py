@@ -21,13 +21,13 @@ class SharedService:
         association = f"member: {member}" if member else ""
         wanted = Service(self.asterisk, registry, policy, transport, association=association)
         if self._running != wanted:
-            self.away()
+            self.stop()
             wanted.start()
             self._running = self._latest = wanted
             wanted.entered()  # files of earlier tests are none of this one's
         return self._running
 
-    def left(self) -> None:
+    def stop_with_default_files(self) -> None:
         """Stop the service, so that the hook finds the files of a service with the lab's registry and the default
         policy. Start such a service first if another one ran last.
         """
@@ -35,12 +35,12 @@ class SharedService:
             self.serving()
         self._stop()
 
-    def settled(self) -> None:
+    def stop_with_empty_journal(self) -> None:
         """Stop the service, so that others may run. The journal has no lines of earlier tests."""
         self.serving()
-        self.away()
+        self.stop()
 
-    def away(self) -> None:
+    def stop(self) -> None:
         """Stop the service, so that others may run."""
         self._stop()
         self._latest = None

@@ -30,15 +30,15 @@ class Terminal:
         assert "Traceback" not in error
         return code, json.loads(told) if "--json" in words and told else told, error
 
-    def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
+    def output(self, *words: object, typed: str = "", code: int = 0) -> Any:
         """Run a command; returns its standard output. Asserts the exit code."""
         ended, out, error = self.run(*words, typed=typed)
         assert ended == code, error
         return out
 
-    def told(self, *words: object, typed: str = "", code: int = 0) -> Any:
+    def json(self, *words: object, typed: str = "", code: int = 0) -> Any:
         """Run a command with `--json`; returns its parsed output. Asserts the exit code."""
-        return self.shown(*words, "--json", typed=typed, code=code)
+        return self.output(*words, "--json", typed=typed, code=code)
 
     def error(self, *words: object, typed: str = "") -> str:
         """Run a command that must be refused; returns its error in one line."""

@@ -24,7 +24,7 @@ from idtone.core.errors import ChangeError, UsageError
 from idtone.core.files import replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message
 from idtone.ledger.store.file_identity import record_identity
 from idtone.ledger.store.sqlite import path_of
@@ -104,7 +104,7 @@ def move(
         files=", ".join(map(str, (*one.drop_ins, one.own_settings))),
     )
     command_line.say(plan)
-    if not yes and not confirmed(Message("Move the ledger?")):
+    if not yes and not ask_confirmation(Message("Move the ledger?")):
         return
     moved = _moved(one)
     command_line.say("the service writes {new} now", new=one.new)

@@ -15,7 +15,7 @@ from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
 from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
-from .doctor import asterisk_config_files, asterisk_findings, modules, observe_machine
+from .doctor import asterisk_config_files, asterisk_findings, asterisk_modules, observe_machine
 from .planned_changes import (
     HOOK_RELOAD,
     AsteriskChange,
@@ -65,7 +65,7 @@ def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / "modules.conf", trouble=trouble)
     options = _module_options(lines or "")
-    order = modules.loading_order(sorted(modules.used(wanted, running) - running), running)
+    order = asterisk_modules.loading_order(sorted(asterisk_modules.used(wanted, running) - running), running)
     chosen = [name for name in order if Path(installed, f"{name}.so").is_file() and ("noload", name) not in options]
     changes: list[Change] = [module_load(name) for name in chosen]
     missing = [f"load = {name}.so" for name in chosen if ("load", name) not in options]
@@ -122,7 +122,7 @@ def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
         return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
-    return [module_load(name) for name in modules.loading_order(("res_ari",), running) if name not in running]
+    return [module_load(name) for name in asterisk_modules.loading_order(("res_ari",), running) if name not in running]
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:

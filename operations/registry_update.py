@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from idtone.call_control.fallback_conf import UsableNumbers
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import UsableNumbers
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.settings.settings import RegistrySettings, Settings, load_settings
 from idtone.core.terminal import command_line

@@ -78,7 +78,7 @@ def suspend(
         requested=arrived,
     )
     one, failure = desk.order(one)
-    one = desk.awaited_elsewhere(one)
+    one = desk.wait_for_other_nodes(one)
     if as_json:
         command_line.print_json(as_json_object(one))
     else:

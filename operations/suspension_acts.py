@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from idtone.call_control.fallback_conf import UsableNumbers
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import UsableNumbers
 from idtone.core.errors import DocumentError, FallbackError, IdtoneError, LedgerError, TrustError, UsageError
 from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Settings
@@ -92,7 +92,7 @@ class SuspensionActs:
         """
         self.enter(one)
         if one.approved:
-            one = self.awaited(one, lambda found: found.in_force is not None)
+            one = self.wait_for_service(one, lambda found: found.in_force is not None)
         try:
             self.record_order(one)
         except LedgerError as error:
@@ -105,17 +105,17 @@ class SuspensionActs:
             self.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
         elif one.lifted:
             self.record(one, LIFTED, {"why_lifted": (one.lift_asked or one.lifted).why})
-            one = self.awaited(one, lambda found: found.over is not None)
+            one = self.wait_for_service(one, lambda found: found.over is not None)
         elif one.lift_asked:
             self.record(one, LIFT_ASKED, {"why_lifted": one.lift_asked.why})
         else:
-            one = self.awaited(one, lambda found: found.in_force is not None)
+            one = self.wait_for_service(one, lambda found: found.in_force is not None)
             self.record(one, APPROVED)
         return one
 
     # -- in force -----------------------------------------------------------------------------------------------------
 
-    def awaited(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
+    def wait_for_service(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
         """The suspension after the service has confirmed it. If no service answers, this command applies and confirms
         it.
 
@@ -130,7 +130,7 @@ class SuspensionActs:
                 time.sleep(0.02)
         return self._put_to_use(one.id)
 
-    def awaited_elsewhere(self, one: OwnSuspension) -> OwnSuspension:
+    def wait_for_other_nodes(self, one: OwnSuspension) -> OwnSuspension:
         """The suspension with the confirmations that other nodes of the fleet have given in time."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):

@@ -130,7 +130,7 @@ def lift(
 
 def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
     """Apply a changed suspension, record the act, and print the outcome."""
-    one = desk.awaited_elsewhere(desk.finish(one))
+    one = desk.wait_for_other_nodes(desk.finish(one))
     if as_json:
         command_line.print_json(as_json_object(one))
     elif one.state in (SuspensionState.IN_FORCE, SuspensionState.TAKEN_OVER) and not one.lift_asked:

@@ -73,9 +73,9 @@ class Compilation:
         self._process = _Process(tuf_roles.REGISTRY, registry)
         self.registry = registry
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         """True if the process has ended; then `wait` does not block."""
-        return self._process.is_over()
+        return self._process.has_ended()
 
     def wait(self, name: str) -> Compiled:
         """The result of the process, as from `compile_in_process`, with the same errors."""
@@ -131,7 +131,7 @@ class _Process:
         # A service that stops leaves no process behind.
         self._ending = weakref.finalize(self, _end, self._running, self._out, self._err)
 
-    def is_over(self) -> bool:
+    def has_ended(self) -> bool:
         return self._running.poll() is not None or monotonic() >= self._ends_s
 
     def wait(self, name: str, unpack: Callable[[mmap], Ready]) -> Ready:

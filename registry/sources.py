@@ -154,7 +154,7 @@ class SignedSource:
 
     def _take_latest(self) -> bool:
         now_s = self._clock_s()
-        waits = self._compiling is None or not self._compiling.is_over()
+        waits = self._compiling is None or not self._compiling.has_ended()
         if waits and now_s < self._verify_all_s and self._repository.is_unchanged():
             return False
         with self._repository.locked():
@@ -228,7 +228,7 @@ class SignedSource:
                 return True
             self._compiling = Compilation(path)
             log.info("registry %s: a new large one is compiled in the background", self._repository.source)
-        return self._compiling.is_over()
+        return self._compiling.has_ended()
 
     def _stop_compiling(self) -> None:
         if self._compiling:

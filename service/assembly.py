@@ -10,9 +10,9 @@ from typing import Final
 
 from idtone.call_control.call_brake import CallBrake
 from idtone.call_control.call_control import CallControl
+from idtone.call_control.fallback_conf import UsableNumbers, read_remembered
 from idtone.call_control.fallback_keeper import FallbackKeeper
 from idtone.call_control.fallback_lines import FallbackLines
-from idtone.call_control.fallback_text import UsableNumbers, read_remembered
 from idtone.call_control.fleet_chain import FleetChain
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.call_control.playable_sounds import PlayableSounds

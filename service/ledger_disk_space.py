@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError
-from idtone.ledger.store.growth import Growth, growth
+from idtone.ledger.store.ledger_growth import Growth, growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 

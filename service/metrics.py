@@ -160,7 +160,7 @@ def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed]
 
     def value(observed: Observed) -> Values:
         canary = observed.settings.canary
-        result = canary_result.read(canary.result) if canary.wanted else None
+        result = canary_result.read(canary.result) if canary.is_on else None
         return read(result) if result else None
 
     return value
@@ -168,7 +168,7 @@ def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed]
 
 def _canary_made(observed: Observed) -> Values:
     canary = observed.settings.canary
-    if not canary.wanted:
+    if not canary.is_on:
         return None
     result = canary_result.read(canary.result)
     return result.at.timestamp() if result else 0
@@ -187,7 +187,7 @@ def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observ
 
     def value(observed: Observed) -> Values:
         backup = observed.settings.backup
-        if not backup.wanted:
+        if not backup.is_on:
             return None
         result = backup_result.read(backup.result)
         moment = read(result) if result else None
@@ -467,7 +467,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_canary_every_seconds", _GAUGE, "How often a canary call is to be placed (canary.every).",
-        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.wanted else None,
+        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.is_on else None,
     ),
     Metric(
         "idtone_canary_level_decibels", _GAUGE,
@@ -495,7 +495,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_backup_every_seconds", _GAUGE, "How often a backup is to be made (backup.every).",
-        lambda observed: observed.settings.backup.every.total_seconds() if observed.settings.backup.wanted else None,
+        lambda observed: observed.settings.backup.every.total_seconds() if observed.settings.backup.is_on else None,
     ),
     Metric(
         "idtone_backup_drill_timestamp_seconds", _GAUGE,

@@ -142,7 +142,7 @@ def _checkpoint_written(observed: Observed) -> str | None:
 
 def _canary(observed: Observed) -> dict[str, Any] | None:
     canary = observed.settings.canary
-    if not canary.wanted:
+    if not canary.is_on:
         return None
     result = canary_result.read(canary.result)
     if result is None:
@@ -152,7 +152,7 @@ def _canary(observed: Observed) -> dict[str, Any] | None:
 
 def _backup(observed: Observed) -> dict[str, Any] | None:
     backup = observed.settings.backup
-    if not backup.wanted:
+    if not backup.is_on:
         return None
     result = backup_result.read(backup.result)
 

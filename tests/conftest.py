@@ -237,7 +237,7 @@ def references() -> dict[str, Any]:
 def beside(asterisk: Asterisk) -> Iterator[SharedService]:
     one = SharedService(asterisk)
     yield one
-    one.away()
+    one.stop()
 
 
 @pytest.fixture
@@ -255,5 +255,5 @@ def service(beside: SharedService) -> Service:
 @pytest.fixture
 def away(beside: SharedService) -> Asterisk:
     """An Asterisk whose service ran with the lab's registry and was stopped."""
-    beside.left()
+    beside.stop_with_default_files()
     return beside.asterisk

@@ -57,7 +57,7 @@ WRITTEN: dict[str, tuple[str, ...]] = {
     "office/signing/holders_root.py": ("idtone-office publication sign-page",),
     "office/signing/package_zip.py": ("idtone-office publication sign-page",),
     "office/signing/sign_command.py": ("idtone-office publication sign-page",),
-    "office/signing/unpacked_start.py": (),  # the libraries of the zipapp
+    "office/signing/zipapp_start.py": (),  # the libraries of the zipapp
     "office/authority/suspension_requests.py": ("suspension-requests.json",),
     "office/authority/folder_lock.py": (),  # empty files that are locks
     "office/authority/workspace.py": ("registry.yaml", "suspensions.yaml"),

@@ -17,7 +17,7 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import Final
 
-from idtone.office.signing import unpacked_start
+from idtone.office.signing import zipapp_start
 from lab.repository import ROOT
 from tools import dist
 
@@ -80,16 +80,16 @@ def build(into: Path, platform: str = "", python: str = "") -> Path:
 
 def _write(path: Path, libraries: Path, version: list[int]) -> None:
     """Write the archive. The same libraries give the same bytes."""
-    start = Path(unpacked_start.__file__).read_bytes()
+    start = Path(zipapp_start.__file__).read_bytes()
     with path.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(file, "w") as archive:
             _add(archive, "__main__.py", start)
-            _add(archive, unpacked_start.BUILT_FOR, json.dumps({"python": version}).encode())
+            _add(archive, zipapp_start.BUILT_FOR, json.dumps({"python": version}).encode())
             for each in sorted(libraries.rglob("*")):
                 inside = each.relative_to(libraries)
                 if each.is_file() and inside.parts[0] != "bin":
-                    _add(archive, f"{unpacked_start.LIBRARIES}/{inside.as_posix()}", each.read_bytes())
+                    _add(archive, f"{zipapp_start.LIBRARIES}/{inside.as_posix()}", each.read_bytes())
     path.chmod(0o755)
 
 

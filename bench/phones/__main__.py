@@ -86,9 +86,9 @@ async def try_situations(
             shown = row.missing or ", ".join(f"{party}: {found}" for party, found in row.to_json()["parties"].items())
             PROGRESS.print(f"{row.phone}: {row.name}: {shown} {row.unfinished[:2] or ''}")
 
-    await asyncio.gather(*(one(each) for each in situations if not each.alone))
+    await asyncio.gather(*(one(each) for each in situations if not each.is_exclusive))
     for situation in situations:
-        if situation.alone:
+        if situation.is_exclusive:
             await one(situation)
     return rows
 

@@ -68,7 +68,7 @@ class Situation:
     """True if the caller sends nothing."""
 
     @property
-    def alone(self) -> bool:
+    def is_exclusive(self) -> bool:
         """True if no other situation may run at the same time, because the lab could not tell their calls apart, or two
         phones would register as one.
         """

@@ -25,7 +25,7 @@ from .password_proof import PasswordProof, Refusal, as_entered
 from .password_rules import SHORTEST, common_passwords, objection
 from .passwords import new_secret, provisioning_uri
 from .rights import Right
-from .shown_sessions import rows_of
+from .session_rows import rows_of
 from .users import User, change_users
 
 PATH: Final = "/account"

@@ -16,7 +16,7 @@ from idtone.core.translation import Message
 from ..access.password_proof import Refusal
 from ..access.passwords import new_password
 from ..access.rights import Right, Role
-from ..access.shown_sessions import rows_of
+from ..access.session_rows import rows_of
 from ..access.users import User, change_users
 from ..page import Method, Page, Visit
 from . import user_rules

@@ -11,7 +11,7 @@ from idtone.core.translation import Message, template
 
 from ..access.password_proof import Refusal
 from ..access.rights import RIGHTS, Right, Role
-from ..access.shown_sessions import rows_of
+from ..access.session_rows import rows_of
 from ..access.sign_in_log import count_failures
 from ..page import Method, Page, Section, Visit
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from idtone.core.translation import Message, template
 from idtone.member.reports.report_documents import AnswerResult
+from idtone.office.desk.reports.call_traceback import Finding, ReportResult
 from idtone.office.desk.reports.report_store import WITHDRAWN, KeptReport, KeptRequest
-from idtone.office.desk.reports.traceback import Finding, ReportResult
 
 WIDTH: Final = 400
 BOX: Final = 74

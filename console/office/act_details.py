@@ -8,8 +8,8 @@ from typing import Any, Final
 from idtone.core.translation import Message, template
 from idtone.office.authority.agreements import AGREEMENT_WORDS
 from idtone.office.authority.compliance_duties import DUTY_WORDS
-from idtone.office.desk.reports.taken_report import TAKEN_WORDS
-from idtone.office.desk.reports.traceback import Stage
+from idtone.office.desk.reports.call_traceback import Stage
+from idtone.office.desk.reports.take_report import TAKEN_WORDS
 from idtone.office.evaluation.observations import OBSERVATION_WORDS
 from idtone.office.refused.refusal_basis import FIELDS
 

@@ -81,7 +81,7 @@ async def do_act_on_file(
     return visit.redirect(f"{path}?done=1")
 
 
-def entries(text: str, label: str) -> list[str]:
+def read_entries(text: str, label: str) -> list[str]:
     """The entries of a field that has one number or range in each line. Raises UsageError."""
     return entries_of(text.splitlines())
 

@@ -217,7 +217,10 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
         errors.note(
             field,
             UsageError(
-                "{name}: {problem}. {remedy}", name=fields[field].said, problem=fault.problem, remedy=fault.remedy
+                "{name}: {problem}. {remedy}",
+                name=fields[field].words,
+                problem=fault.problem,
+                remedy=fault.remedy,
             ),
         )
     return errors

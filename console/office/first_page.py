@@ -14,16 +14,16 @@ from idtone.office.authority.compliance_duties import is_due_soon, is_overdue, r
 from idtone.office.authority.history import ApplicationStatus
 from idtone.office.authority.typed_dates import in_japan
 from idtone.office.desk.applicants.submission import SubmissionState
-from idtone.office.desk.reports.traceback import Stage
+from idtone.office.desk.reports.call_traceback import Stage
 from idtone.office.papers.letters import SOON
 from idtone.registry.expiries import CERTIFICATION_SOON
 from idtone.registry.model import day_begins
 
 from ..access.rights import Right
 from ..page import Page, Section, Visit
-from .chains import is_checked
 from .common_parts import files_of
 from .office_files import OfficeFiles
+from .wholesale_chains import is_checked
 
 PATH: Final = "/office/today"
 

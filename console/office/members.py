@@ -38,7 +38,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of, one_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION, LICENCE_WORDS, words_of
-from .common_parts import WHY, attribution_of, do_act, entries, files_of, not_found_page, spans_of
+from .common_parts import WHY, attribution_of, do_act, files_of, not_found_page, read_entries, spans_of
 
 PATH: Final = "/office/members"
 NUMBERS_SHOWN: Final = 100
@@ -293,7 +293,7 @@ CHANGES: Final[Mapping[str, Change]] = {
 }
 _LICENCE: Final[Fields] = {"licence": FormField(template("Licence"), any_text)}
 _KEY: Final[Fields] = {"key": FormField(template("Key"), any_text), **WHY}
-_NUMBERS: Final[Fields] = {"numbers": FormField(template("Numbers"), entries), **WHY}
+_NUMBERS: Final[Fields] = {"numbers": FormField(template("Numbers"), read_entries), **WHY}
 FIELDS: Final[Mapping[str, Fields]] = {
     "describe": WHY,
     "certify": {**CERTIFICATION, **WHY},

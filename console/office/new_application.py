@@ -20,7 +20,7 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..page import Method, Page, Visit
 from ..uploads import Upload
 from . import applications, members
-from .common_parts import WHY, attribution_of, do_act_on_file, entries, files_of, not_found_page
+from .common_parts import WHY, attribution_of, do_act_on_file, files_of, not_found_page, read_entries
 from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
@@ -43,7 +43,7 @@ _FIELDS: Final[Fields] = {
     },
     "signed": FormField(template("Signed on"), parse_day),
     "until": FormField(template("Valid until"), parse_day, is_required=False),
-    "numbers": FormField(template("Numbers"), entries, is_required=False),
+    "numbers": FormField(template("Numbers"), read_entries, is_required=False),
     **WHY,
 }
 _LABELS: Final = labels_of({**members.PLEDGE, **_FIELDS})

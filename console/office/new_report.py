@@ -13,7 +13,7 @@ from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.typed_dates import in_japan, parse_day
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_page import WITHIN
-from idtone.office.desk.reports.taken_report import TAKEN_WORDS, TakenBy, take_report
+from idtone.office.desk.reports.take_report import TAKEN_WORDS, TakenBy, take_report
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, errors_of, one_of

@@ -9,7 +9,6 @@ from . import (
     agreements,
     applications,
     association_sounds,
-    chains,
     contacts,
     courses,
     criteria,
@@ -36,6 +35,7 @@ from . import (
     stopping_conditions,
     submissions,
     suspensions,
+    wholesale_chains,
 )
 
 PAGES: Final[tuple[Page, ...]] = (
@@ -50,7 +50,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *stopping_conditions.PAGES,
     *courses.PAGES,
     *duties.PAGES,
-    *chains.PAGES,
+    *wholesale_chains.PAGES,
     *portings.PAGES,
     *association_sounds.PAGES,
     *suspensions.PAGES,

@@ -21,12 +21,12 @@ from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
 from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
-from .common_parts import WHY, Change, do_change, entries, files_of, member_choices, spans_of
+from .common_parts import WHY, Change, do_change, files_of, member_choices, read_entries, spans_of
 
 PATH: Final = "/office/portings"
 FIELDS: Final[Mapping[str, Fields]] = {
     "port": {
-        "numbers": FormField(template("Number, range or prefix"), entries),
+        "numbers": FormField(template("Number, range or prefix"), read_entries),
         "giver": FormField(template("From: the member that holds the numbers"), any_text),
         "taker": FormField(template("To: the member that gets them"), any_text),
         "at": FormField(template("First day with the new member"), parse_moment),

@@ -13,10 +13,10 @@ from idtone.core.terminal.prompts import any_number_of, checked_line
 from idtone.core.translation import Message, template
 from idtone.member.reports.report import ReportedCall, ReportedService
 from idtone.office.authority.typed_dates import parse_moment
+from idtone.office.desk.reports.call_traceback import ReportResult, Stage
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import KeptReport, KeptRequest, ReportOrder
-from idtone.office.desk.reports.taken_report import TAKEN_WORDS
-from idtone.office.desk.reports.traceback import ReportResult, Stage
+from idtone.office.desk.reports.take_report import TAKEN_WORDS
 
 from ..access.rights import Right
 from ..drawings.report_trace import ANSWERS, trace_of

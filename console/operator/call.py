@@ -31,7 +31,6 @@ from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 
 from ..access.rights import Right
 from ..byte_ranges import range_response
-from ..code_words import detail_words
 from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
@@ -40,6 +39,7 @@ from ..form_errors import FormErrors
 from ..japan_time import exact
 from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
+from ..words_for_codes import detail_words
 from .call_query import CallQuery, path_of
 from .call_words import (
     EXPLAINED,

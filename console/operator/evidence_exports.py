@@ -206,7 +206,7 @@ async def _shown(visit: Visit, problem: object = None) -> web.Response:
         may_approve=visit.may(Right.APPROVE_EXPORTS),
         is_asker=_is_user(entry.request and entry.request.by, user.name),
         is_approver=_is_user(entry.request and entry.request.approval and entry.request.approval.by, user.name),
-        is_kept=visit.console.made_packs.get(entry.act, user.name) is not None,
+        is_kept=visit.console.pack_cache.get(entry.act, user.name) is not None,
         today=now.astimezone(JAPAN).date(),
         roles=(NumberRole.FORWARDING, NumberRole.CALLER, NumberRole.CALLED),
     )
@@ -281,7 +281,7 @@ async def make(visit: Visit) -> web.StreamResponse:
         record, octets = await visit.in_thread(do)
     except IdtoneError as error:
         return await _shown(visit, error)
-    visit.console.made_packs.keep(record, visit.user.name, octets)
+    visit.console.pack_cache.keep(record, visit.user.name, octets)
     return visit.redirect(f"{PATH}/{record}")
 
 
@@ -289,7 +289,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
     """Send the pack to the person who made it."""
     assert visit.user
     act = visit.part("act")
-    octets = visit.console.made_packs.get(act, visit.user.name)
+    octets = visit.console.pack_cache.get(act, visit.user.name)
     if octets is None:
         raise web.HTTPNotFound
     return download(f"{act}.zip", octets, ZIP)
@@ -302,7 +302,7 @@ async def sheet(visit: Visit) -> web.StreamResponse:
     async def do(upload: Upload) -> web.StreamResponse:
         assert visit.user
         act = visit.part("act")
-        kept = visit.console.made_packs.get(act, visit.user.name)
+        kept = visit.console.pack_cache.get(act, visit.user.name)
         made = await visit.in_thread(_sheet, settings, visit, act, upload, kept)
         return download(f"receipt-{act}.pdf", made, PDF)
 

@@ -13,8 +13,8 @@ from idtone.core.translation import Message
 
 from ..access.rights import Right
 from ..access.users import SavedSearch, User, change_users
-from ..find import is_number
 from ..page import Method, Page, Visit
+from ..search import is_number
 from .call_query import PATH, CallQuery
 
 SAVE: Final = f"{PATH}/searches"

@@ -41,6 +41,6 @@ class BackupSettings(Model):
     """The file with the last result."""
 
     @property
-    def wanted(self) -> bool:
+    def is_on(self) -> bool:
         """True if this node makes backups."""
         return bool(self.recipients)

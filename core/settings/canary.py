@@ -72,14 +72,14 @@ class CanarySettings(Model):
         return [name for name in ("forwarding_number", "called_number", "trunk") if getattr(self, name) is None]
 
     @property
-    def wanted(self) -> bool:
+    def is_on(self) -> bool:
         """True if this node places canary calls."""
         return not self.missing
 
     @property
     def exported(self) -> bool:
         """True if the exported hook has the contexts of the canary."""
-        return self.wanted or self.answers
+        return self.is_on or self.answers
 
     @property
     def dial_string(self) -> str:

@@ -124,7 +124,7 @@ def ask_line(what: str, hidden: bool = False) -> str:
     return line.strip()
 
 
-def confirmed(question: str) -> bool:
+def ask_confirmation(question: str) -> bool:
     """True if the person at the terminal answers yes. An empty answer means no. Raises typer.Abort at the end of the
     input.
     """

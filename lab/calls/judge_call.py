@@ -103,7 +103,7 @@ class PlayedPath:
         return self.disturbed and not self.connected and self.event is None and told == CallStatus.FAILED
 
     @property
-    def alone(self) -> bool:
+    def by_fallback(self) -> bool:
         """True for a fallback call: Asterisk handled it while the service was down, and the service entered its record
         later.
         """

@@ -388,7 +388,7 @@ class Figures:
             sum(walk.disturbed for walk in walks),
             sum(walk.complete for walk in walks),
             sum(walk.interrupted and not walk.complete for walk in walks),
-            sum(walk.alone for walk in walks),
+            sum(walk.by_fallback for walk in walks),
             sum(walk.lost for walk in walks),
             sum(walk.dropped for walk in walks),
             sum(bool(false_claims(walk)) for walk in walks),

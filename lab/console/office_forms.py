@@ -19,7 +19,7 @@ SUSPENSION = {
 
 def entry(office: Office) -> dict[str, str]:
     """The latest entry of the office's history."""
-    return dict(office.told("history show")[-1])
+    return dict(office.json("history show")[-1])
 
 
 def request_id(text: str) -> str:

@@ -26,7 +26,7 @@ class Failure:
     """The beginning of its line in the mail."""
 
     @property
-    def told(self) -> tuple[str, str, str]:
+    def expected_reports(self) -> tuple[str, str, str]:
         return f"status: {self.trouble}", f"alert: {self.alert}", f"mail: - {self.mail}"
 
 

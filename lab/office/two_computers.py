@@ -49,12 +49,12 @@ class TwoComputers:
         for folder in (here.home, here.stick, here.officer, root / "etc/idtone-office", root / "etc/nginx/conf.d"):
             folder.mkdir(parents=True)
         office.folder = here.home / "office"
-        office.shown("publication new-registry")
+        office.output("publication new-registry")
         (office.folder / "authority.yaml").write_text(f"published: {here.home}/published\n")
-        office.shown("publication begin", "--keys", here.own)
+        office.output("publication begin", "--keys", here.own)
         for public in here.own.glob("*.pub"):
             shutil.copy(public, here.home)
-        office.shown("key keep-for-night", "sato", here.key("duty-2"))
+        office.output("key keep-for-night", "sato", here.key("duty-2"))
         shutil.copy(office.root, here.own)
         settings = (ROOT / "config/office.yaml").read_text("utf-8").replace("/var/lib", f"{root}/var/lib")
         (root / "etc/idtone-office/idtone.yaml").write_text(settings, "utf-8")

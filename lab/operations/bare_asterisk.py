@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from idtone.cli import app
-from idtone.operations.doctor.modules import DIALPLAN_VIEW
+from idtone.operations.doctor.asterisk_modules import DIALPLAN_VIEW
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf

@@ -19,8 +19,8 @@ from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verifier import Verifier
 from lab.g711 import PCMA, PCMU, SAMPLE_RATE_HZ
 from lab.heard import in_order
-from lab.recording import reassemble
 from lab.rtp import Packet
+from lab.rtp_recording import reassemble
 
 SOUND: Final = "sample"
 LOUD: Final = 0.018

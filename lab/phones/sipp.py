@@ -10,8 +10,8 @@ from lab import sipp
 from lab.asterisk import LOOPBACK
 from lab.g711 import SAMPLE_RATE_HZ
 from lab.heard import in_order
-from lab.recording import reassemble
 from lab.rtp import Media
+from lab.rtp_recording import reassemble
 
 from .program import Program
 

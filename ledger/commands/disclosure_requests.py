@@ -13,7 +13,7 @@ from idtone.core.errors import UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, template
 
 from ..disclosure.disclosure_request import DisclosureRequest, RequestAnswer, RequestState, requests
@@ -48,7 +48,7 @@ def approve(
     request = asked.request
     if not as_json:
         _show(request, asked.records, now)
-    if not yes and not confirmed(Message("Approve this export?")):
+    if not yes and not ask_confirmation(Message("Approve this export?")):
         command_line.exit_negative()
     act = record_answer(settings, key_ring, asked.step)
     if as_json:

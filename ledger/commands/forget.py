@@ -9,7 +9,7 @@ import typer
 
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -48,7 +48,7 @@ def forget(
             first=doomed[0],
             last=doomed[-1],
         )
-        if not confirmed(question):
+        if not ask_confirmation(question):
             command_line.exit_negative()
     if doomed:
         # First, so that it is recorded whatever happens in between.

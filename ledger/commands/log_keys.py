@@ -18,7 +18,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.signed_notes import Algorithm, Note, VerifierKey
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import checked_line, confirmed
+from idtone.core.terminal.prompts import ask_confirmation, checked_line
 from idtone.core.translation import Message
 
 from ..disclosure.disclosure_request import DisclosureRules
@@ -78,7 +78,7 @@ def replace_key(
         trusted = _trusted(compromised, before) if compromised else None
         if not (
             yes
-            or confirmed(
+            or ask_confirmation(
                 Message("End the tree {log} and begin {next}, with another key?", log=before.name, next=origin)
             )
         ):
@@ -119,7 +119,7 @@ def end(
     require_keys(settings.ledger, settings.node)
     with _writing(settings, follows=False) as (writer, ring):
         name = ring.signer.key.name
-        if not (yes or confirmed(Message("End the log {log} for good?", log=name))):
+        if not (yes or ask_confirmation(Message("End the log {log} for good?", log=name))):
             command_line.exit_negative()
         if ring.keys:
             ring.keys.check(name)
@@ -180,7 +180,7 @@ def give_up(
         leaves=leaves,
         signed=signed,
     )
-    if not (yes or confirmed(question)):
+    if not (yes or ask_confirmation(question)):
         command_line.exit_negative()
     act = record_act(
         settings.ledger.own(),

@@ -138,12 +138,12 @@ COMMANDS: Final = {
         "Remove a porting: the numbers stay with the member that holds them now, and are entered in its ranges.",
     ),
     "chain add": (
-        "idtone.office.commands.chains:add_link",
+        "idtone.office.commands.wholesale_chains:add_link",
         "Record that a member hands numbers on to a reseller (卸). The command asks for the numbers, or reads them "
         "from a file.",
     ),
     "chain check": (
-        "idtone.office.commands.chains:check_link",
+        "idtone.office.commands.wholesale_chains:check_link",
         "Record who checked the reseller of a link, when, and by which document.",
     ),
     "chain certify": (
@@ -151,7 +151,7 @@ COMMANDS: Final = {
         "Record the certification (認定) of a link's reseller, as the wholesaler has seen it.",
     ),
     "chain remove": (
-        "idtone.office.commands.chains:remove_link",
+        "idtone.office.commands.wholesale_chains:remove_link",
         "Remove the last link of a wholesale chain: the reseller has given the numbers back.",
     ),
     "condition list": (

@@ -18,11 +18,11 @@ from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
 from ..desk.desk import Desk
+from ..desk.reports.call_traceback import ReportResult, Stage
 from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
 from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
 from ..desk.reports.report_store import CountedBy, KeptReport, KeptRequest
-from ..desk.reports.taken_report import TakenBy, take_report
-from ..desk.reports.traceback import ReportResult, Stage
+from ..desk.reports.take_report import TakenBy, take_report
 from .options import FolderOption, WhyOption, ask_any_number, checked_line, in_japan, parse_end, parse_moment
 
 ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's id, as `report list` shows it.")]

@@ -13,7 +13,7 @@ from idtone.core.errors import TrustError, UsageError
 from idtone.core.japan_time import end_words
 from idtone.core.signing_keys import signer
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import ask_passphrase, confirmed
+from idtone.core.terminal.prompts import ask_confirmation, ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust import tuf_roles
@@ -68,7 +68,7 @@ def sign_shown(
 ) -> None:
     """Show the content of a package, ask for consent, and sign it with the keys. Raises UsageError, TrustError."""
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
-    if not yes and not confirmed(Message("Sign this?")):
+    if not yes and not ask_confirmation(Message("Sign this?")):
         raise UsageError("nothing was signed")
     signed = {name: signable.sign(each) for name, each in zip(key, open_signers(key), strict=True)}
     for name, roles in signed.items():

@@ -9,7 +9,7 @@ from idtone.member.evaluation.figures import KIND, figures_objection, figures_of
 from idtone.registry.correspondence.signed_document import SignedDocument
 
 from ..desk.desk import Accepted, Desk
-from .kept_figures import read_figures
+from .read_figures import read_figures
 
 CRITERIA_FILE: Final = "evaluation.yaml"
 """File in the authority's folder."""

@@ -24,8 +24,8 @@ from ..desk.reports.report_store import ReportStore
 from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
 from .evaluation import Evaluation, Exclusion, evaluate
-from .kept_figures import read_figures
 from .observations import Observation, observations, observations_in, observed
+from .read_figures import read_figures
 
 Progress = Callable[[int, int], object]
 """Receives the number of evaluated members, and the total."""

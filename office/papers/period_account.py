@@ -19,7 +19,7 @@ from idtone.registry.registry_report import number_count
 
 from ..authority.history import Action, HistoryEntry, ReviewResult
 from ..authority.operator_list import licence_end
-from ..desk.reports.traceback import ReportResult, Stage
+from ..desk.reports.call_traceback import ReportResult, Stage
 
 TOTAL: Final = "total"
 _HIDDEN: Final = "非公表 / hidden"

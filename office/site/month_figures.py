@@ -21,7 +21,7 @@ from ..authority.history import Action, HistoryEntry
 from ..desk.desk import Desk
 from ..desk.reports.report_desk import ReportDesk
 from ..desk.reports.report_settings import read_report_settings
-from ..evaluation.kept_figures import read_figures
+from ..evaluation.read_figures import read_figures
 from .public_figures import MonthFacts, public_figures
 
 FOLDER: Final = "public-figures"

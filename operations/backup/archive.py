@@ -54,7 +54,7 @@ def _recipient(text: str) -> Recipient:
         ) from error
 
 
-def identities_of(octets: bytes) -> list[Identity]:
+def secret_keys_of(octets: bytes) -> list[Identity]:
     """The secret keys in an age key file, or the one key in an SSH key file. Raises BackupError if there is none."""
     try:
         if b"OPENSSH PRIVATE KEY" in octets or b"RSA PRIVATE KEY" in octets:

@@ -24,7 +24,7 @@ from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from idtone.service.service_user import act_as_service
 
-from .archive import Identity, identities_of
+from .archive import Identity, secret_keys_of
 from .archive_folder import chain_of
 from .make_backup import make
 from .restore import Restored, continue_copied_ledger, restore_here, restore_into, scratch
@@ -69,7 +69,7 @@ def backup(
         make_key(new_key)
         return
     settings = load_settings(config)
-    if not settings.backup.wanted:
+    if not settings.backup.is_on:
         if due:
             return
         raise UsageError(
@@ -164,7 +164,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
     """Record a changed result for the metrics and the doctor, if this node makes backups."""
     path = settings.backup.result
-    last = backup_result.read(path) if settings.backup.wanted else None
+    last = backup_result.read(path) if settings.backup.is_on else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         owner = path.stat()
         backup_result.write(changed(last), path)
@@ -303,4 +303,4 @@ def _identities(path: Path | None) -> list[Identity]:
         raise BackupError(
             "{path}: the secret key cannot be read: {reason}", path=path, reason=error.strerror
         ) from error
-    return identities_of(octets)
+    return secret_keys_of(octets)

@@ -13,7 +13,7 @@ from idtone.core.settings.settings import AriSettings
 from idtone.core.translation import Message
 
 from ..planned_changes import RightsChange
-from . import modules
+from . import asterisk_modules
 from .findings import Finding, bad, good, unknown, warning
 
 Address = IPv4Address | IPv6Address
@@ -99,7 +99,7 @@ def _not_there(ari: AriSettings) -> str:
     return Message(
         "In ari.conf, [general]: `enabled = yes`; {commands}; if http.conf has a `prefix`, write "
         "it before /ari in ari.url, which is {address}",
-        commands=modules.load_commands(modules.loading_order(("res_ari_asterisk",))),
+        commands=asterisk_modules.load_commands(asterisk_modules.loading_order(("res_ari_asterisk",))),
         address=address,
     )
 
@@ -170,8 +170,12 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
     if it could not be read; `trouble` says why, and is empty if the file does not exist.
     """
     topic = "cdr"
-    if modules.CDR not in running:
-        return warning(topic, Message("{module} is not running", module=modules.CDR), modules.remedy((modules.CDR,)))
+    if asterisk_modules.CDR not in running:
+        return warning(
+            topic,
+            Message("{module} is not running", module=asterisk_modules.CDR),
+            asterisk_modules.remedy((asterisk_modules.CDR,)),
+        )
     look = Message(
         "asterisk -rx 'cdr show status': Logging must be Enabled; or run this as a user who may read {path}", path=path
     )
@@ -183,7 +187,9 @@ def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) ->
         return warning(topic, Message("{path} says enable = {value}", path=path, value=value), remedy)
     if not value and _includes_others(text or ""):
         return unknown(topic, Message("{path} includes other files, which were not read", path=path), look)
-    return good(topic, Message("{module} is running, and {path} does not disable CDRs", module=modules.CDR, path=path))
+    return good(
+        topic, Message("{module} is running, and {path} does not disable CDRs", module=asterisk_modules.CDR, path=path)
+    )
 
 
 TRUE: Final = frozenset({"yes", "true", "y", "t", "1", "on"})

@@ -26,7 +26,7 @@ def unreadable(settings: BackupSettings) -> Finding:
 
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
     """The finding on the backups. `last` is the last result, None if there is none."""
-    if not settings.wanted:
+    if not settings.is_on:
         return warning(
             TOPIC,
             Message("none is set up: if this disk fails, the evidence and its keys are lost"),

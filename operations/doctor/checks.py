@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from idtone.call_control import fallback_text
+from idtone.call_control import fallback_conf
 from idtone.call_control.brake.state_files import read_state, state_path
 from idtone.core.calls import Party
 from idtone.core.errors import AriError, DocumentError, LedgerError, TrustError, UsageError
@@ -25,7 +25,7 @@ from idtone.ledger.keys.log_keys import LogKeys, is_in_token
 from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.replication.ask_servers import WITHIN_S, ask_all
 from idtone.ledger.replication.own_replica import own_replica
-from idtone.ledger.store.growth import growth
+from idtone.ledger.store.ledger_growth import growth
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from idtone.ledger.store.sqlite import path_of
@@ -42,6 +42,7 @@ from idtone.service import backup_result, canary_result, used_fleet_settings
 from . import (
     asterisk_config_files,
     asterisk_findings,
+    asterisk_modules,
     asterisk_version,
     backup_finding,
     brake_finding,
@@ -50,7 +51,6 @@ from . import (
     hook_findings,
     ledger_findings,
     machine_findings,
-    modules,
     needless_work_findings,
     observe_agi,
     observe_machine,
@@ -142,7 +142,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
     if ours is None:
         yield unknown("asterisk-modules", *trouble)
         return
-    yield modules.judge(seen.modules, modules.needed_modules(ours.text))
+    yield asterisk_modules.judge(seen.modules, asterisk_modules.needed_modules(ours.text))
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
@@ -344,12 +344,12 @@ def _registry(inputs: CheckInputs) -> Iterator[Finding]:
         yield chosen or registry_findings.sounds(document, inputs.library, now)
     except DocumentError:
         yield unknown("registry-sounds", *BAD_PROFILES)
-    usable = fallback_text.UsableNumbers.by_policy(policy, settings.lines.source is not None)
+    usable = fallback_conf.UsableNumbers.by_policy(policy, settings.lines.source is not None)
     try:
         stops = StopsInUse(suspensions_path(settings)).index
     except (LedgerError, UsageError):
         stops = NO_STOPS  # the finding on this node's own suspensions says so
-    text = fallback_text.text_for(index, usable, stops=stops).text
+    text = fallback_conf.text_for(index, usable, stops=stops).text
     yield shared_file_findings.fallback_file(text, *observe_machine.read_text(left), left)
 
 
@@ -678,7 +678,7 @@ def _canary(inputs: CheckInputs) -> Iterator[Finding]:
 
 def _backup(inputs: CheckInputs) -> Iterator[Finding]:
     backup = inputs.settings.backup
-    if backup.wanted and backup.result.exists() and not os.access(backup.result, os.R_OK):
+    if backup.is_on and backup.result.exists() and not os.access(backup.result, os.R_OK):
         yield backup_finding.unreadable(backup)
         return
     yield backup_finding.judge(backup, backup_result.read(backup.result), inputs.now())

@@ -19,7 +19,7 @@ from rich.text import Text
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, joined, translated
 
 from ..asterisk_console import AsteriskConsole
@@ -96,7 +96,7 @@ def doctor(
         attempts = [Attempt(group) for group in groups]
         if not as_json:
             show_plan(groups, out, _NOTHING)
-        if groups and (yes or (not as_json and confirmed(_QUESTION))):
+        if groups and (yes or (not as_json and ask_confirmation(_QUESTION))):
             changer = Changer(AsteriskConsole(inputs.folder or USUAL_FOLDER), copies or USUAL_COPIES, inputs.now())
             for attempt in attempts:
                 attempt.make(changer)

@@ -18,7 +18,7 @@ from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE, LINES_FILE
 from ..make_changes import is_done, obstacle
 from ..pbx_changes import hook_changes, module_changes
 from ..planned_changes import Change, Group, RightsChange
-from . import modules, observe_machine
+from . import asterisk_modules, observe_machine
 from .asterisk_version import unsupported
 from .check_inputs import CheckInputs
 from .findings import TOPICS, Finding, State
@@ -84,17 +84,17 @@ def _hook(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 def _hook_modules(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
     try:
-        return _load(inputs, set(modules.needed_modules(inputs.hook().text)) - {modules.CDR})
+        return _load(inputs, set(asterisk_modules.needed_modules(inputs.hook().text)) - {asterisk_modules.CDR})
     except (DocumentError, UsageError):
         return ()
 
 
 def _cdr(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    return _load(inputs, (modules.CDR,))
+    return _load(inputs, (asterisk_modules.CDR,))
 
 
 def _ari(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    return _load(inputs, modules.SERVICE)
+    return _load(inputs, asterisk_modules.SERVICE)
 
 
 def _load(inputs: CheckInputs, wanted: Iterable[str]) -> Sequence[Change]:

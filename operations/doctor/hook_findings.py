@@ -7,9 +7,9 @@ from shlex import quote
 from idtone.core.translation import Message
 from idtone.dialplan import CALLED_CONTEXT, FORWARD_CONTEXT, HOOK_FILE, Hook
 
+from .asterisk_modules import DIALPLAN_VIEW
+from .asterisk_modules import remedy as modules_remedy
 from .findings import Finding, bad, good, unknown, warning
-from .modules import DIALPLAN_VIEW
-from .modules import remedy as modules_remedy
 
 
 def _export(folder: Path, config: Path | None) -> str:

@@ -12,7 +12,7 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.keys.successor_trees import DAMAGED
 from idtone.ledger.keys.timestamp_store import is_overdue
 from idtone.ledger.replication.own_replica import OwnReplica
-from idtone.ledger.store.growth import Growth
+from idtone.ledger.store.ledger_growth import Growth
 from idtone.ledger.store.sqlite import wal_is_safe
 from idtone.ledger.writing.disk_reserve import RoomLeft as Left
 from idtone.ledger.writing.disk_reserve import room_left

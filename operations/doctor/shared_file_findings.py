@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from idtone.call_control.fallback_text import end_of
+from idtone.call_control.fallback_conf import end_of
 from idtone.core.translation import Message, joined
 
 from ..planned_changes import FolderChange, RightsChange

@@ -19,7 +19,7 @@ from idtone.core.numbers import NumberKind, parse
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import require
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, joined, translated
 from idtone.tones.profile_library import load_library
 
@@ -112,7 +112,7 @@ def setup(
     if not as_json:
         _show_found(found, out)
         show_plan(found.groups, out, _NOTHING)
-    agreed = yes or (not as_json and (not attempts or confirmed(_QUESTION)))
+    agreed = yes or (not as_json and (not attempts or ask_confirmation(_QUESTION)))
     findings: list[Finding] = []
     trial = None
     if agreed:
@@ -184,7 +184,7 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
     for hook in filter(None, map(removed_hook, found)):
         _refuse_used_hook(hook.parent)
     all_of_it = Undone()
-    if found and (yes or (not as_json and confirmed(Message("Undo this?")))):
+    if found and (yes or (not as_json and ask_confirmation(Message("Undo this?")))):
         for run_folder in found:
             one = undo(run_folder, AsteriskConsole(folder))
             all_of_it.restored += one.restored

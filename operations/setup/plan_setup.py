@@ -25,7 +25,7 @@ from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
 from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
-from ..doctor import asterisk_findings, modules, observe_machine, open_file_limit
+from ..doctor import asterisk_findings, asterisk_modules, observe_machine, open_file_limit
 from ..doctor.asterisk_version import unsupported
 from ..doctor.check_inputs import UNIT
 from ..doctor.findings import TOPICS
@@ -149,7 +149,7 @@ def plan(wishes: SetupOptions) -> Plan:
         found.add("ari", Message("ARI and its user"), lambda: ari_changes(folder, settings.ari.user, secret, group))
     with_secret = settings.model_copy(update={"ari": settings.ari.model_copy(update={"password": secret})})
     hook = hook_for(with_secret, load_library(settings.sounds.profiles)).text
-    wanted = {*modules.needed_modules(hook), modules.CDR, *modules.DIALPLAN_VIEW}
+    wanted = {*asterisk_modules.needed_modules(hook), asterisk_modules.CDR, *asterisk_modules.DIALPLAN_VIEW}
     found.add("modules", Message("Asterisk's modules"), lambda: module_changes(folder, wanted))
     found.add("open-files", TOPICS["open-files"].looked_at, lambda: _open_files(said, folder))
     sounds = settings.sounds.directory

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from idtone import dialplan
+from idtone.call_control import fallback_conf
 from idtone.call_control import fallback_keeper as module
-from idtone.call_control import fallback_text
+from idtone.call_control.fallback_conf import UsableNumbers, read_remembered, text_for
 from idtone.call_control.fallback_keeper import FallbackKeeper, write_durably
-from idtone.call_control.fallback_text import UsableNumbers, read_remembered, text_for
 from idtone.core.calls import Suspension
 from idtone.core.decision import Policy, Unlicensed
 from idtone.core.errors import FallbackError
@@ -238,7 +238,7 @@ never_originates:
     fallback.update(registry("", 7, text))
     never = read_remembered(tmp_path).never_originating
     assert (set(never), fallback.trouble) == ({"8131234568x", "81335810110"}, "")
-    monkeypatch.setattr(fallback_text, "NEVER_LIMIT", 1)
+    monkeypatch.setattr(fallback_conf, "NEVER_LIMIT", 1)
     fallback.update(registry("", 8, text))
     assert list(read_remembered(tmp_path).never_originating) == ["8131234568x"]
     assert "Asterisk connects calls from those that are left out" in fallback.trouble
@@ -250,7 +250,7 @@ def test_a_stock_that_needs_too_many_entries_is_left_out_and_named(fallback, tmp
               {numbers: 031234569*, since: 2026-03-01T00:00:00Z, reference: R}"""
     fallback.update(registry(text, 7))
     assert (list(read_remembered(tmp_path).suspended), fallback.trouble) == (["813123456xx"], "")
-    monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
+    monkeypatch.setattr(fallback_conf, "ENTRIES_LIMIT", 0)
     fallback.update(registry(text, 8))
     assert list(read_remembered(tmp_path).suspended) == ["8131234569x"]
     assert "Asterisk connects their calls" in fallback.trouble
@@ -265,7 +265,7 @@ def test_own_numbers_that_need_too_many_entries_are_left_out_so_that_every_call_
 ):
     fallback.update(registry(version=7))
     assert (read_remembered(tmp_path).own.keys(), fallback.trouble) == (OWN_PATTERNS, "")
-    monkeypatch.setattr(fallback_text, "ENTRIES_LIMIT", 0)
+    monkeypatch.setattr(fallback_conf, "ENTRIES_LIMIT", 0)
     fallback.update(registry("", 8))
     assert read_remembered(tmp_path).own == {}
     assert "refuses every call" in fallback.trouble

@@ -23,13 +23,13 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
 @pytest.fixture
 def own(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
     """A service that the test may kill. The shared service is down meanwhile."""
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 
 
 @pytest.fixture
 def supervised(asterisk: Asterisk, beside: SharedService) -> Iterator[Supervisor]:
-    beside.away()
+    beside.stop()
     with Supervisor(asterisk, LAB_REGISTRY) as service:
         yield service

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from idtone.call_control.fallback_conf import render
 from idtone.call_control.fallback_keeper import write_durably
-from idtone.call_control.fallback_text import render
 from idtone.core.calls import Suspension
 from idtone.core.number_spans import NumberSpan
 from idtone.dialplan import FALLBACK_FILE
@@ -81,7 +81,7 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
-    beside.away()
+    beside.stop()
     async with lab(asterisk) as phones:
         calls = await run_concurrently(over_both_interfaces(*map(Forwarding, FOUND)), phones.call)
     for forwarding, (placed, ending) in calls:
@@ -105,7 +105,7 @@ async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
             ):
                 assert (ending.status, ending.reason) == REFUSED, forwarding
         finally:
-            beside.away()  # the next service writes the file
+            beside.stop()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
 
 
@@ -131,7 +131,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
     DAMAGES.get(damage, lambda path: path.chmod(0))(path)
     await wait_until(mended, "the file to be there", 5)
     await wait_until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
-    beside.away()
+    beside.stop()
     async with lab(asterisk) as phones:
         cases = over_both_interfaces(Forwarding(SUSPENDED), Forwarding(LICENSED))
         for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
@@ -156,7 +156,7 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
             _, emergency = await phones.call(Forwarding(SUSPENDED, dialled="110"))
             assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
         finally:
-            beside.away()  # the next service writes the file
+            beside.stop()  # the next service writes the file
     record = beside.serving().record(ending.call_id)
     assert (record["outcome"], record["reason"]) == ("REFUSE", "suspensions-unknown")
     assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, [])
@@ -188,13 +188,13 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
         for forwarding, (_, ending) in await run_concurrently(over_both_interfaces(Forwarding(LICENSED)), phones.call):
             assert (ending.status, ending.reason) == REFUSED, forwarding
-    beside.away()  # the next service writes the file
+    beside.stop()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
 
 
 async def test_fallback_refuse(asterisk, serving, beside):
     serving(policy="fallback: refuse, refuse_cause: 38")
-    beside.away()
+    beside.stop()
     async with lab(asterisk) as phones:
         for forwarding in over_both_interfaces(Forwarding()):
             _, ending = await phones.call(forwarding)
@@ -207,7 +207,7 @@ async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside
     answered before.
     """
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
-    beside.away()
+    beside.stop()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
     async with lab(asterisk) as phones:
         cases = over_both_interfaces(*(Forwarding(LICENSED, direction) for direction in hearing))
@@ -240,7 +240,7 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
 @pytest.mark.parametrize("state", ["service stopped", "no registry", "corrupt registry"])
 async def test_emergency_calls_need_nothing(asterisk, serving, beside, references, tmp_path, state):
     if state == "service stopped":
-        beside.away()
+        beside.stop()
     else:
         registry = tmp_path / "registry.yaml"
         if state == "corrupt registry":

@@ -34,7 +34,7 @@ def lines(begun_s: float) -> Iterator[str]:
 @pytest.mark.alone
 @pytest.mark.nightly
 async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, beside, references):
-    beside.settled()  # the sounds exist: for earlier calls it is unknown what was played
+    beside.stop_with_empty_journal()  # the sounds exist: for earlier calls it is unknown what was played
     begun_s = time.time() + 0.1
     service = Supervisor(asterisk, LAB_REGISTRY)
     folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)

@@ -14,7 +14,7 @@ from idtone.ledger.keys.key_file import KEY_BYTES
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.postgresql import Server
 from lab.asterisk import Asterisk, Ending
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.incoming_call import IncomingCall
 from lab.lab import LICENSED, Forwarding, Lab, lab, wait_until
 from lab.publication import LAB_REGISTRY
@@ -40,7 +40,7 @@ def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
 
 @pytest.fixture
 def braked(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, brake=EXTENSION) as service:
         yield service
 
@@ -170,7 +170,7 @@ async def test_calls_of_the_hook_count_when_the_service_is_back(asterisk, braked
 
 
 async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, beside):
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, brake=f"{EXTENSION}, highest: mark") as service:
         async with lab(asterisk) as phones:
             endings = [ending async for ending in attack(phones, STOP_AT + 2)]

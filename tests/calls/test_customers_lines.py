@@ -44,7 +44,7 @@ def table(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def own(asterisk: Asterisk, beside, table) -> Iterator[Service]:
-    beside.away()
+    beside.stop()
     make_reachable(table.parent)
     with Service(asterisk, LAB_REGISTRY, lines=f"source: {table}") as service:
         yield service
@@ -212,7 +212,7 @@ async def test_the_tables_of_freepbx_say_which_extension_presents_which_number(a
     connection.executescript(FREEPBX.replace("6001", "lab").replace("6003", "wide"))
     connection.close()
     path.chmod(0o644)
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, lines=f"source: 'sqlite:///{path}', query: freepbx, poll: PT1S") as service:
         async with lab(asterisk) as phones:
             assert await reason(phones, outgoing(LICENSED)) == "licence-valid"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.lab import LICENSED, lab
 from lab.operations.ledger_commands import WARRANT
 

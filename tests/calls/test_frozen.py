@@ -81,7 +81,7 @@ class Blocking(Supervisor):
 
 
 async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, beside, references):
-    beside.away()
+    beside.stop()
     service = Blocking(asterisk, LAB_REGISTRY)
     async with lab(asterisk) as phones:
         with service:
@@ -128,7 +128,7 @@ class Clogged(Supervisor):
 
 
 async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(asterisk, beside, references):
-    beside.away()
+    beside.stop()
     service = Clogged(asterisk, LAB_REGISTRY)
     async with lab(asterisk) as phones:
         with service:

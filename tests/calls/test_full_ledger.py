@@ -77,7 +77,7 @@ def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
-    beside.away()
+    beside.stop()
     with Cramped(asterisk, LAB_REGISTRY, request.param) as service:
         yield service
 

@@ -22,6 +22,6 @@ async def test_a_service_that_is_killed_again_and_again(installation, tmp_path, 
     assert done.struck == {InjectedFault.KILLED: KILLS}
     print("\n" + done.figures.line())
     assert not done.complaints, f"{drawn}\n" + "\n".join(done.complaints)
-    assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
+    assert all(walk.complete or walk.interrupted or walk.by_fallback for walk in done.walks)
     assert done.figures.dropped == done.figures.false_claims == 0
     assert done.figures.complete > 0

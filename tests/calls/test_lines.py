@@ -70,7 +70,7 @@ async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asteris
     """The connection breaks in the middle of a sound, while another caller's request waits. Both hear the complete
     licensed sound, once.
     """
-    beside.away()
+    beside.stop()
     async with cuttable_service(asterisk, transport) as (service, detour), lab(asterisk) as phones:
         before = ready(service)
         playing = await sounding(phones)
@@ -199,7 +199,7 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
 
 async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, beside, references, tmp_path):
     """Each has a ledger of its own, so nothing else keeps them apart. One of them leaves the calls to the other."""
-    beside.away()
+    beside.stop()
     one = Service(asterisk, LAB_REGISTRY)
     other = Other(asterisk, LAB_REGISTRY)
     services = (one, other)

@@ -38,7 +38,7 @@ async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
                 assert_heard_by(placed, heard, references, latest_ms=ONE_LATEST_MS)
             for placed in calls[len(WAYS) :]:
                 assert_heard_then_connected(placed, profile, references, latest_ms=ONE_LATEST_MS)
-            beside.away()
+            beside.stop()
 
 
 @pytest.mark.alone

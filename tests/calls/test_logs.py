@@ -79,7 +79,7 @@ class Logging(Service):
 
 @pytest.fixture
 def logging_service(form: str, asterisk, beside) -> Iterator[Logging]:
-    beside.settled()
+    beside.stop_with_empty_journal()
     service = Logging(asterisk, LAB_REGISTRY, form=form)
     with service.journald.reading() as service.entries, service:
         yield service

@@ -36,7 +36,7 @@ from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
-from lab.recording import reassemble
+from lab.rtp_recording import reassemble
 from lab.service import Service
 
 FIRST = f"{POLICY}, caller_hears: answered"

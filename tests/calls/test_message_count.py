@@ -111,7 +111,7 @@ class Counted(Service):
 
 
 async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):
-    beside.away()
+    beside.stop()
     service = Counted(asterisk, LAB_REGISTRY, POLICY)
     counts: dict[Way, Counter[str]] = {}
     async with Between(asterisk).listening() as between:

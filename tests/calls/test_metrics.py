@@ -54,7 +54,7 @@ def shown(prometheus: Prometheus) -> set[str]:
 
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
-    beside.settled()
+    beside.stop_with_empty_journal()
     (port,) = free_ports(1)
     with Service(asterisk, LAB_REGISTRY, metrics=f"127.0.0.1:{port}") as service:
         yield service

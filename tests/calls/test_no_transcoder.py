@@ -70,6 +70,6 @@ async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(aster
 
 @pytest.mark.alone
 async def test_while_the_service_is_away_too(asterisk, beside):
-    beside.left()
+    beside.stop_with_default_files()
     async with compressed(asterisk) as (phones, called):
         await assert_connected(phones, called, forwardings(called))

@@ -27,7 +27,7 @@ WHY = ("--reference", "R-77", "--why", "the police called")
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
     """A service with a registry that the test may change. Other tests do not see its suspensions."""
-    beside.away()
+    beside.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry) as service:

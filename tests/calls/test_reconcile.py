@@ -8,7 +8,7 @@ import pytest
 
 from lab.asterisk import Asterisk
 from lab.asterisk_installation import AsteriskInstallation
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.lab import SUSPENDED, Ending, Forwarding, lab, wait_until
 from lab.phone import Refuse
 from lab.publication import LAB_REGISTRY

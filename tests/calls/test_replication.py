@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from idtone.cli import app
 from idtone.ledger.store.postgresql import Server
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.lab import LICENSED, lab, wait_until
 from lab.postgresql import PostgreSQL
 from lab.publication import LAB_REGISTRY
@@ -14,7 +14,7 @@ from lab.service import Service
 
 @pytest.fixture
 def replicating(asterisk, beside, server: Server):
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, shared=server) as service:
         yield service
 

@@ -56,7 +56,7 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
 
 @rest_in_breadth("transport", transports())
 async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk, beside, references, transport):
-    beside.away()
+    beside.stop()
     own = Service(asterisk, LAB_REGISTRY, transport=transport)
     async with lab(asterisk) as phones:
         with own:

@@ -31,7 +31,7 @@ FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
 @pytest.fixture(scope="module")
 def own(asterisk, beside) -> Iterator[Service]:
     """A service whose sound files the tests may change."""
-    beside.away()
+    beside.stop()
     with Service(asterisk, LAB_REGISTRY, POLICY) as service:
         yield service
 

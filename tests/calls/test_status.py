@@ -15,7 +15,7 @@ import pytest
 
 from lab.asterisk import IDTONE
 from lab.calls.assert_proved import over_both_interfaces
-from lab.commands import command_json
+from lab.command_json import command_json
 from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
@@ -24,7 +24,7 @@ from lab.service import Service
 @pytest.fixture
 def own(asterisk, beside) -> Iterator[Service]:
     """A service that counts only this test's calls."""
-    beside.settled()
+    beside.stop_with_empty_journal()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 

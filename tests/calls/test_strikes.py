@@ -33,7 +33,7 @@ from lab.service import Service
 @pytest.fixture
 def own(asterisk, beside, tmp_path) -> Iterator[Service]:
     """A service that the test may damage, with a registry that the test may change."""
-    beside.away()
+    beside.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, POLICY) as service:

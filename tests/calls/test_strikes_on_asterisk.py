@@ -92,7 +92,7 @@ async def broken(detour: CuttableConnection, how: str) -> AsyncIterator[None]:
 
 @rest_in_breadth(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
 async def test_the_line(asterisk, beside, references, event, how):
-    beside.away()
+    beside.stop()
     async with cuttable_service(asterisk, policy=POLICY) as (service, detour):
         await records_after_fault(service, event, lambda _: broken(detour, how), references)
 
@@ -137,7 +137,7 @@ async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
 
 @rest_at_night("offset", ["-3600", "+3600"])
 async def test_the_clock(asterisk, beside, references, offset):
-    beside.away()
+    beside.stop()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
         await records_after_fault(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
         # The calls of the blow may all have ended before it looked at the other time, which it does once a second.

@@ -33,7 +33,7 @@ from lab.sites import SITES
 @pytest.fixture
 def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
     """A service with a registry that the test may change. The parameter is its policy."""
-    beside.away()
+    beside.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, getattr(request, "param", "")) as service:
@@ -94,7 +94,7 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 @rest_at_night("way", ["https", "folder"])
 async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
     """Two duty keys suspend a number. The keys for licences are not needed."""
-    beside.away()
+    beside.stop()
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
     association.begin()
@@ -132,7 +132,7 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
     """The association also learns how many calls this has ended."""
     key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
-    beside.away()
+    beside.stop()
     association = Association(tmp_path / "association")
     text = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     keys = f"    keys: ['{Signer('m-0001/lab', key).key}']\n    licences:"

@@ -203,7 +203,7 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
 async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
     """The party at the target of the transfer hears the notice too."""
     serving(policy=POLICY)
-    beside.away()
+    beside.stop()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
         done = await run_concurrently(cases, lambda case: blindly(phones, third, case))

@@ -52,7 +52,7 @@ async def test_random_paths(installation, tmp_path, references):
         drawn = draw_round(SEED, 0, PATHS, WITHIN_S, MISHAPS)
         done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, f"{drawn}\n" + "\n".join(done.complaints)
-    assert all(walk.complete or walk.interrupted or walk.alone for walk in done.walks)
+    assert all(walk.complete or walk.interrupted or walk.by_fallback for walk in done.walks)
 
 
 @pytest.mark.nightly
@@ -82,7 +82,7 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 @pytest.mark.nightly
 async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
     """The service is not needed: the sound of the decision is played, and every record gets its end."""
-    beside.away()
+    beside.stop()
     legs = (
         PathStep(0, Move.RING),
         PathStep(20, Move.ANSWER),
@@ -96,7 +96,7 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
     done = await walk_round(asterisk, drawn, references)
     assert not done.complaints, "\n".join(done.complaints)
     assert all(walk.connected and walk.complete for walk in done.walks)
-    assert any(walk.record and not walk.alone and [*walk.record["known_by"]] == ["caller"] for walk in done.walks)
+    assert any(walk.record and not walk.by_fallback and [*walk.record["known_by"]] == ["caller"] for walk in done.walks)
 
 
 @rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
@@ -105,7 +105,7 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     that it did. If only the beginning of the first sound is missing, as on a slow machine, the rest resembles a
     complete one.
     """
-    beside.away()
+    beside.stop()
 
     def legs(after_ms: int) -> tuple[PathStep, ...]:
         holds = (PathStep(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
@@ -135,7 +135,7 @@ async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, re
     """The service takes over the call when it is back, and plays the sound. No event tells it that the phone gets no
     media.
     """
-    beside.away()
+    beside.stop()
     legs = (
         PathStep(0, Move.RING),
         PathStep(400, Move.ANSWER),

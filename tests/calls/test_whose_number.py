@@ -66,7 +66,7 @@ async def test_with_the_service_up_and_away(asterisk, serving, beside, reference
         else:
             sound = "sample" if reason == PLAYED else "notice"
             assert_heard_then_connected(placed, sound, references)
-    beside.away()
+    beside.stop()
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if numbers[forwarding.number][2] == "refused":
@@ -92,7 +92,7 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
     async with lab(asterisk) as phones:
         up = await run_concurrently(cases, phones.call)
-        beside.away()
+        beside.stop()
         away = await run_concurrently(cases, phones.call)
         _, stopped = await phones.call(Forwarding(SUSPENDED))
     for calls, reasons in ((up, {OTHERS: FOREIGN, NOBODYS: UNKNOWN}), (away, dict.fromkeys((OTHERS, NOBODYS), ""))):
@@ -126,7 +126,7 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
     cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in own))
     async with lab(asterisk) as phones:
         up = await run_concurrently(cases, phones.call)
-        beside.away()
+        beside.stop()
         away = await run_concurrently(cases, phones.call)
     for forwarding, (placed, ending) in up:
         if own[forwarding.number]:

@@ -379,7 +379,7 @@ def zipped(folder: Path) -> bytes:
 async def test_holders_sign_copies_and_the_last_signature_publishes(at_office, office, tmp_path):
     page = "/office/publication"
     visitor = await at_office.visitor(*ME)
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     assert "the status is revoked" in (await visitor.get(page)).text
     assert (await visitor.send(page, f"{page}/prepare")).status == 303
     shown = await visitor.get(page)
@@ -402,8 +402,8 @@ async def test_holders_sign_copies_and_the_last_signature_publishes(at_office, o
 async def test_a_suspension_does_not_wait_for_the_keys_of_the_registry(at_office, office, tmp_path):
     page = "/office/publication"
     visitor = await at_office.visitor(*ME)
-    office.told("licence revoke", "L-0001", "--why", "as asked")
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("licence revoke", "L-0001", "--why", "as asked")
+    office.json("suspension number", *STOP, typed=TWICE)
     assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
     copy = await package(visitor, tmp_path / "copy")
     code, _, error = office.run("publication sign", copy, *office.duty(), "--trust", office.root, "--yes")
@@ -427,14 +427,14 @@ async def test_a_suspension_at_night_keeps_what_holders_of_the_registry_have_sig
         taken = await visitor.upload(f"{page}/signed", zipped(copy), form_token=token)
         assert taken.status == 303, taken.text
 
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     assert (await visitor.send(page, f"{page}/prepare")).status == 303
     early, late = [await package(visitor, tmp_path / name) for name in ("early", "late")]
     await signs(early, "registry-1")
     again = await visitor.send(page, f"{page}/prepare")
     assert (again.status, "holders have already signed the waiting package" in again.text) == (400, True)
 
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     assert (await visitor.send(page, f"{page}/prepare", {"keys": "duty"})).status == 303
     await signs(await package(visitor, tmp_path / "duty", "duty"), "duty-1", "duty-2")
     repository = Workspace(office.folder).repository
@@ -453,7 +453,7 @@ async def test_a_package_that_is_not_the_prepared_one_is_refused(at_office, offi
     token = (await visitor.get(page)).form_token
     none = await visitor.upload(f"{page}/signed", b"", form_token=token)
     assert "no package waits for signatures" in none.text
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     assert (await visitor.send(page, f"{page}/prepare")).status == 303
     copy = await package(visitor, tmp_path / "copy")
     before = office.state()
@@ -486,7 +486,7 @@ async def test_everybody_sees_in_time_that_a_signature_ends(at_office, office):
     visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,))]
     for lasts, is_soon in (("P3D", False), ("PT47H", True)):
         (office.folder / "authority.yaml").write_text(f"lasts: {{timestamp: {lasts}}}\n")
-        office.told("publication publish", *office.duty())
+        office.json("publication publish", *office.duty())
         await at_office.console.read_ahead()  # as it does every other second
         for visitor, path in zip(visitors, ("/office/members", "/account"), strict=True):
             assert (told in (await visitor.get(path)).text) == is_soon, (lasts, path)
@@ -498,7 +498,7 @@ async def test_the_next_public_list_is_shown_before_it_is_published(at_office, o
     before = (await visitor.get(f"{page}/list")).text
     assert "m-0001" in before
     assert "no more" not in before
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     assert "no more" in (await visitor.get(f"{page}/list")).text
 
 
@@ -626,7 +626,7 @@ async def test_the_registry_is_parsed_once_for_each_change(at_office, office, mo
         for path in ("/office/today", "/office/members", "/office/members/m-0001"):
             assert (await visitor.get(path)).status == 200
     assert len(parsed) <= 1
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     for _ in range(3):
         assert "revoked" in (await visitor.get("/office/members/m-0001")).text
     assert len(parsed) <= 2

@@ -85,7 +85,7 @@ async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_offi
     assert (await visitor.send(page, f"{page}/record", wrong)).status == 303
     shown = (await visitor.get(page)).text
     assert all(each in shown for each in (NAME, "10 / 10", "7 / 10", "not passed"))
-    [agreed] = office.told("member agreements")
+    [agreed] = office.json("member agreements")
     assert (agreed["agreement"], agreed["version"], agreed["document"]) == ("training", COURSE.version, "T-0001")
     sign = {"test": "T-0001", "signer": "事務局長", "number": ""}
     assert (await visitor.download(f"{page}/certificate", sign | {"form_token": (await visitor.get(page)).form_token}))[
@@ -102,16 +102,16 @@ async def test_a_test_is_entered_on_the_page_and_its_certificate_printed(at_offi
 
 def test_a_test_is_entered_by_command_and_the_name_erased(office, tmp_path):
     words = ("course record", "m-0001", "--answers", f"{COURSE.version}:{RIGHT}")
-    made = office.told(*words, "--day", "2026-11-20", typed=NAME)
+    made = office.json(*words, "--day", "2026-11-20", typed=NAME)
     assert (made["id"], made["passed"], made["version"]) == ("T-0001", True, COURSE.version)
     wrong = f"{COURSE.version}:{'c' * 10}"
-    assert office.told(*words[:3], wrong, typed=NAME, code=1)["passed"] is False
-    office.shown("course certificate", "T-0001", "--person", "事務局長", "-o", tmp_path / "c.pdf")
+    assert office.json(*words[:3], wrong, typed=NAME, code=1)["passed"] is False
+    office.output("course certificate", "T-0001", "--person", "事務局長", "-o", tmp_path / "c.pdf")
     assert (tmp_path / "c.pdf").read_bytes()[:5] == b"%PDF-"
     assert "in the future" in office.error("course forget", "--before", "2099-01-01")
     assert "is no folder" in office.error("course show", "--of", tmp_path / "none")
-    office.shown("course forget", "--before", "2026-11-21")
-    assert office.told("course list")[0]["person"] == ""
+    office.output("course forget", "--before", "2026-11-21")
+    assert office.json("course list")[0]["person"] == ""
     error = office.error("course certificate", "T-0001", "--person", "x", "-o", tmp_path / "d.pdf")
     assert "the name of T-0001 is erased" in error
     assert "one letter for each" in office.refused(*words[:3], f"{COURSE.version}:ab", typed=NAME)
@@ -119,17 +119,17 @@ def test_a_test_is_entered_by_command_and_the_name_erased(office, tmp_path):
 
 def test_a_new_version_of_the_course_is_agreed_to_on_the_first_day_of_the_version_before(office):
     day = ("--day", "2026-11-20")
-    assert office.told("course record", "m-0001", "--answers", f"{COURSE.version}:{RIGHT}", *day, typed=NAME)["passed"]
+    assert office.json("course record", "m-0001", "--answers", f"{COURSE.version}:{RIGHT}", *day, typed=NAME)["passed"]
     shipped = (resources.files("idtone.config") / FILE).read_text("utf-8")
     (office.folder / FILE).write_text(shipped.replace(f"version: {COURSE.version}", "version: own-2", 1), "utf-8")
     for taken in ("2026-11-19", "2026-11-20", "2026-11-21"):
-        office.told("course record", "m-0001", "--answers", f"own-2:{RIGHT}", "--day", taken, typed=NAME)
-    agreed = [[each[name] for name in ("version", "since", "through")] for each in office.told("member agreements")]
+        office.json("course record", "m-0001", "--answers", f"own-2:{RIGHT}", "--day", taken, typed=NAME)
+    agreed = [[each[name] for name in ("version", "since", "through")] for each in office.json("member agreements")]
     assert agreed == [[COURSE.version, "2026-11-20", "2026-11-20"], ["own-2", "2026-11-20", ""]]
 
 
 def test_a_member_reads_the_course_and_takes_the_test_without_an_office(office):
-    assert "What the sound is" in office.shown("course show")
+    assert "What the sound is" in office.output("course show")
     assert '"right"' not in office.run("course show", "--json")[1].__repr__().replace("'", '"'), "the answers stay away"
     code, out, _ = office.run("course take", typed="\n".join(("x", *RIGHT)))
     assert (code, f"answers: {COURSE.version}:{RIGHT}" in out, "10 of 10" in out) == (0, True, True), out
@@ -165,11 +165,11 @@ def test_a_damaged_list_is_one_clear_error(tmp_path, spoilt):
 
 def test_a_duty_that_was_withdrawn_is_erased_and_its_number_stays_used(office):
     enter = ("duty enter", "other", "--due", "2030-01-01", "--what")
-    assert office.told(*enter, "wrong")["id"] == "D-0001"
-    office.shown("duty withdraw", "D-0001", "--why", "entered twice")
-    assert office.told("duty list", "--all") == []
+    assert office.json(*enter, "wrong")["id"] == "D-0001"
+    office.output("duty withdraw", "D-0001", "--why", "entered twice")
+    assert office.json("duty list", "--all") == []
     assert "wrong" not in (office.folder / "duties.json").read_text()
-    assert office.told(*enter, "right")["id"] == "D-0002"
+    assert office.json(*enter, "right")["id"] == "D-0002"
     act = next(each for each in OfficeLedger(office.folder).acts() if each.act == "duty-withdrawn")
     assert (act.subject, act.details) == ("D-0001", {"why": "entered twice"})
     assert "there is no duty" in office.error("duty withdraw", "D-0001", "--why", "again")
@@ -188,11 +188,11 @@ async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_offic
         answer = await visitor.send(page, f"{page}/enter", fields | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/enter", fields)).status == 303
-    office.told("duty enter", "transaction-record", "--due", str(TODAY + timedelta(days=3)), "--what", "年次の点検")
+    office.json("duty enter", "transaction-record", "--due", str(TODAY + timedelta(days=3)), "--what", "年次の点検")
     waiting = (await visitor.get("/office/today")).text
     assert all(each in waiting for each in ("Duties that are overdue", "Duties that are due within 14 days"))
     assert "overdue" in (await visitor.get(page)).text
-    assert [each["overdue"] for each in office.told("duty list", code=1)] == [True, False]
+    assert [each["overdue"] for each in office.json("duty list", code=1)] == [True, False]
     done = {"duty": "D-0001", "done": TODAY.isoformat(), "by": "Sato", "document": "届出 2026-7"}
     for changed, told in (
         ({"done": "2199-01-01"}, "in the future"),
@@ -202,17 +202,17 @@ async def test_duties_wait_with_their_days_until_somebody_has_done_them(at_offic
         answer = await visitor.send(page, f"{page}/finish", done | changed)
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/finish", done)).status == 303
-    office.shown("duty finish", "D-0002", "--done", TODAY, "--by", "Sato", "--document", "点検表")
-    assert office.told("duty list") == []
-    office.told("duty enter", "other", "--due", "2199-01-01", "--what", "誤記")
+    office.output("duty finish", "D-0002", "--done", TODAY, "--by", "Sato", "--document", "点検表")
+    assert office.json("duty list") == []
+    office.json("duty enter", "other", "--due", "2199-01-01", "--what", "誤記")
     gone = {"duty": "D-0003", "why": "entered twice"}
     refused = await visitor.send(page, f"{page}/withdraw", gone | {"why": ""})
     assert (refused.status, 'id="error-why"' in refused.text) == (400, True)
     assert (await visitor.send(page, f"{page}/withdraw", gone)).status == 303
     assert "there is no duty" in office.error("duty withdraw", "D-0003", "--why", "again")
-    assert office.told("duty enter", "other", "--due", "2026-12-20", "--what", "点検")["id"] == "D-0004", "no id twice"
-    office.shown("duty withdraw", "D-0004", "--why", "no longer needed")
-    assert office.told("duty list") == []
-    assert [each["done_by"] for each in office.told("duty list", "--all")] == ["Sato", "Sato"]
+    assert office.json("duty enter", "other", "--due", "2026-12-20", "--what", "点検")["id"] == "D-0004", "no id twice"
+    office.output("duty withdraw", "D-0004", "--why", "no longer needed")
+    assert office.json("duty list") == []
+    assert [each["done_by"] for each in office.json("duty list", "--all")] == ["Sato", "Sato"]
     assert "Duties" not in (await visitor.get("/office/today")).text.partition("<main")[2]
     assert "done on" in (await visitor.get(f"{page}?all=1")).text

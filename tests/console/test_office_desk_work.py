@@ -111,7 +111,7 @@ async def test_numbers_are_assigned_and_taken_back_by_a_table_on_the_page_and_by
     assert (wrong.status, "row 1" in wrong.text) == (400, True)
     file = tmp_path / "numbers.csv"
     file.write_bytes(SHEET.encode("cp932"))
-    office.told("number release", "m-0001", "--numbers", file, *WHY)
+    office.json("number release", "m-0001", "--numbers", file, *WHY)
     assert not set(ENTRIES) & set(registry_of(Workspace(office.folder)).members[0].numbers)
     nobody = await visitor.upload("/office/members/m-9/sheet", b"1", "n.csv", **sent)
     assert nobody.status == 404
@@ -136,9 +136,9 @@ def shown_in(text: str) -> str:
 
 async def test_only_the_change_that_was_read_is_taken_back(at_office, office):
     visitor, page = await at_office.visitor(*ME), "/office/publication"
-    office.told("licence renew", "L-0001", "--until", "2039-01-10", *WHY)
+    office.json("licence renew", "L-0001", "--until", "2039-01-10", *WHY)
     fields = {"why": "a slip", "shown": shown_in((await visitor.get(page)).text)}
-    office.told("licence suspend", "L-0001", *WHY)
+    office.json("licence suspend", "L-0001", *WHY)
     before = office.registry.read_bytes()
     refused = await visitor.send(page, f"{page}/undo", fields)
     assert (refused.status, "is another one since you read the page" in refused.text) == (400, True)
@@ -152,8 +152,8 @@ async def test_only_the_change_that_was_read_is_taken_back(at_office, office):
 async def test_the_last_change_is_taken_back_until_it_is_published(at_office, office):
     visitor, page, before = await at_office.visitor(*ME), "/office/publication", office.registry.read_bytes()
     assert "Take the last change back" not in (await visitor.get(page)).text
-    office.told("licence renew", "L-0001", "--until", "2039-01-10", *WHY)
-    office.told("licence suspend", "L-0001", *WHY)
+    office.json("licence renew", "L-0001", "--until", "2039-01-10", *WHY)
+    office.json("licence suspend", "L-0001", *WHY)
     assert "licence suspended, L-0001" in (await visitor.get(page)).text
     for _ in range(2):
         assert (await undone(visitor)).status == 303
@@ -161,9 +161,9 @@ async def test_the_last_change_is_taken_back_until_it_is_published(at_office, of
     assert (entry(office)["action"], entry(office)["undone"], entry(office)["subject"]) == ("undo", "renew", "L-0001")
     again = await visitor.send("/office/applications", f"{page}/undo", {"why": "a slip"})
     assert (again.status, "no change waits" in again.text) == (400, True)
-    assert office.told("history show")[-1]["action"] == "undo"
-    office.told("licence suspend", "L-0001", *WHY)
-    office.told("publication publish", *office.all_keys())
+    assert office.json("history show")[-1]["action"] == "undo"
+    office.json("licence suspend", "L-0001", *WHY)
+    office.json("publication publish", *office.all_keys())
     assert "no change waits" in office.refused("publication undo", *WHY)
     assert not [*(office.folder / "unpublished").glob("*")], "what is published is not kept"
 
@@ -171,17 +171,17 @@ async def test_the_last_change_is_taken_back_until_it_is_published(at_office, of
 def test_a_grant_that_is_taken_back_can_be_granted_again(office, tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text(APPLICATION, "utf-8")
-    office.told("application accept", file, "--why", "came")
-    office.told("application review", "A-1", "--result", "passed", *WHY)
-    office.told("application grant", "A-1", "--until", "2028-01-01", *WHY)
-    office.told("publication undo", *WHY)
+    office.json("application accept", file, "--why", "came")
+    office.json("application review", "A-1", "--result", "passed", *WHY)
+    office.json("application grant", "A-1", "--until", "2028-01-01", *WHY)
+    office.json("publication undo", *WHY)
     assert [status for _, status in accepted_applications(Workspace(office.folder))] == [ApplicationStatus.PASSED]
-    office.told("application grant", "A-1", "--until", "2028-02-01", *WHY)
+    office.json("application grant", "A-1", "--until", "2028-02-01", *WHY)
     assert [status for _, status in accepted_applications(Workspace(office.folder))] == [ApplicationStatus.GRANTED]
 
 
 def test_a_change_in_a_package_that_waits_is_not_taken_back(office, tmp_path):
-    office.told("licence suspend", "L-0001", *WHY)
+    office.json("licence suspend", "L-0001", *WHY)
     PreparedPackage(Workspace(office.folder)).prepare(datetime.now(UTC))
     assert "discard the package first" in office.refused("publication undo", *WHY)
 
@@ -214,14 +214,14 @@ async def test_a_report_by_telephone_is_entered_and_its_receipt_shown_once(at_of
     for changed, told in (({"receipt": given, "what": "other"}, "has this receipt"), ({"receipt": "x"}, "damaged")):
         answer = await visitor.send(page, page, fields | changed)
         assert (answer.status, told in answer.text, f'"{given}"' in answer.text) == (400, True, False), answer.text
-    [report] = office.told("report list")
+    [report] = office.json("report list")
     shown = (await visitor.get(f"/office/reports/{report['id']}")).text
     assert "by telephone" in shown
     assert receipt[1] not in shown
     typed = "0312345679\nanother call\n\n\n"
-    told = office.told("report take", "--by", "letter", "--date", "2026-11-21", "--time", "09:00", typed=typed)
+    told = office.json("report take", "--by", "letter", "--date", "2026-11-21", "--time", "09:00", typed=typed)
     assert len(told["receipt"]) == 23
-    assert office.told("report show", told["report"])["via"] == "letter"
+    assert office.json("report show", told["report"])["via"] == "letter"
 
 
 async def test_a_report_about_a_service_needs_no_call(at_office, office):
@@ -235,8 +235,8 @@ async def test_a_report_about_a_service_needs_no_call(at_office, office):
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, page, fields)).status == 200
     words = ("report take", "--by", "letter", "--service", "Other service")
-    told = office.told(*words, typed="it sells numbers\n\n\n")
-    assert office.told("report show", told["report"])["service"] == "Other service"
+    told = office.json(*words, typed="it sells numbers\n\n\n")
+    assert office.json("report show", told["report"])["service"] == "Other service"
     assert "in place of a call" in office.refused(*words, "--date", "2026-12-01", "--time", "09:00")
     listed = (await visitor.get("/office/reports")).text
     assert all(each in listed for each in ("見本サービス", "Other service"))
@@ -268,14 +268,14 @@ async def test_a_sound_is_entered_with_its_master_and_published(at_office, offic
     assert (refused.status, "cannot be written" in refused.text) == (400, True)
     masters.unlink()
     assert office.state() == before, "the registry has no tone without a master"
-    office.told("sound add", fields["tone"], _file(tmp_path), "--title", "Taken back", *WHY)
-    office.told("publication undo", *WHY)
+    office.json("sound add", fields["tone"], _file(tmp_path), "--title", "Taken back", *WHY)
+    office.json("publication undo", *WHY)
     assert not [*masters.iterdir()]
     assert (await visitor.upload(page, master(), "m.wav", form_token=token, **fields)).status == 303
     assert "new-2027" in (await visitor.get(page)).text
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     assert [*(office.folder / "repository" / "targets").rglob("*new-2027.wav")]
-    assert office.told("sound add", "second", _file(tmp_path), "--title", "Second", *WHY)["action"] == "tone"
+    assert office.json("sound add", "second", _file(tmp_path), "--title", "Second", *WHY)["action"] == "tone"
 
 
 async def test_a_resellers_certification_is_recorded_with_its_next_check(at_office, office):
@@ -310,20 +310,20 @@ async def test_what_the_public_list_says_of_a_member_is_recorded_published_and_o
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(MEMBER, f"{MEMBER}/describe", fields)).status == 303
     assert "8700110005901" in (await visitor.get(MEMBER)).text
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     table = (await citizen.get("/public/operators/table.csv")).text
     assert "m-0001,良い電話株式会社,Good Telecom,8700110005901,A-30-12345,https://www.example.jp/contact" in table
     listed = json.loads((await citizen.get("/public/operators/files/operators.json")).text)["operators"]
     assert listed[0]["contact"] == {"web": fields["web"], "mail": fields["mail"]}
-    office.told("member describe", "m-0001", "--notification", "A-31-1", "--why", "a new one")
+    office.json("member describe", "m-0001", "--notification", "A-31-1", "--why", "a new one")
     member = registry_of(Workspace(office.folder)).members[0]
     assert (member.corporate_number, member.notification, member.contact.web) == (
         "8700110005901",
         "A-31-1",
         fields["web"],
     )
-    office.told("member describe", "m-0002", "--mail", "a@example.jp", *WHY)
-    office.told("member describe", "m-0002", "--mail", "b@example.jp", "--web", "https://b.example", *WHY)
+    office.json("member describe", "m-0002", "--mail", "a@example.jp", *WHY)
+    office.json("member describe", "m-0002", "--mail", "b@example.jp", "--web", "https://b.example", *WHY)
     assert registry_of(Workspace(office.folder)).members[1].contact.model_dump() == {
         "web": "https://b.example",
         "mail": "b@example.jp",
@@ -347,7 +347,7 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
     assert "弁護士意見書 2026-3" in (await visitor.get(f"{page}/basis")).text
     [act] = [each for each in OfficeLedger(office.folder).acts() if each.act == DECIDED]
     assert (act.details["purpose"], act.details["responsible"]) == (fields["purpose"], fields["responsible"])
-    office.told("refusal new-key", "--new", office.key("refusals"), *WHY)
+    office.json("refusal new-key", "--new", office.key("refusals"), *WHY)
     refused = {
         "kind": "person", "name": "髙橋 太郎", "kana": "タカハシ タロウ", "born": "1980-04-01", "reference": "K-7",
         "until": SOON, "why": "as asked", "passphrase": PHRASE,
@@ -366,7 +366,7 @@ async def test_there_is_no_refusal_before_the_association_has_decided_on_its_leg
     done = await visitor.upload(f"{page}/add", key, "k.pem", form_token=token, **refused)
     assert done.status == 303, done.text
     assert "K-7" in (await visitor.get(page)).text
-    assert [each["reference"] for each in office.told("refusal list")] == ["K-7"]
+    assert [each["reference"] for each in office.json("refusal list")] == ["K-7"]
     assert not [name for name, octets in office.state().items() if "高橋".encode() in octets or b"PRIVATE" in octets]
 
 
@@ -389,7 +389,7 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
         assert (answer.status, told in answer.text) == (400, True), answer.text
     assert (await visitor.send(page, f"{page}/record", fields)).status == 303
     words = ("m-0001", "application-form", "--since", "2026-10-01", "--document", "承諾書 2")
-    office.shown("member agree", *words, "--version", "4")
+    office.output("member agree", *words, "--version", "4")
     assert "has agreed to version 4" in office.refused("member agree", *words, "--version", "4")
     earlier = ("m-0001", "application-form", "--since", "2026-09-30", "--document", "承諾書 2")
     assert "since a later day" in office.refused("member agree", *earlier, "--version", "5")
@@ -398,7 +398,7 @@ async def test_agreements_of_members_are_recorded_by_page_and_command(at_office,
     assert (answer.status, "before the first day" in answer.text) == (400, True)
     end = {"which": "m-0001 application-form", "through": "2026-11-30", "why": "left the form"}
     assert (await visitor.send(page, f"{page}/end", end)).status == 303
-    assert [(each["version"], each["through"]) for each in office.told("member agreements")] == [
+    assert [(each["version"], each["through"]) for each in office.json("member agreements")] == [
         ("3", "2026-09-30"),
         ("4", "2026-11-30"),
     ]

@@ -15,8 +15,8 @@ from idtone.office.authority.change_registry import registry_of
 from idtone.office.authority.workspace import Workspace
 from idtone.office.commands import COMMANDS
 from idtone.office.desk.office_ledger import OfficeLedger
+from idtone.office.desk.reports.call_traceback import ReportResult
 from idtone.office.desk.reports.report_store import ReportStore
-from idtone.office.desk.reports.traceback import ReportResult
 from idtone.office.refused.change_refusals import Refusals
 from lab.console.office_forms import HOSTILE, ME, entry
 from lab.console.page_forms import forms_of
@@ -73,7 +73,7 @@ async def test_a_link_is_added_checked_and_removed(at_office, office):
     gone = {"reseller": "m-0002", "numbers": HELD, "why": "given back"}
     assert (await visitor.send(CHAINS, f"{CHAINS}/remove", gone)).status == 303
     assert registry_of(Workspace(office.folder)).chains == ()
-    made = office.told("history show")[-3:]
+    made = office.json("history show")[-3:]
     assert [each["action"] for each in made] == ["add-link", "check-link", "remove-link"]
     assert all(each["by"].startswith("office (uid ") for each in made)
 
@@ -106,10 +106,10 @@ async def test_a_link_that_a_rule_forbids_changes_nothing(at_office, office, cap
 
 
 async def test_a_refusal_is_listed_without_its_identity_and_ended_for_a_reason(at_office, office):
-    office.told(*DECISION)
-    office.told("refusal new-key", "--new", office.key("refusals"), *WHY)
+    office.json(*DECISION)
+    office.json("refusal new-key", "--new", office.key("refusals"), *WHY)
     words = ("refusal add", "--key", office.key("refusals"), "--reference", "K-7", "--until", SOON, *WHY)
-    office.told(*words, typed=REFUSED)
+    office.json(*words, typed=REFUSED)
     visitor, page = await at_office.visitor(*ME), "/office/refusals"
     shown = (await visitor.get(page)).text
     for text in ("X-1", "K-7", SOON):
@@ -302,22 +302,22 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     assert found
     fields = {"evaluation": found[1], "why": "evaluation of 2025"}
     assert (await visitor.send(NEW, f"{NEW}/enter", {**fields, "evaluation": "other"})).status == 400
-    folder.told("evaluation observe", "contact", "m-0001", "--day", str(LAST_DAY), "--result", "bad")
+    folder.json("evaluation observe", "contact", "m-0001", "--day", str(LAST_DAY), "--result", "bad")
     late = await visitor.send(NEW, f"{NEW}/enter", fields)
     assert (late.status, "observations were entered or withdrawn" in late.text) == (400, True)
-    folder.shown("evaluation withdraw", "O-0008", *WHY)
+    folder.output("evaluation withdraw", "O-0008", *WHY)
     before = folder.registry.read_text()
     folder.registry.write_text(before.replace("Good Telecom", "Better Telecom").replace("version: 43", "version: 44"))
-    folder.told("history note", *WHY)
+    folder.json("history note", *WHY)
     late = await visitor.send(NEW, f"{NEW}/enter", fields)
     assert (late.status, "registry.yaml has changed since this evaluation" in late.text) == (400, True)
     folder.registry.write_text(before.replace("version: 43", "version: 45"))
-    folder.told("history note", *WHY)
-    folder.told("number release", "m-0001", *WHY, typed="0312345678")
-    folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    folder.json("history note", *WHY)
+    folder.json("number release", "m-0001", *WHY, typed="0312345678")
+    folder.json("suspension member", *STOP, typed="m-0001\nm-0001\n")
     stopped = await visitor.send(NEW, f"{NEW}/enter", fields)
     assert (stopped.status, "were stopped since this evaluation; evaluate again" in stopped.text) == (400, True)
-    folder.told("suspension lift", *WHY, typed="m-0001\nm-0001\n")
+    folder.json("suspension lift", *WHY, typed="m-0001\nm-0001\n")
     assert (await visitor.send(NEW, f"{NEW}/enter", fields)).status == 303, "numbers are no part of an evaluation"
     again = await visitor.send(NEW, f"{NEW}/enter", fields)
     assert (again.status, "entered already" in again.text) == (400, True)
@@ -343,7 +343,7 @@ async def test_an_evaluation_is_seen_entered_published_and_its_badge_verified(si
     badge = (await visitor.get(f"{page}/badge.svg")).text.encode()
     verify = "/public/operators/badge?lang={}"
     assert "NOT genuine" in (await public.upload(verify.format("en"), badge, "badge.svg")).text, "not published yet"
-    folder.told("publication publish", *folder.all_keys())
+    folder.json("publication publish", *folder.all_keys())
     genuine = await public.upload(verify.format("en"), badge, "badge.svg")
     for text in ("Genuine. The list in force names this badge.", "Good Telecom (m-0001)", "95.3 %"):
         assert text in genuine.text

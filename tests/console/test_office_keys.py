@@ -28,7 +28,7 @@ async def test_the_page_names_who_still_has_to_sign_what_waits(at_office, office
     assert (shown.count("not entered"), shown.count("nothing waits")) == (10, 10)
     holder = {"key": office.key_id("registry-1"), "holder": "佐藤"}
     assert (await visitor.send(PAGE, PAGE, holder)).status == 303
-    office.told("licence revoke", "L-0001", *WHY)
+    office.json("licence revoke", "L-0001", *WHY)
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
     assert state_of((await visitor.get(PAGE)).text, "佐藤") == "has not signed yet"

@@ -25,7 +25,7 @@ ORDER = {"entered": STOPPED, "reference": "R-7", "requested": "2026-11-02T01:10"
 @pytest.fixture
 async def at_office(site_of, office: Office) -> Site:
     for user, key in ((name_of(*ME), "duty-1"), (name_of(*SECOND), "duty-2")):
-        office.shown("key keep-for-night", user, office.key(key))
+        office.output("key keep-for-night", user, office.key(key))
     return await site_of(office.folder)
 
 
@@ -67,7 +67,7 @@ async def test_two_officers_stop_a_number_and_no_state_is_shown_that_is_not_true
     (address,) = papers((await first.get(PAGE)).text)
     assert (await first.get(address)).text[:5] == "%PDF-"
     assert (await first.get(f"{PAGE}/paper/R-7")).status == 404
-    assert [each["reference"] for each in office.told("suspension in-force", code=1)] == ["R-7"] * 2
+    assert [each["reference"] for each in office.json("suspension in-force", code=1)] == ["R-7"] * 2
 
 
 @pytest.fixture
@@ -85,11 +85,11 @@ def printed(monkeypatch) -> list[dict[str, str]]:
 
 
 async def test_the_paper_is_about_its_own_stop_and_says_what_is_recorded(at_office, office, printed):
-    office.told("suspension number", *STOP, typed=TWICE)
-    office.told("publication publish", *office.duty())
-    office.told("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
+    office.json("suspension number", *STOP, typed=TWICE)
+    office.json("publication publish", *office.duty())
+    office.json("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
     bounds = "+81312345600-+81312345609"
-    office.told("suspension range", "--reference", "R-9", *STOP[2:], typed=f"{bounds}\n{bounds}\n")
+    office.json("suspension range", "--reference", "R-9", *STOP[2:], typed=f"{bounds}\n{bounds}\n")
     visitor = await at_office.visitor(*ME)
     for address in papers((await visitor.get(PAGE)).text):
         assert (await visitor.get(address)).status == 200
@@ -98,7 +98,7 @@ async def test_the_paper_is_about_its_own_stop_and_says_what_is_recorded(at_offi
     assert a_range["number"] != other["number"] != first["number"]
     assert "承認(記録は 1 アカウント) / approved (one account is recorded)" in first
     assert "解除の承認 / end approved" not in first
-    office.told("suspension lift", *WHY, typed=TWICE)
+    office.json("suspension lift", *WHY, typed=TWICE)
     for address in papers((await visitor.get(PAGE)).text):
         await visitor.get(address)
     assert printed[3]["解除の承認 / end approved"].startswith("20")
@@ -120,7 +120,7 @@ async def test_a_second_stop_is_approved_while_the_package_of_the_first_is_being
     first, second = await at_office.visitor(*ME), await at_office.visitor(*SECOND)
     assert await stopped(first, second, STOPPED, "R-7") == 303
     assert "not in a package yet" not in (await first.get(PAGE)).text
-    assert office.told("history show")[-1]["why"] == "read in the order"
+    assert office.json("history show")[-1]["why"] == "read in the order"
     assert await sign(second) == 303
     assert await stopped(first, second, OTHER, "R-8") == 303
     assert "not in a package yet" in (await first.get(PAGE)).text
@@ -142,8 +142,8 @@ async def test_what_was_published_otherwise_is_not_signed_again(at_office, offic
         signers = [signer(str(office.key(name)), lambda _: PHRASE) for name in ("duty-1", "duty-2")]
         workspace.sign_and_publish(PreparedPackage(workspace, True).edition(), signers, datetime.now(UTC))
     else:
-        office.told("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
-        office.told("publication publish", *office.duty())
+        office.json("suspension number", *STOP, typed=f"{OTHER}\n{OTHER}\n")
+        office.json("publication publish", *office.duty())
     page = (await first.get(PAGE)).text
     assert "was published in the meantime" in page
     assert 'name="passphrase"' not in page
@@ -177,7 +177,7 @@ async def test_an_officer_without_a_key_here_signs_elsewhere(site_of, office):
 
 def test_only_an_encrypted_duty_key_is_kept(office):
     assert "not a duty key" in office.refused("key keep-for-night", "sato", office.key("registry-1"))
-    office.shown("key keep-for-night", "sato", office.key("duty-1"))
+    office.output("key keep-for-night", "sato", office.key("duty-1"))
     (kept,) = (office.folder / "night-keys").iterdir()
     assert kept.stat().st_mode & 0o777 == 0o600
     assert b"ENCRYPTED" in kept.read_bytes()
@@ -186,7 +186,7 @@ def test_only_an_encrypted_duty_key_is_kept(office):
 def test_a_key_is_the_groups_and_any_user_can_have_one(office):
     office.folder.chmod(0o2770)
     for user in ("sato@example.jp", "佐藤", "../sato"):
-        office.shown("key keep-for-night", user, office.key("duty-1"))
+        office.output("key keep-for-night", user, office.key("duty-1"))
         assert has_night_key(office.folder, user)
     kept = office.folder / "night-keys"
     assert kept.stat().st_mode & 0o7777 == 0o2770

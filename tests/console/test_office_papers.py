@@ -32,15 +32,15 @@ async def at_office(site_of, office: Office) -> Site:
 
 
 async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_office, office, tmp_path):
-    office.told("licence suspend", "L-0001", *WHY)
-    office.told("licence resume", "L-0001", *WHY)
-    office.told("licence suspend", "L-0001", *WHY)
-    office.told("publication undo", *WHY)
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("licence suspend", "L-0001", *WHY)
+    office.json("licence resume", "L-0001", *WHY)
+    office.json("licence suspend", "L-0001", *WHY)
+    office.json("publication undo", *WHY)
+    office.json("suspension number", *STOP, typed=TWICE)
     visitor = await at_office.visitor(*ME)
     assert "R-7" not in (await visitor.get(f"{PAGE}/stops.csv?{PERIOD}")).text, "it is approved, and not published"
-    office.told("publication publish", *office.all_keys())
-    office.told("licence revoke", "L-0001", *WHY)
+    office.json("publication publish", *office.all_keys())
+    office.json("licence revoke", "L-0001", *WHY)
     shown = (await visitor.get(f"{PAGE}?{PERIOD}")).text
     assert "R-7" in shown
     assert "2345677" not in shown
@@ -51,7 +51,7 @@ async def test_the_account_of_a_period_is_shown_and_given_as_csv_and_pdf(at_offi
     assert (await visitor.get(f"{PAGE}/account.pdf?{PERIOD}")).text[:5] == "%PDF-"
     assert (await visitor.get(f"{PAGE}?since=2035-01-01&through=2020-01-01")).status == 400
     assert (await visitor.get(f"{PAGE}/no.csv?{PERIOD}")).status == 404
-    told = office.told("paper account", "--since", "2020-01-01", "--until", "2035-12-31", "-o", tmp_path / "account")
+    told = office.json("paper account", "--since", "2020-01-01", "--until", "2035-12-31", "-o", tmp_path / "account")
     assert [each["文書番号・対象 / reference"] for each in told["stops"]] == ["R-7"]
     assert "1234567" not in json.dumps(told)
     assert (tmp_path / "account" / "account.pdf").read_bytes()[:5] == b"%PDF-"
@@ -118,12 +118,12 @@ async def test_a_certificate_says_only_what_is_published_and_valid(at_office, of
     made = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
     assert (made.status, made.text[:5]) == (200, "%PDF-")
     pdf = tmp_path / "c.pdf"
-    office.shown("paper certificate", "m-0001", "L-0001", "--person", SIGNED["person"], "-o", pdf)
+    office.output("paper certificate", "m-0001", "L-0001", "--person", SIGNED["person"], "-o", pdf)
     assert pdf.read_bytes()[:5] == b"%PDF-"
-    office.told("licence suspend", "L-0001", *WHY)
+    office.json("licence suspend", "L-0001", *WHY)
     refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
     assert (refused.status, "is not published as it stands" in refused.text) == (400, True)
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     refused = await visitor.send(PAGE, f"{PAGE}/certificate", fields)
     assert (refused.status, "is not active any more" in refused.text) == (400, True)
 
@@ -135,7 +135,7 @@ def words(paper: Paper) -> str:
 def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_first(office):
     workspace, by = Workspace(office.folder), Sender(SIGNED["person"], "")
     ends = datetime.now(UTC).date() + timedelta(days=100)
-    office.told(
+    office.json(
         "member certify",
         "m-0001",
         "--number",
@@ -150,8 +150,8 @@ def test_a_certificate_has_the_published_particulars_and_the_end_of_what_ends_fi
     )
     before = words(licence_paper(workspace, "m-0001", "L-0001", by, datetime.now(UTC)))
     assert ends.isoformat() not in before, "it is not published"
-    office.told("publication publish", *office.all_keys())
-    office.told("member describe", "m-0001", "--corporate-number", "8999999999901", *WHY)
+    office.json("publication publish", *office.all_keys())
+    office.json("member describe", "m-0001", "--corporate-number", "8999999999901", *WHY)
     made = words(licence_paper(workspace, "m-0001", "L-0001", by, datetime.now(UTC)))
     lapses = workspace_end(workspace)
     assert f"– {last_day(lapses)}" in made
@@ -167,8 +167,8 @@ def workspace_end(workspace: Workspace) -> datetime:
 
 
 def test_a_member_whose_numbers_are_all_stopped_gets_no_certificate(office):
-    office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
-    office.told("publication publish", *office.all_keys())
+    office.json("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    office.json("publication publish", *office.all_keys())
     with pytest.raises(UsageError, match="all numbers of the member are suspended"):
         licence_paper(Workspace(office.folder), "m-0001", "L-0001", Sender("x", ""), datetime.now(UTC))
 
@@ -176,10 +176,10 @@ def test_a_member_whose_numbers_are_all_stopped_gets_no_certificate(office):
 async def test_a_letter_about_a_stop_is_printed_only_of_a_published_one(at_office, office):
     visitor = await at_office.visitor(*ME)
     fields = {"member": "m-0001", "which": "stopped", **SIGNED}
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     refused = await visitor.send(PAGE, f"{PAGE}/letter", fields)
     assert (refused.status, "no published suspension is in force" in refused.text) == (400, True)
-    office.told("publication publish", *office.duty())
+    office.json("publication publish", *office.duty())
     assert (await visitor.send(PAGE, f"{PAGE}/letter", fields)).text[:5] == "%PDF-"
     assert (await visitor.send(PAGE, f"{PAGE}/letter", fields | {"member": "m-0002"})).status == 400
 

@@ -46,8 +46,8 @@ async def test_numbers_move_on_a_day_by_the_page_and_stay_by_it(at_office, offic
     name = re.search(r'<option value="(0 m-0001[^"]+)"', shown)
     assert name
     more = ("number port", "m-0001", "m-0002", "--at", "2026-01-01", *WHY)
-    office.told("number end-porting", *WHY, typed=NUMBERS)
-    office.told(*more, typed="0312345640")
+    office.json("number end-porting", *WHY, typed=NUMBERS)
+    office.json(*more, typed="0312345640")
     end = {"porting": name[1], "why": "both withdrew"}
     await refused(
         visitor, page, "end", [(end, "has changed since you read it"), ({"why": "x"}, "Porting: fill this in")]
@@ -87,7 +87,7 @@ async def test_keys_of_logs_and_witnesses_are_entered_and_ended(at_office, offic
     document = registry_of(Workspace(office.folder))
     assert document.members[0].logs[0].until.isoformat() == "2026-12-01T00:00:00+09:00"
     assert document.witness_policy.witnesses[0].until.isoformat() == "2199-01-02T00:00:00+09:00"
-    told = [each["action"] for each in office.told("history show")[-4:]]
+    told = [each["action"] for each in office.json("history show")[-4:]]
     assert told == ["add-log-key", "add-witness", "end-log-key", "end-witness"]
 
 
@@ -123,7 +123,7 @@ async def test_stopping_conditions_are_entered_by_a_form_without_a_file(at_offic
         sample_conditions().stopping_conditions,
     )
     assert "Version 2027-1" in (await visitor.get(page)).text
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     citizen = await at_office.visitor()
     assert "When these operators end the use of a number" in (await citizen.get("/public/operators")).text
 
@@ -136,7 +136,7 @@ async def test_contacts_are_listed_with_what_is_missing_and_recorded(at_office, 
     cases = [({**fields, "mail": "03-1234-5678"}, "is not a mail address"), ({**fields, "member": "m-9"}, "m-9")]
     await refused(visitor, page, "record", cases)
     assert (await visitor.send(page, f"{page}/record", fields)).status == 303
-    listed = office.told("member contacts")
+    listed = office.json("member contacts")
     assert (listed[0]["mail"], listed[1]["mail"]) == ("info@example.jp", "")
     text = (await visitor.get(f"{page}/list.csv")).text
     assert "m-0001,良い電話株式会社,Good Telecom,8700110005901,A-30-1,https://www.example.jp/,info@example.jp" in text

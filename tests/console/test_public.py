@@ -171,7 +171,7 @@ async def test_on_a_node_the_page_is_for_its_users_and_the_others_are_not_there(
 
 
 async def test_a_licensed_operator_without_an_evaluation_has_a_mark_that_can_be_verified(public, office, tmp_path):
-    office.told("publication publish", "--site", tmp_path / "site", *office.all_keys())
+    office.json("publication publish", "--site", tmp_path / "site", *office.all_keys())
     octets = (tmp_path / "site" / "evaluation" / "licensed" / "m-0001.svg").read_bytes()
     visitor = await public.visitor()
     shown = (await visitor.get("/public/operators")).text
@@ -183,7 +183,7 @@ async def test_a_licensed_operator_without_an_evaluation_has_a_mark_that_can_be_
     assert "NOT genuine" in (await visitor.upload("/public/operators/badge", forged, "m.svg")).text
     (tmp_path / "m.svg").write_bytes(octets)
     verify = ("evaluation verify", tmp_path / "site", tmp_path / "m.svg", "--trust", office.root)
-    assert "not evaluated" in office.shown(*verify)
-    assert office.shown(*verify, "--json")["mark"]["badge"]
+    assert "not evaluated" in office.output(*verify)
+    assert office.output(*verify, "--json")["mark"]["badge"]
     (tmp_path / "m.svg").write_bytes(forged)
-    office.shown(*verify, code=1)
+    office.output(*verify, code=1)

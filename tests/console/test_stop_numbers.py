@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from idtone.call_control.fallback_text import read_remembered
+from idtone.call_control.fallback_conf import read_remembered
 from idtone.console import number_search_limit
 from idtone.console.access.rights import Role
 from idtone.console.access.users import Administered, change_users

@@ -156,7 +156,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
     japanese = await at_office.visitor(*ME, language="ja")
     member = "/office/members/m-0001"
     assert (await first.send(member, f"{member}/add-key", {"key": node.key, "why": "a node"})).status == 303
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     asked = SUSPENSION | {"requested": "2026-11-02T01:10", "until": "2199-03-31"}
 
     async def state() -> list[str]:

@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from idtone.console.code_words import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
 from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
 from idtone.console.template_environment import dated, labelled
+from idtone.console.words_for_codes import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
 from idtone.core.calls import Outcome, Reason
 from idtone.core.numbers import NumberKind
 from idtone.core.translation import speak

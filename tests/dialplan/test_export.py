@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from idtone import dialplan
-from idtone.call_control.fallback_text import render
+from idtone.call_control.fallback_conf import render
 from idtone.cli import app
 from idtone.core import numbers
 from idtone.core.calls import Reason

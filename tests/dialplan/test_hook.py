@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
+from idtone.call_control.fallback_conf import render
 from idtone.call_control.fallback_keeper import write_durably
-from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_lines import Decided, Ended, Line, Sounded, read
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Outcome, Period, Reason, Suspension

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from idtone.call_control.fallback_conf import render
 from idtone.call_control.fallback_keeper import write_durably
-from idtone.call_control.fallback_text import render
 from idtone.call_control.journal_reader import JournalFolder
 from idtone.core.calls import Period, Suspension
 from idtone.core.numbers import parse, parse_or_none

@@ -11,8 +11,8 @@ from lab.calls.assert_heard import assert_heard_by
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
 from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order
-from lab.recording import reassemble
 from lab.rtp import FRAME_NS, Packet
+from lab.rtp_recording import reassemble
 from lab.voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
 
 ANSWERED_NS = 1_790_000_000_000_000_123

@@ -10,7 +10,7 @@ from lab.g711 import Samples
 from lab.key_presses import KeyMethod, press
 from lab.lab import wait_until
 from lab.phone import Phone
-from lab.recording import reassemble
+from lab.rtp_recording import reassemble
 
 LOUD = key_presses.PRESSED_MS * 8
 """Samples of a key's tones."""

@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def begun(folder: Path) -> Path:
-    Terminal().shown("publication new-registry", "--folder", folder, "--association", folder.name)
+    Terminal().output("publication new-registry", "--folder", folder, "--association", folder.name)
     return folder
 
 
@@ -37,7 +37,7 @@ def test_the_option_counts_before_the_environment_and_the_environment_before_the
 ) -> None:
     assert variable_name(("console", "office")) == office_folder.VARIABLE
     assert begins_in() == "office"
-    assert Terminal().told("member find", "nobody", code=1)["members"] == []
+    assert Terminal().json("member find", "nobody", code=1)["members"] == []
     (tmp_path / "other.yaml").write_text(f"console: {{office: {begun(tmp_path / 'tried')}}}\n")
     monkeypatch.setenv("IDTONE_CONFIG", str(tmp_path / "other.yaml"))
     assert begins_in() == "tried"
@@ -57,8 +57,8 @@ def test_one_error_says_what_to_type(folder: Path, tmp_path: Path, monkeypatch: 
     empty = tmp_path / "empty"
     error = Terminal().error("history show", "--folder", empty)
     assert f"{empty}: has no registry.yaml" in error
-    Terminal().shown(*error.partition("idtone-office ")[2].split())  # what it says to type
-    assert Terminal().told("member contacts", "--folder", empty) == []
+    Terminal().output(*error.partition("idtone-office ")[2].split())  # what it says to type
+    assert Terminal().json("member contacts", "--folder", empty) == []
     office_folder.SETTINGS.write_text("console: {offices: x}\n")
     assert f"{office_folder.SETTINGS}:1:" in Terminal().error("history show")
 
@@ -73,7 +73,7 @@ def test_a_folder_of_another_user_is_refused_with_the_line_that_works(
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert f"belongs to the user {name}; begin the line with: sudo -u {name}" in Terminal().error("history show")
     monkeypatch.setattr(os, "access", lambda *_: True)
-    assert Terminal().told("member contacts") == []
+    assert Terminal().json("member contacts") == []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     status = os.stat_result((*folder.stat()[:4], 4242, *folder.stat()[5:]))
     real = Path.stat

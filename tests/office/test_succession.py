@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TwoComputers:
 
 
 def published(here: TwoComputers, *keys: str) -> list[str]:
-    told: list[str] = here.office.told("publication publish", *here.keys(*keys))["signed"]
+    told: list[str] = here.office.json("publication publish", *here.keys(*keys))["signed"]
     return told
 
 
@@ -45,7 +45,7 @@ def test_a_holder_leaves_and_the_successor_signs(here, tmp_path):
     shutil.copy(successor / "idtone-keys/duty-5.pem", here.own)
     assert "the set root signs with 2 of 3 keys" in said
     assert "the set duty signs with 2 of 4 keys" in said
-    rotations = [each for each in here.office.told("history show") if each["action"] == "rotate"]
+    rotations = [each for each in here.office.json("history show") if each["action"] == "rotate"]
     assert {each["subject"] for each in rotations} == {"root", "duty"}
     assert sorted(len([words for words in each["what"] if words.startswith("new key")]) for each in rotations) == [1, 1]
     assert refused(here, "duty-1", "duty-2"), "the old key does not count"
@@ -64,7 +64,7 @@ def test_keys_are_lost_and_replaced(here, tmp_path):
     member = tmp_path / "member"
     here.as_member(member)
     here.type(LOST, "lost-one-key", "lost-one-prepare", "lost-one-sign", "lost-publish")
-    here.office.told("publication prolong", "--until", "2030-01-01", *WHY)
+    here.office.json("publication prolong", "--until", "2030-01-01", *WHY)
     assert refused(here, "registry-1", "registry-2", "duty-1", "duty-2")
     assert "registry" in published(here, "registry-4", "registry-3", "duty-1", "duty-2")
     here.type(LOST, "lost-root-key", "lost-root-prepare", "lost-root-sign", "lost-publish")
@@ -109,7 +109,7 @@ def test_the_office_moves(here, tmp_path):
     member, old = tmp_path / "member", tmp_path / "old"
     here.as_member(member)
     enter = ("duty enter", "other", "--due", "2030-01-01", "--what")
-    here.office.told(*enter, "before")
+    here.office.json(*enter, "before")
     said = here.type(MOVES, "pack")
     stick = tmp_path / "stick"
     here.stick.rename(stick)
@@ -120,7 +120,7 @@ def test_the_office_moves(here, tmp_path):
     said = here.type(MOVES, "verify")
     assert "edit" in said, "the history"
     here.type(MOVES, "ledger")
-    here.office.told(*enter, "after")
+    here.office.json(*enter, "after")
     subjects = [act.subject for act in OfficeLedger(here.office.folder).acts()]
     assert [each for each in subjects if each.startswith("D-")] == ["D-0001", "D-0002"], "both ledgers"
     here.type(MOVES, "verify")
@@ -132,7 +132,7 @@ def test_the_office_moves(here, tmp_path):
     published(here, "duty-1", "duty-2")
     code, told, error = here.as_member(member)
     assert (code, told["trust"]) == (0, "signed"), error
-    assert here.office.told("history show") != []
+    assert here.office.json("history show") != []
     assert [*(old / "var/lib/idtone-office/office/night-keys").iterdir()] != []
     assert [*(here.office.folder / "night-keys").iterdir()] == [], "each officer hands a key in again"
     modes = {path.relative_to(here.home): path.stat().st_mode for path in (here.home / "office").rglob("*")}

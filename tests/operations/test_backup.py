@@ -10,7 +10,7 @@ import pytest
 
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.operations.backup.archive import identities_of
+from idtone.operations.backup.archive import secret_keys_of
 from idtone.operations.backup.archive_folder import chain_of
 from idtone.operations.backup.make_backup import make
 from idtone.operations.backup.restore import restore_here, restore_into
@@ -19,7 +19,7 @@ from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backed_up_node import SECRET, BackedUpNode
-from lab.operations.killed_before import killed_before
+from lab.operations.kill_before import kill_before
 from lab.terminal import Terminal
 
 terminal = Terminal()
@@ -31,11 +31,11 @@ def node(tmp_path: Path) -> BackedUpNode:
 
 
 def backup(node: BackedUpNode) -> Any:
-    return terminal.told("backup", "-c", node.config)
+    return terminal.json("backup", "-c", node.config)
 
 
 def restored(node: BackedUpNode, into: Path, *options: str, code: int = 0) -> tuple[BackedUpNode, Any]:
-    told = terminal.told(
+    told = terminal.json(
         "restore", node.folder / "backups", "-i", node.folder / "secret", "--into", into, *options, code=code
     )
     return BackedUpNode(into), told
@@ -72,7 +72,7 @@ def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedUp
     shutil.copytree(tmp_path / "kept", node.folder)
     assert node.sign("c-4") is None
     assert node.calls() == {"c-1", "c-2", "c-4"}
-    told = terminal.told("restore", "--here", "-c", node.config)
+    told = terminal.json("restore", "--here", "-c", node.config)
     signed = node.sign("c-5")
     assert signed is not None
     assert signed[0].startswith("pbx-1/idtone.")
@@ -81,7 +81,7 @@ def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedUp
 
 
 def opened(node: BackedUpNode, folder: Path) -> Unpacked:
-    identities = identities_of(str(SECRET).encode())
+    identities = secret_keys_of(str(SECRET).encode())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return unpack(chain_of(node.folder / "backups", None, identities), identities, folder)
@@ -100,7 +100,7 @@ def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     kept = tmp_path / "kept"
     shutil.copytree(node.folder, kept)
     for act in count(1):
-        was_killed = killed_before(act, node.folder, lambda: make(node.settings, node.config))
+        was_killed = kill_before(act, node.folder, lambda: make(node.settings, node.config))
         whole = [name for name in node.archives if name.endswith(".age") and not name.startswith(".")]
         if whole:
             unpacked = opened(node, tmp_path / "opened")
@@ -133,7 +133,7 @@ def test_a_restore_that_is_killed_at_any_act_signs_no_fork_and_can_be_repeated(
     node.folder.rename(tmp_path / "original")
     for act in count(1):
         node.folder.mkdir()
-        was_killed = killed_before(act, node.folder, lambda: restore_here(unpacked, ask=False))
+        was_killed = kill_before(act, node.folder, lambda: restore_here(unpacked, ask=False))
         if (node.folder / "ledger.key.sign").exists():  # a service that is started now could sign by this key
             assert node.next_tree().startswith("pbx-1/idtone."), act
         if was_killed:
@@ -158,7 +158,7 @@ def test_a_restore_into_a_folder_is_there_as_a_whole_or_not_at_all(node: BackedU
     backup(node)
     unpacked, folder = opened(node, tmp_path / "opened"), tmp_path / "new"
     for act in count(1, 4):
-        was_killed = killed_before(act, tmp_path, lambda: restore_into(unpacked, folder, ask=False))
+        was_killed = kill_before(act, tmp_path, lambda: restore_into(unpacked, folder, ask=False))
         if not was_killed or folder.exists():
             break
     assert act > 20
@@ -177,7 +177,7 @@ def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedUpNode, tmp_
     assert [first["reached"]["pbx-1/idtone"]["leaves"], second["reached"]["pbx-1/idtone"]["leaves"]] == [1, 3]
     for source, calls in ((node.folder / "backups", {"c-1", "c-2", "c-3"}), (first["archive"], {"c-1"})):
         new = tmp_path / f"{len(calls)}"
-        told = terminal.told("restore", source, "-i", node.folder / "secret", "--into", new)
+        told = terminal.json("restore", source, "-i", node.folder / "secret", "--into", new)
         assert BackedUpNode(new).calls(f"sqlite:///{told['restored_ledger']}") == calls
     Path(first["archive"]).rename(tmp_path / "away")
     why = terminal.error("restore", "--drill", node.folder / "backups", "-i", node.folder / "secret")
@@ -213,7 +213,7 @@ def test_an_archive_that_is_not_whole_is_refused_with_a_remedy(node: BackedUpNod
     if spoil == "changed":
         path.write_bytes(octets[:-100] + b"x" + octets[-99:])
     if spoil == "another key":
-        terminal.shown("backup", "--new-key", tmp_path / "other")
+        terminal.output("backup", "--new-key", tmp_path / "other")
         words = ["-i", str(tmp_path / "other")]
     if spoil == "no key":
         words = []
@@ -230,7 +230,7 @@ def known(node: BackedUpNode) -> BackupResult:
 def test_a_drill_says_how_old_the_newest_call_is(node: BackedUpNode) -> None:
     node.sign("c-1")
     backup(node)
-    told = terminal.told("restore", "--drill", "-i", node.folder / "secret", "-c", node.config)
+    told = terminal.json("restore", "--drill", "-i", node.folder / "secret", "-c", node.config)
     assert (told["good"], told["leaves"]) == (True, 1)
     assert told["newest_call"].startswith("2026-11-01T00:01:00")
     drilled = known(node).drilled
@@ -243,13 +243,13 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedUpNode) -> None:
     assert known(node).drill_failed is not None, "the doctor says it"
     assert known(node).drilled == drilled
     archive.write_bytes(octets)
-    terminal.told(*drill)
+    terminal.json(*drill)
     assert known(node).drill_failed is None
     other = BackedUpNode.made(node.folder / "other", node="pbx-2")
     other.sign("c-1")
     backup(other)
     before = known(node)
-    terminal.told("restore", "--drill", other.folder / "backups", "-i", node.folder / "secret", "-c", node.config)
+    terminal.json("restore", "--drill", other.folder / "backups", "-i", node.folder / "secret", "-c", node.config)
     assert known(node) == before, "a drill of another node's archives says nothing of this one's"
 
 
@@ -270,7 +270,7 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
 
 def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node: BackedUpNode, tmp_path: Path) -> None:
     node.sign("c-1")
-    terminal.told("log", "replace-key", "--why", "x", "--yes", "-c", node.config)
+    terminal.json("log", "replace-key", "--why", "x", "--yes", "-c", node.config)
     node.sign("c-2")
     beside = ("continued.next", "cosigned-0123456789abcdef", "sign-9")
     for name in beside:
@@ -294,7 +294,7 @@ def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> Non
     backup(node)
     (node.folder / "ledger.sqlite3").rename(node.folder / "away")
     password.write_text("of the package")
-    terminal.told("restore", node.folder / "backups", "-i", node.folder / "secret")
+    terminal.json("restore", node.folder / "backups", "-i", node.folder / "secret")
     assert password.read_text() == "of the node"
     (kept,) = tmp_path.glob("ari.password.before-*")
     assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("of the package", 0o600)
@@ -304,7 +304,7 @@ def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest
     made = ("backup", "--new-key", tmp_path / "secret")
     assert "cannot go with" in terminal.error(*made, "-c", tmp_path / "idtone.yaml")
     monkeypatch.setenv("IDTONE_CONFIG", str(tmp_path / "idtone.yaml"))
-    assert terminal.shown(*made).startswith("age1"), "a variable may be set for all commands"
+    assert terminal.output(*made).startswith("age1"), "a variable may be set for all commands"
 
 
 def test_nothing_that_is_there_is_overwritten(node: BackedUpNode) -> None:

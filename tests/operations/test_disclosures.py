@@ -90,23 +90,23 @@ def test_who_exports_a_call_of_a_clock_that_was_ahead_reads_that_verifiers_refus
 
 def test_a_pack_is_handed_over_received_and_confirmed(office, tmp_path):
     pack, sheet, scan = office.export("pack.zip", *EMERGENCY), tmp_path / "receipt.pdf", tmp_path / "scan.pdf"
-    made = office.told("disclosure deliver", pack, "-o", sheet)
+    made = office.json("disclosure deliver", pack, "-o", sheet)
     text = "".join(page.extract_text() for page in pypdf.PdfReader(sheet).pages)
     digest = hashlib.sha256(pack.read_bytes()).hexdigest()
     assert all(part in text.replace("\n", "") for part in ("受領書", "見本警察署", made["sha256"], digest, made["id"]))
     assert sheet.stat().st_mode & 0o777 == 0o600
     scan.write_bytes(b"%PDF scanned")
     received = ("disclosure receipt", pack, "--by", "見本警察署 係長", "--on", office.day)
-    office.told(*received, "--scan", scan)
+    office.json(*received, "--scan", scan)
     with pytest.raises(UsageError, match="has a receipt already"):
-        office.told(*received)
-    [listed] = office.told("disclosure list")["disclosures"]
+        office.json(*received)
+    [listed] = office.json("disclosure list")["disclosures"]
     assert (listed["id"], listed["pack"], listed["state"]) == (made["id"], made["sha256"], "exported")
     assert listed["receipt"]["scan"] == hashlib.sha256(scan.read_bytes()).hexdigest()
     received_on = datetime.fromisoformat(listed["basis"]["received"]).astimezone(JAPAN).date()
     assert listed["basis"]["confirm_by"] == str(received_on + timedelta(days=3))
-    office.told("disclosure confirm", made["id"], "--reference", "見本 第8号", "--on", office.day)
-    assert office.told("disclosure list")["disclosures"][0]["confirmed"]["reference"] == "見本 第8号"
+    office.json("disclosure confirm", made["id"], "--reference", "見本 第8号", "--on", office.day)
+    assert office.json("disclosure list")["disclosures"][0]["confirmed"]["reference"] == "見本 第8号"
     listed_too = run("list", "-c", office.config).stdout
     assert "exported, R-7, emergency" in listed_too
     assert "export-received, 見本警察署 係長" in listed_too
@@ -131,18 +131,18 @@ def test_another_pack_or_a_changed_one_gets_no_receipt(office, tmp_path):
         (pack, ("--on", str(office.day - timedelta(days=1))), "before the disclosure"),
     ):
         with pytest.raises(UsageError, match=why):
-            office.told("disclosure receipt", path, *received, *options)
-    disclosure = office.told("disclosure list")["disclosures"][0]["id"]
+            office.json("disclosure receipt", path, *received, *options)
+    disclosure = office.json("disclosure list")["disclosures"][0]["id"]
     with pytest.raises(UsageError, match="needs no confirmation"):
-        office.told("disclosure confirm", disclosure, "--reference", "x", "--on", office.day)
-    [listed] = office.told("disclosure list")["disclosures"]
+        office.json("disclosure confirm", disclosure, "--reference", "x", "--on", office.day)
+    [listed] = office.json("disclosure list")["disclosures"]
     assert (listed["receipt"], listed["confirmed"]) == (None, None)
 
 
 def test_a_pack_whose_record_is_not_in_the_ledger_gets_no_receipt(office, tmp_path):
     """The ledger's key made the pack, for example before the ledger was lost."""
     pack = office.export("pack.zip", *WARRANT)
-    assert office.told("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
+    assert office.json("disclosure deliver", pack, "-o", tmp_path / "receipt.pdf")["sha256"]
     with pytest.raises(UsageError, match="this ledger has made no such pack"):
         commands.disclosure_of_pack(pack, {}, commands.own_key(load_settings(office.config, {}).ledger, "pbx-1"))
 
@@ -185,10 +185,10 @@ def test_an_office_with_a_key_signs_the_pack_itself(office, tmp_path, signed):
         signature.write_bytes(given)
         key.write_bytes(pem.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) if pem else b"-----")
         with pytest.raises(UsageError, match=why):
-            office.told(*received)
+            office.json(*received)
     signature.write_bytes(octets)
     key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    told = office.told(*received)
+    told = office.json(*received)
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     assert told["signature_key"] == hashlib.sha256(der).hexdigest()
     assert told["signature"] == hashlib.sha256(octets).hexdigest()
@@ -205,7 +205,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
         ["warrant", "5", "0"],
         ["total", "", "0"],
     ]
-    assert office.told("disclosure list", "--figures")["figures"][1] == {
+    assert office.json("disclosure list", "--figures")["figures"][1] == {
         "basis": "warrant",
         "disclosed": 5,
         "refused": 0,
@@ -222,7 +222,7 @@ def test_the_index_as_table_csv_pdf_and_figures(office, tmp_path, monkeypatch, i
     assert "証跡の開示目録" in text
     assert "a life is in danger" in text
     assert run("disclosure list", "--overdue", "-c", office.config).exit_code == 0
-    assert office.told("disclosure list", "--year", "2001")["disclosures"] == []
+    assert office.json("disclosure list", "--year", "2001")["disclosures"] == []
 
     class Later(datetime):
         @classmethod
@@ -248,7 +248,7 @@ def test_the_legal_basis_is_asked_for_and_its_texts_hold_no_number(office):
     ):
         with pytest.raises(UsageError, match=why):
             office.export("pack.zip", *basis)
-    assert office.told("disclosure list")["disclosures"] == []
+    assert office.json("disclosure list")["disclosures"] == []
 
 
 async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(office, tmp_path):

@@ -39,7 +39,7 @@ def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_mail_says_in_both_languages_what_failed(sent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal.shown("idtone-failed", "idtone.service")
+    terminal.output("idtone-failed", "idtone.service")
     message = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default)
     assert message["To"] == "root"
     assert "idtone.service が異常終了しました / has failed" in message["Subject"]
@@ -47,7 +47,7 @@ def test_a_mail_says_in_both_languages_what_failed(sent: Path, monkeypatch: pyte
     assert "log of idtone.service: 設定" in text
     assert "idtone doctor" in text
     monkeypatch.setenv(MAIL_TO, "noc@example.jp")
-    terminal.shown("idtone-failed", "idtone-doctor.service")
+    terminal.output("idtone-failed", "idtone-doctor.service")
     assert b"To: noc@example.jp" in sent.read_bytes()
 
 
@@ -151,6 +151,6 @@ def test_what_cannot_be_mailed_is_mailed_the_next_time(
     monkeypatch.setattr(failure_mail, "_PATH", "/nowhere")
     assert "there is no sendmail" in terminal.error("idtone-failed", "-c", str(settings))
     monkeypatch.setattr(failure_mail, "_PATH", str(tmp_path))
-    terminal.shown("idtone-failed", "-c", str(settings))
+    terminal.output("idtone-failed", "-c", str(settings))
     text = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default).get_content()
     assert "restarted by systemd 3 times" in text

@@ -80,7 +80,7 @@ def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
         elif name == REPLICA:
             replicate(node)
         else:
-            terminal.told("backup", "-c", node.config)
+            terminal.json("backup", "-c", node.config)
 
 
 def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[str, Any]]:
@@ -89,7 +89,7 @@ def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[s
     """
     away = node.folder.rename(node.folder.with_name("away"))
     words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
-    return BackedUpNode(node.folder), terminal.told(*words)
+    return BackedUpNode(node.folder), terminal.json(*words)
 
 
 def continued(node: BackedUpNode) -> tuple[str, int]:
@@ -125,7 +125,7 @@ def test_a_ledger_that_was_copied_by_other_means_asks_too(known: BackedUpNode) -
     sign(node, "archive", "archive", REPLICA, after=2)
     shutil.rmtree(node.folder)
     node.folder.with_name("kept").rename(node.folder)
-    told = terminal.told("restore", "--here", "-c", node.config)
+    told = terminal.json("restore", "--here", "-c", node.config)
     assert (told["leaves"], told["signed_leaves"]) == (2, 5)
     assert continued(node) == ("pbx-1/idtone", 5)
 
@@ -167,7 +167,7 @@ def test_who_does_not_answer_is_named_and_nothing_is_lost(
             kept.write_text("nothing")
         case _:
             set_ledger(known, url=change_url(ledger.url, port=1))
-    terminal.told("backup", "-c", known.config)
+    terminal.json("backup", "-c", known.config)
     known.sign("c-3")
     if other == REPLICA:
         replicate(known)

@@ -55,7 +55,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
-    shown = terminal.shown("log", "move", node.new, "--yes", "-c", node.config)
+    shown = terminal.output("log", "move", node.new, "--yes", "-c", node.config)
     assert node.asked == ["daemon-reload", "stop idtone", "start idtone", "try-restart idtone-console"]
     settings = load_settings(node.config, {})
     assert settings.ledger.url == f"sqlite:///{node.new}/l.sqlite3"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from idtone.call_control.fallback_conf import End, UsableNumbers, end_of, read_remembered
 from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.fallback_text import End, UsableNumbers, end_of, read_remembered
 from idtone.core.errors import TrustError
 from idtone.dialplan import FALLBACK_FILE
 from idtone.registry.sources import SignedSource
@@ -62,10 +62,10 @@ def test_an_unsigned_registry(tmp_path, sounds):
     registry = tmp_path / "registry.yaml"
     registry.write_text(GOOD)
     config = settings(tmp_path, sounds, registry, "unsigned")
-    told = terminal.told("registry", "update", "-c", config)
+    told = terminal.json("registry", "update", "-c", config)
     assert (told["trust"], told["version"], told["fallback"]) == ("unsigned", 42, "written")
     assert STOPPED_NUMBER in read_remembered(sounds).suspended
-    assert terminal.told("registry", "update", "-c", config)["fallback"] == "current"
+    assert terminal.json("registry", "update", "-c", config)["fallback"] == "current"
     before = written(sounds)
     registry.write_text("registry: {")
     assert "registry.yaml:2:" in terminal.error("registry", "update", "-c", config)
@@ -79,11 +79,11 @@ def config(tmp_path, sounds, association) -> Path:
 
 
 def quietly(config: Path) -> None:
-    assert terminal.shown("registry", "update", "--quiet", "-c", config) == ""
+    assert terminal.output("registry", "update", "--quiet", "-c", config) == ""
 
 
 def test_a_signed_registry(config, sounds, association):
-    told = terminal.told("registry", "update", "-c", config)
+    told = terminal.json("registry", "update", "-c", config)
     assert (told["trust"], told["suspensions"], told["fallback"]) == ("signed", 0, "written")
     association.write(suspensions=STOPPED)
     association.publish()
@@ -139,7 +139,7 @@ def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachabl
 
 def test_a_machine_without_sounds_gets_the_registry_alone(config, sounds):
     sounds.rmdir()
-    assert terminal.told("registry", "update", "-c", config)["fallback"] == "none"
+    assert terminal.json("registry", "update", "-c", config)["fallback"] == "none"
     quietly(config)
     assert not sounds.exists()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from idtone.call_control.fallback_text import read_remembered
+from idtone.call_control.fallback_conf import read_remembered
 from idtone.core.errors import IdtoneError, UsageError
 from idtone.core.persons import Person
 from idtone.core.settings.settings import load_settings

@@ -240,7 +240,7 @@ class Watch:
         """Wait until status, an alert and a mail have named each of these failures, within one common limit. Returns
         the times in words.
         """
-        wanted = [each for name in failures for each in FAILURES[name].told]
+        wanted = [each for name in failures for each in FAILURES[name].expected_reports]
 
         def is_told() -> bool:
             self.look()

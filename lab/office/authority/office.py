@@ -116,6 +116,6 @@ def office(new_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Offi
         tmp_path_factory,
         "office",
         new_office.folder.parent,
-        lambda: new_office.told("publication begin", "--keys", new_office.key("any").parent),
+        lambda: new_office.json("publication begin", "--keys", new_office.key("any").parent),
     )
     return new_office

@@ -44,8 +44,8 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
     def make() -> None:
         text = office.registry.read_text().replace("version: 42", "version: 43")
         office.registry.write_text(with_keys(text, m1=[NODE.key]))
-        office.told("history note", *WHY)
-        office.told("publication publish", *office.all_keys())
+        office.json("history note", *WHY)
+        office.json("publication publish", *office.all_keys())
         write_criteria(office.folder)
         for each in OBSERVED:
             add_observation(office, *each)

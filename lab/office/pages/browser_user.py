@@ -16,7 +16,7 @@ WAIT_S: Final = 120
 _BUSY: Final = "return document.readyState !== 'complete' || window.left === true"
 
 
-class PageFault(Exception):
+class UnexpectedPage(Exception):
     """A page lacks the expected text."""
 
 
@@ -79,11 +79,11 @@ class BrowserUser:
         return self.download(form, "button")
 
     def expect(self, *texts: str) -> str:
-        """The page's text, which must contain these texts. Raises PageFault."""
+        """The page's text, which must contain these texts. Raises UnexpectedPage."""
         text = str(self.browser.driver.execute_script("return document.body.innerText"))
         for each in texts:
             if each not in text:
-                raise PageFault(f"the page does not say {each!r}:\n{text[:3000]}")
+                raise UnexpectedPage(f"the page does not say {each!r}:\n{text[:3000]}")
         return text
 
     @contextmanager
@@ -110,7 +110,7 @@ class BrowserUser:
                 each for each in field.find_elements(By.TAG_NAME, "option") if each.text == value
             ]
             if not options:
-                raise PageFault(f"there is no choice {value!r}")
+                raise UnexpectedPage(f"there is no choice {value!r}")
             self.browser.driver.execute_script("arguments[0].selected = true", options[0])
         elif kind == "checkbox":
             self.clicks += 1
@@ -134,14 +134,14 @@ class BrowserUser:
             if shown:
                 return shown[0]
             if time.monotonic() > deadline_s:
-                raise PageFault(f"{selector} is not on the page:\n{self.expect()[:3000]}")
+                raise UnexpectedPage(f"{selector} is not on the page:\n{self.expect()[:3000]}")
             time.sleep(0.1)
 
     def _settle(self) -> None:
         deadline_s = time.monotonic() + WAIT_S
         while self.browser.driver.execute_script(_BUSY):
             if time.monotonic() > deadline_s:
-                raise PageFault("no page follows")
+                raise UnexpectedPage("no page follows")
             time.sleep(0.03)
 
     def _files(self) -> dict[Path, int]:
@@ -164,4 +164,4 @@ class BrowserUser:
             if whole:
                 return whole[0]
             time.sleep(0.1)
-        raise PageFault(f"nothing was saved:\n{self.expect()[:2000]}")
+        raise UnexpectedPage(f"nothing was saved:\n{self.expect()[:2000]}")

@@ -68,12 +68,12 @@ class CommandOffice(Terminal):
     def does(self, command: str, *words: object, typed: str = "") -> Any:
         """Run a command on the office's folder; returns its JSON output."""
         self.commands += 1
-        return self.told(command, "--folder", self.office, *words, typed=typed)
+        return self.json(command, "--folder", self.office, *words, typed=typed)
 
     def prints(self, command: str, *words: object) -> None:
         """Run a command on the office's folder that has no JSON."""
         self.commands += 1
-        self.shown(command, "--folder", self.office, *words)
+        self.output(command, "--folder", self.office, *words)
 
     def writes(self, name: str, text: str) -> Path:
         """Write a file, as a person does."""
@@ -217,7 +217,7 @@ def _publish(office: CommandOffice, *keys: str) -> None:
     root = office.office / "repository/metadata/1.root.json"
     for key in keys:
         office.commands += 1
-        office.told("publication sign", package, "--key", office.key(key), "--trust", root, "--yes")
+        office.json("publication sign", package, "--key", office.key(key), "--trust", root, "--yes")
     office.does("publication publish", "--package", package)
 
 

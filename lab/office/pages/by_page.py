@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selenium.common.exceptions import WebDriverException
 
-from .browser_user import PageFault
+from .browser_user import UnexpectedPage
 from .page_office import PageOffice
 from .tasks import TASKS, Task
 
@@ -31,7 +31,7 @@ def play_by_page(folder: Path, tasks: Sequence[Task] = TASKS) -> list[PageEffort
             with office.hands.counted() as counts:
                 try:
                     task.act(office)
-                except (PageFault, WebDriverException) as error:
+                except (UnexpectedPage, WebDriverException) as error:
                     fault = str(error)
                     office.browser.picture(folder / f"fault-{task.name}.png")
             clicks, typed, seconds = counts

@@ -15,5 +15,5 @@ def found_office(people: Terminal, office: Path, keys: Path) -> None:
         (*DECISION, "--folder", office),
         ("refusal new-key", "--folder", office, "--new", keys / "refusals.pem", "--why", "first key"),
     ):
-        people.shown(*words)
+        people.output(*words)
     (office / "authority.yaml").write_text("applications: {online: true}\n")

@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.office.papers.period_account import fiscal_year_days
 
-from .browser_user import PageFault
+from .browser_user import UnexpectedPage
 from .page_office import CLERK, OFFICER, SECOND, PageOffice
 from .persons_and_days import (
     APPLICANT,
@@ -258,7 +258,7 @@ def _publish(office: PageOffice, kind: str, holders: Sequence[tuple[str, str]]) 
         hands.act("/office/publication/signed", {"file": str(package)})
         hands.expect("Done.")
     if "No package waits." not in hands.expect():
-        raise PageFault("the package still waits")
+        raise UnexpectedPage("the package still waits")
 
 
 def publish(office: PageOffice) -> None:
@@ -292,7 +292,7 @@ def report(office: PageOffice) -> None:
         },
     )
     if not re.search(r"[0-9A-Z]{5}(-[0-9A-Z]{5}){3}", hands.expect("The report is entered.")):
-        raise PageFault("no receipt is shown")
+        raise UnexpectedPage("no receipt is shown")
 
 
 def close_report(office: PageOffice) -> None:
@@ -387,12 +387,12 @@ def list_for_companies(office: PageOffice) -> None:
     hands.expect("Sample Telecom", "8700110005901")
     table = hands.download("main a[href='/public/operators/table.csv']").read_text("utf-8-sig")
     if "A-30-12345" not in table or STOPPED in table:
-        raise PageFault(f"the table is {table}")
+        raise UnexpectedPage(f"the table is {table}")
 
 
 def _pdf(path: Path) -> Path:
     if path.read_bytes()[:5] != b"%PDF-":
-        raise PageFault(f"{path.name} is no PDF")
+        raise UnexpectedPage(f"{path.name} is no PDF")
     return path
 
 

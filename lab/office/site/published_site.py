@@ -39,8 +39,8 @@ def published_site(
     (office.folder / "authority.yaml").write_text(
         f"public: {{{public}, address: {address}{desks}, test_number: 0312345699}}\n"
     )
-    office.told("publication begin", "--keys", office.key("any").parent)
-    return office.told("site write", "-o", site_of(office), *office.duty())
+    office.json("publication begin", "--keys", office.key("any").parent)
+    return office.json("site write", "-o", site_of(office), *office.duty())
 
 
 def site_of(office: Office) -> Path:

@@ -88,16 +88,16 @@ def report(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     }  # fmt: skip
     page = urllib3.request("POST", f"{year.desk}/report", fields=fields, timeout=60).data.decode()
     receipt = RECEIPT.search(page)
-    reported = only(year.told("report", "list", "--folder", year.office))
-    asked = only(year.member_told(RESELLER, "request", "fetch"))
+    reported = only(year.json("report", "list", "--folder", year.office))
+    asked = only(year.member_json(RESELLER, "request", "fetch"))
     upstream = ("--result", "upstream", "--upstream", WHOLESALER)
     year.member(RESELLER, "request", "answer", asked["id"], *upstream, "--yes")
-    asked = only(year.member_told(WHOLESALER, "request", "fetch"))
+    asked = only(year.member_json(WHOLESALER, "request", "fetch"))
     pack = year.folder / "pack.zip"
     basis = ("--basis", "association", "--reference", asked["id"], "--sealed")
     year.member(WHOLESALER, "ledger", "export", "c-1", "--case", asked["id"], *basis, "-o", pack)
     year.member(WHOLESALER, "request", "answer", asked["id"], "--pack", pack, "--yes")
-    shown = year.told("report", "show", "--folder", year.office, reported["id"])
+    shown = year.json("report", "show", "--folder", year.office, reported["id"])
     year.authority("report close", reported["id"], "--result", "traced", "--why", "as the pack shows")
     hops = shown["requests"]
     status = urllib3.request(
@@ -136,7 +136,7 @@ def stop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     numbers = {"stopped": STOPPED, "in_range": STOPPED_RANGE[:10], "other": OTHER}
     outcomes = {name: call(year, WHOLESALER, f"c-{name}", now(), each) for name, each in numbers.items()}
     confirm(year, WHOLESALER)
-    shown = year.told("suspension", "in-force", "--folder", year.office, code=1)
+    shown = year.json("suspension", "in-force", "--folder", year.office, code=1)
     states = {each["member"]: bool(each["in_use"]) for each in shown}
     said = {
         True: (localise("confirmed", "確認済み"), Tone.GOOD),
@@ -214,8 +214,8 @@ def disclose(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     year.member(WHOLESALER, "disclosure", "deliver", pack, "-o", paper)
     year.member(WHOLESALER, "disclosure", "receipt", pack, "--by", "見本警察署 巡査部長", "--on", days())
     year.member(WHOLESALER, "disclosure", "list", "--pdf", picture)
-    listed = year.member_told(WHOLESALER, "disclosure", "list")["disclosures"]
-    genuine = year.told("verify", "pack", pack, "--log-key", year.member(WHOLESALER, "log", "key").strip())
+    listed = year.member_json(WHOLESALER, "disclosure", "list")["disclosures"]
+    genuine = year.json("verify", "pack", pack, "--log-key", year.member(WHOLESALER, "log", "key").strip())
     return {
         "bases": [each["basis"]["basis"] for each in listed],
         "signed_for": [bool(each["receipt"]) for each in listed],

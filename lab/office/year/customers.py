@@ -16,7 +16,7 @@ def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]
     form = (CONFIG / "customer_application.yaml").read_text("utf-8")
     file = year.folder / "customer.yaml"
     file.write_text(re.sub(r"    address: .*# 本店の所在地\n", "", form), "utf-8")
-    faults = year.member_told(RESELLER, "form", "check", file, code=1)["faults"]
+    faults = year.member_json(RESELLER, "form", "check", file, code=1)["faults"]
     file.write_text(form, "utf-8")
     year.member(RESELLER, "form", "check", file)
     year.member(RESELLER, "form", "print", file, "-o", picture)
@@ -24,7 +24,7 @@ def keep_form(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]
     numbers.write_text(f"{REPORTED}\n0462345601\n", "utf-8")
     year.member(RESELLER, "form", "record", file, "--numbers", numbers)
     numbers.unlink()
-    kept = only(year.member_told(RESELLER, "form", "list"))
+    kept = only(year.member_json(RESELLER, "form", "list"))
     return {
         "fault": ", ".join(each["field"] for each in faults),
         "numbers": kept["numbers"],
@@ -55,8 +55,8 @@ def hop(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     )
     reseller.unlink()
     year.publish("duty")
-    caught = year.member_told(WHOLESALER, "customer", "check", wholesaler, code=1)
-    honest = year.member_told(WHOLESALER, "customer", "check", other)
+    caught = year.member_json(WHOLESALER, "customer", "check", wholesaler, code=1)
+    honest = year.member_json(WHOLESALER, "customer", "check", other)
     references = {each["reference"] for each in caught["refusals"]}
     equal = [each["equal"] for each in caught["refusals"][:2]]
     return {"caught": caught["refused"], "reference": ", ".join(references), "honest": honest["refused"]}, [

@@ -29,7 +29,7 @@ CALLS: Final = {WHOLESALER: 150, RESELLER: 20}
 def begin(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Make the first files, eight keys and the first edition; and the report officer's key, which the desk needs."""
     year.authority("publication new-registry")
-    made = year.told("publication", "begin", "--folder", year.office, "--keys", year.keys)
+    made = year.json("publication", "begin", "--folder", year.office, "--keys", year.keys)
     shutil.copy(made["root"], year.root)
     year.authority("report new-key", year.keys / "officer.pem")
     year.authority(*DECISION)
@@ -57,7 +57,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
         _application(year, *each) for each in ((WHOLESALER, "A-1"), (RESELLER, "A-2"), (RESELLER, "A-3"))
     )
     for file in (first, second):
-        year.shown("registry", "check", file)
+        year.output("registry", "check", file)
         year.authority("application accept", file)
     year.authority("application review", "A-1", "--result", "passed", "--why", "documents agree")
     year.authority("application grant", "A-1", "--until", days(365))
@@ -70,7 +70,7 @@ def admit(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     for member in (WHOLESALER, RESELLER):
         make_node(year, member)
     hand_in(year.office, ENTRIES, PLEDGE)
-    states = {each["id"]: each["status"] for each in year.told("application", "list", "--folder", year.office, "--all")}
+    states = {each["id"]: each["status"] for each in year.json("application", "list", "--folder", year.office, "--all")}
     tones = {"granted": Tone.GOOD, "refused": Tone.BAD}
     again = localise("again", "再申請")
     rows = [
@@ -150,7 +150,7 @@ def resell(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     number.unlink()
     after = decided(year)
     year.publish("registry", "duty")
-    chain = year.shown("registry", "show", year.office, "--number", typed=f"{REPORTED}\n")
+    chain = year.output("registry", "show", year.office, "--number", typed=f"{REPORTED}\n")
     wholesaler, checked = (WHOLESALER, NAMES[WHOLESALER]), f"{localise('checked', '確認')} {days()}"
     return {"before": before, "after": after, "drawn": f"└── {RESELLER}" in chain}, [
         [Box(*wholesaler), Box(RESELLER, localise("not checked", "未確認"), before, tone=Tone.BAD)],
@@ -171,7 +171,7 @@ def sign_on(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     year.publish("registry", "duty")
     versions = {}
     for member in (WHOLESALER, RESELLER):
-        seen = year.member_told(member, "registry", "update")
+        seen = year.member_json(member, "registry", "update")
         versions[member] = (seen["version"], seen["trust"])
     (version, trust) = versions[WHOLESALER]
     return {"version": version, "trust": trust, "same": versions[WHOLESALER] == versions[RESELLER]}, [

@@ -96,7 +96,7 @@ class OfficeYear(Terminal):
         """The root file, which the association handed to the members in person."""
         return self.folder / "root.json"
 
-    def shown(self, *words: object, typed: str = "", code: int = 0) -> Any:
+    def output(self, *words: object, typed: str = "", code: int = 0) -> Any:
         """The standard output of a command. Raises StepFailed if it ends with another exit code."""
         ended, out, error = self.run(*words, typed=typed)
         if ended != code:
@@ -106,14 +106,14 @@ class OfficeYear(Terminal):
 
     def authority(self, command: str, *arguments: object, typed: str = "", code: int = 0) -> str:
         """The output of a command of the office on its folder."""
-        return self.shown(command, "--folder", self.office, *arguments, typed=typed, code=code)
+        return self.output(command, "--folder", self.office, *arguments, typed=typed, code=code)
 
     def publish(self, *sets: str, why: str | None = None) -> Any:
         """Publish with the signatures of two keys of each set, and write the public list."""
         numbers = {"registry": (1, 3), "duty": (1, 2)}
         given = [word for name in sets for number in numbers[name] for word in ("--key", self.key(name, number))]
         reason = ("--why", why) if why else ()
-        return self.told("publication", "publish", "--folder", self.office, *given, "--site", self.site, *reason)
+        return self.json("publication", "publish", "--folder", self.office, *given, "--site", self.site, *reason)
 
     def key(self, of_set: str, number: int) -> Path:
         return self.keys / f"{of_set}-{number}.pem"
@@ -126,9 +126,9 @@ class OfficeYear(Terminal):
 
     def member(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
         """The output of a command on a member's node."""
-        return self.shown(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
+        return self.output(*arguments, "-c", self.settings_file(member), typed=typed, code=code)
 
-    def member_told(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
+    def member_json(self, member: str, *arguments: object, typed: str = "", code: int = 0) -> Any:
         return self.member(member, *arguments, "--json", typed=typed, code=code)
 
     @contextlib.contextmanager

@@ -22,7 +22,7 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
     verify the badge.
     """
     entered = ("--list", "https://association.test/operators/", "--witness", WITNESS.cosigner, "--why", "decided")
-    year.told("evaluation", "enter-criteria", "--folder", year.office, *entered)
+    year.json("evaluation", "enter-criteria", "--folder", year.office, *entered)
     period = ("--since", days(-365), "--until", days(-1))
     figures = year.folder / "figures"
     for member in CALLS:
@@ -36,17 +36,17 @@ def evaluate(year: OfficeYear, picture: Path) -> tuple[Mapping[str, Any], Rows]:
         ("assessor", ("--day", days(-1), "--what", "外部評価者 甲", "--points", "9")),
         ("assessor", ("--day", days(-1), "--what", "外部評価者 乙", "--points", "9.5")),
     ):
-        year.told("evaluation", "observe", "--folder", year.office, kind, WHOLESALER, *words)
-    found = year.told(
+        year.json("evaluation", "observe", "--folder", year.office, kind, WHOLESALER, *words)
+    found = year.json(
         "evaluation", "run", "--folder", year.office, *period, "--enter", "--why", "evaluation of the year"
     )
     year.publish("registry", "duty")
     year.authority("evaluation list", "--plot", picture, "--member", WHOLESALER, "--member", RESELLER)
     badge = only(year.site.glob("evaluation/*.svg"))
-    genuine = year.told("evaluation", "verify", year.site, badge, "--trust", year.root)
+    genuine = year.json("evaluation", "verify", year.site, badge, "--trust", year.root)
     changed = year.folder / badge.name
     changed.write_text(badge.read_text("utf-8").replace(WHOLESALER, RESELLER), "utf-8")
-    forged = year.told("evaluation", "verify", year.site, changed, "--trust", year.root, code=1)
+    forged = year.json("evaluation", "verify", year.site, changed, "--trust", year.root, code=1)
     grades = {each["member"]: each["grade"] for each in found["members"]}
     return {
         "grade": grades[WHOLESALER],
@@ -66,15 +66,15 @@ def _cosign(year: OfficeYear, member: str) -> None:
 
 def verify(year: OfficeYear, _: Path) -> tuple[Mapping[str, Any], Rows]:
     """Verify the ledgers of the office and the members. A stranger verifies the public list without a network."""
-    ledger = year.told("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
-    members = [year.member_told(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
-    history = year.told("history", "show", "--folder", year.office)
+    ledger = year.json("ledger", "verify", "-c", year.office / "ledger" / "idtone.yaml")
+    members = [year.member_json(member, "ledger", "verify")["faults"] for member in (WHOLESALER, RESELLER)]
+    history = year.json("history", "show", "--folder", year.office)
     copy = year.folder / "stranger"
     shutil.copytree(year.site, copy)
-    listed = year.told("verify", "operators", copy, "--trust", year.root)
+    listed = year.json("verify", "operators", copy, "--trust", year.root)
     operators = copy / "operators.json"
     operators.write_text(operators.read_text("utf-8").replace("Harbour", "Harbor"), "utf-8")
-    year.shown("verify", "operators", copy, "--trust", year.root, code=2)
+    year.output("verify", "operators", copy, "--trust", year.root, code=2)
     faults, verified = [len(ledger["faults"]), sum(map(len, members))], localise("verify", "検証")
     stranger = localise("a stranger", "第三者")
     rows = [

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 import yaml
 
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, translated
 from idtone.core.yaml_documents import read_text
 
@@ -56,7 +56,7 @@ def read_identity(file: Path | None) -> CustomerIdentity:
 
 
 def _confirmed() -> bool:
-    return confirmed(Message("Is the customer a company?"))
+    return ask_confirmation(Message("Is the customer a company?"))
 
 
 def _asked(question: Message) -> str:

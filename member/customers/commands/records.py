@@ -18,7 +18,7 @@ from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, Settings, load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.progress import progress
-from idtone.core.terminal.prompts import ask_entries, ask_number, checked_line, confirmed, number_of
+from idtone.core.terminal.prompts import ask_confirmation, ask_entries, ask_number, checked_line, number_of
 from idtone.core.translation import Message, translated
 from idtone.core.yaml_documents import parse, read_text
 from idtone.ledger.commands.options import listed_time, local_time, responsible_person
@@ -345,7 +345,7 @@ def approve(
         id=asked.id,
         why=asked.why,
     )
-    if not yes and not confirmed(Message("Approve it?")):
+    if not yes and not ask_confirmation(Message("Approve it?")):
         command_line.exit_negative()
     office.enter(FormAct.OPENING_APPROVED, asked.id, person, now, request=request)
     command_line.say(
@@ -406,7 +406,7 @@ def forget(
             command_line.Rows(columns, whole=("id",)).print(
                 (each.id, local_time(each.at), each.ends, each.kept_until(years)) for each in due
             )
-            if not confirmed(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
+            if not ask_confirmation(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
                 command_line.exit_negative()
 
         def enter(each: RecordHistory) -> None:

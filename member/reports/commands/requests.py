@@ -14,7 +14,7 @@ from idtone.core.errors import UsageError
 from idtone.core.numbers import parse
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, translated
 from idtone.ledger.commands.options import KeysOption, ledgers_of, listed_time, local_time
 from idtone.ledger.disclosure.pack import digest
@@ -173,7 +173,7 @@ def _show(request: Request, content: Answer) -> None:
 
 def _confirmed() -> bool:
     try:
-        return confirmed(Message("Sign this answer and send it?"))
+        return ask_confirmation(Message("Sign this answer and send it?"))
     except typer.Abort:
         return False
 

@@ -33,12 +33,12 @@ from idtone.registry.correspondence.signed_document import SignedDocument
 
 from ..desk import Accepted, Desk
 from ..recorded_changes import RecordedChanges
+from .call_traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 from .desk_key import DeskKey, officer_public
 from .number_holder import Basis, Holder, holder_of
 from .report_settings import ReportSettings, read_report_settings
 from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, WaitingRequest
 from .small_counts import PublishableCounts, without_small_counts
-from .traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 
 FETCHED_AT_ONCE: Final = 200
 """Most requests in one answer; a member with more of them gets the others when it has answered these."""

@@ -21,8 +21,8 @@ from ..public_form import (
     problem_box,
     text_field,
 )
+from .call_traceback import ReportResult, Stage
 from .report_store import KeptReport
-from .traceback import ReportResult, Stage
 
 FORM_PATH: Final = "/report"
 SERVICE_PATH: Final = "/report/service"

@@ -19,8 +19,8 @@ from idtone.member.reports.report_documents import SealedReport
 
 from ..recorded_changes import SCHEMA as INTENDED
 from ..recorded_changes import Statement
+from .call_traceback import CALL_RESULTS, SERVICE_RESULTS, Finding, Next, ReportResult, Stage
 from .number_holder import Basis, Holder
-from .traceback import CALL_RESULTS, SERVICE_RESULTS, Finding, Next, ReportResult, Stage
 
 FILE: Final = "reports.sqlite3"
 PAGE: Final = "page"

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal import command_line
-from idtone.core.terminal.prompts import confirmed
+from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message, translated
 
 from ..command_runner import SubprocessRunner
@@ -94,7 +94,7 @@ def upgrade(
             raise UsageError(
                 "these nodes are done in the upgrade that {path} has; --afresh begins another one", path=path
             )
-        if not yes and not confirmed(Message("Upgrade these nodes?")):
+        if not yes and not ask_confirmation(Message("Upgrade these nodes?")):
             raise UsageError("nothing was done")
         kept.begin([node.node for node in chosen], afresh)
         _upgrade(inventory, left, kept, empty, patience or (EMPTY_PATIENCE_S if empty else PATIENCE_S), as_json)

@@ -38,15 +38,15 @@ def node(office: Office, asterisk: Asterisk) -> Iterator[Service]:
         repository = office.folder / "repository"
         with Service(asterisk, repository, trust=str(office.root), association=member) as service:
             key = office.run("document key", "-c", service.settings)[1].strip()
-            office.told("node add-key", "m-0001", key, *WHY)
-            office.told("publication publish", *office.all_keys())
+            office.json("node add-key", "m-0001", key, *WHY)
+            office.json("publication publish", *office.all_keys())
             yield service
 
 
 @pytest.fixture
 def at_night(office: Office, node: Service, tmp_path: Path) -> Iterator[Site]:
     for user, key in ((FIRST, "duty-1"), (SECOND, "duty-2")):
-        office.shown("key keep-for-night", user, office.key(key))
+        office.output("key keep-for-night", user, office.key(key))
     settings = Settings.model_validate(
         {
             "node": "office",

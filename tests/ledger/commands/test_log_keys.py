@@ -34,7 +34,7 @@ from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.check_inputs import CheckInputs
 from idtone.operations.doctor.checks import CHECKS, LEDGER
-from lab import token
+from lab import pkcs11_token
 from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.example_pack import WITNESS
 from lab.ledger.killed_writers import GIVING_UP, MOMENTS, give_up, replace_key, run_until_killed
@@ -233,9 +233,9 @@ def test_a_log_ends(node):
 @pytest.fixture
 def with_token(tmp_path: Path) -> Iterator[Node]:
     """A node whose key is in a token. Without the PIN file, the token is unreachable."""
-    with token.softhsm(tmp_path, "log") as library:
-        token.new_key(library, "log", 1, token.EDWARDS)
-        (tmp_path / "pin").write_text(token.PIN)
+    with pkcs11_token.softhsm(tmp_path, "log") as library:
+        pkcs11_token.new_key(library, "log", 1, pkcs11_token.EDWARDS)
+        (tmp_path / "pin").write_text(pkcs11_token.PIN)
         yield Node(tmp_path, f"  token: {{library: {library}, key: '{PLACE}', pin_file: {tmp_path}/pin}}\n")
 
 
@@ -261,7 +261,7 @@ def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
         node.run("log end", "--why", "x", "--yes")
     report = node.verify()
     assert (report["good"], report["leaves"], len(report["faults"])) == (False, 3, 1)
-    node.config.with_name("pin").write_text(token.PIN)
+    node.config.with_name("pin").write_text(pkcs11_token.PIN)
     made = node.run("log end", "--why", "x", "--yes")
     report = node.verify()
     assert (report["good"], report["log"], report["leaves"], made["leaves"]) == (True, str(node.key), 3, 3)
@@ -286,7 +286,7 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
     doctor = found_by_doctor(node)
     assert doctor["ledger-ends"] == ("bad", f"the end of an earlier log is not signed: {LOG} ({PLACE})")
     assert doctor["ledger-signed"] == ("good", "2 leaves, all signed"), "the present log is judged by itself"
-    node.config.with_name("pin").write_text(token.PIN)
+    node.config.with_name("pin").write_text(pkcs11_token.PIN)
     with LedgerWriter.open(node.settings.url, "pbx-1", node.ring()) as writer:
         wait_until(lambda: not writer.unsigned_ends)
     assert (node.verify(*before)["good"], node.verify()["good"]) == (True, True)
@@ -300,7 +300,7 @@ def lost(with_token: Node) -> Node:
     """
     _goes_away(with_token, "log replace-key")
     with_token.write(*heard_call("c-3", 20_000))
-    with_token.config.with_name("pin").write_text(token.PIN)
+    with_token.config.with_name("pin").write_text(pkcs11_token.PIN)
     _lose(with_token)
     return with_token
 
@@ -453,7 +453,7 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
         does()
         with pytest.raises(LedgerError, match="whether its end can be signed is not known"):
             lost.run(*give_up)
-    pin.write_text(token.PIN)
+    pin.write_text(pkcs11_token.PIN)
     with monkeypatch.context() as patch:
         patch.setattr(hardware_token_signer, "START_WITHIN_S", 0.0)
         with pytest.raises(LedgerError, match=r"not known: .* has not answered"):
@@ -611,9 +611,9 @@ def test_another_key_beside_the_ledger_is_found(node, at):
 
 
 def test_the_key_moves_into_a_token_and_needs_it(tmp_path):
-    with token.softhsm(tmp_path, "log") as library:
-        token.new_key(library, "log", 2, token.EDWARDS)
-        (tmp_path / "pin").write_text(token.PIN)
+    with pkcs11_token.softhsm(tmp_path, "log") as library:
+        pkcs11_token.new_key(library, "log", 2, pkcs11_token.EDWARDS)
+        (tmp_path / "pin").write_text(pkcs11_token.PIN)
         node = Node(tmp_path, f"  token: {{library: {library}, pin_file: {tmp_path}/pin}}\n")
         made = node.run("log replace-key", "--why", "a token", "--token", "hsm:2?label=log", "--yes")
         node.write(*heard_call("c-3", 20_000))

@@ -26,7 +26,7 @@ from idtone.ledger.verification.verify_ledger import verify_ledger
 from idtone.ledger.writing import housekeeping, sign_log_end
 from idtone.ledger.writing.group_writer import GroupWriter
 from idtone.ledger.writing.ledger_writer import LedgerWriter
-from lab import token
+from lab import pkcs11_token
 from lab.ledger.sample_evidence import (
     ALICE,
     LOG,
@@ -52,7 +52,7 @@ class Stub:
 
     mode: Path
     url: str
-    pin: str = token.PIN
+    pin: str = pkcs11_token.PIN
 
     def does(self, word: str) -> None:
         """Give the token a command. The file is replaced as a whole, because the token may read it at any time."""
@@ -87,12 +87,12 @@ def stub(file: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 @pytest.fixture(scope="module")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with token.softhsm(tmp_path_factory.mktemp("token"), "log") as library:
-        token.new_key(library, "log", 1, token.EDWARDS)
+    with pkcs11_token.softhsm(tmp_path_factory.mktemp("token"), "log") as library:
+        pkcs11_token.new_key(library, "log", 1, pkcs11_token.EDWARDS)
         yield library
 
 
-def in_token(folder: Path, library: Path, key: str = PLACE, pin: str = token.PIN) -> LedgerSettings:
+def in_token(folder: Path, library: Path, key: str = PLACE, pin: str = pkcs11_token.PIN) -> LedgerSettings:
     folder.mkdir(exist_ok=True)
     (folder / "pin").write_text(f"{pin}\n")
     placed = TokenSettings(library=library, key=key, pin_file=folder / "pin")
@@ -114,8 +114,8 @@ def test_a_token_signs_the_tree(softhsm, tmp_path):
 @rest_in_breadth(
     ("key", "pin", "fault"),
     [
-        ("hsm:1?label=other", token.PIN, "there is no such token"),
-        ("hsm:7?label=log", token.PIN, "has no such Ed25519 key"),
+        ("hsm:1?label=other", pkcs11_token.PIN, "there is no such token"),
+        ("hsm:7?label=log", pkcs11_token.PIN, "has no such Ed25519 key"),
         (PLACE, "1234", "PinIncorrect"),
     ],
 )
@@ -406,7 +406,7 @@ def test_a_refused_pin_is_not_tried_again(stub):
         write_each(writer, *heard_call("c-2", 5000), *heard_call("c-3", 9000))
         assert not writer.signs
     assert len(stub.starts) == 1
-    assert token.PIN in stub.starts[0]
+    assert pkcs11_token.PIN in stub.starts[0]
 
 
 def test_a_signature_waits_once(stub, monkeypatch):

@@ -111,17 +111,17 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
 @pytest.fixture
 def recorded(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     """An operator that has recorded one form."""
-    made_once(tmp_path_factory, "form", operator.folder, lambda: operator.told("record", operator.form()))
+    made_once(tmp_path_factory, "form", operator.folder, lambda: operator.json("record", operator.form()))
     operator.set()
     return operator
 
 
 def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
     path = operator.form()
-    made = operator.told("record", path)
+    made = operator.json("record", path)
     assert made["numbers"] == 2
-    assert operator.told("list")[0]["numbers"] == 2, "as the ledger says"
-    shown = operator.told("show", *WHY, typed="03-1234-5679\n")
+    assert operator.json("list")[0]["numbers"] == 2, "as the ledger says"
+    shown = operator.json("show", *WHY, typed="03-1234-5679\n")
     assert (shown["form"], shown["numbers"], shown["record"]) == (path.read_text(), NUMBERS, made["record"])
     code, out, err = operator.run("show", "C-1", *WHY)
     assert code == 0
@@ -141,8 +141,8 @@ def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
 
 
 def test_a_list_has_the_machines_time_for_people_and_utc_for_programs(operator, in_japan):
-    operator.told("record", operator.form())
-    assert operator.told("list")[0]["recorded"] == "2026-11-27T03:00:00.000+00:00"
+    operator.json("record", operator.form())
+    assert operator.json("list")[0]["recorded"] == "2026-11-27T03:00:00.000+00:00"
     assert "2026-11-27T03:00:00.000+00:00" in operator.run("list", "--csv")[1]
     assert "2026-11-27 12:00:00.000+09:00" in operator.run("list")[1]
 
@@ -152,34 +152,34 @@ def test_numbers_that_the_form_lacks_are_asked_for(operator):
     told = operator.error("record", path, typed="0312345678\n09012345678\n")
     assert ("does not ask for: mobile" in told, "5678" in told) == (True, False)
     assert "2 numbers, and 1 were assigned" in operator.error("record", path, typed="0312345678\n")
-    assert operator.told("record", path, typed="0312345678\n03-1234-5679\n")["numbers"] == 2
+    assert operator.json("record", path, typed="0312345678\n03-1234-5679\n")["numbers"] == 2
     assert operator.store.get("C-1")[0].numbers == tuple(NUMBERS)
 
 
 def test_only_a_complete_form_is_recorded_and_each_id_once(operator):
     assert "sites: is missing" in operator.error("record", operator.form(sites=[]))
     assert operator.states() == {}
-    assert operator.told("forget") == {"forgotten": []}
-    operator.told("record", operator.form())
+    assert operator.json("forget") == {"forgotten": []}
+    operator.json("record", operator.form())
     assert "C-1 is recorded already" in operator.error("record", operator.form())
 
 
 def test_a_number_that_got_another_customer_finds_the_contract_in_force(recorded):
-    recorded.told("record", recorded.form("C-2"))
+    recorded.json("record", recorded.form("C-2"))
     assert "C-1, C-2" in recorded.error("show", *WHY, typed="0312345678\n")
     assert recorded.run("end", "C-1", "--on", "2026-11-30")[:2] == (
         0,
         "C-1: ends on 2026-11-30, kept until 2033-11-30\n",
     )
-    assert recorded.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
+    assert recorded.json("show", *WHY, typed="0312345678\n")["id"] == "C-2"
     assert "no recorded form" in recorded.error("show", *WHY, typed="0312345670\n")
 
 
 def test_seven_years_after_the_end_a_form_is_forgotten_and_not_a_day_earlier(recorded):
-    recorded.told("record", recorded.form("C-2"))
+    recorded.json("record", recorded.form("C-2"))
     assert recorded.run("end", "C-1", "--on", "2026-11-30")[0] == 0
     recorded.at(datetime(2033, 11, 30, 14, 59, tzinfo=UTC))  # still the 30th in Japan
-    assert recorded.told("forget", "--yes") == {"forgotten": []}
+    assert recorded.json("forget", "--yes") == {"forgotten": []}
     recorded.at(datetime(2033, 11, 30, 15, tzinfo=UTC))
     assert recorded.states() == {"C-1": "due", "C-2": "in-force"}
     key = recorded.folder / "customers/keys/C-1"
@@ -187,11 +187,11 @@ def test_seven_years_after_the_end_a_form_is_forgotten_and_not_a_day_earlier(rec
     os.link(key, copy)
     code, out, _ = recorded.run("forget", typed="n\n")
     assert (code, "C-1" in out, "C-2" in out, key.exists()) == (command_line.NEGATIVE, True, False, True)
-    assert recorded.told("forget", "--yes") == {"forgotten": ["C-1"]}
+    assert recorded.json("forget", "--yes") == {"forgotten": ["C-1"]}
     assert set(copy.read_bytes()) == {0}, "overwritten where it was"
     assert recorded.states() == {"C-1": "forgotten", "C-2": "in-force"}
     assert "was forgotten at" in recorded.error("show", "C-1", *WHY)
-    assert recorded.told("show", *WHY, typed="0312345678\n")["id"] == "C-2"
+    assert recorded.json("show", *WHY, typed="0312345678\n")["id"] == "C-2"
 
 
 def test_a_forgetting_that_was_cut_off_is_finished_by_the_next(recorded, monkeypatch):
@@ -201,7 +201,7 @@ def test_a_forgetting_that_was_cut_off_is_finished_by_the_next(recorded, monkeyp
         broken.setattr(RecordFolder, "destroy", lambda *_: exit(9))
         assert recorded.run("forget", "--yes")[0] == 9
     assert recorded.store.has_key("C-1")
-    assert recorded.told("forget", "--yes") == {"forgotten": []}
+    assert recorded.json("forget", "--yes") == {"forgotten": []}
     assert not recorded.store.has_key("C-1")
 
 
@@ -211,13 +211,13 @@ def test_a_recording_that_was_cut_off_is_repeated_with_the_same_digest(operator,
         assert operator.run("record", operator.form())[0] == 9
     assert operator.states() == {"C-1": "unrecorded"}
     digest = operator.store.get("C-1")[1]
-    assert operator.told("record", operator.form())["digest"] == digest
+    assert operator.json("record", operator.form())["digest"] == digest
     assert operator.states() == {"C-1": "in-force"}
 
 
 def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(recorded):
     recorded.set("two-persons")
-    request = recorded.told("show", "C-1", *WHY)["request"]
+    request = recorded.json("show", "C-1", *WHY)["request"]
     again = ("show", "--request", request)
     assert "it is not approved yet" in recorded.error(*again)
     assert "another person than the one" in recorded.error("approve", request, "--yes")
@@ -227,7 +227,7 @@ def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(recorded):
     recorded.be(CAROL)
     assert "another person has requested" in recorded.error(*again)
     recorded.be(ALICE)
-    assert recorded.told(*again)["numbers"] == NUMBERS
+    assert recorded.json(*again)["numbers"] == NUMBERS
     assert "it was used already" in recorded.error(*again)
     recorded.be(Person(0, "root", AccountKnownBy.ACCOUNT))
     assert "no person's own account" in recorded.error("show", "C-1", *WHY)
@@ -235,7 +235,7 @@ def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(recorded):
 
 def test_a_request_expires_and_a_forged_approval_of_oneself_has_no_effect(recorded):
     recorded.set("two-persons")
-    request = recorded.told("show", "C-1", *WHY)["request"]
+    request = recorded.json("show", "C-1", *WHY)["request"]
     recorded.forge(FormAct.OPENING_APPROVED, clock.now(), request=request)
     assert opening_requests(recorded.acts())[request].approved_by is None
     recorded.at(clock.now() + timedelta(days=8))
@@ -247,7 +247,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
     recorded.set("two-persons")
     sato, suzuki, mori = map(console_person, ("sato", "suzuki", "mori"))
     recorded.be(sato)
-    request = recorded.told("show", "C-1", *WHY)["request"]
+    request = recorded.json("show", "C-1", *WHY)["request"]
     again = ("show", "--request", request)
     for person, told in ((sato, "another person than the one"), (ALICE, "is approved in the console")):
         recorded.be(person)
@@ -257,7 +257,7 @@ def test_two_users_of_the_console_are_two_persons_and_an_account_beside_them_may
     recorded.be(mori)
     assert "another person has requested" in recorded.error(*again)
     recorded.be(suzuki)
-    assert recorded.told(*again)["numbers"] == NUMBERS
+    assert recorded.json(*again)["numbers"] == NUMBERS
 
 
 def put_again(operator: Operator, change: Callable[[CustomerRecord], CustomerRecord]) -> None:
@@ -272,7 +272,7 @@ def overwritten(operator: Operator, folder: str) -> None:
 
 
 def moved(operator: Operator, *folders: str) -> None:
-    operator.told("record", operator.form("C-2", numbers={"assigned": ["0312345670"]}))
+    operator.json("record", operator.form("C-2", numbers={"assigned": ["0312345670"]}))
     for folder in folders:
         shutil.copy(operator.folder / "customers" / folder / "C-2", operator.folder / "customers" / folder / "C-1")
 
@@ -315,7 +315,7 @@ def test_a_form_that_is_not_what_was_recorded_is_not_shown(recorded, attack):
 
 
 def test_a_damaged_record_does_not_hide_the_others(recorded):
-    recorded.told("record", recorded.form("C-2"))
+    recorded.json("record", recorded.form("C-2"))
     overwritten(recorded, "records")
     code, out, err = recorded.run("show", *WHY, "--json", typed="0312345678\n")
     assert (code, out["id"]) == (0, "C-2")
@@ -331,7 +331,7 @@ EARLY: dict[str, Callable[[Operator], object]] = {
     "an end of long ago": lambda o: o.error("end", "C-1", "--on", "2028-01-01"),
     "an end of long ago, forged": lambda o: o.forge(FormAct.ENDED, clock.now(), on="2027-01-01"),
     "an end with a forged time": lambda o: (
-        o.told("record", o.form("C-2")), o.forge(FormAct.ENDED, LONG_AGO, on="2026-11-27")
+        o.json("record", o.form("C-2")), o.forge(FormAct.ENDED, LONG_AGO, on="2026-11-27")
     ),
     "an end that is no day": lambda o: o.forge(FormAct.ENDED, clock.now(), on="soon"),
     "forgotten by a forged act": lambda o: o.forge(FormAct.FORGOTTEN, clock.now()),
@@ -357,7 +357,7 @@ def test_no_form_is_forgotten_early(recorded, attack):
     EARLY[attack](recorded)
     recorded.run("forget", "--yes")
     recorded.set()
-    assert recorded.told("show", "C-1", *WHY)["numbers"] == NUMBERS
+    assert recorded.json("show", "C-1", *WHY)["numbers"] == NUMBERS
 
 
 def test_of_two_ends_the_later_counts():
@@ -374,7 +374,7 @@ def test_of_two_ends_the_later_counts():
 def test_other_users_can_read_nothing_whatever_the_umask(operator):
     before = os.umask(0)
     try:
-        operator.told("record", operator.form())
+        operator.json("record", operator.form())
         operator.run("print", operator.form(), "-o", operator.folder / "form.pdf")
         operator.run("new", "company", "--id", "C-9", "-o", operator.folder / "new.yaml")
     finally:
@@ -393,7 +393,7 @@ def test_new_check_and_print(operator):
     code, out, _ = operator.run("check", path)
     assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 18 faults")
     assert f"{path}:11:7: application.customer.name.ja: is missing. Add it: 本人特定事項(氏名又は名称) / " in out
-    assert operator.told("check", operator.form())["good"] is True
+    assert operator.json("check", operator.form())["good"] is True
     pdf = operator.folder / "x.pdf"
     for what in ([operator.form()], ["--blank", "company"]):
         assert operator.run("print", *what, "-o", pdf)[0] == 0

@@ -89,27 +89,27 @@ def nodes(tmp_path: Path, office: Path) -> Iterator[list[Path]]:
 
 def test_the_office_reads_and_closes_a_report_about_a_service(terminal, office):
     report_id = Members(office).report(service_report())
-    [listed] = terminal.told("report", "list", "--folder", office, "--stage", "office")
+    [listed] = terminal.json("report", "list", "--folder", office, "--stage", "office")
     assert (listed["service"], listed["number"], listed["finding"]) == (SERVICE, None, "no-number")
-    shown = terminal.told("report", "show", "--folder", office, report_id)
+    shown = terminal.json("report", "show", "--folder", office, report_id)
     assert (shown["service"], shown["what"], shown["basis"]) == (SERVICE, WORDS, "no-number")
     assert "at" not in shown
     close = ("report", "close", "--folder", office, report_id, "--why", "asked the operator", "--result")
     assert "the possible results are examined, unfounded" in terminal.error(*close, "traced")
-    terminal.shown(*close, "examined")
-    assert terminal.told("report", "list", "--folder", office, "--stage", "office") == []
+    terminal.output(*close, "examined")
+    assert terminal.json("report", "list", "--folder", office, "--stage", "office") == []
 
 
 def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp_path, in_japan):
     first, second = nodes
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    sent = terminal.told("report", "send", file, "-c", second)
+    sent = terminal.json("report", "send", file, "-c", second)
     report_id = sent["report"]
-    [request] = terminal.told("request", "fetch", "-c", first)
+    [request] = terminal.json("request", "fetch", "-c", first)
     assert request["at"] == iso_ms(CALLED_AT)
     assert local_time(CALLED_AT).endswith("+09:00")
-    assert local_time(CALLED_AT) in terminal.shown("request", "fetch", "-c", first)
+    assert local_time(CALLED_AT) in terminal.output("request", "fetch", "-c", first)
     assert (request["number"], request["downstream"], request["overdue"]) == ("…5678", None, False)
     answer = ("request", "answer", request["id"])
     assert "needs an evidence pack: run `idtone ledger export c-1" in terminal.error(*answer, "-c", first)
@@ -118,19 +118,19 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
     assert (code, "nothing was sent" in error) == (1, True)
     pack = tmp_path / "pack.zip"
     basis = ("--case", request["id"], "--basis", "association", "--reference", request["id"], "--sealed")
-    made = terminal.told("ledger", "export", "c-1", *basis, "-o", pack, "-c", first)
-    answered = terminal.shown(*answer, "--pack", pack, "-c", first, typed="y\n")
+    made = terminal.json("ledger", "export", "c-1", *basis, "-o", pack, "-c", first)
+    answered = terminal.output(*answer, "--pack", pack, "-c", first, typed="y\n")
     assert f"{request['id']} is answered: customer-held" in answered
     terminal.error(*answer, "--pack", pack, "-c", first, "--yes")
-    [kept] = terminal.told("request", "list", "-c", first)
+    [kept] = terminal.json("request", "list", "-c", first)
     assert datetime.fromisoformat(kept["time"]).utcoffset() == timedelta(0)
-    assert "+09:00" in terminal.shown("request", "list", "-c", first)
+    assert "+09:00" in terminal.output("request", "list", "-c", first)
     assert (kept["act"], kept["subject"], kept["call"]) == ("report-answer-signed", request["id"], "c-1")
-    [kept] = terminal.told("request", "list", "-c", second)
+    [kept] = terminal.json("request", "list", "-c", second)
     assert (kept["act"], kept["subject"]) == ("report-sent", report_id)
     assert "no request waits" in terminal.run("request", "fetch", "-c", first)[2]
 
-    shown = terminal.told("report", "show", "--folder", office, report_id)
+    shown = terminal.json("report", "show", "--folder", office, report_id)
     assert (shown["number"], shown["stage"], shown["finding"]) == ("+81312345678", "office", "customer-held")
     [hop] = shown["requests"]
     assert (hop["pack"], hop["calls"], hop["call"], hop["delivery"]) == (made["sha256"], 1, "c-1", "sent")
@@ -146,15 +146,17 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
         "--why",
         "police 7",
     )
-    assert terminal.told(*revealed)["contact"] == CONTACT
-    terminal.shown("report", "close", "--folder", office, report_id, "--result", "traced", "--why", "as the pack shows")
-    [listed] = terminal.told("report", "list", "--folder", office, "--number", typed="0312345678\n")
+    assert terminal.json(*revealed)["contact"] == CONTACT
+    terminal.output(
+        "report", "close", "--folder", office, report_id, "--result", "traced", "--why", "as the pack shows"
+    )
+    [listed] = terminal.json("report", "list", "--folder", office, "--number", typed="0312345678\n")
     assert (listed["result"], listed["number"], listed["reporter"]) == ("traced", "…5678", "consents")
-    assert terminal.told("report", "list", "--folder", office, "--number", typed="0399999999\n") == []
-    assert terminal.told("report", "stats", "--folder", office, "--by", "result")["total"] is None
+    assert terminal.json("report", "list", "--folder", office, "--number", typed="0399999999\n") == []
+    assert terminal.json("report", "stats", "--folder", office, "--by", "result")["total"] is None
     forgotten = ("report", "forget", "--folder", office, "--before", "2100-01-01")
-    assert terminal.shown(*forgotten) == "1 reports are forgotten\n"
-    [listed] = terminal.told("report", "list", "--folder", office)
+    assert terminal.output(*forgotten) == "1 reports are forgotten\n"
+    [listed] = terminal.json("report", "list", "--folder", office)
     assert (listed["number"], listed["reporter"], listed["result"]) == (None, None, "traced")
     assert "was erased" in terminal.error("report", "show", "--folder", office, report_id)
     acts = [act.act for act in ReportDesk(Members(office).desk)._desk.ledger.acts()]
@@ -164,18 +166,18 @@ def test_a_report_is_sent_asked_answered_and_closed(terminal, office, nodes, tmp
 def test_a_report_that_is_sent_again_stays_one_report(terminal, office, nodes, tmp_path):
     file = tmp_path / "report.yaml"
     file.write_text(TEXT)
-    first = terminal.told("report", "send", file, "-c", nodes[1])
-    assert terminal.told("report", "send", file, "-c", nodes[1]) == first
-    assert len(terminal.told("request", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
+    first = terminal.json("report", "send", file, "-c", nodes[1])
+    assert terminal.json("report", "send", file, "-c", nodes[1]) == first
+    assert len(terminal.json("request", "list", "-c", nodes[1])) == 2, "each signature is an act of this node"
     file.write_text(TEXT.replace("銀行員", "警察官"))
-    other = terminal.told("report", "send", file, "-c", nodes[1])
+    other = terminal.json("report", "send", file, "-c", nodes[1])
     file.write_text(TEXT)
-    elsewhere = terminal.told("report", "send", file, "-c", nodes[0])
+    elsewhere = terminal.json("report", "send", file, "-c", nodes[0])
     assert len({each["receipt"] for each in (first, other, elsewhere)}) == 3
-    assert {each["id"] for each in terminal.told("report", "list", "--folder", office)} == {
+    assert {each["id"] for each in terminal.json("report", "list", "--folder", office)} == {
         each["report"] for each in (first, other, elsewhere)
     }
-    assert len(terminal.told("request", "fetch", "-c", nodes[0])) == 3
+    assert len(terminal.json("request", "fetch", "-c", nodes[0])) == 3
 
 
 WRONG = {
@@ -189,18 +191,18 @@ WRONG = {
 def test_an_answer_that_contradicts_itself_is_not_signed(terminal, office, nodes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.yaml").write_text(TEXT)
-    terminal.shown("report", "send", "report.yaml", "-c", nodes[1])
-    [request] = terminal.told("request", "fetch", "-c", nodes[0])
+    terminal.output("report", "send", "report.yaml", "-c", nodes[1])
+    [request] = terminal.json("request", "fetch", "-c", nodes[0])
     for options, said in WRONG.values():
         assert said in terminal.error("request", "answer", request["id"], *options, "--yes", "-c", nodes[0])
     assert "no open request" in terminal.error("request", "answer", request["id"], "--yes", "-c", nodes[1])
-    assert terminal.told("request", "list", "-c", nodes[0]) == []
+    assert terminal.json("request", "list", "-c", nodes[0]) == []
 
 
 def test_a_new_report_is_good_and_is_not_overwritten(terminal, tmp_path):
     file = tmp_path / "report.yaml"
-    terminal.shown("report", "new", file)
-    assert "good; …5678" in terminal.shown("report", "check", file)
+    terminal.output("report", "new", file)
+    assert "good; …5678" in terminal.output("report", "check", file)
     assert "exists already" in terminal.error("report", "new", file)
 
 
@@ -208,18 +210,18 @@ def test_the_office_lists_what_is_overdue_and_reminds(terminal, office):
     members = Members(office)
     with members.desk.ledger.open():
         members.report(a_report())
-        assert terminal.told("report", "overdue", "--folder", office) == []
+        assert terminal.json("report", "overdue", "--folder", office) == []
         members.reports.enter(members.sealed(a_report(), "OTHER"), PAGE, NOW - timedelta(days=6))
-    [late] = terminal.told("report", "overdue", "--folder", office, "--remind", code=1)
+    [late] = terminal.json("report", "overdue", "--folder", office, "--remind", code=1)
     assert (late["member"], late["reminders"]) == ("m-0001", 0)
-    [late] = terminal.told("report", "overdue", "--folder", office, code=1)
+    [late] = terminal.json("report", "overdue", "--folder", office, code=1)
     assert late["reminders"] == 1
-    assert len(terminal.told("report", "list", "--folder", office, "--stage", "member")) == 2
-    assert terminal.told("report", "list", "--folder", office, "--stage", "closed") == []
+    assert len(terminal.json("report", "list", "--folder", office, "--stage", "member")) == 2
+    assert terminal.json("report", "list", "--folder", office, "--stage", "closed") == []
 
 
 def test_the_officers_key_is_made_once(terminal, office, tmp_path):
     (office / OFFICER_FILE).unlink()
-    assert "mine.pem is written" in terminal.shown("report", "new-key", "--folder", office, tmp_path / "mine.pem")
+    assert "mine.pem is written" in terminal.output("report", "new-key", "--folder", office, tmp_path / "mine.pem")
     assert b"ENCRYPTED" in (tmp_path / "mine.pem").read_bytes()
     assert "never overwritten" in terminal.error("report", "new-key", "--folder", office, tmp_path / "other.pem")

@@ -25,7 +25,7 @@ MARK = ("--mark", "E-1", "--mark-until", "2027-12-31")
 
 
 def test_of_a_member_and_again(office):
-    told = office.told("member certify", "m-0001", *NOTICE, *MARK)
+    told = office.json("member certify", "m-0001", *NOTICE, *MARK)
     assert (told["action"], told["subject"]) == ("certify", "m-0001")
     words = "A-1 until 2028-03-31, by 認定通知書 2026-03-25, next check 2027-03-01, mark E-1 until 2027-12-31"
     assert told["what"] == [f"member m-0001: the certification is {words}, was none"]
@@ -39,7 +39,7 @@ def test_of_a_member_and_again(office):
         "--next-check",
         "2028-03-01",
     )
-    again = office.told("member certify", "m-0001", *later)
+    again = office.json("member certify", "m-0001", *later)
     assert again["what"][0].endswith(f", was {words}")
     recorded = registry_of(Workspace(office.folder)).members[0].certification
     assert recorded is not None
@@ -49,8 +49,8 @@ def test_of_a_member_and_again(office):
 
 def test_of_the_reseller_of_a_link(office):
     numbers = "0312345600-0312345609\n\n"
-    office.told("chain add", "m-0001", "m-0002", *WHY, typed=numbers)
-    told = office.told("chain certify", "m-0002", *NOTICE, typed=numbers)
+    office.json("chain add", "m-0001", "m-0002", *WHY, typed=numbers)
+    told = office.json("chain certify", "m-0002", *NOTICE, typed=numbers)
     assert told["action"] == "certify-link"
     [link] = registry_of(Workspace(office.folder)).chains[0].links
     assert link.certification is not None
@@ -59,7 +59,7 @@ def test_of_the_reseller_of_a_link(office):
 
 
 def test_the_public_list_leaves_a_member_out_whose_certification_has_lapsed(office):
-    office.told("member certify", "m-0001", *NOTICE, *MARK)
+    office.json("member certify", "m-0001", *NOTICE, *MARK)
     document = registry_of(Workspace(office.folder))
 
     def until(issued: datetime) -> list[str]:

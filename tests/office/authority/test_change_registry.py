@@ -24,24 +24,24 @@ def changed(before: str, after: str) -> list[str]:
 def applied(office: Office, text: str = APPLICATION) -> Path:
     path = office.folder.with_name("application.yaml")
     path.write_text(text)
-    office.told("application accept", path)
+    office.json("application accept", path)
     return path
 
 
 def reviewed(office: Office, result: str = "passed") -> None:
-    office.told("application review", "A-1", "--result", result, *WHY)
+    office.json("application review", "A-1", "--result", result, *WHY)
 
 
 def granted(office: Office, text: str = APPLICATION) -> None:
     applied(office, text)
     reviewed(office)
-    office.told("application grant", "A-1", "--since", "2026-12-01", "--until", "2027-11-30")
+    office.json("application grant", "A-1", "--since", "2026-12-01", "--until", "2027-11-30")
 
 
 def test_from_the_application_to_the_member(office):
     commented = office.registry.read_text().replace("members:\n", "# the members\nmembers:  # all of them\n")
     office.registry.write_text(commented.replace("version: 42", "version: 43"))
-    office.told("publication publish", *WHY, *office.all_keys())
+    office.json("publication publish", *WHY, *office.all_keys())
     before = office.registry.read_text()
     granted(office)
     after = office.registry.read_text()
@@ -60,11 +60,15 @@ def test_from_the_application_to_the_member(office):
     ]
     document = parse_registry(after, "registry.yaml")
     assert (document.registry.version, document.members[2].name.ja) == (44, "八番電話株式会社")
-    office.told("licence renew", "L-0002", "--until", "2028-12-01", *WHY)
+    office.json("licence renew", "L-0002", "--until", "2028-12-01", *WHY)
     assert parse_registry(office.registry.read_text(), "").registry.version == 44, "no version was published in between"
-    assert office.told("publication publish", *office.all_keys())["signed"] == ["registry", "snapshot", "timestamp"]
+    assert office.json("publication publish", *office.all_keys())["signed"] == [
+        "registry",
+        "snapshot",
+        "timestamp",
+    ]
 
-    told = office.told("history show")
+    told = office.json("history show")
     assert [entry["action"] for entry in told[-5:]] == ["edit", "apply", "review", "grant", "renew"]
     assert told[-2]["what"] == [
         "member m-0008 is new: 八番電話株式会社 / Eighth Telecom, pledge signed 2026-11-18, version 2, until "
@@ -74,7 +78,7 @@ def test_from_the_application_to_the_member(office):
     assert {entry["by"] for entry in told} == {str(acting_person())}
     assert told[-1]["signed"]["version"] == 3
     assert len(told[-1]["signed"]["keys"]) == 2
-    text = office.shown("history show")
+    text = office.output("history show")
     assert ("0362345678" in text, " in version 3 of registry\n" in text) == (False, True)
 
 
@@ -105,7 +109,7 @@ def test_an_application_that_cannot_be_granted_is_refused(office):
 
 def test_only_an_application_that_passed_its_review_unchanged_is_granted(office):
     def stands(*options: str) -> list[str]:
-        return [each["status"] for each in office.told("application list", *options)]
+        return [each["status"] for each in office.json("application list", *options)]
 
     grant, other = ("A-1", "--until", "2027-12-01"), APPLICATION.replace("345799", "345899")
     assert stands() == []
@@ -119,11 +123,11 @@ def test_only_an_application_that_passed_its_review_unchanged_is_granted(office)
     reviewed(office)
     assert stands() == ["to be granted"]
     path.write_text(other)
-    office.told("application accept", path)
+    office.json("application accept", path)
     assert "was changed after its review" in office.refused("application grant", *grant)
     assert stands() == ["changed after its review, to be reviewed again"]
     reviewed(office)
-    office.told("application grant", *grant)
+    office.json("application grant", *grant)
     assert (stands(), stands("--all")) == ([], ["granted"])
     assert office.run("application list")[:2] == (0, "no application waits\n")
     for command in (("application grant", *grant), ("application accept", path)):
@@ -134,7 +138,7 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
     before = office.registry.read_text()
     refused = office.refused("licence renew", "L-0001", "--until", "2026-12-10", *WHY)
     assert "is already valid until 2037-01-09" in refused
-    told = office.told("licence renew", "L-0001", "--until", "2038-01-09", *WHY)
+    told = office.json("licence renew", "L-0001", "--until", "2038-01-09", *WHY)
     assert told["what"] == ["member m-0001: licence L-0001: the end is 2038-01-09, was 2037-01-09"]
     assert len(changed(before, office.registry.read_text())) == 4, "that line, and the one with the version"
     for command, status in (
@@ -142,7 +146,7 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
         ("licence resume", "active"),
         ("licence revoke", "revoked"),
     ):
-        told = office.told(command, "L-0001", *WHY)
+        told = office.json(command, "L-0001", *WHY)
         assert f"the status is {status}" in told["what"][0]
         assert f"cannot become {status}" in office.refused(command, "L-0001", *WHY)
     assert "cannot become active" in office.refused("licence resume", "L-0001", *WHY)
@@ -151,14 +155,14 @@ def test_a_licence_is_renewed_suspended_resumed_and_revoked(office):
 
 
 def test_numbers_are_assigned_and_released(office, tmp_path):
-    told = office.told("number assign", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
+    told = office.json("number assign", "m-0002", *WHY, typed="03-6234-5678, 0362345700-0362345799\n")
     assert told["what"] == [
         "member m-0002: assigned: …5678",
         "member m-0002: assigned: …5700 to …5799 (100 numbers)",
     ]
     numbers = tmp_path / "numbers.txt"
     numbers.write_text("0362345750   # from the middle\n0312340001\n")
-    told = office.told("number release", "m-0002", "--numbers", numbers, *WHY)
+    told = office.json("number release", "m-0002", "--numbers", numbers, *WHY)
     member = parse_registry(office.registry.read_text(), "").members[1]
     assert member.numbers == ("03-6234-5678", "0362345700-0362345749", "0362345751-0362345799")
     assert "does not hold all of …5750" in office.refused("number release", "m-0002", "--numbers", numbers, *WHY)
@@ -173,11 +177,11 @@ def test_numbers_are_assigned_and_released(office, tmp_path):
 def test_keys_of_nodes_are_added_and_removed(office):
     key, other = (str(Signer(name, b"1" * 32).key) for name in ("m-0002/pbx-1", "m-0001/pbx-1"))
     for _ in range(2):
-        told = office.told("node add-key", "m-0002", key)
+        told = office.json("node add-key", "m-0002", key)
         assert told["what"] == [f"member m-0002: key {key} is new"]
         assert parse_registry(office.registry.read_text(), "").members[1].keys == (key,)
         assert "has this key already" in office.refused("node add-key", "m-0002", key)
-        told = office.told("node remove-key", "m-0002", key, *WHY)
+        told = office.json("node remove-key", "m-0002", key, *WHY)
         assert told["what"] == [f"member m-0002: key {key} is removed"]
     assert "has no such key" in office.refused("node remove-key", "m-0002", key, *WHY)
     assert "belongs to 'm-0001/pbx-1', and not to a node of m-0002" in office.refused("node add-key", "m-0002", other)
@@ -188,12 +192,16 @@ def test_keys_of_nodes_are_added_and_removed(office):
 
 def test_the_history_says_who_asked_and_which_keys_have_signed(office):
     tanaka = office.act_as("tanaka", 1001)
-    told = office.told("suspension number", *STOP, typed=TWICE)
+    told = office.json("suspension number", *STOP, typed=TWICE)
     assert (told["by"], told["requested"]) == (tanaka, "2026-11-02T01:10:00+09:00")
     assert "0312345677" not in (office.folder / "history" / "suspensions.jsonl").read_text()
     assert "not yet signed" in office.run("history show")[1].splitlines()[-1]
-    assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
-    signed = office.told("history show")[-1]["signed"]
+    assert office.json("publication publish", *office.duty())["signed"] == [
+        "suspensions",
+        "snapshot",
+        "timestamp",
+    ]
+    signed = office.json("history show")[-1]["signed"]
     assert (signed["version"], sorted(signed["keys"])) == (2, sorted(map(office.key_id, ("duty-1", "duty-2"))))
     keys = ", ".join(key[:8] for key in signed["keys"])
     shown = office.run("history show")[1].splitlines()[-1]
@@ -219,7 +227,7 @@ M1, M2 = "m-0001", "m-0002"
 )
 def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, command, typed, written, said):
     twice, different = f"{typed}\n{typed}\n", f"{typed}\n0612340000\n"
-    told = office.told(command, *STOP, "--until", "2098-12-31", "--authority", "警視庁", typed=twice)
+    told = office.json(command, *STOP, "--until", "2098-12-31", "--authority", "警視庁", typed=twice)
     assert (told["action"], told["subject"]) == (f"suspend-{command.split()[1]}", "R-7")
     [what] = told["what"]
     assert what.startswith(f"{said}: is suspended since ")
@@ -230,8 +238,8 @@ def test_two_people_stop_numbers_and_members_for_a_time_and_lift_it(office, comm
         assert "differ; look at the request again" in office.refused(*again, typed=different)
         assert "was not given" in office.refused(*again, typed=f"{typed}\n"), "one of two people alone"
     assert "--until is over" in office.refused(command, *STOP, "--until", "2026-01-01", typed=twice)
-    assert office.told("history show")[-1]["what"] == [what]
-    assert office.told("suspension lift", *WHY, typed=twice)["what"] == [
+    assert office.json("history show")[-1]["what"] == [what]
+    assert office.json("suspension lift", *WHY, typed=twice)["what"] == [
         f"{said}: its suspension is lifted (reference R-7)"
     ]
     assert "suspensions: []" in office.suspensions.read_text()
@@ -242,13 +250,13 @@ def test_a_part_of_a_suspended_range_is_lifted(office):
     def entered() -> list[str]:
         return re.findall(r'numbers?: "?([0-9-]+)', office.suspensions.read_text())
 
-    office.told("suspension range", *STOP, "--authority", "警視庁", typed="0312345600-0312345699\n" * 2)
+    office.json("suspension range", *STOP, "--authority", "警視庁", typed="0312345600-0312345699\n" * 2)
     for typed, left in (
         ("0312345650", ["0312345600-0312345649", "0312345651-0312345699"]),
         ("0312345600-0312345609", ["0312345610-0312345649", "0312345651-0312345699"]),
         ("0312345651-0312345699", ["0312345610-0312345649"]),
     ):
-        assert office.told("suspension lift", *WHY, typed=f"{typed}\n{typed}\n")["still_suspended"] == []
+        assert office.json("suspension lift", *WHY, typed=f"{typed}\n{typed}\n")["still_suspended"] == []
         assert sorted(entered()) == left
         assert office.suspensions.read_text().count("reference: R-7") == len(left), "with the same terms"
         assert office.suspensions.read_text().count("警視庁") == len(left)
@@ -258,47 +266,47 @@ def test_a_part_of_a_suspended_range_is_lifted(office):
         "suspension lift", *WHY, typed=typed * 2
     )
     # A number that was stopped by itself, too, stays stopped by the range, and the officers are told.
-    office.told("suspension number", "--reference", "R-8", *STOP[2:], typed="0312345640\n" * 2)
-    assert office.told("suspension lift", *WHY, typed="0312345640\n" * 2)["still_suspended"] == ["R-7"]
+    office.json("suspension number", "--reference", "R-8", *STOP[2:], typed="0312345640\n" * 2)
+    assert office.json("suspension lift", *WHY, typed="0312345640\n" * 2)["still_suspended"] == ["R-7"]
 
 
 def test_a_stop_of_a_number_names_its_holder_and_needs_one(office):
-    held = office.told("suspension number", *STOP, typed=TWICE)["holders"]
+    held = office.json("suspension number", *STOP, typed=TWICE)["holders"]
     assert held == [{"member": "m-0001", "name": "良い電話株式会社", "numbers": 1}]
     code, shown, _ = office.run("suspension range", *STOP, typed="0312345690-0312345709\n" * 2)
     assert (code, "holder: m-0001 良い電話株式会社 (10 numbers)" in shown) == (0, True)
     free = "0399999999\n" * 2
     assert "no member holds this number" in office.refused("suspension number", *STOP, typed=free)
-    assert office.told("suspension number", *STOP, "--no-holder", typed=free)["holders"] == []
+    assert office.json("suspension number", *STOP, "--no-holder", typed=free)["holders"] == []
     code, shown, _ = office.run("suspension range", *STOP, typed="0388880000-0388880009\n" * 2)
     assert (code, "NO MEMBER HOLDS THIS" in shown) == (0, True)
     office.registry.write_text("registry: {")
-    assert office.told("suspension number", *STOP, typed="0312345678\n" * 2)["holders"], "by the published registry"
+    assert office.json("suspension number", *STOP, typed="0312345678\n" * 2)["holders"], "by the published registry"
 
 
 def test_a_suspension_that_is_over_is_replaced(office):
     over = STOPPED.replace("reference", "until: 2026-11-02T00:00:01+09:00, reference")
     office.suspensions.write_text(over)
-    office.told("history note", *WHY)
-    told = office.told("suspension number", *STOP, typed=TWICE)
+    office.json("history note", *WHY)
+    told = office.json("suspension number", *STOP, typed=TWICE)
     assert told["what"][-1] == "…5677: the reference of its suspension is R-7, was R-1"
 
 
 def test_no_number_is_assigned_against_a_suspension(office):
     assert "no member 'm-9'" in office.refused("member refuse-numbers", "m-9", *STOP)
     assert "no member 'm-9'" in office.refused("suspension member", *STOP, typed="m-9\nm-9\n")
-    office.told("member refuse-numbers", M2, *STOP)
+    office.json("member refuse-numbers", M2, *STOP)
     assert "m-0002 is already suspended" in office.refused("member refuse-numbers", M2, *STOP)
     error = office.refused("number assign", M2, *WHY, typed="0312349999\n")
     assert "member m-0002 gets no new numbers (reference R-7); `idtone-office member allow-numbers` ends that" in error
-    office.told("number assign", M1, *WHY, typed="0312349999\n")
-    told = office.told("member allow-numbers", M2, *WHY)
+    office.json("number assign", M1, *WHY, typed="0312349999\n")
+    told = office.json("member allow-numbers", M2, *WHY)
     assert told["what"] == ["member m-0002: may get new numbers again (reference R-7)"]
-    office.told("suspension range", *STOP, typed="0312348*\n0312348*\n")
+    office.json("suspension range", *STOP, typed="0312348*\n0312348*\n")
     for number in ("0312348000", "0312347990-0312348000"):
         error = office.refused("number assign", M2, *WHY, typed=f"{number}\n")
         assert "is suspended in part or whole (reference R-7)" in error
-    office.told("number assign", M2, *WHY, typed="0312347990-0312347999\n")
+    office.json("number assign", M2, *WHY, typed="0312347990-0312347999\n")
     applied(office, APPLICATION.replace("0362345678", "0312348000"))
     reviewed(office)
     assert "is suspended in part" in office.refused("application grant", "A-1", "--until", "2027-12-01")
@@ -312,7 +320,7 @@ def test_no_number_and_no_later_request_are_stopped(office):
 
 
 def test_the_registry_itself_is_extended(office):
-    told = office.told("publication prolong", "--until", "2027-02-28", *WHY)
+    told = office.json("publication prolong", "--until", "2027-02-28", *WHY)
     assert told["what"] == ["the registry's expiry is 2027-03-01T00:00:00+09:00, was 2036-12-01T00:00:00+09:00"]
     for moment, fault in (
         ("2027-02-28", "would change nothing"),
@@ -333,22 +341,22 @@ def test_what_blocks_a_change(office, monkeypatch):
     before, registry = office.suspensions.read_text(), office.registry.read_text()
     office.registry.write_text(registry.replace("Good Telecom", "Better Telecom"))
     assert "was edited by hand" in office.refused("licence revoke", "L-0001", *WHY)
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     office.suspensions.write_text(before)
     for command in (("suspension lift", *WHY), ("publication publish", *office.duty())):
         assert "was edited by hand" in office.refused(*command, typed=TWICE), "a change was undone"
 
 
 def test_a_rewritten_history_is_found(office):
-    office.told("licence revoke", "L-0001", *WHY)
+    office.json("licence revoke", "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
-    assert [bool(entry["signed"]) for entry in office.told("history show")] == [True, True, False]
+    assert [bool(entry["signed"]) for entry in office.json("history show")] == [True, True, False]
     good = path.read_text()
     lines = good.splitlines(keepends=True)
     path.write_text(lines[0])
-    assert len(office.told("history show")) == 2, "an unsigned line can be removed"
+    assert len(office.json("history show")) == 2, "an unsigned line can be removed"
     path.write_text(good)
-    office.told("publication publish", *office.all_keys())
+    office.json("publication publish", *office.all_keys())
     other = "lines are not the lines that were signed"
     for bad, fault in (
         (good.replace("as asked", "as wanted"), other),
@@ -363,7 +371,7 @@ def test_a_rewritten_history_is_found(office):
 
 def test_a_line_missing_from_the_history_is_found(office):
     for command in ("licence suspend", "licence resume", "licence revoke"):
-        office.told(command, "L-0001", *WHY)
+        office.json(command, "L-0001", *WHY)
     path = office.folder / "history" / "registry.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:1] + lines[2:]))
@@ -379,12 +387,12 @@ PLEDGE = [word for pair in RENEWED.items() for word in pair]
 def test_a_pledge_is_renewed(office):
     bare = office.registry.read_text().replace("    pledge: {signed: 2026-01-06}\n", "")
     office.registry.write_text(bare.replace("version: 42", "version: 43"))
-    office.told("history note", *WHY)
+    office.json("history note", *WHY)
     for member, was in (("m-0001", "signed 2026-01-05"), ("m-0002", "none")):
-        told = office.told("member pledge", member, *PLEDGE, "--until", "2027-11-19")
+        told = office.json("member pledge", member, *PLEDGE, "--until", "2027-11-19")
         words = "signed 2026-11-20, by 代表取締役 見本, version 2, SHA-256 abababab…, until 2027-11-19"
         assert (told["action"], told["what"]) == ("pledge", [f"member {member}: the pledge is {words}, was {was}"])
-    office.told("member pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
+    office.json("member pledge", "m-0002", *PLEDGE, "--until", "2028-11-19")
     members = parse_registry(office.registry.read_text(), "").members
     assert [str(member.pledge.until) for member in members] == ["2027-11-20", "2028-11-20"]
     _, shown, _ = office.run("show", office.folder, "m-0001")
@@ -441,7 +449,7 @@ def test_diff_lists_the_differences_in_words(office, tmp_path):
 
 
 def test_an_application_does_not_replace_another_members(office):
-    office.told("application accept", ROOT / "config" / "member_application.yaml")
+    office.json("application accept", ROOT / "config" / "member_application.yaml")
     path = applied(office)
     assert "application A-1 was accepted already, unchanged" in office.refused("application accept", path)
     path.write_text(APPLICATION.replace("m-0008", "m-0009"))
@@ -453,16 +461,16 @@ def test_the_history_takes_no_telephone_number_and_a_change_keeps_the_mode_of_th
         assert "contains a telephone number" in office.refused("licence revoke", "L-0001", "--why", text)
         error = office.refused("suspension number", "--reference", text, "--requested", "2026-11-02", *WHY)
         assert "--reference contains a telephone number" in error
-    office.told("licence revoke", "L-0001", "--why", "case 2026-0312 of 2026-11-01, file 17")
+    office.json("licence revoke", "L-0001", "--why", "case 2026-0312 of 2026-11-01, file 17")
     office.suspensions.chmod(0o640)
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     assert office.suspensions.stat().st_mode & 0o777 == 0o640
     assert (office.folder / "history" / "suspensions.yaml").stat().st_mode & 0o777 == 0o600
 
 
 def test_two_keys_sign_what_was_lifted_by_hand(office):
-    office.told("suspension number", *STOP, typed=TWICE)
-    office.told("publication publish", *office.duty())
+    office.json("suspension number", *STOP, typed=TWICE)
+    office.json("publication publish", *office.duty())
     head = office.suspensions.read_text().partition("suspensions:")[0]
     office.suspensions.write_text(head + "suspensions: []\n")
     assert "issued is not later than before the edit" in office.refused("publication publish", *WHY, *office.duty())
@@ -484,7 +492,7 @@ def test_two_keys_sign_what_was_lifted_by_hand(office):
     assert f"suspensions.yaml: {seen}\nidtone: " in error, "each holder sees it before the passphrase"
     code, out, _ = office.run("publication publish", *office.duty())
     assert (code, lifted in out.splitlines()) == (0, True)
-    (edit,) = [entry for entry in office.told("history show") if entry["action"] == "edit" and lifted in entry["what"]]
+    (edit,) = [entry for entry in office.json("history show") if entry["action"] == "edit" and lifted in entry["what"]]
     assert sorted(edit["signed"]["keys"]) == sorted(map(office.key_id, ("duty-1", "duty-2")))
 
 

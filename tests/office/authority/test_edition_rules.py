@@ -28,17 +28,17 @@ NOBODY = 65534
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
     """Package that changes all roles: with a rotation, a revocation and a suspension."""
-    office.told("licence revoke", "L-0001", *WHY)
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("licence revoke", "L-0001", *WHY)
+    office.json("suspension number", *STOP, typed=TWICE)
     new = office.new_keys("registry-4", "registry-5", "registry-6")
-    office.told("key rotate", *new, *WHY, "--package", tmp_path / "rotation")
+    office.json("key rotate", *new, *WHY, "--package", tmp_path / "rotation")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "rotation", name)
-    office.told("publication publish", "--package", tmp_path / "rotation")
-    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
-    office.told("suspension lift", *WHY, typed=TWICE)
+    office.json("publication publish", "--package", tmp_path / "rotation")
+    office.json("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.json("suspension lift", *WHY, typed=TWICE)
     new = office.new_keys("duty-5", "duty-6", "duty-7", "duty-8")
-    office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
+    office.json("key rotate", *new, *WHY, "--package", tmp_path / "package")
     return tmp_path / "package"
 
 
@@ -151,7 +151,7 @@ def test_a_package_that_breaks_a_rule_is_not_signed(office, package, tmp_path):
         code, error = sign(office, copy, "root-1", "duty-5")
         assert (code, "Traceback" in error) == (2, False), name
     assert sign(office, package, "root-1", "root-2", "duty-5", "duty-6")[0] == 0
-    office.told("publication publish", "--package", package)
+    office.json("publication publish", "--package", package)
 
 
 def cut_off(name: str) -> Callable[[Path], None]:
@@ -194,8 +194,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def test_a_damaged_package_is_one_error_that_names_the_file_and_what_to_do(office, tmp_path):
     package = tmp_path / "package"
-    office.told("licence revoke", "L-0001", *WHY)
-    office.told("publication prepare", "--package", package)
+    office.json("licence revoke", "L-0001", *WHY)
+    office.json("publication prepare", "--package", package)
     for name, (spoil, said) in DAMAGES.items():
         copy = tmp_path / name
         shutil.copytree(package, copy)
@@ -269,7 +269,7 @@ def test_an_interrupted_rotation_is_completed(office, tmp_path, written):
     if code:
         assert "Input/output error" in error
         keys = office.keys("root-4", "root-5", "root-1", "root-2", "duty-1", "duty-2")
-        office.told("publication publish", *keys)
+        office.json("publication publish", *keys)
     root = tmp_path / "root.json"
     root.write_bytes(office.root.read_bytes())
     PublicationClient(root, str(office.folder / "repository"), tmp_path / "machine").update()
@@ -280,14 +280,14 @@ def test_an_interrupted_first_publication_is_repeated(new_office, written):
     keys = new_office.key("any").parent
     with interrupted(new_office, written, OSError(28, "No space left on device")):
         assert "No space left" in new_office.error("publication begin", "--keys", keys)
-    new_office.told("publication begin", "--keys", keys.with_name("again"))
+    new_office.json("publication begin", "--keys", keys.with_name("again"))
 
 
 def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
-    office.told("publication publish", *office.duty(), "--site", old)
-    office.told("licence revoke", "L-0001", *WHY)
-    office.told("publication publish", *office.all_keys(), "--site", new)
+    office.json("publication publish", *office.duty(), "--site", old)
+    office.json("licence revoke", "L-0001", *WHY)
+    office.json("publication publish", *office.all_keys(), "--site", new)
     assert office.run("verify", "operators", old, "--trust", office.root)[0] == 0, "until its timestamp expires"
     for file in ("proof/registry.json", "proof/operators.json", "operators.json"):
         shutil.copy(old / file, new / file)
@@ -303,7 +303,7 @@ def test_a_list_mixed_from_two_editions_is_refused(office, tmp_path):
 def test_the_list_of_an_expired_registry_is_refused(office, tmp_path):
     text = office.registry.read_text().replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("2036-12-01", "2026-11-02"))
-    office.told("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    office.json("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
     assert "has expired" in office.error("verify", "operators", tmp_path / "site", "--trust", office.root)
 
 

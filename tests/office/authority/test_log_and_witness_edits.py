@@ -22,19 +22,19 @@ def signed_logs(office: Office) -> Any:
 def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
     assert signed_logs(office) is None, "so older registries say nothing of logs"
     since = ("--since", "2026-11-01")
-    told = office.told("log add-key", "m-0001", LOG, *since, "--corporate-number", NUMBER)
+    told = office.json("log add-key", "m-0001", LOG, *since, "--corporate-number", NUMBER)
     assert told["what"] == [
         f"member m-0001: the corporate number is {NUMBER}, was none",
         f"member m-0001: log {LOG} is new: since 2026-11-01T00:00:00+09:00",
     ]
     for witness in (FIRST, SECOND):
-        office.told("log add-witness", str(witness.cosigner), *since)
-    assert office.told("log demand-cosignatures", "2", *WHY)["what"] == ["the number of cosignatures is 2, was 1"]
-    told = office.told("log end-key", LOG, "--until", "2026-11-20T09:00:00+09:00", *WHY)
+        office.json("log add-witness", str(witness.cosigner), *since)
+    assert office.json("log demand-cosignatures", "2", *WHY)["what"] == ["the number of cosignatures is 2, was 1"]
+    told = office.json("log end-key", LOG, "--until", "2026-11-20T09:00:00+09:00", *WHY)
     assert [" until 2026-11-20T09:00:00+09:00, was since" in each for each in told["what"]] == [True]
-    told = office.told("log end-key", LOG, "--until", "2026-11-18", *WHY)
+    told = office.json("log end-key", LOG, "--until", "2026-11-18", *WHY)
     assert [" until 2026-11-18, was since" in each for each in told["what"]] == [True], "with this day"
-    office.told("publication publish", *WHY, *office.all_keys())
+    office.json("publication publish", *WHY, *office.all_keys())
     begin = "2026-10-31T15:00:00+00:00"
     assert signed_logs(office) == {
         "members": [
@@ -48,7 +48,7 @@ def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
         "witnesses": [{"key": str(each.cosigner), "since": begin, "until": None} for each in (FIRST, SECOND)],
         "cosignatures": 2,
     }
-    office.told("log end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY)
+    office.json("log end-witness", str(SECOND.cosigner), "--until", "2026-12-01", *WHY)
     assert "until: 2026-12-02T00:00:00+09:00" in office.registry.read_text()
     policy = parse_registry(office.registry.read_text(), "").witness_policy
     assert policy
@@ -56,8 +56,8 @@ def test_what_the_office_enters_of_logs_and_witnesses_is_signed(office):
 
 
 def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
-    office.told("log add-key", "m-0001", LOG)
-    office.told("log add-witness", str(FIRST.cosigner))
+    office.json("log add-key", "m-0001", LOG)
+    office.json("log add-witness", str(FIRST.cosigner))
     for words, *command in (
         ("is there twice", "log add-key", "m-0001", LOG),
         ("another member's", "log add-key", "m-0002", OTHER),
@@ -75,8 +75,8 @@ def test_what_cannot_be_a_log_or_a_witness_is_refused(office):
 
 
 def test_a_package_with_other_logs_than_the_file_is_not_signed(office, tmp_path):
-    office.told("log add-key", "m-0001", LOG)
-    office.told("publication prepare", "--package", tmp_path / "package")
+    office.json("log add-key", "m-0001", LOG)
+    office.json("publication prepare", "--package", tmp_path / "package")
     change_package("registry", lambda signed: signed.targets["registry.yaml"].custom.pop("logs"), tmp_path / "package")
     code, error = sign(office, tmp_path / "package", "registry-1")
     assert (code, "names other logs and witnesses than registry.yaml" in error) == (2, True), error

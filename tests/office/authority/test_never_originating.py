@@ -21,21 +21,21 @@ def file_of(office) -> str:
 
 
 def test_two_people_enter_and_remove_numbers(office):
-    assert office.told("never-originating list") == {"entries": None}
-    told = office.told("never-originating add", *OF_HOLDER, typed=TWICE)
+    assert office.json("never-originating list") == {"entries": None}
+    told = office.json("never-originating add", *OF_HOLDER, typed=TWICE)
     assert (told["action"], told["subject"]) == ("add-never-originating", "N-7")
     assert told["what"] == [f"{SAID} (reference N-7)"]
     assert NUMBER in file_of(office)
     assert NUMBER not in (office.folder / "history" / "never-originates.jsonl").read_text()
     assert "is entered already" in office.refused("never-originating add", *OF_HOLDER, typed=TWICE)
     prefix = "0120000*"
-    office.told("never-originating add", *OF_HOLDER, "--until", "2099-01-01", typed=f"{prefix}\n{prefix}\n")
-    listed = office.told("never-originating list")["entries"]
+    office.json("never-originating add", *OF_HOLDER, "--until", "2099-01-01", typed=f"{prefix}\n{prefix}\n")
+    listed = office.json("never-originating list")["entries"]
     assert [(each["numbers"], each["holder"], each["in_force"]) for each in listed] == [
         ("…0110", "見本警察署", True),
         ("…0000 to …0999 (1,000 numbers)", "見本警察署", True),
     ]
-    shown = office.shown("never-originating list")
+    shown = office.output("never-originating list")
     assert shown.splitlines()[-1] == "2 entries"
     assert NUMBER not in shown
     for again in (("never-originating add", *OF_HOLDER), ("never-originating remove", *WHY)):
@@ -43,7 +43,7 @@ def test_two_people_enter_and_remove_numbers(office):
         assert "was not given" in office.refused(*again, typed=f"{NUMBER}\n"), "one of two people alone"
     part = "0120000111\n0120000111\n"
     assert "enter exactly the numbers of one entry" in office.refused("never-originating remove", *WHY, typed=part)
-    told = office.told("never-originating remove", *WHY, typed=TWICE)
+    told = office.json("never-originating remove", *WHY, typed=TWICE)
     assert told["what"] == ["…0110 of 見本警察署 may originate calls again (reference N-7)"]
     assert NUMBER not in file_of(office)
 
@@ -67,12 +67,12 @@ def test_a_fault_changes_nothing(office, changes, typed, told):
 
 
 def test_the_duty_officers_sign_it_and_members_get_it(office):
-    office.told("never-originating add", *OF_HOLDER, typed=TWICE)
+    office.json("never-originating add", *OF_HOLDER, typed=TWICE)
     code, told, shown = office.run("publication publish", *office.duty(), "--json")
     assert (code, told["signed"]) == (0, ["never-originates", "snapshot", "timestamp"])
     whole = SAID.replace("…0110", "03-3581-0110")
     assert f"never-originates.yaml: {whole} (reference N-7)" in shown.splitlines()
-    signed = office.told("history show")[-1]["signed"]
+    signed = office.json("history show")[-1]["signed"]
     assert (signed["role"], signed["version"]) == ("never-originates", 2)
     repository = Workspace(office.folder).repository
     assert repository.file_octets(tuf_roles.NEVER_ORIGINATES) == file_of(office).encode()
@@ -81,7 +81,7 @@ def test_the_duty_officers_sign_it_and_members_get_it(office):
 
 
 def test_one_key_does_not_sign_it(office):
-    office.told("never-originating add", *OF_HOLDER, typed=TWICE)
+    office.json("never-originating add", *OF_HOLDER, typed=TWICE)
     assert "needs the signatures of 2 of its 4 duty keys" in office.refused(
         "publication publish", *office.keys("duty-1")
     )
@@ -96,15 +96,15 @@ def test_a_list_by_hand_is_noted_first(office):
     path = office.folder / tuf_roles.NEVER_ORIGINATES_FILE
     path.write_text(f"issued: 2026-11-02T00:00:00+09:00\nnever_originates:\n{entries}")
     assert "was edited by hand" in office.refused("publication publish", *office.duty())
-    [noted] = office.told("history note", *WHY)
+    [noted] = office.json("history note", *WHY)
     assert len(noted["what"]) == 20
-    assert office.told("publication publish", *office.duty())["signed"][0] == "never-originates"
+    assert office.json("publication publish", *office.duty())["signed"][0] == "never-originates"
     assert office.run("check", office.folder)[0] == 0
 
 
 def test_found_by_holder_and_by_number(office):
-    office.told("never-originating add", *OF_HOLDER, typed=TWICE)
+    office.json("never-originating add", *OF_HOLDER, typed=TWICE)
     for words, typed in ((("見本警察",), ""), ((), f"{NUMBER}\n")):
-        found = office.told("member find", *words, typed=typed)
+        found = office.json("member find", *words, typed=typed)
         assert [each["holder"] for each in found["never_originates"]] == ["見本警察署"]
-    assert office.told("member find", typed="0335810111\n", code=1)["never_originates"] == []
+    assert office.json("member find", typed="0335810111\n", code=1)["never_originates"] == []

@@ -8,7 +8,7 @@ from idtone.registry.sources import read_document
 def test_two_good_files_are_written_and_existing_ones_stay(new_office):
     office = new_office
     shutil.rmtree(office.folder)
-    written = office.shown("publication new-registry", "--association", "日本の協会: 1")
+    written = office.output("publication new-registry", "--association", "日本の協会: 1")
     assert written == f"{office.registry} is written\n{office.suspensions} is written\n"
     assert read_document(office.registry).registry.association == "日本の協会: 1"
     assert office.run("check", office.folder)[0] == 0

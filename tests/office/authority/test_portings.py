@@ -16,7 +16,7 @@ def held(office) -> list[tuple[str, ...]]:
 
 def test_a_porting_is_recorded_and_removed_before_its_day(office):
     before = held(office)
-    told = office.told("number port", "m-0001", "m-0002", *LATER, *WHY, typed=NUMBERS)
+    told = office.json("number port", "m-0001", "m-0002", *LATER, *WHY, typed=NUMBERS)
     words = "m-0001 > m-0002 at 2199-12-01T00:00:00+09:00"
     assert (told["action"], told["subject"]) == ("port-number", "m-0002")
     assert told["what"] == [f"the porting of …5600 to …5619 (20 numbers) is new: {words}"]
@@ -24,16 +24,20 @@ def test_a_porting_is_recorded_and_removed_before_its_day(office):
         "number port", "m-0001", "m-0002", *LATER, *WHY, typed="0312345610"
     )
     assert "have no porting" in office.refused("number end-porting", *WHY, typed="0312345600")
-    told = office.told("number end-porting", *WHY, typed=NUMBERS)
+    told = office.json("number end-porting", *WHY, typed=NUMBERS)
     assert told["what"] == [f"the porting of …5600 to …5619 (20 numbers) is removed: {words}"]
     assert held(office) == before
-    assert office.told("publication publish", *office.all_keys())["signed"] == ["registry", "snapshot", "timestamp"]
+    assert office.json("publication publish", *office.all_keys())["signed"] == [
+        "registry",
+        "snapshot",
+        "timestamp",
+    ]
 
 
 def test_after_its_day_the_numbers_are_entered_with_their_new_holder(office):
-    office.told("number port", "m-0001", "m-0002", *PAST, *WHY, typed=NUMBERS)
-    assert "12345" not in str(office.told("history show")[-1])
-    told = office.told("number end-porting", *WHY, typed=NUMBERS)
+    office.json("number port", "m-0001", "m-0002", *PAST, *WHY, typed=NUMBERS)
+    assert "12345" not in str(office.json("history show")[-1])
+    told = office.json("number end-porting", *WHY, typed=NUMBERS)
     assert [words.partition(":")[0] for words in told["what"]] == [
         "member m-0001",
         "member m-0002",
@@ -46,8 +50,8 @@ def test_after_its_day_the_numbers_are_entered_with_their_new_holder(office):
 
 
 def test_numbers_that_the_new_holder_already_has_stay_with_the_one_that_holds_them_now(office):
-    office.told("number port", "m-0002", "m-0001", *LATER, *WHY, typed=NUMBERS)
-    office.told("number end-porting", *WHY, typed=NUMBERS)
+    office.json("number port", "m-0002", "m-0001", *LATER, *WHY, typed=NUMBERS)
+    office.json("number end-porting", *WHY, typed=NUMBERS)
     assert "0312345600-0312345619" in held(office)[1]
 
 
@@ -69,6 +73,6 @@ def test_what_is_refused(office, arguments, typed, error):
 
 def test_a_suspension_forbids_a_porting(office):
     asked = ("--reference", "R-8", "--requested", "2026-11-02T01:10:00+09:00", *WHY)
-    office.told("member refuse-numbers", "m-0002", *asked, typed="m-0002\nm-0002\n")
+    office.json("member refuse-numbers", "m-0002", *asked, typed="m-0002\nm-0002\n")
     refused = office.refused("number port", "m-0001", "m-0002", *LATER, *WHY, typed=NUMBERS)
     assert "gets no new numbers" in refused

@@ -37,7 +37,7 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 
     monkeypatch.setattr(prepared_package, "read_edition", read)
     package = PreparedPackage(Workspace(office.folder))
-    office.told("licence revoke", "L-0001", "--why", "as asked")
+    office.json("licence revoke", "L-0001", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     for act, expected in (
         (package.prepare, [False, True]),
@@ -52,15 +52,15 @@ def test_a_package_is_read_in_the_turn_in_which_it_is_written(office: Office, mo
 def test_a_stop_that_takes_a_member_off_the_public_list_demands_another_package(office: Office):
     """The earlier error only said that the list does not follow from registry.yaml, not what to do."""
     package = PreparedPackage(Workspace(office.folder))
-    office.told("publication prolong", "--until", "2037-12-01", "--why", "as asked")
+    office.json("publication prolong", "--until", "2037-12-01", "--why", "as asked")
     package.prepare(datetime.now(UTC))
     edition = read_edition(package.folder)
-    office.told("suspension number", *STOP, typed=TWICE)
-    office.told("publication publish", *office.duty())
+    office.json("suspension number", *STOP, typed=TWICE)
+    office.json("publication publish", *office.duty())
     package.rebase(datetime.now(UTC))
     assert read_edition(package.folder).before["snapshot"].signed.version > edition.before["snapshot"].signed.version
-    office.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
-    office.told("publication publish", *office.duty())
+    office.json("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    office.json("publication publish", *office.duty())
     for act in (package.rebase, package.to_zip):
         with pytest.raises(TrustError, match="public list has changed because of a suspension"):
             act(datetime.now(UTC))

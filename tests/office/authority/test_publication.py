@@ -27,7 +27,7 @@ def test_from_the_authority_to_the_member(office, tmp_path):
     assert (code, told["version"], told["trust"], told["suspensions"]) == (0, 42, "signed", 0)
 
     office.suspensions.write_text(STOPPED)
-    told = office.told("publication publish", *WHY, *office.duty())
+    told = office.json("publication publish", *WHY, *office.duty())
     assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
     office.run("update", "-c", config)
     code, told, _ = office.run(*ask)
@@ -38,28 +38,28 @@ def test_from_the_authority_to_the_member(office, tmp_path):
 
 @pytest.mark.parametrize("keys", ["duty-1", "duty-1 duty-1", "registry-1 registry-2", "root-1 root-2"])
 def test_too_few_keys_publish_nothing(office, keys):
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     error = office.refused("publication publish", *office.keys(*keys.split()))
     assert "needs the signatures of 2 of its 4 duty keys, and has" in error
-    assert office.told("history show")[-1]["signed"] is None
+    assert office.json("history show")[-1]["signed"] is None
 
 
 def test_a_number_is_stopped_while_a_grant_is_in_preparation(office):
     office.registry.write_text(office.registry.read_text().replace("version: 42", "version: 43"))
     office.suspensions.write_text(STOPPED)
-    told = office.told("publication publish", *WHY, *office.duty())
+    told = office.json("publication publish", *WHY, *office.duty())
     assert told["signed"] == ["suspensions", "snapshot", "timestamp"]
     assert told["left"] == ["registry"]
     assert "was edited by hand" in office.refused("publication publish", *office.all_keys())
-    told = office.told("publication publish", *WHY, *office.all_keys())
+    told = office.json("publication publish", *WHY, *office.all_keys())
     assert (told["signed"], told["left"]) == (["registry", "snapshot", "timestamp"], [])
 
 
 def test_a_number_is_stopped_although_the_registry_is_faulty(office):
     office.registry.write_text("registry: {")
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     office.registry.unlink()
-    told = office.told("publication publish", *office.duty())
+    told = office.json("publication publish", *office.duty())
     assert (told["signed"], told["left"]) == (["suspensions", "snapshot", "timestamp"], ["registry"])
 
 
@@ -83,11 +83,11 @@ def test_an_edit_by_hand_is_recorded_before_it_is_published(office):
             in office.refused(*command)
         )
     suzuki = office.act_as("suzuki", 1002)
-    told = office.told("history note", *WHY)
+    told = office.json("history note", *WHY)
     assert [(entry["action"], entry["by"]) for entry in told] == [("edit", suzuki)]
     assert "…5677: is suspended" in told[0]["what"][0]
     assert "nothing was edited by hand" in office.refused("history note", *WHY)
-    office.told("publication publish", *office.duty())
+    office.json("publication publish", *office.duty())
     office.registry.write_text(office.registry.read_text().replace("Good Telecom", "Better Telecom"))
     assert "registry.version must be higher than 42, which was published; raise it" in office.refused(
         "history note", *WHY
@@ -175,7 +175,7 @@ def test_a_forgotten_trust_setting_is_an_error(office, tmp_path):
 def test_any_two_of_four_duty_officers_publish(office):
     """With only two officers, all licences would end if one of them were ill at New Year."""
     for pair in (("duty-1", "duty-4"), ("duty-2", "duty-3")):
-        assert office.told("publication publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
+        assert office.json("publication publish", *office.keys(*pair))["signed"] == ["snapshot", "timestamp"]
     assert "of its 4 duty keys, and has 1" in office.refused("publication publish", *office.keys("duty-3"))
 
 
@@ -183,12 +183,12 @@ def test_terms_and_thresholds_can_be_set(new_office):
     (new_office.folder / "authority.yaml").write_text(
         "sets: {duty: {keys: 3, threshold: 2}}\nlasts: {timestamp: P2D}\n"
     )
-    told = new_office.told("publication begin", "--keys", new_office.key("any").parent)
+    told = new_office.json("publication begin", "--keys", new_office.key("any").parent)
     assert (new_office.key("duty-3").exists(), new_office.key("duty-4").exists()) == (True, False)
     until = {name: role["until"] for name, role in told["roles"].items()}
     assert until["timestamp"] < until["snapshot"]
     new_office.suspensions.write_text(STOPPED)
-    new_office.told("publication publish", *WHY, *new_office.keys("duty-3", "duty-1"))
+    new_office.json("publication publish", *WHY, *new_office.keys("duty-3", "duty-1"))
 
 
 def test_terms_with_faults_are_refused(new_office):
@@ -208,7 +208,7 @@ def test_terms_with_faults_are_refused(new_office):
 def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
     site, root = tmp_path / "site", office.root
     office.suspensions.write_text(STOPPED)
-    office.told("publication publish", *WHY, *office.all_keys(), "--site", site)
+    office.json("publication publish", *WHY, *office.all_keys(), "--site", site)
     code, listed, error = office.run("verify", "operators", site, "--trust", root, "--json")
     assert code == 0, error
     assert [operator["name"]["ja"] for operator in listed["operators"]] == ["良い電話株式会社"], (
@@ -222,14 +222,14 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
         assert "12345677" not in text, "a suspended number"
         assert "0312345678" not in text
 
-    office.told(
+    office.json(
         "key rotate",
         "root",
         *WHY,
         *("--keys", tmp_path / "new-keys"),
         *office.keys("root-1", "root-3", "duty-1", "duty-2"),
     )
-    office.told("publication publish", *office.duty(), "--site", site)
+    office.json("publication publish", *office.duty(), "--site", site)
     assert office.run("verify", "operators", site, "--trust", root)[0] == 0, "by an earlier root"
 
     for file, old, new in (
@@ -247,7 +247,7 @@ def test_the_public_list_follows_from_the_signed_registry(office, tmp_path):
 def test_a_page_escapes_names(office, tmp_path):
     text = GOOD.partition("suspensions:")[0].replace("version: 42", "version: 43")
     office.registry.write_text(text.replace("en: Good Telecom", "en: <script>alert(1)</script>&"))
-    office.told("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
+    office.json("publication publish", *WHY, *office.all_keys(), "--site", tmp_path / "site")
     page = (tmp_path / "site" / "index.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in page

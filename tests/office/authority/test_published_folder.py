@@ -30,7 +30,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_each_publication_replaces_the_whole(office, published):
     seen = []
     for _ in range(3):
-        office.told("publication publish", *office.duty())
+        office.json("publication publish", *office.duty())
         seen.append((published / "current").resolve())
         assert contents(published / "current") == contents(office.folder / "repository")
     assert len({*seen}) == 3
@@ -39,7 +39,7 @@ def test_each_publication_replaces_the_whole(office, published):
 
 
 def test_a_copy_that_cannot_be_made_leaves_the_one_before(office, published):
-    office.told("publication publish", *office.duty())
+    office.json("publication publish", *office.duty())
     before = contents(published / "current")
     (published / "editions").rename(published / "elsewhere")
     (published / "current").unlink()
@@ -52,13 +52,13 @@ def test_a_copy_that_cannot_be_made_leaves_the_one_before(office, published):
     assert "but not in" in office.error("publication copy")
     (published / "editions").unlink()
     (published / "elsewhere").rename(published / "editions")
-    office.shown("publication copy")
+    office.output("publication copy")
     assert contents(published / "current") == contents(office.folder / "repository")
 
 
 def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(office, published):
     published.write_text("in the way")
-    office.told("suspension number", *STOP, typed=TWICE)
+    office.json("suspension number", *STOP, typed=TWICE)
     workspace, now = Workspace(office.folder), datetime.now(UTC)
     package = PreparedPackage(workspace, by_duty_keys_alone=True)
     package.prepare(now)
@@ -70,7 +70,7 @@ def test_a_stop_is_published_and_its_package_is_over_although_the_copy_fails(off
     assert package.edition() is None
     assert not workspace.is_copy_current()
     published.unlink()
-    office.shown("publication copy")
+    office.output("publication copy")
     assert workspace.is_copy_current()
 
 
@@ -84,7 +84,7 @@ def test_the_folders_group_reads_the_copy_and_nobody_else_writes_it(office, publ
         path.chmod(0o2770 if path.is_dir() else 0o660)
     umask = os.umask(0o077)
     try:
-        office.told("publication publish", *office.duty())
+        office.json("publication publish", *office.duty())
     finally:
         os.umask(umask)
     copied = [path for path in published.rglob("*") if not path.is_symlink()]

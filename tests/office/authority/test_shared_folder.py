@@ -27,15 +27,15 @@ def paths(office: Office) -> Iterator[tuple[Path, int]]:
 def test_what_the_commands_write_is_the_groups_if_the_folder_is(new_office, umask, is_shared):
     office = new_office
     office.folder.chmod(0o2770 if is_shared else 0o700)
-    office.told("publication begin", "--keys", office.key("any").parent)
+    office.json("publication begin", "--keys", office.key("any").parent)
     application = office.folder.with_name("application.yaml")
     application.write_text(APPLICATION)
-    office.told("application accept", application)
-    office.told("suspension number", *STOP, typed=TWICE)
-    office.told("number assign", "m-0002", *WHY, typed="0362345670\n")
-    office.told("publication publish", *office.all_keys())
-    office.told("publication prepare", "--package", office.folder / "package")
-    office.told("site prepare", "--package", office.folder / "statement")
+    office.json("application accept", application)
+    office.json("suspension number", *STOP, typed=TWICE)
+    office.json("number assign", "m-0002", *WHY, typed="0362345670\n")
+    office.json("publication publish", *office.all_keys())
+    office.json("publication prepare", "--package", office.folder / "package")
+    office.json("site prepare", "--package", office.folder / "statement")
     kept = {"registry.yaml", "suspensions.yaml", "registry.jsonl", "suspensions.jsonl", "A-1.yaml", ".lock"}
     assert kept <= {path.name for path, _ in paths(office)}
     for path, mode in paths(office):
@@ -62,5 +62,5 @@ def test_another_accounts_lock_can_be_used(office, monkeypatch):
         return real(path, flags, *more, **named)
 
     monkeypatch.setattr(os, "open", noting)
-    office.told("number assign", "m-0002", *WHY, typed="0362345670\n")
+    office.json("number assign", "m-0002", *WHY, typed="0362345670\n")
     assert set(opened) == {os.O_RDONLY}

@@ -22,8 +22,8 @@ NEXT = ("duty-5", "duty-6", "duty-7", "duty-8")
 @pytest.fixture
 def package(office: Office, tmp_path: Path) -> Path:
     """A package with a revocation that waits for its signatures."""
-    office.told("licence revoke", "L-0001", *WHY)
-    told = office.told("publication prepare", "--package", tmp_path / "package")
+    office.json("licence revoke", "L-0001", *WHY)
+    told = office.json("publication prepare", "--package", tmp_path / "package")
     assert told["words"][0].startswith("registry.yaml: version 43, was 42; issued ")
     assert told["words"][1] == "member m-0001: licence L-0001: the status is revoked, was active"
     assert told["words"][2].startswith("history of registry: 2 lines, SHA-256 ")
@@ -61,7 +61,7 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     office, package = new_office, tmp_path / "package"
     names = [f"{kind}-{number}" for kind, count in SETS.items() for number in range(1, count + 1)]
     given = office.new_keys(*names)
-    words = office.told("publication begin", *given, "--package", package)["words"]
+    words = office.json("publication begin", *given, "--package", package)["words"]
     assert "member m-0001 is new: 良い電話株式会社" in "\n".join(words)
     assert "\n".join(words).count("signs with 2 of") == 3
     assert len([line for line in words if len(line) == 66 and line.startswith("  ")]) == len(names)
@@ -77,9 +77,9 @@ def test_holders_who_make_their_own_keys_begin_together(new_office, tmp_path):
     assert "suspensions needs the signatures of 2 of its 4 duty keys, and has 1" in out
     assert "needs the signatures" in office.refused("publication publish", "--package", package)
     assert office.run("publication assemble", package, tmp_path / "copy-2") == (0, "all signatures are there\n", "")
-    told = office.told("publication publish", "--package", package)
+    told = office.json("publication publish", "--package", package)
     assert told["signed"] == ["root", "targets", "registry", "suspensions", "never-originates", "snapshot", "timestamp"]
-    assert all(entry["signed"]["version"] == 1 for entry in office.told("history show"))
+    assert all(entry["signed"]["version"] == 1 for entry in office.json("history show"))
     assert "there is a repository already" in office.refused("publication publish", "--package", package)
 
 
@@ -97,9 +97,9 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
         ("0662340000-0662349999", "06-6234", "06"),
         ("0333330000-0333339999", "03-3333", "03"),
     ):
-        office.told("number assign", "m-0002", *WHY, typed=f"{block}\n")
+        office.json("number assign", "m-0002", *WHY, typed=f"{block}\n")
         package = tmp_path / area
-        assert national not in "".join(office.told("publication prepare", "--package", package)["words"]), (
+        assert national not in "".join(office.json("publication prepare", "--package", package)["words"]), (
             "the office does not sign"
         )
         code, out, _ = signs(office, package, "registry-1", typed="y\n")
@@ -108,11 +108,11 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
         assert f"numbers assigned, by area code: {area}: 10,000 numbers\n" in out
         _, _, shown = office.run("publication publish", *office.all_keys())
         assert f"{national}-0000 to {national}-9999" in shown, "who publishes signs, too"
-        listed = office.told("member numbers", "m-0002")
+        listed = office.json("member numbers", "m-0002")
         assert {"entry": block, "area": area, "count": 10_000} in listed["numbers"]
-        office.told("number release", "m-0002", *WHY, typed=f"{block}\n")
-        office.told("publication publish", *office.all_keys())
-    office.told("suspension range", *STOP, typed="0312345000-0312345999\n" * 2)
+        office.json("number release", "m-0002", *WHY, typed=f"{block}\n")
+        office.json("publication publish", *office.all_keys())
+    office.json("suspension range", *STOP, typed="0312345000-0312345999\n" * 2)
     code, _, shown = office.run("publication publish", *office.duty())
     assert (code, "03-1234-5000 to 03-1234-5999 (1,000 numbers): is suspended" in shown) == (0, True)
     assert "numbers suspended, by area code: 03: 1,000 numbers" in shown
@@ -123,8 +123,12 @@ def test_a_holder_sees_whole_numbers_and_their_area_at_the_moment_of_signing(off
 def test_the_duty_officers_publish_while_a_package_waits(office, package):
     sign(office, package, "registry-1", "registry-2")
     sign(office, package, "duty-1", "duty-2")
-    office.told("suspension number", *STOP, typed=TWICE)
-    assert office.told("publication publish", *office.duty())["signed"] == ["suspensions", "snapshot", "timestamp"]
+    office.json("suspension number", *STOP, typed=TWICE)
+    assert office.json("publication publish", *office.duty())["signed"] == [
+        "suspensions",
+        "snapshot",
+        "timestamp",
+    ]
     assert "snapshot needs the signatures" in office.refused("publication publish", "--package", package)
     code, told, shown = office.run("publication publish", "--package", package, *office.duty(), "--json")
     assert (code, told["signed"]) == (0, ["registry", "snapshot", "timestamp"])
@@ -141,55 +145,55 @@ def test_the_duty_officers_publish_while_a_package_waits(office, package):
         "suspensions.json": 2,
         "never-originates.json": 1,
     }
-    again = office.told("publication publish", "--package", package, *office.duty())
+    again = office.json("publication publish", "--package", package, *office.duty())
     assert again["roles"]["registry"]["version"] == 2, "it was published already"
-    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publication publish", *office.all_keys())
+    office.json("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.json("publication publish", *office.all_keys())
     error = office.refused("publication publish", "--package", package, *office.duty())
     assert "registry was published in the meantime; prepare the package again" in error
 
 
 def test_a_rotation_goes_from_holder_to_holder(office, tmp_path):
     package = tmp_path / "package"
-    told = office.told("key rotate", *office.new_keys(*NEXT), *WHY, "--package", package)
+    told = office.json("key rotate", *office.new_keys(*NEXT), *WHY, "--package", package)
     given = office.new_keys("duty-9")
     assert "has a key twice" in office.refused("key rotate", *given * 4, *WHY, "--package", tmp_path / "twice")
-    signed = office.told("key rotate", *office.new_keys("duty-10", "duty-11", "duty-12", "duty-13"), *WHY, "--package",
+    signed = office.json("key rotate", *office.new_keys("duty-10", "duty-11", "duty-12", "duty-13"), *WHY, "--package",
         tmp_path / "signed", *office.keys("root-1", "root-2", "duty-10", "duty-11"))  # fmt: skip
     assert (bool(told["missing"]), signed["missing"]) == (True, []), "--key signs the package"
     at = told["words"].index("the set duty signs with 2 of 4 keys:")
     assert [len(line.strip()) for line in told["words"][at + 1 : at + 5]] == [64] * 4
     for name in ("root-1", "root-2", "duty-5", "duty-8"):
         sign(office, package, name)
-    told = office.told("publication publish", "--package", package)
+    told = office.json("publication publish", "--package", package)
     assert set(told["signed"]) == {"root", "targets", "suspensions", "never-originates", "snapshot", "timestamp"}
     assert "of its 4 duty keys, and has 0" in office.refused("publication publish", *office.duty())
-    office.told("publication publish", *office.keys("duty-6", "duty-7"))
+    office.json("publication publish", *office.keys("duty-6", "duty-7"))
 
 
 def test_the_history_names_a_rotation_only_once_it_is_signed(office, tmp_path):
     def rotations() -> list[Any]:
-        return [entry for entry in office.told("history show") if entry["action"] == "rotate"]
+        return [entry for entry in office.json("history show") if entry["action"] == "rotate"]
 
     new = office.new_keys("registry-4", "registry-5", "registry-6")
     too_few = office.keys("root-1", "registry-1")
     assert "needs the signatures" in office.refused("key rotate", *new, *WHY, *too_few)
-    office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
+    office.json("key rotate", *new, *WHY, "--package", tmp_path / "package")
     assert rotations() == []
-    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publication publish", *office.all_keys())
+    office.json("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.json("publication publish", *office.all_keys())
     assert rotations() == [], "other changes of the registry are signed meanwhile; that package never is"
-    office.told("key rotate", *new, *WHY, "--package", tmp_path / "again")
+    office.json("key rotate", *new, *WHY, "--package", tmp_path / "again")
     others = office.new_keys("registry-7", "registry-8", "registry-9")
     assert "exists already" in office.refused("key rotate", *others, *WHY, "--package", tmp_path / "again")
-    office.told("key rotate", *others, *WHY, "--package", tmp_path / "another")
+    office.json("key rotate", *others, *WHY, "--package", tmp_path / "another")
     for name in ("root-1", "root-2", "registry-4", "registry-5", "duty-1", "duty-2"):
         sign(office, tmp_path / "again", name)
-    office.told("publication publish", "--package", tmp_path / "again")
+    office.json("publication publish", "--package", tmp_path / "again")
     [line] = rotations()
     assert (line["signed"], len(line["what"])) == (None, 6), "in force; the next edition of the registry signs its line"
-    office.told("number release", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publication publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
+    office.json("number release", "m-0002", *WHY, typed="0362345678\n")
+    office.json("publication publish", *office.keys("registry-4", "registry-5", "duty-1", "duty-2"))
     assert office.key_id("registry-4") in rotations()[0]["signed"]["keys"]
 
 
@@ -198,9 +202,9 @@ def test_two_sets_get_new_keys_at_once(office, tmp_path):
     given = office.keys("root-1", "root-2", "duty-1", "duty-2")
     assert "needs the signatures" in office.refused("key rotate", "root", "--keys", new, *WHY, *given[:2])
     assert [*new.iterdir()] == [], "the command can be repeated"
-    told = office.told("key rotate", "root", "registry", "--keys", new, *WHY, *given)
+    told = office.json("key rotate", "root", "registry", "--keys", new, *WHY, *given)
     assert {"root", "targets", "registry"} <= set(told["signed"])
-    lines = [entry for entry in office.told("history show") if entry["action"] == "rotate"]
+    lines = [entry for entry in office.json("history show") if entry["action"] == "rotate"]
     assert [(line["subject"], line["signed"] is not None) for line in lines] == [("root", True), ("registry", True)]
     again = [word for number in (1, 2, 3) for word in ("--public", f"root={new}/root-{number}.pub")]
     for words, fault in (
@@ -242,10 +246,10 @@ def test_a_package_that_was_changed_on_its_way_is_not_signed(office, package, tm
 
 
 def test_copies_of_two_editions_are_not_assembled(office, package, tmp_path):
-    office.told("number assign", "m-0002", *WHY, typed="0362345678\n")
-    office.told("publication prepare", "--package", tmp_path / "other")
+    office.json("number assign", "m-0002", *WHY, typed="0362345678\n")
+    office.json("publication prepare", "--package", tmp_path / "other")
     office.suspensions.write_text(STOPPED)
-    office.told("publication prepare", "--package", tmp_path / "third", *WHY)
+    office.json("publication prepare", "--package", tmp_path / "third", *WHY)
     for other, fault in (("other", "differs from the first folder's"), ("third", "is not a copy of the same edition")):
         assert fault in office.error("publication assemble", package, tmp_path / other)
     assert "exists already" in office.refused("publication prepare", "--package", package)
@@ -279,7 +283,7 @@ def test_a_good_signature_replaces_a_broken_one(office, package, tmp_path):
             lambda document: [each.update(sig=each["sig"][::-1]) for each in document["signatures"]],
         )
     assert office.run("publication assemble", package, copy) == (0, "all signatures are there\n", "")
-    office.told("publication publish", "--package", package)
+    office.json("publication publish", "--package", package)
 
 
 def test_init_names_wrong_options(new_office, tmp_path):
@@ -333,4 +337,4 @@ def test_a_package_that_waited_too_long_is_prepared_again(office, package, monke
     later = datetime.now(UTC) + timedelta(days=8)
     monkeypatch.setattr("idtone.office.commands.publication.datetime", SimpleNamespace(now=lambda _: later))
     assert "snapshot needs the signatures" in office.refused("publication publish", "--package", package)
-    office.told("publication publish", "--package", package, *office.duty())
+    office.json("publication publish", "--package", package, *office.duty())

@@ -24,7 +24,7 @@ def test_the_sample_has_a_condition_for_each_finding_and_stops_on_none_by_itself
 
 
 def test_conditions_are_entered_signed_and_published(office, tmp_path):
-    told = office.told("condition enter", *WHY)
+    told = office.json("condition enter", *WHY)
     assert told["action"] == "stopping-conditions"
     assert told["what"][0] == "the version of the stopping conditions is sample-1, was none"
     words = "pings: the member reports it to the police or the association; days at most: 1;"
@@ -33,16 +33,16 @@ def test_conditions_are_entered_signed_and_published(office, tmp_path):
     file = tmp_path / "c.yaml"
     changed = SAMPLE.replace("finding: pings, leads_to: report", "finding: pings, leads_to: ask")
     file.write_text(changed.replace("sample-1", "2027-1"), "utf-8")
-    told = office.told("condition enter", file, *WHY)
+    told = office.json("condition enter", file, *WHY)
     assert len(told["what"]) == 2, "the version and one condition"
-    office.told("publication publish", "--site", tmp_path / "site", *office.all_keys())
+    office.json("publication publish", "--site", tmp_path / "site", *office.all_keys())
     listed = json.loads((tmp_path / "site" / "operators.json").read_bytes())["stopping_conditions"]
     assert (listed["version"], len(listed["conditions"])) == ("2027-1", len(sample_conditions().stopping_conditions))
-    assert office.told("condition list")["version"] == "2027-1"
+    assert office.json("condition list")["version"] == "2027-1"
     assert registry_of(Workspace(office.folder)).stopping_version == "2027-1"
     assert "sample-1 was entered before" in office.refused("condition enter", *WHY), "its text is published already"
     agreed = ("stopping-conditions", "--version", "2026-9", "--since", "2026-11-01", "--document", "契約書 3")
-    office.shown("member agree", "m-0001", *agreed)
+    office.output("member agree", "m-0001", *agreed)
     file.write_text(SAMPLE.replace("sample-1", "2026-9"), "utf-8")
     assert "2026-9 was entered before, or members have agreed" in office.refused("condition enter", file, *WHY)
 
@@ -77,7 +77,7 @@ def test_a_member_reads_what_the_registry_says_of_a_finding(office):
         return [*map(str, conditions_for(RegistrySettings(source=str(office.registry), trust="unsigned"), finding))]
 
     assert told("pings") == ["The registry has no stopping conditions of the association."]
-    office.told("condition enter", *WHY)
+    office.json("condition enter", *WHY)
     head, line = told("pings")
     assert (head, line[:13]) == ("The association's stopping conditions, version sample-1:", "  F-3 pings: ")
     office.registry.write_text("registry: none")

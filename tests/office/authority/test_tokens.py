@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab import token
+from lab import pkcs11_token
 from lab.office.authority.office import WHY, Office
 
 
@@ -15,8 +15,8 @@ def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A PKCS#11 library with one token and a key in it. The tests share it, because the library reads its settings only
     once.
     """
-    with token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
-        token.new_key(library, "duty", 2, token.P256)
+    with pkcs11_token.softhsm(tmp_path_factory.mktemp("token"), "duty") as library:
+        pkcs11_token.new_key(library, "duty", 2, pkcs11_token.P256)
         yield library
 
 
@@ -28,7 +28,7 @@ def _library(softhsm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def with_token(office: Office, *words: object, **environment: str) -> tuple[int, Any, str]:
     """Run a command as the token's holder, who types the PIN."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ({"IDTONE_PASSPHRASE": token.PIN} | environment).items():
+        for name, value in ({"IDTONE_PASSPHRASE": pkcs11_token.PIN} | environment).items():
             patch.setenv(name, value)
         code, told, error = office.run(*words, "--json")
         return code, told, " ".join(error.split())
@@ -40,15 +40,15 @@ def test_a_token_signs_beside_key_files(office, tmp_path):
     code, told, error = with_token(office, "key new", key, "--public", public)
     assert (code, told["public"]) == (0, str(public)), error
     new = ["--public", f"duty={public}", *office.new_keys("duty-5", "duty-6", "duty-7")]
-    office.told("key rotate", *new, *WHY, "--package", package)
+    office.json("key rotate", *new, *WHY, "--package", package)
     for name in ("root-1", "root-2", "duty-5"):
         office.run("publication sign", package, *office.keys(name), *trust, "--json")
     assert "needs the signatures of 2 of its 4 duty keys" in office.refused("publication publish", "--package", package)
     code, signed, error = with_token(office, "publication sign", package, "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["suspensions", "never-originates", "snapshot", "timestamp"]}), error
-    office.told("publication publish", "--package", package)
-    office.told("publication prolong", "--until", "2028-01-01", *WHY)
-    office.told("publication prepare", "--package", tmp_path / "next")
+    office.json("publication publish", "--package", package)
+    office.json("publication prolong", "--until", "2028-01-01", *WHY)
+    office.json("publication prepare", "--package", tmp_path / "next")
     code, signed, error = with_token(office, "publication sign", tmp_path / "next", "--key", key, *trust)
     assert (code, signed["signed"]) == (0, {key: ["snapshot", "timestamp"]}), error
 

@@ -66,7 +66,7 @@ def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, t
     if moment == "master":
         assert office.run(*words)[0] == 0, "the next attempt replaces what is left"
     elif moment == "registry":
-        office.told("history note", *WHY)
-    office.told("publication publish", *office.all_keys())
+        office.json("history note", *WHY)
+    office.json("publication publish", *office.all_keys())
     assert [*(office.folder / "repository/targets").rglob("*new-2027.wav")]
     assert [path.name for path in (office.folder / "tones").iterdir()] == ["new-2027.wav"]

@@ -148,7 +148,7 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
         settings.write_text(
             f"node: pbx-1\nassociation: {{member: m-0001, desk: '{url}'}}\nledger: {{key_file: {key_file}}}\n"
         )
-        assert terminal.shown("document", "key", "-c", settings).strip() == str(SIGNER.key)
+        assert terminal.output("document", "key", "-c", settings).strip() == str(SIGNER.key)
         error = terminal.error("document", "send", document, "-c", settings)
         assert "the desk refuses the document: the desk does not know documents of the kind" in error
         OfficeLedger(folder).record("met", "S-9", minutes=30)
@@ -156,7 +156,7 @@ def test_a_member_sends_over_http_and_the_office_records_beside_it(folder, tmp_p
     assert [(each["level"], each["message"].partition(":")[0]) for each in records] == [("warning", "refused")]
     [act] = OfficeLedger(folder).acts()
     assert (act.act, act.details) == ("met", {"minutes": 30})
-    assert terminal.told("ledger", "verify", "-c", OfficeLedger(folder).settings_file)["faults"] == []
+    assert terminal.json("ledger", "verify", "-c", OfficeLedger(folder).settings_file)["faults"] == []
 
 
 def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
@@ -166,13 +166,13 @@ def test_a_copied_ledger_is_continued_and_its_acts_stay_readable(tmp_path):
     file = tmp_path / "ledger/ledger.sqlite3"
     shutil.copy(file, tmp_path / "copy")
     os.replace(tmp_path / "copy", file)
-    terminal.shown("restore", "--here", "--offline", "-c", ledger.settings_file)
+    terminal.output("restore", "--here", "--offline", "-c", ledger.settings_file)
     assert [act.subject for act in ledger.acts()] == ["S-1"], "before the next one is begun"
     second = ledger.record("met", "S-2")
     assert [act.subject for act in ledger.acts()] == ["S-1", "S-2"]
     assert ledger.knows(ledger.acts()[0].id)
     assert (ledger.knows(second), ledger.knows("none")) == (True, False)
-    assert terminal.told("ledger", "verify", "-c", ledger.settings_file)["faults"] == []
+    assert terminal.json("ledger", "verify", "-c", ledger.settings_file)["faults"] == []
 
 
 def test_half_requests_and_other_names_do_not_stop_the_desk(desk, monkeypatch):

@@ -25,9 +25,9 @@ from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.document_store import DocumentStore
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.desk.recorded_changes import RecordedChanges
+from idtone.office.desk.reports.call_traceback import Stage
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_store import PAGE, WITHDRAWN, KeptReport, KeptRequest, ReportStore
-from idtone.office.desk.reports.traceback import Stage
 from idtone.office.evaluation.enter_criteria import tree_of
 from idtone.office.evaluation.observations import ObservationKind
 from idtone.registry.correspondence.signed_document import sign_document, verified_document
@@ -60,7 +60,7 @@ INTRUDER = Signer("m-0002/pbx-9", b"9" * 32)
 
 
 def evaluated(office: Office, *more: object) -> Any:
-    return office.told("evaluation run", *DAYS, *more)
+    return office.json("evaluation run", *DAYS, *more)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
     def make() -> None:
         hand_in(folder, content_of(LAST_YEAR), content_of(YEAR))
         evaluated(folder, "--enter", *WHY)
-        folder.told("publication publish", *folder.all_keys(), "--site", tmp_path / "site")
+        folder.json("publication publish", *folder.all_keys(), "--site", tmp_path / "site")
 
     made_once(tmp_path_factory, "evaluated", tmp_path, make)
     use_own_ledger(folder)
@@ -103,7 +103,7 @@ def test_from_the_desk_to_the_badge(folder, site, tmp_path):
     assert not re.search(r"\b12,?000\b", published), "so do the numbers of calls"
     page = (site / "index.html").read_text()
     assert 'href="evaluation/m-0001.json">最優良' in page
-    history = folder.told("history show")
+    history = folder.json("history show")
     assert "evaluation of m-0001: excellent (最優良 / Excellent), 95.3 %" in json.dumps(history, ensure_ascii=False)
     # A copy elsewhere, without the rest of the site, is judged by its octets.
     shutil.copy(badge, tmp_path / "their-badge.svg")
@@ -118,10 +118,10 @@ def test_a_member_without_figures_or_a_valid_licence_gets_no_grade(folder):
     assert first() == (None, None, None), "all else is excellent, and no figures were handed in"
     hand_in(folder, content_of(YEAR))
     assert first() == ("excellent", "95.3", None)
-    folder.told("licence suspend", "L-0001", *WHY)
+    folder.json("licence suspend", "L-0001", *WHY)
     assert first() == (None, "95.3", "no-valid-licence")
-    folder.told("licence resume", "L-0001", *WHY)
-    folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    folder.json("licence resume", "L-0001", *WHY)
+    folder.json("suspension member", *STOP, typed="m-0001\nm-0001\n")
     assert first() == (None, "95.3", "stopped")
 
 
@@ -137,16 +137,16 @@ def test_a_stopped_member_leaves_the_public_list(folder, site):
         return "最優良" in (site / "index.html").read_text(), *("m-0001" in each.read_text() for each in lists)
 
     assert listed() == (True, True, True)
-    folder.told("suspension member", *STOP, typed="m-0001\nm-0001\n")
-    told = folder.told("publication publish", *folder.duty(), "--site", site)
+    folder.json("suspension member", *STOP, typed="m-0001\nm-0001\n")
+    told = folder.json("publication publish", *folder.duty(), "--site", site)
     assert (told["left"], listed()) == (["registry"], (False, False, True)), "it waits for the keys of the registry"
     assert folder.run("verify", "operators", site, "--trust", folder.root, "--json")[1]["operators"] == []
     code, _, shown = folder.run("publication publish", *folder.all_keys(), "--site", site)
     assert (code, "m-0001 leaves the public list: all its numbers are suspended" in shown) == (0, True)
     assert listed() == (False, False, False)
     assert verified_by(folder, site, site / "evaluation" / "m-0001.svg")[0] == 1
-    folder.told("suspension lift", *WHY, typed="m-0001\nm-0001\n")
-    folder.told("publication publish", *folder.all_keys(), "--site", site)
+    folder.json("suspension lift", *WHY, typed="m-0001\nm-0001\n")
+    folder.json("publication publish", *folder.all_keys(), "--site", site)
     assert listed() == (True, True, True)
 
 
@@ -259,7 +259,7 @@ def test_what_changes_a_members_values(folder):
 
 def test_confirmed_stops_count_before_those_entered(folder):
     folder.suspensions.write_text(STOPPED)
-    folder.told("publication publish", *WHY, *folder.all_keys())
+    folder.json("publication publish", *WHY, *folder.all_keys())
     sha256 = hashlib.sha256(STOPPED.encode()).hexdigest()
     period = ("--since", "2026-11-01", "--until", "2026-11-09")
     [stop] = parse_suspensions(STOPPED, "suspensions.yaml").suspensions
@@ -267,7 +267,7 @@ def test_confirmed_stops_count_before_those_entered(folder):
     add_observation(folder, ObservationKind.STOP, week)
 
     def hours() -> str:
-        row = folder.told("evaluation run", *period)["members"][0]["rows"][2]
+        row = folder.json("evaluation run", *period)["members"][0]["rows"][2]
         return row["value"] or row["no_value"]
 
     assert hours() == "168.0", "as the office has entered it"
@@ -337,7 +337,7 @@ def test_what_the_office_observes(folder):
     """
 
     def typed(kind: str, *words: object) -> Any:
-        return folder.told("evaluation observe", kind, "m-0001", *words)
+        return folder.json("evaluation observe", kind, "m-0001", *words)
 
     made = typed("contact", "--day", "2025-07-01", "--result", "bad", "--what", "no answer")
     assert (made["id"], made["is_good"], made["by"]) == ("O-0008", False, str(acting_person()))
@@ -345,7 +345,7 @@ def test_what_the_office_observes(folder):
     assert (act.act, act.subject, act.details["observed"]) == ("observation-entered", "O-0008", "contact")
     rows = {row["criterion"]: row["value"] for row in evaluated(folder)["members"][0]["rows"]}
     assert rows["contact"] == "0.6666", "two of three"
-    folder.shown("evaluation withdraw", "O-0008", *WHY)
+    folder.output("evaluation withdraw", "O-0008", *WHY)
     for words, said in (
         (("contact", "m-0001", "--day", "2025-07-01"), "--result: choose one"),
         (("form", "m-0001", "--day", "2096-07-01", "--result", "good"), "--day is in the future"),
@@ -355,12 +355,12 @@ def test_what_the_office_observes(folder):
         (("stop", "m-0001", "--what", "R-2", "--asked", "2025-03-01", "--stopped", "2025-02-01"), "before --asked"),
     ):
         assert said in folder.refused("evaluation observe", *words), words
-    assert len(folder.told("evaluation observations")) == 7, "a number is not used again"
+    assert len(folder.json("evaluation observations")) == 7, "a number is not used again"
     assert typed("form", "--day", "2025-07-01", "--result", "good")["id"] == "O-0009"
     hand_in(folder, content_of(YEAR))
     evaluated(folder, "--enter", *WHY)
     other = ("--since", "2024-01-01", "--until", "2024-12-31")  # in which nobody has a grade
-    folder.told("evaluation run", *other, "--enter", *WHY)
+    folder.json("evaluation run", *other, "--enter", *WHY)
     assert "grade" not in folder.registry.read_text()
     late = ("observe", "contact", "m-0001", "--day", LAST_DAY, "--result", "good")
     for words in (("withdraw", "O-0001", *WHY), late):
@@ -369,11 +369,11 @@ def test_what_the_office_observes(folder):
         )
     typed("contact", "--day", "2026-01-02", "--result", "good")
     for _ in range(2):
-        folder.told("publication undo", *WHY)
-    folder.shown("evaluation withdraw", "O-0001", *WHY)
-    assert "observations erased: 7" in folder.shown("evaluation forget", "--before", "2026-01-01")
-    assert [each["id"] for each in folder.told("evaluation observations")] == ["O-0010"]
-    folder.shown("evaluation forget", "--before", "2027-01-01")
+        folder.json("publication undo", *WHY)
+    folder.output("evaluation withdraw", "O-0001", *WHY)
+    assert "observations erased: 7" in folder.output("evaluation forget", "--before", "2026-01-01")
+    assert [each["id"] for each in folder.json("evaluation observations")] == ["O-0010"]
+    folder.output("evaluation forget", "--before", "2027-01-01")
     nothing = typed("assessor", "--day", "2026-01-02", "--what", "C.", "--points", "-0")
     assert (nothing["id"], nothing["points"]) == ("O-0011", "0"), "nor is a number used again that was erased"
 
@@ -382,13 +382,13 @@ def test_criteria_are_entered_and_raise_their_version(office):
     """The criteria go from the sample to the published file, and nobody writes a file by hand."""
     path = office.folder / "evaluation.yaml"
     first = ("--list", LIST, "--witness", WITNESS.cosigner)
-    assert office.told("evaluation enter-criteria", *first, *WHY)["version"] == 1
+    assert office.json("evaluation enter-criteria", *first, *WHY)["version"] == 1
     kept = read_criteria(path)
     assert (kept.terms.list, kept.terms.witnesses) == (LIST, (str(WITNESS.cosigner),))
     assert tree_of(kept.document)["criteria"] == tree_of(parse_criteria(SAMPLE, "sample").document)["criteria"]
     assert "that would change nothing" in office.refused("evaluation enter-criteria", *WHY)
     path.with_name("changed.yaml").write_text(CRITERIA.replace("weight: 3", "weight: 4"))
-    told = office.told("evaluation enter-criteria", path.with_name("changed.yaml"), *WHY)
+    told = office.json("evaluation enter-criteria", path.with_name("changed.yaml"), *WHY)
     assert (told["version"], read_criteria(path).sha256) == (2, told["sha256"])
     [*_, act] = OfficeLedger(office.folder).acts()
     assert (act.act, act.details["version"], act.details["criteria"]) == ("criteria-entered", 2, told["sha256"])
@@ -402,18 +402,18 @@ def test_criteria_are_entered_and_raise_their_version(office):
 
 def test_the_next_year_and_the_pictures(folder, site, tmp_path):
     write_criteria(folder.folder, CRITERIA.replace("version: 1", "version: 2"))
-    entry = folder.told("evaluation run", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)[
+    entry = folder.json("evaluation run", "--since", LAST_YEAR.start, "--until", "2024-12-31", "--enter", *WHY)[
         "history"
     ]
     assert entry["what"] == ["evaluation of m-0001 is removed"], "without figures, no grade is reached"
     assert re.search(r"^evaluations: \[\]$|^evaluations:$", folder.registry.read_text(), re.M)
-    told = folder.told("evaluation list")
+    told = folder.json("evaluation list")
     assert [(each["member"], each["period"][:4], each["grade"]) for each in told] == [
         ("m-0001", "2024", ""),
         ("m-0002", "2024", ""),
         ("m-0001", "2025", "excellent"),
         ("m-0002", "2025", ""),
     ]
-    folder.told("evaluation list", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
+    folder.json("evaluation list", "--plot", tmp_path / "plot.svg", "--member", "m-0001")
     assert b"<svg" in (tmp_path / "plot.svg").read_bytes()
     assert "ends in .png or .svg" in folder.refused("evaluation list", "--plot", tmp_path / "plot.pdf")

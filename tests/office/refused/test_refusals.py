@@ -54,10 +54,10 @@ class Table:
 
     def refuse(self) -> Any:
         words = ("refusal add", "--key", self.key, "--reference", "K-7", "--until", SOON, *WHY)
-        return self.office.told(*words, typed=REFUSED)
+        return self.office.json(*words, typed=REFUSED)
 
     def publish(self) -> Any:
-        return self.office.told("publication publish", *self.office.duty())
+        return self.office.json("publication publish", *self.office.duty())
 
     def use(self, key: Path) -> None:
         self.rules[KIND] = BlindEvaluation(RefusalKey.load(key, lambda _: PHRASE))
@@ -80,11 +80,11 @@ class Table:
 def begin(made: Table) -> None:
     office = made.office
     office.registry.write_text(with_keys(office.registry.read_text(), m1=[SIGNER.key]))
-    office.told("publication begin", "--keys", office.key("any").parent)
+    office.json("publication begin", "--keys", office.key("any").parent)
     assert "has not decided" in office.refused("refusal new-key", "--new", made.key, *WHY)
     assert not made.key.exists()
-    office.told(*DECISION)
-    office.told("refusal new-key", "--new", made.key, *WHY)
+    office.json(*DECISION)
+    office.json("refusal new-key", "--new", made.key, *WHY)
     made.refuse()
     assert "refusals.list: a list of refusals by a new key, epoch 1: 3 tokens" in made.publish()["words"]
     replace_private(made.member.with_name("ledger.key.sign"), b"1" * 32)
@@ -131,7 +131,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
         code, none, _ = table.check(SOMEONE)
         assert (code, none["refused"], none["refusals"]) == (0, False, [])
         assert table.office.run("refusal list", "--csv")[1].splitlines()[1].startswith("X-1,")
-        table.office.told("refusal lift", "X-1", *WHY)
+        table.office.json("refusal lift", "X-1", *WHY)
         assert table.check(REFUSED)[0] == 1
         assert "refusals.list: 0 tokens more, 3 fewer; 0 in all" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 0
@@ -168,14 +168,14 @@ def test_without_the_decision_on_the_legal_basis_nobody_is_added_and_no_key_serv
     assert "has not decided" in table.office.refused("refusal new-key", "--key", table.key, *WHY)
     words = ("refusal add", "--key", table.key, "--reference", "K-8", "--until", SOON, *WHY)
     assert "has not decided" in table.office.refused(*words, typed=REFUSED)
-    table.office.told("refusal lift", "X-1", *WHY)
-    assert table.office.told("refusal list") == [], "an end needs no basis"
+    table.office.json("refusal lift", "X-1", *WHY)
+    assert table.office.json("refusal list") == [], "an end needs no basis"
 
 
 def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
     new = table.office.key("refusals-2")
     with running(table):
-        table.office.told("refusal new-key", "--key", table.key, "--new", new, *WHY)
+        table.office.json("refusal new-key", "--key", table.key, "--new", new, *WHY)
         assert "the desk has another key" in table.refused()
         table.use(new)
         table.publish()
@@ -189,7 +189,7 @@ def test_a_new_key_and_a_new_table_give_a_new_epoch(table):
         assert "customer_identity.yaml has changed" in table.office.refused(
             "refusal add", "--key", new, "--reference", "K-8", "--until", SOON, *WHY, typed=SOMEONE
         )
-        assert table.office.told("refusal new-key", "--key", new, *WHY)["epoch"] == 3
+        assert table.office.json("refusal new-key", "--key", new, *WHY)["epoch"] == 3
         assert "of another epoch than 3" in table.refused()
         assert "refusals.list: another identity table" in table.publish()["words"]
         assert table.check(REFUSED)[0] == 1

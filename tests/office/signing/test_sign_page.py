@@ -22,7 +22,7 @@ from idtone.office.signing.address_guard import PageAddress
 from idtone.office.signing.holder import Holder
 from idtone.office.signing.holders_root import StoredRoot
 from idtone.office.signing.signing_server import SigningServer
-from lab import token
+from lab import pkcs11_token
 from lab.office.authority.office import PHRASE, WHY, Office
 
 NUMBERS = "0662340000-0662349999"
@@ -73,7 +73,7 @@ async def opened(folder: Path, key: str = "") -> AsyncIterator[Page]:
 @pytest.fixture
 def prepared(office: Office) -> PreparedPackage:
     """A package with numbers of Osaka that waits for two registry keys and two duty keys."""
-    office.told("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
+    office.json("number assign", "m-0002", *WHY, typed=f"{NUMBERS}\n")
     package = PreparedPackage(Workspace(office.folder))
     package.prepare(datetime.now(UTC))
     return package
@@ -107,7 +107,7 @@ def zipped(folder: Path) -> bytes:
 
 async def test_a_holder_reads_and_signs_what_the_public_site_states(office, tmp_path):
     package = tmp_path / "package"
-    office.told("site prepare", "--package", package)
+    office.json("site prepare", "--package", package)
     octets = zipped(package)
     async with opened(tmp_path / "holder") as page:
         assert "give the root that you keep" in await page.send("open", package=octets, status=400)
@@ -159,7 +159,7 @@ def changed(octets: bytes, where: str, change: Callable[[bytes], bytes]) -> byte
 async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
     """In the meantime, another tab has opened another package."""
     first = prepared.to_zip(datetime.now(UTC))
-    office.told("number assign", "m-0002", *WHY, typed="0662350000\n")
+    office.json("number assign", "m-0002", *WHY, typed="0662350000\n")
     prepared.prepare(datetime.now(UTC))
     key = office.key("registry-1").read_bytes()
     async with opened(tmp_path) as page:
@@ -175,14 +175,14 @@ async def test_only_what_the_form_showed_is_signed(office, prepared, tmp_path):
 
 async def test_a_token_signs(office, prepared, tmp_path):
     """The package has a rotation, and its ZIP contains the folder itself."""
-    with token.softhsm(tmp_path, "sato") as library, pytest.MonkeyPatch.context() as patch:
+    with pkcs11_token.softhsm(tmp_path, "sato") as library, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYKCS11LIB", str(library))
-        token.new_key(library, "sato", 7, token.P256)
-        office.monkeypatch.setenv("IDTONE_PASSPHRASE", token.PIN)
+        pkcs11_token.new_key(library, "sato", 7, pkcs11_token.P256)
+        office.monkeypatch.setenv("IDTONE_PASSPHRASE", pkcs11_token.PIN)
         office.run("key new", "hsm:7?label=sato", "--public", tmp_path / "duty-9.pub")
         office.monkeypatch.setenv("IDTONE_PASSPHRASE", PHRASE)
         new = ["--public", f"duty={tmp_path / 'duty-9.pub'}", *office.new_keys("duty-5", "duty-6", "duty-7")]
-        office.told("key rotate", *new, *WHY, "--package", tmp_path / "package")
+        office.json("key rotate", *new, *WHY, "--package", tmp_path / "package")
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
             for path in (tmp_path / "package").rglob("*.*"):
@@ -190,8 +190,8 @@ async def test_a_token_signs(office, prepared, tmp_path):
         async with opened(tmp_path, "hsm:7?label=sato") as page:
             await page.send("root", root=office.root.read_bytes())
             assert "the set duty signs with 2 of 4 keys" in await page.send("open", package=made.getvalue())
-            assert "PinIncorrect" in await page.send("sign", passphrase=token.PIN[::-1], status=400)
-            told = await page.send("sign", passphrase=token.PIN)
+            assert "PinIncorrect" in await page.send("sign", passphrase=pkcs11_token.PIN[::-1], status=400)
+            told = await page.send("sign", passphrase=pkcs11_token.PIN)
             assert f"Signed with the key {load_public(tmp_path / 'duty-9.pub').keyid[:8]}: suspensions" in told
 
 

@@ -33,7 +33,7 @@ def test_what_it_starts_makes_the_last_months_figures_and_replaces_only_what_nob
     )
     assert command[0] == "idtone-office"
     for _ in range(2):
-        office.shown(*command[1:])
+        office.output(*command[1:])
     package = office.folder / "public-package"
     figures = read_site_package(package).figures
     assert figures is not None

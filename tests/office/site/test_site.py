@@ -262,7 +262,7 @@ def test_the_association_decides_whether_the_holder_is_named_and_the_course_publ
     terms.write_text(terms.read_text().replace("names_holders: true, course: true, ", ""))
     site = site_of(office)
     assert (site / "course.html").exists()
-    told = office.told("site write", "-o", site, *office.duty())
+    told = office.json("site write", "-o", site, *office.duty())
     assert not [*site.rglob("course.html")], "by default the answers of the test are kept back"
     assert "course.html" not in (site / "index.html").read_text("utf-8")
     assert told["tells"] == "licensed"
@@ -270,10 +270,10 @@ def test_the_association_decides_whether_the_holder_is_named_and_the_course_publ
     (site / "numbers" / "notes.txt").write_text("ours")
     (site / "sounds" / "own.wav").write_bytes(b"x")
     with_sound = ("-o", site, "--sound", site / "sounds" / "sample.wav", *office.duty())
-    office.told("site write", *with_sound)
+    office.json("site write", *with_sound)
     assert len(list((site / "numbers").glob("*.bin"))) == 1, "now it is gone"
     assert (site / "sounds" / "standard.wav").exists()
-    office.told("site write", "-o", site, *office.duty())
+    office.json("site write", "-o", site, *office.duty())
     assert not (site / "sounds" / "standard.wav").exists(), "it was withdrawn"
     assert (site / "numbers" / "notes.txt").exists()
     assert (site / "sounds" / "own.wav").exists(), "what others put there stays"
@@ -300,13 +300,13 @@ def test_in_a_shared_folder_each_clerk_may_use_the_keys_and_the_figures(built, t
         path.chmod(0o2770 if path.is_dir() else 0o660)
     (office.folder / "public-numbers.key").unlink()
     month = ("--month", "2025-10", "-o", site_of(office), *office.duty())
-    office.told("site write", *month)
+    office.json("site write", *month)
     modes = {
         name: (office.folder / name).stat().st_mode & 0o2777
         for name in ("public-numbers.key", "public-figures.key", "public-figures", "public-figures/2025-10.json")
     }
     assert list(modes.values()) == [0o660, 0o660, 0o2770, 0o660]
-    office.told("site write", *month)
+    office.json("site write", *month)
     (office.folder / "public-figures.key").chmod(0o664)
     assert "chmod 660" in office.refused("site write", *month)
 

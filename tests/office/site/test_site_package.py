@@ -23,14 +23,14 @@ def prepared(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
     for name in ("authority", "keys"):
         shutil.copytree(built / name, tmp_path / name)
     office, package = Office(tmp_path / "authority", monkeypatch), tmp_path / "package"
-    told = office.told("site prepare", "--package", package)
+    told = office.json("site prepare", "--package", package)
     assert told["missing"] == ["the public site needs the signatures of 2 of the duty keys, and has 0"]
     return office, package
 
 
 def sign(office: Office, package: Path, name: str, *more: object, code: int = 0) -> Any:
     words = ("site", "sign", package, *office.keys(name), "--trust", office.root, "--yes", *more)
-    return Terminal.told(office, *words, code=code)
+    return Terminal.json(office, *words, code=code)
 
 
 def refusal(office: Office, package: Path, *more: object) -> str:
@@ -55,16 +55,16 @@ def test_two_holders_sign_copies_in_different_places_and_the_site_has_both_signa
     assert first["missing"] == ["the public site needs the signatures of 2 of the duty keys, and has 1"]
     second = sign(office, copies[1], "duty-2", "--numbers", office.folder / "public-numbers.key")
     assert any("have what the registry says" in each for each in second["words"])
-    some = Terminal.told(office, "site", "assemble", package, copies[0], code=1)
+    some = Terminal.json(office, "site", "assemble", package, copies[0], code=1)
     assert some["signatures"] == [office.key_id("duty-1")]
     assert "has 1" in office.refused("site write", "-o", tmp_path / "early", "--package", package)
     zipped = Path(shutil.make_archive(str(tmp_path / "copy"), "zip", copies[1]))
-    whole = Terminal.told(office, "site", "assemble", package, zipped)
+    whole = Terminal.json(office, "site", "assemble", package, zipped)
     assert (sorted(whole["signatures"]), whole["missing"]) == (sorted(map(office.key_id, ("duty-1", "duty-2"))), [])
-    office.told("site write", "-o", tmp_path / "site", "--package", package)
+    office.json("site write", "-o", tmp_path / "site", "--package", package)
     assert statement_of(tmp_path / "site") == read_site_package(package).statement.content
     directly = tmp_path / "directly"
-    office.told("site write", "-o", directly, *office.duty())
+    office.json("site write", "-o", directly, *office.duty())
     told, again = statement_of(tmp_path / "site"), statement_of(directly)
     assert (told["numbers"], told["holders"], told["editions"]) == (
         again["numbers"],
@@ -120,8 +120,8 @@ def test_signatures_that_are_renewed_leave_the_package_valid(prepared, tmp_path)
     office, package = prepared
     for name in ("duty-1", "duty-2"):
         sign(office, package, name)
-    office.told("publication publish", *office.duty())
-    office.told("site write", "-o", tmp_path / "renewed", "--package", package)
+    office.json("publication publish", *office.duty())
+    office.json("site write", "-o", tmp_path / "renewed", "--package", package)
 
 
 @pytest.mark.parametrize("content", [{"issued": "2026-12-01T00:00:00"}, {"expires": "2099-01-01T00:00:00"}])
@@ -149,9 +149,9 @@ def test_a_signed_package_that_is_void_is_replaced(prepared, why):
     if why == "its time is over":
         changed(package, expires="2020-01-01T00:00:00+00:00")
     else:
-        office.told("licence suspend", "L-0001", "--why", "as asked")
-        office.told("publication publish", *office.all_keys())
-    office.told("site prepare", "--package", package)
+        office.json("licence suspend", "L-0001", "--why", "as asked")
+        office.json("publication publish", *office.all_keys())
+    office.json("site prepare", "--package", package)
     assert read_site_package(package).statement.signatures == {}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.operations.doctor.modules import DIALPLAN_VIEW
+from idtone.operations.doctor.asterisk_modules import DIALPLAN_VIEW
 from lab.asterisk import MODULES, Asterisk
 from lab.asterisk_installation import AsteriskInstallation
 from lab.operations.doctor.run_doctor import modules_conf

@@ -10,8 +10,8 @@ from idtone import dialplan
 from idtone.cli import app
 from idtone.core.settings.settings import load_settings
 from idtone.operations.doctor import hook_findings
+from idtone.operations.doctor.asterisk_modules import FIRST
 from idtone.operations.doctor.check_inputs import CheckInputs
-from idtone.operations.doctor.modules import FIRST
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
 SOUNDS = Path("/var/lib/asterisk/sounds/idtone")

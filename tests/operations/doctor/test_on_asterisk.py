@@ -24,9 +24,9 @@ from idtone.cli import app
 from idtone.core.signed_notes import Note, Signer
 from idtone.core.terminal import command_line
 from idtone.ledger.tree.checkpoints import Checkpoint
+from idtone.operations.doctor.asterisk_modules import CDR, DIALPLAN_VIEW, loading_order, needed_modules
 from idtone.operations.doctor.checks import LEDGER
 from idtone.operations.doctor.findings import TOPICS
-from idtone.operations.doctor.modules import CDR, DIALPLAN_VIEW, loading_order, needed_modules
 from idtone.operations.doctor.shared_file_checks import WRITABLE
 from lab.asterisk import IDTONE, MODULES, Asterisk
 from lab.lab import SUSPENDED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.call_control.fallback_text import End, render
+from idtone.call_control.fallback_conf import End, render
 from idtone.operations.doctor import shared_file_findings
 from idtone.operations.doctor.shared_file_findings import JOURNAL_MODE, SOUNDS_MODE, Identity, PutTrial, Rights
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, check

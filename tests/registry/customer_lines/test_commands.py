@@ -27,19 +27,19 @@ def assert_no_number(text: str) -> None:
 
 def test_check(config):
     file, terminal = config.with_name("numbers.yaml"), Terminal()
-    out = terminal.shown("lines", "check", "-c", config)
+    out = terminal.output("lines", "check", "-c", config)
     assert out.splitlines()[0] == f"{file}: good"
-    assert terminal.told("lines", "check", file) == {
+    assert terminal.json("lines", "check", file) == {
         "source": str(file), "good": True, "faults": [], "customers": 4, "lines": 7, "numbers": 1025, "entries": 7,
         "unchecked": 4,
     }  # fmt: skip
     file.write_text(GOOD.replace('"0751234567"', '"07512345"'))
-    told = terminal.told("lines", "check", "-c", config, code=1)
+    told = terminal.json("lines", "check", "-c", config, code=1)
     assert [(fault["line"], fault["field"]) for fault in told["faults"]] == [
         (10, "lines[1].numbers[0]"),
         (16, "lines[2].numbers[0]"),
     ]
-    assert "2 faults" in terminal.shown("lines", "check", file, code=1)
+    assert "2 faults" in terminal.output("lines", "check", file, code=1)
     assert "cannot be read" in terminal.error("lines", "check", file.with_name("missing.yaml"))
     config.write_text("")
     assert "customers' numbers are not checked" in terminal.error("lines", "check", "-c", config)
@@ -47,18 +47,18 @@ def test_check(config):
 
 def test_show(config):
     terminal = Terminal()
-    assert len(terminal.told("lines", "show", "-c", config)["entries"]) == 7
-    (entry,) = terminal.told("lines", "show", "c-1", "-c", config)["entries"]
+    assert len(terminal.json("lines", "show", "-c", config)["entries"]) == 7
+    (entry,) = terminal.json("lines", "show", "c-1", "-c", config)["entries"]
     assert (entry["endpoints"], entry["accounts"], entry["checked"]) == (["6001", "6002"], ["acme"], True)
-    out = terminal.shown("lines", "show", "-c", config)
+    out = terminal.output("lines", "show", "-c", config)
     assert_no_number(out)
     assert "c-4          6401: …4501  (no check)" in out.splitlines()
-    found = terminal.told("lines", "show", "--number", "-c", config, typed="0751234567\n")["entries"]
+    found = terminal.json("lines", "show", "--number", "-c", config, typed="0751234567\n")["entries"]
     assert [(each["customer"], each["from"], each["until"]) for each in found] == [
         ("c-2", "2026-03-31T15:00:00+00:00", "2026-11-09T15:00:00+00:00"),
         ("c-3", "2026-11-09T15:00:00+00:00", None),
     ]
-    assert "no entry" in terminal.shown("lines", "show", "--number", "-c", config, typed="0399999999\n", code=1)
+    assert "no entry" in terminal.output("lines", "show", "--number", "-c", config, typed="0399999999\n", code=1)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_show(config):
 )
 def test_decide(config, words, number, reason, customer):
     terminal, code = Terminal(), 1 if reason else 0
-    told = terminal.told("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code)
+    told = terminal.json("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code)
     assert told == {"allowed": reason is None, "reason": reason, "customer": customer, "number": f"…{number[-4:]}"}
-    assert_no_number(terminal.shown("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code))
+    assert_no_number(terminal.output("lines", "decide", *words, "-c", config, typed=f"{number}\n", code=code))
 
 
 def test_the_settings_are_checked_with_the_table_but_without_a_database(config, monkeypatch):

@@ -91,7 +91,7 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
     for wrong in ((number, other), ("W-00000000", secret), ("../registry", secret), ("", "")):
         assert "There is no application" in await asked(applicant, *wrong)
 
-    office.shown("application send-back", number, "--note", f"番号を確認してください {SCRIPT}")
+    office.output("application send-back", number, "--note", f"番号を確認してください {SCRIPT}")
     page = await asked(applicant, number, secret)
     assert ("Please correct it." in page, SCRIPT in page, escape(SCRIPT) in page) == (True, False, True)
     again = {**FIELDS, "receipt": number, "secret": secret, "numbers": "03-6234-5600〜5609", "remark": "直しました"}
@@ -100,15 +100,15 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
     [corrected] = kept.all()
     assert (corrected.state, corrected.pledge) == (SubmissionState.WAITING, submission.pledge), "the PDF stays"
 
-    [listed] = office.told("application handed-in")
+    [listed] = office.json("application handed-in")
     assert (listed["id"], listed["numbers"], listed["remark"]) == (number, "0362345600-0362345609", "直しました")
     taken = ("--member", "m-0103", "--document", "登記事項証明書", "--checked", "2026-01-05", "--by", "Suzuki")
-    made = office.told("application take", number, *taken)
-    [application_] = [each for each in office.told("application list") if each["id"] == made["application"]]
+    made = office.json("application take", number, *taken)
+    [application_] = [each for each in office.json("application list") if each["id"] == made["application"]]
     assert (application_["member"], application_["name_en"]) == ("m-0103", "New Telecom")
     assert (office.folder / "pledges" / f"{submission.pledge}.pdf").read_bytes() == PDF
-    office.told("application review", made["application"], "--result", "passed", *WHY)
-    office.told("application grant", made["application"], "--until", "2027-01-01")
+    office.json("application review", made["application"], "--result", "passed", *WHY)
+    office.json("application grant", made["application"], "--until", "2027-01-01")
     assert "m-0103" in office.registry.read_text()
     assert "is received" in await asked(applicant, number, secret)
     status, page = await sent(applicant, form(again), CORRECT_PATH)
@@ -153,8 +153,8 @@ async def test_few_are_taken_of_one_network_and_few_wait(applicant, office):
     assert answers == [200, 200, *[503] * 10, 429], "two wait; then the network has no more"
     first, _ = Submissions(office.folder).all()
     assert first.handed.numbers == ("0362345700-0362345799",)
-    office.shown("application decline", first.id, "--note", "二重の申込みです")
-    assert len(office.told("application handed-in")) == 1
+    office.output("application decline", first.id, "--note", "二重の申込みです")
+    assert len(office.json("application handed-in")) == 1
 
 
 async def test_a_long_table_can_be_corrected(applicant, office):

@@ -45,7 +45,7 @@ def test_the_applicant_cannot_change_what_the_office_is_receiving(office: Office
         return apply(*given)
 
     monkeypatch.setattr(change_registry, "accept_application", applied)
-    told = office.told("application take", made.id, *TAKEN)
+    told = office.json("application take", made.id, *TAKEN)
     [after] = kept.all()
     assert (len(refused), after.state, after.application) == (1, SubmissionState.RECEIVED, told["application"])
     assert (office.folder / "pledges" / f"{made.pledge}.pdf").read_bytes() == PDF
@@ -59,7 +59,7 @@ def test_a_pledge_that_was_signed_again_is_received(office: Office):
     earlier = made.model_copy(update={"received": datetime(2026, 1, 4, 9, tzinfo=UTC)})
     (office.folder / "submissions" / f"{made.id}.json").write_text(earlier.model_dump_json())
     kept.correct(earlier, handed, None, made.pledge, now)
-    assert office.told("application take", made.id, *TAKEN)["member"] == "m-0103"
+    assert office.json("application take", made.id, *TAKEN)["member"] == "m-0103"
 
 
 def test_what_a_crash_has_left_is_erased_and_another_pdf_is_not_taken(office: Office):

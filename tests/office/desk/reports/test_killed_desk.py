@@ -16,8 +16,8 @@ from idtone.member.reports.report_documents import REPORT
 from idtone.office.desk.desk import Desk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeAct
+from idtone.office.desk.reports.call_traceback import Finding
 from idtone.office.desk.reports.report_desk import ReportDesk
-from idtone.office.desk.reports.traceback import Finding
 from idtone.registry.correspondence.desk_client import PATH
 from lab.forked_idtone import Forked
 from lab.nightly_tests import rest_at_night

@@ -12,12 +12,12 @@ from idtone.core.errors import LedgerError, TrustError, UsageError
 from idtone.core.numbers import parse
 from idtone.member.reports.report_documents import FETCH, REPORT
 from idtone.office.desk.reports import report_desk
+from idtone.office.desk.reports.call_traceback import Finding, ReportResult, Stage
 from idtone.office.desk.reports.desk_key import load_officer_key
 from idtone.office.desk.reports.number_holder import Basis, Holder
 from idtone.office.desk.reports.report_settings import FILE
 from idtone.office.desk.reports.report_store import ReportStore
 from idtone.office.desk.reports.retention import erase_due_reports
-from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from lab.lab import wait_until
 from lab.office.desk.desk_process import running_desk
 from lab.office.desk.reports.members import (

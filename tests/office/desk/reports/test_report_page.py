@@ -17,6 +17,7 @@ from idtone.office.desk import office_ledger
 from idtone.office.desk.desk_server import application
 from idtone.office.desk.field_problem import FieldProblem
 from idtone.office.desk.public_form import TRAP
+from idtone.office.desk.reports.call_traceback import Finding, ReportResult, Stage
 from idtone.office.desk.reports.desk_key import OFFICER_FILE
 from idtone.office.desk.reports.report_page import (
     FORM_PATH,
@@ -27,7 +28,6 @@ from idtone.office.desk.reports.report_page import (
     form_page,
 )
 from idtone.office.desk.reports.report_store import PAGE
-from idtone.office.desk.reports.traceback import Finding, ReportResult, Stage
 from lab.office.desk.reports.members import CONTACT, NAME, NOW, NUMBER, WORDS, Members, authority
 
 FIELDS = {

@@ -6,10 +6,10 @@ import pytest
 
 from idtone.core.errors import DocumentError
 from idtone.member.reports.report_documents import AnswerResult
+from idtone.office.desk.reports.call_traceback import Finding, Next, first_request, next_request
 from idtone.office.desk.reports.rate_limit import RateLimit
 from idtone.office.desk.reports.report_settings import FILE, ReportSettings, read_report_settings
 from idtone.office.desk.reports.small_counts import without_small_counts
-from idtone.office.desk.reports.traceback import Finding, Next, first_request, next_request
 from lab.repository import ROOT
 
 HELD, NOT_OURS, UPSTREAM = AnswerResult.CUSTOMER_HELD, AnswerResult.NOT_OURS, AnswerResult.UPSTREAM

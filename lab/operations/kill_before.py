@@ -9,7 +9,7 @@ from pathlib import Path
 _ACTS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate"})
 
 
-def killed_before(act: int, folder: Path, work: Callable[[], object]) -> bool:
+def kill_before(act: int, folder: Path, work: Callable[[], object]) -> bool:
     """Do the work in a separate process, and kill it (SIGKILL) before act number `act` in the folder, counted from 1.
     False if the work ended with fewer acts.
     """

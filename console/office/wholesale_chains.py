@@ -23,10 +23,10 @@ from ..form_errors import Fields, FormField, any_text, labels_of
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
 from .act_words import CERTIFICATION
-from .common_parts import WHY, Change, do_change, entries, files_of, spans_of
+from .common_parts import WHY, Change, do_change, files_of, read_entries, spans_of
 
 PATH: Final = "/office/chains"
-_NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), entries)}
+_NUMBERS: Final[Fields] = {"numbers": FormField(template("Number, range or prefix of the chain"), read_entries)}
 _RESELLER: Final[Fields] = {"reseller": FormField(template("Reseller"), any_text)}
 _CHECK: Final[Fields] = {
     "checked": FormField(template("Checked on"), parse_day),

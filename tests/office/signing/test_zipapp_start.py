@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from idtone.office.signing.unpacked_start import BUILT_FOR, LIBRARIES, unpack_libraries
+from idtone.office.signing.zipapp_start import BUILT_FOR, LIBRARIES, unpack_libraries
 from tools.signer_executable import build, lock_entries, needed_libraries
 
 HERE = list(sys.version_info[:2])

@@ -21,7 +21,7 @@ class KeptPack:
     until_s: float
 
 
-class MadePacks:
+class PackCache:
     """The packs of the last hour, by the act of their disclosure. Used by the event loop alone."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:

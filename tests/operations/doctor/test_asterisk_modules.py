@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 
 from idtone import dialplan
-from idtone.operations.doctor import modules
+from idtone.operations.doctor import asterisk_modules
+from idtone.operations.doctor.asterisk_modules import (
+    APPLICATIONS,
+    CORE,
+    FIRST,
+    FUNCTIONS,
+    judge,
+    loading_order,
+    needed_modules,
+)
 from idtone.operations.doctor.findings import State
-from idtone.operations.doctor.modules import APPLICATIONS, CORE, FIRST, FUNCTIONS, judge, loading_order, needed_modules
 from lab.asterisk import MODULES
 from lab.repository import ROOT
 
@@ -69,14 +77,14 @@ def test_a_name_that_is_in_no_table_raises_unless_it_is_in_a_comment():
         needed_modules("exten = s,1,Congestion(5)\n")
     with pytest.raises(KeyError, match="ODBC_SQL"):
         needed_modules("exten = s,1,Set(X=${ODBC_SQL(1)})\n")
-    always = sorted((*modules.SERVICE, *modules.FORMATS))
+    always = sorted((*asterisk_modules.SERVICE, *asterisk_modules.FORMATS))
     assert needed_modules("; exten = s,1,Congestion(5) of ${ODBC_SQL(1)}\n") == tuple(always)
 
 
 def test_the_documentation_names_the_same_modules():
     section = (ROOT / "docs" / "how-to" / "install.md").read_text("utf-8")
     named = set(re.findall(r"`((?:app|func|format|res)_\w+)`", section))
-    parts = {name for name in modules.SERVICE if name != "res_ari"}  # "with its parts"
+    parts = {name for name in asterisk_modules.SERVICE if name != "res_ari"}  # "with its parts"
     assert set(needed_modules(HOOK)) - parts <= named
     assert not {name for name in named if name.startswith(("app_", "func_"))} - set(needed_modules(HOOK))
 
@@ -89,8 +97,8 @@ def test_missing_modules_are_named_with_their_remedy_but_for_cdr_which_has_its_o
     assert finding.found == "not running: app_stasis, func_cut"
     assert "asterisk -rx 'module load func_cut'" in finding.remedy
     assert "`load = app_stasis.so`" in finding.remedy
-    assert modules.CDR in wanted
-    finding = judge({*wanted, "res_pjsip"} - {modules.CDR}, wanted)
+    assert asterisk_modules.CDR in wanted
+    finding = judge({*wanted, "res_pjsip"} - {asterisk_modules.CDR}, wanted)
     assert (finding.state, f"all {len(wanted) - 1} " in finding.found) == (State.GOOD, True)
 
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from idtone import dialplan
+from idtone.call_control.fallback_conf import End, end_of, read_remembered, render
 from idtone.call_control.fallback_keeper import write_durably
-from idtone.call_control.fallback_text import End, end_of, read_remembered, render
 from idtone.core.calls import Period, Suspension
 from idtone.core.decision import never_originates
 from idtone.core.decision import suspended as stopped_at

@@ -9,9 +9,9 @@ import pytest
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import SavedSearch, User, read_users
 from idtone.console.console import Console
-from idtone.console.find import is_number
 from idtone.console.operator.saved_searches import MOST, with_search
 from idtone.console.pending_tasks import PendingTask, tasks_of
+from idtone.console.search import is_number
 from idtone.core.errors import LedgerError, UsageError
 from idtone.core.persons import console_person
 from idtone.core.translation import Message
