@@ -42,15 +42,15 @@ EMERGENCY = ("--basis", "emergency", *DEMAND, "--why", "a life is in danger")
 def office(config: Path, tmp_path: Path) -> SimpleNamespace:
     """A member's ledger, its commands, and the packs that it makes."""
 
-    def told(*arguments: object) -> Any:
+    def json_of(*arguments: object) -> Any:
         result = run(*arguments, "-c", config, "--json")
         return json.loads(result.stdout)
 
     def export(name: str, *basis: str) -> Path:
-        told("export", "--case", "R-7", *basis, "-o", tmp_path / name, "c-1")
+        json_of("export", "--case", "R-7", *basis, "-o", tmp_path / name, "c-1")
         return tmp_path / name
 
-    return SimpleNamespace(config=config, told=told, export=export, day=today())
+    return SimpleNamespace(config=config, json=json_of, export=export, day=today())
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
@@ -263,8 +263,8 @@ async def test_the_running_service_judges_receipts_and_bases_by_its_own_rules(of
         arguments = ("export", "--case", "R-8", "--basis", "any", "-o", tmp_path / "x.zip", "c-1", "-c", own)
         with pytest.raises(LedgerError, match="the service refuses to record this"):
             await asyncio.to_thread(run, *arguments)
-        await asyncio.to_thread(office.told, "disclosure receipt", pack, "--by", "見本警察署", "--on", office.day)
-        [export] = (await asyncio.to_thread(office.told, "disclosure list"))["disclosures"]
+        await asyncio.to_thread(office.json, "disclosure receipt", pack, "--by", "見本警察署", "--on", office.day)
+        [export] = (await asyncio.to_thread(office.json, "disclosure list"))["disclosures"]
 
         def again(act: str) -> steps.Step:
             person = acting_person()
