@@ -1,7 +1,7 @@
 """The tests in phases, as `make test` runs them: python -m lab.test_phases MARKERS [--workers N] [--callers N]
 
-Tests without calls run beside the calls, in the scheduler's idle class: they take the processor time that calls leave,
-and delay no phone. Tests that measure times run afterwards, alone on the machine.
+Tests without calls run beside the calls, which mostly wait. Tests that measure times run afterwards, alone on the
+machine.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from .repository import ROOT
 CALLS: Final = "tests/calls"
 LOUD: Final = ("tests/hostile", "tests/agi/test_plain_agi_on_asterisk.py", "tests/lab/test_sipp.py")
 """Attacks, and other tests that would delay the phones of other calls."""
-IDLE: Final = ("chrt", "--idle", "0")
 ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "INT")
 OUTPUT: Final = ROOT / "build" / "test-computing.txt"
 """The output of the computing tests, until it is shown."""
@@ -53,7 +52,7 @@ def _run(markers: str, workers: int, callers: int) -> int:
     OUTPUT.parent.mkdir(exist_ok=True)
     with (
         OUTPUT.open("wb") as output,
-        started([*IDLE, *_pytest(beside, workers), *ignored], output) as computing,
+        started([*_pytest(beside, workers), *ignored], output) as computing,
     ):
         codes = [_code(_pytest(beside, callers, CALLS)), _code(_pytest(beside, 2, *LOUD))]
         for octets in _followed(OUTPUT, computing):
