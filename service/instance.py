@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -54,9 +54,9 @@ from . import hand_over, status_feed, used_fleet_settings
 from .assembly import Loaded, assemble, journal_of, lines_refresher
 from .brake_keeper import BrakeKeeper, ReleasingEvidence
 from .call_counts import CallCounts
+from .instance_parts import InstanceParts
 from .ledger_disk_space import LedgerDiskSpace
 from .loaded_hook_check import LoadedHookCheck
-from .metrics import Observed
 from .node_state import NodeStateReport
 from .other_nodes import OtherNodes
 from .reload_result import FAILED, HANDED_OVER, write_reload_result
@@ -110,8 +110,6 @@ class Instance:
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
         self._evidence: LedgerWriter | None = None
-        self._calls: CallControl | None = None
-        self._fallback: FallbackKeeper | None = None
         self._replicator: Replicator | None = None
         self._metrics: MetricsListener | None = None
         self._hand_overs = 0
@@ -141,11 +139,11 @@ class Instance:
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
             counts.restore(restored.read.records.values())
-            calls, self._fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
-            self._calls = calls
+            calls, fallback, refresh = assemble(self._settings, self._loaded, counts, reader, restored)
             journal = self._journal(calls, reader, evidence)
             resources.callback(journal.close)
-            await self._serve(calls, counts, journal, evidence, refresh, handed_over, peer)
+            parts = self.parts(calls, counts, fallback, journal, evidence, handed_over.ari)
+            await self._serve(parts, refresh, handed_over.listener, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
         """The calls in progress, read while the other instance serves; None if its ledger must be upgraded first."""
@@ -178,92 +176,81 @@ class Instance:
             self._refused = error.status == HTTPStatus.UNAUTHORIZED
             raise
 
-    async def _serve(
+    def parts(
         self,
         calls: CallControl,
         counts: CallCounts,
+        fallback: FallbackKeeper,
         journal: JournalReader,
         evidence: LedgerWriter,
-        refresh: Callable[[], None],
-        handed_over: HandedOver,
-        peer: hand_over.Peer | None,
-    ) -> None:
-        ready = [handed_over.ari] if handed_over.ari else []
+        ari: AriConnection | None,
+    ) -> InstanceParts:
+        """All parts of this instance; nothing runs yet. The application's first connection to Asterisk is `ari`."""
+        settings, source, key_ring = self._settings, self._loaded.source, self._loaded.key_ring
+        ledger = settings.ledger
+        ready = [ari] if ari else []
         application = AriApplication(calls, journal.read_all)
         runner = ApplicationRunner(application, lambda: nullcontext(ready.pop()) if ready else self._connect())
+        keeper = BrakeKeeper(settings, calls.braking.brake, self._report_soon) if calls.braking else None
+        suspensions = SuspensionKeeper(
+            settings,
+            self._loaded.stops,
+            lambda: source.current,
+            fallback,
+            application.end_all_suspended,
+            calls.ended_by_own,
+            evidence,
+            self._report_soon,
+        )
+        every_s = ledger.witness_every.total_seconds()
+        timestamping = Timestamping(evidence, key_ring, ledger.timestamp, Stamps(ledger.stamps()))
+        return InstanceParts(
+            settings=settings,
+            calls=calls,
+            counts=counts,
+            fallback=fallback,
+            source=source,
+            lines=self._loaded.lines,
+            application=application,
+            runner=runner,
+            hook=LoadedHookCheck(self._loaded.hook),
+            keeper=keeper,
+            suspensions=suspensions,
+            journal=journal,
+            evidence=evidence,
+            room=LedgerDiskSpace(ledger.own()),
+            cosigning=Cosigning(evidence, key_ring, ledger.witnesses, every_s),
+            timestamping=timestamping.after_witnesses(ledger.witnesses),
+            replicator=self._replicator,
+            others=OtherNodes(settings, [suspensions.read_reports, *([keeper.read_reports] if keeper else [])]),
+            hand_overs=lambda: self._hand_overs,
+        )
+
+    async def _serve(
+        self, parts: InstanceParts, refresh: Callable[[], None], listener: Listener | None, peer: hand_over.Peer | None
+    ) -> None:
         self._watch_signals()
         successor: asyncio.Future[hand_over.Peer] = asyncio.get_running_loop().create_future()
         over, stopped = asyncio.Event(), asyncio.create_task(self._stop.wait())
+        calls = parts.calls
         with ExitStack() as bound:
-            listener = handed_over.listener or self._listener(bound)
+            listener = listener or self._listener(bound)
 
             async def hand_over_to(to: hand_over.Peer) -> None:
-                if await self._hand_over(to, listener, application, runner):
+                if await self._hand_over(to, listener, parts):
                     successor.set_result(to)
                     await asyncio.Event().wait()  # keep the connection open until this instance ends
 
-            serving = asyncio.create_task(runner.run(over))
+            serving = asyncio.create_task(parts.runner.run(over))
             watching = self._watch_sources(refresh, calls)
-            ledger = self._settings.ledger
-            every_s = ledger.witness_every.total_seconds()
-            cosigning = Cosigning(evidence, self._loaded.key_ring, ledger.witnesses, every_s)
-            timestamping = Timestamping(
-                evidence, self._loaded.key_ring, ledger.timestamp, Stamps(ledger.stamps())
-            ).after_witnesses(ledger.witnesses)
-            hook = LoadedHookCheck(self._loaded.hook)
-            keeper = self._brake_keeper(calls)
-            assert self._fallback
-            suspensions = SuspensionKeeper(
-                self._settings,
-                self._loaded.stops,
-                lambda: self._loaded.source.current,
-                self._fallback,
-                application.end_all_suspended,
-                calls.ended_by_own,
-                evidence,
-                self._report_soon,
-            )
-            others = OtherNodes(self._settings, [suspensions.read_reports, *([keeper.read_reports] if keeper else [])])
-            confirming = self._confirm_suspensions(application.end_all_suspended, calls.ended_suspended, suspensions)
-            background = self._start_background(
-                evidence,
-                journal,
-                cosigning,
-                timestamping,
-                confirming,
-                hook.watch(runner),
-                keeper,
-                suspensions,
-                others,
-            )
+            background = self._start_background(parts)
             logging_calls = asyncio.create_task(calls.call_log.run())
-            reporting = asyncio.create_task(self._manager.report(lambda: self._status(application)))
-            observed = Observed(
-                calls,
-                counts,
-                journal,
-                evidence,
-                self._replicator,
-                self._loaded.source,
-                self._fallback,
-                application,
-                runner,
-                LedgerDiskSpace(ledger.own()),
-                lambda: self._hand_overs,
-                cosigning,
-                self._settings,
-                hook,
-                self._loaded.lines,
-                keeper,
-                suspensions,
-                timestamping,
-                others,
-            )
+            reporting = asyncio.create_task(self._manager.report(lambda: self._status(parts)))
             if self._replicator:
-                self._replicator.report(NodeStateReport(observed, lambda: not self._stop.is_set()))
-            self._begin_metrics(observed, bound)
+                self._replicator.report(NodeStateReport(parts, lambda: not self._stop.is_set()))
+            self._begin_metrics(parts, bound)
             try:
-                async with hand_over.offer_hand_over(self._socket, hand_over_to), status_feed.serve_feed(observed):
+                async with hand_over.offer_hand_over(self._socket, hand_over_to), status_feed.serve_feed(parts):
                     async with self._answering(calls, listener):
                         await self._announce(peer)
                         awaited: set[asyncio.Future[Any]] = {serving, *watching, stopped, successor}
@@ -277,9 +264,9 @@ class Instance:
                             over.set()
                             await serving
                     if successor.done():
-                        await self._release(successor.result(), application, evidence, background, keeper)
-                    elif keeper:
-                        await asyncio.to_thread(keeper.write)
+                        await self._release(successor.result(), parts, background)
+                    elif parts.keeper:
+                        await asyncio.to_thread(parts.keeper.write)
             finally:
                 ours = {serving, *watching, logging_calls, reporting, *background, stopped}
                 for task in ours:
@@ -319,25 +306,27 @@ class Instance:
         answer = AgiApplication(calls, self._settings.agi_secret()).answer
         return FastAgiServer(answer, Limits(drain_s=AGI_DRAIN_S)).listening(listener)
 
-    def _begin_metrics(self, observed: Observed, bound: ExitStack) -> None:
+    def _begin_metrics(self, parts: InstanceParts, bound: ExitStack) -> None:
         address = self._settings.metrics.address()
         if address is None:
             return
         from .metrics_listener import MetricsListener
 
-        self._metrics = MetricsListener(address, observed)
+        self._metrics = MetricsListener(address, parts)
         self._metrics.begin()
         bound.callback(self._metrics.close)
 
-    async def _confirm_suspensions(
-        self, end_calls: Callable[[float], Awaitable[bool]], ended: Mapping[str, int], own: SuspensionKeeper
-    ) -> None:
+    async def _confirm_suspensions(self, parts: InstanceParts) -> None:
         if self._settings.association.desk is None:
             return
         from .suspension_confirmations import SuspensionConfirmations  # imports an HTTP client
 
         await SuspensionConfirmations(
-            self._settings, lambda: self._loaded.source.current, end_calls, ended, own=lambda: own.known
+            self._settings,
+            lambda: parts.source.current,
+            parts.application.end_all_suspended,
+            parts.calls.ended_suspended,
+            own=lambda: parts.suspensions.known,
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
@@ -351,53 +340,29 @@ class Instance:
                 except Exception:  # it may be of another package
                     log.exception("%s of %s cannot be loaded; calls go on without it", room.value, room.group)
 
-    def _start_background(
-        self,
-        evidence: LedgerWriter,
-        journal: JournalReader,
-        cosigning: Cosigning,
-        timestamping: Timestamping,
-        confirming: Coroutine[Any, Any, None],
-        asking: Coroutine[Any, Any, None],
-        keeper: BrakeKeeper | None,
-        suspensions: SuspensionKeeper,
-        others: OtherNodes,
-    ) -> list[asyncio.Task[None]]:
-        """Start the background tasks."""
-        ledger, key_ring = self._settings.ledger, self._loaded.key_ring
-        tasks = [
-            asyncio.create_task(journal.follow(), name="reading the journal"),
-            asyncio.create_task(cosigning.run(), name="asking witnesses"),
-            asyncio.create_task(timestamping.run(), name="asking the time-stamping authority"),
-            asyncio.create_task(confirming, name="confirming suspensions"),
-            asyncio.create_task(asking, name="asking which hook is loaded"),
-            asyncio.create_task(record_clock(evidence), name="recording what is known of the clock"),
-            asyncio.create_task(forget_in_time(key_ring.days, evidence, ledger.retention), name="forgetting numbers"),
-            *(
-                asyncio.create_task(each, name="forgetting customers' forms")
-                for each in self._forgetting_forms(evidence)
-            ),
-            asyncio.create_task(
-                record_queued_acts(ledger.own(), self._obeying(evidence), self._loaded.disclosure_rules, key_ring),
-                name="recording what commands do",
-            ),
-            *([asyncio.create_task(keeper.run(), name="keeping the brake's state")] if keeper else []),
-            asyncio.create_task(suspensions.run(), name="putting this node's own suspensions to use"),
-            asyncio.create_task(others.run(), name="reading what the other nodes say"),
+    def _start_background(self, parts: InstanceParts) -> list[asyncio.Task[None]]:
+        ledger, key_ring, evidence = self._settings.ledger, self._loaded.key_ring, parts.evidence
+        brake = parts.calls.braking.brake if parts.calls.braking else None
+        obeying = ReleasingEvidence(evidence, brake, asyncio.get_running_loop())
+        acts = record_queued_acts(ledger.own(), obeying, self._loaded.disclosure_rules, key_ring)
+        work = [
+            ("reading the journal", parts.journal.follow()),
+            ("asking witnesses", parts.cosigning.run()),
+            ("asking the time-stamping authority", parts.timestamping.run()),
+            ("confirming suspensions", self._confirm_suspensions(parts)),
+            ("asking which hook is loaded", parts.hook.watch(parts.runner)),
+            ("recording what is known of the clock", record_clock(evidence)),
+            ("forgetting numbers", forget_in_time(key_ring.days, evidence, ledger.retention)),
+            *(("forgetting customers' forms", each) for each in self._forgetting_forms(evidence)),
+            ("recording what commands do", acts),
+            *([("keeping the brake's state", parts.keeper.run())] if parts.keeper else []),
+            ("putting this node's own suspensions to use", parts.suspensions.run()),
+            ("reading what the other nodes say", parts.others.run()),
         ]
+        tasks = [asyncio.create_task(each, name=name) for name, each in work]
         for task in tasks:
             task.add_done_callback(_log_failure)
         return tasks
-
-    def _obeying(self, evidence: LedgerWriter) -> ReleasingEvidence:
-        """The evidence for the acts of commands. The brake carries out some of them."""
-        braking = None if self._calls is None else self._calls.braking
-        return ReleasingEvidence(evidence, braking.brake if braking else None, asyncio.get_running_loop())
-
-    def _brake_keeper(self, calls: CallControl) -> BrakeKeeper | None:
-        if calls.braking is None:
-            return None
-        return BrakeKeeper(self._settings, calls.braking.brake, self._report_soon)
 
     def _report_soon(self) -> None:
         """Send a change to the other nodes at once."""
@@ -417,23 +382,21 @@ class Instance:
         reload = self._start_next if self._manager.address else self._log_how_to_reload
         loop.add_signal_handler(signal.SIGHUP, reload)
 
-    def _status(self, application: AriApplication) -> str:
+    def _status(self, parts: InstanceParts) -> str:
         """The line that systemd shows. It is in English, like the log around it; `idtone status` is translated."""
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
             return "stopping"
-        reached = "ARI is connected" if application.connected else "Asterisk's ARI cannot be reached"
-        registry = self._loaded.source.current
+        reached = "ARI is connected" if parts.application.connected else "Asterisk's ARI cannot be reached"
+        registry = parts.source.current
         known = f"registry version {registry.version}, {registry.trust}" if registry else "no registry"
         if registry and registry.expires <= time_by(registry, datetime.now(UTC)):
             known += f", EXPIRED {registry.expires.isoformat()}"
-        room = self._evidence.words if self._evidence else ""
-        trouble = self._fallback.trouble if self._fallback else ""
         replica = str(self._replicator.status) if self._replicator else ""
-        more = "".join(f"; {words}" for words in (trouble, room, replica) if words)
+        more = "".join(f"; {words}" for words in (parts.fallback.trouble, parts.evidence.words, replica) if words)
         agi = f", AGI at {self._settings.agi.listen}" if self._settings.interface is Interface.AGI else ""
-        return f"serving: {reached}{agi}, {known}, {len(self._calls or ())} calls in progress{more}"
+        return f"serving: {reached}{agi}, {known}, {len(parts.calls)} calls in progress{more}"
 
     async def _announce(self, peer: hand_over.Peer | None) -> None:
         # Without waiting for Asterisk: if it starts later, there are no requests until then.
@@ -505,9 +468,7 @@ class Instance:
             "SIGHUP reloads only under systemd; start the next instance with `idtone serve --take-over` instead"
         )
 
-    async def _hand_over(
-        self, peer: hand_over.Peer, listener: Listener | None, application: AriApplication, runner: ApplicationRunner
-    ) -> bool:
+    async def _hand_over(self, peer: hand_over.Peer, listener: Listener | None, parts: InstanceParts) -> bool:
         """Hand over until the next instance is ready; True if it is. If it fails before that, this instance continues
         to serve.
         """
@@ -523,7 +484,7 @@ class Instance:
             await peer.send(refused=refusal)
             return False
         self._handing_over = True
-        application.allow_takeover(True)
+        parts.application.allow_takeover(True)
         ready = False
         try:
             peer.send_with_descriptors([listener.fileno()] if listener else [], agi=self._settings.agi.listen)
@@ -534,27 +495,22 @@ class Instance:
             if not ready:
                 log.error("the next instance ended before it was ready; this one continues")
                 self._handing_over = False
-                application.allow_takeover(False)
-                runner.connect_again()
+                parts.application.allow_takeover(False)
+                parts.runner.connect_again()
         return ready
 
     async def _release(
-        self,
-        peer: hand_over.Peer,
-        application: AriApplication,
-        evidence: LedgerWriter,
-        background: Sequence[asyncio.Task[None]],
-        keeper: BrakeKeeper | None,
+        self, peer: hand_over.Peer, parts: InstanceParts, background: Sequence[asyncio.Task[None]]
     ) -> None:
         if self._replicator:  # the next instance reports from now on
             self._replicator.report(None)
-        await application.wait_for_requests()
+        await parts.application.wait_for_requests()
         for task in background:  # the next instance reads the journal from now on
             task.cancel()
         await asyncio.wait(background)
-        if keeper:
-            await asyncio.to_thread(keeper.write)
-        await asyncio.to_thread(evidence.close)
+        if parts.keeper:
+            await asyncio.to_thread(parts.keeper.write)
+        await asyncio.to_thread(parts.evidence.close)
         if self._metrics:  # the next instance listens at the same address
             await asyncio.to_thread(self._metrics.close)
         await peer.send(**{"over": True, "hand-overs": self._hand_overs})

@@ -6,46 +6,33 @@ No metric contains a telephone number, a call id or a member. Names follow Prome
 
 import platform
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Final
 
 from idtone import __version__
-from idtone.ari_app.application import AriApplication
-from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.brake.brake import Brake
-from idtone.call_control.call_control import CallControl
 from idtone.call_control.chain_token import TokenResult
-from idtone.call_control.fallback_keeper import FallbackKeeper
-from idtone.call_control.journal_reader import JournalReader
-from idtone.core.calls import Direction, Licence, Outcome, Reason
+from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.duration_histogram import Durations
-from idtone.core.settings.settings import Interface, Settings
+from idtone.core.settings.settings import Interface
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.replication.replicator import Replicator
 from idtone.ledger.store.sqlite import path_of
-from idtone.ledger.witness.cosigning import Cosigning
-from idtone.ledger.witness.timestamping import Timestamping
-from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.registry.customer_lines.lines_source import LinesSource
 from idtone.registry.index import RegistryIndex
-from idtone.registry.licence_lapses import LicenceLapse, lapses
 from idtone.registry.node_member_check import member_trouble
-from idtone.registry.sources import Source
 
 from . import backup_result, canary_result
 from .backup_result import BackupResult
-from .brake_keeper import BrakeKeeper
-from .call_counts import LABELS, NONE, CallCounts
+from .call_counts import LABELS, NONE
 from .canary_result import CanaryResult
-from .ledger_disk_space import LedgerDiskSpace, damaged_ledgers
-from .loaded_hook_check import LoadedHookCheck
-from .other_nodes import OtherNodes, shares_with_nodes
-from .suspension_keeper import SuspensionKeeper
+from .instance_parts import InstanceParts
+from .ledger_disk_space import damaged_ledgers
+from .other_nodes import shares_with_nodes
 
 _DAY_S: Final = 86400
 
@@ -55,67 +42,6 @@ class MetricKind(StrEnum):
     """A count that begins at 0 with each instance of the service."""
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
-
-
-@dataclass
-class Observed:
-    """The parts of an instance that the metrics and `idtone status` show. Other threads read them."""
-
-    calls: CallControl
-    counts: CallCounts
-    journal: JournalReader
-    evidence: LedgerWriter
-    replicator: Replicator | None
-    source: Source
-    fallback: FallbackKeeper
-    application: AriApplication
-    runner: ApplicationRunner
-    room: LedgerDiskSpace
-    hand_overs: Callable[[], int]
-    cosigning: Cosigning
-    settings: Settings
-    hook: LoadedHookCheck | None = None
-    lines: LinesSource | None = None
-    keeper: BrakeKeeper | None = None
-    """The keeper of the brake; None if the brake is off."""
-    suspensions: SuspensionKeeper | None = None
-    """This node's own suspensions."""
-    timestamping: Timestamping | None = None
-    others: OtherNodes | None = None
-    _suspended: tuple[RegistryIndex, list[float], list[float]] | None = field(default=None, init=False)
-    _licences: tuple[RegistryIndex, tuple[Licence, ...]] | None = field(default=None, init=False)
-    _lapses: tuple[RegistryIndex, float | None] | None = field(default=None, init=False)
-
-    def certification_lapses_s(self) -> float | None:
-        registry = self.source.current
-        if registry is None:
-            return None
-        if self._lapses is None or self._lapses[0] is not registry:
-            first = min(registry.certification_lapses(self.settings.association.member), default=None)
-            self._lapses = registry, first[0].timestamp() if first else None
-        return self._lapses[1]
-
-    def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
-        """The lapses of the licences of `association.member`."""
-        registry, member = self.source.current, self.settings.association.member
-        if registry is None or member is None:
-            return []
-        if self._licences is None or self._licences[0] is not registry:
-            self._licences = registry, registry.licences(member)
-        return lapses(self._licences[1], now)
-
-    def suspensions_in_force(self, now_s: float) -> int:
-        registry = self.source.current
-        if registry is None:
-            now = datetime.fromtimestamp(now_s, UTC)
-            return sum(any(each.in_force(now) for each in found) for found in self.calls.remembered.suspended.values())
-        if self._suspended is None or self._suspended[0] is not registry:
-            begin = sorted(each.since.timestamp() for each in registry.suspensions)
-            end = sorted(each.until.timestamp() for each in registry.suspensions if each.until)
-            self._suspended = registry, begin, end
-        _, begin, end = self._suspended
-        at_s = max(now_s, registry.issued.timestamp())
-        return bisect_right(begin, at_s) - bisect_right(end, at_s)
 
 
 Value = float | Durations
@@ -128,65 +54,65 @@ class Metric:
     name: str
     kind: MetricKind
     meaning: str
-    read: Callable[[Observed], Values]
+    read: Callable[[InstanceParts], Values]
     labels: tuple[str, ...] = ()
 
 
-def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[Observed], Values]:
-    return lambda observed: read(observed.source.current) if observed.source.current else None
+def _registry(read: Callable[[RegistryIndex], float | None]) -> Callable[[InstanceParts], Values]:
+    return lambda parts: read(parts.source.current) if parts.source.current else None
 
 
-def _lines(read: Callable[[LinesSource], float | None]) -> Callable[[Observed], Values]:
-    return lambda observed: read(observed.lines) if observed.lines else None
+def _lines(read: Callable[[LinesSource], float | None]) -> Callable[[InstanceParts], Values]:
+    return lambda parts: read(parts.lines) if parts.lines else None
 
 
-def _replica(read: Callable[[Replicator], float | None]) -> Callable[[Observed], Values]:
-    return lambda observed: read(observed.replicator) if observed.replicator else None
+def _replica(read: Callable[[Replicator], float | None]) -> Callable[[InstanceParts], Values]:
+    return lambda parts: read(parts.replicator) if parts.replicator else None
 
 
-def _brake(read: Callable[[Brake], Values]) -> Callable[[Observed], Values]:
-    return lambda observed: read(observed.calls.braking.brake) if observed.calls.braking else None
+def _brake(read: Callable[[Brake], Values]) -> Callable[[InstanceParts], Values]:
+    return lambda parts: read(parts.calls.braking.brake) if parts.calls.braking else None
 
 
-def _unwritten(observed: Observed) -> float:
-    owed = observed.evidence.unwritten
+def _unwritten(parts: InstanceParts) -> float:
+    owed = parts.evidence.unwritten
     return owed.steps if owed else 0
 
 
-def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[Observed], Values]:
+def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[InstanceParts], Values]:
     """A reader of one value of the last canary call. It reads None if this node places no such calls, or has no result
     yet.
     """
 
-    def value(observed: Observed) -> Values:
-        canary = observed.settings.canary
+    def value(parts: InstanceParts) -> Values:
+        canary = parts.settings.canary
         result = canary_result.read(canary.result) if canary.is_on else None
         return read(result) if result else None
 
     return value
 
 
-def _canary_made(observed: Observed) -> Values:
-    canary = observed.settings.canary
+def _canary_made(parts: InstanceParts) -> Values:
+    canary = parts.settings.canary
     if not canary.is_on:
         return None
     result = canary_result.read(canary.result)
     return result.at.timestamp() if result else 0
 
 
-def _stamped(observed: Observed) -> Values:
-    if observed.timestamping is None or observed.settings.ledger.timestamp.url is None:
+def _stamped(parts: InstanceParts) -> Values:
+    if parts.settings.ledger.timestamp.url is None:
         return None
-    return observed.timestamping.at.timestamp() if observed.timestamping.at else 0
+    return parts.timestamping.at.timestamp() if parts.timestamping.at else 0
 
 
-def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Observed], Values]:
+def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[InstanceParts], Values]:
     """A reader of one time of the last backup. It reads 0 if there is none yet, and None if this node makes no
     backups.
     """
 
-    def value(observed: Observed) -> Values:
-        backup = observed.settings.backup
+    def value(parts: InstanceParts) -> Values:
+        backup = parts.settings.backup
         if not backup.is_on:
             return None
         result = backup_result.read(backup.result)
@@ -215,7 +141,7 @@ _COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.
 METRICS: Final = (
     Metric(
         "idtone_build_info", _GAUGE, "The running version; the value is always 1.",
-        lambda observed: {(__version__, platform.python_version()): 1.0}, ("version", "python"),
+        lambda parts: {(__version__, platform.python_version()): 1.0}, ("version", "python"),
     ),
     # Calls
     Metric(
@@ -223,78 +149,78 @@ METRICS: Final = (
         "Decisions on calls. The interface is none if the hook decided by itself (fallback). The outcome is none if "
         "the call ended before the decision. A call whose verdict came too late counts twice, because the hook decided "
         "it too.",
-        lambda observed: _no_decisions(observed.settings.interface) | observed.counts.decisions, LABELS,
+        lambda parts: _no_decisions(parts.settings.interface) | parts.counts.decisions, LABELS,
     ),
     Metric(
         "idtone_emergency_calls_of_suspended_numbers_total", _COUNTER,
         "Emergency calls that were connected although their forwarding number was suspended.",
-        lambda observed: observed.counts.emergencies_of_suspended,
+        lambda parts: parts.counts.emergencies_of_suspended,
     ),
     Metric(
         "idtone_foreign_number_calls_total", _COUNTER,
         "Calls whose forwarding number another member holds.",
-        lambda observed: observed.counts.foreign_numbers,
+        lambda parts: parts.counts.foreign_numbers,
     ),
     Metric(
         "idtone_calls_ended_total", _COUNTER,
         "Calls that ended, by IDTONE_STATUS; INTERRUPTED if their end is not known.",
-        lambda observed: {(status,): 0 for status in (*CallStatus, "INTERRUPTED")} | observed.counts.ended, ("status",),
+        lambda parts: {(status,): 0 for status in (*CallStatus, "INTERRUPTED")} | parts.counts.ended, ("status",),
     ),
     Metric(
         "idtone_calls_in_progress", _GAUGE, "Calls between their decision and their end.",
-        lambda observed: len(observed.calls),
+        lambda parts: len(parts.calls),
     ),
     Metric(
         "idtone_calls_with_sound_total", _COUNTER,
         "Ended calls that were connected and on which a party was to hear a sound. Calls that an earlier instance "
         "decided are left out.",
-        lambda observed: observed.counts.connected,
+        lambda parts: parts.counts.connected,
     ),
     Metric(
         "idtone_calls_sent_total", _COUNTER,
         "The calls of idtone_calls_with_sound_total for which all packets of each of these sounds were sent.",
-        lambda observed: observed.counts.sent,
+        lambda parts: parts.counts.sent,
     ),
     Metric(
         "idtone_calls_confirmed_total", _COUNTER,
         "The calls of idtone_calls_sent_total for which the phone's own reports confirm each of these sounds.",
-        lambda observed: observed.counts.confirmed,
+        lambda parts: parts.counts.confirmed,
     ),
     Metric(
         "idtone_calls_sound_failed_total", _COUNTER,
         "The calls of idtone_calls_with_sound_total for which one of these sounds was not played to its end.",
-        lambda observed: observed.counts.failed,
+        lambda parts: parts.counts.failed,
     ),
     Metric(
         "idtone_sound_files_damaged", _GAUGE,
         "Sound files that are not as the service made them, and added files that Asterisk could play instead. The "
         "notice replaces their sounds.",
-        lambda observed: observed.calls.files.damaged if observed.calls.files else 0,
+        lambda parts: parts.calls.files.damaged if parts.calls.files else 0,
     ),
     Metric(
         "idtone_sound_file_changes_total", _COUNTER,
         "How often a sound file was found to differ from the one that the service made.",
-        lambda observed: observed.calls.files.changes if observed.calls.files else 0,
+        lambda parts: parts.calls.files.changes if parts.calls.files else 0,
     ),
     Metric(
         "idtone_decision_seconds", _HISTOGRAM,
         "Time from the hook's request until the decision was safe from a crash of the service and the verdict could be "
         "given.",
-        lambda observed: {(interface,): waited for interface, waited in observed.calls.deciding.items()},
+        lambda parts: {(interface,): waited for interface, waited in parts.calls.deciding.items()},
         ("interface",),
     ),
     Metric(
         "idtone_connect_seconds", _HISTOGRAM,
         "Time from the answer to the connection of the parties, on calls with a sound: the sound and its overhead.",
-        lambda observed: observed.counts.connecting,
+        lambda parts: parts.counts.connecting,
     ),
     Metric(
         "idtone_chain_tokens_total", _COUNTER,
         "Chain tokens of calls that came from other nodes of the fleet (fleet.trunks), by their result. Only accepted "
         "ones count; for the others the sound is played.",
-        lambda observed: {
-            (result.value,): observed.calls.fleet.results[result] for result in TokenResult
-        } if observed.calls.fleet else None,
+        lambda parts: {
+            (result.value,): parts.calls.fleet.results[result] for result in TokenResult
+        } if parts.calls.fleet else None,
         ("result",),
     ),
     # The brake
@@ -317,48 +243,48 @@ METRICS: Final = (
         "idtone_brake_shared", _GAUGE,
         "1 if this node knows what the brakes of other nodes stopped, else 0; absent without PostgreSQL or "
         "fleet.key_file.",
-        lambda observed: (
-            not observed.others.trouble if observed.keeper and observed.others and shares_with_nodes(observed.settings)
+        lambda parts: (
+            not parts.others.trouble if parts.keeper and shares_with_nodes(parts.settings)
             else None
         ),
     ),
     # Asterisk
     Metric(
         "idtone_ari_connected", _GAUGE, "1 if the service is connected to Asterisk's ARI, else 0.",
-        lambda observed: observed.application.connected,
+        lambda parts: parts.application.connected,
     ),
     Metric(
         "idtone_hook_loaded", _GAUGE, "1 if Asterisk has loaded the hook, else 0; absent while that is not known.",
-        lambda observed: None if observed.hook is None or observed.hook.digest is None else bool(observed.hook.digest),
+        lambda parts: None if parts.hook.digest is None else bool(parts.hook.digest),
     ),
     Metric(
         "idtone_ari_reconnects_total", _COUNTER, "Connections to ARI after the first one.",
-        lambda observed: max(0, observed.runner.connections - 1),
+        lambda parts: max(0, parts.runner.connections - 1),
     ),
     Metric(
         "idtone_journal_lag_seconds", _GAUGE,
         "Time since the service last read the journal to its end; normally less than a second.",
-        lambda observed: observed.journal.lag_s,
+        lambda parts: parts.journal.lag_s,
     ),
     Metric(
         "idtone_journal_held_files_total", _COUNTER,
         "Old files of the journal that a process kept open for more than a minute. They were emptied and removed.",
-        lambda observed: observed.journal.held_files,
+        lambda parts: parts.journal.held_files,
     ),
     Metric(
         "idtone_fallback_file_current", _GAUGE,
         "1 if Asterisk has the suspended numbers of the registry in use, for its decisions during a fallback; else 0.",
-        lambda observed: observed.fallback.has_suspensions_of(observed.source.current),
+        lambda parts: parts.fallback.has_suspensions_of(parts.source.current),
     ),
     # Registry
     Metric(
         "idtone_registry_version", _GAUGE, "The version of the registry in use; 0 without a registry.",
-        lambda observed: observed.source.current.version if observed.source.current else 0,
+        lambda parts: parts.source.current.version if parts.source.current else 0,
     ),
     Metric(
         "idtone_member_known", _GAUGE,
         "1 if association.member is set, and the registry in use has this member; else 0: then no licence counts.",
-        lambda observed: member_trouble(observed.settings.association.member, observed.source.current) is None,
+        lambda parts: member_trouble(parts.settings.association.member, parts.source.current) is None,
     ),
     Metric(
         "idtone_registry_issued_timestamp_seconds", _GAUGE, "When the registry in use was issued.",
@@ -371,14 +297,14 @@ METRICS: Final = (
     Metric(
         "idtone_suspensions_in_force", _GAUGE,
         "Suspensions in force (of numbers, ranges, members); without a registry, the entries of fallback.conf.",
-        lambda observed: observed.suspensions_in_force(time.time()),
+        lambda parts: parts.suspensions_in_force(time.time()),
     ),
     Metric(
         "idtone_licence_lapses_timestamp_seconds", _GAUGE,
         "The time from which no licence of `association.member` is valid for calls of this direction; absent for a "
         "direction without a licence, and 90 days after the lapse.",
-        lambda observed: {
-            (each.direction.value,): each.at.timestamp() for each in observed.licence_lapses(datetime.now(UTC))
+        lambda parts: {
+            (each.direction.value,): each.at.timestamp() for each in parts.licence_lapses(datetime.now(UTC))
         },
         ("direction",),
     ),
@@ -386,7 +312,7 @@ METRICS: Final = (
         "idtone_certification_lapses_timestamp_seconds", _GAUGE,
         "When the first certification lapses, or its check is due. Only those on which the numbers of "
         "`association.member` depend count; without this setting, all count. Absent if none is recorded.",
-        lambda observed: observed.certification_lapses_s(),
+        lambda parts: parts.certification_lapses_s(),
     ),
     Metric(
         "idtone_never_originates_entries", _GAUGE,
@@ -413,21 +339,21 @@ METRICS: Final = (
     Metric(
         "idtone_ledger_signed", _GAUGE,
         "1 if the evidence that is written is signed, else 0: `idtone status` says why.",
-        lambda observed: observed.evidence.signs,
+        lambda parts: parts.evidence.signs,
     ),
     Metric(
         "idtone_ledger_unsigned_ends", _GAUGE,
         "Earlier logs of this node that wait for the signature of their end: `idtone status` names them.",
-        lambda observed: observed.evidence.unsigned_ends,
+        lambda parts: parts.evidence.unsigned_ends,
     ),
     Metric(
         "idtone_ledger_quarantined_steps", _GAUGE,
         "Steps in the ledger that idtone did not write, or that were changed: they are never signed.",
-        lambda observed: observed.evidence.quarantined,
+        lambda parts: parts.evidence.quarantined,
     ),
     Metric(
         "idtone_ledger_set_aside", _GAUGE, "Damaged ledgers that were set aside and not moved away.",
-        lambda observed: len(damaged_ledgers(path_of(observed.settings.ledger.own()))),
+        lambda parts: len(damaged_ledgers(path_of(parts.settings.ledger.own()))),
     ),
     Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",
@@ -439,20 +365,20 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_ledger_reserve_bytes", _GAUGE, "Disk space that is in reserve for evidence.",
-        lambda observed: observed.evidence.reserve.left,
+        lambda parts: parts.evidence.reserve.left,
     ),
     Metric(
         "idtone_ledger_reserve_size_bytes", _GAUGE, "Disk space that should be in reserve (ledger.reserve).",
-        lambda observed: observed.evidence.reserve.size,
+        lambda parts: parts.evidence.reserve.size,
     ),
     Metric(
         "idtone_ledger_free_bytes", _GAUGE, "Free disk space for evidence, without the reserve.",
-        lambda observed: observed.room.free_space_and_days().free_bytes,
+        lambda parts: parts.room.free_space_and_days().free_bytes,
     ),
     Metric(
         "idtone_ledger_room_seconds", _GAUGE,
         "For how long the free disk space is enough, at the rate of the last week.",
-        lambda observed: None if (days := observed.room.free_space_and_days().days) is None else days * _DAY_S,
+        lambda parts: None if (days := parts.room.free_space_and_days().days) is None else days * _DAY_S,
     ),
     # The canary
     Metric(
@@ -467,7 +393,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_canary_every_seconds", _GAUGE, "How often a canary call is to be placed (canary.every).",
-        lambda observed: observed.settings.canary.every.total_seconds() if observed.settings.canary.is_on else None,
+        lambda parts: parts.settings.canary.every.total_seconds() if parts.settings.canary.is_on else None,
     ),
     Metric(
         "idtone_canary_level_decibels", _GAUGE,
@@ -483,8 +409,8 @@ METRICS: Final = (
     Metric(
         "idtone_stamped_every_seconds", _GAUGE,
         "How often the tree's head is to be stamped (ledger.timestamp.every); missing without an authority.",
-        lambda observed: (
-            None if _stamped(observed) is None else observed.settings.ledger.timestamp.every.total_seconds()
+        lambda parts: (
+            None if _stamped(parts) is None else parts.settings.ledger.timestamp.every.total_seconds()
         ),
     ),
     # The backup
@@ -495,7 +421,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_backup_every_seconds", _GAUGE, "How often a backup is to be made (backup.every).",
-        lambda observed: observed.settings.backup.every.total_seconds() if observed.settings.backup.is_on else None,
+        lambda parts: parts.settings.backup.every.total_seconds() if parts.settings.backup.is_on else None,
     ),
     Metric(
         "idtone_backup_drill_timestamp_seconds", _GAUGE,
@@ -505,16 +431,16 @@ METRICS: Final = (
     # The service
     Metric(
         "idtone_started_timestamp_seconds", _GAUGE, "When this instance began to decide calls.",
-        lambda observed: observed.calls.since.timestamp(),
+        lambda parts: parts.calls.since.timestamp(),
     ),
     Metric(
         "idtone_hand_overs_total", _COUNTER,
         "Hand-overs from one instance to the next since the service was started; it continues with the next instance.",
-        lambda observed: observed.hand_overs(),
+        lambda parts: parts.hand_overs(),
     ),
     Metric(
         "idtone_clock_timestamp_seconds", _GAUGE, "The time by the clock of this machine.",
-        lambda observed: datetime.now(UTC).timestamp(),
+        lambda parts: datetime.now(UTC).timestamp(),
     ),
 )  # fmt: skip
 """All metrics that idtone defines. The metrics `process_…` come from prometheus-client."""

@@ -21,7 +21,8 @@ from prometheus_client.utils import floatToGoString
 
 from idtone.core.duration_histogram import Durations
 
-from .metrics import METRICS, Metric, MetricKind, Observed
+from .instance_parts import InstanceParts
+from .metrics import METRICS, Metric, MetricKind
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
 class MetricsCollector(Collector):
     """Turns the table into prometheus-client's metrics."""
 
-    def __init__(self, observed: Observed) -> None:
-        self._observed = observed
+    def __init__(self, parts: InstanceParts) -> None:
+        self._observed = parts
 
     def collect(self) -> Iterator[Family]:
         for metric in METRICS:
@@ -86,10 +87,10 @@ class _Refused(asyncio.Protocol):
 class MetricsListener:
     """The listener, from `begin` to `close`. If the address is in use, it logs that and tries again."""
 
-    def __init__(self, address: tuple[str, int], observed: Observed) -> None:
+    def __init__(self, address: tuple[str, int], parts: InstanceParts) -> None:
         self._address = address
         self._registry = CollectorRegistry()
-        self._registry.register(MetricsCollector(observed))
+        self._registry.register(MetricsCollector(parts))
         ProcessCollector(registry=self._registry)
         self._text = b""
         self._made_s = -FRESH_S

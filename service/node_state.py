@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from idtone.ledger.replication.replica_connection import ReportResult
 
-from .metrics import Observed
+from .instance_parts import InstanceParts
 from .status_feed import FEED, decided_calls, nested
 
 FORMAT: Final = 1
@@ -27,7 +27,7 @@ RATE_S: Final = 10
 class ReportValues:
     """The values for one report."""
 
-    observed: Observed
+    parts: InstanceParts
     running: bool
     exchange: ReportResult | None
     calls_a_second: float | None
@@ -55,7 +55,7 @@ def _from_feed(*names: str) -> tuple[StateField, ...]:
     by_name = {field.name: field.read for field in FEED}
 
     def reader(name: str) -> Callable[[ReportValues], Any]:
-        return lambda values: by_name[name](values.observed)
+        return lambda values: by_name[name](values.parts)
 
     return tuple(StateField(name, "", reader(name)) for name in names)
 
@@ -83,7 +83,7 @@ STATE: Final = (
         "calls.a_second", "Decided calls a second, over the last ten seconds; null at first.",
         lambda it: it.calls_a_second,
     ),
-    StateField("calls.over", "Ended calls.", lambda it: sum(dict(it.observed.counts.ended).values())),
+    StateField("calls.over", "Ended calls.", lambda it: sum(dict(it.parts.counts.ended).values())),
     *_from_feed(
         "calls.with_sound", "calls.sent", "calls.confirmed",
         "registry.version", "registry.trust", "registry.issued", "registry.expires",
@@ -95,7 +95,7 @@ STATE: Final = (
         "A list of the witnesses that do not cosign: name, trouble.",
         lambda it: [
             {"name": each.key.name, "trouble": each.trouble}
-            for each in it.observed.cosigning.witnesses
+            for each in it.parts.cosigning.witnesses
             if each.trouble
         ],
     ),
@@ -103,13 +103,13 @@ STATE: Final = (
         "brake",
         "What the brake has stopped and what was released, for the other nodes: `told`, a JSON text of tokens, and "
         "`mac`, by the fleet's key; null without one.",
-        lambda it: it.observed.keeper.stops_to_share() if it.observed.keeper else None,
+        lambda it: it.parts.keeper.stops_to_share() if it.parts.keeper else None,
     ),
     StateField(
         "suspensions",
         "This node's own suspensions (`idtone suspend`) for the other nodes, sealed with the fleet's key; null without "
         "one, or without suspensions.",
-        lambda it: it.observed.suspensions.told if it.observed.suspensions else None,
+        lambda it: it.parts.suspensions.told,
     ),
     *_from_feed("replication", "settings"),
 )  # fmt: skip
@@ -118,8 +118,8 @@ STATE: Final = (
 class NodeStateReport:
     """Makes the objects, one after the other. Reading the disk may block, so do not use it in the event loop."""
 
-    def __init__(self, observed: Observed, is_running: Callable[[], bool]) -> None:
-        self._observed = observed
+    def __init__(self, parts: InstanceParts, is_running: Callable[[], bool]) -> None:
+        self._observed = parts
         self._is_running = is_running
         self._decided: deque[tuple[float, int]] = deque(maxlen=RATE_S + 1)
         self._writers: deque[str | None] = deque(maxlen=RATE_S)

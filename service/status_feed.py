@@ -31,9 +31,10 @@ from idtone.registry.node_member_check import member_trouble, tones_trouble
 from . import backup_result, canary_result
 from .call_counts import LABELS
 from .feed_messages import with_messages
+from .instance_parts import InstanceParts
 from .ledger_disk_space import damaged_ledgers
 from .local_sockets import is_trusted_peer, listening
-from .metrics import METRICS, Observed
+from .metrics import METRICS
 from .status_client import FORMAT, socket_path
 from .suspension_keeper import summary
 
@@ -56,10 +57,10 @@ class Field:
     name: str
     """Its path, with dots between the parts."""
     meaning: str
-    read: Callable[[Observed], Any]
+    read: Callable[[InstanceParts], Any]
 
 
-def _metric(name: str) -> Callable[[Observed], Any]:
+def _metric(name: str) -> Callable[[InstanceParts], Any]:
     return _METRICS[f"idtone_{name}"]
 
 
@@ -67,18 +68,18 @@ def _time(timestamp_s: float | None) -> str | None:
     return None if timestamp_s is None else datetime.fromtimestamp(timestamp_s, UTC).isoformat(timespec="seconds")
 
 
-def _time_of(name: str) -> Callable[[Observed], str | None]:
+def _time_of(name: str) -> Callable[[InstanceParts], str | None]:
     read = _metric(name)
-    return lambda observed: _time(read(observed))
+    return lambda parts: _time(read(parts))
 
 
-def _longest_s(observed: Observed) -> float | None:
-    now = observed.calls.now()
-    return max((round((now - call.decided_at).total_seconds(), 1) for call in observed.calls), default=None)
+def _longest_s(parts: InstanceParts) -> float | None:
+    now = parts.calls.now()
+    return max((round((now - call.decided_at).total_seconds(), 1) for call in parts.calls), default=None)
 
 
-def _oldest(observed: Observed) -> list[dict[str, Any]]:
-    calls = heapq.nsmallest(OLDEST, observed.calls, key=lambda call: call.decided_at)
+def _oldest(parts: InstanceParts) -> list[dict[str, Any]]:
+    calls = heapq.nsmallest(OLDEST, parts.calls, key=lambda call: call.decided_at)
     return [
         {
             "call_id": call.id,
@@ -97,51 +98,51 @@ def _state(call: Call) -> str:
     return "connected" if call.sounded_at else "answered" if call.answered else "dialling"
 
 
-def _decisions(observed: Observed) -> list[dict[str, Any]]:
+def _decisions(parts: InstanceParts) -> list[dict[str, Any]]:
     counted: Counter[tuple[str, ...]] = Counter()
-    for labels, count in dict(observed.counts.decisions).items():
+    for labels, count in dict(parts.counts.decisions).items():
         named = dict(zip(LABELS, labels, strict=True))
         counted[named["outcome"], named["reason"]] += count
     return [{"outcome": outcome, "reason": reason, "calls": n} for (outcome, reason), n in counted.most_common()]
 
 
-def decided_calls(observed: Observed) -> int:
+def decided_calls(parts: InstanceParts) -> int:
     """Number of calls that this instance and its hook have decided."""
-    return sum(_metric("decisions_total")(observed).values())
+    return sum(_metric("decisions_total")(parts).values())
 
 
-def _suspensions(observed: Observed) -> str | None:
+def _suspensions(parts: InstanceParts) -> str | None:
     """The digest of the suspensions' file in use."""
-    registry = observed.source.current
+    registry = parts.source.current
     return registry.signed.sha256 if registry and registry.signed else None
 
 
-def _sent_ratio(observed: Observed) -> float | None:
-    calls = _metric("calls_with_sound_total")(observed)
-    return round(_metric("calls_sent_total")(observed) / calls, 4) if calls else None
+def _sent_ratio(parts: InstanceParts) -> float | None:
+    calls = _metric("calls_with_sound_total")(parts)
+    return round(_metric("calls_sent_total")(parts) / calls, 4) if calls else None
 
 
-def _delays(observed: Observed) -> dict[str, dict[str, Any]]:
+def _delays(parts: InstanceParts) -> dict[str, dict[str, Any]]:
     return {
         interface: {"calls": n, "p50": waited.quantile_s(0.5), "p99": waited.quantile_s(0.99)}
-        for (interface,), waited in _metric("decision_seconds")(observed).items()
+        for (interface,), waited in _metric("decision_seconds")(parts).items()
         if (n := waited.counted()[0][-1])
     }
 
 
-def _checkpoint_size(observed: Observed) -> int | None:
-    note = observed.evidence.stored_checkpoint
+def _checkpoint_size(parts: InstanceParts) -> int | None:
+    note = parts.evidence.stored_checkpoint
     return Checkpoint.parse(note.text).size if note else None
 
 
-def _checkpoint_written(observed: Observed) -> str | None:
+def _checkpoint_written(parts: InstanceParts) -> str | None:
     with suppress(FileNotFoundError):
-        return _time(observed.settings.ledger.seen().stat().st_mtime)
+        return _time(parts.settings.ledger.seen().stat().st_mtime)
     return None
 
 
-def _canary(observed: Observed) -> dict[str, Any] | None:
-    canary = observed.settings.canary
+def _canary(parts: InstanceParts) -> dict[str, Any] | None:
+    canary = parts.settings.canary
     if not canary.is_on:
         return None
     result = canary_result.read(canary.result)
@@ -150,8 +151,8 @@ def _canary(observed: Observed) -> dict[str, Any] | None:
     return {"every_seconds": canary.every.total_seconds(), **result.to_json()}
 
 
-def _backup(observed: Observed) -> dict[str, Any] | None:
-    backup = observed.settings.backup
+def _backup(parts: InstanceParts) -> dict[str, Any] | None:
+    backup = parts.settings.backup
     if not backup.is_on:
         return None
     result = backup_result.read(backup.result)
@@ -165,38 +166,38 @@ def _backup(observed: Observed) -> dict[str, Any] | None:
         "archive": result.chain[-1].name if result else None,
         "newest_call": text(result.newest) if result else None,
         "drilled_at": text(result.drilled) if result else None,
-        "overdue": backup_result.is_old(result, backup.every.total_seconds(), observed.calls.now()),
+        "overdue": backup_result.is_old(result, backup.every.total_seconds(), parts.calls.now()),
     }
 
 
-def _timestamp(observed: Observed) -> dict[str, Any] | None:
-    settings, timestamping = observed.settings.ledger.timestamp, observed.timestamping
-    if timestamping is None or settings.url is None:
+def _timestamp(parts: InstanceParts) -> dict[str, Any] | None:
+    settings, timestamping = parts.settings.ledger.timestamp, parts.timestamping
+    if settings.url is None:
         return None
     return {
         "every_seconds": settings.every.total_seconds(),
         "at": timestamping.at.isoformat(timespec="seconds") if timestamping.at else None,
-        "overdue": is_overdue(timestamping.at, settings.every, observed.calls.now()),
+        "overdue": is_overdue(timestamping.at, settings.every, parts.calls.now()),
         "trouble": timestamping.trouble,
     }
 
 
-def _replication(observed: Observed) -> dict[str, Any] | None:
-    if observed.replicator is None:
+def _replication(parts: InstanceParts) -> dict[str, Any] | None:
+    if parts.replicator is None:
         return None
-    status = observed.replicator.status
+    status = parts.replicator.status
     return {"unreplicated_steps": status.behind, "trouble": str(status.trouble)}
 
 
-def _association_trouble(observed: Observed) -> str:
-    settings, registry, now = observed.settings, observed.source.current, observed.calls.now()
+def _association_trouble(parts: InstanceParts) -> str:
+    settings, registry, now = parts.settings, parts.source.current, parts.calls.now()
     member = settings.association.member
     tones = settings.policy.policy(member).tones
     return str(member_trouble(member, registry) or tones_trouble(tones, member, registry, now) or "")
 
 
-def _lines(observed: Observed) -> dict[str, Any] | None:
-    source = observed.lines
+def _lines(parts: InstanceParts) -> dict[str, Any] | None:
+    source = parts.lines
     if source is None:
         return None
     totals = source.index.totals if source.index else None
@@ -209,60 +210,59 @@ def _lines(observed: Observed) -> dict[str, Any] | None:
     }
 
 
-def _braked(observed: Observed) -> list[dict[str, Any]] | None:
-    if observed.calls.braking is None:
+def _braked(parts: InstanceParts) -> list[dict[str, Any]] | None:
+    if parts.calls.braking is None:
         return None
-    newest = heapq.nlargest(BRAKED, observed.calls.braking.brake.holds(), key=lambda hold: hold.since_s)
+    newest = heapq.nlargest(BRAKED, parts.calls.braking.brake.holds(), key=lambda hold: hold.since_s)
     return [hold.to_json() for hold in newest]
 
 
-def _own_suspensions(observed: Observed) -> list[dict[str, Any]]:
-    keeper = observed.suspensions
-    return summary(keeper.known, datetime.now(UTC)) if keeper else []
+def _own_suspensions(parts: InstanceParts) -> list[dict[str, Any]]:
+    return summary(parts.suspensions.known, datetime.now(UTC))
 
 
-def _licence_lapses(observed: Observed) -> list[dict[str, Any]]:
-    return [each.to_json() for each in observed.licence_lapses(datetime.now(UTC))]
+def _licence_lapses(parts: InstanceParts) -> list[dict[str, Any]]:
+    return [each.to_json() for each in parts.licence_lapses(datetime.now(UTC))]
 
 
 FEED: Final = (
     Field("format", "The version of this format. It changes if a field changes or is removed.", lambda _: FORMAT),
     Field("running", "Whether the service runs.", lambda _: True),
     Field("instance.version", "The version of idtone.", lambda _: __version__),
-    Field("instance.node", "The PBX's name in the evidence.", lambda observed: observed.settings.node),
+    Field("instance.node", "The PBX's name in the evidence.", lambda parts: parts.settings.node),
     Field("instance.pid", "The process.", lambda _: os.getpid()),
     Field(
         "instance.since",
         "When this instance began to decide calls. All counts begin then.",
-        lambda observed: _time(observed.calls.since.timestamp()),
+        lambda parts: _time(parts.calls.since.timestamp()),
     ),
     Field("instance.hand_overs", "Hand-overs since the service was started.", _metric("hand_overs_total")),
     Field("ari.connected", "Whether Asterisk's ARI is connected.", _metric("ari_connected")),
     Field(
         "ari.asterisk",
         "Asterisk's version; null while it is not connected.",
-        lambda observed: observed.runner.connection and observed.runner.connection.version,
+        lambda parts: parts.runner.connection and parts.runner.connection.version,
     ),
     Field(
         "ari.transport",
         "How requests go to Asterisk; null while it is not connected.",
-        lambda observed: observed.runner.connection and observed.runner.connection.transport,
+        lambda parts: parts.runner.connection and parts.runner.connection.transport,
     ),
     Field("ari.reconnects", "Connections after the first one.", _metric("ari_reconnects_total")),
     Field(
         "hook.loaded",
         "The digest of the hook that Asterisk has loaded; empty if there is none, null while it is not known.",
-        lambda observed: observed.hook and observed.hook.digest,
+        lambda parts: parts.hook.digest,
     ),
     Field(
         "hook.current",
         "Whether it is the hook of this version and these settings; null while it is not known.",
-        lambda observed: observed.hook and observed.hook.is_current,
+        lambda parts: parts.hook.is_current,
     ),
     Field(
         "agi.listen",
         "Where the service listens for AGI; null if it does not.",
-        lambda observed: observed.settings.agi.listen if observed.settings.interface is Interface.AGI else None,
+        lambda parts: parts.settings.agi.listen if parts.settings.interface is Interface.AGI else None,
     ),
     Field("calls.in_progress", "Calls between their decision and their end.", _metric("calls_in_progress")),
     Field("calls.longest_seconds", "How long ago the oldest of them was decided; null without calls.", _longest_s),
@@ -277,12 +277,12 @@ FEED: Final = (
     Field(
         "calls.ended",
         "Ended calls by IDTONE_STATUS.",
-        lambda observed: {status: n for (status,), n in dict(observed.counts.ended).items()},
+        lambda parts: {status: n for (status,), n in dict(parts.counts.ended).items()},
     ),
     Field(
         "calls.suspended",
         "Calls that the service ended because their number was suspended, by the reference of the suspension.",
-        lambda observed: dict(observed.calls.ended_suspended),
+        lambda parts: dict(parts.calls.ended_suspended),
     ),
     Field(
         "calls.with_sound",
@@ -308,7 +308,7 @@ FEED: Final = (
     Field(
         "registry.trust",
         "`signed` or `unsigned`; null without a registry.",
-        lambda observed: observed.source.current and observed.source.current.trust,
+        lambda parts: parts.source.current and parts.source.current.trust,
     ),
     Field(
         "association.trouble",
@@ -356,7 +356,7 @@ FEED: Final = (
     Field(
         "registry.taken",
         "When this registry was taken into use.",
-        lambda observed: observed.source.taken and observed.source.taken.isoformat(timespec="milliseconds"),
+        lambda parts: parts.source.taken and parts.source.taken.isoformat(timespec="milliseconds"),
     ),
     Field(
         "lines",
@@ -369,11 +369,11 @@ FEED: Final = (
         "Whether Asterisk has the suspended numbers of this registry.",
         _metric("fallback_file_current"),
     ),
-    Field("fallback.trouble", "Why not; empty if it has.", lambda observed: str(observed.fallback.trouble)),
+    Field("fallback.trouble", "Why not; empty if it has.", lambda parts: str(parts.fallback.trouble)),
     Field(
         "journal.lag_seconds",
         "Time since the journal was read to its end.",
-        lambda observed: round(_metric("journal_lag_seconds")(observed), 3),
+        lambda parts: round(_metric("journal_lag_seconds")(parts), 3),
     ),
     Field(
         "ledger.unwritten_steps",
@@ -384,7 +384,7 @@ FEED: Final = (
     Field(
         "ledger.room_days",
         "For how many days it is enough, at the rate of the last week.",
-        lambda observed: observed.room.free_space_and_days().days,
+        lambda parts: parts.room.free_space_and_days().days,
     ),
     Field("ledger.reserve_bytes", "Disk space in reserve.", _metric("ledger_reserve_bytes")),
     Field("ledger.reserve_size_bytes", "What should be in reserve.", _metric("ledger_reserve_size_bytes")),
@@ -397,24 +397,23 @@ FEED: Final = (
     Field(
         "ledger.trouble",
         "What is wrong with the evidence: it is not signed, not written, or has no room; empty if nothing is.",
-        lambda observed: observed.evidence.words,
+        lambda parts: parts.evidence.words,
     ),
     Field(
         "ledger.set_aside",
         "A list of the damaged ledgers that were set aside and not moved away.",
-        lambda observed: [str(each) for each in damaged_ledgers(path_of(observed.settings.ledger.own()))],
+        lambda parts: [str(each) for each in damaged_ledgers(path_of(parts.settings.ledger.own()))],
     ),
     Field(
         "ledger.ends_given_up",
         "A list of the earlier logs whose end was given up: nothing can sign it any more.",
-        lambda observed: observed.evidence.ends_given_up,
+        lambda parts: parts.evidence.ends_given_up,
     ),
     Field(
         "ledger.witnesses",
         "A list of the witnesses: name, how many leaves it cosigned last (0 if unknown), trouble.",
-        lambda observed: [
-            {"name": each.key.name, "leaves": each.size, "trouble": each.trouble}
-            for each in observed.cosigning.witnesses
+        lambda parts: [
+            {"name": each.key.name, "leaves": each.size, "trouble": each.trouble} for each in parts.cosigning.witnesses
         ],
     ),
     Field(
@@ -438,14 +437,14 @@ FEED: Final = (
     Field(
         "brake.trouble",
         "Why the stops of other nodes are not known; empty if they are, or without other nodes.",
-        lambda observed: observed.others.trouble if observed.others else "",
+        lambda parts: parts.others.trouble,
     ),
     Field(
         "settings",
         "The settings of the fleet that this instance uses: `version`, `sha256`, `signed`, and in `overrides` the keys "
         "that this node sets otherwise, such as `policy.waiting: 100` (`(not shown)` where they hold numbers or a "
         "member); null without `fleet.settings`.",
-        lambda observed: fleet_settings_report(observed.settings),
+        lambda parts: fleet_settings_report(parts.settings),
     ),
     Field(
         "canary",
@@ -464,14 +463,14 @@ FEED: Final = (
     Field(
         "metrics.listen",
         "Where the metrics are; null if they are off.",
-        lambda observed: observed.settings.metrics.listen,
+        lambda parts: parts.settings.metrics.listen,
     ),
 )
 
 
-def snapshot(observed: Observed) -> dict[str, Any]:
+def snapshot(parts: InstanceParts) -> dict[str, Any]:
     """The feed as one object. Making it reads the disk, which may block, so do not call it in the event loop."""
-    return nested((field.name, field.read(observed)) for field in FEED)
+    return nested((field.name, field.read(parts)) for field in FEED)
 
 
 def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -487,10 +486,10 @@ def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def serve_feed(observed: Observed) -> AsyncIterator[None]:
+async def serve_feed(parts: InstanceParts) -> AsyncIterator[None]:
     """Offer the feed during the block, to one reader at a time. The caller holds the ledger's lock."""
-    with listening(socket_path(path_of(observed.settings.ledger.own())), socket.SOCK_STREAM) as listener:
-        attending = asyncio.create_task(_attend(listener, observed))
+    with listening(socket_path(path_of(parts.settings.ledger.own())), socket.SOCK_STREAM) as listener:
+        attending = asyncio.create_task(_attend(listener, parts))
         try:
             yield
         finally:
@@ -498,7 +497,7 @@ async def serve_feed(observed: Observed) -> AsyncIterator[None]:
             await asyncio.wait({attending})
 
 
-async def _attend(listener: socket.socket, observed: Observed) -> None:
+async def _attend(listener: socket.socket, parts: InstanceParts) -> None:
     loop = asyncio.get_running_loop()
     while True:
         end, _ = await loop.sock_accept(listener)
@@ -507,7 +506,7 @@ async def _attend(listener: socket.socket, observed: Observed) -> None:
                 continue
             end.setblocking(False)
             try:
-                made = await asyncio.wrap_future(in_daemon(lambda: snapshot(observed), "the status"))
+                made = await asyncio.wrap_future(in_daemon(lambda: snapshot(parts), "the status"))
                 async with asyncio.timeout(READ_WITHIN_S):
                     await loop.sock_sendall(end, json.dumps(with_messages(made)).encode() + b"\n")
             except Exception as error:

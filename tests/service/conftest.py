@@ -1,23 +1,21 @@
 """Fixtures: the parts of a service, without Asterisk."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from idtone.ari_app.application import AriApplication
-from idtone.ari_app.runner import ApplicationRunner
 from idtone.call_control.journal_reader import JournalReader
 from idtone.core.settings.settings import Interface, Settings, load_settings
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.ledger.witness.cosigning import Cosigning
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.assembly import assemble, journal_of, load
 from idtone.service.call_counts import CallCounts
-from idtone.service.ledger_disk_space import LedgerDiskSpace
-from idtone.service.metrics import Observed
+from idtone.service.instance import Instance
+from idtone.service.instance_parts import InstanceParts
 from lab.hook_requests import request
 from lab.ledger.sample_evidence import heard_call
 from lab.registry.examples import valid_until_2096
@@ -38,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def observed(settings: Settings) -> Iterator[Observed]:
+def parts(settings: Settings) -> Iterator[InstanceParts]:
     """The parts of a service that has decided a call, without Asterisk."""
     loaded, url = load(settings), settings.ledger.own()
     with ExitStack() as opened:
@@ -48,25 +46,8 @@ def observed(settings: Settings) -> Iterator[Observed]:
         calls, fallback, _ = assemble(settings, loaded, counts, reader)
         journal = JournalReader(journal_of(settings), lambda _: (), lambda: True, lambda _: None)
 
-        async def read_journal() -> None: ...
-
-        application = AriApplication(calls, read_journal)
-        runner = ApplicationRunner(application, nullcontext)
         for step in heard_call("1795.9-1"):
             counts.append(step)
         calls.decide(request("1795.1-1"), Interface.ARI)
-        yield Observed(
-            calls,
-            counts,
-            journal,
-            evidence,
-            None,
-            loaded.source,
-            fallback,
-            application,
-            runner,
-            LedgerDiskSpace(url),
-            lambda: 3,
-            Cosigning(evidence, loaded.key_ring, (), 60),
-            settings,
-        )
+        parts = Instance(settings, "", loaded).parts(calls, counts, fallback, journal, evidence, None)
+        yield replace(parts, hand_overs=lambda: 3)

@@ -21,8 +21,9 @@ from idtone.core.decision import Remembered
 from idtone.core.settings.settings import Interface
 from idtone.ledger.replication.replicator import ReplicaStatus
 from idtone.service import ledger_disk_space, metrics_listener
+from idtone.service.instance_parts import InstanceParts
 from idtone.service.ledger_disk_space import LedgerDiskSpace
-from idtone.service.metrics import METRICS, MetricKind, Observed
+from idtone.service.metrics import METRICS, MetricKind
 from idtone.service.metrics_listener import MetricsListener
 from lab.asterisk import free_ports
 from lab.call_control.memory_evidence import registry
@@ -38,8 +39,8 @@ def address() -> tuple[str, int]:
 
 
 @pytest.fixture
-def listener(observed: Observed, address: tuple[str, int]) -> Iterator[MetricsListener]:
-    listening = MetricsListener(address, observed)
+def listener(parts: InstanceParts, address: tuple[str, int]) -> Iterator[MetricsListener]:
+    listening = MetricsListener(address, parts)
     listening.begin()
     yield listening
     listening.close()
@@ -76,38 +77,38 @@ def values(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_promtool_objects_to_nothing(text: str, observed: Observed) -> None:
+def test_promtool_objects_to_nothing(text: str, parts: InstanceParts) -> None:
     """The check covers all metrics, with and without a value here."""
     for metric in METRICS:
-        if metric.read(observed) is None:
+        if metric.read(parts) is None:
             head = f"# TYPE {metric.name} {metric.kind}\n"
             assert head in text
             text = text.replace(head, f"{head}{metric.name} 1\n")
     assert promtool("check", "metrics", given=text) == ""
 
 
-def test_every_metric_of_the_table_is_there(text: str, observed: Observed) -> None:
+def test_every_metric_of_the_table_is_there(text: str, parts: InstanceParts) -> None:
     told = {family.name: family for family in text_string_to_metric_families(text)}
     for metric in METRICS:
         family = told[metric.name.removesuffix("_total")]
         assert (family.type, family.documentation) == (metric.kind, metric.meaning)
-        if metric.read(observed) is not None:
+        if metric.read(parts) is not None:
             assert {tuple(sorted(set(sample.labels) - {"le"})) for sample in family.samples} == {
                 tuple(sorted(metric.labels))
             }
     assert "process" in {name.partition("_")[0] for name in told}
 
 
-def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> None:
+def test_the_values_are_those_of_the_service(text: str, parts: InstanceParts) -> None:
     found = values(text)
     assert found["idtone_decisions_total", "incoming", "ari", "PLAY", "licence-valid"] == 1
     assert found["idtone_decisions_total", "incoming", "none", "PLAY", "licence-valid"] == 1  # of the sample evidence
     assert (found["idtone_calls_with_sound_total",], found["idtone_calls_sent_total",]) == (1, 1)
-    assert found["idtone_calls_in_progress",] == len(observed.calls) == 1
+    assert found["idtone_calls_in_progress",] == len(parts.calls) == 1
     assert found["idtone_decision_seconds_count", "ari"] == 0  # this request does not say when the hook asked
     assert found["idtone_connect_seconds_count",] == 1
     assert (found["idtone_ari_connected",], found["idtone_ari_reconnects_total",]) == (0, 0)
-    index = observed.source.current
+    index = parts.source.current
     assert index
     assert found["idtone_registry_version",] == index.version > 0
     assert found["idtone_registry_issued_timestamp_seconds",] == index.issued.timestamp()
@@ -119,7 +120,7 @@ def test_the_values_are_those_of_the_service(text: str, observed: Observed) -> N
     assert not any(name.startswith("idtone_ledger_unreplicated") for name, *_ in found)  # there is no PostgreSQL
 
 
-def test_nothing_tells_who_telephones(text: str, observed: Observed) -> None:
+def test_nothing_tells_who_telephones(text: str, parts: InstanceParts) -> None:
     """The metrics contain no number, no last digits of one, no call id, no member and no licence."""
     told = "".join(re.findall(r'="([^"]*)"', text))
     for secret in (FORWARDING, FORWARDING[-4:], "1795.1-1", "m-1", "L-1"):
@@ -127,17 +128,17 @@ def test_nothing_tells_who_telephones(text: str, observed: Observed) -> None:
     assert FORWARDING not in text
 
 
-def test_what_the_hook_waited_for_is_counted(observed: Observed) -> None:
+def test_what_the_hook_waited_for_is_counted(parts: InstanceParts) -> None:
     fields = f"decide,1795.2-1,123456789012,{time.time() - 0.3:.6f},0312345678,incoming,0312340000,PJSIP/x,,,,,,,"
     asked = Request.read(fields.split(","))
     assert asked
-    observed.calls.decide(asked, Interface.AGI)
-    cumulative, total_s = observed.calls.deciding[Interface.AGI].counted()
+    parts.calls.decide(asked, Interface.AGI)
+    cumulative, total_s = parts.calls.deciding[Interface.AGI].counted()
     assert cumulative[-1] == 1
     assert total_s >= 0.3
 
 
-def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatch):
+def test_suspensions_in_force_are_those_whose_time_has_come(parts, monkeypatch):
     index = registry(
         """
         {number: "0312345601", since: 2026-03-01T00:00:00Z, reference: R},
@@ -148,15 +149,15 @@ def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatc
         """,
         7,
     )
-    monkeypatch.setattr(observed.source, "current", index)
-    assert observed.suspensions_in_force(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) == 2
-    assert observed.suspensions_in_force(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) == 1
-    assert observed.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
-    monkeypatch.setattr(observed.source, "current", None)
-    assert observed.suspensions_in_force(time.time()) == 0
-    observed.calls.remembered = Remembered({"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]})
-    assert observed.suspensions_in_force(time.time()) == 1
-    assert {metric.name for metric in METRICS if metric.read(observed) is None} >= {
+    monkeypatch.setattr(parts.source, "current", index)
+    assert parts.suspensions_in_force(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) == 2
+    assert parts.suspensions_in_force(datetime(2026, 11, 2, tzinfo=UTC).timestamp()) == 1
+    assert parts.suspensions_in_force(0) == 2  # it cannot be earlier than the registry
+    monkeypatch.setattr(parts.source, "current", None)
+    assert parts.suspensions_in_force(time.time()) == 0
+    parts.calls.remembered = Remembered({"8131234567x": [Suspension(datetime.now(UTC) - timedelta(days=1))]})
+    assert parts.suspensions_in_force(time.time()) == 1
+    assert {metric.name for metric in METRICS if metric.read(parts) is None} >= {
         "idtone_registry_issued_timestamp_seconds",
         "idtone_registry_expires_timestamp_seconds",
     }
@@ -171,13 +172,13 @@ def test_suspensions_in_force_are_those_whose_time_has_come(observed, monkeypatc
         (ReplicaStatus(7, "it does not answer"), 7, False),
     ],
 )
-def test_how_far_the_replica_is(observed, status, unreplicated, replicated):
-    observed.replicator = SimpleNamespace(status=status)  # type: ignore[assignment]
-    read = {metric.name: metric.read(observed) for metric in METRICS if "replicated" in metric.name}
+def test_how_far_the_replica_is(parts, status, unreplicated, replicated):
+    parts.replicator = SimpleNamespace(status=status)  # type: ignore[assignment]
+    read = {metric.name: metric.read(parts) for metric in METRICS if "replicated" in metric.name}
     assert read == {"idtone_ledger_unreplicated_steps": unreplicated, "idtone_ledger_replicated": replicated}
 
 
-def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_path, caplog):
+def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(parts, tmp_path, caplog):
     room = LedgerDiskSpace(f"sqlite:///{tmp_path}/no/such/ledger.sqlite3")
     assert (room.free_space_and_days().free_bytes, room.free_space_and_days().days) == (None, None)
     assert caplog.text.count("its room is not known") == 1
@@ -185,10 +186,10 @@ def test_room_that_cannot_be_looked_up_is_missing_and_is_logged(observed, tmp_pa
     room = LedgerDiskSpace(f"sqlite:///{tmp_path}/unreadable.sqlite3")
     assert (bool(room.free_space_and_days().free_bytes), room.free_space_and_days().days) == (True, None)
     assert caplog.text.count("the days for which it has room are not known") == 1
-    assert observed.room.free_space_and_days().free_bytes
+    assert parts.room.free_space_and_days().free_bytes
 
 
-def test_the_free_space_is_that_of_now(observed, monkeypatch):
+def test_the_free_space_is_that_of_now(parts, monkeypatch):
     """An alert about a full disk is due within two minutes."""
     for free in (7, 0):
         patch_library(
@@ -197,7 +198,7 @@ def test_the_free_space_is_that_of_now(observed, monkeypatch):
             "os",
             statvfs=lambda _, free=free: SimpleNamespace(f_bavail=free, f_frsize=1),
         )
-        assert observed.room.free_space_and_days().free_bytes == free
+        assert parts.room.free_space_and_days().free_bytes == free
 
 
 @pytest.mark.usefixtures("listener")
@@ -209,12 +210,12 @@ def test_only_the_metrics_are_served(address: tuple[str, int]) -> None:
     assert (status, body) == (200, "")
 
 
-def test_one_text_serves_all_requests_of_a_second(observed, address, monkeypatch):
+def test_one_text_serves_all_requests_of_a_second(parts, address, monkeypatch):
     made: list[bytes] = []
     make = metrics_listener.generate_latest
     monkeypatch.setattr(metrics_listener, "generate_latest", lambda what: made.append(make(what)) or made[-1])
     monkeypatch.setattr(metrics_listener, "FRESH_S", 60.0)
-    listening = MetricsListener(address, observed)
+    listening = MetricsListener(address, parts)
     listening.begin()
     for _ in range(5):
         get(address)
@@ -222,11 +223,11 @@ def test_one_text_serves_all_requests_of_a_second(observed, address, monkeypatch
     assert len(made) == 1
 
 
-def test_the_address_is_tried_again_until_it_is_free(observed, address, monkeypatch, caplog):
+def test_the_address_is_tried_again_until_it_is_free(parts, address, monkeypatch, caplog):
     monkeypatch.setattr(metrics_listener, "RETRY_S", 0.05)
     caplog.set_level(logging.INFO)
     with socket.create_server(address):
-        listening = MetricsListener(address, observed)
+        listening = MetricsListener(address, parts)
         listening.begin()
         wait_until(lambda: "metrics.listen cannot be used" in caplog.text)
         time.sleep(0.3)  # it is tried again meanwhile
@@ -236,8 +237,8 @@ def test_the_address_is_tried_again_until_it_is_free(observed, address, monkeypa
     assert f"metrics are at http://127.0.0.1:{address[1]}/metrics" in caplog.text
 
 
-def test_closing_frees_the_address_although_a_scraper_does_not_read(observed, address):
-    listening = MetricsListener(address, observed)
+def test_closing_frees_the_address_although_a_scraper_does_not_read(parts, address):
+    listening = MetricsListener(address, parts)
     listening.begin()
     get(address)
     with ExitStack() as open_ones:

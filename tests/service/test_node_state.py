@@ -12,8 +12,8 @@ from idtone.core.errors import AriUnavailable
 from idtone.ledger.replication.replica_connection import ReportResult
 from idtone.operations.fleet.node_states import KNOWN_FORMAT, NodeState
 from idtone.service import loaded_hook_check, node_state
+from idtone.service.instance_parts import InstanceParts
 from idtone.service.loaded_hook_check import LoadedHookCheck
-from idtone.service.metrics import Observed
 from idtone.service.node_state import STATE, NodeStateReport
 from idtone.service.status_feed import snapshot
 from lab.lab import wait_until
@@ -36,10 +36,10 @@ def paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
             yield f"{above}{name}"
 
 
-def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(observed: Observed) -> None:
-    report = NodeStateReport(observed, lambda: True)
+def test_the_state_is_what_the_feed_says_and_other_nodes_can_read_it(parts: InstanceParts) -> None:
+    report = NodeStateReport(parts, lambda: True)
     text = report(None)
-    found, feed = json.loads(text), snapshot(observed)
+    found, feed = json.loads(text), snapshot(parts)
     assert NodeState.model_validate(found).calls.decided == 2
     assert found["calls"] == {
         "in_progress": 1, "decided": 2, "a_second": None, "over": 1, "with_sound": 1, "sent": 1, "confirmed": 0,
@@ -64,16 +64,16 @@ def test_every_field_is_known_to_who_reads_it() -> None:
     }
 
 
-def test_the_rate_the_clock_and_rivals_come_with_the_reports(observed, monkeypatch):
+def test_the_rate_the_clock_and_rivals_come_with_the_reports(parts, monkeypatch):
     times = iter(range(100, 200))
     monkeypatch.setattr(node_state, "time", SimpleNamespace(monotonic=lambda: next(times)))
-    report = NodeStateReport(observed, lambda: False)
+    report = NodeStateReport(parts, lambda: False)
 
     def next_one(of: ReportResult | None) -> Any:
         return json.loads(report(of))
 
     next_one(None)
-    observed.counts.decisions["incoming", "ari", "PLAY", "x"] += 30
+    parts.counts.decisions["incoming", "ari", "PLAY", "x"] += 30
     second = next_one(exchange(None))
     assert (second["calls"]["a_second"], second["running"]) == (30, False)
     assert second["clock"] == {"least_seconds": -0.01, "most_seconds": 0.002}

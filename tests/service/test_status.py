@@ -24,8 +24,9 @@ from idtone.core.settings.settings import Settings, TimestampSettings
 from idtone.core.translation import Message, joined, speak, translated
 from idtone.ledger.store.sqlite import path_of
 from idtone.service import status_client, status_feed
+from idtone.service.instance_parts import InstanceParts
 from idtone.service.local_sockets import listening
-from idtone.service.metrics import METRICS, Observed
+from idtone.service.metrics import METRICS
 from idtone.service.status_client import ask, socket_path
 from idtone.service.status_command import read_status, rows, rows_without_service
 from idtone.service.status_feed import FEED, snapshot
@@ -40,12 +41,12 @@ def value(found: Any, name: str) -> Any:
 
 
 @contextmanager
-def serving(observed: Observed) -> Iterator[Path]:
+def serving(parts: InstanceParts) -> Iterator[Path]:
     """Context with the feed, in a separate event loop; yields the path of the ledger."""
     over, ready = threading.Event(), threading.Event()
 
     async def run() -> None:
-        async with status_feed.serve_feed(observed):
+        async with status_feed.serve_feed(parts):
             ready.set()
             await asyncio.to_thread(over.wait)
 
@@ -53,14 +54,14 @@ def serving(observed: Observed) -> Iterator[Path]:
     thread.start()
     ready.wait(60)
     try:
-        yield path_of(observed.settings.ledger.own())
+        yield path_of(parts.settings.ledger.own())
     finally:
         over.set()
         thread.join()
 
 
-def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observed) -> None:
-    with serving(observed) as ledger:
+def test_the_feed_has_each_field_and_the_values_of_the_metrics(parts: InstanceParts) -> None:
+    with serving(parts) as ledger:
         found = ask(ledger)
     assert found
     for field in FEED:
@@ -80,7 +81,7 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
     assert value(found, "calls.decisions") == [{"outcome": "PLAY", "reason": "licence-valid", "calls": 2}]
     assert value(found, "calls.ended") == {"CONNECTED": 1}
     assert value(found, "calls.sent_ratio") == 1
-    registry = observed.source.current
+    registry = parts.source.current
     assert registry
     assert value(found, "registry.version") == registry.version
     assert datetime.fromisoformat(value(found, "registry.expires")) == registry.expires
@@ -98,32 +99,32 @@ def test_the_feed_has_each_field_and_the_values_of_the_metrics(observed: Observe
         (101 * 60, "", True, r"overdue: the last one 1:41:[0-5]\d ago"),
     ],
 )
-def test_how_old_the_last_timestamp_is(observed, ago_s, trouble, overdue, row):
+def test_how_old_the_last_timestamp_is(parts, ago_s, trouble, overdue, row):
     timestamp = TimestampSettings(url="https://tsa.example")
-    ledger = observed.settings.ledger.model_copy(update={"timestamp": timestamp})
-    observed.settings = observed.settings.model_copy(update={"ledger": ledger})
+    ledger = parts.settings.ledger.model_copy(update={"timestamp": timestamp})
+    parts.settings = parts.settings.model_copy(update={"ledger": ledger})
     at = None if ago_s is None else datetime.now(UTC) - timedelta(seconds=ago_s)
-    observed.timestamping = SimpleNamespace(at=at, trouble=trouble)
-    found = snapshot(observed)
+    parts.timestamping = SimpleNamespace(at=at, trouble=trouble)
+    found = snapshot(parts)
     assert found["ledger"]["timestamp"]["overdue"] == overdue
     (shown,) = (str(state) for name, state in rows(found) if name == "timestamp")
     assert re.fullmatch(row, shown), shown
-    values = {metric.name: metric.read(observed) for metric in METRICS if "stamped" in metric.name}
+    values = {metric.name: metric.read(parts) for metric in METRICS if "stamped" in metric.name}
     assert values == {
         "idtone_stamped_timestamp_seconds": at.timestamp() if at else 0,
         "idtone_stamped_every_seconds": 3600,
     }
 
 
-def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(observed: Observed) -> None:
-    found = snapshot(observed)
+def test_nothing_in_the_feed_or_on_the_screen_tells_who_telephones(parts: InstanceParts) -> None:
+    found = snapshot(parts)
     shown = json.dumps(found) + "".join(map(str, rows(found)))
     for secret in (FORWARDING, CALLED, FORWARDING[-4:], "m-1", "L-1"):
         assert secret not in shown
 
 
-def test_only_the_services_user_can_read_it(observed: Observed) -> None:
-    with serving(observed) as ledger:
+def test_only_the_services_user_can_read_it(parts: InstanceParts) -> None:
+    with serving(parts) as ledger:
         assert socket_path(ledger).stat().st_mode & 0o777 == 0o600
 
 
@@ -166,23 +167,23 @@ def _answer(listener: socket.socket) -> None:
         end.sendall(b'{"format": 1}')
 
 
-def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(observed, monkeypatch):
+def test_a_reader_that_does_not_read_keeps_nobody_else_waiting(parts, monkeypatch):
     monkeypatch.setattr(status_feed, "READ_WITHIN_S", 0.5)
     sizes = iter([2**21, 5])  # the second one fits into the socket, however late its reader is
     monkeypatch.setattr(status_feed, "snapshot", lambda _: {"format": 1, "padding": "x" * next(sizes)})
-    with serving(observed) as ledger, socket.socket(socket.AF_UNIX) as silent:
+    with serving(parts) as ledger, socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(socket_path(ledger)))
         found = ask(ledger)
     assert found == {"format": 1, "padding": "xxxxx"}
 
 
-def test_the_feed_carries_messages_so_that_a_reader_shows_them_in_japanese(observed, monkeypatch):
+def test_the_feed_carries_messages_so_that_a_reader_shows_them_in_japanese(parts, monkeypatch):
     low = Message(
         "the ledger's disk is {room}, {left:.0f} of {size:.0f} MB in reserve", room=Message("low"), left=4, size=4
     )
     made = {"format": 1, "ledger": {"trouble": joined(", ", (low, "x")), "path": "/l"}, "witnesses": [{"trouble": low}]}
     monkeypatch.setattr(status_feed, "snapshot", lambda _: made)
-    with serving(observed) as ledger:
+    with serving(parts) as ledger:
         found = ask(ledger)
     assert found == made
     context = copy_context()
@@ -220,16 +221,16 @@ def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkey
         thread.join()
 
 
-def test_without_a_service_the_files_are_shown(observed: Observed) -> None:
-    while not (found := read_status(observed.settings))["ledger"]["steps"]:
+def test_without_a_service_the_files_are_shown(parts: InstanceParts) -> None:
+    while not (found := read_status(parts.settings))["ledger"]["steps"]:
         time.sleep(0.01)  # they are written in a thread
-    assert observed.source.current
-    assert (found["running"], found["registry"]["version"]) == (False, observed.source.current.version)
+    assert parts.source.current
+    assert (found["running"], found["registry"]["version"]) == (False, parts.source.current.version)
     shown = "\n".join(" ".join(row) for row in rows_without_service(found))
     assert "no service runs; start it: systemctl start idtone" in shown
     assert re.search(r"l\.sqlite3: [0-9]+ steps, the last written [0-9]{4}-", shown)
-    observed.settings.registry.file().unlink()
-    assert "No such file" in read_status(observed.settings)["registry"]["trouble"]
+    parts.settings.registry.file().unlink()
+    assert "No such file" in read_status(parts.settings)["registry"]["trouble"]
 
 
 def test_without_a_service_and_a_ledger_it_says_so(settings: Settings) -> None:
