@@ -198,7 +198,7 @@ class Instance:
             lambda: source.current,
             fallback,
             application.end_all_suspended,
-            calls.ended_by_own,
+            calls.suspended.ended_by_own,
             evidence,
             self._report_soon,
         )
@@ -325,7 +325,7 @@ class Instance:
             self._settings,
             lambda: parts.source.current,
             parts.application.end_all_suspended,
-            parts.calls.ended_suspended,
+            parts.calls.suspended.ended,
             own=lambda: parts.suspensions.known,
         ).run()
 

@@ -282,7 +282,7 @@ FEED: Final = (
     Field(
         "calls.suspended",
         "Calls that the service ended because their number was suspended, by the reference of the suspension.",
-        lambda parts: dict(parts.calls.ended_suspended),
+        lambda parts: dict(parts.calls.suspended.ended),
     ),
     Field(
         "calls.with_sound",

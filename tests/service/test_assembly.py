@@ -39,7 +39,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
         reader = opened.enter_context(LedgerReader.open(url, loaded.key_ring.days))
         calls, *_ = assemble(settings, loaded, evidence, reader)
         assert reader.record(call_id).status is None, "nothing is known of its channel yet"
-        assert [call.id for call in calls.calls_to_end()] == [call_id]
+        assert [call.id for call in calls.suspended.to_end()] == [call_id]
         refused: list[str] = []
         intake = JournalIntake(calls, reader.times, refused.extend, partial(restored_calls, reader))
         line = f"ended,{call_id},{NONCE},{now.timestamp():.6f},CONNECTED,16,licence-valid,ANSWER,60000"
