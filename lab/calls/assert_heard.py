@@ -56,10 +56,11 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
         hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
         for skipped in range(max(early - MOST_EARLY, 0), early + 1)
     ]
-    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+    return next((one for one in found if one.complete and not voice_first(one)), found[0])
 
 
-def _voice_first(heard: Heard) -> bool:
+def voice_first(heard: Heard) -> bool:
+    """True if the other's voice is heard before the end of the sound."""
     return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
 
 

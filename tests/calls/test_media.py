@@ -211,7 +211,11 @@ async def pressed(
             placed = phones.dial(case.way.forwarding())
             await press(await sounding(phones, placed, case), "5", how)
             await placed.caller.final()
-            await phones.talk_and_hang_up(placed, AFTER_S)
+            called = placed.called
+            assert called
+            frames = len(called.packets) + round(AFTER_S * 1000 / FRAME_MS)
+            await wait_until(lambda: len(called.packets) >= frames, "the parties to talk")
+            await phones.talk_and_hang_up(placed)
             return placed, await call_result(phones, service, placed)
 
         calls = await run_concurrently(doings(how.value), one)
