@@ -19,7 +19,7 @@ from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.sqlite import path_of
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.service.local_sockets import listening
 
@@ -46,8 +46,8 @@ from .operator import (
     expiry_calendar,
     health,
     licences,
+    live_page,
     nodes,
-    now,
     saved_searches,
     sounds,
     stop_acts,
@@ -69,7 +69,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
     *search.PAGES,
     *pending_tasks.PAGES,
-    *now.PAGES,
+    *live_page.PAGES,
     *calls.PAGES,
     *saved_searches.PAGES,
     *call.PAGES,
@@ -104,7 +104,7 @@ def make_console(settings: Settings) -> Console:
         sign_in,
         Sessions(time.monotonic),
         LiveState(path_of(settings.ledger.own())),
-        Desk(office, RULES) if office else None,
+        DocumentDesk(office, RULES) if office else None,
         (
             *sign_in.pages,
             *own_account.pages(sign_in.proof),

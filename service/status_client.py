@@ -12,7 +12,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.ledger.store.sqlite import path_of
 
-from .feed_messages import read_messages
+from .feed_messages import restore_messages
 from .local_sockets import connected
 from .service_user import SYSTEMD_S, UNIT
 from .systemd import unit_properties
@@ -49,7 +49,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
             return None  # it has just ended
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UsageError("the service is of another version; use the `idtone` that it runs")
-    return read_messages(found)
+    return restore_messages(found)
 
 
 def answer(settings: Settings) -> dict[str, Any]:

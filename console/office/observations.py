@@ -32,9 +32,9 @@ from idtone.registry.model import Member
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
-from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
+from ..time_formats import with_zone
 from .common_parts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 

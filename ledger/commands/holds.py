@@ -28,8 +28,8 @@ from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
-from ..store.given_up_ends import first_foreign_step
 from ..store.ledger_reader import LedgerReader
+from ..store.stored_ends_given_up import first_foreign_step
 from .options import complete_call, local_time, parse_since, whole_id
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")

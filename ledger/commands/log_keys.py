@@ -29,9 +29,9 @@ from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.key_ring import KeyRing, require_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..keys.successor_trees import NextKey, SuccessorTree
-from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..store.stored_ends_given_up import end_given_up
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.earlier_log_ends import lost_end
 from ..writing.group_writer import GroupWriter

@@ -84,7 +84,7 @@ class Record:
     registry_sha256: str | None = None
 
     @property
-    def opened(self) -> Mapping[NumberRole, Number]:
+    def clear_numbers(self) -> Mapping[NumberRole, Number]:
         """The telephone numbers of the call, as far as their key was available."""
         return _opened(self.steps)
 

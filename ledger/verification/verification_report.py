@@ -16,9 +16,9 @@ from ..keys.day_keys import DayKeys
 from ..keys.key_ring import successor_trees_of
 from ..keys.log_keys import LogKeys, same_key
 from ..keys.successor_trees import SuccessorTree
-from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..store.stored_ends_given_up import end_given_up
 from ..tree.checkpoints import Checkpoint
 from .verify_ledger import LedgerVerdict, verify_ledger
 

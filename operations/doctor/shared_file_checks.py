@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.tones.making.sound_files import PBX_FORMATS, find_format
 from idtone.tones.profile_library import SHIPPED
-from idtone.tones.sound_contents import SoundContents, available_encoder
+from idtone.tones.sound_file_contents import SoundFileContents, available_encoder
 
 from . import observe_machine, shared_file_findings, write_trial
 from .check_inputs import AS_SERVICE, BAD_PROFILES, UNIT, CheckInputs
@@ -36,7 +36,7 @@ def sounds_check(inputs: CheckInputs) -> Iterator[Finding]:
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
     made_anew = available_encoder()
-    content = made_anew or SoundContents(directory, inputs.library).content
+    content = made_anew or SoundFileContents(directory, inputs.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)

@@ -24,7 +24,7 @@ from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
-from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
+from ..asterisk_custom_files import ARI_USERS, DIALPLAN, custom_file_for
 from ..doctor import asterisk_findings, asterisk_modules, observe_machine, open_file_limit
 from ..doctor.asterisk_version import unsupported
 from ..doctor.check_inputs import UNIT

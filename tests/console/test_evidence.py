@@ -34,8 +34,8 @@ from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running_site
-from lab.days import today
 from lab.idtone_programs import ledger_words, locate_command
+from lab.japan_today import today
 from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query

@@ -29,7 +29,7 @@ from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.writing import earlier_log_ends, housekeeping
+from idtone.ledger.writing import earlier_log_ends, maintenance_thread
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.check_inputs import CheckInputs
@@ -269,7 +269,7 @@ def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
 
 
 def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypatch):
-    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(maintenance_thread, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(hardware_token_signer, "AGAIN_AFTER_S", 0.1)
     node, old = with_token, with_token.key
     _goes_away(node, "log replace-key")
@@ -364,7 +364,7 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     """The process may have been killed before it wrote into the file beside the key that the end is signed."""
-    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
+    monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
     path = lost.settings.continued()
     waits = path.read_text()
@@ -442,7 +442,7 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
 
 def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
     """The key is not lost if the PIN cannot be given or is refused, or the token does not answer."""
-    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
+    monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
     as_person(monkeypatch, ALICE)
     give_up = ("log give-up", "--why", "burnt", "--yes")
     pin, ring = lost.config.with_name("pin"), lost.ring()

@@ -25,8 +25,8 @@ from idtone.member.customers.commands import clock, records
 from idtone.member.customers.customer_form import CustomerKind
 from idtone.member.customers.record_history import FormAct, histories, opening_requests, years_after
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
+from lab.cached_folders import fill_from_cache
 from lab.ledger.sample_evidence import ALICE, BOB
-from lab.made_once import made_once
 from lab.member.customers.sample_forms import TODAY, complete_form, form_text
 from lab.terminal import Terminal
 
@@ -111,7 +111,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
 @pytest.fixture
 def recorded(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     """An operator that has recorded one form."""
-    made_once(tmp_path_factory, "form", operator.folder, lambda: operator.json("record", operator.form()))
+    fill_from_cache(tmp_path_factory, "form", operator.folder, lambda: operator.json("record", operator.form()))
     operator.set()
     return operator
 
