@@ -129,7 +129,7 @@ class Console:
 
     def reader(self) -> LedgerReader:
         """A reader of this node's ledger. The numbers stay sealed. Raises LedgerError."""
-        return LedgerReader.open(self.settings.ledger.own())
+        return LedgerReader.open(self.settings.ledger.own_url())
 
     async def user(self, name: str) -> User | None:
         """The user with this name. Each request calls this, so it uses a thread only if the file must be read."""

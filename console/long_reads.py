@@ -119,7 +119,7 @@ def calls_by_number(
 
 def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:
     """The index of a year's disclosures. Raises LedgerError."""
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         return disclosure_index(reader.acts(), year, now)
 
 

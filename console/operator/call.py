@@ -295,7 +295,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger
     record_act(
-        ledger.own(),
+        ledger.own_url(),
         console.settings.node,
         KeyRing.of(ledger, console.settings.node),
         lambda act_id: numbers_opened(act_id, now, person, purpose, call_id),

@@ -15,7 +15,7 @@ from idtone.core.errors import IdtoneError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
-from idtone.ledger.disclosure.pack_file import zipped
+from idtone.ledger.disclosure.pack_file import zip_octets
 from idtone.office.authority.stopped_number_holders import holder_names
 from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.signed_suspension_paper import signed_paper
@@ -240,7 +240,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
         desk = SuspensionActs(visit.console.settings)
         one = read_suspensions(desk.path).find(name)
         made, file = signed_paper(desk, one, datetime.now(UTC)), f"suspension-{one.id}.pdf"
-        return one.id, zipped({file: made.pdf, f"{file}.note": made.note})
+        return one.id, zip_octets({file: made.pdf, f"{file}.note": made.note})
 
     try:
         found, octets = await visit.in_thread(make)

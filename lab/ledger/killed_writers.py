@@ -72,7 +72,7 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
     """Write calls and replicate them in small batches. Report the first arrival."""
     replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
-    with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
+    with ledger_writer.LedgerWriter.open(settings.own_url(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
         write_each(writer, *heard_call(f"{start}-first"))
         one.begin()
         wait_until(lambda: one.status.behind == 0)

@@ -24,7 +24,7 @@ from ..desk.reports.report_store import ReportStore
 from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
 from .evaluation import Evaluation, Exclusion, evaluate
-from .observations import Observation, observations, observations_in, observed
+from .observations import Observation, observations, observations_in, observations_of
 from .read_figures import read_figures
 
 Progress = Callable[[int, int], object]
@@ -75,7 +75,10 @@ def evaluate_members(
     found = []
     for number, each in enumerate(members):
         progress(number, len(members))
-        figures, own = list(read_figures(documents.of(KIND, member=each.id), keys)), observed(noted, each.id, period)
+        figures, own = (
+            list(read_figures(documents.of(KIND, member=each.id), keys)),
+            observations_of(noted, each.id, period),
+        )
         excluded, (stops, reports) = _excluded(each, stopped, now), counted(each.id)
         found.append(evaluate(each, figures, own, stops, reports, criteria, period, excluded))
     return EvaluatedMembers(registry, criteria, period, found, observations_in(period, noted))

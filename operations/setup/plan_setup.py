@@ -26,7 +26,7 @@ from idtone.tones.profile_library import load_library
 from ..asterisk_console import AsteriskConsole
 from ..asterisk_custom_files import ARI_USERS, DIALPLAN, custom_file_for
 from ..doctor import asterisk_findings, asterisk_modules, observe_machine, open_file_limit
-from ..doctor.asterisk_version import unsupported
+from ..doctor.asterisk_version import support_problem
 from ..doctor.check_inputs import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
@@ -122,7 +122,7 @@ def plan(wishes: SetupOptions) -> Plan:
         raise UsageError(
             "Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error
         ) from error
-    if refused := unsupported(said.get("Version", "")):
+    if refused := support_problem(said.get("Version", "")):
         raise UsageError(refused)
     try:
         pwd.getpwnam(wishes.user)

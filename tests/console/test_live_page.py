@@ -124,7 +124,7 @@ async def test_without_a_service_the_page_says_so(site):
 
 
 async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
-    with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)):
+    with LedgerWriter.open(settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node)):
         pass
     async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)

@@ -83,13 +83,13 @@ class Operator(Terminal):
         return super().run("form", *words, "-c", self.config, typed=typed)
 
     def acts(self) -> list[Step]:
-        with LedgerReader.open(self.settings.ledger.own()) as reader:
+        with LedgerReader.open(self.settings.ledger.own_url()) as reader:
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
         """Record an act that no command makes: an attack with access to the ledger."""
         record_act(
-            self.settings.ledger.own(),
+            self.settings.ledger.own_url(),
             "pbx-1",
             self.key_ring,
             lambda id_: steps.duty(id_, at, ALICE, act, "C-1", details),
@@ -104,7 +104,7 @@ class Operator(Terminal):
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
     made = Operator(tmp_path, monkeypatch)
-    LedgerWriter.open(made.settings.ledger.own(), "pbx-1", made.key_ring).close()
+    LedgerWriter.open(made.settings.ledger.own_url(), "pbx-1", made.key_ring).close()
     return made
 
 

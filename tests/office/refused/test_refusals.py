@@ -142,7 +142,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
     assert [act.details["today"] for act in acts if act.act == KIND] == [1, 2, 3, 4]
     assert all(act.details["evaluations"] == KEYS_LIMIT for act in acts if act.act == KIND)
     settings = load_settings(table.member, {})
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         own = [step.details for step in reader.acts(frozenset({StepKind.DUTY}))]
     assert [(each["act"], each["refusals"]) for each in own] == [
         ("customer-checked", found) for found in ("X-1", "", "X-1", "")
