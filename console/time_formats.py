@@ -25,7 +25,7 @@ def day(at: datetime | str) -> str:
 
 def format_times_in(text: str) -> str:
     """The filter `written`: the text, with each moment in it rewritten to the minute as people write it."""
-    return _MOMENT.sub(lambda found: format_to_minute(datetime.fromisoformat(found[0])), text)
+    return _MOMENT.sub(lambda match: format_to_minute(datetime.fromisoformat(match[0])), text)
 
 
 _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")

@@ -95,7 +95,7 @@ def detail(name: str, value: object) -> Message:
 
 def subject(text: str) -> str:
     """The subject of an act for display. A period is shown with its last day, and a member's test with its day."""
-    text = _PERIOD.sub(lambda found: f"{found[1]} – {_last_day(found[2])}", text)
+    text = _PERIOD.sub(lambda match: f"{match[1]} – {_last_day(match[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 
 

@@ -131,7 +131,7 @@ def _place(name: str, query: Mapping[str, str]) -> CallPlace | None:
     text = query.get(name, "")
     if not text:
         return None
-    found = _PLACE.fullmatch(text)
-    if not found:
+    match = _PLACE.fullmatch(text)
+    if not match:
         raise UsageError("{field} is not from this console", field=_NAMES[name])
-    return CallPlace(int(found[1]), int(found[2]))
+    return CallPlace(int(match[1]), int(match[2]))

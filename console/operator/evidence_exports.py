@@ -84,7 +84,7 @@ _OPTION: Final = re.compile(r"--([a-z-]+)")
 def in_fields(error: object) -> str:
     """An error of the commands in the visitor's language. It names the form's fields instead of the options."""
     text = translated(error if isinstance(error, str) else str(error))
-    return _OPTION.sub(lambda found: f"“{translated(FIELDS[found[1]])}”" if found[1] in FIELDS else found[0], text)
+    return _OPTION.sub(lambda match: f"“{translated(FIELDS[match[1]])}”" if match[1] in FIELDS else match[0], text)
 
 
 def _person_may(visit: Visit) -> bool:

@@ -173,14 +173,14 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
     """The signed file with these settings. Raises DocumentError if not all nodes can use them."""
     yaml = yaml.rstrip("\n") + "\n"
     check_shared(yaml, name)
-    if found := _NOT_IN_NOTES.search(yaml):
-        line = yaml.count("\n", 0, found.start()) + 1
+    if match := _NOT_IN_NOTES.search(yaml):
+        line = yaml.count("\n", 0, match.start()) + 1
         raise DocumentError(
             [
                 Fault(
                     name,
                     line,
-                    found.start() - yaml.rfind("\n", 0, found.start()),
+                    match.start() - yaml.rfind("\n", 0, match.start()),
                     "",
                     Message("has a tab, or a line that ends in CR LF"),
                     Message("Write spaces instead, and end lines by LF alone"),

@@ -265,7 +265,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
     import json
 
     text = json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), indent=indent, default=str)
-    print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 _UNFOLDED: Final = 2**20

@@ -74,8 +74,8 @@ def check_name(signed: str, name: str) -> None:
     """
     if signed == name:
         return
-    found = _NODES_OWN.fullmatch(signed)
-    setting = f"node: {found[1]}" if found else f"ledger: {{origin: {signed}}}"
+    match = _NODES_OWN.fullmatch(signed)
+    setting = f"node: {match[1]}" if match else f"ledger: {{origin: {signed}}}"
     raise RenamedError(
         Message(
             "it was signed as {signed}, and these settings name it {name}: the node's name, or ledger.origin, was "

@@ -313,10 +313,10 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
     """True if Asterisk has loaded this hook, by its digest. Raises ChangeError."""
-    found = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
-    assert found is not None
+    match = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
+    assert match is not None
     loaded = AsteriskConsole(folder).run("dialplan show globals")
-    return f"{HOOK_GLOBAL}={found[1].decode()}\n" in loaded
+    return f"{HOOK_GLOBAL}={match[1].decode()}\n" in loaded
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
