@@ -175,7 +175,7 @@ async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own_
         await phones.nothing_is_left()
 
 
-@pytest.mark.parametrize("own", ["suspended_calls: let-end"], indirect=True)
+@pytest.mark.parametrize("own_service", ["suspended_calls: let-end"], indirect=True)
 async def test_they_may_be_let_end(asterisk, own_service):
     async with lab(asterisk) as phones:
         talking = await phones.place()
