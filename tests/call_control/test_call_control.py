@@ -513,7 +513,7 @@ def test_a_call_that_the_hook_decided(control, evidence):
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.sent, record.complete, record.anomalies) == (True, True, ())
-    assert {role: number.e164 for role, number in record.opened.items()} == NUMBERS
+    assert {role: number.e164 for role, number in record.clear_numbers.items()} == NUMBERS
     assert not list(control)
 
 

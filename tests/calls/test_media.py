@@ -31,13 +31,13 @@ from lab.calls.assert_proved import (
 )
 from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
-from lab.heard import hear, hear_whole
 from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.rtp_recording import reassemble
 from lab.service import Service
+from lab.sound_detection import hear, hear_whole
 
 FIRST = f"{POLICY}, caller_hears: answered"
 """Settings that answer the caller first, who can then press keys and hold the call during the sound."""

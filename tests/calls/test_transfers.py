@@ -24,12 +24,12 @@ from lab.calls.assert_proved import (
     run_concurrently,
     wait_for_answer,
 )
-from lab.heard import hear, hear_last, hear_whole
 from lab.incoming_call import IncomingCall
 from lab.lab import TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
+from lab.sound_detection import hear, hear_last, hear_whole
 
 NEXT_NUMBER = "0312345679"
 """Another number of the same member. It is forwarded to the third phone."""
@@ -202,10 +202,10 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
     await check_transfers(asterisk, serving(policy=POLICY), references["sample"], with_consultation)
 
 
-async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
+async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, shared_service, references):
     """The party at the target of the transfer hears the notice too."""
     serving(policy=POLICY)
-    beside.stop()
+    shared_service.stop()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
         done = await run_concurrently(cases, lambda case: blindly(phones, third, case))

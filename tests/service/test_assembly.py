@@ -30,7 +30,7 @@ SUSPENDED = f"""suspensions:
 def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
     """A suspension ends the restored call, and its real end is recorded."""
     (tmp_path / "registry.yaml").write_text(valid_until_2096().partition("suspensions:")[0] + SUSPENDED, "utf-8")
-    loaded, url = load(settings), settings.ledger.own()
+    loaded, url = load(settings), settings.ledger.own_url()
     now = datetime.now(UTC)
     call_id = f"{int((now - age).timestamp())}.1-1"
     with ExitStack() as opened:
