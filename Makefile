@@ -190,7 +190,8 @@ bench-lines: $(DEV)
 		$(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
-	@$(VENV)/bin/python -m bench.presented_number_check $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
+	@$(VENV)/bin/python -m bench.presented_number_check $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-reports: $(DEV)
 	@$(VENV)/bin/python -m bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)
