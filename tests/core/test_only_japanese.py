@@ -104,7 +104,7 @@ TWO = "suspension {} --reference R-1 --requested 2026-11-01"
     ("words", "typed", "asked"),
     [
         (TWO.format("number"), "0312345678\n", "番号(2 人目がもう一度入力)"),
-        (TWO.format("range"), "0312*\n", "範囲または前方一致"),
+        (TWO.format("range"), "0312*\n", "番号帯または先頭の桁"),
         (TWO.format("member"), "m-0001\n", "会員(2 人目がもう一度入力)"),
         ("suspension lift --why x", "0312345678\n", "同じもの(2 人目がもう一度入力)"),
     ],
