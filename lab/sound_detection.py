@@ -150,13 +150,16 @@ def hear_whole(
     return replace(whole, arrival_ms=arrival_ms(whole.arrival_ms), voice_arrival_ms=arrival_ms(whole.voice_arrival_ms))
 
 
-def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> DetectedSound:
+def hear_last(
+    packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
+) -> DetectedSound:
     """The measurement as in `hear_whole`; of a repeated sound, only the last one counts."""
-    heard = hear_whole(packets, answered_ns, reference=reference)
+    heard = hear_whole(packets, answered_ns, reference=reference, voice=voice)
     first = hear(in_order(packets), 0, reference=reference)
     if first.times < 2 or first.end_ms is None:
         return heard
-    return hear_last(packets[int(first.end_ms * 1e6 // FRAME_NS) :], answered_ns, reference=reference)
+    later = packets[int(first.end_ms * 1e6 // FRAME_NS) :]
+    return hear_last(later, answered_ns, reference=reference, voice=voice)
 
 
 def in_order(packets: Iterable[Packet]) -> list[Packet]:

@@ -1,7 +1,7 @@
 """The tests in phases, as `make test` runs them: python -m lab.test_phases MARKERS [--workers N] [--callers N]
 
-Tests without calls run beside the calls, which mostly wait. Tests that measure times run afterwards, alone on the
-machine.
+Tests without calls run beside the calls, which mostly wait, and give way to them. Tests that measure times run
+afterwards, alone on the machine.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from .processes import end_in_order
 from .repository import ROOT
 
 CALLS: Final = "tests/calls"
+CALLS_FIRST: Final = ("nice", "-n", "5")
 LOUD: Final = ("tests/hostile", "tests/agi/test_plain_agi_on_asterisk.py", "tests/lab/test_sipp.py")
 """Attacks, and other tests that would delay the phones of other calls."""
 ENDS_WITH_US: Final = ("setpriv", "--pdeathsig", "INT")
@@ -52,7 +53,7 @@ def _run(markers: str, workers: int, callers: int) -> int:
     OUTPUT.parent.mkdir(exist_ok=True)
     with (
         OUTPUT.open("wb") as output,
-        started([*_pytest(beside, workers), *ignored], output) as computing,
+        started([*CALLS_FIRST, *_pytest(beside, workers), *ignored], output) as computing,
     ):
         codes = [_code(_pytest(beside, callers, CALLS)), _code(_pytest(beside, 2, *LOUD))]
         for octets in _followed(OUTPUT, computing):

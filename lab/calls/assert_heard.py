@@ -19,7 +19,7 @@ APART_MS = 2 * FRAME_MS
 """The greatest difference between two phones, in ms, for a sound that left Asterisk at one moment."""
 FRAME_NS = FRAME_MS * 1_000_000
 MOST_EARLY = 4
-"""Packets that may arrive within a frame of the answer: ring-back tone, voice, and the first of the sound."""
+"""Packets that may come before the sound, within a frame of the answer and after it: ring-back tone and voice."""
 
 MOST_HELD = 25
 """Packets that may come between the answer and the sound, if a channel held them. More of them mean that the parties
@@ -44,8 +44,8 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
     """The sounds that one of the two phones received. Times count from the called phone's answer.
 
     With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
-    ring-back tone for the caller. These packets are left out. They arrive within one frame of the answer and before the
-    sound.
+    ring-back tone for the caller. These packets are left out. They arrive before the sound and within one frame of the
+    answer; on a busy machine, some come later.
     """
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
@@ -54,7 +54,7 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
     early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
     found = [
         hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
-        for skipped in range(max(early - MOST_EARLY, 0), early + 1)
+        for skipped in range(max(early - MOST_EARLY, 0), early + MOST_EARLY + 1)
     ]
     return next((one for one in found if one.complete and not voice_first(one)), found[0])
 

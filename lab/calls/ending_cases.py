@@ -10,8 +10,10 @@ from lab.lab import Forwarding, Lab, PlacedCall, wait_until
 from lab.phone import Behaviour
 
 SOUND_S = 0.44
-UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
+UNTIL = {Step.ANSWERED: 0.0, Step.CONNECTING: SOUND_S + 0.003}
 """Seconds from the answer to a later step."""
+SOUNDING_PACKETS = 4
+"""Packets after the answer of which the last is of the sound: Asterisk may send some before it knows of the answer."""
 CONNECTED_PACKETS = 22 + 15
 """Packets after which the parties are connected: the sound has 22; all others carry the caller's voice, 20 ms each."""
 REFUSALS = {Event.BUSY: (486, 17), Event.DECLINED: (603, 21), Event.CONGESTION: (503, 34)}
@@ -43,11 +45,28 @@ async def bring_to_step(call: IncomingCall, step: Step) -> None:
         await asyncio.sleep(0.02)
         call.answer()
         await asyncio.sleep(UNTIL[step])
+    elif step is Step.SOUNDING:
+        call.ring()
+        await asyncio.sleep(0.02)
+        call.answer()
+        await wait_for_sound(call)
     elif step is Step.CONNECTED:
         call.ring()
         await asyncio.sleep(0.02)
         call.answer()
         await wait_for_caller_voice(call)
+
+
+async def wait_for_sound(call: IncomingCall) -> None:
+    """Wait until the called party, which has answered, hears the sound."""
+
+    def sounding() -> bool:
+        answered_ns = call.answered_ns
+        return answered_ns is not None and (
+            sum(packet.arrival_ns > answered_ns for packet in call.packets) >= SOUNDING_PACKETS
+        )
+
+    await wait_until(sounding, "the sound")
 
 
 async def wait_for_caller_voice(call: IncomingCall) -> None:
@@ -94,6 +113,8 @@ async def wait_for_step(phones: Lab, placed: PlacedCall, step: Step) -> None:
     if step in UNTIL:
         await wait_until(lambda: called.answered_ns, "the answer")
         await asyncio.sleep(UNTIL[step])
+    elif step is Step.SOUNDING:
+        await wait_for_sound(called)
     elif step is Step.CONNECTED:
         await wait_for_caller_voice(called)
     else:

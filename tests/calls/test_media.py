@@ -37,7 +37,7 @@ from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.rtp_recording import reassemble
 from lab.service import Service
-from lab.sound_detection import hear, hear_whole
+from lab.sound_detection import hear, hear_last, hear_whole
 
 FIRST = f"{POLICY}, caller_hears: answered"
 """Settings that answer the caller first, who can then press keys and hold the call during the sound."""
@@ -173,7 +173,7 @@ async def test_a_key_of_the_called_party_stops_only_what_dial_plays(asterisk, se
             continue
         assert placed.called
         assert placed.called.answered_ns
-        heard = hear_whole(
+        heard = hear_last(
             placed.called.packets, placed.called.answered_ns, reference=references["sample"], voice=voices.CALLER
         )
         assert heard.complete, f"{case}: {heard}"
