@@ -65,7 +65,7 @@ def _positions(columns: Sequence[str], name: str) -> Mapping[str, int]:
 
 
 _Key = tuple[str | None, str | None, str | None, Period, bool]
-"""Endpoint, account, customer, period, and True if the entry was checked."""
+"""The values that rows of one entry share: endpoint, account, customer, period, and True if the entry was checked."""
 
 
 class _Rows:
