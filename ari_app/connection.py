@@ -80,7 +80,9 @@ class Ari(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """The events. Raises AriUnavailable when the connection breaks."""
+        """The events of the application, in the order of their arrival. Raises AriUnavailable when the connection
+        breaks.
+        """
         ...
 
     async def leave(self) -> None:

@@ -61,7 +61,8 @@ class Page:
     while_new: bool = False
     """True if the page is also for a user who still has to choose a password or a second factor."""
     by_second: bool = False
-    """True if a second person approves by this form. The log then says who could have created that person's account.
+    """True if a second person approves by this form. If an administrator has created or changed the approver's account,
+    the log names the administrator.
     """
 
 

@@ -337,7 +337,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """The decision for a call that the brake refuses for this reason."""
+    """The decision for a call that the brake refuses. `reason` says whether the brake has stopped or only slowed it."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 

@@ -99,8 +99,8 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the ended entry, if the difference is the end of a suspension or of an entry of numbers that
-    never originate; else None.
+    """The reference of the entry that ended: a suspension, or an entry of numbers that never originate. None if `words`
+    are about another difference.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])

@@ -84,7 +84,7 @@ class Source(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation; True if one is now in use. Blocks, so call it from a worker thread."""
+        """Look for a newer generation. Returns True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
@@ -195,8 +195,8 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now. True
-        if there were any.
+        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now.
+        Returns True if there were any.
         """
         newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
@@ -376,7 +376,7 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; True if a new generation is now in use.
+        """Read the file if it has changed. Returns True if a new generation is now in use.
 
         Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
         """

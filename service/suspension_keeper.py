@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
-"""Longest time in seconds to wait for Asterisk to end the calls, so that they are counted. A call that ends later is
-counted then.
+"""Longest time in seconds to wait until Asterisk has ended the calls of stopped numbers. Then the ended calls are
+counted; a call that ends later is added.
 """
 AGAIN_S: Final = 30.0
 """Interval in seconds between looks while nothing changes, because a suspension by the association may begin at a later

@@ -22,7 +22,7 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/pack"
 HERE: Final = "/verify"
-"""The same page on an operator's node, for its users."""
+"""The path of the same page on an operator's node, for its users."""
 LIMIT: Final = 50_000_000
 """Maximum number of bytes of a pack, compressed or not."""
 AT_ONCE: Final = LIMITS[Reads.PUBLIC_PACK].count

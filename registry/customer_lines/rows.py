@@ -1,4 +1,4 @@
-"""The rows of a database's query as entries. Pure; a fault names the row and the column."""
+"""Converts the rows of a database query to entries. Pure; a fault names the row and the column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
