@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The verdicts on decided calls."""
+    """Makes the hook's verdict for each decided call."""
 
     sounds: CallSounds
     caller_hears: CallerHears

@@ -38,7 +38,7 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """The document with empty lists, for the comparison with its first edition."""
+        """The document with empty lists. The first edition is compared with it, because there is no earlier one."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:

@@ -31,7 +31,7 @@ def send(
 ) -> None:
     """Send a signed document that is kept in a file, for example because the desk could not be reached.
 
-    The desk's answer is printed as JSON. A document that was sent before is not recorded twice.
+    It prints the desk's answer as JSON. A document that was sent before is not recorded twice.
     """
     with reading(document, TrustError):
         octets = document.read_bytes()
