@@ -158,7 +158,7 @@ bench: $(DEV) lab
 	@$(VENV)/bin/python -m bench.cost $(if $(MINUTES),--minutes $(MINUTES)) --json build/bench.json --plot build/bench.png
 
 bench-before: $(DEV) lab
-	@$(VENV)/bin/python -m bench.cost.compare_versions $(BEFORE) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(TURNS),--turns $(TURNS)) \
+	@$(VENV)/bin/python -m bench.cost.compare_versions $(BEFORE) $(if $(TURNS),--turns $(TURNS)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(JSON),--json) $(if $(PAGE),--page)
 
 bench-profile: $(DEV) lab
@@ -190,7 +190,8 @@ bench-lines: $(DEV)
 		$(if $(MEMBERS),--members $(MEMBERS)) $(if $(JSON),--json)
 
 bench-numbers: $(DEV) lab
-	@$(VENV)/bin/python -m bench.presented_numbers $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(BENCH)
+	@$(VENV)/bin/python -m bench.presented_number_check $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 bench-reports: $(DEV)
 	@$(VENV)/bin/python -m bench.reports $(if $(REPORTS),--reports $(REPORTS)) $(if $(JSON),--json)

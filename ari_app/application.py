@@ -181,7 +181,7 @@ class AriApplication:
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return
-        calls = self._calls.calls_to_end()
+        calls = self._calls.suspended.to_end()
         if self.connected and calls:
             self._ending = self._spawn(self._end_in_turn(sorted(calls, key=lambda call: call.suspended)))
             return
@@ -224,7 +224,7 @@ class AriApplication:
 
     async def _end(self, call: Call) -> None:
         is_first = not call.suspended
-        if not self._calls.record_suspension(call):
+        if not self._calls.suspended.record_end(call):
             return
         if is_first:
             log.warning(
@@ -239,7 +239,7 @@ class AriApplication:
         finally:
             call.end_requested = ends
         if refused is None:
-            self._calls.count_suspension(call)
+            self._calls.suspended.count_end(call)
         elif not ends and is_first:
             log.error("%s", refused)
 

@@ -36,11 +36,11 @@ class AsteriskVersion:
     @classmethod
     def read(cls, text: str) -> Self:
         """The version in the text that Asterisk gives over ARI, on its console, or for `asterisk -V`."""
-        found = _FORM.match(text.strip())
-        if not found:
+        match = _FORM.match(text.strip())
+        if not match:
             return cls(())
-        numbers = tuple(map(int, found["numbers"].split(".")))
-        return cls(numbers, bool(found["certified"]), bool(_CANDIDATE.match(found["rest"])))
+        numbers = tuple(map(int, match["numbers"].split(".")))
+        return cls(numbers, bool(match["certified"]), bool(_CANDIDATE.match(match["rest"])))
 
     @property
     def branch(self) -> int | None:

@@ -18,7 +18,7 @@ Found = Mapping[str, Any]
 
 
 def options(description: str | None, **numbers: float) -> argparse.ArgumentParser:
-    """A parser with --json and, for each of `defaults`, an option with that default."""
+    """A parser with --json and, for each of `numbers`, an option with that default."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number, help="default %(default)s")

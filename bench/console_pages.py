@@ -94,7 +94,7 @@ def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
     if not ledger.exists():
         PROGRESS.print(f"a ledger of {calls:,} calls …")
         fill(ledger, KeyRing.of(settings.ledger, NODE), calls, MONTH, lambda call: False)
-    if (there := LedgerReader.open(settings.ledger.own()).leaves()) != calls:
+    if (there := LedgerReader.open(settings.ledger.own_url()).leaves()) != calls:
         raise RuntimeError(f"{ledger} has {there:,} calls")
     return config, settings
 

@@ -87,7 +87,7 @@ def settings_in(folder: Path) -> Settings:
 def make_ledger(settings: Settings, folder: Path, count: int) -> None:
     ring = KeyRing.of(settings.ledger, NODE)
     fill(folder / "ledger.sqlite3", ring, count, MONTH, lambda call: call % (count // KNOWN) == 0)
-    with LedgerWriter.open(settings.ledger.own(), NODE, ring) as writer:
+    with LedgerWriter.open(settings.ledger.own_url(), NODE, ring) as writer:
         for step in rare_calls(2 * 3_600_000):
             written = writer.append(step)
         written.result(60)
@@ -139,7 +139,7 @@ async def measure(settings: Settings, count: int, rounds: int) -> dict[str, dict
     now = NOW + MONTH + timedelta(hours=2)
     calls.datetime = clock_at(now)  # type: ignore[misc, attr-defined]  # a class in place of a class, which the module imports
     number = parse(FORWARDING)
-    with LedgerReader.open(settings.ledger.own(), KeyRing.of(settings.ledger, NODE).days) as reader:
+    with LedgerReader.open(settings.ledger.own_url(), KeyRing.of(settings.ledger, NODE).days) as reader:
         async with running_site(settings) as site:
             visitor = await site.visitor(Role.INVESTIGATOR)
             fields = {"form_token": (await visitor.get("/calls")).form_token, "number": FORWARDING, "purpose": "bench"}

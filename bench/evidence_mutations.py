@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from idtone.core.errors import IdtoneError, ProofError
-from idtone.ledger.disclosure.pack_file import read_zip, zipped
+from idtone.ledger.disclosure.pack_file import read_zip, zip_octets
 from idtone.ledger.store.database import Database
 from idtone.ledger.store.meta import CHECKPOINT, SCHEMA
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tiles.tile_writer import write_tiles
 from idtone.ledger.tiles.tiles_verification import verify_tiles
-from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expanded
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, expand_bundle
 from lab.ledger.example_pack import PACK
 from lab.ledger.sample_evidence import LOG, evidence, key_ring_of, url_of
 from lab.ledger.sample_ledger import verification_faults, write
@@ -161,7 +161,7 @@ def _octets(file: Path) -> bytes | None:
     """The content that a reader gets from a published file; an entry bundle is decompressed. None if that fails."""
     octets = file.read_bytes()
     try:
-        return expanded(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets
+        return expand_bundle(octets, BUNDLE_LIMIT) if BUNDLES in str(file) else octets
     except ProofError:
         return None
 
@@ -179,7 +179,7 @@ def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
             else:
                 name = dice.choice(sorted(files))
                 what, content = mutate(dice, files[name])
-                made.append((f"{name} {what}", zipped({**files, name: content})))
+                made.append((f"{name} {what}", zip_octets({**files, name: content})))
         count -= len(made)
         vectors = [{"name": what, "zip": base64.b64encode(content).decode()} for what, content in made]
         told = {name: judge(vectors, known) for name, judge in VERIFIERS.items()}

@@ -1,4 +1,4 @@
-"""The calls of `presented_numbers`, each with its presented number, spelling and required outcome.
+"""The calls of `presented_number_check`, each with its presented number, spelling and required outcome.
 
 The required outcome follows from how the call is made; it does not use the product's code.
 """

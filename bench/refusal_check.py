@@ -28,7 +28,7 @@ from idtone.member.customers.refused import ristretto255 as group
 from idtone.member.customers.refused.identity_keys import default_table
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck
 from idtone.member.customers.refused.refusal_list import RefusalList, RefusedToken, pack_list
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.refused.blind_evaluation import BlindEvaluation
 from idtone.office.refused.change_refusals import Refusals
 from idtone.office.refused.refusal_basis import FIELDS, Basis, record_basis
@@ -66,7 +66,7 @@ def measure(tokens: int, checks: int) -> dict[str, Any]:
         said = dict.fromkeys(FIELDS, "bench")
         record_basis(folder, Basis.JOINT_USE, today.isoformat(), said, now, str)
         Refusals(folder).begin_epoch(None, KEY, "bench", now)
-        desk = Desk(folder, {KIND: BlindEvaluation(KEY)})
+        desk = DocumentDesk(folder, {KIND: BlindEvaluation(KEY)})
         (folder / "authority.yaml").write_text("refusals: {checks_per_day: 100000}\n")
         path = folder / "list"
         made = _timed(lambda: path.write_bytes(pack_list(rows, 1, pair.public, table, today)))[0]

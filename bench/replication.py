@@ -78,7 +78,7 @@ def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], wa
 def write_waits_ms(node: Node, name: str) -> list[float]:
     """Milliseconds from handing over a step until it is durable, for each step of complete calls."""
     took = []
-    with LedgerWriter.open(node.settings.own(), node.name, KeyRing.of(node.settings, node.name)) as writer:
+    with LedgerWriter.open(node.settings.own_url(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
             for step in heard_call(f"{name}-{number}", number):
                 began = time.perf_counter()

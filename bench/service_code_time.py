@@ -34,7 +34,7 @@ from idtone.ledger.writing.pending_decisions import PendingDecisions
 from idtone.service.call_counts import CallCounts
 from idtone.tones.making.sound_files import install_sounds
 from idtone.tones.profile_library import load_library
-from idtone.tones.sound_contents import SoundContents
+from idtone.tones.sound_file_contents import SoundFileContents
 from lab.call_control import hook_lines
 from lab.call_control.memory_evidence import CALLED, CALLER, LICENSED, MEMBER, registry
 
@@ -86,7 +86,7 @@ class ServiceCode:
         self._writer = LedgerWriter.open(url, "pbx-1", ring)
         pending = resources.enter_context(PendingDecisions.open(url, self._writer, ring.days))
         library = load_library(None)
-        sounds = install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
+        sounds = install_sounds(folder, library.for_calls(), SoundFileContents(folder, library).content)
         held = registry()
         self._calls = CallControl(
             lambda: held, Policy(member=MEMBER), sounds, CallCounts(pending), sounds, SoundFiles(sounds.values())

@@ -102,7 +102,7 @@ class Call:
             customer=record.customer,
             registry_sha256=record.registry_sha256,
         )
-        numbers = record.opened
+        numbers = record.clear_numbers
         return cls(
             record.call_id,
             nonce,

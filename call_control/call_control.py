@@ -6,16 +6,15 @@ ARI or AGI.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from idtone import dialplan
-from idtone.core.calls import Decision, Delivery, ForwardedCall, Outcome, Party, Reason, Suspension
+from idtone.core.calls import Decision, ForwardedCall, Outcome, Party, Reason
 from idtone.core.decision import (
     NOTHING_REMEMBERED,
     Lines,
@@ -24,9 +23,7 @@ from idtone.core.decision import (
     Registry,
     Remembered,
     decide,
-    names_of_suspension,
     refused_by_brake,
-    suspended,
     time_by,
 )
 from idtone.core.duration_histogram import Durations
@@ -45,10 +42,12 @@ from .call import Call
 from .call_brake import CallBrake
 from .call_log import CallLog, OverCall
 from .call_sounds import CallSounds, reported_steps
+from .ended_calls import EndedCalls
 from .fleet_chain import FleetChain
 from .forwarded_call import RequestNumbers, call_that_came_back, forwarded_call
 from .request import Request
 from .sound_files import SoundFiles
+from .suspended_calls import SuspendedCalls
 from .verdicts import Verdicts
 
 log = logging.getLogger(__name__)
@@ -58,12 +57,6 @@ KEPT_WITHIN_S: Final = 1.0
 decisions cannot be written.
 """
 _CONNECTS: Final = frozenset({Outcome.PLAY, Outcome.NOTICE})
-LATE_REPORTS: Final = 1_000
-"""Maximum number of ended calls that may wait for the report of the called party's phone, which comes within
-milliseconds.
-"""
-CLOSED_KEPT: Final = 100_000
-"""Maximum number of ids of ended calls in memory. For older calls the ledger is asked."""
 DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Classes of the time that a call waits for its decision, in seconds. After 3 s the hook falls back."""
 
@@ -84,16 +77,12 @@ class CallControl:
     played.
     """
     caller_hears: CallerHears = CallerHears.EARLY_MEDIA
-    hang_up_suspended: bool = True
+    hang_up_suspended: InitVar[bool] = True
     remembered: Remembered = field(default_factory=lambda: NOTHING_REMEMBERED)
     lines: Callable[[], Lines | None] = lambda: None
     """Returns the table of the customers' lines, or None if their numbers are not checked."""
     own_stops: Callable[[], OwnStops | None] = lambda: None
     """Returns the suspensions by the operator (`idtone suspend`)."""
-    ended_suspended: Counter[str] = field(default_factory=Counter)
-    """Number of calls that Asterisk has ended because their number is suspended, by the reference of the suspension."""
-    ended_by_own: Counter[str] = field(default_factory=Counter)
-    """The same for the operator's own suspensions, by their ids."""
     emergency_trunks: tuple[str, ...] = ()
     """The trunks, resources and contexts of emergency calls; empty means all."""
     canary: tuple[Number, Number] | None = None
@@ -103,18 +92,14 @@ class CallControl:
     braking: CallBrake | None = None
     """The brake; None if it is off."""
     recorded: Callable[[str], bool] = lambda call_id: False
-    """True if the ledger knows a call. Called only for channels that may be older than the range of `_closed`."""
+    """True if the ledger knows a call."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     retiring: bool = False
     """True if the service is about to stop. The interfaces give no more verdicts, and the hook uses its fallback."""
     call_log: CallLog = field(default_factory=CallLog, init=False)
     _calls: dict[str, Call] = field(default_factory=dict, init=False)
-    _closed: dict[str, datetime] = field(default_factory=dict, init=False)
-    """The calls that ended most recently, with the time at which this process saw the end."""
-    _ended_lately: dict[str, Call] = field(default_factory=dict, init=False)
-    """Calls that ended most recently, without a report of the called party's phone yet."""
-    _forgotten: datetime = field(init=False)
-    """The time before which ended calls may be missing in `_closed`."""
+    ended: EndedCalls = field(init=False)
+    suspended: SuspendedCalls = field(init=False)
     since: datetime = field(init=False)
     """The time at which this process began to decide calls."""
     deciding: Mapping[Interface, Durations] = field(init=False)
@@ -123,10 +108,20 @@ class CallControl:
     _sounds: CallSounds = field(init=False)
     _verdicts: Verdicts = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, hang_up_suspended: bool) -> None:
         self._sounds = CallSounds(self.sounds, self.made, self.files, self.policy.notice_profile)
         self._verdicts = Verdicts(self._sounds, self.caller_hears, self.fleet)
-        self.since = self._forgotten = self.now()
+        self.since = self.now()
+        self.ended = EndedCalls(self.since, self.recorded)
+        self.suspended = SuspendedCalls(
+            self._calls,
+            lambda: self.registry(),
+            lambda: self.remembered,
+            lambda: self.own_stops(),
+            lambda: self.now(),
+            self.record,
+            hang_up_suspended,
+        )
         self.deciding = {interface: Durations(DECISION_S) for interface in Interface}
 
     # -- the calls in progress ----------------------------------------------------------------------------------
@@ -140,18 +135,9 @@ class CallControl:
     def find(self, call_id: str) -> Call | None:
         return self._calls.get(call_id)
 
-    def is_closed(self, call_id: str) -> bool:
-        """True if this process saw the end of the call."""
-        return call_id in self._closed
-
     def restore(self, calls: Mapping[str, Call]) -> None:
         """Continue calls that another instance decided."""
         self._calls.update(calls)
-
-    def restore_ended(self, calls: Iterable[Call]) -> None:
-        """Allow a report for each of these calls, which another instance has ended."""
-        for call in calls:
-            self._await_report(call)
 
     # -- the decision -------------------------------------------------------------------------------------------
 
@@ -171,7 +157,7 @@ class CallControl:
                 extra=call_extra(known.id, known.decision.reason),
             )
             return None
-        if self._is_over(request.call_id):
+        if request.call_id in self.ended:
             log.error("%s: this call has ended; it gets no verdict", request.call_id, extra=call_extra(request.call_id))
             return None
         now = self.now()
@@ -191,15 +177,16 @@ class CallControl:
         if braking and decision.outcome in _CONNECTS:
             braked = braking.refusal(forwarded, decision.customer, now)
             decision = refused_by_brake(decision, braked, self.policy) if braked else decision
-        of_suspended = decision.outcome is Outcome.BYPASS and self._is_suspended(forwarded, now)
-        by = self._suspended_by(forwarded, now) if decision.reason is Reason.NUMBER_SUSPENDED else None
+        numbers = forwarded.forwarding_numbers
+        of_suspended = decision.outcome is Outcome.BYPASS and self.suspended.suspension(numbers, now) is not None
+        by = self.suspended.origin(numbers, now) if decision.reason is Reason.NUMBER_SUSPENDED else None
         decided = steps.decided(forwarded, decision, now, interface, request.nonce, of_suspended, canary, by)
         call = Call(
             forwarded.id,
             request.nonce,
             decision,
             now,
-            forwarded.forwarding_numbers,
+            numbers,
             forwarded.called,
             forwarded.caller,
             request,
@@ -229,23 +216,8 @@ class CallControl:
     def _is_canary(self, call: ForwardedCall) -> bool:
         return (call.forwarding_number, call.called) == self.canary
 
-    def _suspension(self, numbers: Sequence[Number], at: datetime) -> Suspension | None:
-        registry = self.registry()
-        return suspended(numbers, registry, time_by(registry, at), self.remembered, self.own_stops())
-
-    def _is_suspended(self, call: ForwardedCall, at: datetime) -> bool:
-        return self._suspension(call.forwarding_numbers, at) is not None
-
-    def _suspended_by(self, call: ForwardedCall, at: datetime) -> steps.SuspendedBy | None:
-        """The origin of the suspension that refuses the call, as far as it is known now."""
-        found = self._suspension(call.forwarding_numbers, at)
-        return steps.SuspendedBy(found.own) if found else None
-
     def _waited(self, interface: Interface, asked_s: float, _: Future[None]) -> None:
         self.deciding[interface].add(self.now().timestamp() - asked_s)
-
-    def _is_over(self, call_id: str) -> bool:
-        return call_id in self._closed or (_is_older(call_id, self._forgotten) and self.recorded(call_id))
 
     def _forwarded(self, request: Request, now: datetime) -> ForwardedCall:
         numbers = RequestNumbers.of(request)
@@ -282,7 +254,7 @@ class CallControl:
         if call is None and isinstance(line, journal_lines.Decided):
             return [self._decided_by_hook(line)]
         if call is None and isinstance(line, journal_lines.Reported):
-            call = self._ended_lately.pop(line.call_id, None)
+            call = self.ended.take_reporting(line.call_id)
             if call is None:
                 return []  # nothing more can be known of that call
         if call is None:
@@ -320,8 +292,9 @@ class CallControl:
         return self.record(self._fallback(line, notices))
 
     def _fallback(self, line: journal_lines.Decided, notices: Mapping[Party, str]) -> Step:
-        of_suspended = line.outcome is Outcome.BYPASS and self._is_suspended(line.call, line.at)
-        by = self._suspended_by(line.call, line.at) if line.reason is Reason.NUMBER_SUSPENDED else None
+        numbers = line.call.forwarding_numbers
+        of_suspended = line.outcome is Outcome.BYPASS and self.suspended.suspension(numbers, line.at) is not None
+        by = self.suspended.origin(numbers, line.at) if line.reason is Reason.NUMBER_SUSPENDED else None
         return steps.fallback(
             line.call,
             line.at,
@@ -376,61 +349,10 @@ class CallControl:
                 OverCall(call.id, None if call.undecided else call.decision, status, call.delivery, seconds)
             )
         del self._calls[call.id]
-        self._await_report(call)
-        self._closed[call.id] = self.now()
-        if len(self._closed) > CLOSED_KEPT:
-            self._forgotten = self._closed.pop(next(iter(self._closed)))
-
-    def _await_report(self, call: Call) -> None:
-        if call.delivery.get(Party.CALLED) is Delivery.SENT:
-            self._ended_lately[call.id] = call
-            if len(self._ended_lately) > LATE_REPORTS:
-                self._ended_lately.pop(next(iter(self._ended_lately)))
+        self.ended.add(call, self.now())
 
     def _write(self, call: Call, *entered: Step) -> list[Future[None]]:
         return [self.record(step) for step in entered if not call.has_written(step)]
-
-    # -- numbers that are suspended while they are in a call -----------------------------------------------------
-
-    def calls_to_end(self) -> list[Call]:
-        """The calls in progress whose number is now suspended. Emergency calls are never included."""
-        if not self.hang_up_suspended:
-            return []
-        registry, stops = self.registry(), self.own_stops()
-        now = time_by(registry, self.now())
-        return [
-            call
-            for call in self._calls.values()
-            if call.decision.outcome not in (Outcome.BYPASS, Outcome.REFUSE)
-            and not call.end_requested
-            and suspended(call.forwarding_numbers, registry, now, self.remembered, stops)
-        ]
-
-    def record_suspension(self, call: Call) -> bool:
-        """Record that the service asks Asterisk to end a call because its number is suspended.
-
-        False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the evidence has
-        refused the step.
-        """
-        cause = self._suspension(call.forwarding_numbers, self.now())
-        if cause is None or self.find(call.id) is not call:
-            return False
-        if not call.suspended:
-            registry, by = self.registry(), steps.SuspendedBy(cause.own)
-            version, sha256 = None, None
-            if registry is not None:
-                now = time_by(registry, self.now())
-                version, sha256 = names_of_suspension(call.forwarding_numbers, registry, now)
-            written = self.record(steps.suspended(call.id, self.now(), version, sha256, by))
-            call.suspended = not _is_refused(written)
-        return call.suspended
-
-    def count_suspension(self, call: Call) -> None:
-        """Count a call that Asterisk ends because its number is suspended. It may be over already."""
-        cause = self._suspension(call.forwarding_numbers, self.now())
-        self.ended_suspended[cause.reference if cause else ""] += 1
-        if cause and cause.own:
-            self.ended_by_own[cause.own] += 1
 
     # -- evidence -------------------------------------------------------------------------------------------------
 
@@ -448,18 +370,6 @@ class CallControl:
         waiting = asyncio.wrap_future(written)
         waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.wait({waiting}, timeout=within_s)
-
-
-def _is_older(call_id: str, since: datetime) -> bool:
-    """True if the channel of this call was made before `since`, or if the id contains no time."""
-    seconds = call_id.rpartition(".")[0].rpartition("-")[2]
-    return not seconds.isdecimal() or int(seconds) <= since.timestamp()
-
-
-def _is_refused(written: Future[None]) -> bool:
-    """True if the evidence has refused the step at once."""
-    error = written.exception() if written.done() else None
-    return error is not None and not isinstance(error, LedgerBehindError)
 
 
 def _log_failure(done: Future[None]) -> None:

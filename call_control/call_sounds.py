@@ -16,7 +16,7 @@ from idtone.tones.making.sound_files import Sound
 
 from .call import Call
 from .journal_lines import Reported, Sounded
-from .sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
+from .sound_delivery import KnownBy, PlayedSound, played_sound, reports_confirm
 from .sound_files import PlayedFile, SoundFiles
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def reported_steps(call: Call, line: Reported) -> list[Step]:
     """
     if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
         return []
-    is_confirmed = confirmed(line)
+    is_confirmed = reports_confirm(line)
     if is_confirmed:
         call.delivery[Party.CALLED] = Delivery.CONFIRMED
     return [steps.sound_reported(call.id, line.at, is_confirmed, line.lost, line.lost_back)]

@@ -67,11 +67,11 @@ class ChainToken:
     @classmethod
     def read(cls, text: str) -> ChainToken | None:
         """The parts of a token; None if the text does not have this form."""
-        found = _TOKEN.fullmatch(text)
-        if not found or len(text) > TOKEN_LIMIT:
+        match = _TOKEN.fullmatch(text)
+        if not match or len(text) > TOKEN_LIMIT:
             return None
-        node = unquote(found[2])
-        return cls(int(found[1]), node, found[3], found[4]) if node.isprintable() else None
+        node = unquote(match[2])
+        return cls(int(match[1]), node, match[3], match[4]) if node.isprintable() else None
 
     @property
     def call(self) -> RemoteCall:

@@ -212,10 +212,10 @@ _END: Final = re.compile(
 def end_of(octets: bytes) -> End | None:
     """The end of a whole file; None if the file is cut or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
-    found = _END.fullmatch(octets, max(0, at))
-    if not found or hashlib.sha256(octets[:at]).hexdigest().encode() != found[5]:
+    match = _END.fullmatch(octets, max(0, at))
+    if not match or hashlib.sha256(octets[:at]).hexdigest().encode() != match[5]:
         return None
-    return End(int(found[1]), found[2].decode(), found[3].decode(), found[4] == b"yes")
+    return End(int(match[1]), match[2].decode(), match[3].decode(), match[4] == b"yes")
 
 
 def _sections(entries: Iterable[_Entry]) -> Iterator[str]:

@@ -13,7 +13,8 @@ from idtone.ledger.evidence.leaves import CLOSING
 from idtone.ledger.evidence.steps import StepKind
 
 from .call import Call
-from .call_control import LATE_REPORTS, CallControl
+from .call_control import CallControl
+from .ended_calls import LATE_REPORTS
 from .journal_lines import LONGEST_LINE, Decided, Ended, Line, Reported, fits_call_id, read, split, without_digits
 
 log = logging.getLogger(__name__)
@@ -115,12 +116,12 @@ class JournalIntake:
             and self._is_new(line.at)
             and line.call_id not in self._reported
             and not calls.find(line.call_id)
-            and not calls.is_closed(line.call_id)
+            and not calls.ended.has_seen(line.call_id)
         )
 
     def _recall(self, call_id: str) -> None:
         try:
-            self._calls.restore_ended(self._restore([call_id]).values())
+            self._calls.ended.await_report(*self._restore([call_id]).values())
         except Exception as error:  # a damaged record, or one of a newer version: the other lines are entered
             why = str(error) if isinstance(error, LedgerError) else type(error).__name__
             self._unrestored.warning(f"{call_id} cannot be restored: {why}")
@@ -132,12 +133,12 @@ class JournalIntake:
             if isinstance(line, Ended) and call.decision.outcome is Outcome.BYPASS:
                 self._must_be_new(line.at)
             return calls.record_journal_line(line)
-        if isinstance(line, Reported) and not calls.is_closed(line.call_id):
+        if isinstance(line, Reported) and not calls.ended.has_seen(line.call_id):
             return self._late_report(line, before)
         if before and line.at < calls.since and not isinstance(line, Reported):
             return []  # an earlier service has entered this line
         if isinstance(line, Decided):
-            if before or calls.is_closed(line.call_id):
+            if before or calls.ended.has_seen(line.call_id):
                 raise JournalError("its call has already ended")
             if not fits_call_id(line.call_id, line.at):
                 raise JournalError("its time contradicts the time in the call id")

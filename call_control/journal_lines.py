@@ -331,10 +331,10 @@ _READERS: Final[Mapping[tuple[str, int], Callable[..., Line]]] = {
 
 
 def _moment(text: str) -> datetime:
-    found = _TIME.fullmatch(text)
-    if not found:
+    match = _TIME.fullmatch(text)
+    if not match:
         raise JournalError("one of its times does not have Asterisk's format")
-    return datetime.fromtimestamp(int(found[1]), UTC).replace(microsecond=int(found[2]))
+    return datetime.fromtimestamp(int(match[1]), UTC).replace(microsecond=int(match[2]))
 
 
 EARLIEST: Final = timedelta(hours=1)
@@ -348,10 +348,10 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
     """True if a call with this id can have been decided at that time. Asterisk's own id contains the second in which
     its channel was made; an id that an ARI application chose does not.
     """
-    found = _UNIQUE_ID.search(call_id)
-    if not found:
+    match = _UNIQUE_ID.search(call_id)
+    if not match:
         return True
-    made = datetime.fromtimestamp(int(found[1]), UTC)
+    made = datetime.fromtimestamp(int(match[1]), UTC)
     return made - EARLIEST <= at <= made + LATEST
 
 

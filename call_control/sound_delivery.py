@@ -110,7 +110,7 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
     return PlayedSound(max(0, round(min(lasted_ms, duration_ms))), None, known)
 
 
-def confirmed(line: Reported) -> bool:
+def reports_confirm(line: Reported) -> bool:
     """True if the phone's reports confirm a sound whose packets were sent.
 
     The phone must report no loss, Asterisk must have received all that the phone sent, and the media must not have

@@ -183,7 +183,7 @@ class SoundFiles:
         known = self._folders.get(folder)
         if known and known[0] == changed_ns:
             return known[1]
-        found = frozenset((path, _stamp(path)) for path in beside(folder, self._names) if path not in self._own)
+        found = frozenset((path, _stamp(path)) for path in sound_files_in(folder, self._names) if path not in self._own)
         if not 0 <= time.time_ns() - changed_ns < SETTLED_NS:
             self._folders[folder] = changed_ns, found
         return found
@@ -210,7 +210,7 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
     return joined("; ", parts)
 
 
-def beside(folder: Path, names: Collection[str]) -> Iterator[Path]:
+def sound_files_in(folder: Path, names: Collection[str]) -> Iterator[Path]:
     """The files of these sounds that Asterisk could open, in the folder and in its subfolders. A subfolder may have the
     name of a language.
     """

@@ -17,7 +17,7 @@ from idtone.core.http.request_limits import RequestLimits
 from idtone.core.log_throttle import LogThrottle
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.ledger_reader import LedgerReader
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.registry.expiries import SIGNED_SOON
 
 from .access.attempts import Attempts
@@ -59,7 +59,7 @@ class Console:
     sign_in: SignInMethod
     sessions: Sessions
     live: LiveState
-    desk: Desk | None
+    desk: DocumentDesk | None
     """The association's desk; None on an operator's node."""
     pages: Sequence[Page] = ()
     templates: Templates = field(default_factory=Templates)
@@ -129,7 +129,7 @@ class Console:
 
     def reader(self) -> LedgerReader:
         """A reader of this node's ledger. The numbers stay sealed. Raises LedgerError."""
-        return LedgerReader.open(self.settings.ledger.own())
+        return LedgerReader.open(self.settings.ledger.own_url())
 
     async def user(self, name: str) -> User | None:
         """The user with this name. Each request calls this, so it uses a thread only if the file must be read."""

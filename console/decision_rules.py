@@ -14,7 +14,7 @@ from idtone.core.decision_words import REASONS
 from idtone.core.licence_standing import judge
 from idtone.core.translation import Message
 
-from .japan_time import shown_to_minute
+from .time_formats import format_to_minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def _suspension(call: ForwardedCall, registry: Registry, now: datetime) -> str:
     assert found, "the decision says so"
     return Message(
         "the number is suspended since {since}, reference {reference}",
-        since=shown_to_minute(found.since),
+        since=format_to_minute(found.since),
         reference=found.reference,
     )
 

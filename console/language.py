@@ -15,12 +15,12 @@ def language_of(chosen: str, accepted: str) -> str:
         return chosen
     best, best_quality = "ja", 0.0
     for part in accepted.split(",")[:20]:
-        found = _PREFERENCE.match(part)
-        if found is None or found[1].lower() not in LANGUAGES:
+        match = _PREFERENCE.match(part)
+        if match is None or match[1].lower() not in LANGUAGES:
             continue
-        quality = _number(found[2]) if found[2] else 1.0
+        quality = _number(match[2]) if match[2] else 1.0
         if quality > best_quality:
-            best, best_quality = found[1].lower(), quality
+            best, best_quality = match[1].lower(), quality
     return best
 
 

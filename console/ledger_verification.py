@@ -46,7 +46,7 @@ class Verification:
 
     @property
     def path(self) -> Path:
-        ledger = path_of(self._settings.ledger.own())
+        ledger = path_of(self._settings.ledger.own_url())
         return ledger.with_name(ledger.name + SUFFIX)
 
     def start(self) -> None:
@@ -107,7 +107,7 @@ def _read(written: Any) -> str:
 def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
     """The report on this node's own ledger, as from `idtone ledger verify`. Raises LedgerError."""
     days = days_of(settings.ledger)
-    reader = LedgerReader.open(settings.ledger.own(), days)
+    reader = LedgerReader.open(settings.ledger.own_url(), days)
     key = own_key(settings.ledger, settings.node, reader.origin())
     return {
         "node": settings.node,

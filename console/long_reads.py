@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from .call_rows import ShownCalls, lines_of
 from .operator.call_query import CallQuery
 from .operator.masked_reader import opening_reader
-from .operator.shown_ledger import ledger_of
+from .operator.selected_ledger import ledger_of
 from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
@@ -119,7 +119,7 @@ def calls_by_number(
 
 def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry]:
     """The index of a year's disclosures. Raises LedgerError."""
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         return disclosure_index(reader.acts(), year, now)
 
 

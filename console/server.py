@@ -19,9 +19,9 @@ from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
 from idtone.ledger.store.sqlite import path_of
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
-from idtone.service.local_sockets import listening
+from idtone.service.local_sockets import listening_socket
 
 from . import pending_tasks, search, signed_in_pages
 from .access import own_account
@@ -46,8 +46,8 @@ from .operator import (
     expiry_calendar,
     health,
     licences,
+    live_page,
     nodes,
-    now,
     saved_searches,
     sounds,
     stop_acts,
@@ -69,7 +69,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
     *search.PAGES,
     *pending_tasks.PAGES,
-    *now.PAGES,
+    *live_page.PAGES,
     *calls.PAGES,
     *saved_searches.PAGES,
     *call.PAGES,
@@ -103,8 +103,8 @@ def make_console(settings: Settings) -> Console:
         Users(settings.console.users),
         sign_in,
         Sessions(time.monotonic),
-        LiveState(path_of(settings.ledger.own())),
-        Desk(office, RULES) if office else None,
+        LiveState(path_of(settings.ledger.own_url())),
+        DocumentDesk(office, RULES) if office else None,
         (
             *sign_in.pages,
             *own_account.pages(sign_in.proof),
@@ -193,7 +193,7 @@ def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
         if where.exists() and not where.is_socket():
             raise UsageError("console.listen: {path} exists and is not a socket; set another path", path=where)
         try:
-            with listening(where, socket.SOCK_STREAM, _group(settings.group), MOST) as bound:
+            with listening_socket(where, socket.SOCK_STREAM, _group(settings.group), MOST) as bound:
                 yield bound, f"unix:{where}"
         except PermissionError as error:
             raise UsageError(

@@ -37,7 +37,7 @@ def reader_of(settings: Settings, node: str) -> LedgerReader:
     """This node's ledger, or the replica of another node's. Raises LedgerError, UsageError if there is no such node."""
     if is_other_node(settings, node):
         return replica_of(Server.all_of(settings.ledger), node).reader
-    return LedgerReader.open(settings.ledger.own())
+    return LedgerReader.open(settings.ledger.own_url())
 
 
 def count_calls(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
@@ -84,7 +84,7 @@ def _hash(reader: LedgerReader, place: int) -> str:
 
 def counts_path(settings: Settings) -> Path:
     """The path of the file with the counts of this node's ledger. The counts of other nodes stay in memory."""
-    return file_beside(path_of(settings.ledger.own()))
+    return file_beside(path_of(settings.ledger.own_url()))
 
 
 def _keep(path: Path, counts: Counts) -> None:

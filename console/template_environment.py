@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from idtone.core.translation import translated
 
-from .japan_time import day, last_day, last_moment, shown, shown_to_minute, written
+from .time_formats import day, format_time, format_times_in, format_to_minute, last_day, last_moment
 from .words_for_codes import FILTERS, TONES
 
 
@@ -82,7 +82,7 @@ def environment() -> Environment:
     )
     made.globals.update(_=text_of, tones=TONES, now_utc=lambda: datetime.now(UTC))
     made.filters.update(t=spoken, labelled=labelled, dated=dated, figures=figures, sorts=sorts, **FILTERS)
-    made.filters.update(day=day, time=shown, minute=shown_to_minute, last_day=last_day, until=last_moment)
-    made.filters.update(written=written)
+    made.filters.update(day=day, time=format_time, minute=format_to_minute, last_day=last_day, until=last_moment)
+    made.filters.update(written=format_times_in)
     made.tests["figures"] = lambda head: getattr(head, "is_figures", False)
     return made

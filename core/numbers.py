@@ -192,8 +192,8 @@ def parse_japanese(text: str) -> Number:
         raise NumberError(Message("this is an emergency number"), Message("no member can hold it, so remove it"))
     if number.e164.startswith(f"+{COUNTRY_CODE}"):
         return number
-    if found := _INCOMPLETE.fullmatch(_SEPARATORS.sub("", ascii_form(text))):
-        count = national_length(f"0{found[1]}")
+    if match := _INCOMPLETE.fullmatch(_SEPARATORS.sub("", ascii_form(text))):
+        count = national_length(f"0{match[1]}")
         raise NumberError(Message("this Japanese number needs {count} digits, counted from its first 0", count=count))
     raise NumberError(
         Message("this is not a Japanese telephone number"), Message("write it like 0312345678 or +81312345678")

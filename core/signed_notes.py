@@ -58,7 +58,7 @@ class SignatureLine:
         """The signature in one line without its newline. Raises ProofError."""
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
-        octets = decoded(encoded)
+        octets = decode_base64(encoded)
         if dash != _DASH or not _NAME.fullmatch(name) or octets is None or len(octets) < 5:
             raise ProofError("a line below the note is not a signature line (— NAME BASE64)")
         return cls(name, octets[:4], octets[4:])
@@ -97,7 +97,7 @@ class VerifierKey:
         """The key from its text, `NAME+ID+BASE64`. Raises ProofError."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
-        octets = decoded(encoded)
+        octets = decode_base64(encoded)
         if not octets or octets[0] not in set(Algorithm):
             raise ProofError("is not a verifier key (NAME+ID+BASE64) with an Ed25519 key")
         key = cls(name, Algorithm(octets[0]), octets[1:])
@@ -214,7 +214,7 @@ def cosigned_at(line: SignatureLine) -> int:
     return time_s
 
 
-def decoded(encoded: str) -> bytes | None:
+def decode_base64(encoded: str) -> bytes | None:
     """The bytes in strict base64 (RFC 4648, section 4), with one text for each value; None for any other text."""
     try:
         octets = base64.b64decode(encoded, validate=True)

@@ -208,9 +208,9 @@ def _refuse_raw(text: str, name: str) -> None:
             Message("Remove the line; directives are not allowed"),
         ),
     ):
-        found = pattern.search(text)
-        if found:
-            line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+        match = pattern.search(text)
+        if match:
+            line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
             raise DocumentError([Fault(name, line, column, "", problem, remedy)])
 
 

@@ -168,8 +168,8 @@ def dialled_user(dial_string: str) -> str:
 
     `PJSIP/0312345678@trunk`, `PJSIP/trunk/sip:0312345678@host`, `Local/0312345678@context/n`.
     """
-    found = _DIALLED_USER.match(dial_string.partition("&")[0])
-    return (found[1] or found[2] or "") if found else ""
+    match = _DIALLED_USER.match(dial_string.partition("&")[0])
+    return (match[1] or match[2] or "") if match else ""
 
 
 def endpoints(dial_string: str) -> set[str]:

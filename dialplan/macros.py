@@ -112,10 +112,10 @@ def expand(source: str) -> str:
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)
-    while found := _BEGINS.search(text):
-        before, after = AROUND[found[1]]
-        end = _closing(text, found.end())
-        text = text[: found.start()] + before + text[found.end() : end] + after + text[end + 1 :]
+    while match := _BEGINS.search(text):
+        before, after = AROUND[match[1]]
+        end = _closing(text, match.end())
+        text = text[: match.start()] + before + text[match.end() : end] + after + text[end + 1 :]
     return text
 
 

@@ -99,10 +99,10 @@ def is_emergency_call(
     """
     users = []
     for destination in dial_string.split("&"):
-        found = _DESTINATION.fullmatch(destination)
-        if not found:
+        match = _DESTINATION.fullmatch(destination)
+        if not match:
             return False
-        user, endpoint, resource, number, extension, context = found.groups()
+        user, endpoint, resource, number, extension, context = match.groups()
         if trunks and (endpoint or resource or context or _DEFAULT_CONTEXT) not in trunks:
             return False
         users.append(user or number or extension or "")

@@ -29,10 +29,10 @@ from idtone.tones.profile_library import load_library
 from . import voices
 from .asterisk import Asterisk, Ending
 from .asterisk_installation import AsteriskMissing, find_or_get
-from .heard import hear_whole, identify
 from .lab import LICENSED, SUSPENDED, Forwarding, Lab, PlacedCall, lab
 from .processes import end_in_order
 from .service import Service
+from .sound_detection import hear_whole, identify
 
 REGISTRY: Final = Path(__file__).with_name("registry.yaml")
 EXPIRED: Final = "0352345678"

@@ -178,7 +178,7 @@ BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_ch
 
 def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
     """The site that the environment names. Raises ValueError with the possible names."""
-    from .sites import SITES  # whose sites are made of this module's
+    from .named_sites import SITES  # whose sites are made of this module's
 
     text = environment.get(CHOICE, "")
     if not text:

@@ -79,11 +79,11 @@ def release(
         command_line.exit_negative()
         return
     hold = found[0]
-    is_running = status_client.ask(path_of(settings.ledger.own())) is not None
+    is_running = status_client.ask(path_of(settings.ledger.own_url())) is not None
     if not is_running:
         release_in_file(settings, hold.token)
     act = record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
         lambda act_id: steps.duty(

@@ -14,7 +14,7 @@ from idtone.core.persons import acting_person
 from idtone.core.settings.settings import Exports, load_settings
 from idtone.core.terminal import command_line
 from idtone.ledger.commands.options import LedgerOption, complete_call, responsible_person
-from idtone.ledger.disclosure.pack_file import write_zip, zipped
+from idtone.ledger.disclosure.pack_file import write_zip, zip_octets
 
 from .make_pack import MadePack, approved_pack, basis_of, checked_case, make_pack, request_pack, require_keys
 
@@ -137,7 +137,7 @@ def _writable(output: Path | None) -> Path:
 
 def _written(path: Path, pack: MadePack) -> dict[str, object]:
     if path == command_line.STREAM:
-        command_line.write_out(zipped(pack.files))
+        command_line.write_out(zip_octets(pack.files))
     else:
         write_zip(path, pack.files)
     return {

@@ -95,7 +95,7 @@ def move(
     if os.geteuid() != 0:
         raise UsageError("only root can stop the service and change its unit; run this by sudo")
     settings = load_settings(config)
-    one = _Move(settings, (config or DEFAULT_FILE).absolute(), path_of(settings.ledger.own()), folder.absolute())
+    one = _Move(settings, (config or DEFAULT_FILE).absolute(), path_of(settings.ledger.own_url()), folder.absolute())
     _check(one)
     plan = Message(
         "{old} → {new}; also written: {files}; the service stops for some seconds",
@@ -186,7 +186,7 @@ def _moved(one: _Move) -> Path:
 
 def _check_settings(one: _Move) -> None:
     """Check that the service would find the new ledger. Raises ChangeError if not."""
-    if path_of(load_settings(one.config).ledger.own()) != one.new:
+    if path_of(load_settings(one.config).ledger.own_url()) != one.new:
         raise ChangeError(
             "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
         )

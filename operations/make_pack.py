@@ -25,7 +25,7 @@ from idtone.ledger.disclosure.legal_basis import (
 from idtone.ledger.disclosure.log_registration import log_registration, registries_of
 from idtone.ledger.disclosure.pack import SEAL, PackRecord, digest, pack_files, read_record, seal
 from idtone.ledger.disclosure.pack_rules import PackedLeaf, leaf_faults
-from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.disclosure.packed_calls import packed_calls, selection_digest
 from idtone.ledger.disclosure.record_act import record_act
 from idtone.ledger.disclosure.report_files import played_files, report_files
 from idtone.ledger.evidence import steps
@@ -136,13 +136,13 @@ def request_pack(
     """Record a request for a pack; another person has to approve it. Raises UsageError, LedgerError."""
     now = datetime.now(UTC)
     key_ring = KeyRing.of(settings.ledger, settings.node)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         calls = _whole(reader, calls)
         _refuse_other_nodes(settings, reader, calls)
         chosen = packed_calls(reader, calls, None, sealed=True)
-    until, digest_ = now + settings.ledger.approval, selected(case, sealed, chosen, basis)
+    until, digest_ = now + settings.ledger.approval, selection_digest(case, sealed, chosen, basis)
     act_id = record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         key_ring,
         lambda act: steps.export_requested(
@@ -163,7 +163,7 @@ def request_pack(
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
     """Make the pack of an approved request. After an error nothing may be given out. Raises UsageError, LedgerError."""
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
         raise UsageError(
@@ -194,7 +194,7 @@ def make_pack(
     """Record that `person` exports these calls, then make the pack. Raises UsageError, LedgerError."""
     key_ring = KeyRing.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
-    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own(), key_ring.days) as reader:
+    with LedgerReader.open(ledger if ledger is not None else settings.ledger.own_url(), key_ring.days) as reader:
         calls = _whole(reader, calls)
         if ledger is None:
             _refuse_other_nodes(settings, reader, calls)
@@ -213,7 +213,7 @@ def make_pack(
         chosen = packed_calls(reader, calls, note, sealed, stamp_of)
         acts = [request.act, request.approval.act] if request and request.approval else []
         approval = packed_calls(reader, acts, note, True, stamp_of)
-    digest_ = selected(case, sealed, chosen, basis)
+    digest_ = selection_digest(case, sealed, chosen, basis)
     if request and digest_ != request.selection:
         raise UsageError("these calls have new records since the request; request them again")
     summaries = [
@@ -246,7 +246,7 @@ def make_pack(
         approved = (request.act, digest_) if request else None
         return steps.exported(act_id, now, person, case, len(chosen), sealed, digest(made), approved, basis.details())
 
-    act_id = record_act(settings.ledger.own(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
+    act_id = record_act(settings.ledger.own_url(), settings.node, key_ring, act, DisclosureRules.of(settings.ledger))
     made[SEAL] = seal(made, case, signer)
     return MadePack(made, len(chosen), act_id, digest(made), str(log))
 

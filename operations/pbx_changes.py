@@ -14,7 +14,7 @@ from idtone.core.errors import ChangeError
 from idtone.dialplan import HOOK_FILE, HOOK_GLOBAL, HOOK_MODE
 
 from .asterisk_console import AsteriskConsole
-from .custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
+from .asterisk_custom_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, MODULES, CustomFile, custom_file_for
 from .doctor import asterisk_config_files, asterisk_findings, asterisk_modules, observe_machine
 from .planned_changes import (
     HOOK_RELOAD,

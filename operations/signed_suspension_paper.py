@@ -32,7 +32,7 @@ def signed_paper(desk: SuspensionActs, one: OwnSuspension, now: datetime) -> Sig
 
     settings = desk.settings
     ring = KeyRing.of(settings.ledger, settings.node)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         kept = reader.acts(frozenset({StepKind.DUTY}))
         acts = [each for each in kept if each.details.get("subject") == one.id]
     pdf = as_pdf(suspension_paper(one, settings.node, settings.association.member, acts, str(ring.signer.key), now))

@@ -194,7 +194,7 @@ class SuspensionActs:
         settings = self.settings
         ring = KeyRing.of(settings.ledger, settings.node)
         return record_act(
-            settings.ledger.own(),
+            settings.ledger.own_url(),
             settings.node,
             ring,
             lambda act_id: make(act_id, ring),
@@ -204,7 +204,7 @@ class SuspensionActs:
 
 def _runs(settings: Settings) -> bool:
     try:
-        return status_client.ask(path_of(settings.ledger.own())) is not None
+        return status_client.ask(path_of(settings.ledger.own_url())) is not None
     except IdtoneError:
         return False  # the service does not answer, or it is another one's
 

@@ -223,5 +223,5 @@ def verify_paper(
 
 def _own_key(config: Path | None) -> VerifierKey:
     settings = load_settings(config)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         return own_key(settings.ledger, settings.node, reader.origin())

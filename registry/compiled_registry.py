@@ -156,7 +156,7 @@ class Compiled:
         object.__setattr__(self, "holdings", Holdings(self.members, self.lines, self.counts["chains"]))
 
 
-def compiled(
+def compile_registry(
     document: RegistryDocument, held: MemberNumbers | None = None, members: MemberLines | None = None
 ) -> Compiled:
     """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number

@@ -16,7 +16,7 @@ from idtone.core.licence_standing import judge
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import Number
 
-from .compiled_registry import BLOCK_DIGITS, Compiled, Porting, compiled, periods, utc
+from .compiled_registry import BLOCK_DIGITS, Compiled, Porting, compile_registry, periods, utc
 from .licence_lapses import LicenceLapse, lapses
 from .model import RegistryDocument, SuspensionEntry, SuspensionsDocument
 from .never_originating import NO_BLOCKS, NeverOriginating, compiled_never_originating
@@ -64,7 +64,7 @@ class RegistryIndex:
         """
         listed = document.never_originates if signed is None else None
         never = None if listed is None else compiled_never_originating(listed)
-        self._hold(compiled(document), document.suspensions, signed, never, origin)
+        self._hold(compile_registry(document), document.suspensions, signed, never, origin)
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> Self:

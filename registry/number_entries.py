@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from idtone.core.calls import Holding, Licence, Period, Suspension
 
-from .compiled_registry import Porting, compiled, text_of, utc
+from .compiled_registry import Porting, compile_registry, text_of, utc
 from .model import NeverOriginatesDocument, RegistryDocument, SuspensionsDocument
 from .never_originating import compiled_never_originating
 from .suspended_numbers import SuspendedNumbers
@@ -119,7 +119,7 @@ def entries_of(
     """The entries of a file with the content `octets`. `document` is the same content, read and checked."""
     head: dict[str, Any]
     if isinstance(document, RegistryDocument):
-        ready = compiled(document)
+        ready = compile_registry(document)
         said, spans = [_json(_held(each)) for each in ready.holdings.all()], ready.spans
         head = {"version": ready.version, "issued": text_of(ready.issued), "expires": text_of(ready.expires)}
     elif isinstance(document, SuspensionsDocument):

@@ -81,7 +81,7 @@ def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
     return None if numbers is None else read_span(numbers)
 
 
-def written(span: NumberSpan) -> str:
+def span_notation(span: NumberSpan) -> str:
     """The entry that covers exactly these numbers."""
     first, last = (f"0{str(end)[2:]}" for end in (span.first, span.last))
     return first if len(span) == 1 else f"{first}-{last}"

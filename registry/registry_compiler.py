@@ -25,7 +25,7 @@ from idtone.core.yaml_documents import read_text
 
 from . import compiled_registry as registry_form
 from . import never_originating as never_originating_form
-from .compiled_registry import Compiled, compiled
+from .compiled_registry import Compiled, compile_registry
 from .never_originating import NeverOriginating, compiled_never_originating
 from .parsers import parse_never_originates, read_large_registry
 from .trust import tuf_roles
@@ -196,7 +196,7 @@ def _waited_for_another(file: BinaryIO) -> bool:
 
 def _registry(path: Path) -> Iterable[bytes | memoryview]:
     large = read_large_registry(path, str(path))
-    return registry_form.pack_parts(compiled(large.document, large.held, large.members))
+    return registry_form.pack_parts(compile_registry(large.document, large.held, large.members))
 
 
 def _never_originating(path: Path) -> Iterable[bytes | memoryview]:

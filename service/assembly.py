@@ -41,7 +41,7 @@ from idtone.tones.making.formats import SoundFormat
 from idtone.tones.making.sound_files import Sound, install_sounds
 from idtone.tones.profile import Profile
 from idtone.tones.profile_library import ProfileLibrary, load_library
-from idtone.tones.sound_contents import SoundContents
+from idtone.tones.sound_file_contents import SoundFileContents
 
 from . import canary_result
 from .brake_keeper import brake_of
@@ -86,7 +86,7 @@ def load(settings: Settings) -> Loaded:
     library = load_library(settings.sounds.profiles)
     profiles = library.for_calls()
     put = partial(
-        write_sounds, settings.sounds.directory, content=SoundContents(settings.sounds.directory, library).content
+        write_sounds, settings.sounds.directory, content=SoundFileContents(settings.sounds.directory, library).content
     )
     sounds, refused = put(profiles)
     if error := refused.pop(Policy().notice_profile, None):

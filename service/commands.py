@@ -32,7 +32,7 @@ from idtone.registry.node_member_check import REMEDY, TONES_REMEDY, member_troub
 from idtone.registry.sources import load_registry
 from idtone.tones.making.sound_files import PBX_FORMATS, find_format
 from idtone.tones.profile_library import load_library
-from idtone.tones.sound_contents import SoundContents
+from idtone.tones.sound_file_contents import SoundFileContents
 
 from . import used_fleet_settings
 from .assembly import load
@@ -121,7 +121,7 @@ def check_settings(settings: Settings) -> None:
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
     library = load_library(settings.sounds.profiles)
-    ready = SoundContents(settings.sounds.directory, library)
+    ready = SoundFileContents(settings.sounds.directory, library)
     for profile in library.for_calls():
         for name in PBX_FORMATS:
             ready.content(profile, find_format(name))

@@ -17,7 +17,7 @@ def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
     return {**feed, MESSAGES: {str.__str__(each): _written(each) for each in _messages(feed)}}
 
 
-def read_messages(feed: dict[str, Any]) -> dict[str, Any]:
+def restore_messages(feed: dict[str, Any]) -> dict[str, Any]:
     """The feed with its messages in place of their words. A service of another version may send none."""
     carried = feed.pop(MESSAGES, None)
     known: dict[str, Message] = {}

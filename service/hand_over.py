@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from idtone.core.errors import UsageError
 
-from .local_sockets import connected, is_trusted_peer, listening
+from .local_sockets import connected_socket, is_trusted_peer, listening_socket
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def socket_path(ledger: Path) -> Path:
 @asynccontextmanager
 async def offer_hand_over(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
     """Accept a hand-over to the next instance during the block, one at a time. The caller holds the ledger's lock."""
-    with listening(path, socket.SOCK_SEQPACKET) as listener:
+    with listening_socket(path, socket.SOCK_SEQPACKET) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:
             yield
@@ -103,5 +103,5 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
 @contextmanager
 def running_instance(path: Path) -> Iterator[Peer | None]:
     """The instance that runs on this ledger; None if there is none."""
-    with connected(path, socket.SOCK_SEQPACKET) as end:
+    with connected_socket(path, socket.SOCK_SEQPACKET) as end:
         yield Peer(end) if end else None

@@ -105,7 +105,7 @@ class Instance:
         """True if Asterisk refused the password at the last attempt."""
         self._loaded = loaded
         self._manager = ServiceManager.of(os.environ)
-        self._socket = hand_over.socket_path(path_of(settings.ledger.own()))
+        self._socket = hand_over.socket_path(path_of(settings.ledger.own_url()))
         self._stop = asyncio.Event()
         self._next: subprocess.Popen[bytes] | None = None
         self._handing_over = False
@@ -127,15 +127,17 @@ class Instance:
             restored = self._restore_calls() if peer else None
             handed_over = await self._take_over(peer, resources) if peer else HandedOver()
             ledger = self._settings.ledger
-            evidence = LedgerWriter.open(ledger.own(), self._settings.node, self._loaded.key_ring, ledger.reserve)
+            evidence = LedgerWriter.open(ledger.own_url(), self._settings.node, self._loaded.key_ring, ledger.reserve)
             self._evidence = evidence
             if ledger.is_shared():
                 self._replicator = Replicator(ledger, self._settings.node)
                 self._replicator.begin()
                 resources.push_async_callback(asyncio.to_thread, self._replicator.close)
             resources.callback(evidence.close)
-            pending = resources.enter_context(PendingDecisions.open(ledger.own(), evidence, self._loaded.key_ring.days))
-            reader = resources.enter_context(LedgerReader.open(ledger.own(), self._loaded.key_ring.days))
+            pending = resources.enter_context(
+                PendingDecisions.open(ledger.own_url(), evidence, self._loaded.key_ring.days)
+            )
+            reader = resources.enter_context(LedgerReader.open(ledger.own_url(), self._loaded.key_ring.days))
             counts = CallCounts(pending)
             restored = RestoredCalls.of(reader, restored)
             counts.restore(restored.read.records.values())
@@ -150,7 +152,7 @@ class Instance:
         cannot be read yet, for example because it must be upgraded first.
         """
         try:
-            with LedgerReader.open(self._settings.ledger.own(), self._loaded.key_ring.days) as reader:
+            with LedgerReader.open(self._settings.ledger.own_url(), self._loaded.key_ring.days) as reader:
                 return RestoredCalls.of(reader)
         except LedgerError as error:
             log.debug("the calls in progress are read after the hand-over: %s", error)
@@ -200,7 +202,7 @@ class Instance:
             lambda: source.current,
             fallback,
             application.end_all_suspended,
-            calls.ended_by_own,
+            calls.suspended.ended_by_own,
             evidence,
             self._report_soon,
         )
@@ -220,7 +222,7 @@ class Instance:
             suspensions=suspensions,
             journal=journal,
             evidence=evidence,
-            room=LedgerDiskSpace(ledger.own()),
+            room=LedgerDiskSpace(ledger.own_url()),
             cosigning=Cosigning(evidence, key_ring, ledger.witnesses, every_s),
             timestamping=timestamping.after_witnesses(ledger.witnesses),
             replicator=self._replicator,
@@ -327,7 +329,7 @@ class Instance:
             self._settings,
             lambda: parts.source.current,
             parts.application.end_all_suspended,
-            parts.calls.ended_suspended,
+            parts.calls.suspended.ended,
             own=lambda: parts.suspensions.known,
         ).run()
 
@@ -346,7 +348,7 @@ class Instance:
         ledger, key_ring, evidence = self._settings.ledger, self._loaded.key_ring, parts.evidence
         brake = parts.calls.braking.brake if parts.calls.braking else None
         obeying = ReleasingEvidence(evidence, brake, asyncio.get_running_loop())
-        acts = record_queued_acts(ledger.own(), obeying, self._loaded.disclosure_rules, key_ring)
+        acts = record_queued_acts(ledger.own_url(), obeying, self._loaded.disclosure_rules, key_ring)
         work = [
             ("reading the journal", parts.journal.follow()),
             ("asking witnesses", parts.cosigning.run()),

@@ -17,7 +17,7 @@ WAITING: Final = 8
 
 
 @contextmanager
-def listening(
+def listening_socket(
     path: Path, kind: socket.SocketKind, group: int | None = None, waiting: int = WAITING
 ) -> Iterator[socket.socket]:
     """A listening socket at this path. It replaces that of an earlier instance.
@@ -37,7 +37,9 @@ def listening(
 
 
 @contextmanager
-def connected(path: Path, kind: socket.SocketKind, within_s: float | None = None) -> Iterator[socket.socket | None]:
+def connected_socket(
+    path: Path, kind: socket.SocketKind, within_s: float | None = None
+) -> Iterator[socket.socket | None]:
     """A connection to the instance that listens at `path`; None if no instance listens.
 
     `within_s` is the time limit of each use of the connection. Raises UsageError, also if a user other than the

@@ -355,7 +355,7 @@ METRICS: Final = (
     ),
     Metric(
         "idtone_ledger_set_aside", _GAUGE, "Damaged ledgers that were set aside and not moved away.",
-        lambda parts: len(damaged_ledgers(path_of(parts.settings.ledger.own()))),
+        lambda parts: len(damaged_ledgers(path_of(parts.settings.ledger.own_url()))),
     ),
     Metric(
         "idtone_ledger_unreplicated_steps", _GAUGE, "Steps of evidence that PostgreSQL does not have yet.",

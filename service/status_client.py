@@ -12,8 +12,8 @@ from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
 from idtone.ledger.store.sqlite import path_of
 
-from .feed_messages import read_messages
-from .local_sockets import connected
+from .feed_messages import restore_messages
+from .local_sockets import connected_socket
 from .service_user import SYSTEMD_S, UNIT
 from .systemd import unit_properties
 
@@ -32,7 +32,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
     """The feed of the service that runs on this ledger; None if no service runs. Raises UsageError."""
     if not ledger.parent.is_dir():
         return None
-    with connected(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
+    with connected_socket(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
         if end is None:
             return None
         octets = b""
@@ -49,13 +49,13 @@ def ask(ledger: Path) -> dict[str, Any] | None:
             return None  # it has just ended
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UsageError("the service is of another version; use the `idtone` that it runs")
-    return read_messages(found)
+    return restore_messages(found)
 
 
 def answer(settings: Settings) -> dict[str, Any]:
     """The feed; or, with `running` false, the reason why there is none."""
     try:
-        found = ask(path_of(settings.ledger.own()))
+        found = ask(path_of(settings.ledger.own_url()))
         trouble = Message("no service runs; start it: systemctl start idtone")
     except IdtoneError as error:
         found, trouble = None, Message("{error}", error=error)

@@ -75,15 +75,15 @@ def _own(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _ledger(settings: LedgerSettings) -> dict[str, Any]:
-    path = path_of(settings.own())
+    path = path_of(settings.own_url())
     try:
         if not path.exists():
             return {"path": str(path), "trouble": Message("it does not exist yet")}
-        with LedgerReader.open(settings.own()) as reader:
+        with LedgerReader.open(settings.own_url()) as reader:
             steps = reader.newest_place()
     except (IdtoneError, OSError) as error:
         return {"path": str(path), "trouble": str(error)}
-    room = LedgerDiskSpace(settings.own()).free_space_and_days()
+    room = LedgerDiskSpace(settings.own_url()).free_space_and_days()
     written = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
     return {
         "path": str(path), "steps": steps, "written": written, "free_bytes": room.free_bytes, "room_days": room.days,

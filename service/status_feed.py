@@ -33,7 +33,7 @@ from .call_counts import LABELS
 from .feed_messages import with_messages
 from .instance_parts import InstanceParts
 from .ledger_disk_space import damaged_ledgers
-from .local_sockets import is_trusted_peer, listening
+from .local_sockets import is_trusted_peer, listening_socket
 from .metrics import METRICS
 from .status_client import FORMAT, socket_path
 from .suspension_keeper import summary
@@ -137,7 +137,7 @@ def _checkpoint_size(parts: InstanceParts) -> int | None:
 
 def _checkpoint_written(parts: InstanceParts) -> str | None:
     with suppress(FileNotFoundError):
-        return _time(parts.settings.ledger.seen().stat().st_mtime)
+        return _time(parts.settings.ledger.checkpoint_file().stat().st_mtime)
     return None
 
 
@@ -282,7 +282,7 @@ FEED: Final = (
     Field(
         "calls.suspended",
         "Calls that the service ended because their number was suspended, by the reference of the suspension.",
-        lambda parts: dict(parts.calls.ended_suspended),
+        lambda parts: dict(parts.calls.suspended.ended),
     ),
     Field(
         "calls.with_sound",
@@ -402,7 +402,7 @@ FEED: Final = (
     Field(
         "ledger.set_aside",
         "A list of the damaged ledgers that were set aside and not moved away.",
-        lambda parts: [str(each) for each in damaged_ledgers(path_of(parts.settings.ledger.own()))],
+        lambda parts: [str(each) for each in damaged_ledgers(path_of(parts.settings.ledger.own_url()))],
     ),
     Field(
         "ledger.ends_given_up",
@@ -488,7 +488,7 @@ def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 @asynccontextmanager
 async def serve_feed(parts: InstanceParts) -> AsyncIterator[None]:
     """Offer the feed during the block, to one reader at a time. The caller holds the ledger's lock."""
-    with listening(socket_path(path_of(parts.settings.ledger.own())), socket.SOCK_STREAM) as listener:
+    with listening_socket(socket_path(path_of(parts.settings.ledger.own_url())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, parts))
         try:
             yield

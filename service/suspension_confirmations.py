@@ -104,7 +104,7 @@ class SuspensionConfirmations:
         self._told: Counter[str] = Counter()
         """Counts of `ended` that earlier confirmations contained."""
         self._send = send
-        self._folder = folder_of(path_of(settings.ledger.own()))
+        self._folder = folder_of(path_of(settings.ledger.own_url()))
         self._state = self._folder / _STATE
         self._seen: RegistryIndex | None = None
         self._unsent = True

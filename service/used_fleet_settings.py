@@ -29,7 +29,7 @@ class UsedFleetSettings:
 
 def record_of(settings: Settings) -> Path:
     """The file that records the last used edition, beside the ledger."""
-    ledger = path_of(settings.ledger.own())
+    ledger = path_of(settings.ledger.own_url())
     return ledger.with_name(f"{ledger.name}.settings")
 
 

@@ -23,9 +23,9 @@ from idtone.tones.making.synthesis import synthesise
 from idtone.tones.profile_library import load_library
 from lab.asterisk import Asterisk
 from lab.asterisk_installation import AsteriskInstallation
+from lab.cached_folders import cached_folder
 from lab.call_control.memory_evidence import MemoryEvidence
 from lab.idtone_programs import cache_commands
-from lab.made_once import shared_folder
 from lab.packages import find_or_get_ffmpeg, sodium
 from lab.postgresql import PostgreSQL, postgresql_programs
 from lab.repository import ROOT
@@ -219,7 +219,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "out").write_text(ended.stdout)
         (folder / "err").write_text(ended.stderr)
 
-    return shared_folder(tmp_path_factory, "year", work_through)
+    return cached_folder(tmp_path_factory, "year", work_through)
 
 
 @pytest.fixture
@@ -234,26 +234,26 @@ def references() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def beside(asterisk: Asterisk) -> Iterator[SharedService]:
+def shared_service(asterisk: Asterisk) -> Iterator[SharedService]:
     one = SharedService(asterisk)
     yield one
     one.stop()
 
 
 @pytest.fixture
-def serving(beside: SharedService) -> Callable[..., Service]:
+def serving(shared_service: SharedService) -> Callable[..., Service]:
     """A function that starts the service with another registry, policy or transport."""
-    return beside.serving
+    return shared_service.serving
 
 
 @pytest.fixture
-def service(beside: SharedService) -> Service:
+def service(shared_service: SharedService) -> Service:
     """The service with the lab's registry and the default policy."""
-    return beside.serving()
+    return shared_service.serving()
 
 
 @pytest.fixture
-def away(beside: SharedService) -> Asterisk:
+def fallback_pbx(shared_service: SharedService) -> Asterisk:
     """An Asterisk whose service ran with the lab's registry and was stopped."""
-    beside.stop_with_default_files()
-    return beside.asterisk
+    shared_service.stop_with_default_files()
+    return shared_service.asterisk

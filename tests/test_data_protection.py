@@ -14,7 +14,7 @@ from idtone.registry.model import RegistryDocument
 from lab.repository import ROOT, modules, parsed
 
 PAGES = [ROOT / "docs" / folder / "data-protection.md" for folder in ("explanation", "ja/explanation")]
-TOOLS = {"office/authority/shared_folder.py", "core/files.py", "ledger/keys/private_files.py"}
+TOOLS = {"office/authority/group_shared_files.py", "core/files.py", "ledger/keys/private_files.py"}
 """Modules that write files on behalf of other modules."""
 
 WRITTEN: dict[str, tuple[str, ...]] = {

@@ -30,7 +30,7 @@ from .recordings.audio_files import read_audio_file
 from .recordings.open_recording import open_recording, warn
 from .recordings.recorded_leg import RecordedLeg
 from .registered_profile_check import play_objection
-from .sound_contents import digest_list_path, digest_list_text
+from .sound_file_contents import digest_list_path, digest_list_text
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
 """Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""

@@ -1,14 +1,11 @@
 """One PBX with the hook and the service of the present checkout; it runs loads on request.
 
-    PYTHON checkout_bench.py PACKAGE
+    PYTHON checkout_bench.py
 
-`PACKAGE` is the place of `bench.cost` in this checkout. First it prints `ready`. Then it reads a line `WAY RATE
-SECONDS` for each load, and prints a line of JSON with the results. `compare_versions` starts this file by its path in
-two checkouts.
+First it prints `ready`. Then it reads a line `WAY RATE SECONDS` for each load, and prints a line of JSON with the
+results. `compare_versions` starts this file by its path in two checkouts; each uses its own `bench.cost`.
 """
 
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -17,18 +14,17 @@ import tempfile
 from pathlib import Path
 
 
-def main(package: str) -> None:
+def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # it stops what it has started
     sys.path[0] = os.getcwd()  # that checkout's modules, not the ones beside this file
-    old = importlib.util.find_spec(f"{package}.cost_bench") is None  # a checkout from before the modules were renamed
-    names = ("measuring", "ways") if old else ("cost_bench", "forwarding_ways")
-    bench, ways = (importlib.import_module(f"{package}.{name}") for name in names)
-    start = bench.bench if old else bench.cost_bench
-    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder, start(Path(folder)) as bed:
+    from bench.cost.cost_bench import cost_bench
+    from bench.cost.forwarding_ways import Way
+
+    with tempfile.TemporaryDirectory(prefix="idtone-cost-") as folder, cost_bench(Path(folder)) as bed:
         print("ready", flush=True)
         for line in sys.stdin:
             way, rate, seconds = line.split()
-            run = bed.run(ways.Way(way), float(rate), float(seconds))
+            run = bed.run(Way(way), float(rate), float(seconds))
             found = {
                 "connected_ms": [sample.connected_ms for sample in run.samples],
                 "post_dial_ms": [sample.post_dial_ms for sample in run.samples],
@@ -39,4 +35,4 @@ def main(package: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

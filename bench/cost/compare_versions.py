@@ -1,7 +1,7 @@
 """The cost of the hook in this version and in an earlier one. Each has its own checkout and PBX; they take turns in one
 run.
 
-    python -m bench.cost.compare_versions FOLDER [--package P] [--turns N] [--rate R] [--seconds S] [--json] [--page]
+    python -m bench.cost.compare_versions FOLDER [--turns N] [--rate R] [--seconds S] [--json] [--page]
 
 `FOLDER` is a checkout of the earlier version with its own `.venv`. In each turn both versions run Asterisk's own
 `Dial(…,A(file))` and then the hook. The hook's addition is compared within the turn, so that other work on the machine
@@ -30,7 +30,6 @@ from .run_statistics import percentile
 TURNS: Final = 12
 RATE: Final = 5.0
 SECONDS: Final = 8.0
-PACKAGE: Final = "bench.cost"
 BED: Final = Path(__file__).with_name("checkout_bench.py")
 ENGLISH: Final = ROOT / "docs" / "explanation" / "cost.md"
 JAPANESE: Final = ROOT / "docs" / "ja" / "explanation" / "cost.md"
@@ -105,11 +104,11 @@ def count_failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
 
 
 @contextmanager
-def checkout_process(folder: Path, package: str) -> Iterator[subprocess.Popen[str]]:
+def checkout_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Context with the PBX of a checkout. Raises RuntimeError if it does not start."""
     python = folder / ".venv" / "bin" / "python"
     with subprocess.Popen(
-        [python, BED, package],
+        [python, BED],
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -143,12 +142,12 @@ def request_load(of: subprocess.Popen[str], way: Way, rate: float, seconds: floa
     return found
 
 
-def measure(before: Path, package: str, turns: int, rate: float, seconds: float) -> list[tuple[Loads, Loads]]:
+def measure(before: Path, turns: int, rate: float, seconds: float) -> list[tuple[Loads, Loads]]:
     found: list[tuple[Loads, Loads]] = []
     with ExitStack() as stack:
         beds = [
-            stack.enter_context(checkout_process(before, package)),
-            stack.enter_context(checkout_process(ROOT, PACKAGE)),
+            stack.enter_context(checkout_process(before)),
+            stack.enter_context(checkout_process(ROOT)),
         ]
         for turn in range(turns):
             of: dict[int, Loads] = {}
@@ -188,11 +187,10 @@ def write_page(found: Found) -> None:
 def main() -> None:
     parser = options(__doc__, turns=TURNS, rate=RATE, seconds=SECONDS)
     parser.add_argument("folder", type=Path, help="a checkout of the version before, with its own .venv")
-    parser.add_argument("--package", default=PACKAGE, help="where it has bench.cost (default %(default)s)")
     parser.add_argument("--page", action="store_true", help="put the table into the pages of the documentation")
     chosen = parser.parse_args()
     end_in_order()
-    turns = measure(chosen.folder.resolve(), chosen.package, chosen.turns, chosen.rate, chosen.seconds)
+    turns = measure(chosen.folder.resolve(), chosen.turns, chosen.rate, chosen.seconds)
     versions = {"old": version_of(chosen.folder), "new": version_of(ROOT)}
     found = {**compare(turns), "calls": {"turns": len(turns), **count_failures(turns)}, "versions": versions}
     report("what the hook costs", found, chosen.json)

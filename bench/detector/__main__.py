@@ -19,7 +19,7 @@ from idtone.tones.verification.verifier import Verifier
 
 from ..bench_output import PROGRESS, options, report
 from ..verify import confidence, speech_and_music
-from ..verify.conditions import CONDITIONS, trials
+from ..verify.impaired_legs import CONDITIONS, trials
 from ..verify.near_misses import CODINGS, near_miss_trials, near_misses
 from ..verify.profiles import profiles
 from ..verify.speech_and_music import Part, Signal, speech_take, takes_in

@@ -24,7 +24,7 @@ from idtone.tones.verification.log_odds import Features
 from idtone.tones.verification.verifier import Verifier, received_mask
 
 from ..bench_output import PROGRESS
-from .conditions import CONDITIONS, trials
+from .impaired_legs import CONDITIONS, trials
 from .profiles import profiles
 from .results import CALIBRATION, CONFORMS_GOAL
 from .speech_and_music import Part, music_take, speech_take

@@ -19,7 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from ..bench_output import PROGRESS
 from . import jobs, results, speech_and_music
-from .conditions import CONDITIONS
+from .impaired_legs import CONDITIONS
 from .jobs import FREQUENCY_CONDITION, Job, Key, Tally
 from .near_misses import CODINGS, near_misses
 from .profiles import profiles

@@ -17,7 +17,7 @@ from idtone.tones.verification.report import Match, Report
 from idtone.tones.verification.verifier import Verifier
 
 from . import speech_and_music
-from .conditions import CONDITIONS, Condition, Trial, sounding_rms, trials
+from .impaired_legs import CONDITIONS, Condition, Trial, sounding_rms, trials
 from .near_misses import near_miss_trials, signal_take
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, Part, Take

@@ -12,7 +12,7 @@ from idtone.tones.profile import Profile, Segment, build_profile
 
 from . import codecs
 from .codecs import Coding
-from .conditions import Trial, legs_through, ring_back, sound_of
+from .impaired_legs import Trial, legs_through, ring_back, sound_of
 from .profiles import profiles
 from .speech_and_music import RATE_HZ, TAKE_S, Part, Signal, Take, rms_of_level
 

@@ -16,7 +16,7 @@ from idtone.tones.profile import Profile
 from . import concealment, rooms_and_phones
 from .codecs import Pcm
 from .concealment import Line, Lost
-from .conditions import PACKET, Condition, Trial, leg_of, sound_of, sounding_rms
+from .impaired_legs import PACKET, Condition, Trial, leg_of, sound_of, sounding_rms
 from .speech_and_music import RATE_HZ, Part, Signal
 
 LOSSES: Final = (0.0, 0.01, 0.03, 0.05, 0.10)

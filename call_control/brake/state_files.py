@@ -46,7 +46,7 @@ def key_of(settings: Settings) -> bytes:
 
 
 def state_path(settings: Settings) -> Path:
-    ledger = path_of(settings.ledger.own())
+    ledger = path_of(settings.ledger.own_url())
     return ledger.with_name(f"{ledger.name}.brake")
 
 

@@ -14,7 +14,7 @@ from idtone.office.evaluation.observations import OBSERVATION_WORDS
 from idtone.office.refused.refusal_basis import FIELDS
 
 from ..drawings.report_trace import ANSWERS, FINDINGS
-from ..japan_time import last_day, shown_to_minute
+from ..time_formats import format_to_minute, last_day
 from .act_words import BASIS_WORDS
 from .reports import RESULT_WORDS
 
@@ -87,7 +87,7 @@ def detail(name: str, value: object) -> Message:
     if text in words:
         shown: str = Message(words[text])
     elif _MOMENT.fullmatch(text):
-        shown = _read(lambda: shown_to_minute(datetime.fromisoformat(text)), text)
+        shown = _read(lambda: format_to_minute(datetime.fromisoformat(text)), text)
     else:
         shown = _last_day(text) if name == "until" else text
     return Message("{name}: {value}", name=Message(label), value=shown)
@@ -95,7 +95,7 @@ def detail(name: str, value: object) -> Message:
 
 def subject(text: str) -> str:
     """The subject of an act for display. A period is shown with its last day, and a member's test with its day."""
-    text = _PERIOD.sub(lambda found: f"{found[1]} – {_last_day(found[2])}", text)
+    text = _PERIOD.sub(lambda match: f"{match[1]} – {_last_day(match[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 
 

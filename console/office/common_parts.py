@@ -20,8 +20,8 @@ from idtone.registry.model import Member
 from idtone.registry.number_notation import read_span
 
 from ..form_errors import Fields, FormField, at_its_field, errors_of
-from ..japan_time import with_zone
 from ..page import Visit
+from ..time_formats import with_zone
 from ..uploads import Upload, receive_upload
 from .office_files import OfficeFiles
 

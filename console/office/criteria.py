@@ -228,10 +228,10 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
 
 def _field_of(visit: Visit, fault: Fault) -> str:
     """The form's field for a fault of the file; empty if there is none."""
-    found = _PLACE.fullmatch(fault.field)
-    if found is None:
+    match = _PLACE.fullmatch(fault.field)
+    if match is None:
         return ""
-    part, row, name, inner = found.groups()
+    part, row, name, inner = match.groups()
     if part == "evaluation":
         return f"title_{inner}" if name == "title" else str(name)
     filled = _filled(visit, _CRITERION if part == "criteria" else _GRADE)

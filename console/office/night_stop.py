@@ -29,9 +29,9 @@ from ..access.attempts import Attempt
 from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
-from ..japan_time import with_zone
 from ..page import Method, Page, Section, Visit
 from ..stop_states import StopState
+from ..time_formats import with_zone
 from .common_parts import attribution_of, do_act, files_of, not_found_page
 from .office_files import OfficeFiles
 from .office_stops import OfficeStop, OfficeStops

@@ -23,8 +23,8 @@ from idtone.office.evaluation.observations import (
     forget_observations,
     observations,
     observations_in,
+    observations_of,
     observe,
-    observed,
     points,
     withdraw_observation,
 )
@@ -32,9 +32,9 @@ from idtone.registry.model import Member
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
-from ..japan_time import with_zone
 from ..listing import listing
 from ..page import Method, Page, Section, Visit
+from ..time_formats import with_zone
 from .common_parts import WHY, do_act, files_of, japanese_moment, member_choices, not_found_page
 from .evaluations import PATH as EVALUATIONS
 
@@ -89,7 +89,7 @@ async def show(
         counted = counted_by_desk(files.workspace, listed.rows, period)
         rows = []
         for each in listed.rows:
-            (stops, reports), noted = counted(each.id), observed(found, each.id, period)
+            (stops, reports), noted = counted(each.id), observations_of(found, each.id, period)
             shares = [f"{share.part} / {share.of}" for share in (reports, noted.reachability, noted.forms)]
             stopped = len(noted.stops_hours | stops)
             rows.append((each, [shares[0], f"{len(stops)} / {stopped}", *shares[1:], str(len(noted.assessors_points))]))

@@ -28,7 +28,7 @@ from idtone.office.authority.workspace import APPLICATIONS, HISTORY
 from idtone.office.desk.applicants.submission import Submission
 from idtone.office.desk.applicants.submissions import FOLDER as SUBMISSIONS
 from idtone.office.desk.applicants.submissions import Submissions
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_store import FILE as DOCUMENTS
 from idtone.office.desk.office_ledger import FOLDER as LEDGER
 from idtone.office.desk.office_ledger import OfficeAct, OfficeLedger
@@ -94,7 +94,7 @@ class OfficeFiles:
     IdtoneError if a file is damaged.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: DocumentDesk) -> None:
         self.desk = desk
         self.folder = desk.folder
         self.workspace = desk.workspace

@@ -19,8 +19,8 @@ from idtone.registry.model import PortingEntry, RegistryDocument
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text
-from ..japan_time import shown_to_minute
 from ..page import Method, Page, Section, Visit
+from ..time_formats import format_to_minute
 from .common_parts import WHY, Change, do_change, files_of, member_choices, read_entries, spans_of
 
 PATH: Final = "/office/portings"
@@ -59,7 +59,7 @@ async def portings(
         problem=problem,
         rows=rows,
         choices=[
-            (each.name, f"{each.numbers}: {each.entry.giver} → {each.entry.taker}, {shown_to_minute(each.entry.at)}")
+            (each.name, f"{each.numbers}: {each.entry.giver} → {each.entry.taker}, {format_to_minute(each.entry.at)}")
             for each in rows
         ],
         members=member_choices(visit, registered.members.values()),

@@ -26,10 +26,10 @@ from idtone.registry.suspended_numbers import scope_of
 
 from ..access.rights import Right
 from ..form_errors import Fields, FormField, any_text, labels_of, one_of
-from ..japan_time import with_zone
 from ..listing import listing, listing_of_cut
 from ..page import Method, Page, Section, Visit
 from ..stop_states import Stage, StopState
+from ..time_formats import with_zone
 from .common_parts import WHY, attribution_of, do_act, files_of, japanese_moment, span_text
 from .office_files import ENDS_SHOWN, HistoryLine, OfficeFiles
 from .office_stops import OfficeStop, OfficeStops, PublishedEnd

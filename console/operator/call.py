@@ -36,9 +36,9 @@ from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
 from ..form_errors import FormErrors
-from ..japan_time import exact
 from ..other_nodes import is_other_node
 from ..page import Method, Page, Visit
+from ..time_formats import format_to_millisecond
 from ..words_for_codes import detail_words
 from .call_query import CallQuery, path_of
 from .call_words import (
@@ -57,7 +57,7 @@ from .call_words import (
 )
 from .masked_reader import opening_reader
 from .played_sound import PlayedSound, played_sound
-from .shown_ledger import ShownLedger, ledger_for
+from .selected_ledger import SelectedLedger, ledger_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _page(
         status,
         call=found,
         record=record,
-        at=exact(record.steps[0].at),
+        at=format_to_millisecond(record.steps[0].at),
         state=STATES[found.state],
         state_explained=EXPLAINED.get(found.state),
         direction=direction_words(record.direction),
@@ -155,7 +155,7 @@ def _page(
         numbers_path=path_of(record.call_id, "numbers"),
         proof_path=lambda index: path_of(record.call_id, "proof", leaf=str(index), node=found.node),
         all_calls=CallQuery({"node": found.node} if found.node else {}).address(),
-        exact=exact,
+        exact=format_to_millisecond,
     )
 
 
@@ -166,7 +166,9 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
         for name, value in shown_details(step).items()
     }
     text = " · ".join(detail_words(name, value) for name, value in details.items())
-    return _StepLine(number, exact(step.at), after_ms, step_words(step.kind, language), step.kind.value, text)
+    return _StepLine(
+        number, format_to_millisecond(step.at), after_ms, step_words(step.kind, language), step.kind.value, text
+    )
 
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
@@ -180,7 +182,7 @@ def _look(visit: Visit, call_id: str) -> _Call | None:
     return _Call(record, state_of(record), sounds, timeline(record), proofs, ledger.node)
 
 
-def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
+def _proofs(ledger: SelectedLedger, call_id: str) -> _Proofs:
     try:
         log = ledger.log()
         witnesses = [VerifierKey.parse(entry.partition(" ")[2]) for entry in ledger.settings.ledger.witnesses]
@@ -190,7 +192,7 @@ def _proofs(ledger: ShownLedger, call_id: str) -> _Proofs:
     return _Proofs(tuple(_Proven(check, proof_tree(check)) for check in checks), log)
 
 
-def _leaves(ledger: ShownLedger, call_id: str) -> Sequence[ProvenLeaf]:
+def _leaves(ledger: SelectedLedger, call_id: str) -> Sequence[ProvenLeaf]:
     """The call's leaves with their proofs, as from `idtone ledger prove`. Raises LedgerError."""
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
@@ -293,7 +295,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger
     record_act(
-        ledger.own(),
+        ledger.own_url(),
         console.settings.node,
         KeyRing.of(ledger, console.settings.node),
         lambda act_id: numbers_opened(act_id, now, person, purpose, call_id),
@@ -301,7 +303,7 @@ def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
     )
     with opening_reader(console.settings) as reader:
         record = reader.record(call_id)
-    opened = record.opened if record else {}
+    opened = record.clear_numbers if record else {}
     return {ROLES[role]: opened[role].e164 for role in NumberRole if role in opened}
 
 

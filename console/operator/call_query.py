@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 from idtone.ledger.evidence.call_filter import CallFilter
 from idtone.ledger.store.call_search import CallPlace
 
-from ..japan_time import typed
+from ..time_formats import parse_typed_time
 
 PATH: Final = "/calls"
 CSV_PATH: Final = "/calls.csv"
@@ -102,7 +102,7 @@ def local_moment(name: str, text: str) -> datetime | None:
     if not text:
         return None
     try:
-        return typed(text)
+        return parse_typed_time(text)
     except (ValueError, OverflowError) as error:
         raise UsageError("{field} is not a time; write it like 2026-11-01T09:00", field=_NAMES[name]) from error
 
@@ -131,7 +131,7 @@ def _place(name: str, query: Mapping[str, str]) -> CallPlace | None:
     text = query.get(name, "")
     if not text:
         return None
-    found = _PLACE.fullmatch(text)
-    if not found:
+    match = _PLACE.fullmatch(text)
+    if not match:
         raise UsageError("{field} is not from this console", field=_NAMES[name])
-    return CallPlace(int(found[1]), int(found[2]))
+    return CallPlace(int(match[1]), int(match[2]))

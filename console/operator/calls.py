@@ -242,7 +242,7 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
     person, ledger = console_person(visit.user.name), console.settings.ledger
     key_ring = KeyRing.of(ledger, console.settings.node)
     record_act(
-        ledger.own(),
+        ledger.own_url(),
         console.settings.node,
         key_ring,
         lambda act_id: search_act(act_id, now, person, purpose, wanted, key_ring.days),

@@ -16,7 +16,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations.make_pack import basis_of, checked_case
 
 from ..form_errors import FormErrors
-from ..japan_time import typed
+from ..time_formats import parse_typed_time
 
 CALLS_LIMIT: Final = 1000
 """Maximum number of calls in one request."""
@@ -101,7 +101,7 @@ def _day(fact: BasisFact, text: str, now: datetime) -> str:
 
 def _moment(text: str) -> datetime:
     try:
-        return typed(text)
+        return parse_typed_time(text)
     except (ValueError, OverflowError) as error:
         raise UsageError("choose a day and a time") from error
 

@@ -75,7 +75,7 @@ class Heads:
     def read(cls, settings: Settings) -> Heads:
         """The heads of this node's ledger. Raises LedgerError."""
         ledger = settings.ledger
-        with LedgerReader.open(ledger.own()).on_one_connection() as reader:
+        with LedgerReader.open(ledger.own_url()).on_one_connection() as reader:
             # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
             leaves, held, given = reader.leaves(), reader.checkpoint(), reader.acts(KINDS)
         signed = Note.parse(held.encode()) if held else None

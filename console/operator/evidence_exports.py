@@ -25,7 +25,7 @@ from idtone.ledger.disclosure.disclosure_papers import receipt_sheet
 from idtone.ledger.disclosure.disclosure_request import RequestState
 from idtone.ledger.disclosure.disclosures import Disclosure, disclosures_in
 from idtone.ledger.disclosure.legal_basis import TEXT_LIMIT, load_legal_bases
-from idtone.ledger.disclosure.pack_file import zipped
+from idtone.ledger.disclosure.pack_file import zip_octets
 from idtone.ledger.disclosure.request_approval import approval, record_answer, refusal
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import NumberRole
@@ -84,7 +84,7 @@ _OPTION: Final = re.compile(r"--([a-z-]+)")
 def in_fields(error: object) -> str:
     """An error of the commands in the visitor's language. It names the form's fields instead of the options."""
     text = translated(error if isinstance(error, str) else str(error))
-    return _OPTION.sub(lambda found: f"“{translated(FIELDS[found[1]])}”" if found[1] in FIELDS else found[0], text)
+    return _OPTION.sub(lambda match: f"“{translated(FIELDS[match[1]])}”" if match[1] in FIELDS else match[0], text)
 
 
 def _person_may(visit: Visit) -> bool:
@@ -180,7 +180,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 def _request(settings: Settings, given: Mapping[str, str]) -> str:
     require_keys(settings)
     person = responsible_person(settings.ledger)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         demand = read_form(settings, reader, given, datetime.now(UTC))
     return str(request_pack(settings, person, demand.case, demand.calls, demand.sealed, demand.basis)["request"])
 
@@ -275,7 +275,7 @@ async def make(visit: Visit) -> web.StreamResponse:
     def do() -> tuple[str, bytes]:
         require_keys(settings)
         made = approved_pack(settings, responsible_person(settings.ledger), act)
-        return made.record, zipped(made.files)
+        return made.record, zip_octets(made.files)
 
     try:
         record, octets = await visit.in_thread(do)

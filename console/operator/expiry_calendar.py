@@ -17,8 +17,8 @@ from idtone.registry.licence_lapses import LICENCE_SOON
 
 from ..access.rights import Right
 from ..drawings.month_bars import MonthBars, month_bars
-from ..japan_time import day, last_moment
 from ..page import Page, Visit
+from ..time_formats import day, last_moment
 
 MONTHS: Final = 12
 """Number of months in the drawing, beginning with the present one."""

@@ -31,9 +31,9 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
             return opening_reader(settings)
         except LedgerError:  # this console cannot read the keys; its pages need none
             pass
-    return LedgerReader.open(settings.ledger.own())
+    return LedgerReader.open(settings.ledger.own_url())
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
     """A reader of the ledger that has the keys of the numbers. Raises LedgerError if the keys cannot be read."""
-    return LedgerReader.open(settings.ledger.own(), day_keys_beside(settings.ledger.key_file))
+    return LedgerReader.open(settings.ledger.own_url(), day_keys_beside(settings.ledger.key_file))

@@ -15,7 +15,7 @@ from idtone.core.errors import IdtoneError, NumberError, UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import template
-from idtone.ledger.disclosure.pack_file import zipped
+from idtone.ledger.disclosure.pack_file import zip_octets
 from idtone.office.authority.stopped_number_holders import holder_names
 from idtone.office.authority.typed_dates import parse_day
 from idtone.operations.signed_suspension_paper import signed_paper
@@ -31,10 +31,10 @@ from idtone.registry.suspensions.suspension_file import read_suspensions, suspen
 from ..access.rights import Right
 from ..downloads import ZIP, download
 from ..form_errors import Fields, FormErrors, FormField, errors_of, one_of
-from ..japan_time import typed
 from ..number_search_limit import admits_number_search
 from ..page import Method, Page, Visit
 from ..registry_in_use import ReadRegistry
+from ..time_formats import parse_typed_time
 from .stop_progress import show_stop
 from .stop_summary import SHOWN, StopSummary, bare_summary, stop_summary
 from .suspensions import PATH, show, stop_path
@@ -131,7 +131,7 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
         persons=desk.persons,
         customer=customer,
         authority=visit.field("authority"),
-        requested=typed(requested) if requested else None,
+        requested=parse_typed_time(requested) if requested else None,
     )
 
 
@@ -150,7 +150,7 @@ def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
 def _moment(text: str, label: str) -> datetime:
     """The moment in a field, which must be in the past. Raises UsageError."""
     try:
-        at = typed(text)
+        at = parse_typed_time(text)
     except (ValueError, OverflowError) as error:
         raise UsageError("{name}: choose a day and a time", name=label) from error
     if at > datetime.now(UTC):
@@ -240,7 +240,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
         desk = SuspensionActs(visit.console.settings)
         one = read_suspensions(desk.path).find(name)
         made, file = signed_paper(desk, one, datetime.now(UTC)), f"suspension-{one.id}.pdf"
-        return one.id, zipped({file: made.pdf, f"{file}.note": made.note})
+        return one.id, zip_octets({file: made.pdf, f"{file}.note": made.note})
 
     try:
         found, octets = await visit.in_thread(make)

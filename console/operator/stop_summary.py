@@ -14,7 +14,7 @@ from idtone.core.numbers import parse_japanese
 from idtone.office.authority.stopped_number_holders import NumberHolder
 from idtone.registry.customer_lines.lines_document import Entry
 from idtone.registry.model import SuspensionEntry, SuspensionKind
-from idtone.registry.number_notation import read_span, written
+from idtone.registry.number_notation import read_span, span_notation
 from idtone.registry.suspended_numbers import scope_of
 from idtone.registry.suspensions.own_suspension import OwnSuspension
 
@@ -60,7 +60,7 @@ class StopSummary:
 
 def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
     """A summary of the numbers alone, without holders or suspensions."""
-    return StopSummary([written(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
+    return StopSummary([span_notation(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
 def stop_summary(
@@ -73,7 +73,7 @@ def stop_summary(
 ) -> StopSummary:
     holders = _holders(spans, read, now, language) if read else None
     return StopSummary(
-        [written(each) for each in spans],
+        [span_notation(each) for each in spans],
         sum(map(len, spans)),
         holders,
         None if lines is None else _customers(spans, lines, now),

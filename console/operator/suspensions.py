@@ -118,7 +118,7 @@ async def show(
 
 def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRow], str]]:
     """This node's confirmations, and its own suspensions as `_own` reads them. Raises LedgerError."""
-    return read_confirmed(path_of(settings.ledger.own())), _own(settings)
+    return read_confirmed(path_of(settings.ledger.own_url())), _own(settings)
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:

@@ -10,7 +10,7 @@ from idtone.core.errors import IdtoneError, LedgerError
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message, joined, template
 from idtone.ledger.disclosure.pack_verification import PackVerdict
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.registry.model import RegistryDocument
 
 from ..access.rights import Right
@@ -71,7 +71,7 @@ class PackVerification:
         return visit.render("pack.html", verdict=verdict, holder=holder, problem=None)
 
 
-def _holder(verdict: PackVerdict, desk: Desk | None) -> str | None:
+def _holder(verdict: PackVerdict, desk: DocumentDesk | None) -> str | None:
     """The member whose key in the registry has signed the pack. Raises IdtoneError."""
     return holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
 

@@ -231,7 +231,7 @@ class LedgerSettings(Model):
         """True if the ledgers of several nodes are replicated into PostgreSQL."""
         return self.url.partition(":")[0].partition("+")[0] == "postgresql"
 
-    def own(self) -> str:
+    def own_url(self) -> str:
         """The address of the file that this node writes. PostgreSQL has a replica of it."""
         return f"sqlite:///{self.spool}" if self.is_shared() else self.url
 
@@ -249,11 +249,11 @@ class LedgerSettings(Model):
         """The file with the public half of the key in the token."""
         return self.key_file.with_name(f"{self.key_file.name}.token")
 
-    def seen(self) -> Path:
+    def checkpoint_file(self) -> Path:
         """The file with the last signed checkpoint."""
         return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
 
-    def cosigned(self) -> Path:
+    def cosigned_file(self) -> Path:
         """The file with the last checkpoint that witnesses cosigned."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
 
@@ -261,7 +261,7 @@ class LedgerSettings(Model):
         """The folder with the checkpoints that a timestamp authority has stamped."""
         return self.key_file.with_name(f"{self.key_file.name}.stamps")
 
-    def continued(self) -> Path:
+    def successors_file(self) -> Path:
         """The file with the names of the trees that followed the first one after its database was damaged."""
         return self.key_file.with_name(f"{self.key_file.name}.continued")
 
@@ -389,7 +389,7 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
 
     So a machine with a new host name continues its evidence under the old name.
     """
-    path = ledger.own().partition("sqlite:///")[2]
+    path = ledger.own_url().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):
         return None
     import sqlite3
@@ -422,7 +422,7 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
     for above, its_name in files[1:]:
         laid = read_tree(above, its_name)
         validate(laid, above, its_name, Settings)
-        tree = merged(tree, laid or {})
+        tree = merge_trees(tree, laid or {})
     if files[1:]:
         settings = validate(tree, text, name, Settings)
     overrides = _overrides(environment)
@@ -450,12 +450,12 @@ def settings_files(path: Path) -> list[Path]:
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """The two trees as one. If both have a key, the value of `above` counts. Lists are not merged."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
-        laid[key] = merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        laid[key] = merge_trees(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return laid
 
 

@@ -24,7 +24,7 @@ from ..errors import DocumentError, Fault, ProofError
 from ..signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from ..translation import Message
 from ..yaml_documents import ValidationFault, read_text, read_tree, validate
-from .settings import Settings, locations, merged
+from .settings import Settings, locations, merge_trees
 
 FORMAT: Final = "idtone-fleet-settings/v1"
 SIGNED_BY: Final = "idtone-fleet"
@@ -86,7 +86,7 @@ def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
     except ProofError as error:
         raise _of_trust(Message("cannot be used: {error}", error=error)) from error
     shared = read_shared(fleet.settings, key)
-    return Settings.model_validate(merged(shared.tree, tree)).overriding(shared)
+    return Settings.model_validate(merge_trees(shared.tree, tree)).overriding(shared)
 
 
 def _of_trust(problem: str) -> DocumentError:
@@ -173,14 +173,14 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
     """The signed file with these settings. Raises DocumentError if not all nodes can use them."""
     yaml = yaml.rstrip("\n") + "\n"
     check_shared(yaml, name)
-    if found := _NOT_IN_NOTES.search(yaml):
-        line = yaml.count("\n", 0, found.start()) + 1
+    if match := _NOT_IN_NOTES.search(yaml):
+        line = yaml.count("\n", 0, match.start()) + 1
         raise DocumentError(
             [
                 Fault(
                     name,
                     line,
-                    found.start() - yaml.rfind("\n", 0, found.start()),
+                    match.start() - yaml.rfind("\n", 0, match.start()),
                     "",
                     Message("has a tab, or a line that ends in CR LF"),
                     Message("Write spaces instead, and end lines by LF alone"),
@@ -194,7 +194,7 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
 # -- differences ----------------------------------------------------------------------------------------------------
 
 
-def differing(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
+def differing_settings(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
     """The keys whose values differ, with both values as in JSON. Keys that belong to one node are left out.
 
     Both values are `NOT_SHOWN` if the key holds telephone numbers or a member.
@@ -229,7 +229,7 @@ def value_text(value: Any) -> str:
 def overrides(settings: Settings) -> list[str]:
     """The settings in which this node differs from its fleet, sorted: `policy.waiting: 100`."""
     shared = settings.shared
-    found = differing(shared.settings, settings) if shared else {}
+    found = differing_settings(shared.settings, settings) if shared else {}
     return sorted(f"{name}: {value_text(own)}" for name, (_, own) in found.items())
 
 

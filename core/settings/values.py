@@ -49,12 +49,12 @@ _PORT: Final = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{
 
 def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """The IP address in a text with an address and a port. Raises ValueError."""
-    found = _PORT.fullmatch(value)
+    match = _PORT.fullmatch(value)
     try:
-        address = ipaddress.ip_address(found["host"].strip("[]")) if found else None
+        address = ipaddress.ip_address(match["host"].strip("[]")) if match else None
     except ValueError:
         address = None
-    if found is None or address is None or not 0 < int(found["port"]) < 65536:
+    if match is None or address is None or not 0 < int(match["port"]) < 65536:
         raise ValueError(Message("is not an IP address and a port"), remedy)
     return address
 
@@ -198,10 +198,10 @@ _SIZE: Final = re.compile(r"([0-9]{1,12}) ?(|[kMG]B|[KMG]iB)")
 
 
 def _octets(value: object) -> object:
-    found = _SIZE.fullmatch(str(value))
-    if not found:
+    match = _SIZE.fullmatch(str(value))
+    if not match:
         raise ValueError(Message("is not a size"), Message("Write it like 64MB, or 0 for none"))
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _pattern(value: str) -> str:

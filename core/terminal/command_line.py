@@ -265,7 +265,7 @@ def print_json(value: Any, indent: int | None = 2) -> None:
     import json
 
     text = json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), indent=indent, default=str)
-    print(_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(_SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 _UNFOLDED: Final = 2**20
@@ -381,10 +381,10 @@ class Rows:
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print names and values in two columns, in the language of the environment."""
     for name, value in facts.items():
-        print(f"{padded(translated(name), 17)} {translated(value)}")
+        print(f"{pad_to_width(translated(name), 17)} {translated(value)}")
 
 
-def padded(text: str, width: int) -> str:
+def pad_to_width(text: str, width: int) -> str:
     """The text, padded with spaces to a width in a terminal's cells. A Japanese character takes two cells."""
     from .help_page import cells  # not every command needs it
 
@@ -407,7 +407,7 @@ _COUNTED: Final = {
 }
 
 
-def counted(count: int, what: str) -> Message:
+def count_with_unit(count: int, what: str) -> Message:
     """A count with its unit: `1 day`, `2 days`, `1,000 days`."""
     return Message(_COUNTED[what][count != 1], count=count)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from lab import voices
 from lab.g711 import Samples
-from lab.heard import INTACT, Heard, hear, hear_whole, identify
 from lab.lab import PlacedCall
 from lab.rtp import Packet
+from lab.sound_detection import INTACT, DetectedSound, hear, hear_whole, identify
 
 LATEST_MS = 1500
 """Latest beginning of the sound after the answer. Other tests use the machine at the same time; `test_load.py` measures
@@ -33,14 +33,14 @@ def _received(placed: PlacedCall, party: str) -> tuple[list[Packet], Samples]:
     return (placed.called.packets, voices.CALLER) if party == "called" else (placed.caller.packets, voices.CALLED)
 
 
-def heard_by_called(placed: PlacedCall, reference: Any) -> Heard:
+def heard_by_called(placed: PlacedCall, reference: Any) -> DetectedSound:
     called = placed.called
     assert called, f"{placed.name}: the called phone never rang"
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     return hear_whole(called.packets, called.answered_ns, reference=reference, voice=voices.CALLER)
 
 
-def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
+def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
     """The sounds that one of the two phones received. Times count from the called phone's answer.
 
     With early media, Asterisk passes on a packet or two before it knows of the answer: the other party's voice, and the
@@ -56,10 +56,11 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> Heard:
         hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
         for skipped in range(max(early - MOST_EARLY, 0), early + 1)
     ]
-    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+    return next((one for one in found if one.complete and not voice_first(one)), found[0])
 
 
-def _voice_first(heard: Heard) -> bool:
+def voice_first(heard: DetectedSound) -> bool:
+    """True if the other's voice is heard before the end of the sound."""
     return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
 
 
@@ -70,7 +71,7 @@ def assert_heard_by(
     *,
     latest_ms: float = LATEST_MS,
     through_local: bool = False,
-) -> dict[str, Heard]:
+) -> dict[str, DetectedSound]:
     """Assert that each party in `profiles` hears its profile once and complete, directly after the answer; that the
     other parties hear no sound; and that each voice arrives only after all sounds have ended. Packets that a Local
     channel held at the answer arrive before the sound, and later on a busy machine. The caller may then miss the first
@@ -105,7 +106,7 @@ def assert_heard_by(
     return heard
 
 
-def _heard_later(placed: PlacedCall, party: str, heard: Heard, reference: Any) -> Heard:
+def _heard_later(placed: PlacedCall, party: str, heard: DetectedSound, reference: Any) -> DetectedSound:
     """The measurement of the packets that came after the sound began."""
     assert placed.called
     answered_ns = placed.called.answered_ns
@@ -125,7 +126,7 @@ def assert_heard_then_connected(
     *,
     early_media: bool = False,
     latest_ms: float = LATEST_MS,
-) -> Heard:
+) -> DetectedSound:
     """Assert that the called party hears this profile and no other one, once and complete, directly after the answer;
     and that the caller's voice follows the sound.
 
@@ -152,7 +153,7 @@ def assert_heard_then_connected(
     return heard
 
 
-def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> Heard:
+def assert_nothing_before_voice(placed: PlacedCall, references: dict[str, Any]) -> DetectedSound:
     """Assert that no sound was played: the caller's voice comes before any sound could have ended."""
     assert placed.called
     assert placed.called.answered_ns

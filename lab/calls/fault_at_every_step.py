@@ -11,11 +11,11 @@ from typing import Any
 from lab import voices
 from lab.asterisk import Ending as Told
 from lab.endings import Event, Evidence, Hears, Step, endings_table
-from lab.heard import identify, in_order
 from lab.incoming_call import IncomingCall
 from lab.lab import Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.phone import Behaviour
 from lab.service import Service
+from lab.sound_detection import identify, in_order
 
 from .assert_proved import NOTIFY
 from .ending_cases import UNTIL

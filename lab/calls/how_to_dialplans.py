@@ -16,7 +16,6 @@ from typing import Any
 from lab import voices
 from lab.asterisk import MODULES, Asterisk, free_ports
 from lab.asterisk_installation import AsteriskInstallation
-from lab.heard import hear, hear_whole
 from lab.incoming_call import IncomingCall
 from lab.key_presses import KeyMethod, press
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, PlacedCall, wait_until
@@ -26,6 +25,7 @@ from lab.publication import LAB_REGISTRY
 from lab.repository import ROOT
 from lab.rtp import Media
 from lab.service import Service
+from lab.sound_detection import hear, hear_whole
 
 HOW_TO, SYSTEMS = ROOT / "docs" / "how-to", ROOT / "lab" / "systems"
 _RECIPE = re.compile(r"^( *)<!-- recipe: (\S+) -->\n\1```\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -109,7 +109,9 @@ def _compared(service: Service, owed: Mapping[str, bool]) -> tuple[int, list[str
         records = reader.records()
         faults = verify_ledger(reader, own_key(LedgerSettings(url=url, key_file=key), "lab")).faults
     kinds = {
-        record.opened[NumberRole.CALLED]: set(record.times) for record in records if NumberRole.CALLED in record.opened
+        record.clear_numbers[NumberRole.CALLED]: set(record.times)
+        for record in records
+        if NumberRole.CALLED in record.clear_numbers
     }
     found = list(faults)
     for dialled, talked in owed.items():

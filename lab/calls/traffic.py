@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import cycle
 
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.heard import identify
 from lab.lab import Forwarding, Lab, PlacedCall
+from lab.sound_detection import identify
 
 CALLS_PER_S = 10
 UNANSWERED = 15

@@ -20,11 +20,11 @@ from lab.asterisk import Ending as Told
 from lab.call import Call
 from lab.codecs import CODECS
 from lab.endings import Event, Step
-from lab.heard import INTACT, Heard, hear, hear_each, in_order
 from lab.incoming_call import IncomingCall
 from lab.lab import Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.publication import LAB_REGISTRY
 from lab.rtp import Packet
+from lab.sound_detection import INTACT, DetectedSound, hear, hear_each, in_order
 from lab.supervisor import Supervisor
 
 from .assert_heard import FRAME_MS, FRAME_NS
@@ -514,7 +514,7 @@ class Capture:
         return (packet.arrival_ns - self.answered_ns) / 1e6
 
 
-def _is_whole(one: Heard, capture: Capture, cut: bool) -> bool:
+def _is_whole(one: DetectedSound, capture: Capture, cut: bool) -> bool:
     """True if all frames were heard. With `cut` the last frames may be missing: they were in transit when the call
     ended.
     """

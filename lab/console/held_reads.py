@@ -30,7 +30,7 @@ class Held:
 
     @classmethod
     def of(cls, settings: Settings) -> Held:
-        return cls(path_of(settings.ledger.own()).parent)
+        return cls(path_of(settings.ledger.own_url()).parent)
 
     def begun(self) -> list[int]:
         """The ids of the held processes."""

@@ -85,7 +85,9 @@ def write_past_calls(settings: Settings, count: int, period: timedelta, until: d
     meanwhile. Raises LedgerError.
     """
     sounds = ensure_sounds(settings.sounds.directory, load_library().values())
-    with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)) as writer:
+    with LedgerWriter.open(
+        settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node)
+    ) as writer:
         told = sorted(
             (step for call in past_calls(count, period, until, sounds) for step in call), key=lambda step: step.at
         )

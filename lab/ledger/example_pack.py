@@ -23,7 +23,7 @@ from idtone.core.signed_notes import Note, Signer
 from idtone.ledger.disclosure.legal_basis import LegalBasis
 from idtone.ledger.disclosure.pack import MANIFEST, PAPER, REPORT, SEAL, PackedCall, pack_files, seal
 from idtone.ledger.disclosure.pack_file import write_zip
-from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.disclosure.packed_calls import packed_calls, selection_digest
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys import sealing
@@ -102,7 +102,7 @@ def _made(url: str, shown: LegalBasis) -> tuple[Files, dict[str, str]]:
     with writer_of(url) as writer:
         write_each(writer, *_calls())
         with LedgerReader.open(url) as reader:
-            selection = selected(CASE, False, packed_calls(reader, CALLS, None, sealed=True), BASIS)
+            selection = selection_digest(CASE, False, packed_calls(reader, CALLS, None, sealed=True), BASIS)
         asked = time_after(0) + hour
         until, basis = asked + 7 * day, shown.details()
         write_each(writer, steps.export_requested("act-1", asked, ALICE, CASE, CALLS, False, selection, until, basis))

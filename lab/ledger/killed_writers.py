@@ -18,7 +18,7 @@ from idtone.ledger.keys import successor_trees
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.replication import replica_batch, replicator
 from idtone.ledger.store import sqlite
-from idtone.ledger.writing import group_writer, housekeeping, ledger_writer
+from idtone.ledger.writing import group_writer, ledger_writer, maintenance_thread
 
 from .sample_evidence import ALICE, heard_call, wait_until, write_each
 from .sample_ledger import writer_of
@@ -60,7 +60,7 @@ def _begin(environment: dict[str, str], work: Callable[..., None], *arguments: o
 def write_calls(telling: Connection, url: str, journal: str, start: str) -> None:
     """Write calls, and report each when all its steps are acknowledged. Maintain the tree meanwhile."""
     sqlite.journal_mode = lambda: journal
-    housekeeping.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
+    maintenance_thread.LOOK_EVERY_S = ledger_writer.LINGER_S = 0.005
     writer = writer_of(url)
     for number in count():
         for future in [writer.append(step) for step in heard_call(f"{start}-{number}", number * 1000)]:
@@ -72,7 +72,7 @@ def replicate(telling: Connection, settings: LedgerSettings, start: str) -> None
     """Write calls and replicate them in small batches. Report the first arrival."""
     replicator.LOOK_EVERY_S, replica_batch.BATCH_STEPS = 0.005, 7
     one = replicator.Replicator(settings, "pbx-1")
-    with ledger_writer.LedgerWriter.open(settings.own(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
+    with ledger_writer.LedgerWriter.open(settings.own_url(), "pbx-1", KeyRing.of(settings, "pbx-1")) as writer:
         write_each(writer, *heard_call(f"{start}-first"))
         one.begin()
         wait_until(lambda: one.status.behind == 0)

@@ -68,7 +68,7 @@ class BackedUpNode:
 
     def writer(self) -> LedgerWriter:
         settings = self.settings
-        return LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node))
+        return LedgerWriter.open(settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node))
 
     def sign(self, *calls: str) -> tuple[str, int] | None:
         """Write calls. Returns the name and the size of the signed tree, or None if nothing is signed."""
@@ -84,10 +84,10 @@ class BackedUpNode:
         return successor_trees_of(settings.ledger, settings.node).origin
 
     def calls(self, url: str | None = None) -> set[str]:
-        with LedgerReader.open(url or self.settings.ledger.own()) as reader:
+        with LedgerReader.open(url or self.settings.ledger.own_url()) as reader:
             return {record.call_id for record in reader.records() if not record.call_id.startswith("act-")}
 
     def faults(self, url: str | None = None, tree: str | None = None) -> list[str]:
         settings = self.settings
-        with LedgerReader.open(url or settings.ledger.own()) as reader:
+        with LedgerReader.open(url or settings.ledger.own_url()) as reader:
             return list(map(str, verify_ledger(reader, own_key(settings.ledger, settings.node, tree)).faults))

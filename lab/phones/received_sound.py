@@ -18,9 +18,9 @@ from idtone.tones.profile_library import load_library
 from idtone.tones.verification.report import ToneVerdict
 from idtone.tones.verification.verifier import Verifier
 from lab.g711 import PCMA, PCMU, SAMPLE_RATE_HZ
-from lab.heard import in_order
 from lab.rtp import Packet
 from lab.rtp_recording import reassemble
+from lab.sound_detection import in_order
 
 SOUND: Final = "sample"
 LOUD: Final = 0.018

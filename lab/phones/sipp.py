@@ -9,9 +9,9 @@ import soundfile
 from lab import sipp
 from lab.asterisk import LOOPBACK
 from lab.g711 import SAMPLE_RATE_HZ
-from lab.heard import in_order
 from lab.rtp import Media
 from lab.rtp_recording import reassemble
+from lab.sound_detection import in_order
 
 from .program import Program
 

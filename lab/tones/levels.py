@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from idtone.tones.making.formats import Libsndfile, SoundFormat
+from idtone.tones.making.formats import LibsndfileEncoding, SoundFormat
 
 PEAK_0_DBM0 = 22827.06
 """Peak of a sine at 0 dBm0 (ITU-T G.711, A-law), in 16-bit linear PCM."""
@@ -25,7 +25,7 @@ def slice_ms(pcm: NDArray[Any], sample_rate_hz: int, from_ms: float, to_ms: floa
 def decode(content: bytes, sound_format: SoundFormat) -> NDArray[np.int16]:
     """The samples that libsndfile reads from a file that it wrote in this format."""
     encoding = sound_format.encoding
-    assert isinstance(encoding, Libsndfile)
+    assert isinstance(encoding, LibsndfileEncoding)
     file = io.BytesIO(content)
     if encoding.container == "RAW":
         rate = sound_format.sample_rate_hz

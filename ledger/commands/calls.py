@@ -77,7 +77,8 @@ def list_calls(
     delivery: Annotated[
         Delivery | None,
         typer.Option(
-            "--delivery", help="Only calls with this knowledge of their sounds; of several sounds, the weakest counts."
+            "--delivery",
+            help="Only calls with this delivery. If a call has several sounds, the least certain one counts.",
         ),
     ] = None,
     fallback: Annotated[

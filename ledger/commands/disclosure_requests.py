@@ -89,7 +89,7 @@ def list_requests(
 ) -> None:
     """List the requested exports, the newest last, and their states."""
     form, now = command_line.form(as_json, as_csv, as_tsv), datetime.now(UTC)
-    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
+    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own_url()) as reader:
         found = [each for each in requests(reader.acts()).values() if state in (None, each.state(now))]
     if form is command_line.Form.JSON:
         command_line.print_json([_report(each, now) for each in found])

@@ -64,7 +64,7 @@ def deliver(
         raise UsageError("name the receipt's file with -o")
     settings = load_settings(config)
     name = _PACK if pack == command_line.STREAM else pack.name
-    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
+    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own_url()) as reader:
         key = own_key(settings.ledger, settings.node, reader.origin())
         export = disclosure_of_pack(file, disclosures_in(reader.acts()), key)
         sheet = receipt_sheet(export, name, _sha256(file), str(key), datetime.now(UTC))
@@ -109,7 +109,7 @@ def receipt(
     if scan:
         proof = {"scan": _sha256(scan)}
     settings, day = load_settings(config), parse_day(on, "--on")
-    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own()) as reader:
+    with command_line.given_file(pack) as file, LedgerReader.open(settings.ledger.own_url()) as reader:
         known = disclosures_in(reader.acts())
         export = disclosure_of_pack(file, known, own_key(settings.ledger, settings.node, reader.origin()))
         if signature and office_key:
@@ -146,7 +146,7 @@ def confirm(
     """Record that the office has confirmed in writing what it demanded in an emergency."""
     settings, day = load_settings(config), parse_day(on, "--on")
     person, now = disclosing_person(settings.ledger), datetime.now(UTC)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         known = disclosures_in(reader.acts())
     act = record_delivery(
         settings, known, lambda act: steps.export_confirmed(act, now, person, disclosure, reference, day)
@@ -185,7 +185,7 @@ def disclosures(
     if only_figures and overdue:
         raise UsageError("--figures and --overdue cannot go together; choose one")
     today = now.astimezone(JAPAN).date()
-    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own()) as reader:
+    with LedgerReader.open(ledger if ledger is not None else load_settings(config).ledger.own_url()) as reader:
         found = disclosure_index(reader.acts(), year or today.year, now)
     counted = figures(found)
     if overdue:

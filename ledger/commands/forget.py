@@ -41,7 +41,7 @@ def forget(
     days = key_ring.days
     doomed = [day for day in days.days() if day < first]
     if doomed and not yes:
-        count = command_line.counted(len(doomed), "day")
+        count = command_line.count_with_unit(len(doomed), "day")
         question = Message(
             "Destroy the keys of {count}, from {first} to {last}, forever?",
             count=count,
@@ -53,7 +53,7 @@ def forget(
     if doomed:
         # First, so that it is recorded whatever happens in between.
         record_act(
-            settings.own(),
+            settings.own_url(),
             whole.node,
             key_ring,
             lambda act: steps.forgotten(act, datetime.now(UTC), first, len(doomed)),
@@ -64,5 +64,5 @@ def forget(
         command_line.print_json({"destroyed": destroyed})
     else:
         command_line.say(
-            "the numbers of {days} cannot be opened any more", days=command_line.counted(len(destroyed), "day")
+            "the numbers of {days} cannot be opened any more", days=command_line.count_with_unit(len(destroyed), "day")
         )

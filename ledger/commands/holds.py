@@ -28,8 +28,8 @@ from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
-from ..store.given_up_ends import first_foreign_step
 from ..store.ledger_reader import LedgerReader
+from ..store.stored_ends_given_up import first_foreign_step
 from .options import complete_call, local_time, parse_since, whole_id
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
@@ -70,7 +70,7 @@ def hold(
     now, person = datetime.now(UTC), acting_person()
     last = parse_day(until, "--until") if until else None
     check_until(basis, last, now)
-    with LedgerReader.open(settings.ledger.own(), ring.days) as reader:
+    with LedgerReader.open(settings.ledger.own_url(), ring.days) as reader:
         if calls:
             found = [whole_id([reader], each) for each in calls]
             if unknown := [each for each in found if not reader.knows(each)]:
@@ -88,7 +88,7 @@ def hold(
     held.add(keys)  # first: a day key may be destroyed at any moment
     try:
         act = record_act(
-            settings.ledger.own(),
+            settings.ledger.own_url(),
             settings.node,
             ring,
             lambda act_id: placed_step(act_id, now, person, hold_id, basis, reference, why, list(keys), last),
@@ -151,7 +151,7 @@ def lift_hold(
     else:
         now, person, standing = datetime.now(UTC), acting_person(), found
         act = record_act(
-            settings.ledger.own(),
+            settings.ledger.own_url(),
             settings.node,
             ring,
             lambda act_id: lifted_step(act_id, now, person, standing, why),
@@ -174,7 +174,7 @@ def _opened(config: command_line.ConfigOption) -> tuple[Settings, KeyRing]:
 
 
 def _holds(settings: Settings) -> dict[str, LegalHold]:
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         return legal_holds(reader.acts(frozenset({StepKind.DUTY})))
 
 
@@ -182,7 +182,7 @@ def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
     """Raise LedgerError if a step is missing, or was not written by the service. Such a ledger must not decide which
     keys are destroyed.
     """
-    ledger = settings.ledger.own()
+    ledger = settings.ledger.own_url()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))
     if foreign is not None:
         raise LedgerError(

@@ -29,9 +29,9 @@ from ..evidence.log_ends_given_up import KINDS, EndGivenUp, EndsGivenUp
 from ..keys.key_ring import KeyRing, require_keys
 from ..keys.log_keys import FILE, LogKey, LogKeys
 from ..keys.successor_trees import NextKey, SuccessorTree
-from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..store.stored_ends_given_up import end_given_up
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..writing.earlier_log_ends import lost_end
 from ..writing.group_writer import GroupWriter
@@ -163,9 +163,9 @@ def give_up(
     if ring.keys:
         ring.keys.check(ring.signer.key.name)  # the act is to be signed
     person, now = disclosing_person(settings.ledger), datetime.now(UTC)
-    origin, leaves, root, signed = lost_end(following, ring, path_of(settings.ledger.own()))
+    origin, leaves, root, signed = lost_end(following, ring, path_of(settings.ledger.own_url()))
     end = origin, leaves, root
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         known = EndsGivenUp.of(reader.acts(KINDS))
     first = known.awaiting_confirmation((*end, signed))
     confirms = first.act if first and person.is_another_than(first.by[0]) else None
@@ -183,7 +183,7 @@ def give_up(
     if not (yes or ask_confirmation(question)):
         command_line.exit_negative()
     act = record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         ring,
         lambda act: steps.end_given_up(act, now, person, why, end, signed, 2 if confirms else persons, confirms),
@@ -199,9 +199,9 @@ def _given_up(settings: Settings, ring: KeyRing, following: SuccessorTree) -> En
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
-        found = end_given_up(ring.successor_trees, following, ring.days.ledger_key, path_of(ledger.own()))
+        found = end_given_up(ring.successor_trees, following, ring.days.ledger_key, path_of(ledger.own_url()))
     if found and not following.given_up:
-        with suppress(LedgerInUseError), LedgerWriter.open(ledger.own(), settings.node, ring):
+        with suppress(LedgerInUseError), LedgerWriter.open(ledger.own_url(), settings.node, ring):
             pass  # like each start, it settles the file beside the key
     return found
 
@@ -238,7 +238,7 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
     LedgerError.
     """
     ledger = settings.ledger
-    path = path_of(ledger.own())
+    path = path_of(ledger.own_url())
     if not path.exists():
         raise LedgerError("{path}: there is no ledger", path=path)
     ring = KeyRing.of(ledger, settings.node)

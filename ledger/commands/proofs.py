@@ -174,7 +174,7 @@ def _tell(report: Mapping[str, Any], with_node: bool) -> None:
     print_given_up_ends(report["gives_up"])
     command_line.say(
         "  in progress  {open_calls}, whose steps are in no leaf yet",
-        open_calls=command_line.counted(report["open_calls"], "call"),
+        open_calls=command_line.count_with_unit(report["open_calls"], "call"),
     )
 
 

@@ -251,7 +251,7 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
         )
     )
     for name, text in basis_lines(verdict.basis).items():
-        _print(f"  {command_line.padded(translated(name), 17)} {text}")
+        _print(f"  {command_line.pad_to_width(translated(name), 17)} {text}")
     _print(Message("  sealed by    {log}", log=verdict.log))
     if not verdict.log_is_known:
         _print(

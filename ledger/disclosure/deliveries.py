@@ -39,4 +39,4 @@ def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: C
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)
     key_ring = KeyRing.of(settings.ledger, settings.node)
-    return record_act(settings.ledger.own(), settings.node, key_ring, make, DisclosureRules.of(settings.ledger))
+    return record_act(settings.ledger.own_url(), settings.node, key_ring, make, DisclosureRules.of(settings.ledger))

@@ -37,7 +37,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
         new.put()
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
+def zip_octets(files: Mapping[str, bytes]) -> bytes:
     """The content of the file that `write_zip` writes."""
     made = io.BytesIO()
     _write(made, files)

@@ -172,14 +172,14 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
     registry, and the trust in it, if known. The content of the registries is checked elsewhere.
     """
     for name, content in files.items():
-        if not (found := REGISTRY.fullmatch(name)):
+        if not (match := REGISTRY.fullmatch(name)):
             continue
-        trusts = {trust for digest, trust in decided_by if digest == found[1]}
+        trusts = {trust for digest, trust in decided_by if digest == match[1]}
         given, trust = metadata_digest(content), stated_trust(content)
         if (
             not trusts
             or trust is None
-            or given not in (None, found[1])
+            or given not in (None, match[1])
             or {each or trust for each in trusts} != {trust}
         ):
             other = Message(

@@ -14,7 +14,7 @@ from cryptography.x509 import Certificate
 
 from idtone.core.calls import Trust
 from idtone.core.errors import LedgerError, ProofError
-from idtone.core.signed_notes import Algorithm, Note, VerifierKey, decoded
+from idtone.core.signed_notes import Algorithm, Note, VerifierKey, decode_base64
 from idtone.core.translation import Message
 
 from ..evidence.format_rules import Breach, Rule, RuleError, breach
@@ -253,7 +253,7 @@ def _verify_record(
                 verdict.leaves, verdict.checkpoint = size, proof.checkpoint
             verdict.cosigners = proof.checkpoint.signed_by(verdict.cosigners)
             leaves[index] = content
-        key = None if entry["key"] is None else decoded(entry["key"])
+        key = None if entry["key"] is None else decode_base64(entry["key"])
         if entry["key"] is not None and len(key or b"") != KEY_BYTES:
             raise RuleError(Rule.NUMBERS, Message("its record key is no base64 of {count} bytes", count=KEY_BYTES))
         verdict.told.append(read_record(call_id, leaves, key))

@@ -34,6 +34,6 @@ def packed_calls(
     return found
 
 
-def selected(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
+def selection_digest(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
     """The digest of the content of a future pack with these calls (`pack.selection`)."""
     return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen}, basis)

@@ -15,7 +15,7 @@ from ..evidence.steps import Step
 from ..keys.key_ring import KeyRing
 from ..store.ledger_reader import LedgerReader
 from .disclosure_request import DisclosureRequest, DisclosureRules, objection, requests
-from .packed_calls import packed_calls, selected
+from .packed_calls import packed_calls, selection_digest
 from .record_act import record_act
 
 
@@ -33,7 +33,7 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
     """The approval of a request, not recorded yet. Raises LedgerError, and UsageError if this person may not approve it
     or if more was recorded about its calls since the request.
     """
-    with LedgerReader.open(settings.ledger.own(), key_ring.days) as reader:
+    with LedgerReader.open(settings.ledger.own_url(), key_ring.days) as reader:
         known = requests(reader.acts())
         request = known_request(known, request_id)
         until = now + settings.ledger.approval
@@ -52,7 +52,7 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
         )
     if not why.strip():
         raise UsageError("--why needs a reason, in printable characters")
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         known = requests(reader.acts())
     step = steps.export_refused("act", now, person, known_request(known, request_id).act, why)
     _may_be(step, known)
@@ -62,7 +62,7 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
 def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
     """Record an approval or a refusal durably, and return its id. Raises LedgerError."""
     return record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         key_ring,
         lambda act: Step(act, step.kind, step.at, step.details),
@@ -86,5 +86,5 @@ def _may_be(step: Step, known: Mapping[str, DisclosureRequest]) -> None:
 
 def _unchanged(reader: LedgerReader, request: DisclosureRequest) -> None:
     chosen = packed_calls(reader, request.calls, None, sealed=True)
-    if selected(request.case, request.sealed, chosen, request.basis) != request.selection:
+    if selection_digest(request.case, request.sealed, chosen, request.basis) != request.selection:
         raise UsageError("more was recorded of these calls since they were requested; refuse this, and request it anew")

@@ -12,7 +12,7 @@ from idtone.core.calls import Delivery, Outcome, Party, Reason
 from idtone.core.numbers import Number, NumberKind
 from idtone.core.translation import Message
 
-from .masked_number import MaskedNumber, masked
+from .masked_number import MaskedNumber, mask_number
 from .steps import (
     CANARY,
     FIRST,
@@ -84,7 +84,7 @@ class Record:
     registry_sha256: str | None = None
 
     @property
-    def opened(self) -> Mapping[NumberRole, Number]:
+    def clear_numbers(self) -> Mapping[NumberRole, Number]:
         """The telephone numbers of the call, as far as their key was available."""
         return _opened(self.steps)
 
@@ -379,7 +379,7 @@ def _number(
     details: Mapping[str, Scalar], opened: Mapping[NumberRole, Number], role: NumberRole
 ) -> MaskedNumber | None:
     if role in opened:
-        return masked(opened[role], _text(details, f"{role}_token"))
+        return mask_number(opened[role], _text(details, f"{role}_token"))
     kind = _text(details, f"{role}_kind")
     if kind is None or kind not in _NUMBER_KINDS:
         return None

@@ -19,6 +19,6 @@ class MaskedNumber:
         return f"…{self.last4}" if self.token and self.last4 else self.last4 or self.kind.value
 
 
-def masked(number: Number, token: str | None) -> MaskedNumber:
+def mask_number(number: Number, token: str | None) -> MaskedNumber:
     """The number in the form for a person who has the key."""
     return MaskedNumber(number.kind, token, number.last4)

@@ -78,4 +78,4 @@ class CheckpointFile:
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
     """The file of the last checkpoint that witnesses have cosigned. Last checkpoints of earlier trees are kept too."""
-    return CheckpointFile(settings.cosigned(), keeps_earlier=True)
+    return CheckpointFile(settings.cosigned_file(), keeps_earlier=True)

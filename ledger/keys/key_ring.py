@@ -82,7 +82,7 @@ class KeyRing:
         return cls(
             DayKeys(settings.day_keys(), ledger_key),
             keys.signer(successor_trees.origin),
-            CheckpointFile(settings.seen()),
+            CheckpointFile(settings.checkpoint_file()),
             cosigned_file(settings),
             successor_trees,
             keys,
@@ -91,7 +91,7 @@ class KeyRing:
 
 def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
     """The trees of a ledger that continue its first one. Raises LedgerError if their file cannot be read."""
-    return SuccessorTrees(settings.continued(), settings.log_origin(node))
+    return SuccessorTrees(settings.successors_file(), settings.log_origin(node))
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:

@@ -48,8 +48,8 @@ class DayKey:
 
     def __init__(self, day: str, secret: bytes) -> None:
         self.day = day
-        self._tokens = derived(secret, b"idtone ledger token")
-        self._wrap = AESGCM(derived(secret, b"idtone ledger record key"))
+        self._tokens = derive_key(secret, b"idtone ledger token")
+        self._wrap = AESGCM(derive_key(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
         """The token of a number: 32 hexadecimal digits, the same for the same number on this day."""
@@ -118,16 +118,16 @@ class LedgerKey:
                 wanted=KEY_BYTES,
             )
         self._key = key
-        self._wrap = AESGCM(derived(key, b"idtone ledger day key"))
-        self._held = AESGCM(derived(key, b"idtone ledger held record key"))
+        self._wrap = AESGCM(derive_key(key, b"idtone ledger day key"))
+        self._held = AESGCM(derive_key(key, b"idtone ledger held record key"))
 
     def step_key(self, origin: str) -> StepKey:
         """The key for the MACs of the steps of the tree that is signed under this name."""
-        return StepKey(derived(self._key, b"idtone ledger steps of " + origin.encode()))
+        return StepKey(derive_key(self._key, b"idtone ledger steps of " + origin.encode()))
 
     def pending_key(self) -> StepKey:
         """The key for the MACs of decisions that are not in the ledger yet."""
-        return StepKey(derived(self._key, b"idtone ledger pending decisions"))
+        return StepKey(derive_key(self._key, b"idtone ledger pending decisions"))
 
     def wrap_record(self, call_id: str, key: bytes) -> bytes:
         """The stored form of a record's key that is kept without the key of its day."""
@@ -162,7 +162,7 @@ class LedgerKey:
             ) from error
 
 
-def derived(secret: bytes, purpose: bytes) -> bytes:
+def derive_key(secret: bytes, purpose: bytes) -> bytes:
     """A derived key: HKDF-Expand of one block (RFC 5869, section 2.3), because the secret is uniform already."""
     return hmac.digest(secret, purpose + b"\1", hashlib.sha256)
 

@@ -24,9 +24,9 @@ from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import consistency_proof
 from ..tree.tiles import CHECKPOINT, WIDTH, Tile, TiledTree, tiles
 from .alarms import Alarm, AlarmKind, Coverage, cosignature_alarm, silence_alarm, to_second, withheld_alarm
+from .fetch_heads import FetchedHead, cosigners, fetch_heads
 from .log_state import ALARMS_LIMIT, LogState, PendingHead
 from .monitored_logs import MonitoredLog
-from .shown_heads import ShownHead, cosigners, shown_heads
 from .split_view import SplitView
 
 TILES_A_STEP: Final = 32
@@ -76,7 +76,7 @@ class _Look:
         if note:
             self._take(note)
         cosigned = self._cosigned()
-        shown = list(shown_heads(self._log))
+        shown = list(fetch_heads(self._log))
         self._compare(shown)
         if self._is_followed:
             self._judge_leaves(cosigned)
@@ -216,7 +216,7 @@ class _Look:
                 self._alarm(AlarmKind.RULE, text)
         return found
 
-    def _compare(self, shown: Sequence[ShownHead]) -> None:
+    def _compare(self, shown: Sequence[FetchedHead]) -> None:
         """Compare the heads that others show with the known one and with each other."""
         places = {each.place for each in shown}
         self._known.pending = {place: each for place, each in self._known.pending.items() if place in places}
@@ -345,7 +345,7 @@ class _Look:
 
     # -- times --------------------------------------------------------------------------------------------------------
 
-    def _look_at_times(self, cosigned: dict[str, datetime], shown: Sequence[ShownHead]) -> None:
+    def _look_at_times(self, cosigned: dict[str, datetime], shown: Sequence[FetchedHead]) -> None:
         known, now = self._known, self._now
         size = known.checkpoint.size if known.checkpoint else 0
         covered = dict.fromkeys(cosigned, size)

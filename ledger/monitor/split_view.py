@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from idtone.core.errors import ProofError
-from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decoded
+from idtone.core.signed_notes import NOTE_LIMIT, Note, VerifierKey, decode_base64
 
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import check_consistency
@@ -70,7 +70,7 @@ class SplitView:
         try:
             members: dict[str, Any] = json.loads(octets)
             first, second = (Note.parse(members[name].encode()) for name in ("first", "second"))
-            root, *proof = (decoded(each) for each in (members["root"], *members["proof"][:_HASHES_LIMIT]))
+            root, *proof = (decode_base64(each) for each in (members["root"], *members["proof"][:_HASHES_LIMIT]))
             places = tuple(map(str, members["places"]))
             is_known = members["format"] == FORMAT
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -47,6 +47,6 @@ def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnRepli
         assert isinstance(there, PostgreSQLConnection)
         held, arrived, unseen = facts(there), replica_position(there).steps, there.is_private()
         lost = lost_leaves(there, settings, node)
-    with Database.in_file(settings.own()).reading() as here:
+    with Database.in_file(settings.own_url()).reading() as here:
         behind = replica_position(here).steps - arrived
     return OwnReplica(held.get(LOG_KEY) == str(key), behind, moment(int(held.get(HEARD_AT, "0"))), unseen, lost)

@@ -42,7 +42,7 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
     """The key of the log in this node's database. Raises LedgerError while a new ledger replaces a damaged one."""
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
-    path = path_of(settings.own())
+    path = path_of(settings.own_url())
     if successor_trees_of(settings, node).tree_without_database(path):
         raise LedgerError(
             "{path}: it is damaged, and another one is about to begin; that one is replicated next", path=path
@@ -84,7 +84,7 @@ class ReplicaConnection:
         """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._server = Server.of(settings)
-        self._ledger = Database.in_file(settings.own())
+        self._ledger = Database.in_file(settings.own_url())
         self._node = node
         self._connection: PostgreSQLConnection | None = None
         self._is_entered = False
@@ -267,11 +267,13 @@ class ReplicaConnection:
     def _cosigned_note(self) -> str:
         """The note that witnesses have cosigned; empty if there is none."""
         try:
-            return self._settings.cosigned().read_text("utf-8")
+            return self._settings.cosigned_file().read_text("utf-8")
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
-            _log.debug("%s: %s", self._settings.cosigned(), type(error).__name__)  # the code that needs it reports it
+            _log.debug(
+                "%s: %s", self._settings.cosigned_file(), type(error).__name__
+            )  # the code that needs it reports it
             return ""
 
 

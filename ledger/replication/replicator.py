@@ -69,7 +69,7 @@ class Replicator:
         self._settings = settings
         self._node = node
         self._connection = ReplicaConnection(settings, node)
-        self._ledger = Database.in_file(settings.own())
+        self._ledger = Database.in_file(settings.own_url())
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="idtone-replicator", daemon=True)
         self._arrived: tuple[VerifierKey, int] | None = None

@@ -240,7 +240,7 @@ class LedgerReader:
         Calls of days whose key is destroyed are not found. Raises LedgerError without keys.
         """
         return self._find(
-            lambda key: key.token(number), lambda record, _: number in record.opened.values(), start, end, limit
+            lambda key: key.token(number), lambda record, _: number in record.clear_numbers.values(), start, end, limit
         )
 
     def find_sip_call_id(

@@ -14,7 +14,7 @@ from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.http.https_pool import https_pool
 from idtone.core.translation import Message
 
-from ..tree.tiles import BUNDLES, GZIP, expanded
+from ..tree.tiles import BUNDLES, GZIP, expand_bundle
 
 SILENCE_S: Final = 10.0
 """Time for which a server may be silent, in seconds."""
@@ -63,7 +63,7 @@ class TileFolder:
             return None
         except OSError as error:
             raise LedgerError("{path}: cannot be read: {reason}", path=place, reason=error.strerror) from error
-        return expanded(octets, limit) if path.startswith(BUNDLES) else octets
+        return expand_bundle(octets, limit) if path.startswith(BUNDLES) else octets
 
 
 class TileSite:

@@ -25,7 +25,19 @@ from ..store.leaf_contents import LeafContent, leaf_contents
 from ..store.stored_tree import read_hashes
 from ..tree.checkpoints import Checkpoint, verified_checkpoint
 from ..tree.merkle import HASH_BYTES, Subtree, leaf_hash
-from ..tree.tiles import BITS, CHECKPOINT, ENTRY_LIMIT, WIDTH, Tile, TiledTree, bundle, compressed, edge, levels, tiles
+from ..tree.tiles import (
+    BITS,
+    CHECKPOINT,
+    ENTRY_LIMIT,
+    WIDTH,
+    Tile,
+    TiledTree,
+    bundle,
+    compress_bundle,
+    edge,
+    levels,
+    tiles,
+)
 
 FOLDER_MODE: Final = 0o750
 FILE_MODE: Final = 0o640
@@ -176,7 +188,7 @@ class _Writing:
         for tile in tiles(0, tree.size, self._written.before):
             hashes = tree.hashes(tile)
             leaves = islice(contents, tile.width)
-            self._put(tile.bundle_path, compressed(bundle(map(_signed, leaves, hashes))))
+            self._put(tile.bundle_path, compress_bundle(bundle(map(_signed, leaves, hashes))))
             self._put(tile.path, b"".join(hashes))
             self._progress(tile.number * WIDTH + tile.width, tree.size)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.errors import ProofError
-from idtone.core.signed_notes import Note, VerifierKey, decoded
+from idtone.core.signed_notes import Note, VerifierKey, decode_base64
 from idtone.core.translation import Message
 
 from .merkle import HASH_BYTES
@@ -51,7 +51,7 @@ class Checkpoint:
         if len(lines) < 4 or lines[-1]:
             raise ProofError("a checkpoint has three lines: origin, size, root")
         origin, size, encoded, *extensions = lines[:-1]
-        root = decoded(encoded)
+        root = decode_base64(encoded)
         if root is None or len(root) != HASH_BYTES:
             raise ProofError("the root of a checkpoint is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES)
         return cls(origin, parse_size(size), root, tuple(extensions))
@@ -74,8 +74,8 @@ def check_name(signed: str, name: str) -> None:
     """
     if signed == name:
         return
-    found = _NODES_OWN.fullmatch(signed)
-    setting = f"node: {found[1]}" if found else f"ledger: {{origin: {signed}}}"
+    match = _NODES_OWN.fullmatch(signed)
+    setting = f"node: {match[1]}" if match else f"ledger: {{origin: {signed}}}"
     raise RenamedError(
         Message(
             "it was signed as {signed}, and these settings name it {name}: the node's name, or ledger.origin, was "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from idtone.core.errors import ProofError
-from idtone.core.signed_notes import Note, VerifierKey, decoded
+from idtone.core.signed_notes import Note, VerifierKey, decode_base64
 
 from .checkpoints import Checkpoint, parse_size, verified_checkpoint
 from .merkle import HASH_BYTES, leaf_hash, root_by_inclusion
@@ -50,7 +50,7 @@ class InclusionProof:
         lines = lines[1:]
         extra = b""
         if lines and lines[0].startswith("extra "):
-            octets_of_extra = decoded(lines.pop(0).removeprefix("extra "))
+            octets_of_extra = decode_base64(lines.pop(0).removeprefix("extra "))
             if octets_of_extra is None:
                 raise ProofError("line 2 of the proof, extra, is not base64")
             extra = octets_of_extra
@@ -74,7 +74,7 @@ def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
     """The hashes in these lines, one in base64 on each. Raises ProofError."""
     if len(lines) > HASHES_LIMIT:
         raise ProofError("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT)
-    hashes = [decoded(line) for line in lines]
+    hashes = [decode_base64(line) for line in lines]
     if any(each is None or len(each) != HASH_BYTES for each in hashes):
         raise ProofError("each hash of a proof is {hash_bytes} bytes in base64", hash_bytes=HASH_BYTES)
     return tuple(each for each in hashes if each)

@@ -22,7 +22,7 @@ ENTRY_LIMIT: Final = 2**16 - 1
 """Maximum number of octets of an entry. Its length is written in two octets."""
 BUNDLE_LIMIT: Final = WIDTH * (2 + ENTRY_LIMIT)
 BUNDLES: Final = "tile/entries/"
-"""Beginning of the paths of bundles. The files there are `compressed`."""
+"""Beginning of the paths of bundles. `compress_bundle` makes the files there."""
 GZIP: Final = bytes.fromhex("1f8b08000000000000ff")
 """Beginning of a compressed bundle (RFC 1952), without a name or a time in which data could be hidden."""
 _LEVEL: Final = 6
@@ -178,16 +178,16 @@ def bundle(entries: Iterable[bytes]) -> bytes:
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
-def compressed(octets: bytes) -> bytes:
+def compress_bundle(octets: bytes) -> bytes:
     """The file of a bundle. A web server sends it with `Content-Encoding: gzip`."""
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
     return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
 
 
-def expanded(octets: bytes, limit: int) -> bytes:
-    """The bundle that `compressed` made. Raises ProofError for anything else, and for more than `limit` bytes, without
-    expanding more.
+def expand_bundle(octets: bytes, limit: int) -> bytes:
+    """The bundle that `compress_bundle` made. Raises ProofError for anything else, and for more than `limit` bytes,
+    without expanding more.
     """
     if not octets.startswith(GZIP):
         raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")

@@ -16,9 +16,9 @@ from ..keys.day_keys import DayKeys
 from ..keys.key_ring import successor_trees_of
 from ..keys.log_keys import LogKeys, same_key
 from ..keys.successor_trees import SuccessorTree
-from ..store.given_up_ends import end_given_up
 from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import path_of
+from ..store.stored_ends_given_up import end_given_up
 from ..tree.checkpoints import Checkpoint
 from .verify_ledger import LedgerVerdict, verify_ledger
 
@@ -89,7 +89,7 @@ def _end(
     settings: Settings, key: VerifierKey, verdict: LedgerVerdict, days: DayKeys | None
 ) -> tuple[EndGivenUp | None, list[Message]]:
     """The act that gave up the end of an unsigned log, and the faults of that end."""
-    trees, ledger = successor_trees_of(settings.ledger, settings.node), settings.ledger.own()
+    trees, ledger = successor_trees_of(settings.ledger, settings.node), settings.ledger.own_url()
     following = next((each for each in trees.without_end if each.after == key.name), None)
     if following is None:
         return None, []
@@ -106,7 +106,7 @@ def _end(
         return given_up, [*faults, given_up.words]
     if following.given_up and days:
         faults.append(
-            Message("{path} says that its end was given up, and no log does", path=settings.ledger.continued())
+            Message("{path} says that its end was given up, and no log does", path=settings.ledger.successors_file())
         )
     faults.append(
         Message(
@@ -141,9 +141,9 @@ def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, en
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
     """The checkpoints of this tree that are kept elsewhere, with their sources."""
     ledger = settings.ledger
-    for file in (CheckpointFile(ledger.seen()), cosigned_file(ledger)):
+    for file in (CheckpointFile(ledger.checkpoint_file()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):
             yield str(file.path_for(key)), latest[0]
     for each in successor_trees_of(settings.ledger, settings.node).trees:
         if each.after == key.name and each.checkpoint:
-            yield str(settings.ledger.continued()), Note.parse(each.checkpoint.encode())
+            yield str(settings.ledger.successors_file()), Note.parse(each.checkpoint.encode())

@@ -15,9 +15,9 @@ from idtone.core.translation import Message
 
 from ..keys.key_ring import KeyRing
 from ..keys.successor_trees import SuccessorTree
-from ..store.given_up_ends import end_given_up
 from ..store.meta import CHECKPOINT, facts
 from ..store.sqlite import connect_for_reading
+from ..store.stored_ends_given_up import end_given_up
 from ..tree.checkpoints import Checkpoint
 from .sign_log_end import EndCheck, end_named, heads_in_notes, sign_end, stored_heads
 

@@ -36,7 +36,7 @@ from ..store.sqlite import (
     writing,
 )
 from ..store.step_rows import row_of
-from .damaged_database import calls_in_progress_in, continuation, empty_file_error, latest_checkpoint
+from .database_recovery import calls_in_progress_in, continuation, empty_file_error, latest_checkpoint
 from .disk_reserve import Reserve
 from .earlier_log_ends import note_given_up_ends, note_unsigned_ends
 from .log_store import LogAppend, LogStore

@@ -27,7 +27,7 @@ from ..store.ledger_reader import LedgerReader
 from ..store.sqlite import BUSY_TIMEOUT_S, WriteFailure, path_of
 from .disk_reserve import Reserve
 from .group_writer import GroupWriter, NotWrittenError
-from .housekeeping import Housekeeping
+from .maintenance_thread import MaintenanceThread
 from .missing_steps_file import MissingFile
 from .unwritten_steps import MissingSteps, UnwrittenSteps
 
@@ -80,7 +80,7 @@ class LedgerWriter:
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="idtone-ledger", daemon=True)
-        self._housekeeping = Housekeeping(database, key_ring.seen)
+        self._housekeeping = MaintenanceThread(database, key_ring.seen)
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:

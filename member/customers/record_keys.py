@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from idtone.core.errors import CustomerError
 from idtone.ledger.keys.key_file import KEY_BYTES
-from idtone.ledger.keys.sealing import NONCE_BYTES, derived
+from idtone.ledger.keys.sealing import NONCE_BYTES, derive_key
 
 _ONCE: Final = bytes(NONCE_BYTES)
 """The nonce. It may be constant, because each record's key encrypts only once."""
@@ -27,8 +27,8 @@ class RecordKey:
 
     def __init__(self, id_: str, secret: bytes) -> None:
         self._id = id_
-        self._cipher = AESGCM(derived(secret, b"idtone customer record"))
-        self._digests = derived(secret, b"idtone customer record digest")
+        self._cipher = AESGCM(derive_key(secret, b"idtone customer record"))
+        self._digests = derive_key(secret, b"idtone customer record digest")
 
     def seal(self, octets: bytes) -> bytes:
         """The sealed record. Use each key only once."""
@@ -52,7 +52,7 @@ class CustomersKey:
     """The key that makes and unwraps the keys of records. The secret has `KEY_BYTES` bytes."""
 
     def __init__(self, secret: bytes) -> None:
-        self._wrap = AESGCM(derived(secret, b"idtone customer record key"))
+        self._wrap = AESGCM(derive_key(secret, b"idtone customer record key"))
 
     def make(self, id_: str) -> tuple[RecordKey, bytes]:
         """A fresh key, and its encrypted form for storage, with `WRAPPED_BYTES` bytes."""

@@ -52,7 +52,7 @@ def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[st
         return []
     folder = RecordFolder(settings.customers.directory)
     with folder.locked():
-        with LedgerReader.open(settings.ledger.own()) as reader:
+        with LedgerReader.open(settings.ledger.own_url()) as reader:
             known = histories(reader.acts(frozenset({StepKind.DUTY})), now).values()
 
         def enter(each: RecordHistory) -> None:

@@ -18,7 +18,7 @@ def record_report_act(settings: Settings, act: str, subject: str, **details: Sca
     """
     person, now = acting_person(), datetime.now(UTC)
     return record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
         lambda act_id: steps.duty(act_id, now, person, act, subject, details),
@@ -28,5 +28,5 @@ def record_report_act(settings: Settings, act: str, subject: str, **details: Sca
 
 def recorded_report_acts(settings: Settings, acts: frozenset[str]) -> list[Step]:
     """The acts with these names, in the order of writing. Raises LedgerError."""
-    reader = LedgerReader.open(settings.ledger.own())
+    reader = LedgerReader.open(settings.ledger.own_url())
     return [step for step in reader.acts(frozenset({StepKind.DUTY})) if step.details.get("act") in acts]

@@ -19,7 +19,7 @@ from idtone.registry.model import NeverOriginatesDocument, RegistryDocument, Sus
 from idtone.registry.parsers import parse_never_originates, parse_registry, parse_suspensions
 from idtone.registry.trust import tuf_roles
 
-from . import registry_edits, shared_folder, undo_copies
+from . import group_shared_files, registry_edits, undo_copies
 from .history import Action, ApplicationStatus, HistoryEntry, ReviewResult, application_status
 from .never_originates_edits import FIRST
 from .suspension_edits import refuse_suspended
@@ -185,7 +185,7 @@ def accept_application(
         kind.checked(trial.tree, trial.finish(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
         try:
-            shared_folder.write(kept, octets)
+            group_shared_files.write(kept, octets)
         except OSError as error:
             raise TrustError(
                 "{file}: cannot be written: {reason}", file=error.filename or workspace.folder, reason=error.strerror
@@ -336,14 +336,14 @@ def _written(workspace: Workspace, role: str, before: bytes, text: str, entry: H
         if role == tuf_roles.REGISTRY:
             undo_copies.store_copy(workspace.folder, before)
         if before:
-            shared_folder.rewrite(path, octets)
+            group_shared_files.rewrite(path, octets)
         else:
-            shared_folder.write(path, octets)
+            group_shared_files.write(path, octets)
         try:
             workspace.record_entry(role, entry)
         except TrustError:
             if before:
-                shared_folder.rewrite(path, before)
+                group_shared_files.rewrite(path, before)
             else:
                 path.unlink()
             raise

@@ -28,7 +28,7 @@ from idtone.core.files import reading, replace_durably
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
-from .shared_folder import make_folder
+from .group_shared_files import make_folder
 
 _BEFORE, _AFTER, _ROOTS = "before", "after", "roots"
 _KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from .shared_folder import file_mode
+from .group_shared_files import file_mode
 
 LOOK_EVERY_S: Final = 0.01
 GIVE_WAY_EVERY_S: Final = 0.5

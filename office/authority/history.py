@@ -23,7 +23,7 @@ from idtone.core.translation import template
 from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
 
-from . import shared_folder
+from . import group_shared_files
 from .history_messages import Words, message_to_json
 
 
@@ -157,7 +157,7 @@ class History:
         """Add an entry to the history and write the file. Returns the new history. Raises TrustError."""
         later = self.with_entry_in_memory(entry)
         with writing(self.path, TrustError):
-            shared_folder.write(self.path, later.octets)
+            group_shared_files.write(self.path, later.octets)
         return later
 
     def entries_of(self, subject: str) -> tuple[HistoryEntry, ...]:

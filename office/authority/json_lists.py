@@ -11,7 +11,7 @@ from pydantic import AfterValidator, TypeAdapter
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import reading, writing
 
-from . import shared_folder
+from . import group_shared_files
 from .typed_dates import parse_day
 
 Entry = TypeVar("Entry")
@@ -47,4 +47,4 @@ def write_list(path: Path, entries: Sequence[Any]) -> None:
     """Replace the content of the file with these entries (dataclasses). Raises TrustError and then changes nothing."""
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
     with writing(path, TrustError):
-        shared_folder.write(path, octets)
+        group_shared_files.write(path, octets)

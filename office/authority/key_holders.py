@@ -18,7 +18,7 @@ from idtone.core.files import writing
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
-from . import draft_metadata, shared_folder
+from . import draft_metadata, group_shared_files
 from .edition import Edition
 
 FILE: Final = "key-holders.json"
@@ -97,4 +97,4 @@ def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str])
     names = {key: name for key, name in key_holders(folder).items() if key in now} | {key_id: holder}
     path = folder / FILE
     with writing(path, TrustError):
-        shared_folder.write(path, json.dumps(names, ensure_ascii=False, indent=1).encode() + b"\n")
+        group_shared_files.write(path, json.dumps(names, ensure_ascii=False, indent=1).encode() + b"\n")

@@ -8,7 +8,7 @@ from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.registry.model import NeverOriginatesDocument
 from idtone.registry.never_originating import span_of
-from idtone.registry.number_notation import written
+from idtone.registry.number_notation import span_notation
 
 from .suspension_edits import scope_text
 from .yaml_text import Tree, YamlText
@@ -46,7 +46,7 @@ def insert_span(
         if until is None or until > issued:
             raise UsageError("{what} is entered already; look at the list", what=scope_text(request.span))
         text.remove(("never_originates", at))
-    item: dict[str, Tree] = {"number" if len(request.span) == 1 else "numbers": written(request.span)}
+    item: dict[str, Tree] = {"number" if len(request.span) == 1 else "numbers": span_notation(request.span)}
     item |= {"holder": request.holder, "reference": request.reference}
     if request.why is not None:
         item["why"] = request.why

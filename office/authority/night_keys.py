@@ -22,7 +22,7 @@ from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
 from ..desk.office_ledger import OfficeLedger
-from . import draft_metadata, shared_folder
+from . import draft_metadata, group_shared_files
 from .edition import Edition
 from .prepared_package import PreparedPackage
 from .workspace import Workspace
@@ -48,7 +48,7 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
     OfficeLedger(workspace.folder).record(KEPT, user, key=key_id)
     path = night_key_path(workspace.folder, user)
     with writing(path, TrustError):
-        shared_folder.write(path, pem)  # the console is another account of the office's group
+        group_shared_files.write(path, pem)  # the console is another account of the office's group
     return key_id
 
 

@@ -21,7 +21,7 @@ from idtone.core.translation import Message, template
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
-from . import draft_metadata, shared_folder
+from . import draft_metadata, group_shared_files
 from .history import HistoryEntry
 
 if TYPE_CHECKING:
@@ -107,4 +107,4 @@ def _write(workspace: Workspace, waiting: dict[str, list[HistoryEntry]]) -> None
     path = _path(workspace)
     content = {name: [each.to_json() for each in entries] for name, entries in waiting.items()}
     with writing(path, TrustError):
-        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
+        group_shared_files.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")

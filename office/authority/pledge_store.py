@@ -10,7 +10,7 @@ from typing import Final
 from idtone.core.errors import TrustError, UsageError
 from idtone.core.files import writing
 
-from . import shared_folder
+from . import group_shared_files
 
 FOLDER: Final = "pledges"
 LIMIT: Final = 20_000_000
@@ -33,7 +33,7 @@ def store_pledge(folder: Path, octets: bytes) -> str:
     sha256 = hashlib.sha256(octets).hexdigest()
     path = folder / FOLDER / f"{sha256}.pdf"
     with writing(path, TrustError):
-        shared_folder.write(path, octets)
+        group_shared_files.write(path, octets)
     return sha256
 
 

@@ -18,7 +18,7 @@ from idtone.core.signed_notes import VerifierKey
 from idtone.core.yaml_documents import Location
 from idtone.registry.member_application import MemberApplication
 from idtone.registry.model import Certification, EvaluationEntry, LicenceEntry, Member, Pledge, RegistryDocument
-from idtone.registry.number_notation import read_span, written
+from idtone.registry.number_notation import read_span, span_notation
 
 from .yaml_text import Tree, YamlText
 
@@ -237,7 +237,7 @@ def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: 
     _, held = _member(document, holder)
     if not _covers(map(read_span, held.numbers), wanted):
         delete_numbers(text, document, other, [entry])
-        insert_numbers(text, document, holder, [written(wanted)])
+        insert_numbers(text, document, holder, [span_notation(wanted)])
     text.remove(("portings", at))
 
 
@@ -326,7 +326,7 @@ def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entr
         left = [piece for old in left for piece in _without(old, gone)]
     kept = {n for n, _ in left if n is not None}
     text.remove_items(location, [n for n in range(len(held.numbers)) if n not in kept])
-    more: list[Tree] = [written(span) for n, span in left if n is None]
+    more: list[Tree] = [span_notation(span) for n, span in left if n is None]
     text.append(location, more)
 
 

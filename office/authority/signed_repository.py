@@ -18,7 +18,7 @@ from idtone.core.files import reading, replace_durably
 from idtone.registry.trust import tuf_roles
 
 from .edition import Edition
-from .shared_folder import make_folder
+from .group_shared_files import make_folder
 
 _FOLDER: Final = 0o755
 """Mode of the folders, so that a web server under another account can read them."""

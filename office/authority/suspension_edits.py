@@ -8,7 +8,7 @@ from idtone.core.errors import UsageError
 from idtone.core.number_spans import NumberSpan
 from idtone.core.numbers import parse_japanese
 from idtone.registry.model import SuspensionEntry, SuspensionKind, SuspensionsDocument
-from idtone.registry.number_notation import read_span, written
+from idtone.registry.number_notation import read_span, span_notation
 from idtone.registry.suspended_numbers import scope_of, stops
 
 from .yaml_text import Tree, YamlText
@@ -43,7 +43,7 @@ def insert_suspension(text: YamlText, document: SuspensionsDocument, request: Ne
     if isinstance(request.scope, str):
         item["member"] = request.scope
     else:
-        item["number" if len(request.scope) == 1 else "numbers"] = written(request.scope)
+        item["number" if len(request.scope) == 1 else "numbers"] = span_notation(request.scope)
     if request.kind is not SuspensionKind.STOP:
         item["kind"] = request.kind.value
     item["since"] = request.since
@@ -99,7 +99,7 @@ def _cut_out(text: YamlText, document: SuspensionsDocument, gone: NumberSpan, no
 
 
 def _item(entry: SuspensionEntry, span: NumberSpan) -> Tree:
-    item: dict[str, Tree] = {"number" if len(span) == 1 else "numbers": written(span), "since": entry.since}
+    item: dict[str, Tree] = {"number" if len(span) == 1 else "numbers": span_notation(span), "since": entry.since}
     if entry.until is not None:
         item["until"] = entry.until
     item["reference"] = entry.reference

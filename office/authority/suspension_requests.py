@@ -25,7 +25,7 @@ from idtone.registry.number_notation import read_span
 from idtone.registry.trust import tuf_roles
 
 from ..desk.office_ledger import OfficeLedger
-from . import shared_folder
+from . import group_shared_files
 from .change_registry import Attribution, change_suspensions, registry_of
 from .enter_suspensions import SuspensionTerms, enter_never_originating, remove_never_originating, suspend
 from .history import Action, HistoryEntry
@@ -245,7 +245,7 @@ class SuspensionRequests:
     def _write(self, requests: list[SuspensionRequest]) -> None:
         octets = json.dumps([_plain(each) for each in requests], ensure_ascii=False, indent=1).encode() + b"\n"
         with writing(self._path, TrustError):
-            shared_folder.write(self._path, octets)
+            group_shared_files.write(self._path, octets)
 
     def _record(self, act: str, request: SuspensionRequest) -> None:
         reference = request.terms.reference if request.terms else ""

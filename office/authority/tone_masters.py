@@ -12,7 +12,7 @@ from idtone.core.terminal.prompts import checked_line
 from idtone.registry.model import RegistryDocument
 from idtone.registry.trust import tuf_roles
 
-from . import shared_folder
+from . import group_shared_files
 from .change_registry import Attribution, change_registry
 from .history import Action, HistoryEntry
 from .workspace import Workspace
@@ -51,7 +51,7 @@ def enter_tone(
             an entry does no harm; the next attempt replaces it.
             """
             with writing(master.parent, TrustError):
-                shared_folder.write(master, octets)
+                group_shared_files.write(master, octets)
 
         return change_registry(workspace, Action.TONE, tone, attribution, edit, put)
 

@@ -11,7 +11,7 @@ from idtone.core.files import writing
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
-from . import shared_folder
+from . import group_shared_files
 from .change_registry import Attribution
 from .history import Action, HistoryEntry
 from .prepared_package import PreparedPackage
@@ -60,11 +60,11 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
             what=tuple(kind.differences(old, new)),
         )
         with writing(path, TrustError):
-            shared_folder.rewrite(path, before)
+            group_shared_files.rewrite(path, before)
             try:
                 workspace.record_entry(tuf_roles.REGISTRY, entry)
             except TrustError:
-                shared_folder.rewrite(path, present)
+                group_shared_files.rewrite(path, present)
                 raise
             if last.action is Action.TONE:
                 master_of(workspace, last.subject).unlink(missing_ok=True)

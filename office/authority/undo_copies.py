@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from . import shared_folder
+from . import group_shared_files
 
 FOLDER: Final = "unpublished"
 
@@ -17,7 +17,7 @@ def store_copy(folder: Path, octets: bytes) -> None:
     """Store a copy. Raises OSError."""
     path = copy_path(folder, hashlib.sha256(octets).hexdigest())
     if not path.exists():
-        shared_folder.write(path, octets)
+        group_shared_files.write(path, octets)
 
 
 def copy_path(folder: Path, sha256: str) -> Path:

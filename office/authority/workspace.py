@@ -35,7 +35,7 @@ from idtone.registry.named_logs import named_logs
 from idtone.registry.number_entries import entries_of
 from idtone.registry.trust import tuf_roles
 
-from . import draft_metadata, operator_list, pending_rotations, shared_folder, undo_copies
+from . import draft_metadata, group_shared_files, operator_list, pending_rotations, undo_copies
 from .area_code_counts import describe_changed_numbers, whole_span
 from .authority_settings import FILE, AuthoritySettings, read_authority_settings
 from .draft_metadata import ALWAYS, Drafts, KeySets
@@ -122,7 +122,7 @@ class Workspace:
         self.history(role).append_entry(entry)
         if entry.after:
             with writing(left, TrustError):
-                shared_folder.write(left, self.file_octets(tuf_roles.DELEGATED[role]))
+                group_shared_files.write(left, self.file_octets(tuf_roles.DELEGATED[role]))
 
     def unpublished_entries(self, role: str) -> Sequence[HistoryEntry]:
         """The history entries since the published edition. Raises TrustError."""

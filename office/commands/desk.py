@@ -17,8 +17,8 @@ from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_passphrase
 from idtone.member.customers.refused.refusal_check import KIND as REFUSAL_CHECK
 
-from ..desk.desk import Desk
 from ..desk.desk_server import attend
+from ..desk.document_desk import DocumentDesk
 from ..desk.document_kinds import RULES
 from ..refused.blind_evaluation import BlindEvaluation
 from ..refused.change_refusals import Refusals
@@ -60,10 +60,10 @@ def run_desk(
         key = RefusalKey.load(refusal_key, ask_passphrase)
         Refusals(folder).check_key(key)
         rules[REFUSAL_CHECK] = BlindEvaluation(key)
-    asyncio.run(_run(Desk(folder, rules), host, port, name or ()))
+    asyncio.run(_run(DocumentDesk(folder, rules), host, port, name or ()))
 
 
-async def _run(one: Desk, host: str, port: int, names: Sequence[str]) -> None:
+async def _run(one: DocumentDesk, host: str, port: int, names: Sequence[str]) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)

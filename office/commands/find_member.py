@@ -15,7 +15,7 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.local_registry import from_folder
 from idtone.registry.model import Member, NeverOriginatesEntry, SuspensionEntry
 from idtone.registry.never_originating import span_of
-from idtone.registry.number_notation import read_span, written
+from idtone.registry.number_notation import read_span, span_notation
 from idtone.registry.registry_report import member_lines, member_report, suspension_lines, suspension_reports
 from idtone.registry.suspended_numbers import scope_of
 
@@ -92,7 +92,9 @@ def list_numbers(
         command_line.print_json(
             {
                 "member": member,
-                "numbers": [{"entry": written(each), "area": area_code_of(each), "count": len(each)} for each in spans],
+                "numbers": [
+                    {"entry": span_notation(each), "area": area_code_of(each), "count": len(each)} for each in spans
+                ],
                 "areas": counts_by_area_code(spans),
             }
         )

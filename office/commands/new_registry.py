@@ -14,7 +14,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.file_kinds import KINDS
 from idtone.registry.trust import tuf_roles
 
-from ..authority import shared_folder
+from ..authority import group_shared_files
 from .options import AnyFolderOption
 
 VALID_FOR: Final = timedelta(days=365)
@@ -67,7 +67,7 @@ def new_registry(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in texts.items():
-            shared_folder.write(path, text.encode())
+            group_shared_files.write(path, text.encode())
             command_line.say("{path} is written", path=path)
     except OSError as error:
         raise UsageError(

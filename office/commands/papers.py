@@ -15,7 +15,7 @@ from idtone.core.terminal import command_line
 from idtone.registry.commands.check_progress import checking
 
 from ..authority.workspace import Workspace
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..papers.letters import Letter
 from ..papers.period_account import account_paper, fiscal_year_days
 from ..papers.workspace_papers import account_from_desk, letter_paper, licence_paper, office_sender, table_csv
@@ -46,7 +46,7 @@ def print_account(
     else:
         raise UsageError("name --year, or both --since and --until")
     with checking():
-        made = account_from_desk(Desk(folder, {}), first, last, datetime.now(UTC))
+        made = account_from_desk(DocumentDesk(folder, {}), first, last, datetime.now(UTC))
     if output.exists():
         raise UsageError("{path}: exists already; name a new one", path=output)
     output.mkdir(parents=True)

@@ -73,12 +73,12 @@ def lift_refusal(
 
     The contractor's identity and tokens are deleted; `publication publish` removes the tokens from the members' list.
     """
-    found = _REFERENCE.fullmatch(refusal)
-    if found is None:
+    match = _REFERENCE.fullmatch(refusal)
+    if match is None:
         raise UsageError("{refusal!r} is not the number of a refusal; write it like X-1", refusal=refusal)
     reason = checked_line(why, "--why")
     with command_line.working(Message("list of refusals")):
-        lifted = Refusals(folder).lift(int(found[1]), reason, datetime.now(UTC))
+        lifted = Refusals(folder).lift(int(match[1]), reason, datetime.now(UTC))
     if as_json:
         command_line.print_json({"lifted": lifted.id})
     else:

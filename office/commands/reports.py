@@ -17,7 +17,7 @@ from idtone.core.terminal.prompts import ask_line, ask_passphrase
 from idtone.core.translation import Message, translated
 from idtone.member.reports.report import ReportedCall, ReportedService
 
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.reports.call_traceback import ReportResult, Stage
 from ..desk.reports.desk_key import OFFICER_FILE, load_officer_key, make_officer_key
 from ..desk.reports.report_desk import COUNTED_FOR, ReportDesk
@@ -29,7 +29,7 @@ ReportArgument = Annotated[str, typer.Argument(metavar="ID", help="The report's 
 
 
 def _reports(folder: Path) -> ReportDesk:
-    return ReportDesk(Desk(folder, {}))
+    return ReportDesk(DocumentDesk(folder, {}))
 
 
 def list_reports(
@@ -158,7 +158,7 @@ def count_reports(
     desk = _reports(folder)
     start = parse_moment(since, "--since") if since else now - COUNTED_FOR
     ends = parse_end(until, "--until") if until else now + timedelta(seconds=1)
-    least = desk.rules.statistics.least
+    least = desk.settings.statistics.least
     shown = desk.statistics(by, start, ends)
     if as_json:
         command_line.print_json({"by": by, "least": least, "counts": dict(shown.counts), "total": shown.total})

@@ -26,10 +26,10 @@ from idtone.registry.commands.check_progress import checking
 from idtone.registry.trust.roots import read_root
 
 from ..authority.authority_settings import PublicTerms
-from ..authority.shared_folder import file_mode
+from ..authority.group_shared_files import file_mode
 from ..authority.signed_history import history_with_signatures
 from ..authority.workspace import Workspace
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.reports.report_settings import read_report_settings, responsible_body
 from ..signing.package_zip import read_package_zip
 from ..site import number_service
@@ -282,7 +282,7 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
         month = f"{now.astimezone(JAPAN).replace(day=1) - timedelta(days=1):%Y-%m}"
     history = [entry for entry, signature in history_with_signatures(workspace, None) if signature is not None]
     secret = _key(workspace.folder / FIGURES_KEY_FILE)
-    return figures_of_month(Desk(workspace.folder, {}), month, history, published.suspensions, secret, now)
+    return figures_of_month(DocumentDesk(workspace.folder, {}), month, history, published.suspensions, secret, now)
 
 
 @dataclass(frozen=True, slots=True)

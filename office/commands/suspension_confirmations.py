@@ -11,7 +11,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import translated
 from idtone.registry.commands.check_progress import checking
 
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.document_kinds import RULES
 from ..desk.member_stops import member_stops
 from ..desk.suspension_confirmations import Confirmation, as_plain, is_published
@@ -37,7 +37,7 @@ def show_confirmations(
     (`idtone suspend`) because the police called them directly. If you publish the same suspension, yours replaces it.
     """
     with checking():
-        desk = Desk(folder, RULES)
+        desk = DocumentDesk(folder, RULES)
         own = list(member_stops(desk, reference))
         rows = list(found(desk, reference)) if reference is None or not own or is_published(desk, reference) else []
     if as_json:

@@ -24,8 +24,8 @@ from idtone.registry.correspondence.desk_client import PATH
 
 from .applicants.application_routes import add_application_routes
 from .applicants.retention import erase_submissions_in_time
-from .desk import Desk
 from .desk_guard import guarding
+from .document_desk import DocumentDesk
 from .public_form import PublicPages
 from .reports.report_page import FORM_PATH, STATUS_PATH
 from .reports.report_routes import add_report_routes
@@ -50,7 +50,12 @@ _log = logging.getLogger(__name__)
 
 
 async def attend(
-    desk: Desk, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event, names: Sequence[str] = ()
+    desk: DocumentDesk,
+    host: str,
+    port: int,
+    ready: Callable[[int], object],
+    over: asyncio.Event,
+    names: Sequence[str] = (),
 ) -> None:
     """Serve until `over` is set. `ready` gets the port. `names` are the host names by which the proxy serves the desk.
 
@@ -117,7 +122,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
     )
 
 
-def application(desk: Desk, *guards: Middleware) -> web.Application:
+def application(desk: DocumentDesk, *guards: Middleware) -> web.Application:
     """The endpoints of the desk."""
     threads = ThreadPoolExecutor(THREADS, "documents")
 

@@ -11,7 +11,7 @@ from idtone.registry.correspondence import own_suspension_report, suspension_con
 from ..evaluation.accept_figures import accept_figures
 from ..refused.blind_evaluation import refuse_without_key
 from . import member_stops, suspension_confirmations
-from .desk import Rule
+from .document_desk import Rule
 from .reports.report_desk import answer_rule, fetch_rule, report_rule
 
 RULES: Final[Mapping[str, Rule]] = {

@@ -10,10 +10,10 @@ from idtone.core.errors import TrustError
 from idtone.registry.correspondence.own_suspension_report import KIND, OwnSuspensionReport
 from idtone.registry.correspondence.signed_document import SignedDocument, verified_document
 
-from .desk import AHEAD, Accepted, Desk
+from .document_desk import AHEAD, Accepted, DocumentDesk
 
 
-def accept_own_suspensions(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_own_suspensions(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for a member's report about its own suspensions."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
@@ -41,7 +41,7 @@ class MemberStop:
         }
 
 
-def member_stops(desk: Desk, reference: str | None = None) -> Iterator[MemberStop]:
+def member_stops(desk: DocumentDesk, reference: str | None = None) -> Iterator[MemberStop]:
     """The members' stops with one reference, or all, the oldest first. Documents signed by a key that is no longer in
     the registry do not count.
     """

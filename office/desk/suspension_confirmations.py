@@ -17,12 +17,12 @@ from idtone.registry.suspended_numbers import stops
 from idtone.registry.trust import tuf_roles
 
 from ..authority.signed_repository import SignedRepository
-from .desk import AHEAD, Accepted, Desk
+from .document_desk import AHEAD, Accepted, DocumentDesk
 
 _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
-def accept_confirmation(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_confirmation(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for confirmations. A confirmation must be about a published edition: about stops in it, or about
     ends of stops in earlier editions.
     """
@@ -74,7 +74,7 @@ class Confirmation:
 
 
 def confirmations(
-    desk: Desk, reference: str | None = None, ended_since: datetime | None = None
+    desk: DocumentDesk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
     """The confirmations of each published stop, by each node of each member that holds numbers. Then those of the
     lifted stops, if a node must still confirm the end or has confirmed it since `ended_since`. With a `reference`, only
@@ -126,7 +126,9 @@ def _confirmed_before(published: Collection[str], documents: _Documents) -> dict
     return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
-def _lifted(desk: Desk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents) -> Iterator[list[Confirmation]]:
+def _lifted(
+    desk: DocumentDesk, of: Mapping[str, list[SuspensionEntry]], documents: _Documents
+) -> Iterator[list[Confirmation]]:
     for reference, entries in of.items():
         yield [
             replace(row, is_lifted=True, lifted=_end(row, documents.ends))
@@ -144,7 +146,7 @@ def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetim
     return end if end and (row.in_use is None or end >= row.in_use) else None
 
 
-def is_published(desk: Desk, reference: str) -> bool:
+def is_published(desk: DocumentDesk, reference: str) -> bool:
     """True if a published stop has the reference, or had it before it was lifted."""
     return _of_earlier(desk.workspace.repository, reference) is not None
 
@@ -206,7 +208,7 @@ def _of_member(
         )
 
 
-def _documents(desk: Desk) -> Iterator[_Document]:
+def _documents(desk: DocumentDesk) -> Iterator[_Document]:
     """The accepted documents in the order of receipt, without those whose key is no longer in the registry."""
     editions: dict[str, list[SuspensionEntry] | None] = {}
     for kept in desk.documents.of(KIND):

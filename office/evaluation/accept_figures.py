@@ -8,14 +8,14 @@ from idtone.member.evaluation.criteria import read_criteria
 from idtone.member.evaluation.figures import KIND, figures_objection, figures_of
 from idtone.registry.correspondence.signed_document import SignedDocument
 
-from ..desk.desk import Accepted, Desk
+from ..desk.document_desk import Accepted, DocumentDesk
 from .read_figures import read_figures
 
 CRITERIA_FILE: Final = "evaluation.yaml"
 """File in the authority's folder."""
 
 
-def accept_figures(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def accept_figures(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for figures. A witness named in the criteria must have cosigned the tree head of the figures
     after the end of their period. The figures must not contradict each other or earlier figures of the same node. Their
     period must not overlap another one; figures of the same period replace the earlier ones. Raises TrustError, and

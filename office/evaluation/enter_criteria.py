@@ -18,7 +18,7 @@ from idtone.member.evaluation.criteria import (
     read_criteria,
 )
 
-from ..authority import shared_folder
+from ..authority import group_shared_files
 from ..authority.change_registry import Attribution
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
@@ -73,7 +73,7 @@ def enter_criteria(
         )
         path = workspace.folder / CRITERIA_FILE
         with writing(path, TrustError):
-            shared_folder.write(path, made.octets)
+            group_shared_files.write(path, made.octets)
     return made
 
 

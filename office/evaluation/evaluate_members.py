@@ -19,12 +19,12 @@ from idtone.registry.registry_report import member_report
 from ..authority.change_registry import registry_of, suspensions_of
 from ..authority.stopped_members import stopped_members
 from ..authority.workspace import Workspace
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.reports.report_store import ReportStore
 from .accept_figures import CRITERIA_FILE
 from .confirmed_stops import confirmed_stops, published_editions
 from .evaluation import Evaluation, Exclusion, evaluate
-from .observations import Observation, observations, observations_in, observed
+from .observations import Observation, observations, observations_in, observations_of
 from .read_figures import read_figures
 
 Progress = Callable[[int, int], object]
@@ -66,7 +66,7 @@ def evaluate_members(
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
         raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
-    documents = Desk(workspace.folder, {}).documents
+    documents = DocumentDesk(workspace.folder, {}).documents
     members = [each for each in registry.members if not chosen or each.id in chosen]
     keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in registry.members}
     counted = counted_by_desk(workspace, registry.members, period)
@@ -75,7 +75,10 @@ def evaluate_members(
     found = []
     for number, each in enumerate(members):
         progress(number, len(members))
-        figures, own = list(read_figures(documents.of(KIND, member=each.id), keys)), observed(noted, each.id, period)
+        figures, own = (
+            list(read_figures(documents.of(KIND, member=each.id), keys)),
+            observations_of(noted, each.id, period),
+        )
         excluded, (stops, reports) = _excluded(each, stopped, now), counted(each.id)
         found.append(evaluate(each, figures, own, stops, reports, criteria, period, excluded))
     return EvaluatedMembers(registry, criteria, period, found, observations_in(period, noted))
@@ -87,7 +90,7 @@ def counted_by_desk(
     """A function from a member's id to the desk's own figures of the period: the hours until its nodes confirmed each
     stop (by reference), and its answers to reports. Raises IdtoneError.
     """
-    documents = Desk(workspace.folder, {}).documents
+    documents = DocumentDesk(workspace.folder, {}).documents
     answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)
     editions = published_editions(workspace.repository)
     keys = {each.id: [VerifierKey.parse(key) for key in each.keys] for each in members}

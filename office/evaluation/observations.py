@@ -135,7 +135,7 @@ class Observed:
     assessors_points: Sequence[Fraction]
 
 
-def observed(found: Iterable[Observation], member: str, period: Period) -> Observed:
+def observations_of(found: Iterable[Observation], member: str, period: Period) -> Observed:
     """The observations of a member in a period. If a stop has several entries, the longest time counts."""
     own = [each for each in observations_in(period, found) if each.member == member]
 

@@ -21,7 +21,7 @@ from idtone.member.evaluation.period import Period
 from idtone.member.evaluation.result import Result, check_result, result_file
 from idtone.registry.model import EvaluationEntry, RegistryDocument
 
-from ..authority import registry_edits, shared_folder
+from ..authority import group_shared_files, registry_edits
 from ..authority.change_registry import Attribution, change_registry, suspensions_of
 from ..authority.history import Action, HistoryEntry
 from ..authority.stopped_members import stopped_members
@@ -137,7 +137,7 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
         },
     }
     try:
-        shared_folder.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
+        group_shared_files.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
     except OSError as error:
         raise TrustError(
             "{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror

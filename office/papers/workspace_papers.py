@@ -19,7 +19,7 @@ from ..authority.history import HistoryEntry
 from ..authority.signed_history import history_with_signatures
 from ..authority.typed_dates import in_japan
 from ..authority.workspace import Workspace
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.reports.report_desk import ReportDesk
 from ..desk.reports.report_store import FILE as REPORTS
 from ..desk.reports.report_store import CountedBy
@@ -27,7 +27,7 @@ from .letters import Letter, Sender, certificate, letter
 from .period_account import TOTAL, AccountTable, PeriodAccount, period_account
 
 
-def account_from_desk(desk: Desk, since: date, through: date, now: datetime) -> PeriodAccount:
+def account_from_desk(desk: DocumentDesk, since: date, through: date, now: datetime) -> PeriodAccount:
     """The account of a period. Raises UsageError for a period that has not begun, other IdtoneErrors for
     damaged files.
     """

@@ -11,7 +11,7 @@ from idtone.member.customers.refused.oprf import VOPRF
 from idtone.member.customers.refused.refusal_check import KIND, elements_of
 from idtone.registry.correspondence.signed_document import SignedDocument
 
-from ..desk.desk import Accepted, Desk
+from ..desk.document_desk import Accepted, DocumentDesk
 from .refusal_key import RefusalKey
 from .refusal_store import RefusalStore
 
@@ -24,7 +24,7 @@ class BlindEvaluation:
     def __init__(self, key: RefusalKey) -> None:
         self._key = key
 
-    def __call__(self, desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+    def __call__(self, desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
         blinded = elements_of(document.content.get("blinded"))
         epoch = RefusalStore(desk.folder).epoch()
         if epoch is None or self._key.key_pair(epoch.number).public != epoch.public:
@@ -48,6 +48,6 @@ class BlindEvaluation:
         return Accepted(f"{document.member}/{day:%Y-%m-%d}", answer, details)
 
 
-def refuse_without_key(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def refuse_without_key(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The rule of a desk that was started without the key: it refuses every check."""
     raise TrustError("the desk runs without the key of the refusals")

@@ -16,7 +16,7 @@ from idtone.core.files import writing
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
-from ..authority import shared_folder
+from ..authority import group_shared_files
 from ..authority.typed_dates import in_japan, parse_day
 from ..authority.workspace import Workspace
 from ..desk.office_ledger import OfficeLedger
@@ -91,7 +91,9 @@ def record_basis(
             DECIDED, chosen, decided=made.decided, **{key: getattr(made, key) for key in FIELDS}
         )
         with writing(folder / FILE, TrustError):
-            shared_folder.write(folder / FILE, json.dumps(asdict(made), ensure_ascii=False, indent=1).encode() + b"\n")
+            group_shared_files.write(
+                folder / FILE, json.dumps(asdict(made), ensure_ascii=False, indent=1).encode() + b"\n"
+            )
     return made
 
 

@@ -16,9 +16,9 @@ from idtone.member.evaluation.figures import KIND
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.suspended_numbers import stops
 
-from ..authority import shared_folder
+from ..authority import group_shared_files
 from ..authority.history import Action, HistoryEntry
-from ..desk.desk import Desk
+from ..desk.document_desk import DocumentDesk
 from ..desk.reports.report_desk import ReportDesk
 from ..desk.reports.report_settings import read_report_settings
 from ..evaluation.read_figures import read_figures
@@ -32,7 +32,7 @@ _STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEM
 
 
 def figures_of_month(
-    desk: Desk,
+    desk: DocumentDesk,
     month: str,
     history: Iterable[HistoryEntry],
     suspensions: SuspensionsDocument,
@@ -53,7 +53,7 @@ def figures_of_month(
     facts = _facts(desk, month, list(_stops(desk, stopped, suspensions)))
     made = public_figures(facts, read_report_settings(desk.folder).statistics.least, secret)
     with writing(path, UsageError):
-        shared_folder.write(path, made)
+        group_shared_files.write(path, made)
     return made
 
 
@@ -64,7 +64,7 @@ def _bounds(month: str) -> tuple[datetime, datetime]:
     return begins, begins.replace(year=begins.year + begins.month // 12, month=begins.month % 12 + 1)
 
 
-def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None]]) -> MonthFacts:
+def _facts(desk: DocumentDesk, month: str, stopped: list[tuple[datetime, datetime | None]]) -> MonthFacts:
     sent: Counter[str] = Counter()
     documents: dict[tuple[str, str], str] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -80,7 +80,7 @@ def _facts(desk: Desk, month: str, stopped: list[tuple[datetime, datetime | None
 
 
 def _stops(
-    desk: Desk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
+    desk: DocumentDesk, stopped: Iterable[HistoryEntry], suspensions: SuspensionsDocument
 ) -> Iterator[tuple[datetime, datetime | None]]:
     """Pairs of the time at which a stop was entered, and the time of the first earlier report about its number. The
     latter is known only for a stop in force, because the history does not contain numbers.

@@ -26,7 +26,7 @@ from idtone.core.translation import Message
 
 from ..authority.edition import Edition, PackageFiles, read_published
 from ..authority.edition_rules import verify_published_part
-from ..authority.shared_folder import make_folder
+from ..authority.group_shared_files import make_folder
 from ..authority.signed_repository import SignedRepository
 from .number_answers import answers, changes_at, licensed_holders
 from .number_table import NumberTable, TableFile, key_pair, table

@@ -32,8 +32,8 @@ def name_of(node: str, made: datetime, whole: bool) -> str:
 
 def made_at(name: str) -> datetime | None:
     """The time in an archive's name; None if it is not the name of an archive."""
-    found = _NAME.fullmatch(name)
-    return found and datetime.strptime(found["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
+    match = _NAME.fullmatch(name)
+    return match and datetime.strptime(match["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
 
 def archives_in(folder: Path) -> list[Path]:

@@ -45,7 +45,7 @@ class LedgerPlace:
 
     @property
     def database(self) -> Path:
-        return path_of(self.settings.own())
+        return path_of(self.settings.own_url())
 
     @property
     def successor_trees(self) -> SuccessorTrees:

@@ -45,7 +45,7 @@ def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
     """The heads of the tree with this key's name. With `ask`, also those of the witnesses and of the replica."""
-    found = [_in_file(file, log) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
+    found = [_in_file(file, log) for file in (CheckpointFile(settings.checkpoint_file()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]
     if ask and settings.witnesses:

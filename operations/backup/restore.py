@@ -339,7 +339,7 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
     try:
         successor_trees = place.successor_trees
         key = own_key(place.settings, place.node)
-        database = Database.in_file(place.settings.own())
+        database = Database.in_file(place.settings.own_url())
         with database.reading() as connection:
             held = facts(connection).get(CHECKPOINT)
         heads = known_heads(place.settings, key, ask)

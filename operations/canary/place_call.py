@@ -50,7 +50,7 @@ def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -
     canary = settings.canary
     for name in (dialplan.CANARY_ARRIVED, dialplan.CANARY_RETURNED):
         _recording(settings, name).unlink(missing_ok=True)
-    search = _Search(settings.ledger.own())
+    search = _Search(settings.ledger.own_url())
     at, began_s = datetime.now(UTC), time.monotonic()
     if settings.interface is Interface.AGI:
         _by_call_file(canary)

@@ -102,7 +102,7 @@ _UPGRADE_OR_AGI: Final = Message(
 )
 
 
-def unsupported(text: str) -> Message | None:
+def support_problem(text: str) -> Message | None:
     """The reason why idtone refuses this version of Asterisk; None for a supported one."""
     branch = AsteriskVersion.read(text).branch
     if branch is None or branch >= OLDEST:
@@ -119,7 +119,7 @@ def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Findi
     requests.
     """
     topic = "asterisk-version"
-    if refused := unsupported(text):
+    if refused := support_problem(text):
         return bad(topic, refused, _UPGRADE)
     version = AsteriskVersion.read(text)
     if not version.is_release:

@@ -115,7 +115,7 @@ class CheckInputs:
     def _lock(self) -> Path | None:
         """The file that the service locks while it runs; None if the ledger is not a file."""
         try:
-            path = path_of(self.settings.ledger.own())
+            path = path_of(self.settings.ledger.own_url())
         except LedgerError:
             return None
         return path.with_name(f"{path.name}{_LOCK}")

@@ -435,10 +435,10 @@ def _retention(inputs: CheckInputs) -> Iterator[Finding]:
     settings = inputs.settings.ledger
     yield ledger_findings.retention(settings.retention)
     try:
-        if not path_of(settings.own()).exists():
+        if not path_of(settings.own_url()).exists():
             yield ledger_findings.legal_holds((), 0)
             return
-        with LedgerReader.open(settings.own()) as reader:
+        with LedgerReader.open(settings.own_url()) as reader:
             found = [
                 each for each in legal_holds(reader.acts(frozenset({StepKind.DUTY}))).values() if each.lifted is None
             ]
@@ -452,8 +452,8 @@ def _stamped(inputs: CheckInputs) -> Finding:
     settings = inputs.settings.ledger
     stamps, leaves, newest = Stamps(settings.stamps()), 0, None
     try:
-        if settings.timestamp.url and path_of(settings.own()).exists():
-            with LedgerReader.open(settings.own()) as reader:
+        if settings.timestamp.url and path_of(settings.own_url()).exists():
+            with LedgerReader.open(settings.own_url()) as reader:
                 signed = reader.checkpoint()
             if signed:
                 checkpoint = Checkpoint.parse(Note.parse(signed.encode()).text)
@@ -494,7 +494,7 @@ def _clock(inputs: CheckInputs) -> Iterator[Finding]:
 def _ledger(inputs: CheckInputs) -> Iterator[Finding]:
     settings = inputs.settings.ledger
     try:
-        path = path_of(settings.own())
+        path = path_of(settings.own_url())
     except LedgerError as error:
         remedy = Message("In idtone.yaml: `ledger: {{url: 'sqlite:////var/lib/idtone/ledger.sqlite3'}}`")
         yield bad("ledger", str(error), remedy)
@@ -510,7 +510,7 @@ def _ledger(inputs: CheckInputs) -> Iterator[Finding]:
     rate, trouble = None, None
     if exists:
         try:
-            with LedgerReader.open(settings.own()) as reader:
+            with LedgerReader.open(settings.own_url()) as reader:
                 rate = growth(reader, path, inputs.now())
         except LedgerError as error:
             trouble = error
@@ -554,14 +554,14 @@ def _signed(inputs: CheckInputs, exists: bool) -> Finding:
     try:
         keys = LogKeys(settings, key_ring.successor_trees_of(settings, inputs.settings.node))
         key = key_ring.own_key(settings, inputs.settings.node)
-        reader = LedgerReader.open(settings.own())
+        reader = LedgerReader.open(settings.own_url())
     except LedgerError as error:
         return ledger_findings.signature(None, str(error), looked=False)
     with reader:
         try:
             if origin := reader.origin():
                 check_name(origin, key.name)
-            kept = [file.latest(key) for file in (CheckpointFile(settings.seen()), cosigned_file(settings))]
+            kept = [file.latest(key) for file in (CheckpointFile(settings.checkpoint_file()), cosigned_file(settings))]
             leaves = reader.signed_leaves(key, [checkpoint for _, checkpoint in filter(None, kept)])
         except RenamedError as error:
             return ledger_findings.signature(None, str(error), looked=True, remedy=error.remedy)

@@ -19,7 +19,7 @@ from ..make_changes import is_done, obstacle
 from ..pbx_changes import hook_changes, module_changes
 from ..planned_changes import Change, Group, RightsChange
 from . import asterisk_modules, observe_machine
-from .asterisk_version import unsupported
+from .asterisk_version import support_problem
 from .check_inputs import CheckInputs
 from .findings import TOPICS, Finding, State
 
@@ -207,7 +207,7 @@ def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group],
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}
     wanting = [finding for finding in findings if finding.state in (State.BAD, State.WARNING)]
-    if unsupported(inputs.asterisk_version() or ""):
+    if support_problem(inputs.asterisk_version() or ""):
         return [], {finding.topic: _OLD for finding in wanting}
     for finding in wanting:
         fix = FIXES[finding.topic]

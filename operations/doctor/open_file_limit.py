@@ -27,16 +27,16 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 def limit_of(limits: str) -> int | None:
     """The soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
-    found = _LIMIT.search(limits)
-    if not found:
+    match = _LIMIT.search(limits)
+    if not match:
         return None
-    return 2**31 if found[1] == "unlimited" else int(found[1])
+    return 2**31 if match[1] == "unlimited" else int(match[1])
 
 
 def unit_of(control_groups: str) -> str | None:
     """The systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
-    found = _UNIT.search(control_groups)
-    return found[1] if found else None
+    match = _UNIT.search(control_groups)
+    return match[1] if match else None
 
 
 def planned_calls(asterisk_conf: str) -> int:

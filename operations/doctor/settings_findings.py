@@ -1,7 +1,7 @@
 """Findings on the fleet's settings and on the trunks for emergency calls. Pure."""
 
 from idtone.core.settings.settings import Settings
-from idtone.core.settings.shared_settings import differing
+from idtone.core.settings.shared_settings import differing_settings
 from idtone.core.translation import Message
 from idtone.service.used_fleet_settings import UsedFleetSettings, settings_objection
 
@@ -36,7 +36,7 @@ def fleet_settings(settings: Settings, used: UsedFleetSettings | None, trouble: 
             ),
             Message("systemctl reload idtone"),
         )
-    names = sorted(differing(edition.settings, settings))
+    names = sorted(differing_settings(edition.settings, settings))
     if not names:
         return good(TOPIC, Message("version {version}, and nothing is set otherwise here", version=edition.version))
     return good(

@@ -6,14 +6,14 @@ from typing import Final
 
 from idtone.call_control.fallback_keeper import MODE as FALLBACK_MODE
 from idtone.call_control.journal_reader import FILE_MODE, TAKEN
-from idtone.call_control.sound_files import beside
+from idtone.call_control.sound_files import sound_files_in
 from idtone.core.errors import DocumentError, ToneError
 from idtone.core.terminal.extras import install_command
 from idtone.core.translation import Message
 from idtone.dialplan import FALLBACK_FILE, JOURNAL_FILE
 from idtone.tones.making.sound_files import PBX_FORMATS, find_format
 from idtone.tones.profile_library import SHIPPED
-from idtone.tones.sound_contents import SoundContents, available_encoder
+from idtone.tones.sound_file_contents import SoundFileContents, available_encoder
 
 from . import observe_machine, shared_file_findings, write_trial
 from .check_inputs import AS_SERVICE, BAD_PROFILES, UNIT, CheckInputs
@@ -36,7 +36,7 @@ def sounds_check(inputs: CheckInputs) -> Iterator[Finding]:
         yield unknown("sounds-readable", *BAD_PROFILES)
         return
     made_anew = available_encoder()
-    content = made_anew or SoundContents(directory, inputs.library).content
+    content = made_anew or SoundFileContents(directory, inputs.library).content
     try:
         wanted = {
             directory / f"{profile.id}{made.extension}": content(profile, made)
@@ -53,7 +53,7 @@ def sounds_check(inputs: CheckInputs) -> Iterator[Finding]:
         yield unknown("sounds", f"{error.filename}: {error.strerror}", AS_SERVICE)
         yield unknown("sounds-readable", f"{error.filename}: {error.strerror}", AS_SERVICE)
         return
-    further = sorted(set(beside(directory, {profile.id for profile in profiles})) - set(wanted))
+    further = sorted(set(sound_files_in(directory, {profile.id for profile in profiles})) - set(wanted))
     by_list = made_anew is None and any(inputs.library.source(profile.id) != SHIPPED for profile in profiles)
     yield shared_file_findings.sound_files(wanted, there, bool(inputs.running()), further, by_list=by_list)
     who = inputs.asterisk_process()

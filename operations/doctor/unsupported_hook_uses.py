@@ -195,8 +195,8 @@ def _ignored_in(text: str, leading: Collection[str]) -> Iterator[str]:
 
 def _context(gosub: str) -> str:
     """The context that `context^argument`, `context,s,1(argument)` or `context(argument)` names."""
-    found = re.match(r"\s*([\w-]+)", gosub)
-    return found[1] if found else ""
+    match = re.match(r"\s*([\w-]+)", gosub)
+    return match[1] if match else ""
 
 
 def _groups(text: str) -> list[tuple[str, str, list[str]]]:

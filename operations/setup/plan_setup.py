@@ -24,9 +24,9 @@ from idtone.service.hook_from_settings import hook_for
 from idtone.tones.profile_library import load_library
 
 from ..asterisk_console import AsteriskConsole
-from ..custom_config_files import ARI_USERS, DIALPLAN, custom_file_for
+from ..asterisk_custom_files import ARI_USERS, DIALPLAN, custom_file_for
 from ..doctor import asterisk_findings, asterisk_modules, observe_machine, open_file_limit
-from ..doctor.asterisk_version import unsupported
+from ..doctor.asterisk_version import support_problem
 from ..doctor.check_inputs import UNIT
 from ..doctor.findings import TOPICS
 from ..doctor.shared_file_findings import SOUNDS_MODE
@@ -122,7 +122,7 @@ def plan(wishes: SetupOptions) -> Plan:
         raise UsageError(
             "Asterisk does not answer: {error}; start it, or name its folder: --asterisk-etc DIR", error=error
         ) from error
-    if refused := unsupported(said.get("Version", "")):
+    if refused := support_problem(said.get("Version", "")):
         raise UsageError(refused)
     try:
         pwd.getpwnam(wishes.user)
@@ -313,10 +313,10 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
     """True if Asterisk has loaded this hook, by its digest. Raises ChangeError."""
-    found = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
-    assert found is not None
+    match = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
+    assert match is not None
     loaded = AsteriskConsole(folder).run("dialplan show globals")
-    return f"{HOOK_GLOBAL}={found[1].decode()}\n" in loaded
+    return f"{HOOK_GLOBAL}={match[1].decode()}\n" in loaded
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:

@@ -67,7 +67,7 @@ def check(
             command_line.print_json({"file": str(path), "good": False, "faults": [asdict(f) for f in error.faults]})
         else:
             print(*error.faults, sep="\n")
-            print(f"{path}: {translated(command_line.counted(len(error.faults), 'fault'))}")
+            print(f"{path}: {translated(command_line.count_with_unit(len(error.faults), 'fault'))}")
         command_line.exit_negative()
     if as_json:
         command_line.print_json({"file": str(path), "good": True, "faults": [], **totals})

@@ -29,7 +29,7 @@ FORMAT: Final = 1
 
 
 def suspensions_path(settings: Settings) -> Path:
-    ledger = path_of(settings.ledger.own())
+    ledger = path_of(settings.ledger.own_url())
     return ledger.with_name(f"{ledger.name}.suspensions")
 
 

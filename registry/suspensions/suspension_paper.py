@@ -9,7 +9,7 @@ from idtone.core.number_spans import NumberSpan
 from idtone.core.paper.content import Paper, Section, Table, known_facts
 from idtone.ledger.evidence.steps import Step
 
-from ..number_notation import written
+from ..number_notation import span_notation
 from .own_suspension import Act, Duty, DutyKind, OwnSuspension, SuspensionState
 
 NOTE_TEXT: Final = "idtone suspension paper v1\n{id}\n{digest}\n"
@@ -42,7 +42,7 @@ def suspension_paper(
         "要請元 / requesting authority": one.authority,
         "要請の受領 / received": _in_japan(one.requested),
         "理由 / reason": one.asked.why,
-        "電話番号 / telephone numbers": "\n".join(written(NumberSpan(*each)) for each in one.numbers),
+        "電話番号 / telephone numbers": "\n".join(span_notation(NumberSpan(*each)) for each in one.numbers),
         "番号の数 / how many": str(one.count),
         "契約者の管理番号 / customer": one.customer,
     }

@@ -9,10 +9,10 @@ import pytest
 
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.assert_heard import heard_by
-from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.sound_detection import identify
 
 
 @pytest.fixture(scope="module")

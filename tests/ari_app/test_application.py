@@ -379,13 +379,13 @@ async def test_many_calls_end_one_after_the_other(calls, asterisk, evidence, mon
         application.end_suspended()
         await wait_until(lambda: ends(asterisk), "the first end")
         application.end_suspended()
-        assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
+        assert (len(ends(asterisk)), calls.suspended.ended.total()) == (1, 0)
         assert evidence.kinds().count("suspended") == 1
         again = await broken(application, asterisk)
         async with attending(application, again):
             application.end_suspended()
-            await wait_until(lambda: calls.ended_suspended.total() == 20, "all ends")
-    assert (evidence.kinds().count("suspended"), calls.ended_suspended.total()) == (20, 20)
+            await wait_until(lambda: calls.suspended.ended.total() == 20, "all ends")
+    assert (evidence.kinds().count("suspended"), calls.suspended.ended.total()) == (20, 20)
 
 
 async def test_a_connection_that_breaks_before_the_first_end_holds_no_later_one_back(calls, asterisk):
@@ -421,7 +421,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
         channels = await stopped_calls(calls, asterisk)
         await application.end_all_suspended(2.0)
         assert {path for path, _ in ends(asterisk)} == {f"channels/{channel}" for channel in channels}
-        assert calls.ended_suspended.total() == 19
+        assert calls.suspended.ended.total() == 19
         asterisk.deaf = False
 
         def is_over() -> bool:
@@ -429,7 +429,7 @@ async def test_a_channel_that_does_not_answer_holds_no_other_back(calls, evidenc
             return "1795.1" not in asterisk.channels
 
         await wait_until(is_over, "its end")
-    assert evidence.kinds().count("suspended") == calls.ended_suspended.total() == 20
+    assert evidence.kinds().count("suspended") == calls.suspended.ended.total() == 20
 
 
 async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evidence):
@@ -444,7 +444,7 @@ async def test_calls_that_end_by_themselves_are_not_counted(calls, asterisk, evi
             end(calls, f"{channel}-1", NONCE)
         asterisk.answering.set()
         await application.end_all_suspended(1.0)
-    assert (len(ends(asterisk)), calls.ended_suspended.total()) == (1, 0)
+    assert (len(ends(asterisk)), calls.suspended.ended.total()) == (1, 0)
     assert evidence.kinds().count("suspended") == 1
 
 
@@ -477,7 +477,7 @@ async def test_a_hand_over_that_failed_meanwhile_leaves_calls_out_too(calls, ast
         application.allow_takeover(False)
         assert not await ending
         assert await application.end_all_suspended(1.0)
-        assert calls.ended_suspended.total() == 20
+        assert calls.suspended.ended.total() == 20
 
 
 async def test_an_end_that_asterisk_answers_after_a_hand_over_is_named_as_not_counted(

@@ -8,7 +8,7 @@ from bench.large_registry import FIRST_ISSUED, registry_text, some_number, suspe
 from bench.registry import ASKED, MEMBERS, NUMBERS, chain_cost, suspending
 from idtone.core.number_spans import disjoint
 from idtone.core.numbers import parse
-from idtone.registry.compiled_registry import compiled
+from idtone.registry.compiled_registry import compile_registry
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.parsers import parse_registry, parse_suspensions
 from idtone.registry.validation_rules import suspension_faults
@@ -18,7 +18,7 @@ HELD = parse_registry(registry_text(4 * EACH, 4), "registry.yaml")
 
 
 def test_each_member_holds_numbers_that_do_not_become_one_range_and_is_asked_about():
-    assert len(compiled(HELD).spans.firsts) == 4 * (1 + EACH - 60)
+    assert len(compile_registry(HELD).spans.firsts) == 4 * (1 + EACH - 60)
     index, dice = RegistryIndex(HELD), random.Random(1)
     found = [index.holding(parse(some_number(dice, 4 * EACH, 4)), FIRST_ISSUED) for _ in range(1_000)]
     assert {held and held.member for held in found} == {f"m-{member:05}" for member in range(4)}

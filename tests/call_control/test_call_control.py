@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from idtone import dialplan
-from idtone.call_control import call_control as module
+from idtone.call_control import ended_calls
 from idtone.call_control.call import Call
 from idtone.call_control.call_control import CallControl
 from idtone.call_control.call_sounds import FILE_CHANGED
@@ -147,7 +147,7 @@ def test_an_ended_call_is_never_decided_again(control, evidence, kind):
     else:
         control.close_interrupted(call)
     assert control.find(CALL) is None
-    assert control.is_closed(CALL)
+    assert control.ended.has_seen(CALL)
     later = again(control, evidence, ms(60_000))
     assert list(later) == []
     for each in (control, later):
@@ -157,7 +157,7 @@ def test_an_ended_call_is_never_decided_again(control, evidence, kind):
 
 
 def test_an_ended_call_that_is_no_longer_in_memory_is_never_decided_again(sounds, evidence, monkeypatch):
-    monkeypatch.setattr(module, "CLOSED_KEPT", 2)
+    monkeypatch.setattr(ended_calls, "CLOSED_KEPT", 2)
     clock = [NOW]
     control = made(sounds, evidence, recorded=evidence.knows, now=lambda: clock[0])
     clock[0] = ms(2000)
@@ -513,7 +513,7 @@ def test_a_call_that_the_hook_decided(control, evidence):
     record = evidence.record(CALL)
     assert (record.outcome, record.reason, record.fallback) == ("NOTICE", "service-unavailable", True)
     assert (record.sent, record.complete, record.anomalies) == (True, True, ())
-    assert {role: number.e164 for role, number in record.opened.items()} == NUMBERS
+    assert {role: number.e164 for role, number in record.clear_numbers.items()} == NUMBERS
     assert not list(control)
 
 
@@ -612,7 +612,7 @@ def test_a_call_in_progress_is_interrupted_once_and_one_that_ended_never(control
     enter(control, *lines)
     for _ in range(2):
         control.close_interrupted(call)
-        assert not control.record_suspension(call)
+        assert not control.suspended.record_end(call)
     assert evidence.kinds()[-1:] == ["ended" if lines else "interrupted"]
     assert set(evidence.kinds()) & {"interrupted", "suspended"} == ({"interrupted"} if not lines else set())
     assert evidence.kinds().count("interrupted") == (not lines)
@@ -632,21 +632,21 @@ def test_a_call_whose_number_is_suspended_meanwhile_is_ended_once(control, evide
     emergency = decide(control, EMERGENCY)
     refused = decide(control, replace(REQUEST, call_id=id_of(8), number=SUSPENDED))
     call = decide(control, replace(REQUEST, number=number), Interface.AGI)
-    assert control.calls_to_end() == []
+    assert control.suspended.to_end() == []
     later = again(control, evidence, registry=suspending_registry)
-    assert [call.id for call in later.calls_to_end()] == [CALL]
-    control.registry, control.hang_up_suspended = suspending_registry, False
-    assert control.calls_to_end() == []
-    control.hang_up_suspended = True
-    assert control.calls_to_end() == [call]
-    assert not control.record_suspension(other), "its number is not suspended"
+    assert [call.id for call in later.suspended.to_end()] == [CALL]
+    control.registry, control.suspended.hang_up = suspending_registry, False
+    assert control.suspended.to_end() == []
+    control.suspended.hang_up = True
+    assert control.suspended.to_end() == [call]
+    assert not control.suspended.record_end(other), "its number is not suspended"
     for _ in range(2):
-        assert control.record_suspension(call)
-    assert not control.ended_suspended, "Asterisk has not been asked yet"
+        assert control.suspended.record_end(call)
+    assert not control.suspended.ended, "Asterisk has not been asked yet"
     for later in (again(control, evidence, registry=suspending_registry), control):
-        assert later.record_suspension(*later.calls_to_end()), "the step that an earlier service wrote suffices"
-    control.count_suspension(call)
-    assert control.ended_suspended.total() == 1
+        assert later.suspended.record_end(*later.suspended.to_end()), "the step that an earlier service wrote suffices"
+    control.suspended.count_end(call)
+    assert control.suspended.ended.total() == 1
     assert of_kind(evidence, "suspended") == [
         steps.suspended(CALL, NOW, 43, suspending_registry().sha256, steps.SuspendedBy())
     ]
@@ -658,10 +658,10 @@ def test_no_call_ends_without_its_evidence(control, evidence):
     call = decide(control)
     control.registry = suspending_registry
     evidence.error = LedgerClosedError("another instance writes")
-    assert not control.record_suspension(call)
-    assert control.calls_to_end() == [call]
+    assert not control.suspended.record_end(call)
+    assert control.suspended.to_end() == [call]
     evidence.error = None
-    assert control.record_suspension(call)
+    assert control.suspended.record_end(call)
     assert evidence.kinds() == ["decided", "suspended"]
 
 
@@ -750,9 +750,9 @@ def test_which_calls_a_suspension_ends(sounds, evidence):
     call = decide(control)
     enter(control, hook_lines.decision_line(id_of(8)))
     enter(control, hook_lines.decision_line(id_of(9), called="110", outcome="BYPASS", reason="emergency", hears="none"))
-    assert control.calls_to_end() == []
+    assert control.suspended.to_end() == []
     now[0] = NOW
-    assert control.calls_to_end() == [call, control.find(id_of(8))]
+    assert control.suspended.to_end() == [call, control.find(id_of(8))]
     assert decide(control, replace(REQUEST, call_id=id_of(2))).decision.reason is Reason.NUMBER_SUSPENDED
     control.registry, control.remembered = lambda: None, Remembered({"8131234567x": [Suspension(ms(-1))]})
-    assert control.calls_to_end() == [call, control.find(id_of(8))]
+    assert control.suspended.to_end() == [call, control.find(id_of(8))]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from idtone.call_control.journal_lines import Reported, Sounded, read
-from idtone.call_control.sound_delivery import KnownBy, PlayedSound, confirmed, played_sound
+from idtone.call_control.sound_delivery import KnownBy, PlayedSound, played_sound, reports_confirm
 from idtone.core.calls import Party
 from idtone.dialplan import packets
 from idtone.ledger.evidence.call_record import SENT_BY
@@ -262,4 +262,4 @@ def test_what_the_phone_reports(lp, jitter, rx, rlp, mes, route, is_confirmed):
     rtcp = RTCP.format(lp=lp, jitter=jitter, rx=rx, rlp=rlp, mes=mes)
     found = read(f"reported,1795564585.21-1,123456789012,1795564590.000000,{rtcp},{route}")
     assert isinstance(found, Reported)
-    assert confirmed(found) is is_confirmed
+    assert reports_confirm(found) is is_confirmed

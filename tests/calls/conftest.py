@@ -21,15 +21,15 @@ def interface(request: pytest.FixtureRequest, asterisk: Asterisk) -> Iterator[st
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
+def own_service(asterisk: Asterisk, shared_service: SharedService) -> Iterator[Service]:
     """A service that the test may kill. The shared service is down meanwhile."""
-    beside.stop()
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 
 
 @pytest.fixture
-def supervised(asterisk: Asterisk, beside: SharedService) -> Iterator[Supervisor]:
-    beside.stop()
+def supervised(asterisk: Asterisk, shared_service: SharedService) -> Iterator[Supervisor]:
+    shared_service.stop()
     with Supervisor(asterisk, LAB_REGISTRY) as service:
         yield service

@@ -31,18 +31,18 @@ from lab.service import Service
 REFUSED, NOTICED = ("REFUSED", "number-suspended"), ("CONNECTED", "service-unavailable")
 
 
-async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(away, references):
+async def test_the_call_connects_after_the_notice_and_the_licensed_sound_is_not_played(fallback_pbx, references):
     cases = over_both_interfaces(*(Forwarding(LICENSED, way=way) for way in ("hook", "own-dial")))
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             assert_heard_then_connected(placed, "notice", references)
             if forwarding.way == "hook":
                 assert (ending.status, ending.reason) == NOTICED
 
 
-async def test_a_suspended_number_is_refused_all_the_same(away):
+async def test_a_suspended_number_is_refused_all_the_same(fallback_pbx):
     numbers = (SUSPENDED, "+81312345677", "03-1234-5677", "81312345677", "010-81-3-1234-5677")
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         for forwarding, (_, ending) in await run_concurrently(
             over_both_interfaces(*map(Forwarding, numbers)), phones.call
         ):
@@ -50,8 +50,8 @@ async def test_a_suspended_number_is_refused_all_the_same(away):
         assert not phones.called.calls
 
 
-async def test_a_suspended_number_is_not_connected_under_an_own_dial(away):
-    async with lab(away) as phones:
+async def test_a_suspended_number_is_not_connected_under_an_own_dial(fallback_pbx):
+    async with lab(fallback_pbx) as phones:
         for forwarding in over_both_interfaces(Forwarding(SUSPENDED, way="own-dial")):
             placed, _ = await phones.call(forwarding)
             assert placed.caller.answered_ns is None
@@ -76,12 +76,14 @@ FOUND = {
 }
 
 
-async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, serving, beside, references, tmp_path):
+async def test_what_is_suspended_now_is_refused_and_nothing_else(
+    asterisk, serving, shared_service, references, tmp_path
+):
     """Suspended numbers and ranges; a suspension that is over, and one that has not begun."""
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0] + SUSPENSIONS)
     serving(registry)
-    beside.stop()
+    shared_service.stop()
     async with lab(asterisk) as phones:
         calls = await run_concurrently(over_both_interfaces(*map(Forwarding, FOUND)), phones.call)
     for forwarding, (placed, ending) in calls:
@@ -90,22 +92,22 @@ async def test_what_is_suspended_now_is_refused_and_nothing_else(asterisk, servi
             assert_heard_then_connected(placed, "notice", references)
 
 
-async def test_no_call_is_decided_by_the_file_that_was_before(away, beside):
+async def test_no_call_is_decided_by_the_file_that_was_before(fallback_pbx, shared_service):
     """Asterisk reads a changed file for one call, and until then gives all other calls the old content. This file is
     long.
     """
     stopped = Suspension(datetime(2026, 3, 1, tzinfo=UTC))
     numbers = (int(f"81{LICENSED[1:]}"), *range(8150_0000_0000, 8150_0000_0000 + 200_000, 2))
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         _, before = await phones.call()
-        write_durably(away.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
+        write_durably(fallback_pbx.sounds, render([(NumberSpan(each, each), stopped) for each in numbers], None))
         try:
             for forwarding, (_, ending) in await run_concurrently(
                 over_both_interfaces(*[Forwarding()] * 3), phones.call
             ):
                 assert (ending.status, ending.reason) == REFUSED, forwarding
         finally:
-            beside.stop()  # the next service writes the file
+            shared_service.stop()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
 
 
@@ -121,7 +123,7 @@ MARKS = dict.fromkeys(("cut", "emptied"), pytest.mark.nightly) | {"a folder": py
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in (*DAMAGES, "unreadable")])
-async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk, service, beside, damage):
+async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk, service, shared_service, damage):
     path = asterisk.sounds / FALLBACK_FILE
     whole, already = path.read_bytes(), len(service.log())
 
@@ -131,7 +133,7 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
     DAMAGES.get(damage, lambda path: path.chmod(0))(path)
     await wait_until(mended, "the file to be there", 5)
     await wait_until(lambda: f"{path} was removed or changed by another" in service.log()[already:], "the log", 5)
-    beside.stop()
+    shared_service.stop()
     async with lab(asterisk) as phones:
         cases = over_both_interfaces(Forwarding(SUSPENDED), Forwarding(LICENSED))
         for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
@@ -140,13 +142,13 @@ async def test_a_service_that_runs_mends_the_file_of_suspended_numbers(asterisk,
 
 
 @pytest.mark.parametrize("damage", [pytest.param(each, marks=MARKS.get(each, ())) for each in DAMAGES])
-async def test_without_the_file_every_call_but_an_emergency_is_refused(away, beside, damage):
+async def test_without_the_file_every_call_but_an_emergency_is_refused(fallback_pbx, shared_service, damage):
     """Any number may be suspended while the file is missing. Asterisk had read the complete file before."""
     unknown = ("REFUSED", "suspensions-unknown", "21")
     cases = over_both_interfaces(Forwarding(LICENSED), Forwarding(SUSPENDED))
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         await run_concurrently(cases, phones.call)
-        DAMAGES[damage](away.sounds / FALLBACK_FILE)
+        DAMAGES[damage](fallback_pbx.sounds / FALLBACK_FILE)
         try:
             for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
                 assert (ending.status, ending.reason, ending.cause) == unknown, forwarding
@@ -156,14 +158,16 @@ async def test_without_the_file_every_call_but_an_emergency_is_refused(away, bes
             _, emergency = await phones.call(Forwarding(SUSPENDED, dialled="110"))
             assert (emergency.status, emergency.reason) == ("CONNECTED", "emergency")
         finally:
-            beside.stop()  # the next service writes the file
-    record = beside.serving().record(ending.call_id)
+            shared_service.stop()  # the next service writes the file
+    record = shared_service.serving().record(ending.call_id)
     assert (record["outcome"], record["reason"]) == ("REFUSE", "suspensions-unknown")
     assert (record["fallback"], record["complete"], record["anomalies"]) == (True, True, [])
 
 
 @rest_in_breadth("trust", ["signed", "unsigned"])
-async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(away, beside, tmp_path, trust):
+async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(
+    fallback_pbx, shared_service, tmp_path, trust
+):
     """`idtone registry update` tells Asterisk; the package's timer runs it in the same way."""
     members = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     suspensions = f"suspensions:\n  - {{number: '{LICENSED}', since: 2026-03-01T00:00:00+09:00, reference: R-1}}\n"
@@ -180,21 +184,21 @@ async def test_a_number_that_is_suspended_while_the_service_is_down_is_refused(a
             "IDTONE_REGISTRY_TRUST": str(machine.trust),
             "IDTONE_REGISTRY_CACHE": str(machine.cache),
         }
-        away.site.give(machine.cache, "idtone", 0o700)
-    service = Service(away, tmp_path / "registry.yaml")
+        fallback_pbx.site.give(machine.cache, "idtone", 0o700)
+    service = Service(fallback_pbx, tmp_path / "registry.yaml")
     command = service.as_itself([IDTONE, "registry", "update", "--quiet", "-c", service.settings])
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         _, before = await phones.call()
         await asyncio.to_thread(subprocess.run, command, check=True, env=os.environ | changed)
         for forwarding, (_, ending) in await run_concurrently(over_both_interfaces(Forwarding(LICENSED)), phones.call):
             assert (ending.status, ending.reason) == REFUSED, forwarding
-    beside.stop()  # the next service writes the file
+    shared_service.stop()  # the next service writes the file
     assert (before.status, before.reason) == NOTICED
 
 
-async def test_fallback_refuse(asterisk, serving, beside):
+async def test_fallback_refuse(asterisk, serving, shared_service):
     serving(policy="fallback: refuse, refuse_cause: 38")
-    beside.stop()
+    shared_service.stop()
     async with lab(asterisk) as phones:
         for forwarding in over_both_interfaces(Forwarding()):
             _, ending = await phones.call(forwarding)
@@ -202,12 +206,12 @@ async def test_fallback_refuse(asterisk, serving, beside):
         assert not phones.called.calls
 
 
-async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside, references):
+async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, shared_service, references):
     """The hook knows the party for each direction. With `caller_hears: answered`, the caller's leg is
     answered before.
     """
     serving(policy="notify: {incoming: both, outgoing: caller}, caller_hears: answered")
-    beside.stop()
+    shared_service.stop()
     hearing = {"incoming": ("called", "caller"), "outgoing": ("caller",)}
     async with lab(asterisk) as phones:
         cases = over_both_interfaces(*(Forwarding(LICENSED, direction) for direction in hearing))
@@ -218,13 +222,13 @@ async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, beside
         assert 183 not in [status for status, _ in placed.caller.provisional]
 
 
-async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, references):
-    files = list(away.sounds.glob("notice.*"))
+async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(fallback_pbx, references):
+    files = list(fallback_pbx.sounds.glob("notice.*"))
     assert files
     for path in files:
         path.rename(path.with_name(f"away.{path.name}"))
     try:
-        async with lab(away) as phones:
+        async with lab(fallback_pbx) as phones:
             calls = await run_concurrently(over_both_interfaces(Forwarding()), phones.call)
     finally:
         for path in files:
@@ -238,9 +242,9 @@ async def test_the_notice_is_heard_as_tones_where_its_file_is_missing(away, refe
 
 
 @pytest.mark.parametrize("state", ["service stopped", "no registry", "corrupt registry"])
-async def test_emergency_calls_need_nothing(asterisk, serving, beside, references, tmp_path, state):
+async def test_emergency_calls_need_nothing(asterisk, serving, shared_service, references, tmp_path, state):
     if state == "service stopped":
-        beside.stop()
+        shared_service.stop()
     else:
         registry = tmp_path / "registry.yaml"
         if state == "corrupt registry":
@@ -254,12 +258,12 @@ async def test_emergency_calls_need_nothing(asterisk, serving, beside, reference
 
 
 async def test_a_service_that_starts_without_a_registry_still_refuses_what_was_suspended(
-    away, serving, references, tmp_path
+    fallback_pbx, serving, references, tmp_path
 ):
-    """An earlier service (`away`) had the registry and left its suspensions. Other numbers get the notice."""
+    """An earlier service (`fallback_pbx`) had the registry and left its suspensions. Other numbers get the notice."""
     service = serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(Forwarding(), *(Forwarding(SUSPENDED, way=way) for way in ("hook", "own-dial")))
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if forwarding.number == LICENSED:
                 assert_heard_then_connected(placed, "notice", references)

@@ -33,8 +33,8 @@ def lines(begun_s: float) -> Iterator[str]:
 
 @pytest.mark.alone
 @pytest.mark.nightly
-async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, beside, references):
-    beside.stop_with_empty_journal()  # the sounds exist: for earlier calls it is unknown what was played
+async def test_a_backlog_holds_up_neither_calls_nor_the_watchdog(asterisk, shared_service, references):
+    shared_service.stop_with_empty_journal()  # the sounds exist: for earlier calls it is unknown what was played
     begun_s = time.time() + 0.1
     service = Supervisor(asterisk, LAB_REGISTRY)
     folder = JournalFolder(asterisk.sounds / "journal", asterisk.sounds)

@@ -29,7 +29,7 @@ PLACES = itertools.count()
 
 
 @pytest.fixture(autouse=True)
-def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
+def forgotten(asterisk: Asterisk, shared_service: SharedService) -> Iterator[None]:
     """Remove the brake's files after each test, because all services share the folder, and a test must not see
     another's stops.
     """
@@ -39,8 +39,8 @@ def forgotten(asterisk: Asterisk, beside: SharedService) -> Iterator[None]:
 
 
 @pytest.fixture
-def braked(asterisk: Asterisk, beside: SharedService) -> Iterator[Service]:
-    beside.stop()
+def braked(asterisk: Asterisk, shared_service: SharedService) -> Iterator[Service]:
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY, brake=EXTENSION) as service:
         yield service
 
@@ -169,8 +169,8 @@ async def test_calls_of_the_hook_count_when_the_service_is_back(asterisk, braked
         assert (await present(phones, LICENSED)).reason == "brake-stop"
 
 
-async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, beside):
-    beside.stop()
+async def test_an_operator_who_only_wants_marks_gets_marks(asterisk, shared_service):
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY, brake=f"{EXTENSION}, highest: mark") as service:
         async with lab(asterisk) as phones:
             endings = [ending async for ending in attack(phones, STOP_AT + 2)]

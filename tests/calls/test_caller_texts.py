@@ -12,8 +12,8 @@ import pytest
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
 from lab.calls.connected_call import DEADLINE_S
-from lab.heard import identify
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab, wait_until
+from lab.sound_detection import identify
 
 NO_UTF_8: Final = "\udcff"
 """The octet FF, which is not UTF-8."""

@@ -12,8 +12,8 @@ from lab.calls.assert_heard import (
     heard_by_called,
 )
 from lab.calls.assert_proved import RECOGNISED_S, over_both_interfaces, run_concurrently
-from lab.heard import hear, in_order
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, lab
+from lab.sound_detection import hear, in_order
 
 AGAIN = "0312345679"
 """Another number of the same member; its calls are forwarded once more."""
@@ -74,17 +74,17 @@ async def test_each_leg_of_a_chain_where_the_member_wants_that(asterisk, serving
     assert heard.times == 2
 
 
-async def test_a_call_that_is_forwarded_three_times_is_sounded_once(away, references):
+async def test_a_call_that_is_forwarded_three_times_is_sounded_once(fallback_pbx, references):
     """The service is down, so Asterisk alone recognises the chain."""
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         placed, _ = await phones.call(Forwarding(destination=f"Local/{AGAIN}@lab-twice", dialled=AGAIN), RECOGNISED_S)
         # Not complete: audio that is played into a row of Local channels can lose its first frame in Asterisk.
         assert heard_by_called(placed, references["notice"]).times == 1
         await phones.nothing_is_left()
 
 
-async def test_a_chain_while_the_service_is_away(away, references):
-    async with lab(away) as phones:
+async def test_a_chain_while_the_service_is_away(fallback_pbx, references):
+    async with lab(fallback_pbx) as phones:
         placed, _ = await phones.call(chain(phones, "inside Asterisk"), RECOGNISED_S)
         assert_heard_then_connected(placed, "notice", references)
 

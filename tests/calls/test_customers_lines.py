@@ -43,8 +43,8 @@ def table(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside, table) -> Iterator[Service]:
-    beside.stop()
+def own_service(asterisk: Asterisk, shared_service, table) -> Iterator[Service]:
+    shared_service.stop()
     make_reachable(table.parent)
     with Service(asterisk, LAB_REGISTRY, lines=f"source: {table}") as service:
         yield service
@@ -68,19 +68,19 @@ REFUSED = {
 }
 
 
-async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
+async def test_a_line_presents_its_own_numbers_alone(asterisk, own_service, references):
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*ALLOWED), phones.call):
             assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid"), forwarding
             assert_heard_then_connected(placed, "sample", references)
-            record = own.record(ending.call_id)
+            record = own_service.record(ending.call_id)
             customer = next(name for asked, name in ALLOWED.items() if asked.number == forwarding.number)
             assert (record["customer"], record["anomalies"]) == (customer, []), forwarding
         already = len(phones.called.calls)
         for forwarding, (placed, ending) in await run_concurrently(over_both_interfaces(*REFUSED), phones.call):
             case = (forwarding.number, forwarding.endpoint)
             (expected,) = (found for asked, found in REFUSED.items() if (asked.number, asked.endpoint) == case)
-            record = own.record(ending.call_id)
+            record = own_service.record(ending.call_id)
             assert (ending.status, ending.reason, ending.cause) == ("REFUSED", expected[0], "21"), forwarding
             assert (placed.caller.final_status, placed.caller.cause) == (403, 21)
             assert (record["outcome"], record["reason"], record["customer"]) == ("REFUSE", *expected), forwarding
@@ -91,7 +91,7 @@ async def test_a_line_presents_its_own_numbers_alone(asterisk, own, references):
         for forwarding, (placed, ending) in await run_concurrently(
             over_both_interfaces(Forwarding(LICENSED, endpoint="wide"), outgoing(OTHERS, dialled="110")), phones.call
         ):
-            record = own.record(ending.call_id)
+            record = own_service.record(ending.call_id)
             if forwarding.direction == "incoming":
                 assert_heard_then_connected(placed, "sample", references)
                 assert record["customer"] == "c-1"
@@ -111,11 +111,11 @@ AWAY = {
 }
 
 
-async def test_while_the_service_is_away_too(asterisk, own):
+async def test_while_the_service_is_away_too(asterisk, own_service):
     """Calls by endpoint or account code, and with the operator's own Dial(). Without the file no outgoing call
     connects.
     """
-    own.stop()
+    own_service.stop()
     since = datetime.now(UTC)
     (asterisk.sounds / LINES_FILE).rename(kept := asterisk.sounds / "kept")
     try:
@@ -132,15 +132,15 @@ async def test_while_the_service_is_away_too(asterisk, own):
                 await phones.talk_and_hang_up(placed) if may else None
             await phones.nothing_is_left()
     finally:
-        own.start()
-    records = own.records(since).values()
+        own_service.start()
+    records = own_service.records(since).values()
     assert {record["reason"] for record in records if record["outcome"] == "REFUSE"} == {
         "lines-missing",
         *(reason for status, reason in AWAY.values() if status == "REFUSED"),
     }
 
 
-async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, references):
+async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own_service, references):
     cases = {
         outgoing(number, "video", way="own-dial", caller=number): may
         for number, may in ((OTHERS, True), (LICENSED, False))
@@ -148,12 +148,12 @@ async def test_under_an_own_dial_the_account_code_names_the_line(asterisk, own, 
     async with lab(asterisk) as phones:
         for forwarding, may in cases.items():
             for asked in over_both_interfaces(forwarding):
-                before = own.records()
+                before = own_service.records()
                 placed = await phones.place(asked)
                 if placed.caller.answered_ns:
                     await phones.talk_and_hang_up(placed)
                 await phones.nothing_is_left()
-                ((_, record),) = (found for found in own.records().items() if found[0] not in before)
+                ((_, record),) = (found for found in own_service.records().items() if found[0] not in before)
                 assert (record["reason"], record["customer"]) == (
                     "licence-valid" if may else "number-of-another-customer",
                     "c-2",
@@ -169,50 +169,50 @@ async def reason(phones: Lab, forwarding: Forwarding) -> str:
     return ending.reason
 
 
-async def test_a_table_that_changes_during_calls_counts_for_the_next(asterisk, own, table, references):
+async def test_a_table_that_changes_during_calls_counts_for_the_next(asterisk, own_service, table, references):
     async with lab(asterisk) as phones:
         talking = await phones.place(outgoing(LICENSED))
-        already = len(own.log())
+        already = len(own_service.log())
         write(table, LESS)
-        await wait_until(lambda: "the table of lines is in use" in own.log()[already:], "the changed table", 20)
+        await wait_until(lambda: "the table of lines is in use" in own_service.log()[already:], "the changed table", 20)
         for forwarding in over_both_interfaces(outgoing(LICENSED)):
             assert await reason(phones, forwarding) == "number-of-another-customer"
-        already = len(own.log())
+        already = len(own_service.log())
         write(table, TABLE.replace("0312345700", "0312345"))
-        await wait_until(lambda: "the table of lines cannot be used" in own.log()[already:], "its faults", 20)
-        assert f"{table}:4:" in own.log()[already:]
+        await wait_until(lambda: "the table of lines cannot be used" in own_service.log()[already:], "its faults", 20)
+        assert f"{table}:4:" in own_service.log()[already:]
         assert await reason(phones, outgoing(LICENSED)) == "number-of-another-customer"
-        already = len(own.log())
+        already = len(own_service.log())
         write(table, TABLE)
-        await wait_until(lambda: "the table of lines is in use" in own.log()[already:], "the table again", 20)
+        await wait_until(lambda: "the table of lines is in use" in own_service.log()[already:], "the table again", 20)
         assert await reason(phones, outgoing(LICENSED)) == "licence-valid"
         await phones.talk_and_hang_up(talking)
         assert_heard_then_connected(talking, "sample", references)
 
 
-async def test_a_restart_without_the_table_keeps_the_last_good_one(asterisk, own, table):
+async def test_a_restart_without_the_table_keeps_the_last_good_one(asterisk, own_service, table):
     async with lab(asterisk) as phones:
-        own.stop()
+        own_service.stop()
         table.unlink()
-        own.start()
+        own_service.start()
         assert await reason(phones, outgoing(LICENSED)) == "licence-valid"
         assert await reason(phones, outgoing(OTHERS)) == "number-of-another-customer"
-        own.stop()
-        for kept in own.ledger.with_name("lines").iterdir():
+        own_service.stop()
+        for kept in own_service.ledger.with_name("lines").iterdir():
             assert kept.stat().st_mode & 0o777 == 0o600
             kept.unlink()
-        own.start()
+        own_service.start()
         assert await reason(phones, outgoing(LICENSED)) == "lines-missing"
         assert await reason(phones, Forwarding(LICENSED)) == "licence-valid"
 
 
-async def test_the_tables_of_freepbx_say_which_extension_presents_which_number(asterisk, beside, tmp_path):
+async def test_the_tables_of_freepbx_say_which_extension_presents_which_number(asterisk, shared_service, tmp_path):
     path = tmp_path / "asterisk.sqlite3"
     connection = sqlite3.connect(path)
     connection.executescript(FREEPBX.replace("6001", "lab").replace("6003", "wide"))
     connection.close()
     path.chmod(0o644)
-    beside.stop()
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY, lines=f"source: 'sqlite:///{path}', query: freepbx, poll: PT1S") as service:
         async with lab(asterisk) as phones:
             assert await reason(phones, outgoing(LICENSED)) == "licence-valid"

@@ -21,10 +21,10 @@ from lab.calls.assert_proved import (
     complete_call,
     run_concurrently,
 )
-from lab.heard import hear, hear_whole
 from lab.lab import PlacedCall, lab
 from lab.nightly_tests import rest_in_breadth
 from lab.phone import Answer, Phone
+from lab.sound_detection import hear, hear_whole
 
 EXTENSIONS = {"direct": "PJSIP/lab/sip:{port}@127.0.0.1:{port};lab={name}", "local": "Local/{port}@lab-extensions"}
 MACHINES = {"0312340001": voices.MACHINE, "0312340002": voices.FAX}

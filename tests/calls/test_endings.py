@@ -3,9 +3,9 @@
 from lab import voices
 from lab.calls.assert_heard import assert_heard_then_connected
 from lab.calls.assert_proved import POLICY, WAYS, over_both_interfaces, run_concurrently
-from lab.heard import hear
 from lab.lab import Forwarding, lab
 from lab.phone import UNAVAILABLE, Answer, EarlyMedia, ring
+from lab.sound_detection import hear
 
 
 async def test_a_called_phone_that_is_off(asterisk, service):

@@ -80,8 +80,8 @@ class Blocking(Supervisor):
         return [sys.executable, "-c", BLOCKING, *super()._command()[1:]]
 
 
-async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, beside, references):
-    beside.stop()
+async def test_a_service_whose_event_loop_is_blocked_is_replaced(asterisk, shared_service, references):
+    shared_service.stop()
     service = Blocking(asterisk, LAB_REGISTRY)
     async with lab(asterisk) as phones:
         with service:
@@ -127,8 +127,8 @@ class Clogged(Supervisor):
         os.close(writing)
 
 
-async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(asterisk, beside, references):
-    beside.stop()
+async def test_no_call_waits_for_a_log_that_is_not_read_and_no_line_is_lost(asterisk, shared_service, references):
+    shared_service.stop()
     service = Clogged(asterisk, LAB_REGISTRY)
     async with lab(asterisk) as phones:
         with service:

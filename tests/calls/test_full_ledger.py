@@ -15,11 +15,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from lab.asterisk import IDTONE, Asterisk
 from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.connected_call import DEADLINE_S
-from lab.heard import identify
 from lab.lab import SUSPENDED, Forwarding, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.publication import LAB_REGISTRY
 from lab.service import Service, reader_of
+from lab.sound_detection import identify
 
 DISK = """
 owner=$(stat -c %u:%g "$1") && mount -t tmpfs -o size=2m,mode=700 none "$1" && chown "$owner" "$1" && shift && exec "$@"
@@ -72,12 +72,12 @@ class Cramped(Service):
 
 
 @pytest.fixture
-def cramped(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Cramped]:
+def cramped(asterisk: Asterisk, shared_service, tmp_path, request) -> Iterator[Cramped]:
     """A service with a small disk. The parameter is its policy."""
     probe = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", tmp_path]
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
-    beside.stop()
+    shared_service.stop()
     with Cramped(asterisk, LAB_REGISTRY, request.param) as service:
         yield service
 

@@ -21,11 +21,11 @@ from lab.calls.connected_call import DEADLINE_S
 from lab.calls.cuttable_connection import cuttable_service
 from lab.calls.fault_at_every_step import finish_call
 from lab.chosen_asterisk import transports
-from lab.heard import identify
 from lab.lab import Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import one_of_each, rest_at_night
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.sound_detection import identify
 
 NOTICED_WITHIN_S = 2.0
 """Seconds until a dead connection is noticed: one and a half intervals of the heartbeat, and a margin."""
@@ -66,11 +66,13 @@ async def talked(phones: Lab, *calls: PlacedCall) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize(("how", "transport"), one_of_each(["cut", "swallow"], transports(), {"swallow"}))
-async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(asterisk, beside, references, how, transport):
+async def test_a_line_that_breaks_is_noticed_and_costs_no_licensed_sound(
+    asterisk, shared_service, references, how, transport
+):
     """The connection breaks in the middle of a sound, while another caller's request waits. Both hear the complete
     licensed sound, once.
     """
-    beside.stop()
+    shared_service.stop()
     async with cuttable_service(asterisk, transport) as (service, detour), lab(asterisk) as phones:
         before = ready(service)
         playing = await sounding(phones)
@@ -197,9 +199,9 @@ async def test_somebody_else_takes_the_application_for_a_moment(asterisk, servic
             assert_heard_then_connected(placed, "sample", references)
 
 
-async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, beside, references, tmp_path):
+async def test_two_services_on_one_asterisk_do_not_quarrel_for_ever(asterisk, shared_service, references, tmp_path):
     """Each has a ledger of its own, so nothing else keeps them apart. One of them leaves the calls to the other."""
-    beside.stop()
+    shared_service.stop()
     one = Service(asterisk, LAB_REGISTRY)
     other = Other(asterisk, LAB_REGISTRY)
     services = (one, other)

@@ -20,7 +20,7 @@ ONE_LATEST_MS, LATEST_MS = 80, 150
 
 
 @pytest.mark.alone
-async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
+async def test_the_sound_begins_at_once(asterisk, serving, shared_service, references):
     """Each way into the hook is used, with the service up and down. No call starts during the sound of another one."""
     serving(policy=POLICY)
     forwardings = [*(way.forwarding() for way in WAYS), *over_both_interfaces(Forwarding(way="own-dial"))]
@@ -38,7 +38,7 @@ async def test_the_sound_begins_at_once(asterisk, serving, beside, references):
                 assert_heard_by(placed, heard, references, latest_ms=ONE_LATEST_MS)
             for placed in calls[len(WAYS) :]:
                 assert_heard_then_connected(placed, profile, references, latest_ms=ONE_LATEST_MS)
-            beside.stop()
+            shared_service.stop()
 
 
 @pytest.mark.alone

@@ -78,8 +78,8 @@ class Logging(Service):
 
 
 @pytest.fixture
-def logging_service(form: str, asterisk, beside) -> Iterator[Logging]:
-    beside.stop_with_empty_journal()
+def logging_service(form: str, asterisk, shared_service) -> Iterator[Logging]:
+    shared_service.stop_with_empty_journal()
     service = Logging(asterisk, LAB_REGISTRY, form=form)
     with service.journald.reading() as service.entries, service:
         yield service

@@ -31,13 +31,13 @@ from lab.calls.assert_proved import (
 )
 from lab.codecs import FRAME, G722, OPUS
 from lab.g711 import PCMA, PCMU
-from lab.heard import hear, hear_whole
 from lab.key_presses import press
 from lab.lab import ANSWER, TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.phone import Phone
 from lab.rtp_recording import reassemble
 from lab.service import Service
+from lab.sound_detection import hear, hear_whole
 
 FIRST = f"{POLICY}, caller_hears: answered"
 """Settings that answer the caller first, who can then press keys and hold the call during the sound."""
@@ -211,7 +211,11 @@ async def pressed(
             placed = phones.dial(case.way.forwarding())
             await press(await sounding(phones, placed, case), "5", how)
             await placed.caller.final()
-            await phones.talk_and_hang_up(placed, AFTER_S)
+            called = placed.called
+            assert called
+            frames = len(called.packets) + round(AFTER_S * 1000 / FRAME_MS)
+            await wait_until(lambda: len(called.packets) >= frames, "the parties to talk")
+            await phones.talk_and_hang_up(placed)
             return placed, await call_result(phones, service, placed)
 
         calls = await run_concurrently(doings(how.value), one)

@@ -110,8 +110,8 @@ class Counted(Service):
         return super()._environment() | {"IDTONE_ARI_URL": self.url}
 
 
-async def test_no_more_is_said_of_a_call_than_before(asterisk, beside):
-    beside.stop()
+async def test_no_more_is_said_of_a_call_than_before(asterisk, shared_service):
+    shared_service.stop()
     service = Counted(asterisk, LAB_REGISTRY, POLICY)
     counts: dict[Way, Counter[str]] = {}
     async with Between(asterisk).listening() as between:

@@ -53,21 +53,21 @@ def shown(prometheus: Prometheus) -> set[str]:
 
 
 @pytest.fixture
-def own(asterisk, beside) -> Iterator[Service]:
-    beside.stop_with_empty_journal()
+def own_service(asterisk, shared_service) -> Iterator[Service]:
+    shared_service.stop_with_empty_journal()
     (port,) = free_ports(1)
     with Service(asterisk, LAB_REGISTRY, metrics=f"127.0.0.1:{port}") as service:
         yield service
 
 
 @pytest.fixture
-def prometheus(own: Service, tmp_path: Path) -> Iterator[Prometheus]:
-    with Prometheus(tmp_path, own.metrics, RULES) as running:
+def prometheus(own_service: Service, tmp_path: Path) -> Iterator[Prometheus]:
+    with Prometheus(tmp_path, own_service.metrics, RULES) as running:
         yield running
 
 
 @pytest.mark.nightly
-async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
+async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own_service, prometheus):
     becomes = prometheus.becomes
     async with lab(asterisk) as phones:
         talking = [await phones.place(forwarding) for forwarding in over_both_interfaces(Forwarding())]
@@ -108,19 +108,19 @@ async def test_prometheus_sees_calls_and_a_hand_over(asterisk, own, prometheus):
     assert 0.88 <= prometheus.value("idtone_connect_seconds_sum") < 2
     for interface in ("ari", "agi"):
         assert prometheus.value(f'idtone_decision_seconds_sum{{interface="{interface}"}}') < 1
-    before = own.process
-    await asyncio.to_thread(own.start, "--take-over")
+    before = own_service.process
+    await asyncio.to_thread(own_service.start, "--take-over")
     assert before
     assert await asyncio.to_thread(before.wait, 10) == 0
     await asyncio.to_thread(becomes, "idtone_hand_overs_total", 1)
     await asyncio.to_thread(becomes, 'up{job="idtone"}', 1)
-    assert "metrics.listen cannot be used" not in own.log()
+    assert "metrics.listen cannot be used" not in own_service.log()
 
 
 @pytest.mark.nightly
-async def test_prometheus_loads_the_alert_rules_and_is_told_that_the_service_is_away(own, prometheus):
+async def test_prometheus_loads_the_alert_rules_and_is_told_that_the_service_is_away(own_service, prometheus):
     groups = await asyncio.to_thread(prometheus.get, "rules")
     assert {rule["health"] for group in groups["groups"] for rule in group["rules"]} <= {"ok", "unknown"}
     await asyncio.to_thread(prometheus.becomes, 'up{job="idtone"}', 1)
-    await asyncio.to_thread(own.stop)
+    await asyncio.to_thread(own_service.stop)
     await asyncio.to_thread(prometheus.becomes, 'count(ALERTS{alertname="IdtoneDown"})', 1)

@@ -73,22 +73,22 @@ async def test_the_service_refuses_them(asterisk, listed, references):
         )
 
 
-async def test_the_hook_refuses_them_while_the_service_is_away(asterisk, listed, beside, references):
-    beside.stop()
+async def test_the_hook_refuses_them_while_the_service_is_away(asterisk, listed, shared_service, references):
+    shared_service.stop()
     await assert_refused(asterisk, references, "notice")
 
 
 async def test_a_service_that_starts_without_a_registry_still_refuses_them(
-    asterisk, listed, beside, serving, references, tmp_path
+    asterisk, listed, shared_service, serving, references, tmp_path
 ):
-    beside.stop()
+    shared_service.stop()
     serving(tmp_path / "none.yaml")
     await assert_refused(asterisk, references, "notice")
 
 
-async def test_the_association_enters_one_while_the_service_runs(asterisk, beside, tmp_path):
+async def test_the_association_enters_one_while_the_service_runs(asterisk, shared_service, tmp_path):
     """The duty keys are enough, as for suspensions."""
-    beside.stop()
+    shared_service.stop()
     association = Association(tmp_path / "association")
     association.write(MEMBERS)
     association.begin()

@@ -69,7 +69,7 @@ async def test_the_call_is_connected_at_once_and_nothing_counts_as_sounded(aster
 
 
 @pytest.mark.alone
-async def test_while_the_service_is_away_too(asterisk, beside):
-    beside.stop_with_default_files()
+async def test_while_the_service_is_away_too(asterisk, shared_service):
+    shared_service.stop_with_default_files()
     async with compressed(asterisk) as (phones, called):
         await assert_connected(phones, called, forwardings(called))

@@ -24,13 +24,13 @@ from lab.asterisk import Asterisk, free_ports
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice
 from lab.calls.assert_proved import RECOGNISED_S
 from lab.calls.own_suspensions import acts, command, states
-from lab.heard import hear, hear_whole
 from lab.lab import CALLED_NUMBER, LICENSED, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.pjsip_conf import pjsip, trunk
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import make_reachable
+from lab.sound_detection import hear, hear_whole
 
 KEY = bytes(range(KEY_BYTES))
 HEADER = "Idtone-Chain"

@@ -9,12 +9,12 @@ import pytest
 from lab import transfer, voices
 from lab.asterisk_installation import AsteriskInstallation
 from lab.calls.how_to_dialplans import Case, Network, Pbx, network, records_of, running_pbx, wait_for_records
-from lab.heard import hear, hear_whole
 from lab.incoming_call import IncomingCall
 from lab.key_presses import KeyMethod, press
 from lab.lab import wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.sip import Uri
+from lab.sound_detection import hear, hear_whole
 
 EXTENSION = "201"
 

@@ -13,10 +13,10 @@ import pytest
 
 from idtone.core.settings.policy import PolicySettings
 from lab.calls.assert_heard import assert_heard_then_connected, assert_nothing_before_voice, heard_by_called
-from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, PlacedCall, lab, wait_until
 from lab.nightly_tests import rest_in_breadth
 from lab.sipp import Load, called
+from lab.sound_detection import identify
 
 WAITING = 4
 """Number of calls that may wait. It is so small that RATE is too much for any machine."""

@@ -25,9 +25,9 @@ WHY = ("--reference", "R-77", "--why", "the police called")
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside, tmp_path) -> Iterator[Service]:
+def own_service(asterisk: Asterisk, shared_service, tmp_path) -> Iterator[Service]:
     """A service with a registry that the test may change. Other tests do not see its suspensions."""
-    beside.stop()
+    shared_service.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry) as service:
@@ -42,11 +42,11 @@ async def refused(phones, forwardings) -> None:
         assert placed.called is None, forwarding
 
 
-async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
+async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own_service):
     async with lab(asterisk) as phones:
         calls = await in_progress(phones)
         began_s = time.monotonic()
-        stopped = await asyncio.to_thread(command, own, "suspend", *WHY, typed=LICENSED)
+        stopped = await asyncio.to_thread(command, own_service, "suspend", *WHY, typed=LICENSED)
         assert (stopped["state"], stopped["by_service"], stopped["calls_ended"]) == ("in-force", True, 4)
         first = await phones.place()
         took_s = time.monotonic() - began_s
@@ -62,29 +62,31 @@ async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
         )
         print(f"first refused call: {took_s:.2f} s")
         await refused(phones, map(Forwarding, SPELLINGS))
-        decided = next(s for s in own.steps((await phones.ending(first)).call_id) if s.kind is StepKind.DECIDED)
+        decided = next(s for s in own_service.steps((await phones.ending(first)).call_id) if s.kind is StepKind.DECIDED)
         assert (decided.details["suspended_by"], decided.details["own_suspension"]) == ("operator", stopped["id"])
 
-        suspend(own, "\n")  # a registry without any suspension
-        await wait_until(lambda: "version 43 is in use" in own.log(), "the new registry")
+        suspend(own_service, "\n")  # a registry without any suspension
+        await wait_until(lambda: "version 43 is in use" in own_service.log(), "the new registry")
         await refused(phones, [Forwarding(LICENSED)])
-        await asyncio.to_thread(own.stop)
+        await asyncio.to_thread(own_service.stop)
         await refused(phones, map(Forwarding, SPELLINGS))
         _, ending = await phones.call(Forwarding(OTHER))
         assert ending.status == "CONNECTED"
         emergency, _ = await phones.call(Forwarding(dialled="110"))
         assert emergency.called
-        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(own_service.start)
         await refused(phones, [Forwarding(LICENSED)])
 
-        lifted = await asyncio.to_thread(command, own, "suspensions", "lift", stopped["id"], "--why", "by mistake")
+        lifted = await asyncio.to_thread(
+            command, own_service, "suspensions", "lift", stopped["id"], "--why", "by mistake"
+        )
         assert (lifted["state"], "over" in lifted) == ("lifted", True)
         _, ending = await phones.call()
         assert ending.status == "CONNECTED"
-        await asyncio.to_thread(own.stop)
+        await asyncio.to_thread(own_service.stop)
         _, ending = await phones.call()
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
-    assert sorted(acts(own, stopped["id"])) == [
+    assert sorted(acts(own_service, stopped["id"])) == [
         "suspension-approved",
         "suspension-in-force",
         "suspension-lift-in-force",
@@ -92,28 +94,28 @@ async def test_a_number_is_stopped_at_once_and_stays_so(asterisk, own):
     ]
 
 
-async def test_while_the_service_is_away_until_the_association_takes_over(asterisk, own):
-    await asyncio.to_thread(own.stop)
-    stopped = await asyncio.to_thread(command, own, "suspend", "-", *WHY, typed=f"{LICENSED}\n{OTHER}\n")
+async def test_while_the_service_is_away_until_the_association_takes_over(asterisk, own_service):
+    await asyncio.to_thread(own_service.stop)
+    stopped = await asyncio.to_thread(command, own_service, "suspend", "-", *WHY, typed=f"{LICENSED}\n{OTHER}\n")
     assert (stopped["state"], stopped["by_service"], stopped["numbers"]) == ("in-force", False, 2)
     async with lab(asterisk) as phones:
         await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
-        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(own_service.start)
         await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
-        suspend(own)  # one of the two
-        await wait_until(lambda: "version 43 is in use" in own.log(), "the new registry")
-        assert states(own) == ["in-force"]
+        suspend(own_service)  # one of the two
+        await wait_until(lambda: "version 43 is in use" in own_service.log(), "the new registry")
+        assert states(own_service) == ["in-force"]
         both = (
             f"suspensions:\n  - {{numbers: '0312345600-{OTHER}', since: 2026-01-01T00:00:00+09:00, reference: R-1}}\n"
         )
-        registry = own.registry.read_text().partition("\nsuspensions:")[0].replace("version: 43", "version: 44")
-        draft = own.registry.with_name("draft.yaml")
+        registry = own_service.registry.read_text().partition("\nsuspensions:")[0].replace("version: 43", "version: 44")
+        draft = own_service.registry.with_name("draft.yaml")
         draft.write_text(f"{registry}\n{both}")
-        draft.replace(own.registry)
-        await wait_until(lambda: states(own) == ["taken-over"], "the association's suspension")
+        draft.replace(own_service.registry)
+        await wait_until(lambda: states(own_service) == ["taken-over"], "the association's suspension")
         _, ending = await phones.call()
-        decided = next(s for s in own.steps(ending.call_id) if s.kind is StepKind.DECIDED)
+        decided = next(s for s in own_service.steps(ending.call_id) if s.kind is StepKind.DECIDED)
         assert (ending.reason, decided.details["suspended_by"]) == ("number-suspended", "association")
-        await asyncio.to_thread(own.stop)
+        await asyncio.to_thread(own_service.stop)
         await refused(phones, [Forwarding(LICENSED), Forwarding(OTHER)])
-    assert "suspension-taken-over" in acts(own, stopped["id"])
+    assert "suspension-taken-over" in acts(own_service, stopped["id"])

@@ -147,8 +147,8 @@ async def test_only_the_checked_number_leaves(asterisk, service, references, tab
 
 
 @rest_in_breadth("table", [OUTGOING, INCOMING], ids=["outgoing", "incoming"])
-async def test_while_the_service_is_away_too(away, table):
-    for (name, leaving, _), (placed, ending) in await place_all(away, table, 0.1):
+async def test_while_the_service_is_away_too(fallback_pbx, table):
+    for (name, leaving, _), (placed, ending) in await place_all(fallback_pbx, table, 0.1):
         assert ending.reason == "service-unavailable"
         assert_shown(name, leaving, placed)
 
@@ -207,8 +207,8 @@ async def test_own_dial_refuses_another_number(asterisk, service):
     assert all(record["complete"] and not record["anomalies"] for record in records)
 
 
-async def test_own_dial_refuses_another_number_while_the_service_is_away_too(away):
-    await assert_own_dials(away, away=True)
+async def test_own_dial_refuses_another_number_while_the_service_is_away_too(fallback_pbx):
+    await assert_own_dials(fallback_pbx, away=True)
 
 
 async def test_a_number_that_cannot_be_read_is_not_shown(asterisk, serving):

@@ -11,12 +11,12 @@ from lab import voices
 from lab.calls.assert_proved import POLICY
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
-from lab.heard import Heard, hear_whole
 from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab, wait_until
 from lab.nightly_tests import one_of_each, rest_at_night
 from lab.phone import Answer, EarlyMedia
 from lab.service import Service
+from lab.sound_detection import DetectedSound, hear_whole
 
 STRANGE: Final = "127.0.0.9"
 """The address that a phone behind NAT announces. Nothing listens there."""
@@ -119,7 +119,7 @@ async def one_call(phones: Lab, service: Service, situation: Situation) -> tuple
     return placed, record
 
 
-def received(placed: PlacedCall, reference: Any) -> Heard:
+def received(placed: PlacedCall, reference: Any) -> DetectedSound:
     """The part of the sound that the called phone received, in the last of several attempts."""
     assert placed.called
     answered_ns = placed.called.answered_ns

@@ -23,11 +23,11 @@ from lab.calls.how_to_dialplans import (
     running_pbx,
     wait_for_records,
 )
-from lab.heard import Heard, hear
 from lab.incoming_call import IncomingCall
 from lab.lab import CALLER_NUMBER, LICENSED, SUSPENDED, PlacedCall, wait_until
 from lab.phone import Redirect, Refuse, ring
 from lab.sip import Uri
+from lab.sound_detection import DetectedSound, hear
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ async def test_the_caller_of_a_group_does_not_hear_the_sound_and_the_evidence_do
         ), case
 
 
-def assert_sounded_then_asked(placed: PlacedCall, references: Mapping[str, Any]) -> Heard:
+def assert_sounded_then_asked(placed: PlacedCall, references: Mapping[str, Any]) -> DetectedSound:
     """Check that the called party heard the sound, then the question; returns what it heard of the question."""
     sound, question = (heard_by_called(placed, references[name]) for name in ("sample", QUESTION))
     assert sound.complete, f"{placed.name}: {sound}"

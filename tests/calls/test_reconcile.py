@@ -20,7 +20,7 @@ WITH_CALL_ID = "0312349999"
 
 
 @pytest.fixture
-def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
+def own_asterisk(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk]:
     """A PBX with the configuration of the page. It is not shared, because Asterisk may crash when it unloads a module
     that writes these records.
     """
@@ -39,26 +39,26 @@ def own(installation: AsteriskInstallation, tmp_path: Path) -> Iterator[Asterisk
 
 
 @pytest.fixture
-def records(own: Asterisk) -> Path:
+def records(own_asterisk: Asterisk) -> Path:
     """Asterisk's file of call detail records."""
-    return own.scratch / "log" / "cdr-custom" / "idtone.csv"
+    return own_asterisk.scratch / "log" / "cdr-custom" / "idtone.csv"
 
 
 def _block(page: str, after: str) -> str:
     return page.partition(after)[2].partition("```\n")[2].partition("```")[0]
 
 
-async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own, records):
-    with Service(own, LAB_REGISTRY) as service:
-        endings = await placed(own)
+async def test_what_the_records_of_asterisk_lack_and_what_the_ledger_lacks(own_asterisk, records):
+    with Service(own_asterisk, LAB_REGISTRY) as service:
+        endings = await placed(own_asterisk)
         await wait_until(lambda: records.exists() and len(records.read_text().splitlines()) >= 4, "all records")
         service.entered()
         compare(service, records, endings)
 
 
-async def placed(own: Asterisk) -> list[Ending]:
+async def placed(own_asterisk: Asterisk) -> list[Ending]:
     """Ends of three calls with the hook. A fourth call does not use it."""
-    async with lab(own) as phones:
+    async with lab(own_asterisk) as phones:
         endings = [(await phones.call(Forwarding(dialled=WITH_CALL_ID)))[1] for _ in range(2)]
         refused = await phones.place(Forwarding(SUSPENDED, dialled=WITH_CALL_ID))
         endings.append(await phones.ending(refused))

@@ -13,8 +13,8 @@ from lab.service import Service
 
 
 @pytest.fixture
-def replicating(asterisk, beside, server: Server):
-    beside.stop()
+def replicating(asterisk, shared_service, server: Server):
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY, shared=server) as service:
         yield service
 

@@ -23,11 +23,11 @@ async def in_stasis(phones: Lab) -> None:
     await wait_until(there, "the caller to wait for the verdict")
 
 
-async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references):
+async def test_calls_outlive_a_service_that_is_killed(asterisk, own_service, references):
     async with lab(asterisk) as phones:
-        staying, staying_id = await connected_call(phones, own)
-        going, going_id = await connected_call(phones, own)
-        await asyncio.to_thread(own.stop, signal.SIGKILL)
+        staying, staying_id = await connected_call(phones, own_service)
+        going, going_id = await connected_call(phones, own_service)
+        await asyncio.to_thread(own_service.stop, signal.SIGKILL)
         killed_ns = time.time_ns()
         unserved, _ = await phones.call()
         await phones.talk_and_hang_up(going)
@@ -38,14 +38,14 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
         since = [packet for packet in staying.called.packets if packet.arrival_ns > killed_ns]
         assert len(since) > 0.9 * (time.time_ns() - killed_ns) / 20e6, "the talk goes on"
 
-        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(own_service.start)
         served, _ = await phones.call()
         assert_heard_then_connected(served, "sample", references)
         await phones.talk_and_hang_up(staying)
         await phones.nothing_is_left()
         served_id = (await phones.ending(served)).call_id
-    records = await asyncio.to_thread(own.records)
-    own.stop()
+    records = await asyncio.to_thread(own_service.records)
+    own_service.stop()
     for call_id in (staying_id, going_id, served_id):
         record = records[call_id]
         assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
@@ -55,8 +55,8 @@ async def test_calls_outlive_a_service_that_is_killed(asterisk, own, references)
 
 
 @rest_in_breadth("transport", transports())
-async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk, beside, references, transport):
-    beside.stop()
+async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk, shared_service, references, transport):
+    shared_service.stop()
     own = Service(asterisk, LAB_REGISTRY, transport=transport)
     async with lab(asterisk) as phones:
         with own:
@@ -74,14 +74,14 @@ async def test_a_service_that_is_told_to_stop_has_no_part_in_the_sound(asterisk,
     assert (record["sent"], record["complete"]) == (True, True)
 
 
-async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own, references):
+async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own_service, references):
     async with lab(asterisk) as phones:
-        assert own.process
-        own.process.send_signal(signal.SIGSTOP)
+        assert own_service.process
+        own_service.process.send_signal(signal.SIGSTOP)
         placed = phones.dial()
         await in_stasis(phones)
-        await asyncio.to_thread(own.stop, signal.SIGKILL)
-        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(own_service.stop, signal.SIGKILL)
+        await asyncio.to_thread(own_service.start)
         ready_s = time.monotonic()
         await placed.caller.final()
         taken_up_s = time.monotonic() - ready_s
@@ -91,20 +91,20 @@ async def test_a_caller_who_waits_is_taken_up_by_the_next_service(asterisk, own,
     assert taken_up_s < DEADLINE_S
     assert_heard_then_connected(placed, "sample", references)
     assert (ending.status, ending.reason) == ("CONNECTED", "licence-valid")
-    record = own.record(ending.call_id)
+    record = own_service.record(ending.call_id)
     assert (record["outcome"], record["sent"], record["complete"]) == ("PLAY", True, True)
     assert record["numbers"]["caller"]["last4"] == CALLER_NUMBER[-4:]
 
 
-async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, references):
+async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own_service, references):
     async with lab(asterisk) as phones:
-        assert own.process
-        own.process.send_signal(signal.SIGSTOP)
+        assert own_service.process
+        own_service.process.send_signal(signal.SIGSTOP)
         try:
             began_ns = time.time_ns()
             placed = await phones.place()
         finally:
-            own.process.send_signal(signal.SIGCONT)
+            own_service.process.send_signal(signal.SIGCONT)
         assert placed.called
         rang_after_s = (placed.called.arrival_ns - began_ns) / 1e9
         assert DEADLINE_S - 0.2 < rang_after_s < 2 * DEADLINE_S
@@ -114,15 +114,20 @@ async def test_a_service_that_freezes_is_as_good_as_away(asterisk, own, referenc
         assert (ending.status, ending.reason) == ("CONNECTED", "service-unavailable")
         again, _ = await phones.call()
         assert_heard_then_connected(again, "sample", references)
-    record = await asyncio.to_thread(own.record, ending.call_id)
+    record = await asyncio.to_thread(own_service.record, ending.call_id)
     assert (record["outcome"], record["reason"]) == ("NOTICE", "service-unavailable")
     assert record["fallback"]
     assert [*record["known_by"]] == ["called"]
 
 
-async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own, references):
+async def test_a_second_service_on_the_same_ledger_is_refused(asterisk, own_service, references):
     second = await asyncio.to_thread(
-        subprocess.run, [IDTONE, "serve", "-c", own.settings], capture_output=True, text=True, timeout=60, check=False
+        subprocess.run,
+        [IDTONE, "serve", "-c", own_service.settings],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert second.returncode == 2
     said = [line for line in second.stderr.splitlines() if line.startswith("idtone:")]

@@ -20,14 +20,14 @@ import pytest
 from lab.asterisk import Asterisk, Ending
 from lab.calls.assert_heard import FRAME_MS, assert_nothing_before_voice, heard_by_called
 from lab.calls.assert_proved import RECOGNISED_S, run_concurrently
-from lab.heard import identify
 from lab.lab import LICENSED, SUSPENDED, Forwarding, Lab, PlacedCall, lab
+from lab.named_sites import OFTEN, SITES, combined_sites
 from lab.nightly_tests import breadth
 from lab.phone import BUSY, Behaviour, ring
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
 from lab.site import BACK, FORWARD, Site
-from lab.sites import OFTEN, SITES, combined_sites
+from lab.sound_detection import identify
 
 NEAR_S: Final = 0.1
 """Largest difference in s between a time in the evidence and that of the phones."""

@@ -17,21 +17,21 @@ from lab import voices
 from lab.calls.assert_proved import POLICY, RECOGNISED_S, call_result, over_both_interfaces
 from lab.codecs import G722, OPUS
 from lab.g711 import PCMA, PCMU
-from lab.heard import identify
 from lab.incoming_call import IncomingCall
 from lab.lab import ANSWER, Forwarding, Lab, PlacedCall, lab
 from lab.nightly_tests import rest_at_night
 from lab.phone import Phone
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.sound_detection import identify
 
 FORMATS = {PCMU: "ulaw", PCMA: "alaw", G722: "sln16", OPUS: "sln16"}
 
 
 @pytest.fixture(scope="module")
-def own(asterisk, beside) -> Iterator[Service]:
+def own_service(asterisk, shared_service) -> Iterator[Service]:
     """A service whose sound files the tests may change."""
-    beside.stop()
+    shared_service.stop()
     with Service(asterisk, LAB_REGISTRY, POLICY) as service:
         yield service
 
@@ -109,10 +109,10 @@ def started(steps: list[Step]) -> dict[str, tuple[object, object, object]]:
 
 
 @rest_at_night("change", CHANGES)
-async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, references, change):
-    path = own.asterisk.sounds / "sample.ulaw"
+async def test_a_changed_file_is_not_played_as_the_licensed_sound(own_service, references, change):
+    path = own_service.asterisk.sounds / "sample.ulaw"
     with CHANGES[change](path):
-        async with lab(own.asterisk) as phones:
+        async with lab(own_service.asterisk) as phones:
             calls = [phones.dial(forwarding) for forwarding in over_both_interfaces(Forwarding())]
             for placed in calls:
                 await placed.caller.final()
@@ -120,17 +120,19 @@ async def test_a_changed_file_is_not_played_as_the_licensed_sound(own, reference
                 await phones.talk_and_hang_up(placed, RECOGNISED_S)
                 assert placed.called
                 assert identify(placed.called.packets, references) == "notice"
-                notice = own.asterisk.sounds / "notice.ulaw"
-                assert started(await steps_of(phones, own, placed)) == {"called": ("notice", "ulaw", digest(notice))}
-        assert f"{path.with_suffix('')}." in own.log() or f"/en/{path.name}" in own.log()
-    async with lab(own.asterisk) as phones:
+                notice = own_service.asterisk.sounds / "notice.ulaw"
+                assert started(await steps_of(phones, own_service, placed)) == {
+                    "called": ("notice", "ulaw", digest(notice))
+                }
+        assert f"{path.with_suffix('')}." in own_service.log() or f"/en/{path.name}" in own_service.log()
+    async with lab(own_service.asterisk) as phones:
         placed = await phones.place()
         await phones.talk_and_hang_up(placed, RECOGNISED_S)
-        assert started(await steps_of(phones, own, placed)) == {"called": ("sample", "ulaw", digest(path))}
+        assert started(await steps_of(phones, own_service, placed)) == {"called": ("sample", "ulaw", digest(path))}
 
 
 @rest_at_night("change", ["replaced", "preferred"])
-async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own, references, change):
+async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(own_service, references, change):
     """The file is changed after the verdict, while the phone rings."""
     changed = asyncio.Event()
 
@@ -139,21 +141,21 @@ async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(
         await changed.wait()
         call.answer()
 
-    async with lab(own.asterisk) as phones:
+    async with lab(own_service.asterisk) as phones:
         calls = [
             phones.dial(forwarding, behaviour=ring)
             for forwarding in over_both_interfaces(Forwarding(), Forwarding(direction="outgoing"))
         ]
         for placed in calls:
             await phones.reached(placed)
-        with CHANGES[change](own.asterisk.sounds / "sample.ulaw"):
+        with CHANGES[change](own_service.asterisk.sounds / "sample.ulaw"):
             changed.set()
             for placed in calls:
                 await placed.caller.final()
                 await phones.talk_and_hang_up(placed, RECOGNISED_S)
                 assert placed.called
                 assert identify(placed.called.packets, references) != "sample"
-                steps = await steps_of(phones, own, placed)
+                steps = await steps_of(phones, own_service, placed)
                 failed = [step.details for step in steps if step.kind is StepKind.SOUND_FAILED]
                 parties = ["called", "caller"][: len(failed)]
                 assert failed == [{"party": party, "why": FILE_CHANGED} for party in parties]
@@ -161,11 +163,11 @@ async def test_the_evidence_names_no_file_that_was_changed_before_it_was_played(
                 assert not started(steps)
 
 
-async def test_the_evidence_names_the_file_that_the_codec_opened(own):
-    sounds = own.asterisk.sounds
-    async with lab(own.asterisk) as phones:
+async def test_the_evidence_names_the_file_that_the_codec_opened(own_service):
+    sounds = own_service.asterisk.sounds
+    async with lab(own_service.asterisk) as phones:
         for codec, opened in FORMATS.items():
-            if codec == OPUS and not own.asterisk.has_opus:
+            if codec == OPUS and not own_service.asterisk.has_opus:
                 continue
             phones.caller.codecs = (codec,)
             async with Phone(phones.caller.media, voices.CALLED, ANSWER, codecs=(codec,)) as called:
@@ -177,7 +179,7 @@ async def test_the_evidence_names_the_file_that_the_codec_opened(own):
                     await placed.caller.final()
                     phones.pair(placed, called)
                     await phones.talk_and_hang_up(placed, RECOGNISED_S)
-                    steps = await steps_of(phones, own, placed)
+                    steps = await steps_of(phones, own_service, placed)
                     names = {event.name for event in watching.read(timeout=0) if event.name.startswith("sample.")}
             assert names == {f"sample.{opened}"}
             wanted = "sample", opened, digest(sounds / f"sample.{opened}")

@@ -22,9 +22,9 @@ from lab.service import Service
 
 
 @pytest.fixture
-def own(asterisk, beside) -> Iterator[Service]:
+def own_service(asterisk, shared_service) -> Iterator[Service]:
     """A service that counts only this test's calls."""
-    beside.stop_with_empty_journal()
+    shared_service.stop_with_empty_journal()
     with Service(asterisk, LAB_REGISTRY) as service:
         yield service
 
@@ -48,21 +48,21 @@ def watch(
     return subprocess.Popen(command, text=True, preexec_fn=begin, **streams)
 
 
-async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
+async def test_calls_are_seen_while_they_last_and_after(asterisk, own_service):
     async with lab(asterisk) as phones:
         talking = [await phones.place(forwarding) for forwarding in over_both_interfaces(Forwarding())]
-        during = command_json(own, "status")
+        during = command_json(own_service, "status")
         for placed in talking:
             await phones.talk_and_hang_up(placed)
         for forwarding in over_both_interfaces(Forwarding(SUSPENDED)):
             await phones.call(forwarding)
-    await asyncio.to_thread(own.entered)
-    await wait_until(lambda: sum(command_json(own, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
-    after = command_json(own, "status")
+    await asyncio.to_thread(own_service.entered)
+    await wait_until(lambda: sum(command_json(own_service, "status")["calls"]["ended"].values()) == 4, "the ends", 20)
+    after = command_json(own_service, "status")
     assert during["calls"]["in_progress"] == 2
     assert during["calls"]["longest_seconds"] > 0
-    assert own.process
-    assert after["instance"]["pid"] == own.process.pid
+    assert own_service.process
+    assert after["instance"]["pid"] == own_service.process.pid
     assert after["ari"]["connected"] is True
     assert asterisk.command("core show version").split()[1].startswith(after["ari"]["asterisk"])
     assert after["ari"]["transport"].startswith("requests over ")
@@ -80,7 +80,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
         assert 0 < seconds["p50"] <= seconds["p99"] < 3
     assert (after["registry"]["version"], after["registry"]["suspensions_in_force"]) == (42, 1)
     assert (after["ledger"]["unwritten_steps"], after["ledger"]["trouble"]) == (0, "")
-    shown = await asyncio.to_thread(status, own)
+    shown = await asyncio.to_thread(status, own_service)
     texts = (
         "is connected",
         "PLAY (licence-valid) 2",
@@ -92,21 +92,21 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own):
     assert [text for text in texts if text not in shown] == []
 
 
-async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
+async def test_watching_goes_on_over_a_hand_over_and_a_stop(own_service):
     """Into a pipe, the command writes a line of JSON each second. SIGINT ends it without a traceback."""
-    watching = watch(own, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    watching = watch(own_service, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
     first = json.loads(await asyncio.to_thread(read))
-    before, found = own.process, first
-    await asyncio.to_thread(own.start, "--take-over")
+    before, found = own_service.process, first
+    await asyncio.to_thread(own_service.start, "--take-over")
     assert before
     assert await asyncio.to_thread(before.wait, 10) == 0
     async with asyncio.timeout(30):
         while found["running"] is False or found["instance"]["pid"] == first["instance"]["pid"]:
             found = json.loads(await asyncio.to_thread(read))
     assert (first["instance"]["hand_overs"], found["instance"]["hand_overs"]) == (0, 1)
-    await asyncio.to_thread(own.stop)
+    await asyncio.to_thread(own_service.stop)
     async with asyncio.timeout(30):
         while found["running"]:
             found = json.loads(await asyncio.to_thread(read))
@@ -116,7 +116,7 @@ async def test_watching_goes_on_over_a_hand_over_and_a_stop(own):
     watching.send_signal(signal.SIGINT)
     _, errors = await asyncio.to_thread(watching.communicate, timeout=60)
     assert (watching.returncode, errors) == (1, "")
-    assert command_json(own, "status", code=1)["running"] is False
+    assert command_json(own_service, "status", code=1)["running"] is False
 
 
 def _own_terminal() -> None:
@@ -127,10 +127,10 @@ def _own_terminal() -> None:
 
 
 @pytest.mark.nightly
-async def test_a_terminal_is_redrawn_until_ctrl_c(own):
+async def test_a_terminal_is_redrawn_until_ctrl_c(own_service):
     master, slave = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
-    watching = watch(own, stdin=slave, stdout=slave, stderr=slave, env=environment, begin=_own_terminal)
+    watching = watch(own_service, stdin=slave, stdout=slave, stderr=slave, env=environment, begin=_own_terminal)
     os.close(slave)
     shown = b""
     async with asyncio.timeout(40):
@@ -148,9 +148,9 @@ async def test_a_terminal_is_redrawn_until_ctrl_c(own):
     assert b"Traceback" not in shown + rest
 
 
-async def test_a_reader_that_ends_early_ends_the_watching(own):
+async def test_a_reader_that_ends_early_ends_the_watching(own_service):
     for options in (["--json"], []):
-        watching = watch(own, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        watching = watch(own_service, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert watching.stdout
         assert watching.stderr
         assert await asyncio.to_thread(watching.stdout.readline)

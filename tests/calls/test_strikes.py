@@ -31,9 +31,9 @@ from lab.service import Service
 
 
 @pytest.fixture
-def own(asterisk, beside, tmp_path) -> Iterator[Service]:
+def own_service(asterisk, shared_service, tmp_path) -> Iterator[Service]:
     """A service that the test may damage, with a registry that the test may change."""
-    beside.stop()
+    shared_service.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, POLICY) as service:
@@ -156,9 +156,9 @@ GROUND: dict[str, tuple[Event, Blow]] = {
 @pytest.mark.alone
 @pytest.mark.breadth
 @rest_at_night("what", GROUND)
-async def test_what_the_service_stands_on(own, references, what):
+async def test_what_the_service_stands_on(own_service, references, what):
     event, blow = GROUND[what]
-    await records_after_fault(own, event, blow, references)
+    await records_after_fault(own_service, event, blow, references)
 
 
 # -- the service --------------------------------------------------------------------------------------------------
@@ -221,25 +221,25 @@ LIFE: dict[Event, tuple[Blow, bool]] = {
 
 @pytest.mark.alone
 @rest_at_night("event", LIFE)
-async def test_the_service(own, references, event):
+async def test_the_service(own_service, references, event):
     blow, held = LIFE[event]
-    await records_after_fault(own, event, blow, references, held=held)
+    await records_after_fault(own_service, event, blow, references, held=held)
 
 
 @pytest.mark.alone
-async def test_a_caller_who_gives_up_while_it_is_decided(own, references):
+async def test_a_caller_who_gives_up_while_it_is_decided(own_service, references):
     where = tuple(at for at in EVERYWHERE if at.step is Step.DECIDING)
-    async with lab(own.asterisk) as phones, frozen(own):
+    async with lab(own_service.asterisk) as phones, frozen(own_service):
         placed = dial_all(phones, FaultMoment(), where)
         await asyncio.sleep(0.3)
         for each in placed.values():
             await each.caller.cancel()
         await phones.nothing_is_left()
         fates = {at: await call_fate(phones, each, references) for at, each in placed.items()}
-    async with lab(own.asterisk) as phones:  # whose questions come after theirs
+    async with lab(own_service.asterisk) as phones:  # whose questions come after theirs
         for interface in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(interface=interface)))
-    await asyncio.to_thread(own.entered)
-    await wait_until(lambda: all(map(evidence_kind, own.records().values())), "every record to be closed")
-    assert not differences(Event.CALLER_HANGS_UP, fates, own.records())
+    await asyncio.to_thread(own_service.entered)
+    await wait_until(lambda: all(map(evidence_kind, own_service.records().values())), "every record to be closed")
+    assert not differences(Event.CALLER_HANGS_UP, fates, own_service.records())
     assert not any(each.called for each in placed.values())

@@ -16,12 +16,12 @@ from lab.calls.assert_proved import POLICY
 from lab.calls.cuttable_connection import CuttableConnection, cuttable_service
 from lab.calls.fault_at_every_step import EVERYWHERE, bring_to_steps, dial_all, evidence_kind, records_after_fault
 from lab.endings import Event, Evidence, Step
-from lab.heard import identify
 from lab.lab import lab, wait_until
 from lab.nightly_tests import rest_at_night, rest_in_breadth
 from lab.packages import faketime
 from lab.publication import LAB_REGISTRY
 from lab.service import Service
+from lab.sound_detection import identify
 
 # -- Asterisk -----------------------------------------------------------------------------------------------------
 
@@ -91,8 +91,8 @@ async def broken(detour: CuttableConnection, how: str) -> AsyncIterator[None]:
 
 
 @rest_in_breadth(("event", "how"), [(Event.LINE_CUT, "cut"), (Event.LINE_DEAD, "swallow")])
-async def test_the_line(asterisk, beside, references, event, how):
-    beside.stop()
+async def test_the_line(asterisk, shared_service, references, event, how):
+    shared_service.stop()
     async with cuttable_service(asterisk, policy=POLICY) as (service, detour):
         await records_after_fault(service, event, lambda _: broken(detour, how), references)
 
@@ -136,8 +136,8 @@ async def stepped(service: OtherTime, offset: str) -> AsyncIterator[None]:
 
 
 @rest_at_night("offset", ["-3600", "+3600"])
-async def test_the_clock(asterisk, beside, references, offset):
-    beside.stop()
+async def test_the_clock(asterisk, shared_service, references, offset):
+    shared_service.stop()
     with OtherTime(asterisk, LAB_REGISTRY, POLICY) as service:
         await records_after_fault(service, Event.CLOCK_STEPPED, lambda _: stepped(service, offset), references)
         # The calls of the blow may all have ended before it looked at the other time, which it does once a second.

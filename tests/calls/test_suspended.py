@@ -12,7 +12,7 @@ import pytest
 
 from idtone.core.signed_notes import Signer
 from idtone.ledger.keys.key_file import read_key
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.suspension_confirmations import confirmations
 from idtone.registry.trust.tuf_roles import Keys
 from lab.asterisk import Asterisk
@@ -20,6 +20,7 @@ from lab.calls.assert_heard import assert_heard_then_connected
 from lab.calls.assert_proved import over_both_interfaces, run_concurrently
 from lab.calls.suspend_in_progress import WITHIN_S, in_progress, suspend
 from lab.lab import LICENSED, SUSPENDED, Forwarding, lab, wait_until
+from lab.named_sites import SITES
 from lab.nightly_tests import rest_at_night
 from lab.office.desk.desk_process import running_desk
 from lab.phone import Answer
@@ -27,13 +28,12 @@ from lab.publication import LAB_REGISTRY
 from lab.registry.trust.association import STOPPED, Association, Machine
 from lab.registry.trust.publication_server import serve_https, write_certificate
 from lab.service import Service
-from lab.sites import SITES
 
 
 @pytest.fixture
-def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
+def own_service(asterisk: Asterisk, shared_service, tmp_path, request) -> Iterator[Service]:
     """A service with a registry that the test may change. The parameter is its policy."""
-    beside.stop()
+    shared_service.stop()
     registry = tmp_path / "registry.yaml"
     registry.write_text(LAB_REGISTRY.read_text())
     with Service(asterisk, registry, getattr(request, "param", "")) as service:
@@ -41,12 +41,12 @@ def own(asterisk: Asterisk, beside, tmp_path, request) -> Iterator[Service]:
 
 
 @pytest.mark.alone
-async def test_its_calls_are_ended_and_no_others(asterisk, own):
-    before = own.records().keys()
+async def test_its_calls_are_ended_and_no_others(asterisk, own_service):
+    before = own_service.records().keys()
     async with lab(asterisk) as phones:
         calls = await in_progress(phones)
         suspended_s = time.monotonic()
-        suspend(own)
+        suspend(own_service)
         for placed in (calls.ringing, *calls.talking):
             await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
         took_s = time.monotonic() - suspended_s
@@ -61,7 +61,7 @@ async def test_its_calls_are_ended_and_no_others(asterisk, own):
     print(f"\nsuspended → all ended: {took_s:.2f} s")
     assert took_s < WITHIN_S
     assert [ending.status for ending in endings] == ["CANCEL", "CONNECTED", "CONNECTED"]
-    records = {call_id: record for call_id, record in own.records().items() if call_id not in before}
+    records = {call_id: record for call_id, record in own_service.records().items() if call_id not in before}
     for record in records.values():
         assert record["complete"], record
         emergency = record["outcome"] == "BYPASS"
@@ -76,14 +76,14 @@ RESOLD = ("0612345900", "0523456789")
 """Numbers that m-0005 has through m-0001."""
 
 
-async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own):
+async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_is_away(asterisk, own_service):
     async with lab(asterisk) as phones:
         talking = [await phones.place(Forwarding(number)) for number in RESOLD]
-        suspend(own, "\nsuspensions:\n  - {member: m-0005, since: 2026-01-01T00:00:00+09:00, reference: R-1}\n")
+        suspend(own_service, "\nsuspensions:\n  - {member: m-0005, since: 2026-01-01T00:00:00+09:00, reference: R-1}\n")
         for placed in talking:
             await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
         refused = [await phones.ending(await phones.place(Forwarding(number))) for number in RESOLD]
-        await asyncio.to_thread(own.stop)
+        await asyncio.to_thread(own_service.stop)
         refused += [await phones.ending(await phones.place(Forwarding(number))) for number in RESOLD]
         kept, _ = await phones.call(Forwarding(LICENSED))
         assert (await phones.ending(kept)).reason == "service-unavailable", "the number of another member"
@@ -92,9 +92,9 @@ async def test_the_stock_of_a_member_is_stopped_and_stays_so_while_the_service_i
 
 @pytest.mark.alone
 @rest_at_night("way", ["https", "folder"])
-async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monkeypatch, way):
+async def test_on_the_word_of_the_duty_officers(asterisk, shared_service, tmp_path, monkeypatch, way):
     """Two duty keys suspend a number. The keys for licences are not needed."""
-    beside.stop()
+    shared_service.stop()
     association = Association(tmp_path / "association")
     association.write(LAB_REGISTRY.read_text().partition("\nsuspensions:")[0])
     association.begin()
@@ -129,17 +129,17 @@ async def test_on_the_word_of_the_duty_officers(asterisk, beside, tmp_path, monk
 
 
 @pytest.mark.alone
-async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, beside, tmp_path):
+async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(asterisk, shared_service, tmp_path):
     """The association also learns how many calls this has ended."""
-    key = read_key(beside.serving().ledger.with_name("ledger.key.sign"))
-    beside.stop()
+    key = read_key(shared_service.serving().ledger.with_name("ledger.key.sign"))
+    shared_service.stop()
     association = Association(tmp_path / "association")
     text = LAB_REGISTRY.read_text().partition("\nsuspensions:")[0]
     keys = f"    keys: ['{Signer('m-0001/lab', key).key}']\n    licences:"
     association.write(text.replace("    licences:", keys, 1))
     association.begin()
     machine = Machine(association, tmp_path / "machine")
-    desk = Desk(association.folder, {})
+    desk = DocumentDesk(association.folder, {})
     with running_desk(association.folder) as url:
         member = f"member: m-0001, desk: '{url}'"
         with Service(asterisk, Path(machine.source), trust=str(machine.trust), association=member):
@@ -161,12 +161,12 @@ async def test_the_association_knows_within_two_seconds_who_has_stopped_a_range(
     assert took_s < WITHIN_S
 
 
-async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own):
+async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own_service):
     async with lab(asterisk) as phones:
         calls = await in_progress(phones)
-        await asyncio.to_thread(own.stop)
-        suspend(own)
-        await asyncio.to_thread(own.start)
+        await asyncio.to_thread(own_service.stop)
+        suspend(own_service)
+        await asyncio.to_thread(own_service.start)
         for placed in (calls.ringing, *calls.talking):
             await asyncio.wait_for(placed.caller.ended(), WITHIN_S)
         for placed in calls.others:
@@ -175,17 +175,17 @@ async def test_a_call_of_an_earlier_service_is_known_by_its_token(asterisk, own)
         await phones.nothing_is_left()
 
 
-@pytest.mark.parametrize("own", ["suspended_calls: let-end"], indirect=True)
-async def test_they_may_be_let_end(asterisk, own):
+@pytest.mark.parametrize("own_service", ["suspended_calls: let-end"], indirect=True)
+async def test_they_may_be_let_end(asterisk, own_service):
     async with lab(asterisk) as phones:
         talking = await phones.place()
-        suspend(own)
-        await wait_until(lambda: "version 43 is in use" in own.log(), "the service to look at its registry")
+        suspend(own_service)
+        await wait_until(lambda: "version 43 is in use" in own_service.log(), "the service to look at its registry")
         await asyncio.sleep(1)
         assert not talking.caller.ended_ns
         await phones.talk_and_hang_up(talking)
         ending = await phones.ending(talking)
-    assert "suspended" not in own.record(ending.call_id)["times"]
+    assert "suspended" not in own_service.record(ending.call_id)["times"]
 
 
 async def test_a_called_party_that_calls_itself_110_makes_no_emergency_call(installation, tmp_path_factory, references):

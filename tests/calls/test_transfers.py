@@ -12,7 +12,7 @@ import pytest
 
 from lab import transfer, voices
 from lab.call import Call
-from lab.calls.assert_heard import FRAME_MS, FRAME_NS
+from lab.calls.assert_heard import FRAME_MS, FRAME_NS, MOST_EARLY, voice_first
 from lab.calls.assert_proved import (
     AFTER_S,
     POLICY,
@@ -24,12 +24,12 @@ from lab.calls.assert_proved import (
     run_concurrently,
     wait_for_answer,
 )
-from lab.heard import hear, hear_last, hear_whole
 from lab.incoming_call import IncomingCall
 from lab.lab import TALK_S, Lab, PlacedCall, lab, wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Answer, Phone
 from lab.sip import Uri
+from lab.sound_detection import hear, hear_last, hear_whole
 
 NEXT_NUMBER = "0312345679"
 """Another number of the same member. It is forwarded to the third phone."""
@@ -160,11 +160,13 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
     later = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns + FRAME_NS]
     voice = voices.CALLED if case.who == "caller" else voices.CALLER
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
-    # Asterisk may send a ringing phone the other's audio, and one packet more until it knows of the answer.
+    # Asterisk may send a ringing phone the other's audio until it knows of the answer: some packets, on a busy machine.
     answered = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns]
-    sounded = hear_whole(answered, done.reached.answered_ns, reference=sound, voice=voice)
-    if sounded.onset_ms is not None and sounded.voice_ms is not None and sounded.voice_ms < sounded.onset_ms:
-        sounded = hear_whole(answered[1:], done.reached.answered_ns, reference=sound, voice=voice)
+    sounds = [
+        hear_whole(answered[early:], done.reached.answered_ns, reference=sound, voice=voice)
+        for early in range(MOST_EARLY)
+    ]
+    sounded = next((one for one in sounds if one.complete and not voice_first(one)), sounds[0])
     assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
     assert sounded.times == (case.target == "number"), case
     if sounded.times:
@@ -200,10 +202,10 @@ async def test_an_attended_transfer_of_a_connected_call(asterisk, serving, refer
     await check_transfers(asterisk, serving(policy=POLICY), references["sample"], with_consultation)
 
 
-async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, beside, references):
+async def test_a_blind_transfer_while_the_service_is_away(asterisk, serving, shared_service, references):
     """The party at the target of the transfer hears the notice too."""
     serving(policy=POLICY)
-    beside.stop()
+    shared_service.stop()
     cases = [case for case in CASES if case.way.interface == "ari" and case.target == "number"]
     async with three(asterisk) as (phones, third):
         done = await run_concurrently(cases, lambda case: blindly(phones, third, case))

@@ -114,7 +114,7 @@ async def test_each_call_of_a_service_that_is_away_gets_its_record(pbx, stopped)
         records = stopped.records()
         with reader(stopped) as ledger:
             found = {
-                number: {record.call_id: record.opened for record in ledger.find(parse(number))}
+                number: {record.call_id: record.clear_numbers for record in ledger.find(parse(number))}
                 for number in (LICENSED, SUSPENDED)
             }
     for case, (_, ending) in calls:

@@ -14,11 +14,11 @@ from lab.calls.traffic import heard_profile, traffic
 from lab.lab import lab, wait_until
 
 
-async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
+async def test_a_graceful_stop_fails_no_call(asterisk, own_service, references):
     async with lab(asterisk) as phones:
         async with traffic(phones) as placed:
             told_s = time.monotonic()
-            assert await asyncio.to_thread(own.stop) == 0
+            assert await asyncio.to_thread(own_service.stop) == 0
             took_s = time.monotonic() - told_s
             await asyncio.sleep(0.5)
         endings = {one.name: await phones.ending(one) for one in placed}
@@ -26,8 +26,8 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
     print(f"\n{len(placed)} calls, {dict(Counter(heard.values()))}, stopped in {took_s:.2f} s")
     assert set(heard.values()) == {"sample", "notice"}
     assert took_s < LEAVES_WITHIN_S, "it waited for what does not come"
-    with own:
-        records = await asyncio.to_thread(own.records)
+    with own_service:
+        records = await asyncio.to_thread(own_service.records)
     for name, ending in endings.items():
         record = records[ending.call_id]
         assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
@@ -36,18 +36,18 @@ async def test_a_graceful_stop_fails_no_call(asterisk, own, references):
         assert record["anomalies"] == []
 
 
-async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own, references):
+async def test_the_next_instance_takes_over_and_no_call_notices(asterisk, own_service, references):
     async with lab(asterisk) as phones:
         async with traffic(phones) as placed:
             for _ in range(2):
-                before = own.process
-                await asyncio.to_thread(own.start, "--take-over")
+                before = own_service.process
+                await asyncio.to_thread(own_service.start, "--take-over")
                 assert before
                 assert await asyncio.to_thread(before.wait, 60) == 0
                 await asyncio.sleep(0.5)
         endings = [await phones.ending(one) for one in placed]
     assert {heard_profile(one, references) for one in placed} == {"sample"}
-    records = own.records()
+    records = own_service.records()
     for ending in endings:
         record = records[ending.call_id]
         assert (record["sent"], record["status"], record["complete"]) == (True, "CONNECTED", True)
@@ -71,15 +71,17 @@ async def serves_on(asterisk: Asterisk, references: dict[str, Any]) -> None:
     assert_heard_then_connected(placed, "sample", references)
 
 
-async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, own, references):
+async def test_an_instance_that_asterisk_refuses_does_not_take_over(asterisk, own_service, references):
     (asterisk.scratch / "ari.password").write_text("another one")
-    command = [IDTONE, "serve", "-c", own.settings, "--take-over"]
+    command = [IDTONE, "serve", "-c", own_service.settings, "--take-over"]
     ended = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "check ari.user, ari.password_file" in ended.stderr
     assert "The running instance continues" in ended.stderr
     its_word = "the next instance ended before it was ready; this one continues"
-    await wait_until(lambda: "ready: Asterisk" in own.log().partition(its_word)[2], "the one that runs to go on")
+    await wait_until(
+        lambda: "ready: Asterisk" in own_service.log().partition(its_word)[2], "the one that runs to go on"
+    )
     await serves_on(asterisk, references)
 
 
@@ -95,8 +97,8 @@ async def test_a_reload_with_a_typo_changes_nothing_and_is_told(asterisk, superv
     await serves_on(asterisk, references)
 
 
-async def test_a_hangup_signal_without_systemd_ends_nothing(asterisk, own, references):
-    assert own.process
-    own.process.send_signal(signal.SIGHUP)
-    await wait_until(lambda: "SIGHUP reloads only under systemd" in own.log(), "its word")
+async def test_a_hangup_signal_without_systemd_ends_nothing(asterisk, own_service, references):
+    assert own_service.process
+    own_service.process.send_signal(signal.SIGHUP)
+    await wait_until(lambda: "SIGHUP reloads only under systemd" in own_service.log(), "its word")
     await serves_on(asterisk, references)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from lab.heard import in_order
 from lab.lab import Forwarding, lab
 from lab.nightly_tests import rest_in_breadth
+from lab.sound_detection import in_order
 from lab.tones.commands.run_tone import run
 from lab.tones.recordings import capture_files
 

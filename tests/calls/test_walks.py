@@ -80,9 +80,9 @@ async def test_who_hangs_up_in_the_moment_of_the_answer(installation, tmp_path, 
 
 
 @pytest.mark.nightly
-async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, beside, references):
+async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asterisk, shared_service, references):
     """The service is not needed: the sound of the decision is played, and every record gets its end."""
-    beside.stop()
+    shared_service.stop()
     legs = (
         PathStep(0, Move.RING),
         PathStep(20, Move.ANSWER),
@@ -100,12 +100,12 @@ async def test_a_caller_who_alone_hears_the_sound_of_a_service_that_dies(asteris
 
 
 @rest_at_night("moves", [(Move.CALLED_HOLDS, Move.CALLED_RESUMES), (Move.CALLED_HOLDS,)])
-async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, beside, references, moves):
+async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, shared_service, references, moves):
     """Meanwhile Asterisk sends the party nothing. It hears the sound again if it resumes; otherwise no record claims
     that it did. If only the beginning of the first sound is missing, as on a slow machine, the rest resembles a
     complete one.
     """
-    beside.stop()
+    shared_service.stop()
 
     def legs(after_ms: int) -> tuple[PathStep, ...]:
         holds = (PathStep(pause_ms, move) for pause_ms, move in zip((after_ms, 100), moves, strict=False))
@@ -131,11 +131,11 @@ async def test_a_party_that_puts_the_call_on_hold_during_the_sound(asterisk, bes
     assert all(walk.told and walk.told.status == "CONNECTED" for walk in done.walks)
 
 
-async def test_a_party_that_holds_while_the_service_is_away(asterisk, beside, references):
+async def test_a_party_that_holds_while_the_service_is_away(asterisk, shared_service, references):
     """The service takes over the call when it is back, and plays the sound. No event tells it that the phone gets no
     media.
     """
-    beside.stop()
+    shared_service.stop()
     legs = (
         PathStep(0, Move.RING),
         PathStep(400, Move.ANSWER),

@@ -45,7 +45,7 @@ def is_refused(reason: str, direction: str) -> bool:
 
 
 @pytest.mark.parametrize("member", ["m-0001", breadth("m-0005"), breadth("m-0007"), None], ids=str)
-async def test_with_the_service_up_and_away(asterisk, serving, beside, references, member):
+async def test_with_the_service_up_and_away(asterisk, serving, shared_service, references, member):
     """Such a call is refused, and no phone rings. A number of another member never gets the sound for which that member
     is licensed.
     """
@@ -66,7 +66,7 @@ async def test_with_the_service_up_and_away(asterisk, serving, beside, reference
         else:
             sound = "sample" if reason == PLAYED else "notice"
             assert_heard_then_connected(placed, sound, references)
-    beside.stop()
+    shared_service.stop()
     async with lab(asterisk) as phones:
         for forwarding, (placed, ending) in await run_concurrently(cases, phones.call):
             if numbers[forwarding.number][2] == "refused":
@@ -86,13 +86,13 @@ async def no_foreign_number_under_an_own_dial(phones: Lab, numbers: list[str]) -
 
 
 @pytest.mark.nightly
-async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, beside, references):
+async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, serving, shared_service, references):
     """Such calls never get the sound, and the hook then checks no number."""
     serving(policy="foreign_numbers: notice, unknown_numbers: notice")
     cases = over_both_interfaces(*(Forwarding(number, direction) for number in (OTHERS, NOBODYS) for direction in BOTH))
     async with lab(asterisk) as phones:
         up = await run_concurrently(cases, phones.call)
-        beside.stop()
+        shared_service.stop()
         away = await run_concurrently(cases, phones.call)
         _, stopped = await phones.call(Forwarding(SUSPENDED))
     for calls, reasons in ((up, {OTHERS: FOREIGN, NOBODYS: UNKNOWN}), (away, dict.fromkeys((OTHERS, NOBODYS), ""))):
@@ -102,7 +102,7 @@ async def test_the_policy_can_give_them_the_notice_for_a_migration(asterisk, ser
     assert stopped.reason == "number-suspended"
 
 
-async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, references, tmp_path: Path):
+async def test_a_ported_number_is_decided_by_time(asterisk, serving, shared_service, references, tmp_path: Path):
     """A number that was ported to the member on this day, and one that was ported away before, with the service up and
     down.
     """
@@ -126,7 +126,7 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
     cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in own))
     async with lab(asterisk) as phones:
         up = await run_concurrently(cases, phones.call)
-        beside.stop()
+        shared_service.stop()
         away = await run_concurrently(cases, phones.call)
     for forwarding, (placed, ending) in up:
         if own[forwarding.number]:
@@ -138,11 +138,11 @@ async def test_a_ported_number_is_decided_by_time(asterisk, serving, beside, ref
         assert (ending.status, ending.reason) == expected, forwarding
 
 
-async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(away, serving, tmp_path: Path):
-    """An earlier service (`away`) had the registry, and left the member's own numbers."""
+async def test_a_service_that_starts_without_a_registry_knows_the_own_numbers(fallback_pbx, serving, tmp_path: Path):
+    """An earlier service (`fallback_pbx`) had the registry, and left the member's own numbers."""
     serving(tmp_path / "none.yaml")
     cases = over_both_interfaces(*(Forwarding(number, "outgoing") for number in (LICENSED, OTHERS, NOBODYS)))
-    async with lab(away) as phones:
+    async with lab(fallback_pbx) as phones:
         for forwarding, (_, ending) in await run_concurrently(cases, phones.call):
             expected = ("CONNECTED", "registry-missing") if forwarding.number == LICENSED else ("REFUSED", UNKNOWN)
             assert (ending.status, ending.reason) == expected, forwarding

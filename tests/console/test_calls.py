@@ -108,7 +108,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Sound:
 def settings(settings: Settings, sounds: Sound, tmp_path: Path) -> Settings:
     shutil.copytree(sounds.stem.parent, tmp_path / "sounds")
     made = settings.model_copy(update={"sounds": settings.sounds.model_copy(update={"directory": tmp_path / "sounds"})})
-    with LedgerWriter.open(made.ledger.own(), made.node, KeyRing.of(made.ledger, made.node)) as writer:
+    with LedgerWriter.open(made.ledger.own_url(), made.node, KeyRing.of(made.ledger, made.node)) as writer:
         for step in told(sounds.sha256):
             written = writer.append(step)
         written.result(60)
@@ -241,7 +241,7 @@ async def test_a_csv_that_breaks_off_is_no_whole_one(viewer, monkeypatch):
 
 
 async def test_without_a_ledger_each_page_says_so(viewer, settings):
-    path_of(settings.ledger.own()).unlink()
+    path_of(settings.ledger.own_url()).unlink()
     for path in ("/calls", "/calls.csv", "/calls/c-heard", "/calls/c-heard/proof"):
         answer = await viewer.get(path)
         assert (answer.status, "there is no ledger yet" in answer.text) == (503, True), path
@@ -331,7 +331,7 @@ async def test_the_numbers_of_a_call_are_opened_for_a_purpose_and_shown_once(inv
 
 
 def acts(settings: Settings) -> list[Step]:
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         return reader.acts(frozenset({StepKind.NUMBERS_OPENED}))
 
 
@@ -405,7 +405,7 @@ async def test_the_proof_is_the_one_that_the_command_prints(viewer, settings, ca
 
 async def test_a_changed_record_is_not_proven(viewer, settings):
     query(
-        path_of(settings.ledger.own()),
+        path_of(settings.ledger.own_url()),
         "UPDATE steps SET details = replace(details, '400', '401') WHERE kind = 'sound-ended'",
     )
     text = unescape((await viewer.get("/calls/c-heard")).text)

@@ -26,7 +26,7 @@ from idtone.core.signed_notes import Note, Signer, VerifierKey
 from idtone.core.translation import Message, speak
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verify_pack_files
-from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.disclosure.packed_calls import packed_calls, selection_digest
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.tally import Part, tally
 from idtone.ledger.keys.key_ring import KeyRing
@@ -34,8 +34,8 @@ from idtone.ledger.keys.timestamp_store import Stamps
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.console.site import Site, Visitor, events, name_of, running_site
-from lab.days import today
 from lab.idtone_programs import ledger_words, locate_command
+from lab.japan_today import today
 from lab.lab import wait_until
 from lab.ledger import sample_evidence as sample
 from lab.ledger.sample_ledger import query
@@ -51,7 +51,9 @@ DEMAND = {
 
 
 def enter(settings: Settings, *told: steps.Step) -> None:
-    with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)) as writer:
+    with LedgerWriter.open(
+        settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node)
+    ) as writer:
         sample.write_each(writer, *told)
 
 
@@ -107,7 +109,7 @@ async def test_the_state_of_the_log_is_shown(node, settings, tmp_path):
     assert (facts["Log"], facts["Signed"]) == ("pbx-1/idtone", "2 leaves")
     assert facts["Timestamp"] == "no authority is set (ledger.timestamp)"
     ring = KeyRing.of(settings.ledger, settings.node)
-    head = Note.parse(settings.ledger.seen().read_bytes())
+    head = Note.parse(settings.ledger.checkpoint_file().read_bytes())
     Stamps(settings.ledger.stamps()).put(head, b"reply")
     ring.successor_trees.add(None, tmp_path / "l", tmp_path / "aside", unsigned=head.text)
     ring.successor_trees.record_start(ring.successor_trees.trees[-1])
@@ -168,7 +170,7 @@ def test_a_witness_stands_by_its_cosignature_and_by_what_the_service_says():
 async def test_others_get_what_they_verify_with(node, settings):
     visitor = await node.visitor(Role.VIEWER)
     key = VerifierKey.parse((await visitor.get("/evidence/key")).text)
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         held = reader.checkpoint()
     answer = await visitor.get("/evidence/checkpoint")
     assert answer.text == held
@@ -188,7 +190,7 @@ def test_what_was_counted_before_and_what_has_changed_since_is_what_all_counts(s
     for first in range(0, len(told), 13):
         enter(settings, *told[first : first + 13])
         counts = counted(settings, counts)
-        with LedgerReader.open(settings.ledger.own()) as reader:
+        with LedgerReader.open(settings.ledger.own_url()) as reader:
             everything = tally(reader.each_record(), lambda at: at.astimezone().date())
         assert sorted(counts.tallies.values(), key=str) == sorted(everything, key=str)
         assert sum(counts.hours.values()) == sum(counts.reasons.values()) == sum(each.calls for each in everything)
@@ -360,8 +362,8 @@ async def test_nobody_approves_what_he_has_requested_and_a_refusal_says_why(node
 
 
 async def test_what_a_command_has_requested_is_not_approved_here(node, settings):
-    with LedgerReader.open(settings.ledger.own()) as reader:
-        selection = selected("R-8", True, packed_calls(reader, ["c-1"], None, sealed=True), None)
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
+        selection = selection_digest("R-8", True, packed_calls(reader, ["c-1"], None, sealed=True), None)
     now = datetime.now(UTC)
     until_then = now + timedelta(hours=1)
     enter(settings, steps.export_requested("act-1", now, sample.ALICE, "R-8", ["c-1"], True, selection, until_then))
@@ -394,7 +396,7 @@ async def test_a_request_follows_the_rules_of_the_command(node, settings, change
     assert answer.status == 400
     assert why in answer.text.replace("&#39;", "'")
     assert HOSTILE not in answer.text
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         assert reader.acts() == []
 
 

@@ -7,8 +7,16 @@ from functools import partial
 
 import pytest
 
-from idtone.console.japan_time import day, last_day, last_moment, shown, shown_to_minute, typed, with_zone
 from idtone.console.template_environment import dated, labelled
+from idtone.console.time_formats import (
+    day,
+    format_time,
+    format_to_minute,
+    last_day,
+    last_moment,
+    parse_typed_time,
+    with_zone,
+)
 from idtone.console.words_for_codes import DETAILS, FILTERS, NUMBERS, OUTCOMES, STATUSES, TONES, detail_words, person
 from idtone.core.calls import Outcome, Reason
 from idtone.core.numbers import NumberKind
@@ -64,16 +72,16 @@ def test_every_detail_of_a_step_has_a_name_in_both_languages():
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (shown(EVENING), "2026-11-02 01:30:05"),
-        (shown(None), ""),
-        (shown_to_minute(EVENING), "2026-11-02 01:30"),
+        (format_time(EVENING), "2026-11-02 01:30:05"),
+        (format_time(None), ""),
+        (format_to_minute(EVENING), "2026-11-02 01:30"),
         (day("2026-11-01T16:30:05+00:00"), "2026-11-02"),
         (last_day(datetime(2027, 11, 18, 15, tzinfo=UTC)), "2027-11-18"),
         (last_day(date(2027, 11, 19)), "2027-11-18"),
         (last_moment(datetime(2027, 11, 18, 15, tzinfo=UTC)), "2027-11-18"),
         (last_moment(datetime(2027, 11, 18, 14, tzinfo=UTC)), "2027-11-18 23:00"),
-        (typed("2026-11-02T01:30").astimezone(UTC).isoformat(), "2026-11-01T16:30:00+00:00"),
-        (typed("2026-11-02T01:30:00+00:00").isoformat(), "2026-11-02T01:30:00+00:00"),
+        (parse_typed_time("2026-11-02T01:30").astimezone(UTC).isoformat(), "2026-11-01T16:30:00+00:00"),
+        (parse_typed_time("2026-11-02T01:30:00+00:00").isoformat(), "2026-11-02T01:30:00+00:00"),
         (with_zone("2026-11-02T01:30"), "2026-11-02T01:30:00+09:00"),
         (with_zone("2026-11-02"), "2026-11-02"),
         (with_zone("soon"), "soon"),

@@ -225,7 +225,7 @@ async def test_a_command_imports_its_own_room_and_what_that_needs(
     config, start, inbox, command, needed_rooms, needed, most
 ):
     settings = load_settings(config, {})
-    LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)).close()
+    LedgerWriter.open(settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node)).close()
     modules = await modules_of(start(command), inbox)
     assert rooms(modules) == needed_rooms
     assert modules & OTHERS == needed

@@ -218,11 +218,11 @@ def test_the_password(tmp_path):
 
 def test_the_ledger_is_the_nodes_own_file_with_or_without_postgresql(tmp_path):
     own = Settings().ledger
-    assert (own.is_shared(), own.own(), own.secret()) == (False, own.url, None)
+    assert (own.is_shared(), own.own_url(), own.secret()) == (False, own.url, None)
     secret = tmp_path / "password"
     secret.write_text("s3cret\n")
     shared = LedgerSettings(url="postgresql://db/x", spool=Path("/a/b.sqlite3"), password_file=secret)
-    assert (shared.is_shared(), shared.own(), shared.secret()) == (True, "sqlite:////a/b.sqlite3", "s3cret")
+    assert (shared.is_shared(), shared.own_url(), shared.secret()) == (True, "sqlite:////a/b.sqlite3", "s3cret")
     assert shared.model_copy(update={"password": "other"}).secret() == "other"
     with pytest.raises(DocumentError, match="cannot be read"):
         LedgerSettings(password_file=tmp_path / "absent").secret()

@@ -14,7 +14,7 @@ from idtone.core.settings.shared_settings import (
     NOT_SHOWN,
     SECRET,
     SIGNED_BY,
-    differing,
+    differing_settings,
     fleet_settings_report,
     signed_settings,
 )
@@ -100,7 +100,7 @@ def test_the_report_names_what_the_node_sets_otherwise_and_shows_no_numbers(node
     assert (len(report["overrides"]), max(map(len, report["overrides"]))) == (21, 100)
     assert report["overrides"][-1].endswith(" more")
     assert fleet_settings_report(Settings()) is None
-    assert differing(Settings(node="a"), Settings(node="b")) == {}
+    assert differing_settings(Settings(node="a"), Settings(node="b")) == {}
 
 
 def test_the_keys_of_one_node_are_keys_and_each_password_is_a_secret():

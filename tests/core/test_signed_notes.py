@@ -15,7 +15,7 @@ from idtone.core.signed_notes import (
     Signer,
     VerifierKey,
     cosigned_at,
-    decoded,
+    decode_base64,
 )
 from idtone.ledger.tree.checkpoints import Checkpoint
 from lab.ledger.tree.reference import SIGNER
@@ -148,7 +148,7 @@ def test_any_bytes_are_a_note_or_an_error(octets):
 
 def test_what_is_nearly_right_is_wrong():
     for encoded in ("x", "xx", "xx=", "eA", "eB==", "eA==\n", "é"):
-        assert decoded(encoded) is None
+        assert decode_base64(encoded) is None
     for octets in (bytes(64), b"\xff" * 72):
         with pytest.raises(ProofError, match="no cosignature"):
             cosigned_at(SignatureLine("w", bytes(4), octets))

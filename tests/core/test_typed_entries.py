@@ -4,7 +4,7 @@ import pytest
 
 from idtone.core.errors import UsageError
 from idtone.core.terminal.prompts import entries_of
-from idtone.registry.number_notation import read_span, written
+from idtone.registry.number_notation import read_span, span_notation
 
 WHOLE = "0312340100-0312340199"
 
@@ -35,7 +35,7 @@ WHOLE = "0312340100-0312340199"
     ],
 )
 def test_ranges_as_people_write_them(typed, entries):
-    assert [written(read_span(each)) for each in entries_of(typed.splitlines())] == entries
+    assert [span_notation(read_span(each)) for each in entries_of(typed.splitlines())] == entries
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from lab import voices
 from lab.call import Call
 from lab.dialog import Dialog, invite
 from lab.g711 import Samples
-from lab.heard import hear
 from lab.incoming_call import IncomingCall
 from lab.lab import wait_until
 from lab.phone import BUSY, Answer, Phone, ring
 from lab.rtp import HOST, Address, Media
 from lab.sdp import Session
 from lab.sip import Party, Request, Response, SipError, Uri, parse
+from lab.sound_detection import hear
 
 TALK_S = 0.25
 

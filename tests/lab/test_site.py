@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.become_user import Identity
+from lab.named_sites import OFTEN, SITES, table
 from lab.site import BACK, BARE, FORWARD, JAPAN, ROOT, chosen_site
-from lab.sites import OFTEN, SITES, table
 
 
 def test_the_table_in_contributing_has_every_dimension_and_value():

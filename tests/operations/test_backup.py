@@ -262,7 +262,7 @@ def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: Back
     new, told = restored(node, tmp_path / "new")
     assert (told["leaves"], told["signed_leaves"]) == (1, 3)
     new.sign("c-4")
-    with LedgerReader.open(new.settings.ledger.own()) as reader:
+    with LedgerReader.open(new.settings.ledger.own_url()) as reader:
         continues = reader.continuation()
     assert continues is not None
     assert (continues.details["origin"], continues.details["leaves"]) == ("pbx-1/idtone", 3)

@@ -30,7 +30,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab.asterisk import EVIDENCE, IDTONE
-from lab.days import today
+from lab.japan_today import today
 from lab.ledger import example_pack
 from lab.ledger.sample_evidence import heard_call, write_each
 from lab.operations.ledger_commands import DEMAND, WARRANT, run

@@ -27,7 +27,7 @@ from idtone.ledger.disclosure.legal_basis import BASIS_DETAILS
 from idtone.ledger.disclosure.pack import MANIFEST, SEAL, seal
 from idtone.ledger.disclosure.pack_file import read_zip
 from idtone.ledger.disclosure.pack_verification import verify_pack_files
-from idtone.ledger.disclosure.packed_calls import packed_calls, selected
+from idtone.ledger.disclosure.packed_calls import packed_calls, selection_digest
 from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import Step, StepKind
@@ -267,7 +267,7 @@ def test_a_request_of_earlier_times_without_a_basis_is_not_exported(office):
     until = datetime.now(UTC) + timedelta(hours=1)
     with LedgerReader.open(office.settings.url) as reader:
         chosen = packed_calls(reader, ["c-1"], None, sealed=True)
-    selection = selected("R-7", False, chosen, None)
+    selection = selection_digest("R-7", False, chosen, None)
     asked = datetime.now(UTC)
     request = office.enter(
         lambda act: steps.export_requested(act, asked, ALICE, "R-7", ["c-1"], False, selection, until)

@@ -96,7 +96,7 @@ def continued(node: BackedUpNode) -> tuple[str, int]:
     """Name and size of the old tree, as the first leaf of the present ledger gives them."""
     node.sign("c-new")
     assert node.faults() == []
-    with LedgerReader.open(node.settings.ledger.own()) as reader:
+    with LedgerReader.open(node.settings.ledger.own_url()) as reader:
         leaf = reader.continuation()
     assert leaf is not None
     return leaf.details["origin"], leaf.details["leaves"]

@@ -206,7 +206,7 @@ def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
     cached = PublicationClient(node.root, str(association.repository), node.settings.registry.cache)
     cached.keep(cached.update())
     ring = KeyRing.of(node.settings.ledger, "pbx-1")
-    with LedgerReader.open(node.settings.ledger.own()) as reader:
+    with LedgerReader.open(node.settings.ledger.own_url()) as reader:
         head = Note.parse((reader.checkpoint() or "").encode())
     ring.cosigned.remember(replace(head, signatures=(*head.signatures, CLOCK.cosign(head.text, int(time.time())))))
     files = node.export("licensed")

@@ -10,7 +10,7 @@ from idtone.core.calls import Direction, ForwardedCall, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import WITHHELD, parse
 from idtone.operations.doctor.registry_findings import certifications
-from idtone.registry.compiled_registry import compiled, unpack
+from idtone.registry.compiled_registry import compile_registry, unpack
 from idtone.registry.expiries import ExpiryKind, certification_ends, expiries
 from idtone.registry.expiry_warning import ExpiryWarning
 from idtone.registry.index import RegistryIndex
@@ -59,7 +59,7 @@ def day(text: str) -> datetime:
     ("number", "lapses"), [(HELD, "2027-05-01"), (CHAINED, "2027-04-01")], ids=["next check", "of the link"]
 )
 @pytest.mark.parametrize(
-    "form", [compiled, lambda document: unpack(octets_of(compiled(document)))], ids=["read", "packed"]
+    "form", [compile_registry, lambda document: unpack(octets_of(compile_registry(document)))], ids=["read", "packed"]
 )
 def test_a_lapse_gives_chain_unchecked(number, lapses, form):
     """The reason applies from the earliest recorded end on. A chain ends with any of its members or links."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idtone.core.calls import Reason, WholesaleChain
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import parse
-from idtone.registry.compiled_registry import compiled, day_begins, unpack
+from idtone.registry.compiled_registry import compile_registry, day_begins, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
@@ -125,7 +125,7 @@ def test_each_number_of_a_chain_and_no_other_has_the_chain(marks):
     entries = [f"03123456{low:02}-03123456{high:02}" for low, high in zip(marks[::2], marks[1::2], strict=False)]
     chains = [f'  - {{numbers: "{entry}", links: [{{from: m-0001, to: m-0002, {CHECK}}}]}}\n' for entry in entries]
     document = parse_registry(f"{HEAD}chains:\n{''.join(chains)}" if chains else HEAD, "registry.yaml")
-    ready = compiled(document)
+    ready = compile_registry(document)
     assert unpack(octets_of(ready)) == ready
     index = RegistryIndex(document)
     chained = [read_span(entry) for entry in entries]

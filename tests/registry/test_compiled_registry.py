@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from idtone.core.errors import DocumentError, TrustError
 from idtone.core.numbers import parse
 from idtone.registry import registry_compiler
-from idtone.registry.compiled_registry import compiled, unpack
+from idtone.registry.compiled_registry import compile_registry, unpack
 from idtone.registry.index import RegistryIndex, Signed
 from idtone.registry.model import SuspensionsDocument
 from idtone.registry.parsers import parse_registry, read_large_registry
@@ -31,8 +31,8 @@ SIGNED = Signed(SuspensionsDocument(issued=datetime(2026, 11, 1, tzinfo=UTC)), d
 
 
 def test_a_compiled_registry_answers_like_the_document():
-    octets = octets_of(compiled(DOCUMENT))
-    assert unpack(octets) == compiled(DOCUMENT)
+    octets = octets_of(compile_registry(DOCUMENT))
+    assert unpack(octets) == compile_registry(DOCUMENT)
     ready, index = RegistryIndex.of(unpack(octets), SIGNED), RegistryIndex(DOCUMENT)
     for number in (parse(f"+{81312345550 + offset}") for offset in range(200)):
         assert ready.holding(number, NOW) == index.holding(number, NOW), number
@@ -41,7 +41,7 @@ def test_a_compiled_registry_answers_like_the_document():
 def test_the_lapses_of_all_members_build_no_member():
     certified = "\n    certification: {number: '1', until: 2027-01-01, document: notice, next_check: 2026-12-20}\n"
     text = SIGNED_GOOD.replace("\n    pledge: {signed: 2026-01-06}\n", certified)
-    ready = compiled(parse_registry(text, "registry.yaml"))
+    ready = compile_registry(parse_registry(text, "registry.yaml"))
     assert list(RegistryIndex.of(ready, SIGNED).certification_lapses()) == [
         (datetime(2026, 12, 19, 15, tzinfo=UTC), "m-0002")
     ]
@@ -51,7 +51,7 @@ def test_the_lapses_of_all_members_build_no_member():
 @given(st.data())
 @settings(max_examples=50, deadline=None)
 def test_changed_octets_are_refused(data):
-    octets = octets_of(compiled(DOCUMENT))
+    octets = octets_of(compile_registry(DOCUMENT))
     at = data.draw(st.integers(0, len(octets) - 1))
     with pytest.raises(TrustError):
         unpack(octets[:at] + bytes([octets[at] ^ data.draw(st.integers(1, 255))]) + octets[at + 1 :])
@@ -63,7 +63,7 @@ def test_it_is_compiled_once(tmp_path, monkeypatch):
     path = tmp_path / "ab.registry.yaml"
     path.write_text(SIGNED_GOOD)
     made = compile_in_process(path, "registry.yaml")
-    assert made == compiled(DOCUMENT)
+    assert made == compile_registry(DOCUMENT)
     monkeypatch.setattr(registry_compiler.sys, "executable", "/nowhere")
     assert compile_in_process(path, "registry.yaml") == made
     path.with_suffix(".compiled").write_bytes(b"of another version")
@@ -84,21 +84,21 @@ def test_two_programs_do_not_compile_it_at_once_and_none_leaves_a_process(tmp_pa
         waiting = re.compile(rf"->.*:{path.stat().st_ino} ")
         while not waiting.search(Path("/proc/locks").read_text()):
             time.sleep(0.01)
-        compiled_first.write_bytes(octets_of(compiled(DOCUMENT)))
+        compiled_first.write_bytes(octets_of(compile_registry(DOCUMENT)))
         file = compiled_first.stat().st_ino
-    assert one.wait("registry.yaml") == compiled(DOCUMENT)
+    assert one.wait("registry.yaml") == compile_registry(DOCUMENT)
     assert compiled_first.stat().st_ino == file
 
 
 def test_a_large_file_is_read_without_a_tree_of_its_numbers(tmp_path, monkeypatch):
     text = SIGNED_GOOD.replace("members:\n", "members:\n  - {id: m-none, name: {ja: 無, en: None}}\n", 1)
-    path, wanted = tmp_path / "registry.yaml", compiled(parse_registry(text, "registry.yaml"))
+    path, wanted = tmp_path / "registry.yaml", compile_registry(parse_registry(text, "registry.yaml"))
     path.write_text(text)
     monkeypatch.setattr("idtone.registry.parsers._AT_ONCE", 1)
     monkeypatch.setattr("idtone.registry.parsers.parse_registry", None)
     large = read_large_registry(path, "registry.yaml")
     assert not large.document.members
-    assert compiled(large.document, large.held, large.members) == wanted
+    assert compile_registry(large.document, large.held, large.members) == wanted
 
 
 def test_a_fault_of_a_large_file_is_found_a_few_members_at_a_time(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision import Policy, decide
 from idtone.core.numbers import parse
-from idtone.registry.compiled_registry import compiled, unpack
+from idtone.registry.compiled_registry import compile_registry, unpack
 from idtone.registry.differences import registry_differences
 from idtone.registry.index import RegistryIndex
 from idtone.registry.number_notation import read_span
@@ -108,7 +108,7 @@ def test_who_holds_the_number_is_decided_by_time(number, moment):
 
 def compiled_index() -> RegistryIndex:
     index = RegistryIndex.__new__(RegistryIndex)
-    index._hold(unpack(octets_of(compiled(parse_registry(TEXT, "registry.yaml")))), (), None)
+    index._hold(unpack(octets_of(compile_registry(parse_registry(TEXT, "registry.yaml")))), (), None)
     return index
 
 
@@ -163,7 +163,7 @@ def test_each_number_of_a_porting_and_no_other_changes_its_holder(chained, hande
     text += f"chains:\n{''.join(chains)}" if chains else ""
     text += f"portings:\n{''.join(portings)}" if portings else ""
     document = parse_registry(text, "registry.yaml")
-    ready = compiled(document)
+    ready = compile_registry(document)
     assert unpack(octets_of(ready)) == ready
     index = RegistryIndex(document)
     for number in range(81312345595, 81312345705):

@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def parts(settings: Settings) -> Iterator[InstanceParts]:
     """The parts of a service that has decided a call, without Asterisk."""
-    loaded, url = load(settings), settings.ledger.own()
+    loaded, url = load(settings), settings.ledger.own_url()
     with ExitStack() as opened:
         evidence = opened.enter_context(LedgerWriter.open(url, "lab", loaded.key_ring))
         counts = CallCounts(opened.enter_context(PendingDecisions.open(url, evidence, loaded.key_ring.days)))

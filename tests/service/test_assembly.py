@@ -30,7 +30,7 @@ SUSPENDED = f"""suspensions:
 def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
     """A suspension ends the restored call, and its real end is recorded."""
     (tmp_path / "registry.yaml").write_text(valid_until_2096().partition("suspensions:")[0] + SUSPENDED, "utf-8")
-    loaded, url = load(settings), settings.ledger.own()
+    loaded, url = load(settings), settings.ledger.own_url()
     now = datetime.now(UTC)
     call_id = f"{int((now - age).timestamp())}.1-1"
     with ExitStack() as opened:
@@ -39,7 +39,7 @@ def test_a_start_takes_up_a_call_of_any_age(settings: Settings, tmp_path, age):
         reader = opened.enter_context(LedgerReader.open(url, loaded.key_ring.days))
         calls, *_ = assemble(settings, loaded, evidence, reader)
         assert reader.record(call_id).status is None, "nothing is known of its channel yet"
-        assert [call.id for call in calls.calls_to_end()] == [call_id]
+        assert [call.id for call in calls.suspended.to_end()] == [call_id]
         refused: list[str] = []
         intake = JournalIntake(calls, reader.times, refused.extend, partial(restored_calls, reader))
         line = f"ended,{call_id},{NONCE},{now.timestamp():.6f},CONNECTED,16,licence-valid,ANSWER,60000"

@@ -46,7 +46,7 @@ def member(settings: Settings, tmp_path: Path) -> Settings:
 
     def act(kind: FormAct, subject: str, **details: Scalar) -> None:
         record_act(
-            own.ledger.own(),
+            own.ledger.own_url(),
             own.node,
             key_ring,
             lambda id_: steps.duty(id_, THEN, ALICE, kind, subject, details),
@@ -67,7 +67,7 @@ def kept(settings: Settings) -> list[str]:
 
 def forgotten(settings: Settings) -> list[str]:
     """Ids of the erased forms, from the ledger."""
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         found = histories(reader.acts(frozenset({StepKind.DUTY})), datetime.now(UTC))
     return [each.id for each in found.values() if each.forgotten]
 
@@ -115,7 +115,7 @@ async def test_what_cannot_be_recorded_is_not_destroyed_and_is_tried_again(membe
         await forget_in_time(member, Closed())
     assert "cannot be forgotten: the ledger is closed" in caplog.text
     assert (kept(member), forgotten(member)) == (["C-1", "C-2"], [])
-    with LedgerWriter.open(member.ledger.own(), member.node, KeyRing.of(member.ledger, member.node)) as writer:
+    with LedgerWriter.open(member.ledger.own_url(), member.node, KeyRing.of(member.ledger, member.node)) as writer:
         early = datetime(2025, 7, 31, 14, 59, tzinfo=UTC)  # still the last day, in Japan
         assert forget_due(member, writer, early) == []
         assert forget_due(member, writer, datetime.now(UTC)) == ["C-1"]

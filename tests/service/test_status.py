@@ -25,7 +25,7 @@ from idtone.core.translation import Message, joined, speak, translated
 from idtone.ledger.store.sqlite import path_of
 from idtone.service import status_client, status_feed
 from idtone.service.instance_parts import InstanceParts
-from idtone.service.local_sockets import listening
+from idtone.service.local_sockets import listening_socket
 from idtone.service.metrics import METRICS
 from idtone.service.status_client import ask, socket_path
 from idtone.service.status_command import read_status, rows, rows_without_service
@@ -54,7 +54,7 @@ def serving(parts: InstanceParts) -> Iterator[Path]:
     thread.start()
     ready.wait(60)
     try:
-        yield path_of(parts.settings.ledger.own())
+        yield path_of(parts.settings.ledger.own_url())
     finally:
         over.set()
         thread.join()
@@ -146,7 +146,7 @@ def test_root_asks_the_service_of_another_user_and_believes_no_other(
     users = {"root": 0, "service": SERVICE_USER, "stranger": SERVICE_USER + 1}
     with tempfile.TemporaryDirectory() as place:
         ledger = Path(place, "l.sqlite3")
-        with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
+        with listening_socket(socket_path(ledger), socket.SOCK_STREAM) as listener:
             with acting_as(users[listener_of], SERVICE_GROUP):
                 listener.listen()  # the kernel notes who does this
             Path(place).chmod(mode)
@@ -195,9 +195,9 @@ def test_the_feed_carries_messages_so_that_a_reader_shows_them_in_japanese(parts
 
 def test_a_service_that_hangs_or_is_of_another_version_is_named(settings, monkeypatch):
     monkeypatch.setattr(status_client, "ANSWER_WITHIN_S", 0.2)
-    ledger = path_of(settings.ledger.own())
+    ledger = path_of(settings.ledger.own_url())
     assert ask(ledger) is None
-    with listening(socket_path(ledger), socket.SOCK_STREAM) as listener:
+    with listening_socket(socket_path(ledger), socket.SOCK_STREAM) as listener:
         with pytest.raises(UsageError, match=r"the service does not answer within 0\.2 s"):
             ask(ledger)
         found = read_status(settings)

@@ -125,7 +125,7 @@ def test_the_service_records_what_it_uses_and_an_older_edition_does_not_reload_i
                 env=environment,
                 check=False,
             )
-            found = ask(path_of(settings.ledger.own()))
+            found = ask(path_of(settings.ledger.own_url()))
         finally:
             service.terminate()
     assert (check.returncode, check.stdout) == (78, "")

@@ -19,7 +19,7 @@ from idtone.core.translation import Message
 from .. import ffmpeg
 from ..profile import Profile
 from . import ogg
-from .formats import FRAME_MS, Ffmpeg, Libsndfile, SoundFormat
+from .formats import FRAME_MS, FfmpegEncoding, LibsndfileEncoding, SoundFormat
 from .synthesis import Pcm
 from .waveform import pcm_blocks
 
@@ -48,7 +48,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
     require_encoder(sound_format)
     blocks = _framed(profile, sound_format, advance)
     encoding = sound_format.encoding
-    if isinstance(encoding, Ffmpeg):
+    if isinstance(encoding, FfmpegEncoding):
         _by_ffmpeg(blocks, sound_format.sample_rate_hz, encoding, file)
     elif encoding.container == "RAW" and sound_format.linear:
         for block in blocks:
@@ -60,7 +60,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
 def require_encoder(sound_format: SoundFormat) -> None:
     """Raise ToneError if this machine cannot write the format. The error names the missing program and its package."""
     encoding = sound_format.encoding
-    if isinstance(encoding, Ffmpeg):
+    if isinstance(encoding, FfmpegEncoding):
         ffmpeg.encoder_program(encoding.encoder, Message("writing {extension}", extension=sound_format.extension))
     elif not soundfile.check_format(encoding.container, encoding.subtype):
         raise ToneError(
@@ -88,7 +88,7 @@ def _little_endian(block: Pcm) -> memoryview:
     return np.ascontiguousarray(block, "<i2").data.cast("B")
 
 
-def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Libsndfile, file: BinaryIO) -> None:
+def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: LibsndfileEncoding, file: BinaryIO) -> None:
     watched = _Watched(file)
     with (
         _signals_held() as deliver,
@@ -172,7 +172,7 @@ class _Watched:
         return instead
 
 
-def _by_ffmpeg(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Ffmpeg, file: BinaryIO) -> None:
+def _by_ffmpeg(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: FfmpegEncoding, file: BinaryIO) -> None:
     """Encode with ffmpeg. The samples are in a memory-mapped file, because pydub needs all of them at once."""
     with tempfile.TemporaryFile() as samples:
         for block in blocks:

@@ -15,7 +15,7 @@ _RESAMPLER_MS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Libsndfile:
+class LibsndfileEncoding:
     """The names of a format in libsndfile: its container and its subtype."""
 
     container: str
@@ -23,7 +23,7 @@ class Libsndfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Ffmpeg:
+class FfmpegEncoding:
     """The names of a format in ffmpeg, and the encoder's arguments."""
 
     muxer: str
@@ -41,7 +41,7 @@ class SoundFormat:
 
     name: str
     sample_rate_hz: int
-    encoding: Libsndfile | Ffmpeg
+    encoding: LibsndfileEncoding | FfmpegEncoding
     lost_samples: int = 0
     delay_ms: float | None = 0.0
 
@@ -55,8 +55,8 @@ class SoundFormat:
         return self.encoding in (_RAW, _WAV)
 
 
-_RAW: Final = Libsndfile("RAW", "PCM_16")
-_WAV: Final = Libsndfile("WAV", "PCM_16")
+_RAW: Final = LibsndfileEncoding("RAW", "PCM_16")
+_WAV: Final = LibsndfileEncoding("WAV", "PCM_16")
 
 
 def _held(sample_rate_hz: int) -> int:
@@ -76,18 +76,18 @@ FORMATS: Final[Mapping[str, SoundFormat]] = MappingProxyType(
             SoundFormat("wav16", 16000, _WAV, _WAV_HEADER_SAMPLES + _held(16000), _RESAMPLER_MS),
             SoundFormat("sln", 8000, _RAW),
             *map(_signed_linear, (12000, 16000, 24000, 32000, 48000, 96000, 192000)),
-            SoundFormat("ulaw", 8000, Libsndfile("RAW", "ULAW")),
-            SoundFormat("alaw", 8000, Libsndfile("RAW", "ALAW")),
-            SoundFormat("au", 8000, Libsndfile("AU", "ULAW")),
-            SoundFormat("gsm", 8000, Libsndfile("RAW", "GSM610")),
-            SoundFormat("g722", 16000, Ffmpeg("g722", "g722"), _held(16000), 0.66),
-            SoundFormat("g726-32", 8000, Ffmpeg("g726le", "g726le", ("-b:a", "32k"))),
-            SoundFormat("ogg", 8000, Libsndfile("OGG", "VORBIS")),
-            SoundFormat("opus", 48000, Ffmpeg("opus", "libopus", ("-b:a", "64k")), _held(48000), _RESAMPLER_MS),
-            SoundFormat("spx", 8000, Ffmpeg("spx", "libspeex", ("-cbr_quality", "10")), 80, 9.95),
+            SoundFormat("ulaw", 8000, LibsndfileEncoding("RAW", "ULAW")),
+            SoundFormat("alaw", 8000, LibsndfileEncoding("RAW", "ALAW")),
+            SoundFormat("au", 8000, LibsndfileEncoding("AU", "ULAW")),
+            SoundFormat("gsm", 8000, LibsndfileEncoding("RAW", "GSM610")),
+            SoundFormat("g722", 16000, FfmpegEncoding("g722", "g722"), _held(16000), 0.66),
+            SoundFormat("g726-32", 8000, FfmpegEncoding("g726le", "g726le", ("-b:a", "32k"))),
+            SoundFormat("ogg", 8000, LibsndfileEncoding("OGG", "VORBIS")),
+            SoundFormat("opus", 48000, FfmpegEncoding("opus", "libopus", ("-b:a", "64k")), _held(48000), _RESAMPLER_MS),
+            SoundFormat("spx", 8000, FfmpegEncoding("spx", "libspeex", ("-cbr_quality", "10")), 80, 9.95),
             # At a constant bit rate LAME lowers the level by 0.45 dB.
-            SoundFormat("mp3", 16000, Ffmpeg("mp3", "libmp3lame", ("-q:a", "0")), delay_ms=None),
-            SoundFormat("m4a", 16000, Ffmpeg("ipod", "aac", ("-b:a", "64k")), delay_ms=None),
+            SoundFormat("mp3", 16000, FfmpegEncoding("mp3", "libmp3lame", ("-q:a", "0")), delay_ms=None),
+            SoundFormat("m4a", 16000, FfmpegEncoding("ipod", "aac", ("-b:a", "64k")), delay_ms=None),
         )
     }
 )

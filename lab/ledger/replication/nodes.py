@@ -57,7 +57,7 @@ class Node:
         return KeyRing.of(self.settings, self.name)
 
     def writer(self) -> LedgerWriter:
-        return LedgerWriter.open(self.settings.own(), self.name, self.key_ring())
+        return LedgerWriter.open(self.settings.own_url(), self.name, self.key_ring())
 
     def write(self, *calls: Iterable[Step]) -> None:
         with self.writer() as writer:
@@ -75,7 +75,7 @@ class Node:
 
     @property
     def ledger(self) -> Database:
-        return Database.in_file(self.settings.own())
+        return Database.in_file(self.settings.own_url())
 
     def connection(self) -> ReplicaConnection:
         return ReplicaConnection(self.settings, self.name)
@@ -97,7 +97,7 @@ class Node:
         return postgresql.execute(query.replace("{}", schema_of(self.key.name)), database_of(self.settings.url))
 
     def own(self) -> LedgerReader:
-        return LedgerReader.open(self.settings.own())
+        return LedgerReader.open(self.settings.own_url())
 
     @property
     def replica(self) -> Database:

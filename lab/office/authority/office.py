@@ -9,7 +9,7 @@ import pytest
 from idtone.core.persons import AccountKnownBy, Person
 from idtone.core.signing_keys import load_public
 from idtone.office.commands.office_folder import VARIABLE
-from lab.made_once import made_once
+from lab.cached_folders import fill_from_cache
 from lab.registry.examples import GOOD
 from lab.registry.trust.association import SUSPENSIONS
 from lab.terminal import Terminal
@@ -112,7 +112,7 @@ def new_office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
 
 @pytest.fixture
 def office(new_office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
-    made_once(
+    fill_from_cache(
         tmp_path_factory,
         "office",
         new_office.folder.parent,

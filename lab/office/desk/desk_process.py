@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from idtone.office.desk.desk import Desk
 from idtone.office.desk.desk_server import attend
+from idtone.office.desk.document_desk import DocumentDesk
 from lab.asterisk import OFFICE
 
 
@@ -28,7 +28,7 @@ def running_desk(folder: Path, *options: object, log: IO[bytes] | None = None) -
 
 
 @contextmanager
-def desk_in_thread(desk: Desk) -> Iterator[str]:
+def desk_in_thread(desk: DocumentDesk) -> Iterator[str]:
     """Context with the address of a desk that a thread serves."""
     ports, over, loop = list[int](), asyncio.Event(), asyncio.new_event_loop()
     ready = threading.Event()

@@ -8,11 +8,11 @@ import pytest
 
 from idtone.core.signed_notes import Signer
 from idtone.office.authority.workspace import Workspace
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.evaluation.observations import Observation, ObservationKind, observe
-from lab.made_once import made_once
+from lab.cached_folders import fill_from_cache
 from lab.member.evaluation.sample_figures import LAST_DAY, NODE, YEAR, document_of, write_criteria
 from lab.office.authority.office import WHY, Office
 from lab.registry.examples import with_keys
@@ -50,7 +50,7 @@ def folder(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Office:
         for each in OBSERVED:
             add_observation(office, *each)
 
-    made_once(tmp_path_factory, "to-evaluate", office.folder, make)
+    fill_from_cache(tmp_path_factory, "to-evaluate", office.folder, make)
     use_own_ledger(office)
     return office
 
@@ -65,6 +65,6 @@ def use_own_ledger(office: Office) -> None:
 
 
 def hand_in(office: Office, *contents: dict[str, Any], signer: Signer = NODE) -> None:
-    desk = Desk(office.folder, RULES)
+    desk = DocumentDesk(office.folder, RULES)
     for content in contents:
         desk.accept(document_of(content, signer), datetime.now(UTC))

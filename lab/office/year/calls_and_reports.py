@@ -170,7 +170,7 @@ def confirm(year: OfficeYear, member: str) -> None:
         return True
 
     confirming = SuspensionConfirmations(settings, lambda: registry, no_calls, {})
-    ledger = path_of(settings.ledger.own())
+    ledger = path_of(settings.ledger.own_url())
 
     async def until_sent() -> None:
         running = asyncio.create_task(confirming.run())

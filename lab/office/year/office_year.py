@@ -135,7 +135,7 @@ class OfficeYear(Terminal):
     def ledger(self, member: str) -> Iterator[LedgerWriter]:
         """Context with the node's ledger, open for writing."""
         settings = self.settings(member)
-        with LedgerWriter.open(settings.ledger.own(), NODE, KeyRing.of(settings.ledger, NODE)) as writer:
+        with LedgerWriter.open(settings.ledger.own_url(), NODE, KeyRing.of(settings.ledger, NODE)) as writer:
             yield writer
 
 

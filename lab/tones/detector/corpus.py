@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from bench.verify.conditions import PACKET, shift, sound_of
+from bench.verify.impaired_legs import PACKET, shift, sound_of
 from bench.verify.profiles import profiles
 from bench.verify.rooms_and_phones import add_room
 from bench.verify.transmission_chains import DAMAGES, lost_packets

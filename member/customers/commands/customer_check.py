@@ -100,7 +100,7 @@ def _record(settings: Settings, document: bytes, refusals: RefusalList, found: l
         "refusals": ", ".join(dict.fromkeys(match.reference for match in found)),
     }
     return record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
         lambda act: steps.duty(act, datetime.now(UTC), acting_person(), ACT, digest[:32], details),

@@ -63,7 +63,7 @@ def check(
             )
         else:
             print(*(translated(str(fault)) for fault in error.faults), sep="\n")
-            print(f"{form}: {translated(command_line.counted(len(error.faults), 'fault'))}")
+            print(f"{form}: {translated(command_line.count_with_unit(len(error.faults), 'fault'))}")
         command_line.exit_negative()
     if as_json:
         command_line.print_json({"file": str(form), "good": True, "faults": [], "rules": rules.version})

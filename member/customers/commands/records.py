@@ -62,7 +62,7 @@ class _Office:
         return cls(settings, load_rules(settings.customers.rules), key_ring)
 
     def acts(self) -> list[Step]:
-        with LedgerReader.open(self.settings.ledger.own()) as reader:
+        with LedgerReader.open(self.settings.ledger.own_url()) as reader:
             return reader.acts(_ACTS)
 
     def histories(self) -> Mapping[str, RecordHistory]:
@@ -90,7 +90,7 @@ class _Office:
         """
         ledger = self.settings.ledger
         return record_act(
-            ledger.own(),
+            ledger.own_url(),
             self.settings.node,
             self.key_ring,
             lambda act_id: steps.duty(act_id, at, by, act, subject, details),
@@ -146,7 +146,7 @@ def record(
         command_line.say(
             "{id}: recorded for {numbers}, as {act}",
             id=filled.id,
-            numbers=command_line.counted(len(made.numbers), "number"),
+            numbers=command_line.count_with_unit(len(made.numbers), "number"),
             act=act,
         )
 
@@ -406,7 +406,9 @@ def forget(
             command_line.Rows(columns, whole=("id",)).print(
                 (each.id, local_time(each.at), each.ends, each.kept_until(years)) for each in due
             )
-            if not ask_confirmation(Message("Destroy {forms} forever?", forms=command_line.counted(len(due), "form"))):
+            if not ask_confirmation(
+                Message("Destroy {forms} forever?", forms=command_line.count_with_unit(len(due), "form"))
+            ):
                 command_line.exit_negative()
 
         def enter(each: RecordHistory) -> None:
@@ -416,4 +418,6 @@ def forget(
     if as_json:
         command_line.print_json({"forgotten": forgotten})
     else:
-        command_line.say("{forms} cannot be opened any more", forms=command_line.counted(len(forgotten), "form"))
+        command_line.say(
+            "{forms} cannot be opened any more", forms=command_line.count_with_unit(len(forgotten), "form")
+        )

@@ -149,7 +149,7 @@ class IdentityTable(Model):
     def normalised_address(self, text: str) -> str:
         """The normalised address: `東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
         spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
-        spelt = self._numerals.sub(lambda found: _digits(found[0]), spelt)
+        spelt = self._numerals.sub(lambda match: _digits(match[0]), spelt)
         return _replaced(spelt, self._rules_of_address)
 
     @staticmethod
@@ -166,7 +166,7 @@ class IdentityTable(Model):
 
     def to_latin(self, word: str) -> str | None:
         """The word in Latin letters; None if it has characters that are neither kana nor Latin letters."""
-        spelt = self._kana.sub(lambda found: self.kana[found[0]], _katakana(word)).replace("ー", "")
+        spelt = self._kana.sub(lambda match: self.kana[match[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
         return spelt if re.fullmatch(r"[a-z'’.-]+", spelt) else None

@@ -53,13 +53,13 @@ def figures(
     signer, now = desk_client.document_signer(settings), datetime.now(UTC)
     if period.ends > now:
         raise UsageError("the period {period} is not over yet", period=str(period))
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         head = _head(settings, reader, period)
         made = _counted(reader, period, head)
     octets = sign_document(KIND, desk_client.member_of(settings), made.content(), signer, now)
     sha256 = hashlib.sha256(octets).hexdigest()
     record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
         lambda act: steps.duty(act, now, acting_person(), "figures-signed", str(period), {"sha256": sha256}),

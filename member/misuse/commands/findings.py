@@ -213,12 +213,12 @@ def review(
     settings = load_settings(config)
     require_keys(settings.ledger, settings.node)
     why, person = checked_line(why, "--why"), acting_person()
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         own = Ledgers([NodeLedger(settings.node, "", reader)], is_shared=False)
         finding = _one(finding_id, own, limits_file).finding
     details: dict[str, steps.Scalar] = {"result": result.value, "why": why, "calls": len(finding.sign.calls)}
     act = record_act(
-        settings.ledger.own(),
+        settings.ledger.own_url(),
         settings.node,
         KeyRing.of(settings.ledger, settings.node),
         lambda act_id: steps.duty(act_id, datetime.now(UTC), person, REVIEWED, finding.id, details),

@@ -17,7 +17,7 @@ from idtone.core.terminal import command_line
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
 from idtone.ledger.keys.key_file import read_key
-from idtone.ledger.keys.sealing import derived
+from idtone.ledger.keys.sealing import derive_key
 from idtone.registry.correspondence import desk_client
 from idtone.registry.correspondence.signed_document import sign_document
 
@@ -71,7 +71,7 @@ def send(
     the same file again: it stays one report, with the same receipt number.
     """
     settings, report, now = load_settings(config), _read(file), datetime.now(UTC)
-    receipt = receipt_of(report, derived(read_key(settings.ledger.key_file), b"idtone report receipts"))
+    receipt = receipt_of(report, derive_key(read_key(settings.ledger.key_file), b"idtone report receipts"))
     sealed = sealed_report(report, receipt, *desk_keys(settings))
     member = desk_client.member_of(settings)
     octets = sign_document(REPORT, member, sealed.model_dump(), desk_client.document_signer(settings), now)

@@ -26,8 +26,8 @@ from idtone.core.in_thread import in_thread
 from ...authority.number_sheet import sheet_entries
 from ...authority.pledge_store import check_pdf
 from ...authority.typed_dates import in_japan
-from ..desk import Desk
 from ..desk_guard import visitor_of
+from ..document_desk import DocumentDesk
 from ..field_problem import FieldProblem
 from ..public_form import TRAP, FormError, PublicPages, association_of, read_form, read_texts
 from ..reports.rate_limit import RateLimit
@@ -60,7 +60,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Tones = list[tuple[str, str]]
 
 
-def add_application_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
+def add_application_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
     """Add the routes of the form, if the form is switched on. Raises DocumentError if authority.yaml cannot be read."""
     terms = desk.workspace.terms().applications
     if not terms.online:

@@ -7,7 +7,7 @@ from typing import Final
 
 from idtone.core.errors import IdtoneError
 
-from ..desk import Desk
+from ..document_desk import DocumentDesk
 from .submissions import Submissions
 
 LOOK_EVERY_S: Final = 3600.0
@@ -15,7 +15,7 @@ LOOK_EVERY_S: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-async def erase_submissions_in_time(desk: Desk) -> None:
+async def erase_submissions_in_time(desk: DocumentDesk) -> None:
     """Erase old submissions repeatedly, until cancelled."""
     while True:
         try:
@@ -26,6 +26,6 @@ async def erase_submissions_in_time(desk: Desk) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def erase_due_submissions(desk: Desk, now: datetime) -> int:
+def erase_due_submissions(desk: DocumentDesk, now: datetime) -> int:
     """Erase the submissions that are due; returns their number. Blocks. Raises IdtoneError."""
     return Submissions(desk.folder, desk.ledger).forget(now - desk.workspace.terms().applications.keep)

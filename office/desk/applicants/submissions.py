@@ -21,7 +21,7 @@ from idtone.core.files import reading, writing
 from idtone.core.terminal.prompts import checked_line
 from idtone.member.reports.report_documents import new_receipt, receipt_digest
 
-from ...authority import shared_folder
+from ...authority import group_shared_files
 from ...authority.folder_lock import lock_folder
 from ...authority.typed_dates import in_japan
 from ..office_ledger import TURN_WITHIN_S, OfficeLedger
@@ -175,7 +175,7 @@ class Submissions:
         new = path.with_suffix(".new")
         with writing(path, TrustError):
             if pdf is not None:
-                shared_folder.write(new, pdf)
+                group_shared_files.write(new, pdf)
             try:
                 self._ledger.record(act, made.id, **details)
             except BaseException:
@@ -183,7 +183,7 @@ class Submissions:
                 raise
             if pdf is not None:
                 new.replace(path.with_suffix(".pdf"))
-            shared_folder.write(path, made.model_dump_json(indent=1).encode() + b"\n")
+            group_shared_files.write(path, made.model_dump_json(indent=1).encode() + b"\n")
 
     def _path(self, id_: str) -> Path:
         if not _ID.fullmatch(id_):

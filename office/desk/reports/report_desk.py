@@ -31,7 +31,7 @@ from idtone.member.reports.report_documents import (
 from idtone.member.reports.sealed_box import Purpose, open_box, public_key, seal
 from idtone.registry.correspondence.signed_document import SignedDocument
 
-from ..desk import Accepted, Desk
+from ..document_desk import Accepted, DocumentDesk
 from ..recorded_changes import RecordedChanges
 from .call_traceback import Finding, Next, ReportResult, Stage, first_request, next_request
 from .desk_key import DeskKey, officer_public
@@ -53,7 +53,7 @@ _ANSWERED: Final = Message("this request was answered or withdrawn already")
 class ReportDesk:
     """The report desk in an authority's folder. Any thread may use it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: DocumentDesk) -> None:
         """Raises IdtoneError if its files cannot be read, or if a change that another process left unfinished can be
         neither made nor dropped.
         """
@@ -63,7 +63,7 @@ class ReportDesk:
         if self.store.exists:
             self._changes.finish()
         self.key = DeskKey.of(desk.folder)
-        self.rules: ReportSettings = read_report_settings(desk.folder)
+        self.settings: ReportSettings = read_report_settings(desk.folder)
 
     def keys(self) -> Mapping[str, str | None]:
         """The public keys for which a report is sealed."""
@@ -167,7 +167,7 @@ class ReportDesk:
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> PublishableCounts:
         """The counts of the reports received since `since` and before `until`, fit for publication."""
-        return without_small_counts(self.store.counted(by, since, until), self.rules.statistics.least)
+        return without_small_counts(self.store.counted(by, since, until), self.settings.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
         """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is closed
@@ -254,7 +254,7 @@ class ReportDesk:
                 )
             asked = [each.member for each in self.store.requests_of(request.report)]
             holders = self._holders(request.report) if content.result is AnswerResult.NOT_OURS else ()
-            following = next_request(asked, content.result, content.upstream, self.rules.traceback.members, holders)
+            following = next_request(asked, content.result, content.upstream, self.settings.traceback.members, holders)
             further = self._request(request.report, request.hop + 1, following, now)
             answered = replace(
                 request,
@@ -304,22 +304,22 @@ class ReportDesk:
     def _request(self, report_id: str, hop: int, step: Next, now: datetime) -> KeptRequest | None:
         if step.member is None:
             return None
-        due = now + self.rules.traceback.answer_within
+        due = now + self.settings.traceback.answer_within
         return KeptRequest(f"Q-{secrets.token_hex(_ID_BYTES)}", report_id, hop, step.member, now, due)
 
 
-def report_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def report_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for a member's report."""
     report_id = ReportDesk(desk).enter(read_content(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 
-def fetch_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def fetch_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for a member's document that asks for its requests."""
     return ReportDesk(desk).fetch(document, now)
 
 
-def answer_rule(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def answer_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """The desk's rule for a member's answer."""
     return ReportDesk(desk).answer(document, now)
 

@@ -20,8 +20,8 @@ from idtone.member.reports.report import Report, ServiceReport
 from idtone.member.reports.report_documents import KEYS_PATH, new_receipt, receipt_digest, sealed_report
 from idtone.member.reports.sealed_box import public_key
 
-from ..desk import Desk
 from ..desk_guard import visitor_of
+from ..document_desk import DocumentDesk
 from ..field_problem import FieldProblem
 from ..public_form import TRAP, FormError, PublicPages, read_form, read_texts
 from .rate_limit import RateLimit
@@ -49,7 +49,7 @@ AnyReport = TypeVar("AnyReport", Report, ServiceReport)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def add_report_routes(application: web.Application, desk: Desk, public: PublicPages) -> None:
+def add_report_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
     """Add the routes of the report desk. Raises DocumentError if the desk's limits cannot be read."""
     rules = read_report_settings(desk.folder)
     limits = rules.page
@@ -131,11 +131,11 @@ def add_report_routes(application: web.Application, desk: Desk, public: PublicPa
     application.on_cleanup.append(end)
 
 
-def _keys(desk: Desk) -> Mapping[str, str | None]:
+def _keys(desk: DocumentDesk) -> Mapping[str, str | None]:
     return ReportDesk(desk).keys()
 
 
-def _enter(desk: Desk, report: Report | ServiceReport, receipt: str) -> None:
+def _enter(desk: DocumentDesk, report: Report | ServiceReport, receipt: str) -> None:
     reports = ReportDesk(desk)
     officer = reports.keys()["officer"]
     sealed = sealed_report(report, receipt, reports.key.public, public_key(officer) if officer else None)

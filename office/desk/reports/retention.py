@@ -8,7 +8,7 @@ from typing import Final
 
 from idtone.core.errors import IdtoneError
 
-from ..desk import Desk
+from ..document_desk import DocumentDesk
 from .report_desk import ReportDesk
 
 LOOK_EVERY_S: Final = 3600.0
@@ -16,7 +16,7 @@ LOOK_EVERY_S: Final = 3600.0
 _log = logging.getLogger(__name__)
 
 
-async def erase_reports_in_time(desk: Desk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
     """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next round on."""
     while True:
         try:
@@ -27,7 +27,7 @@ async def erase_reports_in_time(desk: Desk, now: Callable[[], datetime] = lambda
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def erase_due_reports(desk: Desk, now: datetime) -> int:
+def erase_due_reports(desk: DocumentDesk, now: datetime) -> int:
     """Erase the reports that are due; returns their number. Blocks. Raises IdtoneError."""
     reports = ReportDesk(desk)
-    return 0 if reports.rules.retention is None else reports.forget(now - reports.rules.retention)
+    return 0 if reports.settings.retention is None else reports.forget(now - reports.settings.retention)

@@ -9,7 +9,7 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import Settings, load_settings
-from idtone.core.settings.shared_settings import FORMAT, SharedSettings, differing, read_shared
+from idtone.core.settings.shared_settings import FORMAT, SharedSettings, differing_settings, read_shared
 from idtone.core.signed_notes import NOTE_LIMIT, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated
@@ -111,7 +111,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
     editions = [_edition(path, keys) for path in (file, other)]
     if not keys and any(shared for shared, _ in editions):
         print(translated("signatures are not verified: fleet.trust is not set here"), file=sys.stderr)
-    found = differing(editions[0][1], editions[1][1])
+    found = differing_settings(editions[0][1], editions[1][1])
     if as_json:
         command_line.print_json(
             {

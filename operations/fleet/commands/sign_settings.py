@@ -14,7 +14,7 @@ from idtone.core.settings.shared_settings import (
     SIGNED_BY,
     SharedSettings,
     check_shared,
-    differing,
+    differing_settings,
     read_shared,
     signed_settings,
 )
@@ -89,7 +89,7 @@ def sign(
     with writing(output, UsageError):
         replace_durably(output, str(note).encode())
     made = read_shared(output, signers[0].key)
-    changed = differing(before.settings, made.settings) if before else {}
+    changed = differing_settings(before.settings, made.settings) if before else {}
     if as_json:
         command_line.print_json(
             {

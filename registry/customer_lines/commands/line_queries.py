@@ -49,7 +49,7 @@ def check(
             command_line.print_json({"source": unread.name, "good": False, "faults": faults})
         else:
             print(*error.faults, sep="\n")
-            print(f"{unread.name}: {translated(command_line.counted(len(error.faults), 'fault'))}")
+            print(f"{unread.name}: {translated(command_line.count_with_unit(len(error.faults), 'fault'))}")
         command_line.exit_negative()
     if as_json:
         command_line.print_json({"source": unread.name, "good": True, "faults": [], **totals})

@@ -1,7 +1,7 @@
 import numpy as np
 
 from bench.verify.calibration import NAMES, calibration_tasks, gather_evidence, learn_weights
-from bench.verify.conditions import CONDITIONS
+from bench.verify.impaired_legs import CONDITIONS
 from bench.verify.profiles import profiles
 
 

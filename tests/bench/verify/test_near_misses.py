@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.verify import near_misses
-from bench.verify.conditions import sound_of
+from bench.verify.impaired_legs import sound_of
 from bench.verify.profiles import profiles
 
 

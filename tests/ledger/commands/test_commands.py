@@ -20,7 +20,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus, Step
 from idtone.ledger.keys.legal_hold_keys import LegalHoldKeys
 from idtone.ledger.tree.inclusion_proof import InclusionProof
-from lab.days import today
+from lab.japan_today import today
 from lab.ledger.commands.run_ledger import completions, follow_list, json_output, listed_calls, output_words, run
 from lab.ledger.sample_evidence import (
     CALLER,

@@ -29,7 +29,7 @@ from idtone.ledger.keys.key_ring import KeyRing, cosigned_note, own_key
 from idtone.ledger.keys.log_keys import LogKeys
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
-from idtone.ledger.writing import earlier_log_ends, housekeeping
+from idtone.ledger.writing import earlier_log_ends, maintenance_thread
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations.backup.known_heads import KnownHead, known_heads
 from idtone.operations.doctor.check_inputs import CheckInputs
@@ -87,7 +87,7 @@ class Node:
     def head(self) -> Path:
         """The file with the last signed checkpoint."""
         path = self.config.with_name("head")
-        path.write_bytes(self.settings.seen().read_bytes())
+        path.write_bytes(self.settings.checkpoint_file().read_bytes())
         return path
 
 
@@ -101,7 +101,7 @@ def test_a_key_is_replaced(node):
     made = node.run("log replace-key", "--why", "every two years", "--yes")
     assert (made["before"], VerifierKey.parse(made["log"]).name) == (str(old), "pbx-1/idtone.2")
     assert VerifierKey.parse(made["log"]).public != old.public
-    assert not list(node.settings.continued().parent.glob("*.next")), "it names the person and the reason"
+    assert not list(node.settings.successors_file().parent.glob("*.next")), "it names the person and the reason"
     node.write(*heard_call("c-3", 20_000))
 
     now = node.verify()
@@ -151,7 +151,7 @@ def test_the_cosigned_head_of_the_old_tree_stays(node):
     ring = node.ring()
     heads = {}
     for origin in (LOG, f"{LOG}.2"):
-        note = Note.parse(node.settings.seen().read_bytes())
+        note = Note.parse(node.settings.checkpoint_file().read_bytes())
         heads[origin] = replace(note, signatures=(*note.signatures, WITNESS.cosign(note.text, 1_793_498_460)))
         ring.cosigned.remember(heads[origin])
         node.run("log replace-key", "--why", "x", "--yes")
@@ -269,7 +269,7 @@ def test_the_end_of_a_log_is_signed_when_its_token_is_back(with_token):
 
 
 def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypatch):
-    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(maintenance_thread, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(hardware_token_signer, "AGAIN_AFTER_S", 0.1)
     node, old = with_token, with_token.key
     _goes_away(node, "log replace-key")
@@ -364,9 +364,9 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
     """The process may have been killed before it wrote into the file beside the key that the end is signed."""
-    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
+    monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
-    path = lost.settings.continued()
+    path = lost.settings.successors_file()
     waits = path.read_text()
     _find(lost)
     with pytest.raises(LedgerError, match="its key is here, and has signed it now"):
@@ -442,7 +442,7 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
 
 def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
     """The key is not lost if the PIN cannot be given or is refused, or the token does not answer."""
-    monkeypatch.setattr(housekeeping.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
+    monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
     as_person(monkeypatch, ALICE)
     give_up = ("log give-up", "--why", "burnt", "--yes")
     pin, ring = lost.config.with_name("pin"), lost.ring()
@@ -461,7 +461,7 @@ def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
     [following] = ring.successor_trees.unsigned
     with pytest.raises(TokenAwayError, match="no such token"):  # the service remembers it for a while
         ring.signer_of(LOG).sign("x\n")
-    said = earlier_log_ends.give_up_objection(following, ring, path_of(lost.settings.own()))
+    said = earlier_log_ends.give_up_objection(following, ring, path_of(lost.settings.own_url()))
     ring.close()
     assert said == "its key is here, and has signed it now"
 
@@ -481,7 +481,7 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
     as_person(monkeypatch, ALICE)
     if not given_up:
         lost.run("log give-up", "--why", "burnt", "--yes")
-    path = lost.settings.continued()
+    path = lost.settings.successors_file()
     [entry] = json.loads(path.read_text())
     path.write_text(json.dumps([{**entry, "given_up": given_up}]))
     said = "\n".join(before_of(lost)["faults"])
@@ -494,7 +494,7 @@ def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(l
     """The end is given up as the first leaf of the next log says, and with everything that the lost key has signed."""
     as_person(monkeypatch, ALICE)
     lost.run("log replace-key", "--why", "x", "--yes")
-    path = lost.settings.continued()
+    path = lost.settings.successors_file()
     first, second = json.loads(path.read_text())
     forged = {"unsigned": f"{LOG}\n9\n{'A' * 43}=\n", "checkpoint": ""}
     path.write_text(json.dumps([{**first, **forged}, second]))
@@ -514,7 +514,7 @@ def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leave
     _, _, root = lost.ring().successor_trees.trees[0].ended
     with pytest.raises(LedgerError, match=said):
         record_act(
-            lost.settings.own(),
+            lost.settings.own_url(),
             "pbx-1",
             lost.ring(),
             lambda act: steps.end_given_up(act, NOW, ALICE, "x", (origin, leaves, root.hex()), signed, 1),
@@ -526,7 +526,7 @@ def test_an_end_that_this_node_does_not_have_is_not_given_up(lost, origin, leave
 @rest_in_breadth("has_logs", [True, False])
 async def test_a_running_service_holds_the_act_against_its_own_logs(lost, monkeypatch, has_logs):
     as_person(monkeypatch, ALICE)
-    url, ring = lost.settings.own(), lost.ring()
+    url, ring = lost.settings.own_url(), lost.ring()
     with LedgerWriter.open(url, "pbx-1", ring) as writer:
         recording = asyncio.create_task(record_queued_acts(url, writer, DisclosureRules(), ring if has_logs else None))
         with nullcontext() if has_logs else pytest.raises(LedgerError, match="the service refuses"):
@@ -594,7 +594,7 @@ def test_a_leaf_after_the_end_is_found(node):
 @pytest.mark.parametrize("at", ["key", "told"])
 def test_another_key_beside_the_ledger_is_found(node, at):
     made = node.run("log replace-key", "--why", "x", "--yes")
-    path = node.settings.continued()
+    path = node.settings.successors_file()
     [entry] = json.loads(path.read_text())
     stranger = str(
         VerifierKey(LOG if at == "told" else "pbx-1/idtone.2", VerifierKey.parse(made["log"]).algorithm, bytes(32))

@@ -23,7 +23,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.ledger.store.sqlite import path_of
 from idtone.ledger.tree.checkpoints import Checkpoint
 from idtone.ledger.verification.verify_ledger import verify_ledger
-from idtone.ledger.writing import housekeeping, sign_log_end
+from idtone.ledger.writing import maintenance_thread, sign_log_end
 from idtone.ledger.writing.group_writer import GroupWriter
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from lab import pkcs11_token
@@ -185,7 +185,7 @@ def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The database of a log of two leaves whose end is not signed. The token is still unreachable, and the next log has
     begun.
     """
-    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(maintenance_thread, "LOOK_EVERY_S", 0.05)
     with stub.writer() as writer:
         write_each(writer, *heard_call("c-1"))
         stub.does("error")
@@ -313,7 +313,7 @@ def test_a_cell_of_another_type_is_reported_and_ends_nothing_else(stub, ended, c
 
 
 def test_what_fails_unforeseen_beside_the_ledger_does_not_end_the_rest(url, file, monkeypatch, caplog):
-    monkeypatch.setattr(housekeeping, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(maintenance_thread, "LOOK_EVERY_S", 0.05)
     monkeypatch.setattr(GroupWriter, "sign_ends", lambda self: {}["missing"])
     with LedgerWriter.open(url, "pbx-1", key_ring_of(url)) as writer:
         write_each(writer, *heard_call("c-1"))

@@ -25,7 +25,7 @@ from idtone.ledger.monitor.monitored_logs import MonitoredLogs, read_monitored
 from idtone.ledger.monitor.split_view import SplitView
 from idtone.ledger.tiles import tile_source
 from idtone.ledger.tiles.tile_source import TileSite
-from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compressed, expanded
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, BUNDLES, compress_bundle, expand_bundle
 from lab.ledger.commands.run_ledger import EVIDENCE_PROGRAM, json_output, run
 from lab.ledger.monitor.watched_log import HOUR_MS, WatchedLogs
 from lab.ledger.sample_evidence import LOG, SEED, cancelled_call, evidence, heard_call, time_after
@@ -115,9 +115,9 @@ def change(name: str) -> Callable[[WatchedLogs], None]:
         world.publish()
         octets = (world.out / name).read_bytes()
         is_bundle = name.startswith(BUNDLES)
-        altered = bytearray(expanded(octets, BUNDLE_LIMIT) if is_bundle else octets)
+        altered = bytearray(expand_bundle(octets, BUNDLE_LIMIT) if is_bundle else octets)
         altered[100] ^= 1
-        (world.out / name).write_bytes(compressed(altered) if is_bundle else altered)
+        (world.out / name).write_bytes(compress_bundle(altered) if is_bundle else altered)
 
     return tamper
 

@@ -46,7 +46,7 @@ def test_the_calls_of_all_nodes_are_listed_in_their_order_and_counted(untouched)
     with pytest.raises(UsageError, match="there is no ledger of a node nagoya yet"):
         run("list", "--node", "nagoya")
     with pytest.raises(UsageError, match="this ledger is the file of one node"):
-        run("list", "--node", "tokyo", "--ledger", untouched["tokyo"].settings.own())
+        run("list", "--node", "tokyo", "--ledger", untouched["tokyo"].settings.own_url())
     everything = ["stats", "--since", (NOW - timedelta(days=1)).isoformat()]
     assert sum(each["calls"] for each in json_output(*everything)) == 9
     assert sum(each["calls"] for each in json_output(*everything, "--node", "osaka")) == 3
@@ -148,7 +148,7 @@ def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgr
     with pytest.raises(UsageError, match="two keys of osaka/idtone are given"):
         run("verify", "--log-key", osaka, "--log-key", str(other))
     both = ["--log-key", osaka, "--log-key", str(tokyo.key)]
-    assert run("verify", "--ledger", tokyo.settings.own(), *both).exit_code == 1
+    assert run("verify", "--ledger", tokyo.settings.own_url(), *both).exit_code == 1
     nodes["osaka"].in_copy(postgresql, "DROP SCHEMA {} CASCADE")
     for given, fault in (
         (["--log-key", osaka], "--log-key osaka/idtone: there is no ledger by this name"),
@@ -203,7 +203,7 @@ def test_the_nodes_are_listed_with_how_far_they_have_come(nodes):
     assert listed[0]["key"] == str(nodes["osaka"].key)
     assert output_words(run("log replicas"))[1][:6] == ["osaka", "osaka/idtone", "8", "1", "1", "0"]
     with pytest.raises(UsageError, match="names the file of one node"):
-        run("log replicas", "--ledger", nodes["tokyo"].settings.own())
+        run("log replicas", "--ledger", nodes["tokyo"].settings.own_url())
     # A log that continues after damage is no other node.
     osaka = nodes["osaka"]
     overwrite(osaka.settings.spool)
@@ -225,7 +225,7 @@ def test_a_ledger_that_cannot_be_read_does_not_hide_the_others(nodes, postgresql
 def test_a_copy_gives_the_same_records_proofs_and_keys(untouched):
     node = untouched["tokyo"]
     days = days_of(node.settings)
-    with LedgerReader(node.replica, days) as copy, LedgerReader.open(node.settings.own(), days) as own:
+    with LedgerReader(node.replica, days) as copy, LedgerReader.open(node.settings.own_url(), days) as own:
         assert copy.records() == own.records()
         assert copy.proofs("tokyo-heard") == own.proofs("tokyo-heard")
         assert copy.record_key("tokyo-heard") == own.record_key("tokyo-heard")

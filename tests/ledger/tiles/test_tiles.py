@@ -23,7 +23,7 @@ from idtone.ledger.tiles import tile_writer
 from idtone.ledger.tiles.tile_source import TileFolder
 from idtone.ledger.tree.inclusion_proof import InclusionProof
 from idtone.ledger.tree.merkle import leaf_hash
-from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compressed, entries_of, expanded
+from idtone.ledger.tree.tiles import BUNDLE_LIMIT, ENTRY_LIMIT, compress_bundle, entries_of, expand_bundle
 from lab.ledger.commands.run_ledger import json_output, run
 from lab.ledger.disclosure.packs import pack_of, resealed
 from lab.ledger.replication.nodes import Node
@@ -84,7 +84,7 @@ def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
     folder = out / "pbx-1/idtone"
     proof = InclusionProof.parse(run("prove", "pbx-1-1793491200.1").stdout.encode())
     assert str(proof.checkpoint).encode() == (folder / "checkpoint").read_bytes()
-    entry = entries_of(expanded((folder / "tile/entries/000").read_bytes(), BUNDLE_LIMIT), 256)[proof.index]
+    entry = entries_of(expand_bundle((folder / "tile/entries/000").read_bytes(), BUNDLE_LIMIT), 256)[proof.index]
     assert proof.extra == entry
     proof.check(entry, LOG)
 
@@ -276,9 +276,9 @@ def flip_within(name: str) -> Callable[[Path], None]:
     """A function that changes a bit in the content of a compressed file."""
 
     def change(folder: Path) -> None:
-        octets = bytearray(expanded((folder / name).read_bytes(), BUNDLE_LIMIT))
+        octets = bytearray(expand_bundle((folder / name).read_bytes(), BUNDLE_LIMIT))
         octets[100] ^= 1
-        (folder / name).write_bytes(compressed(octets))
+        (folder / name).write_bytes(compress_bundle(octets))
 
     return change
 
@@ -311,15 +311,15 @@ def plain(name: str) -> Callable[[Path], None]:
 
 
 def cut(name: str) -> Callable[[Path], None]:
-    return repack(name, lambda octets: compressed(octets)[:-8])
+    return repack(name, lambda octets: compress_bundle(octets)[:-8])
 
 
 def bomb(name: str) -> Callable[[Path], None]:
-    return repack(name, lambda octets: compressed(octets + bytes(2 * BUNDLE_LIMIT)))
+    return repack(name, lambda octets: compress_bundle(octets + bytes(2 * BUNDLE_LIMIT)))
 
 
 def more(name: str) -> Callable[[Path], None]:
-    return repack(name, lambda octets: compressed(octets + bytes(2)))
+    return repack(name, lambda octets: compress_bundle(octets + bytes(2)))
 
 
 TAMPERED = {
@@ -406,7 +406,7 @@ def test_the_replicas_of_all_nodes_are_published(untouched: dict[str, Node], out
     for name, node in untouched.items():
         folder = out / f"{name}/idtone"
         assert verdict(folder, key=node.key)["good"]
-        bundle = expanded((folder / "tile/entries/000.p/1").read_bytes(), BUNDLE_LIMIT)
+        bundle = expand_bundle((folder / "tile/entries/000.p/1").read_bytes(), BUNDLE_LIMIT)
         hashed = leaf_hash(entries_of(bundle, 1)[0])
         assert (folder / "tile/0/000.p/1").read_bytes() == hashed
     shutil.rmtree(out)

@@ -25,8 +25,8 @@ from idtone.member.customers.commands import clock, records
 from idtone.member.customers.customer_form import CustomerKind
 from idtone.member.customers.record_history import FormAct, histories, opening_requests, years_after
 from idtone.member.customers.record_store import CustomerRecord, RecordFolder, RecordStore
+from lab.cached_folders import fill_from_cache
 from lab.ledger.sample_evidence import ALICE, BOB
-from lab.made_once import made_once
 from lab.member.customers.sample_forms import TODAY, complete_form, form_text
 from lab.terminal import Terminal
 
@@ -83,13 +83,13 @@ class Operator(Terminal):
         return super().run("form", *words, "-c", self.config, typed=typed)
 
     def acts(self) -> list[Step]:
-        with LedgerReader.open(self.settings.ledger.own()) as reader:
+        with LedgerReader.open(self.settings.ledger.own_url()) as reader:
             return reader.acts(frozenset({StepKind.DUTY}))
 
     def forge(self, act: FormAct, at: datetime, **details: Scalar) -> None:
         """Record an act that no command makes: an attack with access to the ledger."""
         record_act(
-            self.settings.ledger.own(),
+            self.settings.ledger.own_url(),
             "pbx-1",
             self.key_ring,
             lambda id_: steps.duty(id_, at, ALICE, act, "C-1", details),
@@ -104,14 +104,14 @@ class Operator(Terminal):
 @pytest.fixture
 def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Operator:
     made = Operator(tmp_path, monkeypatch)
-    LedgerWriter.open(made.settings.ledger.own(), "pbx-1", made.key_ring).close()
+    LedgerWriter.open(made.settings.ledger.own_url(), "pbx-1", made.key_ring).close()
     return made
 
 
 @pytest.fixture
 def recorded(operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     """An operator that has recorded one form."""
-    made_once(tmp_path_factory, "form", operator.folder, lambda: operator.json("record", operator.form()))
+    fill_from_cache(tmp_path_factory, "form", operator.folder, lambda: operator.json("record", operator.form()))
     operator.set()
     return operator
 

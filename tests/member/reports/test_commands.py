@@ -69,7 +69,7 @@ def member(folder: Path, number: int, desk: str) -> Path:
     )
     replace_private(folder / "ledger.key.sign", bytes([number]) * 32)
     settings = load_settings(settings_file, {})
-    with LedgerWriter.open(settings.ledger.own(), "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
+    with LedgerWriter.open(settings.ledger.own_url(), "pbx-1", KeyRing.of(settings.ledger, "pbx-1")) as writer:
         for step in heard_call("c-1") if number == 1 else ():
             writer.append(step)
     return settings_file

@@ -80,7 +80,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
 @pytest.fixture
 def watch(office: Office, monkeypatch: pytest.MonkeyPatch) -> Watch:
     made = Watch(office.registry.stat().st_size // 2)
-    parse, compiled = yaml.parse, index.compiled
+    parse, compiled = yaml.parse, index.compile_registry
 
     def parsed(text: Any, *arguments: Any, **named: Any) -> Any:
         if len(text) > made.large and "\nmembers:" in text:
@@ -92,7 +92,7 @@ def watch(office: Office, monkeypatch: pytest.MonkeyPatch) -> Watch:
         return compiled(document)
 
     monkeypatch.setattr(yaml, "parse", parsed)
-    monkeypatch.setattr(index, "compiled", indexed)
+    monkeypatch.setattr(index, "compile_registry", indexed)
     monkeypatch.setattr(command_line, "working", made.working)
     monkeypatch.setenv(PASSPHRASE, "of the test")
     return made

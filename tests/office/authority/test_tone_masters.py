@@ -50,8 +50,8 @@ def test_a_sound_has_its_master_whenever_the_process_is_killed(office: Office, t
         if moment == "master":
             office.monkeypatch.setattr(undo_copies, "store_copy", killed_after(None))
         elif moment == "registry":
-            whole = change_registry.shared_folder.rewrite
-            office.monkeypatch.setattr(change_registry.shared_folder, "rewrite", killed_after(whole))
+            whole = change_registry.group_shared_files.rewrite
+            office.monkeypatch.setattr(change_registry.group_shared_files, "rewrite", killed_after(whole))
         else:
             office.monkeypatch.setattr(Workspace, "record_entry", killed_after(Workspace.record_entry))
         office.run(*words)

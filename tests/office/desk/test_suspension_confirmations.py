@@ -9,7 +9,7 @@ import pytest
 
 from idtone.core.errors import TrustError
 from idtone.core.signed_notes import Signer
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.registry.correspondence import own_suspension_report
 from idtone.registry.correspondence.signed_document import sign_document
@@ -36,8 +36,8 @@ def association(tmp_path: Path) -> Association:
 
 
 @pytest.fixture
-def desk(association: Association) -> Desk:
-    return Desk(association.folder, RULES)
+def desk(association: Association) -> DocumentDesk:
+    return DocumentDesk(association.folder, RULES)
 
 
 def content(text: str = STOPPED, ended: Mapping[str, int] = {"R-1": 2}, in_use: datetime = NOW) -> dict[str, object]:

@@ -20,7 +20,7 @@ from idtone.member.evaluation.criteria import parse_criteria, read_criteria
 from idtone.member.evaluation.evaluation_verification import verify_published
 from idtone.member.evaluation.period import Period
 from idtone.member.reports.report_documents import SealedReport
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.document_store import DocumentStore
 from idtone.office.desk.office_ledger import OfficeLedger
@@ -33,8 +33,8 @@ from idtone.office.evaluation.observations import ObservationKind
 from idtone.registry.correspondence.signed_document import sign_document, verified_document
 from idtone.registry.correspondence.suspension_confirmation import KIND as CONFIRMATION
 from idtone.registry.parsers import parse_suspensions
+from lab.cached_folders import fill_from_cache
 from lab.ledger.sample_ledger import query
-from lab.made_once import made_once
 from lab.member.evaluation.sample_figures import (
     CRITERIA,
     LAST_DAY,
@@ -72,7 +72,7 @@ def site(folder: Office, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
         evaluated(folder, "--enter", *WHY)
         folder.json("publication publish", *folder.all_keys(), "--site", tmp_path / "site")
 
-    made_once(tmp_path_factory, "evaluated", tmp_path, make)
+    fill_from_cache(tmp_path_factory, "evaluated", tmp_path, make)
     use_own_ledger(folder)
     return tmp_path / "site"
 
@@ -213,7 +213,7 @@ def test_a_result_that_does_not_follow_is_not_published(folder, site):
 
 
 def test_what_the_desk_refuses_leaves_nothing(folder):
-    desk = Desk(folder.folder, RULES)
+    desk = DocumentDesk(folder.folder, RULES)
     hand_in(folder, content_of(LAST_YEAR))
     for octets, said in (
         (document_of(content_of(YEAR, head=head_of(YEAR, witness=STRANGER))), "0 of the association's witnesses"),

@@ -22,7 +22,7 @@ from idtone.member.customers.refused.oprf import VOPRF
 from idtone.member.customers.refused.refusal_check import KIND, RefusalCheck, elements_of
 from idtone.member.customers.refused.refusal_list import RefusalList
 from idtone.office.authority.workspace import Workspace
-from idtone.office.desk.desk import Accepted, Desk
+from idtone.office.desk.document_desk import Accepted, DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.office.refused.blind_evaluation import BlindEvaluation
@@ -31,7 +31,7 @@ from idtone.office.refused.refusal_basis import FILE
 from idtone.office.refused.refusal_key import RefusalKey
 from idtone.registry.correspondence.signed_document import SignedDocument, sign_document
 from idtone.registry.trust import tuf_roles
-from lab.made_once import made_once
+from lab.cached_folders import fill_from_cache
 from lab.office.authority.office import PHRASE, WHY, Office
 from lab.office.desk.desk_process import desk_in_thread
 from lab.office.refused.samples import DAY_AFTER, DECISION, NOW, REFUSED, SOMEONE, SOON, SPELT
@@ -62,8 +62,8 @@ class Table:
     def use(self, key: Path) -> None:
         self.rules[KIND] = BlindEvaluation(RefusalKey.load(key, lambda _: PHRASE))
 
-    def desk(self) -> Desk:
-        return Desk(self.office.folder, self.rules)
+    def desk(self) -> DocumentDesk:
+        return DocumentDesk(self.office.folder, self.rules)
 
     def check(self, customer: str) -> tuple[int, Any, str]:
         return self.office.run("customer", "check", "-c", self.member, "--json", typed=customer)
@@ -94,7 +94,7 @@ def begin(made: Table) -> None:
 def table(new_office: Office, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Table:
     """An office with a key and one published refusal, and a member whose key is in the registry."""
     made = Table(new_office, tmp_path / "idtone.yaml")
-    made_once(tmp_path_factory, "refusals", tmp_path, lambda: begin(made))
+    fill_from_cache(tmp_path_factory, "refusals", tmp_path, lambda: begin(made))
     OfficeLedger(new_office.folder).settings_file.unlink()  # it has the whole path of the ledger
     made.use(made.key)
     return made
@@ -142,7 +142,7 @@ def test_a_refused_customer_is_recognised_until_the_refusal_is_lifted(table):
     assert [act.details["today"] for act in acts if act.act == KIND] == [1, 2, 3, 4]
     assert all(act.details["evaluations"] == KEYS_LIMIT for act in acts if act.act == KIND)
     settings = load_settings(table.member, {})
-    with LedgerReader.open(settings.ledger.own()) as reader:
+    with LedgerReader.open(settings.ledger.own_url()) as reader:
         own = [step.details for step in reader.acts(frozenset({StepKind.DUTY}))]
     assert [(each["act"], each["refusals"]) for each in own] == [
         ("customer-checked", found) for found in ("X-1", "", "X-1", "")
@@ -258,7 +258,7 @@ def test_a_desk_without_the_key_says_so(table):
         assert "the desk runs without the key of the refusals" in table.refused()
 
 
-def forging(desk: Desk, document: SignedDocument, now: datetime) -> Accepted:
+def forging(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
     """Evaluate a check with a forged key, as a desk that wants to recognise the customer later."""
     pair = VOPRF.derive_key_pair(b"f" * 32, b"")
     blinded = elements_of(document.content["blinded"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.made_once import shared_folder
+from lab.cached_folders import cached_folder
 from lab.office.authority.office import PHRASE, Office
 from lab.office.site.published_site import published_site
 
@@ -18,4 +18,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.setenv("IDTONE_PASSPHRASE", PHRASE)
             published_site(Office(folder / "authority", patch))
 
-    return shared_folder(tmp_path_factory, "public-site", make)
+    return cached_folder(tmp_path_factory, "public-site", make)

@@ -11,7 +11,7 @@ from idtone.core.signed_notes import Signer
 from idtone.member.reports.report import Report
 from idtone.member.reports.report_documents import sealed_report
 from idtone.office.authority.history import Action, HistoryEntry
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.reports.report_desk import ReportDesk
 from idtone.office.desk.reports.report_store import PAGE
@@ -54,12 +54,12 @@ def desk(tmp_path):
     (folder / "registry.yaml").write_text(text)
     (folder / "reports.yaml").write_text("statistics: {least: 2}\n")
     write_criteria(folder)
-    one = Desk(folder, RULES)
+    one = DocumentDesk(folder, RULES)
     with one.ledger.open():
         yield one
 
 
-def report(desk: Desk, number: str, receipt: str, at: datetime) -> None:
+def report(desk: DocumentDesk, number: str, receipt: str, at: datetime) -> None:
     reports = ReportDesk(desk)
     made = Report.model_validate({"number": number, "at": at, "what": "x"})
     reports.enter(sealed_report(made, receipt, reports.key.public, None), PAGE, at)

@@ -5,7 +5,7 @@ import shlex
 from datetime import timedelta
 
 from idtone.office.site.site_package import read_site_package
-from lab.days import today
+from lab.japan_today import today
 from lab.repository import ROOT
 from lab.unit_files import unit
 

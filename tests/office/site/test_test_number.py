@@ -13,12 +13,12 @@ from idtone.office.site.site_sounds import dialplan_sounds
 from lab import voices
 from lab.asterisk import MODULES, Asterisk
 from lab.asterisk_installation import AsteriskInstallation
-from lab.heard import hear_whole
 from lab.key_presses import KeyMethod, press
 from lab.lab import wait_until
 from lab.outgoing_call import OutgoingCall
 from lab.phone import Phone
 from lab.rtp import FRAME, Media
+from lab.sound_detection import hear_whole
 
 LINES = """
 [from-lab]

@@ -6,7 +6,7 @@ import pytest
 
 from idtone.ari_app.asterisk_version import AsteriskVersion
 from idtone.core.settings.settings import Interface
-from idtone.operations.doctor.asterisk_version import VULNERABILITIES, Vulnerability, judge, unsupported
+from idtone.operations.doctor.asterisk_version import VULNERABILITIES, Vulnerability, judge, support_problem
 from idtone.operations.doctor.findings import State
 
 TODAY = date(2026, 11, 25)
@@ -63,8 +63,8 @@ def test_where_verdicts_over_ari_are_late_the_other_interface_is_named():
 
 def test_only_an_old_branch_is_refused():
     refused = [text for text, state, *_ in ROWS if state is State.BAD]
-    assert refused == [text for text, *_ in ROWS if unsupported(text)]
-    assert str(unsupported("18.26.4")).startswith("Asterisk 18.26.4 is too old: idtone needs Asterisk 20 or newer")
+    assert refused == [text for text, *_ in ROWS if support_problem(text)]
+    assert str(support_problem("18.26.4")).startswith("Asterisk 18.26.4 is too old: idtone needs Asterisk 20 or newer")
 
 
 def test_a_branch_is_good_until_its_end():

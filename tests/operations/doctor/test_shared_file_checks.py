@@ -11,7 +11,7 @@ from idtone.operations.doctor.shared_file_checks import sounds_check
 from idtone.tones.making.sound_files import PBX_FORMATS, install_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
-from idtone.tones.sound_contents import SoundContents
+from idtone.tones.sound_file_contents import SoundFileContents
 from lab.tones.synthetic_recordings import with_silence, write
 
 
@@ -20,7 +20,7 @@ def test_imported_sounds_are_compared_with_the_list_or_cannot_be_made(tmp_path, 
     master = write(tmp_path / "master.wav", 0.5 * with_silence(), subtype="PCM_16")
     import_master(master, ImportRequest("pu-pu", "Pu pu", -16), own, folder, PBX_FORMATS)
     library = load_library(own)
-    install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
+    install_sounds(folder, library.for_calls(), SoundFileContents(folder, library).content)
     settings = Settings.model_validate(
         {
             "sounds": {"directory": str(folder), "profiles": str(own)},

@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_told(nodes, says, postgresql, server, monkeypatc
     for command in ("status", "wait"):
         with pytest.raises(UsageError, match="no node has reported to this PostgreSQL yet"):
             run(command)
-    monkeypatch.setenv("IDTONE_LEDGER_URL", nodes["tokyo"].settings.own())
+    monkeypatch.setenv("IDTONE_LEDGER_URL", nodes["tokyo"].settings.own_url())
     for command in ("status", "wait", "calls"):
         with pytest.raises(UsageError, match=r"ledger\.url names the file of one node"):
             run(command)

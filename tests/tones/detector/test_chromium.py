@@ -7,7 +7,7 @@ import wave
 import numpy as np
 import pytest
 
-from bench.verify.conditions import sound_of
+from bench.verify.impaired_legs import sound_of
 from bench.verify.profiles import profiles
 from idtone.tones.detector.detector_bundle import detector_bundle
 from idtone.tones.detector.profile_json import profile_json

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from idtone.tones.making.encoders import encode, write
-from idtone.tones.making.formats import FORMATS, Libsndfile
+from idtone.tones.making.formats import FORMATS, LibsndfileEncoding
 from idtone.tones.making.synthesis import synthesise, to_pcm16
 from idtone.tones.profile_library import load_library
 from lab.nightly_tests import breadth
 from lab.tones.levels import decode, level_dbm0, slice_ms
 from lab.tones.profiles import make_profile, tone
 
-OURS = {name: each for name, each in FORMATS.items() if isinstance(each.encoding, Libsndfile)}
+OURS = {name: each for name, each in FORMATS.items() if isinstance(each.encoding, LibsndfileEncoding)}
 LINEAR = {name for name, each in FORMATS.items() if each.linear}
 ONE_OF_EACH = [name if name in ("wav", "sln16", "ulaw", "g722") else breadth(name) for name in FORMATS]
 """A format for each kind of encoder, linear and not linear."""

@@ -21,7 +21,7 @@ from idtone.member.reports.report_documents import (
     sealed_report,
 )
 from idtone.member.reports.sealed_box import Purpose, open_box
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.reports.desk_key import OFFICER_FILE, make_officer_key, officer_public
 from idtone.office.desk.reports.report_desk import ReportDesk
@@ -65,7 +65,7 @@ class Members:
     """Acts of the members at one desk."""
 
     def __init__(self, folder: Path) -> None:
-        self.desk = Desk(folder, RULES)
+        self.desk = DocumentDesk(folder, RULES)
         self.reports = ReportDesk(self.desk)
 
     def sealed(self, one: Report | ServiceReport, receipt: str = RECEIPT) -> SealedReport:

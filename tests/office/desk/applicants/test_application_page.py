@@ -16,8 +16,8 @@ from idtone.office.desk.applicants.application_routes import FILES
 from idtone.office.desk.applicants.retention import erase_due_submissions
 from idtone.office.desk.applicants.submission import SubmissionState
 from idtone.office.desk.applicants.submissions import Submissions
-from idtone.office.desk.desk import Desk
 from idtone.office.desk.desk_server import application
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.public_form import TRAP
 from idtone.office.desk.reports.report_page import STATUS_PATH as REPORTS
 from lab.office.authority.office import WHY, Office
@@ -49,7 +49,7 @@ async def applicant(office: Office) -> AsyncIterator[Applicant]:
     (office.folder / "authority.yaml").write_text(
         "applications: {online: true, responsible: 事務局, hourly: 30, hourly_each: 12, waiting: 2, keep: P30D}\n"
     )
-    async with TestClient(TestServer(application(Desk(office.folder, {})))) as client:
+    async with TestClient(TestServer(application(DocumentDesk(office.folder, {})))) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ async def asked(applicant: Applicant, number: str, secret: str) -> str:
 
 async def test_it_is_off_until_the_association_switches_it_on(office):
     assert not OnlineTerms().online
-    async with TestClient(TestServer(application(Desk(office.folder, {})))) as client:
+    async with TestClient(TestServer(application(DocumentDesk(office.folder, {})))) as client:
         for path in (FORM_PATH, STATUS_PATH):
             async with client.get(path) as answer:
                 assert answer.status == 404
@@ -114,7 +114,7 @@ async def test_an_applicant_applies_corrects_and_is_received(applicant, office):
     status, page = await sent(applicant, form(again), CORRECT_PATH)
     assert (status, PROBLEMS["over"][1] in page) == (409, True)
     assert office.refused("application decline", number, "--note", "no")
-    desk = Desk(office.folder, {})
+    desk = DocumentDesk(office.folder, {})
     assert [each.act for each in desk.ledger.acts() if each.subject == number] == [
         "application-handed-in", "application-returned", "application-corrected", "application-taken",
     ]  # fmt: skip
@@ -143,7 +143,7 @@ async def test_what_is_wrong_is_said_at_once_and_kept_nowhere(applicant, office)
         assert (status in (400, 413), PROBLEMS[problem][1] in page) == (True, True), (problem, page)
     assert not SHOWN.search((await sent(applicant, form({**FIELDS, TRAP: "http://x"}, pledge=PDF)))[1])
     assert not (office.folder / "submissions").exists()
-    assert Desk(office.folder, {}).ledger.acts() == []
+    assert DocumentDesk(office.folder, {}).ledger.acts() == []
 
 
 async def test_few_are_taken_of_one_network_and_few_wait(applicant, office):

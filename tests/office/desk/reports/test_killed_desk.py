@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from idtone.member.reports.report_documents import REPORT
-from idtone.office.desk.desk import Desk
+from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.office.desk.office_ledger import OfficeAct
 from idtone.office.desk.reports.call_traceback import Finding
@@ -54,7 +54,7 @@ def send_to_a_desk_that_dies(folder: Path, octets: bytes, moment: str, call: int
 
 def check_that_leaves_and_stores_agree(folder: Path) -> list[OfficeAct]:
     """Check that each leaf names a stored document, and that each stored document has one leaf. Returns the acts."""
-    desk = Desk(folder, RULES)
+    desk = DocumentDesk(folder, RULES)
     reports = ReportDesk(desk)
     acts = desk.ledger.acts()
     leaves = [act.details["document"] for act in acts if "document" in act.details and act.act in RULES]
@@ -76,18 +76,18 @@ def test_a_desk_that_is_killed_leaves_no_leaf_without_what_it_names(tmp_path, mo
     octets = members.document(REPORT, members.sealed(report()).model_dump(), "m-0002")
     send_to_a_desk_that_dies(folder, octets, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with desk_in_thread(Desk(folder, RULES)) as url:
+    with desk_in_thread(DocumentDesk(folder, RULES)) as url:
         first = send(url, octets)
         assert send(url, octets) == first
     check_that_leaves_and_stores_agree(folder)
 
-    [request] = ReportDesk(Desk(folder, RULES)).store.requests_of(first["report"])
+    [request] = ReportDesk(DocumentDesk(folder, RULES)).store.requests_of(first["report"])
     answer = members.answer("m-0001", request.id)
     send_to_a_desk_that_dies(folder, answer, moment, call)
     check_that_leaves_and_stores_agree(folder)
-    with desk_in_thread(Desk(folder, RULES)) as url:
+    with desk_in_thread(DocumentDesk(folder, RULES)) as url:
         assert send(url, answer) == {"request": request.id, "result": "not-ours"}
         assert send(url, octets) == first
     acts = check_that_leaves_and_stores_agree(folder)
     assert [act.act for act in acts] == ["report-entered", "report", "report-answered", "report-answer"]
-    assert ReportDesk(Desk(folder, RULES)).named(first["report"]).finding is Finding.NOT_OURS
+    assert ReportDesk(DocumentDesk(folder, RULES)).named(first["report"]).finding is Finding.NOT_OURS

@@ -26,8 +26,8 @@ from idtone.ledger.disclosure.disclosure_request import DisclosureRules
 from idtone.ledger.disclosure.record_act import record_queued_acts
 from idtone.ledger.keys.private_files import replace_private
 from idtone.office.desk import desk_server
-from idtone.office.desk.desk import Accepted, Desk
 from idtone.office.desk.desk_server import _hosts, application
+from idtone.office.desk.document_desk import Accepted, DocumentDesk
 from idtone.office.desk.office_ledger import OfficeLedger
 from idtone.registry.correspondence.desk_client import PATH
 from idtone.registry.correspondence.signed_document import sign_document
@@ -39,7 +39,7 @@ SIGNER = Signer("m-0001/pbx-1", b"1" * 32)
 NOW = datetime.now(UTC)
 
 
-def judged(desk: Desk, document, now) -> Accepted:
+def judged(desk: DocumentDesk, document, now) -> Accepted:
     if "refuse" in document.content:
         raise TrustError(str(document.content["refuse"]))
     return Accepted(document.content["subject"], {"seen": document.member})
@@ -55,8 +55,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def desk(folder: Path) -> Desk:
-    return Desk(folder, {"note": judged})
+def desk(folder: Path) -> DocumentDesk:
+    return DocumentDesk(folder, {"note": judged})
 
 
 def note(subject: str, at: datetime = NOW, **more) -> bytes:

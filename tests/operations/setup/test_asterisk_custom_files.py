@@ -2,7 +2,7 @@
 
 import pytest
 
-from idtone.operations.custom_config_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, custom_file_for
+from idtone.operations.asterisk_custom_files import ARI_GENERAL, ARI_USERS, DIALPLAN, HTTP, custom_file_for
 
 
 @pytest.mark.parametrize(

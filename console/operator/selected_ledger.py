@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownLedger:
+class SelectedLedger:
     """A ledger for the pages. `replica` is None for this node's own ledger. The numbers in another node's calls stay
     sealed, because this node does not have its keys.
     """
@@ -38,7 +38,7 @@ class ShownLedger:
         return self.replica.node if self.replica else ""
 
     @contextmanager
-    def held(self) -> Iterator[ShownLedger]:
+    def held(self) -> Iterator[SelectedLedger]:
         """Context in which several short reads of one thread share one connection. Raises LedgerError."""
         with self.reader.on_one_connection() as reader:
             yield replace(self, reader=reader)
@@ -56,16 +56,16 @@ class ShownLedger:
         return cosigned_note(self.settings.ledger, self.settings.node, self.reader.origin())
 
 
-def ledger_for(visit: Visit) -> ShownLedger:
+def ledger_for(visit: Visit) -> SelectedLedger:
     """The ledger of the node in the address. Raises LedgerError, UsageError if there is no such node."""
     return ledger_of(visit.console.settings, visit.query("node"), opens=visit.may(Right.OPEN_NUMBERS))
 
 
-def ledger_of(settings: Settings, node: str, *, opens: bool) -> ShownLedger:
+def ledger_of(settings: Settings, node: str, *, opens: bool) -> SelectedLedger:
     """The ledger of a node. `opens` is True if the visitor may open numbers. Raises LedgerError, UsageError if there is
     no such node.
     """
     if not is_other_node(settings, node):
-        return ShownLedger(settings, reader_of(settings, opens=opens))
+        return SelectedLedger(settings, reader_of(settings, opens=opens))
     replica = replica_of(Server.all_of(settings.ledger), node)
-    return ShownLedger(settings, replica.reader, replica)
+    return SelectedLedger(settings, replica.reader, replica)

@@ -12,7 +12,7 @@ from idtone.tones.making.formats import FORMATS
 from idtone.tones.making.sound_files import PBX_FORMATS, install_sounds
 from idtone.tones.master_import import ImportRequest, import_master
 from idtone.tones.profile_library import load_library
-from idtone.tones.sound_contents import SoundContents
+from idtone.tones.sound_file_contents import SoundFileContents
 from lab.tones.error_text import error_text
 from lab.tones.synthetic_recordings import with_silence, write
 
@@ -40,7 +40,7 @@ def imported(tmp_path: Path) -> Path:
 def put(folder: Path) -> dict[str, bytes]:
     """The sound files that the service writes: name → content."""
     library = load_library(folder)
-    sounds = install_sounds(folder, library.for_calls(), SoundContents(folder, library).content)
+    sounds = install_sounds(folder, library.for_calls(), SoundFileContents(folder, library).content)
     return {file.path.name: file.path.read_bytes() for sound in sounds.values() for file in sound.files}
 
 

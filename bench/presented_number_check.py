@@ -1,6 +1,6 @@
 """Calls that present numbers of all kinds in all spellings, with the service up, down and restarting.
 
-    python -m bench.presented_numbers [--calls 10000] [--rate 20] [--seed N] [--json]
+    python -m bench.presented_number_check [--calls 10000] [--rate 20] [--seed N] [--json]
 
 `presented_calls` makes the calls with their required outcomes. SIPp offers them to a real Asterisk: incoming and
 outgoing, through the hook and the operator's own Dial(), over ARI and AGI. Another SIPp answers, and records each
@@ -292,8 +292,8 @@ def judge(
     records: dict[str, list[Record]] = defaultdict(list)
     with service._reader() as reader:
         for record in reader.records():
-            if NumberRole.CALLED in record.opened:
-                records[national(record.opened[NumberRole.CALLED].e164)].append(record)
+            if NumberRole.CALLED in record.clear_numbers:
+                records[national(record.clear_numbers[NumberRole.CALLED].e164)].append(record)
     found.records = sum(map(len, records.values()))
     for state, calls in parts.items():
         for call in calls:

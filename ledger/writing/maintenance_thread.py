@@ -20,7 +20,7 @@ the database is replaced by a copy younger than this, the replacement cannot be 
 _log = logging.getLogger(__name__)
 
 
-class Housekeeping:
+class MaintenanceThread:
     """Works until `close`, and once more at the end."""
 
     def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:

@@ -19,7 +19,7 @@ from bench.presented_calls import (
     draw_calls,
     registry_text,
 )
-from bench.presented_numbers import AWAY, UP, ObservedCall, PresentedHeaders, find_fault
+from bench.presented_number_check import AWAY, UP, ObservedCall, PresentedHeaders, find_fault
 from idtone.core.numbers import parse
 from idtone.registry.sources import parse_document
 from lab.spellings import OUT_OF_ORDER, READABLE

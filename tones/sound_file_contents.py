@@ -25,7 +25,7 @@ _HEAD: Final = "# sound files of idtone, encoders 1"
 """First line of a digest list. Raise its number when a change of the encoders changes their output."""
 
 
-class SoundContents:
+class SoundFileContents:
     """The content of the sound files of a library's profiles. `directory` is the folder of the files."""
 
     def __init__(self, directory: Path, library: ProfileLibrary) -> None:

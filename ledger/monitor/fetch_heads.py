@@ -16,7 +16,7 @@ from .monitored_logs import MonitoredLog
 
 
 @dataclass(frozen=True, slots=True)
-class ShownHead:
+class FetchedHead:
     """The head that a witness or a copy shows, signed by the log's key. `trouble` is its fault, if it has one.
     Otherwise, `witness` is the name of the witness that has cosigned it.
     """
@@ -31,7 +31,7 @@ class ShownHead:
         return Checkpoint.parse(self.note.text) if self.note else None
 
 
-def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
+def fetch_heads(log: MonitoredLog) -> Iterator[FetchedHead]:
     """The current head of each witness and each copy. A witness without such a page (HTTP 404) shows nothing."""
     for url, key in log.witness_keys():
         yield _shown(TileSite(url), f"checkpoint/{log_digest(log.origin)}", url, log.log_key, key)
@@ -39,7 +39,7 @@ def shown_heads(log: MonitoredLog) -> Iterator[ShownHead]:
         yield _shown(tile_source(place), CHECKPOINT, place, log.log_key, None)
 
 
-def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness: VerifierKey | None) -> ShownHead:
+def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness: VerifierKey | None) -> FetchedHead:
     name = witness.name if witness else None
     trouble = ""
     try:
@@ -48,14 +48,14 @@ def _shown(source: TileSource, path: str, place: str, log: VerifierKey, witness:
         if note:
             verified_checkpoint(note, log)
     except ProofError as error:
-        return ShownHead(place, trouble=Message("{place}: {error}", place=place, error=error), witness=name)
+        return FetchedHead(place, trouble=Message("{place}: {error}", place=place, error=error), witness=name)
     except LedgerError as error:
-        return ShownHead(place, trouble=str(error), witness=name)
+        return FetchedHead(place, trouble=str(error), witness=name)
     if note is None and not witness:
         trouble = Message("{place}: there is no file {name}", place=place, name=CHECKPOINT)
     elif note and witness and not _is_cosigned(note, witness):
         trouble = Message("{place}: {witness} has not cosigned what it shows", place=place, witness=witness.name)
-    return ShownHead(place, note, trouble, name)
+    return FetchedHead(place, note, trouble, name)
 
 
 def _is_cosigned(note: Note, witness: VerifierKey) -> bool:

@@ -10,9 +10,9 @@ from lab import voices
 from lab.calls.assert_heard import assert_heard_by
 from lab.codecs import CODECS, FRAME, G722, OPUS, encode_frames
 from lab.g711 import PCMA, PCMU, Samples
-from lab.heard import Heard, hear, hear_each, hear_whole, identify, in_order
 from lab.rtp import FRAME_NS, Packet
 from lab.rtp_recording import reassemble
+from lab.sound_detection import DetectedSound, hear, hear_each, hear_whole, identify, in_order
 from lab.voices import ANNOUNCEMENT, CALLED, CALLER, LEVEL_RMS, PERIOD
 
 ANSWERED_NS = 1_790_000_000_000_000_123
@@ -57,7 +57,7 @@ def capture(*parts: Samples, payload_type: int = PCMU, lost: Sequence[int] = (),
     return [packet for number, packet in enumerate(packets) if number not in lost]
 
 
-def measure(packets: Sequence[Packet], reference: Samples = SAMPLE) -> Heard:
+def measure(packets: Sequence[Packet], reference: Samples = SAMPLE) -> DetectedSound:
     return hear(packets, ANSWERED_NS, reference=reference, voice=CALLER)
 
 

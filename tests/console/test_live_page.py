@@ -13,7 +13,7 @@ from idtone.console.decision_plots import plot_of
 from idtone.console.decisions_by_minute import DecisionsByMinute
 from idtone.console.drawings.stacked_plot import stacked_plot
 from idtone.console.live_state import LiveState, ServiceState
-from idtone.console.operator.now import STATES, calls_a_second, running_call
+from idtone.console.operator.live_page import STATES, calls_a_second, running_call
 from idtone.console.templates import Templates
 from idtone.core.translation import Message, speak
 from idtone.ledger.keys.key_ring import KeyRing
@@ -124,7 +124,7 @@ async def test_without_a_service_the_page_says_so(site):
 
 
 async def test_each_second_the_page_gets_the_state(settings, monkeypatch):
-    with LedgerWriter.open(settings.ledger.own(), settings.node, KeyRing.of(settings.ledger, settings.node)):
+    with LedgerWriter.open(settings.ledger.own_url(), settings.node, KeyRing.of(settings.ledger, settings.node)):
         pass
     async with running_site(settings) as site:
         visitor = await site.visitor(Role.VIEWER)

@@ -35,11 +35,11 @@ class Accepted:
     details: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-Rule = Callable[["Desk", SignedDocument, datetime], Accepted]
+Rule = Callable[["DocumentDesk", SignedDocument, datetime], Accepted]
 """Judges a document of one kind at a moment. Raises TrustError for a refusal; the error is the answer."""
 
 
-class Desk:
+class DocumentDesk:
     """The desk in an authority's folder. Any thread may call `accept`."""
 
     def __init__(self, folder: Path, rules: Mapping[str, Rule]) -> None:

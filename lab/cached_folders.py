@@ -11,7 +11,7 @@ import pytest
 from .ledger_copies import copy_ledger
 
 
-def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+def cached_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` has filled. No test may change it."""
     with _alone(factory, name) as kept:
         made = kept.with_suffix(".made")
@@ -23,7 +23,7 @@ def shared_folder(factory: pytest.TempPathFactory, name: str, make: Callable[[Pa
         return kept
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
+def fill_from_cache(factory: pytest.TempPathFactory, name: str, folder: Path, make: Callable[[], object]) -> None:
     """Fill `folder` by `make`, for a test that changes it. `make` runs only once; later tests get a copy. So the
     content must not contain its own path.
     """

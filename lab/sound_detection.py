@@ -40,7 +40,7 @@ _QUIET_RMS: Final = 8.0
 
 
 @dataclass(frozen=True)
-class Heard:
+class DetectedSound:
     """The measured sound and voice in one party's capture."""
 
     correlation: float
@@ -83,7 +83,7 @@ def hear(
     *,
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
-) -> Heard:
+) -> DetectedSound:
     """The measurement of a capture; of a repeated sound, only the first one counts. `reference`: the profile's samples
     (16 bit, or floating with 1 as full scale); silence at its ends is ignored. `voice`: the other party's voice.
     """
@@ -96,7 +96,7 @@ def hear_each(
     *,
     reference: npt.NDArray[Any] | None = None,
     voice: Samples | None = None,
-) -> tuple[Heard, ...]:
+) -> tuple[DetectedSound, ...]:
     """One measurement as in `hear` for each time that the sound was played, in order. A single one if it was never
     played.
     """
@@ -109,7 +109,7 @@ def hear_each(
         fit.remove(rest, sound)
     start = voice_start(rest, voice) if voice is not None else None
     return tuple(
-        Heard(
+        DetectedSound(
             correlation=float(likeness.max(initial=0.0)),
             times=len(fits),
             onset_ms=recording.ms_after(answered_ns, fit.span[0]) if fit else None,
@@ -127,7 +127,7 @@ def hear_each(
 
 def hear_whole(
     packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any], voice: Samples | None = None
-) -> Heard:
+) -> DetectedSound:
     """The measurement as in `hear`, but without gaps in time: on a busy machine Asterisk may send packets of the sound
     late.
 
@@ -150,7 +150,7 @@ def hear_whole(
     return replace(whole, arrival_ms=arrival_ms(whole.arrival_ms), voice_arrival_ms=arrival_ms(whole.voice_arrival_ms))
 
 
-def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> Heard:
+def hear_last(packets: Sequence[Packet], answered_ns: int, *, reference: npt.NDArray[Any]) -> DetectedSound:
     """The measurement as in `hear_whole`; of a repeated sound, only the last one counts."""
     heard = hear_whole(packets, answered_ns, reference=reference)
     first = hear(in_order(packets), 0, reference=reference)
