@@ -210,8 +210,8 @@ class AriApplication:
         return not self._handing_over and self._hand_overs == hand_overs
 
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
-        """End these calls one after the other. The next end begins after `NEXT_END_S` even if the previous one has not
-        finished.
+        """End these calls one after the other, with a pause of `BETWEEN_ENDS_S` after each. After `NEXT_END_S` it no
+        longer waits for the end of a call, and continues with the next one.
         """
         for call in calls:
             if self._handing_over:

@@ -29,13 +29,14 @@ REQUEST_TIMEOUT_S: Final = 5.0
 OPEN_WITHIN_S: Final = 2.0
 """Time for opening a connection, in seconds. On a dead line, it would take forever."""
 HEARTBEAT_S: Final = 1.0
-"""Interval of pings in seconds. A WebSocket counts as broken if it does not answer one within half of it. The hook
-waits three seconds for a verdict; by then a new connection serves the calls that wait on a dead line or a frozen
+"""Interval of pings in seconds. A WebSocket counts as broken if a ping has no answer within half of this interval. The
+hook waits three seconds for a verdict; by then a new connection serves the calls that wait on a dead line or a frozen
 Asterisk.
 """
 ANSWER_LIMIT: Final = 2**22
 """Maximum number of octets of an answer, and of a message of the WebSocket. The longest ones describe one channel, with
-all texts of its caller. These are a few SIP messages of 64 kB, and JSON can need six octets for each of their octets.
+all texts of its caller. The texts come from a few SIP messages of 64 kB, and JSON can need six octets for each of their
+octets.
 """
 
 _CLOSES_WITHIN_S: Final = 0.05
@@ -79,7 +80,9 @@ class Ari(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """The events. Raises AriUnavailable when the connection breaks."""
+        """The events of the application, in the order of their arrival. Raises AriUnavailable when the connection
+        breaks.
+        """
         ...
 
     async def leave(self) -> None:
@@ -126,8 +129,8 @@ class AriConnection:
                 return
 
     async def _listen(self) -> aiohttp.ClientWebSocketResponse:
-        """Take the application. A connection that closes at this moment takes it away again: Asterisk 22.10.1 removes
-        an application by its name, even if another connection has it.
+        """Register for the application's events. A connection that closes at this moment can end the registration:
+        Asterisk 22.10.1 removes an application by its name, even if another connection has it.
         """
         try:
             return await self._session.ws_connect(

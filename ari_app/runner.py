@@ -26,13 +26,13 @@ after Asterisk is back.
 LOG_EVERY_S: Final = 60.0
 TAKEOVERS: Final = 3
 TAKEOVERS_WITHIN_S: Final = 30.0
-"""Period in which takeovers are counted. After too many of them, this service leaves the application to the other one
-until that one ends.
+"""Period in which takeovers are counted. After too many of them, this service leaves the application to the other
+service until that service ends.
 """
 STAND_BY_POLL_S: Final = 0.5
 SUSPENDED_POLL_S: Final = 0.5
-"""Interval in seconds between two looks for suspensions. Together with the time to read a registry, calls of a
-suspended number end within two seconds.
+"""Interval in seconds between checks for suspensions. Calls of a suspended number end within two seconds, including the
+time to read a registry.
 """
 
 _CHECK_USER: Final = "check ari.user, ari.password_file and the user's rights in ari.conf"

@@ -4,9 +4,9 @@ A sound was played, or not; and its delivery is on one scale:
 
 | delivery | what is known |
 |---|---|
-| confirmed | it was sent, and the phone's own reports (RTCP) say that it lost nothing by the route of the sound |
+| confirmed | it was sent, and the phone's own reports (RTCP) say that no packet was lost on the way to it |
 | sent | Asterisk counted all packets of the sound on their way to the network |
-| not known | nothing of both: its packets are missing, or were not counted |
+| not known | neither: its packets are missing, or were not counted |
 
 | played | what is known | was it played | known by |
 |---|---|---|---|
@@ -55,8 +55,8 @@ time.
 LEFT: Final = "left"
 """Status of a line: the caller hung up, or another phone took the caller's place."""
 EARLY: Final = "early"
-"""Status of a line of Dial(): media could flow before the answer. The counted packets may be those of the sound, or
-fewer of them and the caller's voice.
+"""Status of a line of Dial(): media could flow before the answer. The counted packets may be the whole sound, or a part
+of it and the caller's voice.
 """
 
 
@@ -89,7 +89,7 @@ class PlayedSound:
 
 
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
-    """The party's sound of `duration_ms`: played to its end or not, and the sign of that.
+    """The judged sound of one party. `duration_ms` is its length.
 
     `called_ms` is the length of the called party's sound; None if that party was to hear no sound.
     """
@@ -113,9 +113,9 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
 def reports_confirm(line: Reported) -> bool:
     """True if the phone's reports confirm a sound whose packets were sent.
 
-    The phone must report that it lost nothing that came by the route of the sound, and Asterisk must have lost nothing
-    that the phone sent back. The reports are about the whole call, not about single packets. So after a loss on either
-    way the sound stays `sent`.
+    The phone must report no loss, Asterisk must have received all that the phone sent, and the media must not have
+    moved to another address. The reports are about the whole call, not about single packets. So after a loss in either
+    direction the sound stays `sent`.
     """
     return line.heard_from and not line.moved and line.lost == 0 and line.lost_back == 0
 

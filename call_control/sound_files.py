@@ -96,11 +96,11 @@ class SoundFiles:
 
     @property
     def damaged(self) -> int:
-        """Number of files that were damaged or foreign at the last look."""
+        """Number of files that were damaged or foreign when `look` last ran."""
         return len(self._since_s)
 
     def as_made(self, sound: Sound) -> States | None:
-        """The states of the sound's files, if all are unchanged and no further file came beside them; otherwise
+        """The states of the sound's files, if all are unchanged and no other file was added beside them; otherwise
         None.
         """
         states = self.states(sound)
@@ -129,8 +129,8 @@ class SoundFiles:
         return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
 
     def look(self) -> None:
-        """Look at all files, and make those again that have been damaged for long. Raises ToneError, which names the
-        damaged and foreign files.
+        """Check all files. If a file has been damaged for `RESTORE_AFTER_S`, all files are made again. Raises
+        ToneError, which names the damaged and foreign files.
         """
         now_s = time.monotonic()
         self._folders.clear()

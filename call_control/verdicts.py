@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The verdicts on decided calls."""
+    """Makes the hook's verdict for each decided call."""
 
     sounds: CallSounds
     caller_hears: CallerHears
@@ -53,7 +53,9 @@ class Verdicts:
         )
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """The verdict with the text that lets the hook tell other nodes and other legs that the call is announced."""
+        """The verdict with the chain token. With it, the hook tells other nodes and other legs that the call is
+        announced.
+        """
         marked = replace(verdict, chain=self.fleet.verdict_text(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked

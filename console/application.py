@@ -51,16 +51,18 @@ PUBLIC_LINKS: Final = (
 )
 """The same links as in the head of templates/public.html, for the forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
-"""Most bytes of a form without files."""
+"""Maximum number of bytes of a form without files."""
 
 CROWD: Final = 64
-"""More requests at a time than this are a crowd; open streams count too."""
+"""Number of simultaneous requests above which refusals are delayed. Open event streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""The statuses of refusals, which are delayed in a crowd."""
+"""The statuses of refusals that are delayed when there are more than `CROWD` requests."""
 LATE_S: Final = 1.0
-"""Delay of a refusal in a crowd: the wait costs nothing, and its sender comes back later."""
+"""Delay of a refusal in seconds. The wait costs this server nothing, and the sender's next request comes later."""
 LATE_REFUSALS: Final = 160
-"""Most delayed refusals at a time. Others are sent at once, so that connections are left for users."""
+"""Maximum number of refusals that are delayed at a time. Others are sent at once, so that connections are left for
+users.
+"""
 
 _log = logging.getLogger(__name__)
 UNKNOWN: Final = "an unknown address"

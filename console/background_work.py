@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Progress = Callable[[int, int], None]
-"""Receives the amount done, and the total."""
+"""A function that receives the amount of work done, and the total."""
 TELL_EVERY_S: Final = 0.2
 NICE: Final = 19
 _DONE, _TOLD, _FAILED = "done", "told", "failed"
@@ -30,12 +30,12 @@ class Task(Generic[R]):
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: tuple[float, int] | None = None
-    """Time of the first progress report on the monotonic clock, and the amount done then."""
+    """The time of the first progress report (monotonic clock), and the amount that was done then."""
     done: int = 0
     total: int = 0
     is_running: bool = True
     trouble: str | None = None
-    """The reason of its failure; empty after a cancellation."""
+    """The reason of the failure; empty after a cancellation."""
 
     @property
     def rate(self) -> float | None:

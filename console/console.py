@@ -71,7 +71,7 @@ class Console:
     refused: LogThrottle = field(default_factory=lambda: LogThrottle(_log, "requests are refused"))
     limits: RequestLimits = field(default_factory=RequestLimits)
     night_signatures: Attempts = field(default_factory=Attempts)
-    """Attempts at passphrases of keys that lie at the office, by user."""
+    """Failed passphrases by user, for keys that are kept at the office."""
     threads: Threads = field(default_factory=Threads)
     upload_room: UploadRoom = field(default_factory=UploadRoom)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -18,16 +18,16 @@ class Counts:
     """Origin of the tree that was counted."""
     place: int = 0
     last: str = ""
-    """The hash of the step at `place`."""
+    """The hash of the ledger step at `place`."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
     """Tallies by day, member and licence, as `idtone ledger stats` counts."""
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
     """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """Number of calls by the hour in which they began, and outcome."""
+    """Number of calls by outcome and the hour in which they began."""
     kept: int = 0
-    """The place up to which the file holds the counts."""
+    """The place in the ledger up to which the counts are stored in the file."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
         """Count a call; `times` -1 takes it back. `begun` is the beginning of the call; if it is None, the record's

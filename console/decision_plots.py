@@ -14,7 +14,7 @@ from .decisions_by_minute import MINUTE, DecisionsByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
 
 EVERY_S: Final = 10.0
-"""Interval between two drawings."""
+"""Interval between two drawings, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

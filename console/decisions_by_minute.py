@@ -14,7 +14,7 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LATE: Final = timedelta(minutes=2)
-"""Decisions may be written this long after they were made; the minutes within it are counted again."""
+"""Longest time between a decision and its record. The minutes within this time are counted again."""
 
 
 class DecisionsByMinute:

@@ -14,11 +14,11 @@ from idtone.core.settings.settings import Settings
 from idtone.operations.doctor.findings import TOPICS, Finding, State
 
 KEPT: Final = 10
-"""Most runs in memory."""
+"""Maximum number of runs in memory."""
 
 _log = logging.getLogger(__name__)
 Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Finding]]
-"""Runs the checks; the second argument gets the topics that are not finished."""
+"""A function that runs the checks. Its second argument is called with the topics that are not finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from .page import Visit
 from .security import SCRIPTED
 
 CHECKED_EVERY_S: Final = 2.0
-"""Interval after which a stream checks that its session is still valid."""
+"""Interval in seconds at which a stream checks that its session is still valid."""
 
 _log = logging.getLogger(__name__)
 

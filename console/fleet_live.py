@@ -13,7 +13,7 @@ from .shared_reads import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9
-"""A younger state is not read again."""
+"""Age in seconds up to which a state is used again instead of read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Reader = Callable[[str, str], object]
-"""Reads a field from the entered text and the name of the field in an error. Raises IdtoneError."""
+"""A function that reads a field: it takes the entered text, and the name of the field for the error. Raises
+IdtoneError.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import aiohttp
 from idtone.core.errors import IdtoneError
 
 SIZE_LIMIT: Final = 1_000_000
-"""Most bytes of an answer."""
+"""Maximum number of bytes of an answer."""
 
 
 class FetchError(IdtoneError):

@@ -32,7 +32,7 @@ class VerificationResult:
     took_s: float
     report: Mapping[str, Any]
     good_at: datetime | None
-    """The time of this verification if it is good, else of the last good one."""
+    """The time of this verification if it succeeded, else of the last one that succeeded."""
 
 
 class Verification:

@@ -15,7 +15,7 @@ from idtone.service import status_client
 
 EVERY_S: Final = 1.0
 KEPT: Final = 10
-"""Number of states in memory: those of the last seconds, for rates."""
+"""Number of states in memory. Rates are computed from them, so they cover the last seconds."""
 
 _log = logging.getLogger(__name__)
 

@@ -27,11 +27,11 @@ from .operator.selected_ledger import ledger_of
 from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
-"""Processor time of one search. Then the page says how far it came, and shows the calls found. A limit of clock time
-would end a short search on a busy node, whose calls have the processor before the console.
+"""Limit of the processor time of one search, in seconds. After that the page says how far it came, and shows the
+calls found. A limit of clock time would end even a short search on a busy node, where calls take the processor first.
 """
 CROWDED_SEARCH_S: Final = 0.025
-"""The same while others wait for their search."""
+"""The same limit while other visitors wait for their searches."""
 CSV_PART_S: Final = 0.5
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from idtone.core.settings.console import ConsoleSettings
 
 FORWARDED: Final = "X-Forwarded-For"
-"""The header in which a proxy gives the address of a request's sender."""
+"""The header in which a proxy passes on the address of a request's sender."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -22,7 +22,7 @@ class OwnAddress:
 
     public: str
     origins: frozenset[str]
-    """The origins of our own pages, as browsers write them."""
+    """The origins of this console's pages, as browsers write them."""
     hosts: frozenset[str]
     """Accepted values of `Host`. Another value is a foreign name that resolves to this machine (DNS rebinding)."""
     has_proxy: bool

@@ -9,7 +9,7 @@ from typing import Final
 
 KEPT_S: Final = 3600.0
 MOST: Final = 10
-"""Most packs at a time; a new one replaces the oldest."""
+"""Maximum number of packs in the cache; a new one replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True)

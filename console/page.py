@@ -51,17 +51,19 @@ class Page:
     """The path in aiohttp's form: `/calls/{call_id}`."""
     handler: Handler
     right: Right | None
-    """The right that a visitor needs; None: none. A page for everyone gets no session."""
+    """The right that a visitor needs; None: the page is for everyone, and gets no session."""
     method: Method = Method.GET
     title: str = ""
     """Title in the menu; empty: the page is not in the menu."""
     section: Section = Section.NODE
     uploads: bool = False
-    """The handler reads the form with `uploads.received`, which checks its token."""
+    """True if the handler reads the form with `uploads.received`, which checks its token."""
     while_new: bool = False
-    """Also for a user who still has to choose a password or a second factor."""
+    """True if the page is also for a user who still has to choose a password or a second factor."""
     by_second: bool = False
-    """A second person approves by this form. If somebody could have created that person's account, the log says who."""
+    """True if a second person approves by this form. If an administrator has created or changed the approver's account,
+    the log names the administrator.
+    """
 
 
 @dataclass(slots=True)
@@ -77,11 +79,11 @@ class Visit:
     session: Session | None = None
     user: User | None = None
     entered: Mapping[str, str] | None = None
-    """The fields of the form as entered, without files; the token was checked."""
+    """The fields of the form as the visitor entered them, without files. The form's token was checked."""
     fields: Mapping[str, str] | None = None
-    """The same with ordinary spaces and without invisible characters."""
+    """The fields with ordinary spaces and without invisible characters."""
     errors: FormErrors | None = None
-    """The errors of the form; a page that shows it again has them at its fields."""
+    """The errors of the form. A page that shows the form again shows each error at its field."""
 
     @property
     def here(self) -> str:

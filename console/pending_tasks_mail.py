@@ -42,7 +42,7 @@ KINDS: Final[Mapping[Right, str]] = {
     Right.APPROVE_EXPORTS: template("Disclosures to be approved"),
     Right.REQUEST_EXPORTS: template("Disclosures to be given out"),
 }
-"""Right → words without a case or a reference. The office's own words name neither."""
+"""Right → words for the mail. Like the words of the office, they contain no case and no reference."""
 _log = logging.getLogger(__name__)
 
 

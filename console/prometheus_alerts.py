@@ -24,14 +24,14 @@ from .json_fetch import FetchError, fetch
 
 PATH: Final = "/api/v1/rules?type=alert"
 OURS: Final = "Idtone"
-"""The beginning of the names of our rules."""
+"""The beginning of the names of idtone's rules."""
 WITHIN_S: Final = 3.0
 FRESH_S: Final = 5.0
-"""A younger answer is shown again, so many open pages cause one request."""
+"""Age in seconds up to which an answer is shown again. So many open pages cause one request."""
 SIZE_LIMIT: Final = 5_000_000
-"""Most bytes of an answer: it has all rules of Prometheus."""
+"""Maximum number of bytes of an answer, which contains all rules of Prometheus."""
 MOST: Final = 100
-"""Most alerts on the page."""
+"""Maximum number of alerts on the page."""
 _HIDDEN: Final = frozenset({"alertname", "severity"})
 _SEVERITIES: Final = ("critical", "warning")
 
@@ -39,7 +39,7 @@ _SEVERITIES: Final = ("critical", "warning")
 class AlertState(StrEnum):
     FIRING = "firing"
     PENDING = "pending"
-    """The condition holds, but not yet for the time that the rule demands."""
+    """The condition is true, but not yet for as long as the rule demands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ class AlertsNow:
 
     at: datetime
     rules: int = 0
-    """Number of our rules that Prometheus has."""
+    """Number of idtone's rules that Prometheus has."""
     alerts: Sequence[ActiveAlert] = ()
-    """The alerts, the firing ones first, and of these the critical ones."""
+    """The alerts: firing ones first, and the critical ones first among them."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
 

@@ -28,23 +28,25 @@ from idtone.core.errors import IdtoneError, LedgerError
 
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
-"""Interval at which the console checks that the visitor is still there."""
+"""Interval in seconds at which the console checks that the visitor is still connected."""
 FORKED_WITHIN_S: Final = 30.0
-"""A server that has not forked within this time is ended; the next read starts another one, which takes a second or
-two.
+"""Time in seconds within which the server must fork. Otherwise it is ended, and the next read starts another one,
+which takes a second or two.
 """
 END_WITHIN_S: Final = 2.0
-"""The server ends by itself within this time after the console's request."""
+"""Time in seconds after the console's request within which the server ends by itself."""
 LINGERS_S: Final = 5.0
-"""A read whose console has died ends this long after its time limit."""
+"""Time in seconds after its time limit at which a read ends if its console has died."""
 IDLE: Final = 10
-"""Most processes that wait for the next read: as many as can be busy. A new one takes some 10 ms more."""
+"""Maximum number of processes that wait for the next read: as many as can be busy. Starting another one takes some 10
+ms.
+"""
 IDLE_OCTETS: Final = 100_000_000
-"""A process that holds more memory than this ends after its read."""
+"""Memory in octets above which a process ends after its read."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
-"""The modules of the reads."""
+"""The modules with functions that are run in such processes."""
 _console: Connection | None = None
-"""The connection to the console, in the process of a read."""
+"""The connection to the console; set only in the process of a read."""
 
 
 @dataclass(frozen=True, slots=True)

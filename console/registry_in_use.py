@@ -22,10 +22,10 @@ from idtone.registry.sources import identity
 from idtone.registry.trust import tuf_roles
 
 CHANGES: Final = 200
-"""Most differences in memory and on a page."""
+"""Maximum number of differences in memory and on a page."""
 FIRST_S: Final = 5.0
 AGAIN_S: Final = 0.2
-"""A page waits this long for a large registry: for the first one, and for a newer one."""
+"""Time in seconds that a page waits for a large registry: for the first one, and for a newer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class RegistryChanges:
     """The differences between the registry and the version that this console read before."""
 
     version: int
-    """The version before."""
+    """The version with which this one is compared, that is, the one before it."""
     words: Sequence[str]
     more: bool
-    """True if there are more than `CHANGES`."""
+    """True if there are more than `CHANGES` differences."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ReadRegistry:
     index: RegistryIndex
     read_at: datetime
     changes: RegistryChanges | None
-    """The differences; None: the console has read no other version."""
+    """The differences from the version before; None if the console has read no other version."""
 
     @property
     def header(self) -> Header:

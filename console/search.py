@@ -32,7 +32,7 @@ from .registry_in_use import ReadRegistry
 
 PATH: Final = "/find"
 LEAST: Final = 2
-"""Minimum length of a search, in characters; shorter ones would match too much."""
+"""Minimum length of a search text, in characters. A shorter one would match too much."""
 OF_A_KIND: Final = 10
 LENGTH_LIMIT: Final = 255
 

@@ -62,8 +62,8 @@ from .security import PLAIN
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
-"""Interval between two reads ahead. An operator's node needs them only for the signatures' end: its pages look by
-themselves.
+"""Interval in seconds between two reads in advance. On an operator's node they only find the ends of signatures: its
+pages read everything else themselves.
 """
 PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
@@ -78,7 +78,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence_exports.PAGES,
     *users_and_sessions.PAGES,
 )
-"""The pages of every console, without the sign-in's; those with a title are in the menu in this order."""
+"""The pages of every console, without those of the sign-in. Pages with a title are in the menu, in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .drawings.wave import Wave
 
 LONGEST_S: Final = 60.0
-"""A longer file is not a sound of a call."""
+"""Maximum length of a sound in seconds. A longer file is not a sound for calls."""
 
 
 class SoundKind(StrEnum):
@@ -46,7 +46,7 @@ class FileState:
     format: str
     path: Path
     octets: int | None
-    """Size; None if the file is missing or cannot be read."""
+    """Size in octets; None if the file is missing or cannot be read."""
     sha256: str
     wanted: str
     """The expected SHA-256; empty if the sound cannot be made."""

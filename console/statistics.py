@@ -22,13 +22,13 @@ from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
 
 BATCH: Final = 20_000
-"""Steps of one batch: the larger it is, the fewer calls are looked at twice."""
+"""Number of steps in one batch. With larger batches, fewer calls are read twice."""
 KEPT_EVERY: Final = 500_000
-"""Steps after which a long count is stored. The first count is stored only at its end, and starts over if the console
-is stopped before.
+"""Number of steps after which a long count is stored. The first count is stored only at its end. If the console is
+stopped before, it starts again.
 """
 ANEW_AFTER_S: Final = 20.0
-"""Younger counts are shown without counting again."""
+"""Age in seconds up to which counts are shown without counting again."""
 
 _log = logging.getLogger(__name__)
 

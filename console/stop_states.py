@@ -52,10 +52,10 @@ PAST_WORDS: Final[Mapping[StopState, str]] = {
     StopState.ASKED: template("stop asked for"),
     StopState.END_ASKED: template("end asked for"),
 }
-"""Words of a stage once another one has followed. Then it waits for no second person."""
+"""The words of a stage after a later stage has begun, when it no longer waits for a second person."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
-"""End states: the stop refuses nothing any more, or the association answers for it."""
+"""End states: the stop no longer refuses calls, or the association has taken over."""
 
 
 @dataclass(frozen=True, slots=True)

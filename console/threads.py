@@ -30,17 +30,19 @@ class Reads(StrEnum):
     """The kinds of long reads."""
 
     LIST = "list"
-    """A page of this node's calls without a search: the index finds them fast, and no search delays it."""
+    """A page of this node's calls without a search. The index finds them fast, so this page does not wait for
+    searches.
+    """
     SEARCH = "search"
     """A search that a page shows."""
     REPEATED_SEARCH = "repeated-search"
-    """A search of a party that has searched much of late (`SEARCHED_MUCH_S`)."""
+    """A search by a party that has searched much recently (`SEARCHED_MUCH_S`)."""
     EXPORT = "export"
     """A read of a complete ledger."""
     PACK = "pack"
-    """The verification of a user's pack."""
+    """The verification of a pack that a user has uploaded."""
     PUBLIC_PACK = "public-pack"
-    """The verification of a stranger's pack."""
+    """The verification of a pack that a visitor without a session has uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,17 @@ class Limits:
     nice: int
     within_s: float
     mib: int
-    """Memory in MiB, shared parts included: a page of calls takes 50, a part of an export 60, a pack of 50 MB 190."""
+    """Memory limit in MiB, including shared parts. A page of calls takes 50, a part of an export 60, a pack of 50 MB
+    190.
+    """
     processor_s: float = 0.0
-    """Most processor time; 0: only the clock limits it."""
+    """Limit of the processor time in seconds; 0: only the limit of clock time applies."""
 
 
 STRANGERS_PACK_S: Final = 20.0
-"""Processor time: five times as much as a pack takes that holds as many calls as its size allows. A hostile one takes
-more: a record that its manifest names again and again is verified each time.
+"""Limit of the processor time for a visitor's pack, in seconds. It is five times the time for a pack with the most
+calls that the size limit allows. A hostile pack takes more, because a record is verified each time that its manifest
+names it.
 """
 LIMITS: Final = {
     Reads.LIST: Limits(1, 1, 60.0, 96),
@@ -69,13 +74,13 @@ LIMITS: Final = {
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0, 256, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 0.1
-"""A party whose recent searches have used more processor time than this searches in a process of its kind, which leaves
-the processor to the event loop and to the searches of others. On an idle machine that costs no time. The limit is low,
-since on a busy machine many attackers together use no more. The priority is not so low that the search never runs on a
-busy machine.
+"""Processor time of a party's recent searches, in seconds. Above it, the party searches in a process of low priority,
+which leaves the processor to the event loop and to the searches of others. On an idle machine this costs no time. The
+limit is low, because on a busy machine many attackers together use no more. The priority is high enough that the
+search also runs on a busy machine.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""Most searches and lists of a party at a time; one of each runs. A person opens fewer at once."""
+"""Maximum number of searches and lists of a party; one of each kind runs at a time. A person opens fewer at once."""
 
 
 class TooManySearchesError(IdtoneError):

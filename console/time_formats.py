@@ -29,7 +29,7 @@ def format_times_in(text: str) -> str:
 
 
 _MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
-"""A moment with its zone."""
+"""A pattern of a moment with its time zone, in ISO 8601."""
 
 
 def format_to_millisecond(at: datetime) -> str:

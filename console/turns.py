@@ -20,9 +20,9 @@ from idtone.core.http.visitor_network import network_of
 
 R = TypeVar("R")
 HALF_S: Final = 10.0
-"""Half-life of a party's recorded use."""
+"""Half-life of a party's recorded use, in seconds."""
 SHARE_OF_STRANGERS: Final = 1 / 4
-"""Share of the strangers while users wait too."""
+"""Share of the time that visitors without a session get while users wait too."""
 MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
@@ -93,13 +93,13 @@ class Turns:
     requests: Requests
     places: int = 1
     by_processor: bool = False
-    """A turn is charged its processor time, which only the event loop's thread can measure, instead of the clock time,
-    in which a busy machine also did other work.
+    """True if a turn is charged its processor time instead of its clock time, which would include other work of a
+    busy machine. Only the thread of the event loop can measure the processor time.
     """
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: RecentUse = field(default_factory=RecentUse)
-    """Use of each party, and of all with and all without a session."""
+    """The use of each party, and of all parties with a session and of all without one."""
 
     @property
     def is_awaited(self) -> bool:

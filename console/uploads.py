@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .page import Visit
 
 FIELD_LIMIT: Final = 16 * 1024
-"""Most bytes of a field that is not a file."""
+"""Maximum number of bytes of a form field that is not a file."""
 PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
-"""Most uploads of a party at a time."""
+"""Maximum number of uploads of one party at a time."""
 ROOM: Final = 2_000_000_000
-"""Most bytes on the disk, for all visitors without a session together."""
+"""Maximum number of bytes on the disk, for all visitors without a session together."""
 _CHUNK: Final = 64 * 1024
 
 

@@ -57,7 +57,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""Words for numbers, for a visitor who may see no digits."""
+"""The text in place of a number, for a visitor who may see no digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),
@@ -139,7 +139,7 @@ def coded(table: Mapping[Any, str]) -> object:
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
-"""A person as the history writes them."""
+"""The pattern of a person in the history."""
 
 
 def person(text: str) -> Markup:

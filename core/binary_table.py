@@ -17,7 +17,7 @@ _DIGEST: Final = hashlib.sha256().digest_size
 _PIECE: Final = 2**18
 """Octets of an array that are copied in one step. No other thread runs during such a copy, so an event loop waits."""
 _LENGTH: Final = 8
-"""Octets of the field at the beginning of the body, which has the length of the text."""
+"""Size in octets of the field at the beginning of the body. The field holds the length of the text."""
 
 
 def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
@@ -28,7 +28,9 @@ def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], array
 def packed_parts(
     magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
 ) -> list[bytes | memoryview]:
-    """The octets of `packed_table` in parts, without a copy of the arrays. Lines given as octets are taken as JSON."""
+    """The octets of `packed_table` in parts, without a copy of the arrays. A line given as octets must already be
+    JSON.
+    """
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
     body: list[bytes | memoryview] = [len(text).to_bytes(_LENGTH, "big"), text]

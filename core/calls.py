@@ -161,8 +161,8 @@ class ForwardedCall:
     called: Number
     dialled: str = ""
     perhaps: Number | None = None
-    """The number that the digits of a malformed forwarding number make. So a suspended number is refused even with a
-    letter after it, also with `policy.unreadable: notice`.
+    """The number that the digits of a malformed forwarding number form. With it, a suspended number is refused even
+    with a letter after it, and also with `policy.unreadable: notice`.
     """
     caller_perhaps: Number | None = None
     """The same for the number that the caller presents."""
@@ -248,7 +248,7 @@ class WholesaleChain:
 
 
 def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None) -> bool:
-    """True if a check at `at` counts now."""
+    """True if a check at the time `at` still counts at `now`. It counts for `lasts`; None: without limit."""
     return at is not None and at <= now and (lasts is None or now - at < lasts)
 
 
@@ -273,7 +273,7 @@ class Holding:
 
 
 class Period(NamedTuple):
-    """The time from `since` to `until` (exclusive). An end that is None is open."""
+    """The time from `since` to `until` (exclusive). None means that the period is open at that end."""
 
     since: datetime | None = None
     until: datetime | None = None

@@ -1,4 +1,6 @@
-"""Work that may never end, such as reading from a hung network share. The process can exit without waiting for it."""
+"""Runs work that may never end, such as reading from a hung network share. The process can exit without waiting for
+it.
+"""
 
 import os
 import threading

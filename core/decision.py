@@ -77,12 +77,12 @@ class Registry(Protocol):
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a suspension, or a number that never originates, may concern the call."""
+        """True if a number of the call may be suspended, or may be one that never originates calls."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
-        ascending by first number.
+        """Spans of the numbers that the member may use; if `member` is None, that any member may use. Each comes with
+        its period, ascending by first number.
         """
         ...
 
@@ -161,7 +161,7 @@ _HEARING: Final = {
     for wanted in _SETS
     for able in _SETS
 }
-"""The parties that hear a sound, in order, by a pair: the parties that should hear it, and the parties that can."""
+"""A pair (the parties that should hear a sound, the parties that can hear it) → the parties that hear it, in order."""
 
 # The members that almost every call needs. In Python 3.11 the look-up of a few enumeration members takes as long as
 # the look-up of one number among a million.
@@ -337,7 +337,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """The decision for a call that the brake refuses for this reason."""
+    """The decision for a call that the brake refuses. `reason` says whether the brake has stopped or only slowed it."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 

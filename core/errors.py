@@ -36,7 +36,7 @@ from .translation import Message, as_message, joined
 class IdtoneError(Exception):
     """Base of all errors that idtone raises on purpose; the text is for the user.
 
-    The text is a `Message`: as it is, or with `fields` as its template.
+    The text is a `Message`. With `fields`, the `Message` is a template that they fill.
     """
 
     def __init__(self, text: str, /, **fields: Any) -> None:

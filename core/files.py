@@ -54,8 +54,8 @@ class Draft:
 
 @contextmanager
 def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError of a block that reads the file into `error`, with the path and the system's reason. `is_choice`
-    is True if a person chose the file and can name another one.
+    """Turn an OSError in the block, which reads the file, into `error` with the path and the system's reason.
+    `is_choice` is True if a person chose the file and can name another one.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> It
 
 @contextmanager
 def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError of a block that writes the file into `error`, as `reading` does."""
+    """Turn an OSError in the block, which writes the file, into `error`, as `reading` does."""
     try:
         yield
     except OSError as fault:

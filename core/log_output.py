@@ -1,8 +1,8 @@
 """The forms of the service's log: text and JSON on standard error, and journald's native protocol.
 
-A thread writes the log, so that no call waits for a journald, a pipe or a terminal that is slow. Each record has a
-time, a level, a message and the name of its logger. A record about a call has its id and, where there is one, the
-reason code of its decision: `log.info(…, extra=call_extra(call_id, reason))`.
+A thread writes the log, so that no call waits for a slow journald, pipe or terminal. Each record has a time, a level, a
+message and the name of its logger. A record about a call has its id and, where there is one, the reason code of its
+decision: `log.info(…, extra=call_extra(call_id, reason))`.
 """
 
 import copy

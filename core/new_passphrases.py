@@ -11,7 +11,7 @@ from .terminal.extras import require
 
 GUESSES: Final = 10**9
 """Minimum number of guesses, as zxcvbn estimates them. It knows English and the passwords that leaked most often.
-Japanese words and names look random to it, so many pass that people here would guess.
+Japanese words and names look random to it, so it accepts many passphrases that people in Japan would guess.
 """
 _READ: Final = 72
 """Maximum number of characters that zxcvbn examines. A longer passphrase is good, unless it repeats itself."""

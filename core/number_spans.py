@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from typing import Final, TypeVar
 
 OPEN_DIGITS: Final = 6
-"""Maximum number of digits that a pattern leaves open, so seven patterns cover each number."""
+"""Maximum number of digits that a pattern leaves open. So each number is covered by seven patterns."""
 _OPEN: Final = "x" * OPEN_DIGITS
 
 Item = TypeVar("Item")

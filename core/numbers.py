@@ -43,7 +43,7 @@ _LONG_PREFIX = re.compile(f"0{LONG_AREA}")
 SUBSCRIBER = f"({LONG_AREA}[0-9]{{8}}|(1[1-9]|[34][0-9]|[25-9][1-9])[0-9]{{7}})"
 """A complete Japanese number without the leading 0."""
 JAPANESE = f"^((18[46])?([+]|010|00)?810?|(18[46])?0|){SUBSCRIBER}$"
-"""A Japanese number with or without the leading 0, or with 81, which the 0 may follow."""
+"""A Japanese number: with or without the leading 0, or with 81 and an optional 0 after it."""
 ABROAD = "^(18[46])?([+]|010)([1-79]|8[02-9])[0-9]{6,14}$"
 """A number of another country, which needs its international prefix."""
 EMERGENCY_DIGITS = "^(([+]|00|010)81)?(18[46])?11[089]#?$"
@@ -77,7 +77,7 @@ class Number:
     """One party's number.
 
     `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
-    In evidence, a malformed number has the `e164` of the number that its digits make (`parse_or_none`).
+    In evidence, a malformed number has the `e164` of the number that its digits form (`parse_or_none`).
     """
 
     kind: NumberKind
@@ -173,8 +173,8 @@ def _abroad(digits: str) -> Number:
 
 
 def parse_or_none(text: str) -> Number | None:
-    """The Japanese number that the digits of a malformed text make, without host and parameters; None if they do not
-    make one.
+    """The Japanese number that the digits of a malformed text form, without host and parameters; None if they form no
+    such number.
 
     The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
     """

@@ -26,7 +26,9 @@ class AccountKnownBy(StrEnum):
     ACCOUNT = "account"
     """The account that runs the command."""
     CONSOLE = "console"
-    """The sign-in to the web console. The name is that of a user of the console, the account is the console's."""
+    """The sign-in to the web console. `name` is the user of the console, and `uid` is that of the console's own
+    account.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Probabilities of a count, or a higher one, by chance. Pure; exact but for rounding."""
+"""Probabilities that a count, or a higher one, occurs by chance. Pure; exact but for rounding."""
 
 import math
 from collections import Counter

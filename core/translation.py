@@ -28,8 +28,8 @@ class Message(str):
     """An English text from a template with named fields, as for `str.format`:
     `Message("{path} is missing", path=path)`.
 
-    It keeps its template and fields, so that `translated` can write it in another language. `str` of a message, and
-    `str` of an error whose text is a message, keep them too; `format` and `join` do not.
+    It keeps its template and fields, so that `translated` can write it in another language. `str` of a message, and of
+    an error whose text is a message, keeps them too; `format` and `join` lose them.
     """
 
     template: str
@@ -50,8 +50,8 @@ class Message(str):
 
 
 def as_message(text: str) -> Message:
-    """The text as a `Message` without fields, so that another message can have it as a translated field. A message
-    stays as it is.
+    """The text as a `Message` without fields, so that it is translated when it is a field of another message. A message
+    is returned unchanged.
     """
     return text if isinstance(text, Message) else Message(text.replace("{", "{{").replace("}", "}}"))
 

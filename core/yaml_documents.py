@@ -2,7 +2,7 @@
 
 Settings, registry and tone profiles use this reader. It is stricter than YAML: no anchors, aliases, tags, second
 documents or duplicate keys; size and depth are limited. Every scalar stays text, so that an unquoted 0312345678 does
-not become an octal number; the model gives it its type. One `DocumentError` contains all faults of a file.
+not become an octal number; the model converts it to its type. One `DocumentError` contains all faults of a file.
 """
 
 import re
@@ -20,7 +20,7 @@ from .translation import Message
 from .validation_errors import in_words
 
 SIZE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes. A registry with a million numbers has about 30 MB."""
+"""Maximum size of a file in bytes. A registry with a million numbers has about 30 MB."""
 DEPTH_LIMIT: Final = 16
 _FAULT_LIMIT: Final = 200
 """Number of faults at which reading stops: a binary file would have millions."""
@@ -81,7 +81,9 @@ def validate(
     model: type[AnyModel],
     rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
 ) -> AnyModel:
-    """The tree from `read_tree` as a `model`. The lines and columns of faults are looked up in `text`."""
+    """An instance of `model`, made from the tree that `read_tree` returned. The lines and columns of faults are looked
+    up in `text`.
+    """
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -170,7 +172,7 @@ _PIECE: Final = 2**20
 
 
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
-    """The parser's error as a fault. It has plain words for a tab and for a character that cannot begin a value."""
+    """The parser's error as a fault. A tab, and a character that cannot begin a value, are explained in plain words."""
     mark = error.problem_mark or error.context_mark
     line, column, found = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
     if found == "\t":
@@ -357,10 +359,10 @@ class _Open:
 
 
 def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
-    """Line and column of each location that exists in `text`, and of all locations above it. For a mapping's value it
-    is the place of the key.
+    """Line and column of each location that exists in `text`, and of all locations above it. A value of a mapping has
+    the place of its key.
 
-    Reads the text again, because faults are rare. Builds no tree, because the text may be large.
+    The text is read again, because faults are rare. No tree is built, because the text may be large.
     """
     wanted = {location[:length] for location in locations for length in range(len(location) + 1)}
     found: dict[Location, tuple[int, int]] = {}

@@ -29,7 +29,7 @@ BLOCK_DIGITS: Final = -3
 MAGIC: Final = b"idtone registry 10\n"
 """The name of the format. Raise its number when the format or the size of a block in `holder_spans` changes."""
 _Interval = tuple[int, int, int]
-"""First number, last number, and holder."""
+"""The first number, the last number and the holder of an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """The members in charge of numbers, by the holder that `HolderSpans.find` gives. A holding is built at its first
-    look-up, so that a large registry can be used at once.
+    """The members in charge of numbers, by the holder that `HolderSpans.find` returns. A holding is built when it is
+    looked up for the first time, so that a large registry can be used at once.
 
     `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
     chains, then the portings. Building all objects at the start would block other threads for half a second.
@@ -83,8 +83,8 @@ class Holdings(dict[int, Holding | Porting | None]):
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
-        """The time at which the member's certification lapses. It builds no holding, because it is called for many
-        members and few of them have calls.
+        """The time at which the member's certification lapses. No holding is built for this: it is asked for many
+        members, and few of them have calls.
         """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
@@ -238,7 +238,7 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
     """The joined intervals, with the numbers of each chain cut out as a separate interval. Each chain is inside one of
-    the joined intervals; both are ascending.
+    the joined intervals. Both inputs are ascending.
     """
     chains = iter(chained)
     chain = next(chains, None)
@@ -389,7 +389,7 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """The moment in a text. It is cached, so that licences share these objects."""
+    """The moment in a text. Moments are cached, so that licences share the objects."""
     return utc(datetime.fromisoformat(text))
 
 

@@ -1,7 +1,7 @@
 """The differences between two editions of the registry, or of the suspensions, in words. Pure.
 
-The words show at most the last four digits of numbers, because they go into the history and onto screens. Only the
-holder of a signing key sees whole numbers, when signing: then `say` writes them.
+The words show at most the last four digits of numbers, because they go into the history and onto screens. Only a person
+who signs sees whole numbers; `say` writes them then.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ Item = TypeVar("Item")
 _OfNumbers = TypeVar("_OfNumbers", ChainEntry, PortingEntry)
 _OfTerm = TypeVar("_OfTerm", LogEntry, WitnessEntry)
 Say = Callable[[NumberSpan], str]
-"""Writes numbers in the words of a difference."""
+"""A function that writes the numbers in the words of a difference."""
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:
@@ -99,8 +99,8 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the ended entry, if the difference is the end of a suspension or of an entry of numbers that
-    never originate; else None.
+    """The reference of the entry that ended: a suspension, or an entry of numbers that never originate. None if `words`
+    are about another difference.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])

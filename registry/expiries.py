@@ -68,7 +68,7 @@ _ENDS: Final = {
     "mark_until": ExpiryKind.MARK,
     "next_check": ExpiryKind.CERTIFICATION_CHECK,
 }
-"""Field of a certification → the part that ends on that day."""
+"""Field of a certification with an end → the part that ends on that day."""
 CERTIFICATION_SOON: Final = timedelta(days=30)
 """Remaining time at which a certification must be renewed, or checked again."""
 
@@ -112,7 +112,7 @@ def _replaces(later: Licence, licence: Licence) -> bool:
 
 
 def _of_chains(document: RegistryDocument, lasts: timedelta) -> Iterator[Expiry]:
-    """The end of the oldest check of each reseller by each wholesaler: one end for all ranges of the two."""
+    """The end of the oldest check of each reseller by each wholesaler: one end for all ranges between these two."""
     oldest: dict[tuple[str, str], datetime] = {}
     for chain in document.chains:
         for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True):

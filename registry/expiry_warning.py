@@ -1,5 +1,5 @@
-"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Before the expiry,
-calls do not show it.
+"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Nothing in the
+calls shows a coming expiry.
 """
 
 import logging
@@ -16,8 +16,8 @@ from .licence_lapses import lapse_words, lapses, over_and_soon, remedies
 _log = logging.getLogger(__name__)
 
 SOON: Final = timedelta(days=1)
-"""Remaining validity at which a warning is logged. The association signs well before the expiry, so a newer version
-must be missing by then.
+"""Remaining validity at which a warning is logged. The association signs well before the expiry. So if so little time
+is left, a newer version was not signed or not fetched.
 """
 AGAIN: Final = timedelta(hours=1)
 """The interval at which an unchanged message is repeated."""

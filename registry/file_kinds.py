@@ -17,8 +17,8 @@ from .validation_rules import never_originates_faults, signed_faults, suspension
 @dataclass(frozen=True, slots=True)
 class Kind:
     """The functions for one kind of file. `differences` takes the old and the new document, and optionally a `Say`.
-    `head` returns the part of a document with the fields `stamp`, which differ in each edition; `lists` names its
-    lists.
+    `head` returns the part of a document that has the fields named in `stamp`. These fields differ in each edition.
+    `lists` names the document's lists.
     """
 
     model: type[Model]
@@ -38,7 +38,7 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """The document with empty lists, for the comparison with its first edition."""
+        """The document with empty lists. The first edition is compared with it, because there is no earlier one."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:

@@ -1,8 +1,8 @@
 """Intervals of numbers with the holder of each, for a look-up that reads as little memory as possible.
 
-Usually, a number has not been looked up recently. So each memory access misses the processor's cache, which takes as
-long as a function call. The look-up makes one access to a table of blocks, and one to a page with the holder of each
-number of the block.
+Most numbers were not looked up recently. So each memory access misses the processor's cache, and takes as long as a
+function call. The look-up makes one access to a table of blocks, and one to a page with the holder of each number of
+the block.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ on it.
 AREA: Final = 1_000
 """Blocks of an area. All numbers of Japan are in some 1,500 areas."""
 FEW: Final = 64
-"""Maximum number of intervals of a block without a page. A page takes no more than three times the memory of its
-intervals.
+"""Maximum number of intervals of a block without a page. With this limit, a page takes at most three times the memory
+of its intervals.
 """
 
 
@@ -92,7 +92,9 @@ def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
 
 
 def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
-    """The look-up of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of each."""
+    """A look-up table of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of
+    each.
+    """
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // BLOCK, last // BLOCK + 1):

@@ -148,7 +148,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a suspension, or a number that never originates, may concern the call."""
+        """True if a number of the call may be suspended, or may be one that never originates calls."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]
@@ -178,7 +178,7 @@ class RegistryIndex:
         return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member holds, or that went through it; those of all members if `member` is None.
+        """Spans of numbers that the member holds, or that went through it; if `member` is None, those of all members.
         Each comes with its period, ascending by first number.
         """
         return self._held(member)
@@ -223,8 +223,8 @@ class RegistryIndex:
         return lapses(self.licences(member), now)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
-        """The time at which each recorded certification lapses, with its member or its wholesale chain. With `member`,
-        only certifications that the numbers of this member depend on.
+        """Each recorded certification: the time at which it lapses, and its member or its wholesale chain. With
+        `member`, only certifications that the numbers of this member depend on.
         """
         of_chains = (one.chain for one in self._holdings.of_chains())
         chains = [chain for chain in of_chains if chain and (member is None or member in chain.members)]
@@ -253,8 +253,8 @@ def interim_origin(earlier: str, newer: str) -> str:
 
 
 class InterimIndex(RegistryIndex):
-    """A generation, with the suspensions of a newer one whose members are not known yet. No suspension is lifted before
-    the whole newer generation is known. Each decision follows one edition, and names it.
+    """A generation combined with the suspensions of a newer one whose members are not known yet. No suspension is
+    lifted before the whole newer generation is known. Each decision follows one edition, and names it.
     """
 
     __slots__ = ()

@@ -14,7 +14,8 @@ from idtone.core.translation import Message, joined
 LICENCE_SOON: Final = timedelta(days=30)
 """Remaining time at which a licence must be renewed."""
 LAPSED_FOR: Final = timedelta(days=90)
-"""Time for which a lapse is reported. A member may have ended its licence on purpose, so it is not reminded for ever.
+"""Time for which a lapse is reported. A member may have let its licence end on purpose, so the reminders stop after
+this time.
 """
 _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOING: Message("outgoing")}
 
@@ -41,7 +42,7 @@ class LicenceLapse:
 
     @property
     def remedy(self) -> Message:
-        """The remedy, as the end of a sentence."""
+        """The remedy, in words that can end a sentence."""
         if self.suspended:
             return Message(
                 "{licence} would be valid, but is suspended: ask the association to resume it", licence=self.suspended

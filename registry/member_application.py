@@ -46,7 +46,7 @@ class MemberApplication(Model):
 
 
 class ApplicationDocument(Model):
-    """The content of the whole file."""
+    """The content of a whole application file."""
 
     application: MemberApplication
 

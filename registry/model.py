@@ -95,8 +95,8 @@ def _key_of(value: str, kind: str, remedy: Message) -> str:
 
 
 def _corporate_number(value: str) -> str:
-    """The number of a legal person, if its first digit, a check digit, is right (order of the Ministry of Finance on
-    法人番号). Raises ValueError.
+    """The number of a legal person, after a check of its first digit, the check digit (order of the Ministry of Finance
+    on 法人番号). Raises ValueError.
     """
     digits = list(map(int, value)) if _CORPORATE.fullmatch(value) else []
     if not digits or digits[0] != 9 - sum(d * (1 + n % 2) for n, d in enumerate(reversed(digits[1:]))) % 9:
@@ -117,7 +117,9 @@ def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> Af
 
 
 def _without_number(value: str) -> str:
-    """The value, if it contains no telephone number: the public list shows it to everyone. Raises ValueError."""
+    """The value, after a check that it contains no telephone number: the public list shows it to everyone. Raises
+    ValueError.
+    """
     if holds_number(value):
         raise ValueError(
             Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
@@ -138,7 +140,7 @@ def _day(value: Any) -> Any:
 
 
 def _sensible(value: AnyDate) -> AnyDate:
-    """The date, if it is valid in every time zone and in date arithmetic. Raises ValueError."""
+    """The date, after a check that it is valid in every time zone and in date arithmetic. Raises ValueError."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         raise ValueError(
             Message("is not a plausible date"),
@@ -226,13 +228,13 @@ class Certification(Model):
 
     @property
     def ends(self) -> tuple[tuple[str, date], ...]:
-        """The fields that are ends, each with its day."""
+        """The fields that hold the end of a part, each with its day."""
         found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
         return tuple((name, day) for name, day in found if day is not None)
 
     @property
     def lapses(self) -> datetime:
-        """The moment of its first end."""
+        """The moment at which the first of its parts ends."""
         return day_begins(min(day for _, day in self.ends))
 
 
@@ -254,8 +256,8 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive); after
-    that, another key replaces it, or another person has it.
+    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive). After
+    that, another key has replaced it, or another person may have it.
     """
 
     key: LogKey
@@ -433,7 +435,7 @@ class NeverOriginatesDocument(Model):
 
 class StoppingCondition(Model):
     """A ground on which a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
-    misuse`. The ground leads, within `within_days`, to a question, a report, or the end of the use.
+    misuse`. Within `within_days`, the ground leads to a question, a report, or the end of the use.
     """
 
     id: Id
@@ -444,7 +446,7 @@ class StoppingCondition(Model):
 
 
 class RegistryDocument(Model):
-    """The content of the whole file."""
+    """The content of a whole registry file."""
 
     registry: Header
     tones: tuple[ToneEntry, ...]

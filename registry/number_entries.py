@@ -1,10 +1,10 @@
 """The entries of a registry's file, so that the entry of one number can be verified without the rest of the file. Pure.
 
 A file is a row of entries, each for an interval of numbers; together they cover all numbers. So the entry of a number
-is all that the file says about it, even if the file says nothing. The entries are the leaves of a Merkle tree (RFC
-6962), and the association signs its root with the file. Each entry has a salt derived from the whole file. A proof
-contains hashes of other entries. Because of the salt, their content can be guessed only with the file.
-docs/evidence-format.md has the form.
+is all that the file says about it. A number that the file does not mention has an empty entry. The entries are the
+leaves of a Merkle tree (RFC 6962), and the association signs its root with the file. Each entry has a salt derived from
+the whole file. A proof contains hashes of other entries. Because of the salts, only a person with the file can guess
+the content of these entries. docs/evidence-format.md has the form.
 """
 
 import hashlib

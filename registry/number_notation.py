@@ -40,8 +40,8 @@ def read_single(text: str) -> int:
 
 
 def _usual(text: str) -> int | None:
-    """A single number in the notation of most registries; None for another notation. The full parser would take half a
-    minute for a million numbers.
+    """A single number in the most common notation; None for another notation. It is fast: the full parser would take
+    half a minute for a million numbers.
     """
     canonical = _CANONICAL.fullmatch(text)
     return int(f"81{canonical[1]}") if canonical else None

@@ -24,7 +24,7 @@ def parse_registry(text: str, name: str) -> RegistryDocument:
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry without its members. Their form for look-ups and their numbers take their place."""
+    """A registry without its members. In their place it has their numbers, and the form that look-ups need."""
 
     document: RegistryDocument
     members: MemberLines
@@ -54,7 +54,7 @@ def read_large_registry(path: Path, name: str) -> LargeRegistry:
 
 
 _AT_ONCE: Final = 1000
-"""Maximum number of members in memory at once. A member takes 7 KB in the form that it has in the file."""
+"""Maximum number of members in memory at once. A member as read from the file takes 7 KB."""
 _member_list: Final = TypeAdapter(list[Member])
 
 

@@ -43,8 +43,8 @@ FAULTS: Final = 3
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """The compiled form of the registry in a verified file. It is kept beside the file, and made now if it is missing.
-    Faults name the file `name`.
+    """The compiled form of the registry in a verified file. It is stored beside the file; if it is missing, it is
+    compiled now. Faults name the file `name`.
 
     Raises DocumentError with every fault, and TrustError if it cannot be compiled.
     """

@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # imports TUF, which an unsigned registry does not need
 log = logging.getLogger(__name__)
 
 WHOLE_S: Final = 60.0
-"""Time in seconds. While the timestamp is unchanged, all files are verified again only after this time. Then expired
-signatures and faults of other files are logged. Calls do not depend on it, because each decision checks the expiry
-itself.
+"""Time in seconds. While the timestamp is unchanged, all files are verified again only after this time. Expired
+signatures and faults of other files are logged at that time. Calls do not depend on it, because each decision checks
+the expiry itself.
 """
 
 
@@ -80,11 +80,11 @@ class Source(Protocol):
     def current(self) -> RegistryIndex | None: ...
     @property
     def taken(self) -> datetime | None:
-        """The time at which the current generation was taken into use; None without one."""
+        """The time at which this process began to use the current generation; None without one."""
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation; True if one is now in use. Blocks, so call it from a worker thread."""
+        """Look for a newer generation. Returns True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
@@ -96,7 +96,7 @@ class SignedSource:
     """The source with the association's publications. It keeps the last good generation.
 
     If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in force
-    after that. It is kept in the cache for the next start, because the source may be unreachable then.
+    after that. The cache keeps that generation for the next start, because the source may be unreachable then.
 
     A large registry is compiled in the background. Until that is done, the earlier members count together with the new
     suspensions, so that a suspension does not wait for the compilation (`InterimIndex`).
@@ -195,8 +195,8 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now. True
-        if there were any.
+        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now.
+        Returns True if there were any.
         """
         newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
@@ -301,7 +301,7 @@ def _listed(numbers: NeverOriginating | None) -> str:
 def signed_by(
     published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
 ) -> Signed:
-    """The signed parts of a generation besides its members. `suspensions` is the content of that file."""
+    """The signed parts of a generation besides its members. `suspensions` is the content of its suspensions.yaml."""
     return Signed(
         suspensions,
         published.expires,
@@ -325,8 +325,8 @@ def never_originating_of(published: Published) -> NeverOriginating | None:
 
 
 def index_of(published: Published, stops_of: Published | None = None) -> RegistryIndex:
-    """The look-up of a published generation. A large generation is compiled once. `stops_of` is a newer generation
-    whose suspensions count too. Raises DocumentError and TrustError.
+    """The index of a published generation, ready for look-ups. A large generation is compiled once. `stops_of` is a
+    newer generation whose suspensions count too. Raises DocumentError and TrustError.
     """
     index = _indexed(published, _signed_of(published))
     return index if stops_of is None else InterimIndex.between(index, _signed_of(stops_of))
@@ -376,7 +376,7 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed; True if a new generation is now in use.
+        """Read the file if it has changed. Returns True if a new generation is now in use.
 
         Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
         """

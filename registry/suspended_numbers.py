@@ -1,4 +1,4 @@
-"""Suspensions as look-ups: the numbers that an entry of suspensions.yaml stops, and the suspensions of a number.
+"""Look-ups of suspensions: the numbers that an entry of suspensions.yaml stops, and the suspensions of a number.
 Pure.
 """
 

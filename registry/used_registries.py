@@ -67,7 +67,9 @@ class UsedRegistries:
         self._kept = kept
 
     def put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
-        """Keep a registry; `read` opens one of its files. A failure is only logged: calls need the registry anyway."""
+        """Keep a registry; `read` opens one of its files. A failure is only logged, because calls need the registry
+        even if it cannot be kept.
+        """
         try:
             self._put(used, read)
         except OSError as error:
@@ -114,9 +116,9 @@ class UsedRegistries:
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The registry with the largest version; among equal versions, the one that came last. The version counts
-        before the time, because the files of a restored folder have new times. None if there is none. Raises TrustError
-        if one is damaged or cannot be read.
+        """The registry with the largest version; among equal versions, the newest file. None if there is no registry.
+        The version counts before the time, because the files of a restored folder have new times. Raises TrustError if
+        one is damaged or cannot be read.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}

@@ -223,7 +223,7 @@ _SAME: Final = {
     "numbers": template("is the same range as {field}"),
     "member": template("is the same member as {field}"),
 }
-"""Key that an entry may have → the fault if another entry has the same value."""
+"""Key of an entry → the fault if two entries have the same value for this key."""
 
 
 def _never_originates(document: RegistryDocument | NeverOriginatesDocument) -> Iterator[ValidationFault]:
@@ -276,8 +276,8 @@ def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valida
     A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly overlapping
     entries are a mistake.
 
-    The entries are sorted by first number, and each is compared with the one that reaches furthest so far: O(n log n).
-    A group of wrongly overlapping entries gets one error, not one for each pair.
+    The entries are sorted by first number, and each is compared with the earlier entry that has the largest last
+    number: O(n log n). A group of wrongly overlapping entries gets one error, not one for each pair.
     """
     yield from held.unreadable
     firsts, lasts, members, entries = held.firsts, held.lasts, held.members, held.entries

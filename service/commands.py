@@ -56,8 +56,9 @@ Check = Annotated[
 def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check = False) -> None:
     """Answer Asterisk's requests until SIGTERM or SIGINT. Calls in progress continue without the service.
 
-    With --check, root reads all of it as the user of the unit `idtone`. Exit 1: some evidence could not be written; the
-    next start enters a gap in its place. Exit 78: the settings cannot be used.
+    If root runs it with --check, it checks as the user of the unit `idtone`, and so finds files that the service cannot
+    read. Exit 1: some evidence could not be written; the next start enters a gap in its place. Exit 78: the settings
+    cannot be used.
     """
     try:
         if check:

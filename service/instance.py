@@ -70,7 +70,7 @@ if TYPE_CHECKING:  # imports prometheus-client and an HTTP server, which only me
 log = logging.getLogger(__name__)
 
 RETENTION: Final = "idtone.retention"
-"""Entry points of packages that destroy expired data and that a call does not need."""
+"""Group of entry points for the erasure of expired data. Their packages are not needed for calls."""
 
 AGI_DRAIN_S: Final = 1.0
 
@@ -148,7 +148,9 @@ class Instance:
             await self._serve(parts, refresh, handed_over.listener, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
-        """The calls in progress, read while the other instance serves; None if its ledger must be upgraded first."""
+        """The calls in progress from the ledger, read while the previous instance still serves. None if the ledger
+        cannot be read yet, for example because it must be upgraded first.
+        """
         try:
             with LedgerReader.open(self._settings.ledger.own_url(), self._loaded.key_ring.days) as reader:
                 return RestoredCalls.of(reader)
@@ -288,7 +290,7 @@ class Instance:
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Put a changed registry to use, and inform other nodes at once. Blocks, and raises what `refresh` raises."""
+        """Apply a changed registry, and inform other nodes at once. Blocks, and raises what `refresh` raises."""
         before = self._loaded.source.current
         try:
             refresh()
@@ -332,8 +334,8 @@ class Instance:
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
-        """The tasks that destroy customers' forms in time. If the operator keeps no such forms at the start, nothing is
-        imported for this.
+        """The tasks that destroy customers' forms when their time is up. If the operator keeps no such forms at the
+        start, nothing is imported for this.
         """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
@@ -440,7 +442,9 @@ class Instance:
     # -- to the next instance -------------------------------------------------------------------------------------
 
     def _start_next(self) -> None:
-        """Reload: start an instance of the installed program, with the current settings, that takes over."""
+        """Reload: start an instance of the installed program with the current settings. It takes over from this
+        instance.
+        """
         if self._next and self._next.poll() is None:
             return
         command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]
@@ -471,8 +475,8 @@ class Instance:
         )
 
     async def _hand_over(self, peer: hand_over.Peer, listener: Listener | None, parts: InstanceParts) -> bool:
-        """Hand over until the next instance is ready; True if it is. If it fails before that, this instance continues
-        to serve.
+        """Hand over to the next instance, and return True when that is ready. If it fails before, return False; this
+        instance then continues to serve.
         """
         request = await peer.next_message()
         refusal = None

@@ -1,4 +1,4 @@
-"""The parts of one instance of the service, for what starts them and for what shows them."""
+"""The parts of one instance of the service, for the code that starts them and the code that shows their state."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from .suspension_keeper import SuspensionKeeper
 
 @dataclass
 class InstanceParts:
-    """The threads of the metrics and of `idtone status` read these parts, too."""
+    """All parts of one instance. The threads of the metrics and of `idtone status` read them, too."""
 
     settings: Settings
     calls: CallControl

@@ -1,4 +1,4 @@
-"""Shows a state on the terminal, once or each second until it is interrupted."""
+"""Shows a state on the terminal, once or each second until the user interrupts it."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Checks from time to time that the hook that Asterisk has loaded is the one for this service's settings."""
+"""Checks regularly that Asterisk has loaded the hook for this service's settings."""
 
 import asyncio
 import logging

@@ -80,11 +80,12 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _owner(folder: Path) -> int:
-    """The only user whose instance root accepts in this folder: the folder's owner. Raises UsageError.
+    """The owner of the folder. Root accepts only an instance of this user there. Raises UsageError.
 
-    The threat: a user who can put a socket into this folder, or another folder in its place, would answer root in the
-    service's name, and an upgrade of the fleet would continue over a node that does not serve. So only this owner and
-    root may write in the folder or above it. In a folder like /tmp (sticky) others cannot exchange what is there.
+    The threat: a user who can put a socket into this folder, or another folder in its place, could answer root in the
+    service's name. An upgrade of the fleet would then continue although this node does not serve. So only this owner
+    and root may write in the folder or above it. In a sticky folder such as /tmp, other users cannot replace a file or
+    folder.
     """
     if os.geteuid() != 0:
         return 0

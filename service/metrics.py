@@ -124,7 +124,9 @@ def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Instan
 
 @cache
 def _no_decisions(interface: Interface) -> dict[tuple[str, ...], float]:
-    """A zero for each possible combination of labels, because `increase()` does not see a counter that begins at 1."""
+    """A zero for each possible combination of labels, because `increase()` misses the first event of a counter that
+    begins at 1.
+    """
     careful = (Outcome.NOTICE, Outcome.REFUSE)
     more = {Reason.LICENCE_VALID: (Outcome.PLAY,), Reason.EMERGENCY: (Outcome.BYPASS,)}
     return {

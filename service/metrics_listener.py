@@ -1,7 +1,7 @@
 """Answers requests for the metrics over HTTP, in a separate thread and event loop, so that no call waits for it.
 
-All requests of a second get the same text, so a hundred scrapers take little more processor time than one. Connections
-are few and end after some seconds, so they cannot use up the open files that evidence needs.
+All requests of a second get the same text, so a hundred scrapers take little more processor time than one. The number
+and the duration of connections are limited, so they cannot use up the open files that evidence needs.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S: Final = 1.0
 """Time for which a text serves further requests, in seconds."""
 MOST_CONNECTIONS: Final = 32
-"""Maximum number of connections; further ones are closed. As many may wait in the kernel."""
+"""Maximum number of connections; further ones are closed. The same number may wait in the kernel."""
 CONNECTION_S: Final = 30.0
 """Longest time of a connection, in seconds. A scraper then makes a new connection, and a slow reader loses it."""
 RETRY_S: Final = 5.0
-"""Interval in seconds at which the address is tried while it is in use."""
+"""Interval in seconds between attempts to listen while another program uses the address."""
 CLOSE_WITHIN_S: Final = 2.0
 """Time for which `close` waits, in seconds. A hung disk may hold up the thread."""
 

@@ -116,7 +116,7 @@ STATE: Final = (
 
 
 class NodeStateReport:
-    """Makes the objects, one after the other. Reading the disk may block, so do not use it in the event loop."""
+    """Makes this node's reports, one after another. Reading the disk may block, so do not use it in the event loop."""
 
     def __init__(self, parts: InstanceParts, is_running: Callable[[], bool]) -> None:
         self._observed = parts
@@ -126,7 +126,7 @@ class NodeStateReport:
         """The writers of the reports that this node's latest reports have replaced."""
 
     def __call__(self, exchange: ReportResult | None) -> str:
-        """The object as text. `exchange` is the result of the previous report."""
+        """The next report as JSON text. `exchange` is the result of the previous report."""
         self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:
             self._writers.append(exchange.before)

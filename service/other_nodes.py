@@ -1,6 +1,6 @@
 """Reads the reports of the fleet's other nodes from PostgreSQL (`node_state`) each second. No call waits for it.
 
-While PostgreSQL is away, each node acts alone, and the stops that it took over stay in force.
+While PostgreSQL cannot be reached, each node acts alone, and the suspensions that it took over stay in force.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Reports the result of a reload to `ExecReload=` of the unit, in a file in the service's runtime directory.
 
-The command in the unit knows the process that it has asked, and waits for a file that begins with the id of that
-process. So it does not need D-Bus, as `systemctl` would, or a time limit for a failure.
+The command in the unit knows the process that it has asked to reload, and waits for a file that begins with the id of
+that process. So it does not need D-Bus, as `systemctl` would, or a time limit for a failure.
 """
 
 import logging

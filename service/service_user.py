@@ -27,7 +27,7 @@ class ServiceUser:
     groups: tuple[int, ...]
 
     def become(self) -> None:
-        """Make this process, which must be root's, a process of the service's user."""
+        """Continue this process as the service's user. Only root can do this."""
         os.setgroups(self.groups)
         os.setgid(self.gid)
         os.setuid(self.uid)
@@ -54,13 +54,13 @@ def unit_user(config: Path | None) -> ServiceUser | None:
 def act_as_service(
     config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
 ) -> None:
-    """Become the service's user if this process is root's, so that new files in `folder` are that user's.
+    """Become the service's user if root runs this process, so that new files in `folder` belong to that user.
 
-    This is the unit's user. If no unit has these settings, it is the owner of `folder`, or of the nearest existing
-    folder above, in the group of `group_of`. With `make`, missing folders are made for this user.
+    The service's user is the user of the unit. If no unit has these settings, it is the owner of `folder`, or of the
+    nearest existing folder above, in the group of `group_of`. With `make`, missing folders are made for this user.
 
-    Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error has the
-    command that gives it to the service's user.
+    Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error names the
+    command that changes the owner.
     """
     if os.geteuid() != 0:
         return
@@ -83,7 +83,7 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """Become the user of the unit, if this process is root's, so that it sees what the service can read."""
+    """Become the user of the unit if root runs this process, so that it can read only what the service can read."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 

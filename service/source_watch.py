@@ -1,6 +1,4 @@
-"""Polls a source (the registry, the table of lines) and puts a changed one to use, even if the source blocks or
-fails.
-"""
+"""Polls a source (the registry, the table of lines) and applies its changes, even if the source blocks or fails."""
 
 import asyncio
 import logging
@@ -28,7 +26,7 @@ class SourceWatch:
     """Reads a source twice a second, until cancelled. It logs each IdtoneError; any other error ends it."""
 
     def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
-        """`refresh` reads changes of the source and puts them to use. It may block for ever, so it runs in a thread.
+        """`refresh` reads changes of the source and applies them. It may block for ever, so it runs in a thread.
 
         `what` names the source, for example "the registry", and `setting` the setting for its place.
         """

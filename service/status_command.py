@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = tuple[str, str]
-"""A name, and its state."""
+"""The name of a part, and its state in words."""
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False, watch: WatchOption = False) -> None:
@@ -44,8 +44,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def status_with_troubles(settings: Settings) -> dict[str, Any]:
-    """The result of `read_status`, with `troubles`, which are wrong now, and `warnings`, which will be wrong unless
-    someone acts.
+    """The result of `read_status`, with `troubles` (present ones) and `warnings` (troubles that will come unless
+    someone acts).
     """
     found = read_status(settings)
     known = troubles(found, restarts(), datetime.now(UTC))

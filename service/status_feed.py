@@ -44,10 +44,10 @@ READ_WITHIN_S: Final = 1.0
 """Time for which the service waits for a reader, in seconds."""
 
 OLDEST: Final = 100
-"""Maximum number of calls in progress that the feed names: the oldest."""
+"""Maximum number of calls in progress that the feed names. It names the oldest."""
 
 BRAKED: Final = 100
-"""Maximum number of subjects with a step that the feed names."""
+"""Maximum number of braked subjects that the feed names."""
 
 _METRICS: Final = {metric.name: metric.read for metric in METRICS}
 

@@ -1,4 +1,4 @@
-"""Confirms to the association the suspensions that this node has taken into use. No call waits for this.
+"""Confirms to the association the suspensions that this node has applied. No call waits for this.
 
 A confirmation is signed and kept in a folder beside the ledger before it is sent. So it survives an unreachable desk
 and the end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so that
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 15.0
-"""Longest time that a confirmation waits for the ends of the calls that it counts, in seconds."""
+"""Longest time in seconds that a confirmation waits for Asterisk to end the calls that it counts."""
 AGAIN_S: Final = (1.0, 60.0)
 """First and longest pause after a failure, in seconds."""
 _SUFFIX: Final = ".note"
@@ -176,8 +176,8 @@ class SuspensionConfirmations:
                 log.error("%s: ended calls will be missing in confirmations: %s", self._folder, error.strerror)
 
     async def _look(self) -> None:
-        """Keep a confirmation if the registry in use has new suspensions, or lacks an earlier one. Raises LedgerError;
-        then it tries again.
+        """Store a confirmation if the registry in use has new suspensions, or lacks an earlier one. Raises LedgerError;
+        the next look tries again.
         """
         own = self._own()
         if own is not self._own_seen:

@@ -1,4 +1,4 @@
-"""Puts this node's own suspensions (`idtone suspend`) to use, confirms this in their file, and records it.
+"""Applies this node's own suspensions (`idtone suspend`), confirms them in their file, and records them in the ledger.
 
 No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
 when both have it. If the association suspends the number itself, its suspension takes over.
@@ -41,10 +41,12 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 0.25
 ENDED_WITHIN_S: Final = 1.0
-"""Longest wait for the ends of the calls that are counted, in seconds. Later ends are counted when they happen."""
+"""Longest time in seconds to wait until Asterisk has ended the calls of stopped numbers. Then the ended calls are
+counted; a call that ends later is added.
+"""
 AGAIN_S: Final = 30.0
-"""Interval in seconds at which it looks again without a change, because a suspension by the association may begin at a
-later date.
+"""Interval in seconds between looks while nothing changes, because a suspension by the association may begin at a later
+date.
 """
 
 
@@ -55,7 +57,7 @@ def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any
 
 
 class SuspensionKeeper:
-    """Puts this node's own suspensions to use, as long as the service runs."""
+    """Applies this node's own suspensions, as long as the service runs."""
 
     def __init__(
         self,
@@ -118,7 +120,7 @@ class SuspensionKeeper:
                 log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
-        """Put suspensions to use and record it, until cancelled."""
+        """Apply suspensions and record them, until cancelled."""
         throttle = LogThrottle(log, window_s=60.0)
         seen: RegistryIndex | None = None
         again_s, is_due = 0.0, True
@@ -224,7 +226,7 @@ def _field(state: object) -> object:
 
 
 def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
-    """The stopped numbers that the association has suspended itself."""
+    """The numbers of own suspensions that an association's suspension in force covers too, as spans of the registry."""
     own = [span for one in known.suspensions for span in one.spans()]
     if registry is None or not own:
         return []

@@ -1,7 +1,7 @@
 """The edition of the fleet's settings that this node used last, in a file beside its ledger.
 
-An older edition, such as a forgotten or kept copy, is refused, because it would undo later changes by the operator. To
-go back on purpose, sign the old content with a new version.
+An older edition, such as a forgotten copy, is refused, because it would undo later changes by the operator. To go back
+on purpose, sign the old content with a new version.
 """
 
 import json

@@ -15,10 +15,10 @@ from idtone.core.http.visitor_network import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
-"""Most failures of a name from browsers that are not known, and of a known browser."""
+"""Maximum number of failures of a name: from all unknown browsers together, and from each known browser."""
 MOST_OF_ADDRESS: Final = 20
 MOST_KEPT: Final = 10_000
-"""Most names, browsers and addresses in memory; the oldest are forgotten."""
+"""Maximum number of names, browsers and addresses in memory; the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)

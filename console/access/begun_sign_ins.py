@@ -17,8 +17,8 @@ from idtone.core.errors import IdtoneError
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000
-"""Most states of ended sign-ins in memory. When one is forgotten, the provider has already accepted its code once and
-accepts it no more.
+"""Maximum number of states of ended sign-ins in memory. The oldest can be forgotten, because the provider accepts a
+code only once.
 """
 _NONCE: Final = 12
 _STATE: Final = 43

@@ -34,7 +34,7 @@ class Cookie:
 SESSION: Final = Cookie("__Host-idtone", None)
 KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
 OPENID: Final = Cookie("__Host-openid", 600, "Lax")
-"""The sign-in in progress; the browser sends it when it comes back from the provider's site."""
+"""The cookie of a sign-in in progress. The browser also sends it when it comes back from the provider's site."""
 WANTED: Final = Cookie("__Host-wanted", 600, "Lax")
-"""The page for which a visitor had to sign in."""
+"""The cookie with the page for which the visitor had to sign in."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

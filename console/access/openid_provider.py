@@ -34,14 +34,14 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
-"""Accepted signature algorithms: those whose key only the provider has, so neither `none` nor HMAC."""
+"""Accepted signature algorithms: those whose key only the provider has. So `none` and HMAC are refused."""
 LEEWAY_S: Final = 60
-"""Tolerated difference of the two clocks."""
+"""Tolerated difference between the provider's clock and this machine's, in seconds."""
 WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
-"""Time for which metadata and keys are kept."""
+"""Time for which the provider's metadata and keys are kept, in seconds."""
 KEYS_EVERY_S: Final = 10.0
-"""A token with an unknown key makes us fetch the keys again, but not more often than this."""
+"""Minimum interval in seconds between fetches of the keys. A token with an unknown key causes a fetch."""
 
 
 class OpenIdError(IdtoneError):

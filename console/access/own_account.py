@@ -30,7 +30,7 @@ from .users import User, change_users
 
 PATH: Final = "/account"
 SECRET_S: Final = 600.0
-"""A new secret waits this long for its first code."""
+"""Time in seconds for which a new secret waits for its first code."""
 DONE: Final = {
     "sessions": template("The chosen sessions have ended."),
     "password": template("Your password is changed. Your other sessions have ended."),
@@ -43,7 +43,7 @@ DONE: Final = {
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 FIRST_MAILS: Final = Rate(1 / 600, 3)
-"""Most first mails of a user, to addresses that the user names."""
+"""Maximum number of first mails by one user, to addresses that the user enters."""
 _LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")

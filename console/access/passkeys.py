@@ -36,7 +36,7 @@ from .users import Passkey, User
 
 CHALLENGE_S: Final = 300.0
 MOST: Final = 10
-"""Most passkeys of a user."""
+"""Maximum number of passkeys of one user."""
 ANSWER_LIMIT: Final = 20_000
 _NONCE: Final = 16
 _TIME: Final = 8

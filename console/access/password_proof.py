@@ -23,7 +23,7 @@ from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
 MIB: Final = 192
-"""Memory: argon2id takes 64, its threads 32, and the process 40."""
+"""Memory limit of a process in MiB: argon2id takes 64, its threads 32, and the rest of the process 40."""
 NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
 """Kind of attempt (known, new, failed) → niceness. Each kind has one process."""
 _WRONG: Final = Message("The name, the password or the code is wrong.")

@@ -12,7 +12,7 @@ from typing import Final
 
 LONGEST: Final = 8
 KNOWN: Final = -1
-"""The rank of a known browser. The rank of others is their number of failures."""
+"""The rank of an attempt from a known browser. Other attempts rank by their number of failures."""
 REST_S: Final = 0.25
 
 

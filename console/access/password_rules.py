@@ -15,7 +15,7 @@ SHORTEST: Final = 12
 DIFFERENT: Final = 5
 """Minimum number of different characters in a password."""
 SHORTEST_WORD: Final = 4
-"""Shorter words of the context are not checked: they are in many passwords by chance."""
+"""Minimum length of a word of the context that is checked. Shorter words are in many passwords by chance."""
 PRODUCT: Final = "idtone"
 COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from .users import User
 
 STEP_S: Final = 30
-"""Lifetime of a one-time code. The codes before and after it count too."""
+"""Lifetime of a one-time code, in seconds. The previous code and the next one are accepted too."""
 DIGITS: Final = 6
 PASSWORD_LIMIT: Final = 1000
 

@@ -9,19 +9,19 @@ class Right(StrEnum):
     """A right: each page needs one, and a user's roles give them."""
 
     ENTER = "enter"
-    """Be signed in; each role has it."""
+    """Right to be signed in; each role has it."""
     LOOK = "look"
-    """See the node's state and its calls, with masked numbers."""
+    """Right to see the node's state and its calls, with masked numbers."""
     OPEN_NUMBERS = "open-numbers"
-    """See and search telephone numbers, with a purpose, which is recorded."""
+    """Right to see and search telephone numbers, with a purpose, which is recorded."""
     REQUEST_EXPORTS = "request-exports"
     APPROVE_EXPORTS = "approve-exports"
     STOP_NUMBERS = "stop-numbers"
-    """Stop a number on this node and its fleet, approve a stop, and lift it."""
+    """Right to stop a number on this node and its fleet, to approve a stop, and to lift it."""
     OFFICE = "office"
-    """Do the work of the association's office."""
+    """Right to do the work of the association's office."""
     ADMINISTER = "administer"
-    """See who uses the console, and end sessions."""
+    """Right to see who uses the console, and to end sessions."""
 
 
 class Role(StrEnum):
@@ -31,7 +31,7 @@ class Role(StrEnum):
     INVESTIGATOR = "investigator"
     APPROVER = "approver"
     DUTY = "duty"
-    """Takes the calls of the police, also at night."""
+    """Role of the person who takes the calls of the police, also at night."""
     OFFICE = "office"
     ADMINISTRATOR = "administrator"
 

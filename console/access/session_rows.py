@@ -18,7 +18,7 @@ class SessionRow:
     since: datetime
     used: datetime
     is_own: bool
-    """True for the visitor's session in which the page is shown."""
+    """True for the session in which the visitor sees the page."""
 
 
 def rows_of(visit: Visit, sessions: Iterable[Session]) -> list[SessionRow]:

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 IDLE_S: Final = 30 * 60.0
-"""A session ends after this time without use."""
+"""Time without use after which a session ends, in seconds."""
 LASTS_S: Final = 12 * 3600.0
-"""A session ends this long after the sign-in."""
+"""Time after the sign-in at which a session ends, in seconds."""
 MOST: Final = 1000
-"""Most sessions at a time; a new one replaces the one that was unused for the longest time."""
+"""Maximum number of sessions. A new one replaces the session that was unused for the longest time."""
 MOST_OF_USER: Final = 20
-"""Most sessions of a user; a new one replaces one of the same user, so a user cannot end the sessions of others."""
+"""Maximum number of sessions of one user. A new one replaces a session of the same user, so a user cannot end the
+sessions of others.
+"""
 
 
 @dataclass(slots=True)
@@ -33,11 +35,15 @@ class Session:
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     """The id by which an administrator ends the session. It gives no access."""
     proof: bytes | None = field(default=None, repr=False)
-    """Digest of the password hash at the first use; another password ends the session. None before its first use."""
+    """Digest of the password hash when the session was first used; None before that. If the password is changed, the
+    session ends.
+    """
     is_ended: bool = False
-    """Ended before its time, by its user, an administrator or another password."""
+    """True if the session was ended early: by its user, by an administrator, or by a change of the password."""
     new_secret: tuple[str, float] | None = field(default=None, repr=False)
-    """The secret of one-time codes that the user is about to confirm, and its time on the monotonic clock."""
+    """The secret of one-time codes that the user is about to confirm, and the time at which it was made (monotonic
+    clock).
+    """
     new_passkey: tuple[bytes, str, float] | None = field(default=None, repr=False)
     """The challenge of a passkey that the user is about to create, its name, and its time."""
     form_token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)

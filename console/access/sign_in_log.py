@@ -11,7 +11,7 @@ from .users import Administered
 
 DAY: Final = timedelta(days=1)
 MOST: Final = 10_000
-"""Most failures in memory; the oldest are forgotten."""
+"""Maximum number of failures in memory; the oldest are forgotten."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,9 @@ class Failure:
 
     at: datetime
     name: str | None
-    """The user's name; None if there is no such user. What was entered instead may be a password, and is not kept."""
+    """The user's name; None if there is no such user. An unknown name is not kept, because it may be a password that
+    was typed into the wrong field.
+    """
     address: str
 
 

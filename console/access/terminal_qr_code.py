@@ -5,7 +5,7 @@ are.
 from typing import Final
 
 MARGIN: Final = 4
-"""Light squares around the code (ISO/IEC 18004)."""
+"""Width of the light margin around the code, in squares (ISO/IEC 18004)."""
 _BLOCKS: Final = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
 _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 

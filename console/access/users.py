@@ -28,8 +28,8 @@ from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
 RESERVE: Final = SIZE_LIMIT // 16
-"""Bytes in reserve that new users, passkeys and searches cannot take, so that present users can still change their
-accounts.
+"""Bytes that are kept free: new users, new passkeys and searches cannot use them. So existing users can always change
+their accounts.
 """
 NAME_LIMIT: Final = 100
 

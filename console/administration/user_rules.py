@@ -17,7 +17,7 @@ from ..access.users import Administered, User
 from ..form_errors import FormErrors
 
 GIVEN: Final = timedelta(days=3)
-"""Lifetime of a password that an administrator has given."""
+"""Lifetime of a password that an administrator has set for a user."""
 Users = dict[str, User]
 
 

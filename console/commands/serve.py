@@ -15,8 +15,8 @@ from ..console import Console
 from ..server import attend, make_console
 
 SWITCH_S: Final = 0.0005
-"""A computing thread leaves Python to another after this time. With Python's 5 ms a page would wait that long at each
-row.
+"""Time in seconds after which a computing thread lets another thread run. With Python's default of 5 ms, a page would
+wait that long at each row.
 """
 
 log = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ class Node:
     y: float
     text: str
     kind: str
-    """`leaf`, `root`, `path` or `sibling`; a class of the style sheet."""
+    """The kind of a node, which is a class of the style sheet: `leaf`, `root`, `path` or `sibling`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ProofTree:
     height: float
     nodes: tuple[Node, ...]
     boxes: Mapping[str, str]
-    """Kind → the boxes of its nodes, as the path data of SVG: a page writes them as one text each."""
+    """Kind of node → the boxes of all its nodes, as one text of SVG path data."""
     lines: str
     """The lines, as path data of SVG."""
 

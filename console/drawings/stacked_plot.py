@@ -49,7 +49,7 @@ class StackedPlot:
     times: tuple[Tick, ...]
     counts: tuple[Tick, ...]
     unfinished: float | None = None
-    """The place from which counts are incomplete; None: all are complete."""
+    """The place from which the counts are incomplete; None if all are complete."""
 
 
 def stacked_plot(

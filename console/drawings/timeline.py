@@ -24,7 +24,7 @@ _NUMBERS: Final = 8.0
 """Distance of the numbers of the steps from the lanes below."""
 _DIGIT: Final = 8.0
 _MUCH: Final = 4.0
-"""A call that lasted this many times longer than its set-up has a second band."""
+"""Ratio of a call's length to its set-up time. A longer call gets a second band."""
 
 
 class BarKind(StrEnum):

@@ -23,7 +23,7 @@ from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of,
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
-"""Most bytes of an application."""
+"""Maximum number of bytes of an application."""
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {

@@ -28,9 +28,9 @@ from .office_files import OfficeFiles
 WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
-"""Shows the page of a form again, with its errors."""
+"""A function that shows the page of a form again, with its errors."""
 Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
-"""An act in the office's folder by the fields of its form. Raises IdtoneError."""
+"""A function that changes the office's folder, with the fields of a form. Raises IdtoneError."""
 
 
 def files_of(visit: Visit) -> OfficeFiles:

@@ -36,7 +36,7 @@ _AGREEMENT: Final[Fields] = {
     "version": FormField(template("Version")),
     "document": FormField(template("By which document")),
 }
-"""The fields of the agreement that the first pass gives."""
+"""The fields of the agreement that are filled in when a member passes for the first time."""
 _CERTIFICATE: Final[Fields] = {
     "test": FormField(template("Test"), any_text),
     "signer": FormField(template("Signed for it by"), any_text),

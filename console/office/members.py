@@ -49,7 +49,7 @@ COLUMNS: Final[Mapping[str, Callable[[Member], object]]] = {
     "licence": lambda each: min((one.valid.until for one in each.licences), default=None),
     "pledge": lambda each: each.pledge and each.pledge.until,
 }
-"""Column → sort key of a member. Licences sort by the first end."""
+"""Column → sort key of a member. Licences are sorted by the one that ends first."""
 
 
 async def members(
@@ -175,7 +175,7 @@ async def member_numbers(visit: Visit) -> web.StreamResponse:
 # -- acts --------------------------------------------------------------------------------------------------------------
 
 Change = Callable[[Workspace, Mapping[str, str], Attribution, Member], object]
-"""An act on one member, by the fields of its form. Raises IdtoneError."""
+"""A function that changes one member, with the fields of its form. Raises IdtoneError."""
 
 
 def _licence(fields: Mapping[str, str], member: Member) -> str:

@@ -25,9 +25,11 @@ from .submissions import seen_submission, stamp_of
 
 PATH: Final = "/office/new-application"
 _SHOWN: Final = 16_000
-"""Most bytes of an applicant's numbers in the field, with two for each end of a line. Longer lists are not shown."""
+"""Maximum size in bytes of the list of numbers that the field shows; each line end counts two. A longer list is not
+shown.
+"""
 _FIRST: Final = CHECKS[0]
-"""The check of the identity that an application needs; the other checks may be missing."""
+"""The identity check that every application needs; the other checks are optional."""
 _FIELDS: Final[Fields] = {
     "id": FormField(template("Application"), any_text),
     "received": FormField(template("Received"), parse_day),

@@ -27,7 +27,7 @@ from .refusals import refusals
 
 BASIS: Final = f"{REFUSALS}/basis"
 _KEY_LIMIT: Final = 100_000
-"""Most bytes of the file of a key."""
+"""Maximum number of bytes of a key file."""
 _IDENTITY: Final = ("name", "kana", "latin", "born", "corporate_number", "address")
 _DECISION: Final[Fields] = {
     "basis": FormField(template("Legal basis"), one_of(BASIS_WORDS)),

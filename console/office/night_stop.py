@@ -39,7 +39,7 @@ from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"
 SHOWN: Final = 10
-"""Number of the newest stops on the page."""
+"""Number of stops on the page, the newest first."""
 _log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 
@@ -54,7 +54,7 @@ class _Waiting:
     changes: list[str]
     missing: list[Message]
     problem: IdtoneError | None = None
-    """Reason why it can no longer be published, and need not be signed."""
+    """The reason why it can no longer be published and need not be signed."""
 
 
 async def night(

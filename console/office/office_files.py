@@ -77,13 +77,13 @@ class Stops:
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
-    """List of these numbers; None if the edition does not have it."""
+    """The entries of this edition for the numbers; None if the edition has no such list."""
     at: datetime
-    """Time at which the edition was written."""
+    """The time at which the edition was written."""
 
 
 ENDS_SHOWN: Final = timedelta(days=30)
-"""A published end stays on the page of suspensions for this time."""
+"""Time for which the page of suspensions shows a suspension after its end was published."""
 OperatorList = Mapping[str, Mapping[str, Any]]
 """Member → its entry of the public list."""
 HistoryLine = tuple[HistoryEntry, HistorySignature | None]

@@ -35,7 +35,7 @@ class OfficeStop(Generic[E]):
     entry: E
     stages: Sequence[Stage]
     began: HistoryEntry | None = None
-    """The line of the history in the words of its begin; None if there is none."""
+    """The entry of the history that records the beginning; None if there is none."""
     ended: HistoryEntry | None = None
 
 

@@ -59,7 +59,9 @@ _ENTERED: Final[Fields] = {
 }
 APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
-"""Most numbers that never originate on the page; `idtone-office never-originating list` lists all."""
+"""Maximum number of entries of numbers that never originate on the page; `idtone-office never-originating list` lists
+all.
+"""
 
 
 @dataclass(frozen=True, slots=True)

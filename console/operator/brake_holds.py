@@ -17,7 +17,7 @@ from ..access.rights import Right
 from ..page import Page, Visit
 
 ROWS: Final = 500
-"""Most rows; the newest are shown."""
+"""Maximum number of rows; the newest are shown."""
 STEPS: Final = {
     BrakeStep.MARK: template("marked"),
     BrakeStep.SLOW: template("slowed"),
@@ -45,7 +45,7 @@ SIGNALS: Final = {
     Signal.HOUR_CALLED.word: template("called numbers in an hour"),
 }
 _SHOWN: Final = 8
-"""Characters of a token, as many as `idtone brake list` shows."""
+"""Number of characters of a token that are shown, the same as in `idtone brake list`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class _SoundFor:
     delivery: str
     known_by: str
     failed: str
-    """The reason why the sound did not play to its end."""
+    """The reason why the sound was not played to its end."""
     sha256: str
     sound: PlayedSound | None
     wave: Wave | None
@@ -109,7 +109,7 @@ class _Call:
     timeline: Timeline
     proofs: _Proofs
     node: str
-    """The other node whose call it is; empty: this node."""
+    """The other node that handled the call; empty for this node."""
 
 
 async def call(visit: Visit) -> web.StreamResponse:

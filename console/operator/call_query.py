@@ -28,7 +28,7 @@ FIELDS: Final = (
     "from", "until", "outcome", "reason", "direction", "member", "licence", "delivery", "fallback", "odd", "call",
     "node",
 )  # fmt: skip
-"""The fields of the form, in the order of the address."""
+"""The fields of the form, in the order in which the address has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,12 +42,12 @@ from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_
 
 PAGE_CALLS: Final = 50
 NUMBER_CALLS: Final = 50
-"""Most calls of a number on the page; the newest are shown."""
+"""Maximum number of calls of a number on the page; the newest are shown."""
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 2000
 EXPORTS_OF_USER: Final = 1
 EXPORTS: Final = 16
-"""Most exports at a time, for all users together. Their parts take turns."""
+"""Maximum number of exports in progress, for all users together. Their parts take turns."""
 
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from ..form_errors import FormErrors
 from ..time_formats import parse_typed_time
 
 CALLS_LIMIT: Final = 1000
-"""Most calls in one request."""
+"""Maximum number of calls in one request."""
 _TEXTS: Final = (BasisFact.AUTHORITY, BasisFact.REFERENCE, BasisFact.SCOPE, BasisFact.COURT, BasisFact.WHY)
 _DAYS: Final = (BasisFact.DEADLINE, BasisFact.VALID_UNTIL)
 

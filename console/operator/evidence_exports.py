@@ -48,7 +48,7 @@ from .masked_reader import reader_for
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
 FILE_LIMIT: Final = 50_000_000
-"""Most bytes of an uploaded pack or scan."""
+"""Maximum number of bytes of an uploaded pack or scan."""
 FIELDS: Final = {
     "case": template("Case"),
     "basis": template("Legal basis"),

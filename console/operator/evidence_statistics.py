@@ -31,12 +31,12 @@ from ..statistics import Statistics
 PATH: Final = "/evidence/statistics"
 LOOK_EVERY_S: Final = 0.5
 PERIOD: Final = timedelta(days=29)
-"""Length of the period if the address names no days."""
+"""Length of the period that is shown if the address has no dates."""
 HOURS_WITHIN: Final = timedelta(days=7)
 """Longest period that is drawn by the hour."""
 MOST_DAYS: Final = 3700
 SHOWN: Final = 100
-"""Most rows of a table on the page; the CSV has all."""
+"""Maximum number of rows of a table on the page; the CSV has all."""
 
 
 @dataclass(frozen=True, slots=True)

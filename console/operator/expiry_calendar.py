@@ -21,9 +21,9 @@ from ..page import Page, Visit
 from ..time_formats import day, last_moment
 
 MONTHS: Final = 12
-"""Months in the drawing, from the present one on."""
+"""Number of months in the drawing, beginning with the present one."""
 SHOWN: Final = 1000
-"""Most entries in the list; the soonest are shown."""
+"""Maximum number of entries in the list; the soonest are shown."""
 KINDS: Final = {
     ExpiryKind.REGISTRY: template("registry"),
     ExpiryKind.LICENCE: template("licence"),

@@ -18,9 +18,9 @@ from ..live_state import LiveState, ServiceState
 from ..page import Page, Visit
 
 STUCK: Final = timedelta(hours=2)
-"""A call in progress for longer than this is marked."""
+"""Duration above which a call in progress is marked."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
-"""A call that is not connected within this time is marked."""
+"""Time after which a call that is not connected is marked."""
 STATES: Final = {
     "dialling": template("being dialled"),
     "answered": template("answered, hears the sound"),

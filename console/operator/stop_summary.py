@@ -21,7 +21,7 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from ..registry_in_use import ReadRegistry
 
 SHOWN: Final = 50
-"""Most numbers and ranges that the summary lists."""
+"""Maximum number of numbers and ranges that the summary lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class StopSummary:
     """
 
     numbers: Sequence[str]
-    """Complete numbers: the person has typed them, or asked for the customer's."""
+    """The numbers, not masked: the person has typed them, or asked for the numbers of a customer."""
     count: int
     holders: Sequence[NumberHolder] | None
     customers: Sequence[str] | None

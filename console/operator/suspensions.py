@@ -47,7 +47,7 @@ class SuspensionRow:
     reference: str
     authority: str
     stages: Sequence[Stage]
-    """The stages on this node. The registry that it has is published."""
+    """The stages of the suspension on this node. The node's registry is always a published one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Effect:
 
     since: datetime
     ended: Mapping[str, int]
-    """Reference of a suspension → calls in progress that it ended."""
+    """Reference of a suspension → number of calls in progress that it ended."""
     refused: int
     spoofed: int
-    """Calls refused because their number never originates."""
+    """Number of calls that were refused because their number never originates calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class OwnRow:
     duties: tuple[tuple[str, str, bool], ...]
     """Each open duty: its words, its day, and whether it is overdue."""
     waiting: tuple[str, ...]
-    """The other nodes that have not confirmed it."""
+    """The other nodes that have not confirmed the suspension."""
 
 
 def stop_path(suspension: str) -> str:

@@ -19,7 +19,7 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
-"""Most bytes of a badge."""
+"""Maximum number of bytes of a badge."""
 _KINDS: Final = {".json": "application/json", ".yaml": "text/yaml", ".svg": "image/svg+xml"}
 
 

@@ -22,12 +22,12 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/pack"
 HERE: Final = "/verify"
-"""The same page on an operator's node, for its users."""
+"""The path of the same page on an operator's node, for its users."""
 LIMIT: Final = 50_000_000
-"""Most bytes of a pack, packed or unpacked."""
+"""Maximum number of bytes of a pack, compressed or not."""
 AT_ONCE: Final = LIMITS[Reads.PUBLIC_PACK].count
 WAITING: Final = 8
-"""Most waiting visitors; others are asked to come again."""
+"""Maximum number of waiting visitors. Others are asked to come again later."""
 
 
 class PackVerification:

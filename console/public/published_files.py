@@ -24,8 +24,8 @@ class PublishedFiles:
     listed: Mapping[str, Any]
     files: Mapping[str, bytes]
     stopped: Set[str] = frozenset()
-    """Members whose numbers are all suspended: the pages and operators.json leave them out at once, the signed list as
-    soon as the keys of the registry have signed it again.
+    """Members whose numbers are all suspended. The pages and operators.json leave them out at once; the signed list
+    leaves them out when it is next signed with the registry's keys.
     """
 
     @property

@@ -27,7 +27,7 @@ BODY_AT_LEAST: Final = 40_000
 BODY_WITHIN_S: Final = 300.0
 """Time for a whole body, else the connection is cut. 50 MB arrive in time at 1.4 Mbit/s."""
 TAKES_WITHIN_S: Final = 30.0
-"""Time after which a client that takes nothing of its answer is cut off."""
+"""Time after which a client is cut off if it takes nothing of its answer."""
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nRetry-After: 5\r\n"
     b"Content-Length: 48\r\n\r\nThere are too many visitors at this very moment."

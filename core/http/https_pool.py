@@ -9,10 +9,10 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """Connections for requests to `host`. The host may send nothing for at most `silence_s`.
+    """Connections for requests to `host`. A connection fails after `silence_s` seconds without data from the host.
 
-    `left_s` returns the seconds that are left, and after the deadline raises the error that the caller wants. It does
-    not cover the look-up of host names.
+    `left_s` returns the seconds that are left, and after the deadline raises the error that the caller wants. The
+    deadline does not cover the look-up of host names.
     """
     context = ssl.create_default_context()
     context.sslsocket_class = _punctual(silence_s, left_s)

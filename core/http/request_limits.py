@@ -47,7 +47,7 @@ class RequestLimits:
         self._under_way: Counter[str] = Counter()
 
     def admits(self, key: str, rate: Rate) -> bool:
-        """True if a request may be answered now. It is counted then."""
+        """True if a request may be answered now. The request is then counted."""
         now_s = self._clock_s()
         left, at_s = self._buckets.pop(key, (rate.at_once, now_s))
         left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)

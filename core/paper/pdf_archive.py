@@ -46,7 +46,7 @@ class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
 
 
 def _with_line_break(write: Callable[[Any], bytes], document: Any) -> bytes:
-    """A stream with the line break before its end that ISO 19005 requires."""
+    """The bytes of a stream, with the line break that ISO 19005 requires before its end."""
     return write(document).removesuffix(_END) + b"\n" + _END
 
 

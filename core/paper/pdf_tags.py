@@ -88,7 +88,7 @@ def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element
 
 
 def _added(document: Any, element: Element, parent: Any, objects: dict[int, Any]) -> Any:
-    """The reference to the element, after it and all elements within it have been added."""
+    """Add the element and all elements within it. Returns the reference to the element."""
     made = PDFDictionary({"Type": PDFName("StructElem"), "S": PDFName(element.tag), "P": parent})
     objects[id(element)] = made
     reference = document.Reference(made)

@@ -13,7 +13,7 @@ LineName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class HighestStep(StrEnum):
-    """The highest step that the brake takes."""
+    """The strictest step that the brake may take."""
 
     STOP = "stop"
     SLOW = "slow"

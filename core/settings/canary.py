@@ -64,7 +64,7 @@ class CanarySettings(Model):
     result: Path = Path("/var/lib/idtone/canary.json")
     """The file with the last result."""
     spool: Path = Path("/var/spool/asterisk/outgoing")
-    """The folder from which Asterisk takes call files, for a node without ARI."""
+    """The folder from which Asterisk reads call files. A node without ARI places its call with such a file."""
 
     @property
     def missing(self) -> list[str]:

@@ -59,9 +59,9 @@ class Overload(StrEnum):
     """The treatment of a call while `policy.waiting` calls wait for a verdict."""
 
     SHED = "shed"
-    """The hook turns it away at once, so that the network can try another route, or again later."""
+    """The hook turns the call away at once, so that the network can try another route, or try again later."""
     FALLBACK = "fallback"
-    """The hook falls back, as if the service were down."""
+    """The hook treats the call as if the service were down."""
 
 
 class SuspendedCalls(StrEnum):

@@ -159,7 +159,7 @@ class RegistrySettings(Model):
         return None if self.trust == UNSIGNED else Path(self.trust)
 
     def file(self) -> Path:
-        """The unsigned file."""
+        """The path of the unsigned registry file."""
         return Path(self.source)
 
 
@@ -308,7 +308,7 @@ class LogSettings(Model):
 
 class Settings(Model):
     node: str = Field(default_factory=platform.node)
-    """The name of this PBX in the evidence; by default that of its ledger, else the host's."""
+    """The name of this PBX in the evidence; by default the name in its ledger, else the host's name."""
     interface: Interface = Interface.ARI
     ari: AriSettings = AriSettings()
     agi: AgiSettings = AgiSettings()
@@ -409,7 +409,9 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
 
 
 def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
-    """The settings of this node's files and of the environment, and the same as a tree."""
+    """This node's settings from its files and the environment: as `Settings`, and as a tree of the keys that are
+    set.
+    """
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     files = [(read_text(each), str(each)) for each in settings_files(path)] if path else []
@@ -449,7 +451,7 @@ def settings_files(path: Path) -> list[Path]:
 
 
 def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of both trees. If both have a key, the value of `above` counts. A list counts as a whole."""
+    """The two trees as one. If both have a key, the value of `above` counts. Lists are not merged."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
@@ -463,7 +465,7 @@ def variable_name(location: tuple[str, ...]) -> str:
 
 
 def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """All keys of the settings, each with its path."""
+    """The paths of all keys of the settings, for example `("ari", "url")`."""
     found: list[tuple[str, ...]] = []
     for name, field in model.model_fields.items():
         inner = field.annotation

@@ -40,7 +40,7 @@ Location = tuple[str, ...]
 NODE_ALONE: Final[frozenset[Location]] = frozenset(
     {("node",), ("ledger", "origin"), ("fleet", "settings"), ("fleet", "trust")}
 )
-"""Keys that only a single node can have: names, and how a node verifies the fleet's settings."""
+"""Keys that belong to a single node: its names, and the way in which it verifies the fleet's settings."""
 SECRET: Final[frozenset[Location]] = frozenset({("ari", "password"), ("ledger", "password")})
 """Keys with secrets. Beside each is a key that names a file."""
 _MEMBERS: Final[frozenset[Location]] = frozenset({("association", "member")})

@@ -53,8 +53,8 @@ TsvOption = Annotated[bool, typer.Option("--tsv", help="Print tab-separated fiel
 
 
 STREAM: Final = Path("-")
-"""The file name that means standard input or output. With it, a command that sudo runs as another user can reach one's
-files.
+"""The file name that means standard input or output. With it, a command that sudo runs as another user can read and
+write the calling user's files.
 """
 
 
@@ -209,15 +209,15 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
 
     class LazyCommand(typer.core.TyperCommand):
         def loaded(self) -> Any:
-            """The command itself."""
+            """Typer's command for the imported function."""
             module, _, function = target.partition(":")
             with _without_garbage_collection():
                 found = getattr(import_module(module), function)
             return typer.main.get_command(lone_command(found, self.name))
 
         def outlined(self) -> Any:
-            """The command for help or the shell's completion, without the imports that its work needs. It does not
-            run.
+            """The same command for help and the shell's completion only, made without importing the function's module.
+            It cannot run.
             """
             from .command_outline import outline
 
@@ -414,7 +414,7 @@ def count_with_unit(count: int, what: str) -> Message:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show that work is in progress, on standard error if it is a terminal."""
+    """Show during the block that work is in progress, if standard error is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return

@@ -20,9 +20,9 @@ from idtone import __name__ as PACKAGE
 
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
-    """An outline of a module's function for help or completion: its name, parameters and docstring. It and the
-    functions that its parameters name import their module only when they are called. If there is only bytecode and no
-    source, the function itself is returned.
+    """An outline of a module's function for help or completion: its name, parameters and docstring. The module is
+    imported only when the outline, or a function that one of its parameters names, is called. If there is only bytecode
+    and no source, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)

@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 from ..translation import paragraphs, template, translated
 
 _NAMES: Final = 24
-"""Cells for names. The text beside a longer name begins on the next line."""
+"""Width of the column of names, in cells. The text for a longer name begins on the next line."""
 _INDENT: Final = "  "
 _COMMANDS: Final = template("Commands")
 _ARGUMENTS: Final = template("Arguments")
@@ -38,10 +38,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Pieces that must stay whole on a line: a Japanese character with its brackets and full stops, or a run of other
+    """Pieces of a word that must not be split: a Japanese character with its brackets and full stops, or a run of other
     characters.
 
-    It does not use a regular expression: with so many characters, compiling one takes as long as the rest of the help.
+    No regular expression is used: with so many characters, compiling one takes as long as the rest of the help.
     """
     if word.isascii():
         yield word

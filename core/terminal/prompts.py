@@ -20,7 +20,9 @@ from ..yaml_documents import read_text
 
 
 def checked_line(text: str, option: str) -> str:
-    """The text as one readable line that may be kept for ever: without a telephone number. Raises UsageError."""
+    """The text, after a check that it is one readable line without a telephone number, because it is kept for ever.
+    Raises UsageError.
+    """
     text = clean_text(text).strip()
     character = forbidden_character(text)
     if character and "\n" not in text:
@@ -37,7 +39,7 @@ def checked_line(text: str, option: str) -> str:
 
 
 def parse_day(text: str, option: str) -> date:
-    """The day of an option. Raises UsageError."""
+    """The day in the text of an option. Raises UsageError."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -47,8 +49,8 @@ def parse_day(text: str, option: str) -> date:
 
 
 def ask_number() -> Number:
-    """A telephone number that the person types. It is not an argument, because the shell's history keeps a command line
-    and other users see it.
+    """A telephone number that the person types. It is not an argument of the command, because the shell's history keeps
+    arguments and other users can see them.
 
     Raises UsageError.
     """
@@ -68,7 +70,7 @@ def ask_entries(file: Path | None) -> list[str]:
 
 def entries_of(lines: Iterable[str]) -> list[str]:
     """Entries of `numbers` in lines, as people write or paste them; `#` begins a comment. Raises UsageError if there is
-    none, or if only a space separates two.
+    no entry, or if only a space separates two entries.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
         03-1234-0100から0199まで             the same
@@ -155,8 +157,8 @@ def ask_secret(question: str, twice: bool = False) -> str:
 
 
 def ask_passphrase(whose: str, twice: bool = False) -> str:
-    """The passphrase from the environment, or else typed by the person. With `twice`, it is a new one, and the command
-    suggests one too. Raises TrustError without a terminal.
+    """The passphrase from the environment, or else typed by the person. With `twice`, it is for a new key: it is typed
+    twice, and the command suggests one. Raises TrustError without a terminal.
     """
     given = os.environ.get(PASSPHRASE)
     if given is not None:

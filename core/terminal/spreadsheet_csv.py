@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) in which spreadsheets find no formulas."""
+"""CSV (RFC 4180) whose texts no spreadsheet takes for formulas."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV. A text that a spreadsheet would calculate gets an apostrophe in front."""
+    """Rows as CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
     made = io.StringIO()
     csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()

@@ -14,7 +14,7 @@ from ..translation import Message
 
 
 def reader_is_open(wait_s: float) -> bool:
-    """Wait `wait_s`, or until the reader of standard output closes it. False if it is closed."""
+    """Wait `wait_s` seconds, or until the reader of standard output closes it. Returns False if it is closed."""
     if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
         return False
     poll = select.poll()
@@ -45,7 +45,7 @@ class _Output(io.TextIOWrapper):
             self._drop()
 
     def _drop(self) -> None:
-        """Send the rest to /dev/null. Python flushes once more when it exits, and that flush would fail."""
+        """Send all further output to /dev/null. Python flushes once more when it exits, and that flush would fail."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)

@@ -62,8 +62,8 @@ class _Translated:
         formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, with the default False for Typer's own flags, for help and completion. Without a default
-        Typer would import pydantic to read None as a flag, which takes as long as the rest of a group's help.
+        """The parameters for help and completion. Typer's own flags get the default False. Without a default Typer
+        would import pydantic to read None as a flag, which takes as long as the rest of a group's help.
         """
         above: Any = super()
         parameters: list[Any] = above.get_params(ctx)

@@ -33,7 +33,7 @@ _TEMPLATES: Final = (
     template("Input should be greater than {limit}"),
     template("Input should be less than {limit}"),
 )
-"""Templates of Typer's errors. The first that fits counts."""
+"""Templates of Typer's errors. The first one that matches is used."""
 
 
 def usage_message(text: str) -> str:

@@ -41,6 +41,6 @@ def diff(
 
 
 def _role(path: Path) -> str:
-    """The role by its name; a registry may have any."""
+    """The role of a file, by the file's name. A registry may have any name."""
     named = (role for role, file in tuf_roles.DELEGATED.items() if path.name.endswith(file))
     return next(named, tuf_roles.REGISTRY)

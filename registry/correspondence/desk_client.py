@@ -51,15 +51,17 @@ def document_signer(settings: Settings) -> NoteSigner:
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:
-    """Send a signed document, and return the desk's answer. For a document that was sent before, the desk answers again
-    and does not record it twice. Raises DocumentError, and TrustError if the desk cannot be reached or refuses the
+    """Send a signed document, and return the desk's answer. If the document was sent before, the desk answers again,
+    but does not record it twice. Raises DocumentError, and TrustError if the desk cannot be reached or refuses the
     document.
     """
     return _answer(settings, "POST", PATH, octets)
 
 
 def ask(settings: Settings, path: str) -> dict[str, Any]:
-    """The desk's public answer at a path, such as its public keys. Raises DocumentError and TrustError."""
+    """The desk's answer to a request that anyone may send, for example for its public keys. `path` is the path in the
+    URL. Raises DocumentError and TrustError.
+    """
     return _answer(settings, "GET", path, None)
 
 

@@ -1,6 +1,6 @@
 """The document in which a node tells the association that its operator has suspended numbers itself. Pure.
 
-It names no telephone number. The police know the request by the reference that it contains.
+It names no telephone number. It contains the reference by which the police know their request.
 """
 
 from __future__ import annotations

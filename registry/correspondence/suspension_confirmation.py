@@ -1,6 +1,4 @@
-"""The document in which a node confirms to the association that it has put suspensions, or their ends, into use.
-Pure.
-"""
+"""The document in which a node confirms to the association that it has applied suspensions, or their ends. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ STOPS_LIMIT: Final = 500
 
 class ConfirmedStop(Model):
     """A suspension that the node confirms. `calls_ended` counts the calls in progress that the node has ended because
-    of it, without those in an earlier document.
+    of it. Calls that an earlier document counted are left out.
     """
 
     reference: Text
@@ -32,8 +30,9 @@ class SuspensionConfirmation(Model):
     """The confirmation of one edition. `sha256` and `issued` are those of the suspensions.yaml in use,
     `registry_version` is that of the registry at that time.
 
-    `in_use` is the time at which the node took it into use. `stops` are the suspensions that the node confirms for the
-    first time. `lifts` are the references of suspensions that it confirmed earlier and that this file no longer has.
+    `in_use` is the time at which the node began to use that file. `stops` are the suspensions that the node confirms
+    for the first time. `lifts` are the references of suspensions that it confirmed earlier and that this file no longer
+    has.
     """
 
     sha256: Sha256

@@ -15,11 +15,13 @@ from idtone.core.yaml_documents import ValidationFault
 from .lines_document import Entry, LinesDocument, Period, entry_of, number_fault
 
 Placed = tuple[int, int, int]
-"""First number, last number, and item."""
+"""The first number, the last number and the item of a span."""
 
 
 class EntryFault(NamedTuple):
-    """A fault in entry number `entry`. `field` is one of its keys, and `position` a place in that key's list."""
+    """A fault in one entry; `entry` is its position. `field` is one of its keys, and `position` a place in that key's
+    list.
+    """
 
     entry: int
     field: str
@@ -108,7 +110,7 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
-    """Entries that have another customer than an earlier entry at the same time."""
+    """Entries that belong to a different customer than an earlier entry for the same time."""
     before: dict[str, list[Period]] = {}
     for at in sorted(set(items)):
         entry = entries[at]

@@ -96,9 +96,9 @@ class LinesIndex:
         endpoints: Iterable[tuple[str, int]],
         accounts: Iterable[tuple[str, int]],
     ) -> None:
-        """`origin` is the digest of the source. `periods` has two values for each term. The holder of one of `numbers`
-        is one of the `tenures`: the terms in which customers have the number. `endpoints` and `accounts` give the run
-        of each line.
+        """`origin` is the digest of the source. `periods` has two values for each term. The holder of a span in
+        `numbers` is an index into `tenures`: the terms in which customers have these numbers. `endpoints` and
+        `accounts` give the run of each line.
         """
         self.origin, self.totals = origin, totals
         self._fixed = customers, term_customers, periods, tenures, texts

@@ -33,7 +33,7 @@ def name_of_line(value: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """A line's name without most of its digits, because it may be a telephone number."""
+    """A line's name with most of its digits hidden, because it may be a telephone number."""
     return _NUMBER.sub("…", name)
 
 

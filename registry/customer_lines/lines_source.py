@@ -54,10 +54,10 @@ class LinesSource:
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is time, or if the file has changed; True if a new edition is now in use.
+        """Read the source if it is due, or if the file has changed. Returns True if a new edition is now in use.
 
-        Blocks, so call it from a worker thread. The first call takes the edition in the cache if the source is a
-        database, or if the file is unchanged or unusable.
+        Blocks, so call it from a worker thread. If the source is a database, or a file that is unchanged or unusable,
+        the first call uses the edition in the cache.
         """
         with self._refreshing:
             if not self._begun:

@@ -1,4 +1,4 @@
-"""The rows of a database's query as entries. Pure; a fault names the row and the column."""
+"""Converts the rows of a database query to entries. Pure; a fault names the row and the column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -65,7 +65,7 @@ def _positions(columns: Sequence[str], name: str) -> Mapping[str, int]:
 
 
 _Key = tuple[str | None, str | None, str | None, Period, bool]
-"""Endpoint, account, customer, period, and True if the entry was checked."""
+"""The values that rows of one entry share: endpoint, account, customer, period, and True if the entry was checked."""
 
 
 class _Rows:

@@ -1,7 +1,7 @@
 """The exchange of suspensions in a fleet, so that all its nodes refuse a number. Decides what a node sends to the
 others and what it takes over. Pure.
 
-Each node sends all that it knows, so a node that was away learns everything from any other node. Acts (approved,
+Each node sends all that it knows, so a node that was unreachable learns everything from any other node. Acts (approved,
 lifted, a duty closed) are only added to a suspension, so nodes agree in whatever order they learn of them. Each node
 reports for itself when it began to refuse the calls.
 """
@@ -88,7 +88,7 @@ def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensi
 
 
 def _copy(one: OwnSuspension, node: str, name: str) -> OwnSuspension:
-    """A copy of another node's suspension, which this node has not put to use yet."""
+    """A copy of another node's suspension. This node has not applied it yet."""
     home = one.home or name
     return one.model_copy(
         update={

@@ -13,7 +13,9 @@ from idtone.core.numbers import Number
 from .own_suspension import OwnSuspension
 
 ALWAYS_SINCE: Final = datetime.fromtimestamp(0, UTC)
-"""The beginning of every stop. A stop does not depend on the clock: it counts until it is lifted or taken over."""
+"""The start time of every stop in a look-up. A stop does not depend on the clock: it counts until it is lifted or taken
+over.
+"""
 
 
 class OwnStopIndex:

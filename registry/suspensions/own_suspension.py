@@ -6,8 +6,8 @@
     withdrawn               lifted
 
 If one person is enough, the order is approved at once. `in force` means that the service, or the command while no
-service runs, has put the stop to use; each node of a fleet confirms that for itself. A stop has consequences: the end
-of the contract (契約解除) and the report of the contractor. Each stays open as a duty until a person closes it.
+service runs, has applied the stop; each node of a fleet confirms that for itself. A stop has consequences: the end of
+the contract (契約解除) and the report of the contractor. Each stays open as a duty until a person closes it.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
 
 
 def _is_part(found: Any, signed: dict[str, Any]) -> bool:
-    """True if a list says the same as the signed one, about all its operators or some of them."""
+    """True if `found` agrees with the signed list. It may leave operators out, but not add or change one."""
     operators = signed["operators"]
     return bool(found == signed | {"operators": [each for each in operators if each in found["operators"]]})
 

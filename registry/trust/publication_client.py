@@ -1,7 +1,7 @@
 """The member's side: fetches the association's publication, verifies it, and keeps it for use without a connection.
 
-Either a whole consistent generation is taken, or nothing. python-tuf verifies it by TUF's client workflow. The cache
-holds the versions seen so far, so that no older version is taken after a restart.
+It accepts a whole consistent generation, or nothing. python-tuf verifies it by TUF's client workflow. The cache holds
+the latest versions seen, so that no older version is accepted after a restart.
 """
 
 import contextlib
@@ -164,7 +164,7 @@ class PublicationClient:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the cache between `update` and `keep`. So no other program can fetch during this time, keep an older
+        """Lock the cache between `update` and `keep`. During this time, no other program can fetch, keep an older
         generation after a newer one, or remove files that are being read. Raises TrustError.
         """
         self._refuse_root()
@@ -276,7 +276,7 @@ class PublicationClient:
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
         """The files that are published; optional files only if they exist. A file that was published before is
-        required: if a list suddenly disappeared, calls that it stops would pass.
+        required: if a list suddenly disappeared, the calls that it stops would be connected.
         """
         kept = self.last_good()
         needed = set(kept.sha256 if kept else ())
@@ -410,8 +410,8 @@ class PublicationClient:
                 )
 
     def keep(self, published: Published, stops_of: Published | None = None) -> None:
-        """Make `published`, whose files were readable, the last good generation, and remove files that it does not
-        need.
+        """Make `published` the last good generation, and remove files that it does not need. Its files must have been
+        read without a fault.
 
         `stops_of` is a newer generation whose suspensions are in use, and whose members are not known yet. Raises
         TrustError.

@@ -65,7 +65,7 @@ KEYS: Final = {Keys.ROOT: 3, Keys.REGISTRY: 3, Keys.DUTY: 4}
 warn two days before the end. With only two duty officers, one who is ill at New Year would let all licences expire.
 """
 THRESHOLD: Final = 2
-"""Number of keys of a set that must sign."""
+"""Number of keys of each set that must sign."""
 ROLES: Final = {
     "root": Role(Keys.ROOT, timedelta(days=730)),
     "targets": Role(Keys.ROOT, timedelta(days=365)),
