@@ -39,7 +39,7 @@ def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key:
         "電話番号 / telephone numbers": _numbers(export.sealed),
         "ファイル / file": file_name,
         "ファイルの SHA-256 / SHA-256 of the file": file_sha256,
-        "マニフェストの SHA-256 / SHA-256 of the manifest": export.sha256,
+        "目録の SHA-256 / SHA-256 of the manifest": export.sha256,
         "台帳の記録 / record in the ledger": export.act,
         "検証鍵 / verifier key": log_key,
     }
@@ -115,7 +115,7 @@ def _entry(number: int, entry: IndexEntry, overdue: Sequence[IndexEntry]) -> Sec
         "却下 / refused by": persons["refused"] and f"{persons['refused']}: {entry.refusal}",
         "記録 / records": str(entry.calls),
         "電話番号 / telephone numbers": _numbers(entry.sealed),
-        "マニフェストの SHA-256 / SHA-256 of the manifest": export.sha256 if export else None,
+        "目録の SHA-256 / SHA-256 of the manifest": export.sha256 if export else None,
         "受領 / receipt": f"{receipt.received}, {receipt.receiver} ({_proof(receipt)})" if receipt else None,
         "書面による確認 / confirmed in writing": f"{confirmation.received}, {confirmation.reference}"
         if confirmation

@@ -16,7 +16,7 @@ NOTE_TEXT: Final = "idtone suspension paper v1\n{id}\n{digest}\n"
 """The note that the ledger's key signs; the digest is that of the PDF."""
 _STATES: Final = {
     SuspensionState.ASKED: "請求済み(2 人目の承認待ち) / asked, waits for the second person",
-    SuspensionState.APPROVED: "承認済み(未実施) / approved, not in force yet",
+    SuspensionState.APPROVED: "承認済み(停止前) / approved, not in force yet",
     SuspensionState.IN_FORCE: "停止中 / in force",
     SuspensionState.TAKEN_OVER: "協会の番号停止に引き継ぎ / taken over by the association's suspension",
     SuspensionState.LIFTED: "解除 / lifted",

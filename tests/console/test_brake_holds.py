@@ -12,7 +12,7 @@ from lab.console.brake_holds import write_holds
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ("stopped", "slowed", "marked")), ("ja", ("停止", "制限", "記録"))],
+    [("en", ("stopped", "slowed", "marked")), ("ja", ("停止", "抑制", "記録"))],
 )
 async def test_what_is_held_the_stops_first_without_a_number(site, settings, language, words):
     """The page links the call that caused the hold, if this node's ledger has that call."""

@@ -422,7 +422,7 @@ TASKS: Final = (
     Task("close-report", ("Close it", "申告を終了する"), close_report),
     Task("refuse", ("Refuse a contractor", "契約者を拒否する"), refuse),
     Task("stop", ("Two officers stop a number", "当直者 2 人が番号を停止"), stop),
-    Task("publish-stop", ("Publish it with the duty keys", "当直者の鍵で公開"), publish_stop),
+    Task("publish-stop", ("Publish it with the duty keys", "当直の鍵で公開"), publish_stop),
     Task("notify", ("Write to the member", "会員に通知する"), notify),
     Task("lift", ("Two officers end the stop", "当直者 2 人が停止を解除"), lift),
     Task("renew", ("Renew a licence", "許諾を更新する"), renew),
