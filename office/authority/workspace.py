@@ -307,7 +307,7 @@ class Workspace:
             for entry in entries:
                 self.record_entry(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.record_published_rotations(self, now)
+        pending_rotations.record_published_rotations(self.folder, self.repository, self.record_entry, now)
         needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
         undo_copies.delete_other_copies(self.folder, needed)
         try:
