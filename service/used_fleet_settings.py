@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idtone.core.errors import DocumentError, Fault, LedgerError
-from idtone.core.settings.settings import Settings
-from idtone.core.settings.shared_settings import VERSION_LINE, SharedSettings
+from idtone.core.settings.settings import Settings, SharedSettings
+from idtone.core.settings.shared_settings import VERSION_LINE
 from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
