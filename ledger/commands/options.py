@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
+from idtone.core.files import read_octets
 from idtone.core.japan_time import JAPAN
 from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
@@ -195,9 +196,7 @@ def read_roots(path: Path) -> list[Certificate]:
     from ..tree.timestamps import roots_of
 
     try:
-        return roots_of(path.read_bytes())
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        return roots_of(read_octets(path, UsageError))
     except ProofError as error:
         raise UsageError("{path}: {error}", path=path, error=error) from error
 
@@ -209,9 +208,7 @@ def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
 
 def _note(path: Path) -> Note:
     try:
-        return Note.parse(path.read_bytes())
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        return Note.parse(read_octets(path, UsageError))
     except ProofError as error:
         raise UsageError("{path}: {error}; name a file with a signed checkpoint", path=path, error=error) from error
 

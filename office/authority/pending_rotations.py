@@ -14,7 +14,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from idtone.core.errors import TrustError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.core.translation import Message, template
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
@@ -89,16 +89,15 @@ def _path(folder: Path) -> Path:
 
 def _read(folder: Path) -> dict[str, list[HistoryEntry]]:
     path = _path(folder)
+    octets = read_if_there(path, TrustError)
+    if octets is None:
+        return {}
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(octets)
         return {
             Keys(name).value: [HistoryEntry.model_validate(each) for each in entries]
             for name, entries in content.items()
         }
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, ValidationError, AttributeError) as error:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
