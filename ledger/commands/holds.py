@@ -29,8 +29,8 @@ from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
 from ..store.given_up_ends import first_foreign_step
-from ..store.ledger_reader import LedgerReader
-from .options import complete_call, local_time, parse_since, whole_id
+from ..store.ledger_reader import LedgerReader, whole_id
+from .options import complete_call, local_time, parse_since
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
 
