@@ -45,7 +45,7 @@ from .shared_reads import Shared
 from .statistics import Statistics
 from .templates import Templates
 from .threads import Threads
-from .uploads import UploadRoom
+from .upload_room import UploadRoom
 
 _log = logging.getLogger(__name__)
 

@@ -1,13 +1,8 @@
 """The other nodes that share PostgreSQL with this one. Pages have the name of a node in their address."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from idtone.core.settings.settings import Settings
 
-if TYPE_CHECKING:
-    from .page import Visit
+from .fleet_live import FleetLive
 
 
 def is_other_node(settings: Settings, name: str) -> bool:
@@ -15,10 +10,9 @@ def is_other_node(settings: Settings, name: str) -> bool:
     return bool(name) and name != settings.node and settings.ledger.is_shared()
 
 
-async def other_nodes(visit: Visit) -> list[str]:
+async def other_nodes(settings: Settings, live: FleetLive) -> list[str]:
     """The nodes that a page offers; empty if there are none, or if PostgreSQL cannot be read."""
-    settings = visit.console.settings
     if not settings.ledger.is_shared():
         return []
-    fleet = (await visit.console.fleet.look()).fleet
+    fleet = (await live.look()).fleet
     return sorted({node.name for node in fleet.nodes} - {settings.node}) if fleet else []

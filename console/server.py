@@ -23,7 +23,7 @@ from idtone.office.desk.document_desk import DocumentDesk
 from idtone.office.desk.document_kinds import RULES
 from idtone.service.local_sockets import listening_socket
 
-from . import pending_tasks, search, signed_in_pages
+from . import pending_tasks_page, search, signed_in_pages
 from .access import own_account
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
@@ -68,7 +68,7 @@ pages read everything else themselves.
 PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
     *search.PAGES,
-    *pending_tasks.PAGES,
+    *pending_tasks_page.PAGES,
     *live_page.PAGES,
     *calls.PAGES,
     *saved_searches.PAGES,
@@ -219,7 +219,7 @@ def _group(name: str | None) -> int | None:
 
 async def _look_for_what_waits(console: Console) -> None:
     await console.waits.follow(
-        lambda: pending_tasks.find_tasks(console, datetime.now(UTC)),
+        lambda: pending_tasks_page.find_tasks(console, datetime.now(UTC)),
         lambda: bool(console.sessions.all() or _mailed(console)),
         lambda: console.mails.tell(_mailed(console), console.waits.of),
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message
 
 from .form_errors import FormErrors
+from .upload_room import UploadRoom
 
 if TYPE_CHECKING:
     from .page import Visit
@@ -26,35 +27,7 @@ FIELD_LIMIT: Final = 16 * 1024
 PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
 """Maximum number of uploads of one party at a time."""
-ROOM: Final = 2_000_000_000
-"""Maximum number of bytes on the disk, for all visitors without a session together."""
 _CHUNK: Final = 64 * 1024
-
-
-class UploadRoom:
-    """Limits the octets of all uploads in progress from visitors without a session. Used by the event loop alone."""
-
-    def __init__(self, octets: int = ROOM) -> None:
-        self._left = octets
-
-    @contextmanager
-    def taking(self) -> Iterator[Callable[[int], None]]:
-        """Context with a function that reserves octets until the context ends. The function raises UsageError if too
-        few are left.
-        """
-        taken = 0
-
-        def take(octets: int) -> None:
-            nonlocal taken
-            if octets > self._left:
-                raise UsageError("Too many uploads are under way. Try again in a minute.")
-            self._left -= octets
-            taken += octets
-
-        try:
-            yield take
-        finally:
-            self._left += taken
 
 
 @dataclass(frozen=True, slots=True)

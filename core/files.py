@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -72,6 +72,30 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
     except OSError as fault:
         text = _UNWRITABLE_CHOICE if is_choice else _UNWRITABLE
         raise error(Message(text, path=path, reason=fault.strerror)) from fault
+
+
+@contextmanager
+def writing_into(folder: Path, error: type[IdtoneError]) -> Iterator[None]:
+    """Turn an OSError of a block that writes several files into `error`, with the path that the system names, else the
+    folder's.
+    """
+    try:
+        yield
+    except OSError as fault:
+        raise error(Message(_UNWRITABLE, path=fault.filename or folder, reason=fault.strerror)) from fault
+
+
+def read_octets(path: Path, error: type[IdtoneError]) -> bytes:
+    """The content of a file. Raises `error`, with the path and the system's reason."""
+    with reading(path, error):
+        return path.read_bytes()
+
+
+def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
+    """The content of a file; None if it does not exist. Raises `error`, as `read_octets` does."""
+    with reading(path, error), suppress(FileNotFoundError):
+        return path.read_bytes()
+    return None
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from securesystemslib.exceptions import UnsupportedLibraryError
 from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
 
 from .errors import TokenError, TrustError
-from .files import READABLE, reading, sync_folder
+from .files import READABLE, read_octets, reading, sync_folder
 from .hardware_tokens import PREFIX, TokenKeyName, fault_of, no_library
 from .new_passphrases import check_passphrase
 from .translation import Message
@@ -224,9 +224,7 @@ def _ed25519(key: SSlibKey) -> Ed25519PublicKey:
 def load_public(path: Path) -> Key:
     """The public key in a file. Raises TrustError for anything but an Ed25519, P-256 or P-384 key."""
     try:
-        key = load_pem_public_key(path.read_bytes())
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        key = load_pem_public_key(read_octets(path, TrustError))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError("{path}: is not a public key; `idtone-office key new` writes one", path=path) from error
     if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey):

@@ -12,7 +12,7 @@ from idtone.core.settings.settings import Settings
 from idtone.core.terminal.prompts import parse_day
 from idtone.core.text_cleaning import forbidden_character
 from idtone.core.translation import translated
-from idtone.ledger.commands.options import parse_since, whole_id
+from idtone.ledger.commands.options import parse_since
 from idtone.ledger.disclosure.disclosure_request import DisclosureRequest, DisclosureRules, RequestState, requests
 from idtone.ledger.disclosure.evidence_report import report
 from idtone.ledger.disclosure.legal_basis import (
@@ -33,7 +33,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.keys.key_ring import require_keys as require_log_keys
 from idtone.ledger.keys.timestamp_store import Stamp, Stamps
 from idtone.ledger.replication.node_ledgers import Ledgers
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader, whole_id
 from idtone.ledger.store.postgresql import Server
 from idtone.registry.used_registries import FOLDER, UsedRegistries
 from idtone.tones.profile_library import ProfileLibrary, load_library

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from idtone.core.errors import DocumentError, Fault, LedgerError
-from idtone.core.settings.settings import Settings
-from idtone.core.settings.shared_settings import VERSION_LINE, SharedSettings
+from idtone.core.files import read_if_there
+from idtone.core.settings.settings import Settings, SharedSettings
+from idtone.core.settings.shared_settings import VERSION_LINE
 from idtone.core.translation import Message
 from idtone.ledger.keys.private_files import replace_private
 from idtone.ledger.store.sqlite import path_of
@@ -38,13 +39,12 @@ def last_used(settings: Settings) -> UsedFleetSettings | None:
     file cannot be read.
     """
     path = record_of(settings)
-    try:
-        found = json.loads(path.read_bytes())
-        return UsedFleetSettings(int(found["version"]), str(found["sha256"]))
-    except FileNotFoundError:
+    octets = read_if_there(path, LedgerError)
+    if octets is None:
         return None
-    except OSError as error:
-        raise LedgerError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    try:
+        found = json.loads(octets)
+        return UsedFleetSettings(int(found["version"]), str(found["sha256"]))
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerError(
             "{path}: is damaged; if fleet.settings is your newest edition, remove {path}", path=path

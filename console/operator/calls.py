@@ -72,7 +72,14 @@ async def calls(visit: Visit) -> web.StreamResponse:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
         values = dict(visit.request.query)
-        return _page(visit, CallQuery(values), _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
+        return _page(
+            visit,
+            CallQuery(values),
+            _Found(),
+            await other_nodes(visit.console.settings, visit.console.fleet),
+            error,
+            HTTPStatus.BAD_REQUEST,
+        )
     try:
         if query.call:
             by_id = await visit.read(Reads.SEARCH, calls_by_id, settings, query, PAGE_CALLS, opens, language)
@@ -85,8 +92,15 @@ async def calls(visit: Visit) -> web.StreamResponse:
             shown = await visit.read(kind, calls_by_query, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
     except UsageError as error:  # no such node
-        return _page(visit, query, _Found(), await other_nodes(visit), error, HTTPStatus.BAD_REQUEST)
-    return _page(visit, query, found, await other_nodes(visit))
+        return _page(
+            visit,
+            query,
+            _Found(),
+            await other_nodes(visit.console.settings, visit.console.fleet),
+            error,
+            HTTPStatus.BAD_REQUEST,
+        )
+    return _page(visit, query, found, await other_nodes(visit.console.settings, visit.console.fleet))
 
 
 def _page(

@@ -10,9 +10,8 @@ from idtone.core.errors import UsageError
 from idtone.core.japan_time import JAPAN
 from idtone.core.settings.settings import Settings
 from idtone.core.translation import Message
-from idtone.ledger.commands.options import whole_id
 from idtone.ledger.disclosure.legal_basis import BasisFact, BasisRule, LegalBasis, load_legal_bases, text_objection
-from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.ledger.store.ledger_reader import LedgerReader, whole_id
 from idtone.operations.make_pack import basis_of, checked_case
 
 from ..form_errors import FormErrors

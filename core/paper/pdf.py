@@ -6,7 +6,7 @@ A character that the font lacks is written as its number in Unicode, `U+1F600`, 
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache, partial
 from importlib import resources
 from typing import Any, Final
@@ -21,11 +21,11 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, SimpleDocTemplate, Spacer
 
+from ..japan_time import JAPAN
 from .content import Paper, Section, Table
 from .pdf_archive import MAKER, VERSION, ArchivedFont, add_archive_parts
 from .pdf_tags import ARTIFACT, END, Element, TaggedParagraph, TaggedTable, add_structure
 
-_JAPAN: Final = timezone(timedelta(hours=9))
 _FONT: Final = "BIZ UDPGothic"
 _MARGIN: Final = 18 * mm
 _WIDTH: Final = A4[0] - 2 * _MARGIN
@@ -167,7 +167,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
 
     def __init__(self, *arguments: Any, title: str, at: datetime, whole: Element, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "pdfVersion": VERSION})
-        self._title, self._made, self._whole = title, at.astimezone(_JAPAN), whole
+        self._title, self._made, self._whole = title, at.astimezone(JAPAN), whole
         self._pages: list[dict[str, Any]] = []
         self._marks: list[list[Element]] = [[]]
         # In the place of the moment at which the file is made.

@@ -15,10 +15,11 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
@@ -48,9 +49,6 @@ from .values import (
     WitnessLine,
     split_port,
 )
-
-if TYPE_CHECKING:  # imports cryptography, which a node with only settings of its own does not need
-    from .shared_settings import SharedSettings
 
 DEFAULT_FILE = Path("/etc/idtone/idtone.yaml")
 PREFIX = "IDTONE_"
@@ -364,6 +362,19 @@ class Settings(Model):
         return hmac.new(self.ari.secret().encode(), b"idtone AGI", hashlib.sha256).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class SharedSettings:
+    """A fleet's settings from a verified file. `settings` are the defaults, overridden by the values of this file."""
+
+    file: Path
+    version: int
+    signed: datetime
+    sha256: str
+    """The digest of the text, in hexadecimal digits."""
+    settings: Settings = field(repr=False)
+    tree: Mapping[str, Any] = field(repr=False)
+
+
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. A `path` of None means the default file if it exists, else the defaults.
 
@@ -372,6 +383,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
+        # It imports cryptography, which a node with only settings of its own does not need.
         from .shared_settings import merged_with_shared
 
         settings = merged_with_shared(settings, tree)
@@ -467,8 +479,8 @@ def variable_name(location: tuple[str, ...]) -> str:
 def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """The paths of all keys of the settings, for example `("ari", "url")`."""
     found: list[tuple[str, ...]] = []
-    for name, field in model.model_fields.items():
-        inner = field.annotation
+    for name, info in model.model_fields.items():
+        inner = info.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found += locations(inner, (*prefix, name))
         else:

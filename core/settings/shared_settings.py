@@ -15,7 +15,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypedDict
@@ -24,7 +23,7 @@ from ..errors import DocumentError, Fault, ProofError
 from ..signed_notes import NOTE_LIMIT, Note, Signer, VerifierKey
 from ..translation import Message
 from ..yaml_documents import ValidationFault, read_text, read_tree, validate
-from .settings import Settings, locations, merge_trees
+from .settings import Settings, SharedSettings, locations, merge_trees
 
 FORMAT: Final = "idtone-fleet-settings/v1"
 SIGNED_BY: Final = "idtone-fleet"
@@ -46,19 +45,6 @@ SECRET: Final[frozenset[Location]] = frozenset({("ari", "password"), ("ledger", 
 _MEMBERS: Final[frozenset[Location]] = frozenset({("association", "member")})
 """Keys that name a member. Their differences are hidden, like numbers, because a node's report names no member."""
 NOT_SHOWN: Final = "(not shown)"
-
-
-@dataclass(frozen=True, slots=True)
-class SharedSettings:
-    """A fleet's settings from a verified file. `settings` are the defaults, overridden by the values of this file."""
-
-    file: Path
-    version: int
-    signed: datetime
-    sha256: str
-    """The digest of the text, in hexadecimal digits."""
-    settings: Settings = field(repr=False)
-    tree: Mapping[str, Any] = field(repr=False)
 
 
 class FleetSettingsReport(TypedDict):

@@ -29,6 +29,7 @@ from ..evidence.steps import FIRST, NumberRole, Step, StepKind, truncated_sip_ca
 from ..evidence.tally import EACH, Part, columns, tally_groups
 from ..replication.node_ledgers import nodes_without_keys
 from ..store.call_groups import call_groups
+from ..store.ledger_reader import whole_id
 from .options import (
     CallArgument,
     KeysOption,
@@ -39,7 +40,6 @@ from .options import (
     local_time,
     parse_since,
     parse_until,
-    whole_id,
 )
 from .tally_plot import plot
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
 import typer
 
+from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_confirmation
@@ -17,7 +18,7 @@ from ..disclosure.record_act import record_act
 from ..evidence import steps
 from ..keys.key_file import read_key
 from ..keys.key_ring import KeyRing
-from .options import parse_day
+from ..keys.sealing import day_of
 
 
 def forget(
@@ -33,7 +34,7 @@ def forget(
     The decisions, what is known of the sounds, and the proofs stay. So do the numbers of calls under a legal hold
     (`idtone-evidence hold place`). The destruction itself is recorded. Exit 1: you answered no.
     """
-    first = parse_day(before, datetime.now(UTC))
+    first = _parse_day(before, datetime.now(UTC))
     whole = load_settings(config)
     settings = whole.ledger
     read_key(settings.key_file)  # a missing key is not made here
@@ -66,3 +67,14 @@ def forget(
         command_line.say(
             "the numbers of {days} cannot be opened any more", days=command_line.count_with_unit(len(destroyed), "day")
         )
+
+
+def _parse_day(text: str, now: datetime) -> str:
+    """A day in UTC that is not in the future. Raises UsageError."""
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise UsageError("--before {text!r} is not a day; write it like 2026-11-01", text=text) from error
+    if day > day_of(now):
+        raise UsageError("--before {day} is in the future; today's numbers are still being sealed", day=day)
+    return day

@@ -28,9 +28,9 @@ from ..disclosure.record_act import record_act
 from ..evidence.steps import StepKind
 from ..keys.key_ring import KeyRing, require_keys
 from ..store.database import Database
-from ..store.ledger_reader import LedgerReader
+from ..store.ledger_reader import LedgerReader, whole_id
 from ..store.stored_ends_given_up import first_foreign_step
-from .options import complete_call, local_time, parse_since, whole_id
+from .options import complete_call, local_time, parse_since
 
 _COLUMNS = ("hold", "basis", "reference", "calls", "by", "placed", "until", "lifted")
 

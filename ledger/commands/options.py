@@ -8,13 +8,14 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr, suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from idtone.core.errors import IdtoneError, ProofError, UsageError
+from idtone.core.files import read_octets
 from idtone.core.japan_time import JAPAN
 from idtone.core.persons import Person, acting_person
 from idtone.core.settings.settings import Exports, LedgerSettings, Settings, load_settings
@@ -26,9 +27,7 @@ from ..evidence.call_record import iso_ms
 from ..keys.day_keys import DayKeys
 from ..keys.key_ring import own_key, successor_trees_of
 from ..keys.log_keys import LogKeys
-from ..keys.sealing import day_of
 from ..replication.node_ledgers import Ledgers, NodeLedger, day_keys_beside
-from ..store.ledger_reader import LedgerReader
 from ..store.postgresql import Server
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ CheckpointsOption = Annotated[
 
 _OFFERED: Final = 50
 """Maximum number of call ids that the shell's completion shows."""
-_CANDIDATES: Final = 5
-"""Maximum number of call ids that an error shows."""
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
@@ -80,36 +77,6 @@ CallArgument = Annotated[
         metavar="CALL_ID", help="The call's id, or a beginning that no other id has.", autocompletion=complete_call
     ),
 ]
-
-
-def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """The id of the only call whose id begins with this text; the text itself if there is no such call.
-
-    Raises UsageError if there are several.
-    """
-    if not given or any(reader.knows(given) for reader in readers):
-        return given
-    found = sorted({call for reader in readers for call in reader.call_ids(given, _CANDIDATES + 1)})
-    if len(found) > 1:
-        more = ", …" if len(found) > _CANDIDATES else ""
-        raise UsageError(
-            "several calls have ids that begin with {given}: {names}{more}; write more of it",
-            given=given,
-            names=", ".join(found[:_CANDIDATES]),
-            more=more,
-        )
-    return found[0] if found else given
-
-
-def parse_day(text: str, now: datetime) -> str:
-    """A day in UTC that is not in the future. Raises UsageError."""
-    try:
-        day = date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise UsageError("--before {text!r} is not a day; write it like 2026-11-01", text=text) from error
-    if day > day_of(now):
-        raise UsageError("--before {day} is in the future; today's numbers are still being sealed", day=day)
-    return day
 
 
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -195,9 +162,7 @@ def read_roots(path: Path) -> list[Certificate]:
     from ..tree.timestamps import roots_of
 
     try:
-        return roots_of(path.read_bytes())
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        return roots_of(read_octets(path, UsageError))
     except ProofError as error:
         raise UsageError("{path}: {error}", path=path, error=error) from error
 
@@ -209,9 +174,7 @@ def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
 
 def _note(path: Path) -> Note:
     try:
-        return Note.parse(path.read_bytes())
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        return Note.parse(read_octets(path, UsageError))
     except ProofError as error:
         raise UsageError("{path}: {error}; name a file with a signed checkpoint", path=path, error=error) from error
 

@@ -18,6 +18,7 @@ from idtone.core.translation import Message, translated
 
 from ..keys.key_ring import cosigned_note, own_key
 from ..replication.node_ledgers import NodeLedger
+from ..store.ledger_reader import whole_id
 from ..verification.verification_report import verification_report
 from .options import (
     CallArgument,
@@ -28,7 +29,6 @@ from .options import (
     print_given_up_ends,
     read_checkpoints,
     replica_key,
-    whole_id,
 )
 
 

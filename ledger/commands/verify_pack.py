@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from idtone.core.errors import UsageError
+from idtone.core.files import read_octets
 from idtone.core.signed_notes import Algorithm
 from idtone.core.terminal import command_line
 from idtone.core.terminal.extras import install_command
@@ -299,10 +300,8 @@ def _read_association_root(path: Path) -> Metadata[Root]:
     from tuf.api.metadata import Metadata, Root
 
     try:
-        found: Metadata[Root] = Metadata[Root].from_bytes(path.read_bytes())
+        found: Metadata[Root] = Metadata[Root].from_bytes(read_octets(path, UsageError))
         found.signed.verify_delegate("root", found.signed_bytes, found.signatures)
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (RepositoryError, ValueError, AttributeError) as error:
         raise UsageError("{path}: is not the association's root; take its root.json", path=path) from error
     return found

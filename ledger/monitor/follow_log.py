@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import LedgerError, ProofError
+from idtone.core.files import writing_into
 from idtone.core.signed_notes import NOTE_LIMIT, Note, SignatureLine
 from idtone.core.translation import Message
 
@@ -41,12 +42,8 @@ def follow(
     It ends as soon as `is_over` returns true; everything verified until then is kept. Raises LedgerError if nothing can
     be kept.
     """
-    try:
+    with writing_into(proofs, LedgerError):
         _Look(log, state, proofs, now, is_over).run()
-    except OSError as error:
-        raise LedgerError(
-            "{path}: cannot be written: {reason}", path=error.filename or proofs, reason=error.strerror
-        ) from error
 
 
 class _Look:

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Final, Self
 
-from idtone.core.errors import LedgerError
+from idtone.core.errors import LedgerError, UsageError
 from idtone.core.numbers import Number
 from idtone.core.signed_notes import Note, VerifierKey
 
@@ -28,6 +28,9 @@ from .proven_leaf import ProvenLeaf, prove
 from .schema import check_version, log_unexpected_entries
 from .step_rows import microseconds, moment, step_of
 from .stored_tree import STEP, count_leaves, read_hashes, signed_leaves
+
+_CANDIDATES: Final = 5
+"""Maximum number of call ids that an error shows."""
 
 OF_THE_LEDGER: Final = frozenset(map(StepKind, ACTS)) - {StepKind.DUTY}
 """The keepers' acts that concern the ledger, and events of the ledger itself."""
@@ -489,3 +492,22 @@ _OVER_BETWEEN: Final = (
     f"(SELECT 1 FROM steps AS earlier WHERE earlier.call_id = steps.call_id AND earlier.kind IN ({_CLOSING}) "
     "AND earlier.id < steps.id) ORDER BY id"
 )
+
+
+def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
+    """The id of the only call whose id begins with this text; the text itself if there is no such call.
+
+    Raises UsageError if there are several.
+    """
+    if not given or any(reader.knows(given) for reader in readers):
+        return given
+    found = sorted({call for reader in readers for call in reader.call_ids(given, _CANDIDATES + 1)})
+    if len(found) > 1:
+        more = ", …" if len(found) > _CANDIDATES else ""
+        raise UsageError(
+            "several calls have ids that begin with {given}: {names}{more}; write more of it",
+            given=given,
+            names=", ".join(found[:_CANDIDATES]),
+            more=more,
+        )
+    return found[0] if found else given

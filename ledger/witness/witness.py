@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from idtone.core.errors import DocumentError, Fault, LedgerError, ProofError
-from idtone.core.files import replace_durably, writing
+from idtone.core.files import read_if_there, replace_durably, writing
 from idtone.core.signed_notes import Algorithm, Note, Signer, VerifierKey
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
@@ -75,13 +75,12 @@ class WitnessState:
     def latest_note(self, origin: str) -> Note | None:
         """The last checkpoint, with the signatures of the log and of this witness. Raises LedgerError."""
         path = self._path(origin)
-        try:
-            note = Note.parse(path.read_bytes())
-            checkpoint = Checkpoint.parse(note.text)
-        except FileNotFoundError:
+        octets = read_if_there(path, LedgerError)
+        if octets is None:
             return None
-        except OSError as error:
-            raise LedgerError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        try:
+            note = Note.parse(octets)
+            checkpoint = Checkpoint.parse(note.text)
         except ProofError as error:
             raise LedgerError(
                 "{path}: {error}; restore it from a backup that is not older", path=path, error=error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.files import writing, writing_into
 from idtone.core.translation import Message
 from idtone.core.yaml_documents import read_text
 from idtone.registry.file_kinds import KINDS
@@ -184,12 +184,8 @@ def accept_application(
         )
         kind.checked(trial.tree, trial.finish(), f"{tuf_roles.REGISTRY_FILE}, if {application.id} was granted")
         entry = attribution.entry(Action.APPLY, application.id, application=_sha256(octets))
-        try:
+        with writing_into(workspace.folder, TrustError):
             group_shared_files.write(kept, octets)
-        except OSError as error:
-            raise TrustError(
-                "{file}: cannot be written: {reason}", file=error.filename or workspace.folder, reason=error.strerror
-            ) from error
         workspace.record_entry(tuf_roles.REGISTRY, entry)
     return application, entry
 

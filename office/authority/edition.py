@@ -24,7 +24,7 @@ from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import reading, replace_durably
+from idtone.core.files import reading, replace_durably, writing_into
 from idtone.core.translation import Message
 from idtone.registry.trust import tuf_roles
 
@@ -150,7 +150,7 @@ class Edition:
         """
         if folder.exists():
             raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)
-        try:
+        with writing_into(folder, UsageError):
             make_folder(folder / _ROOTS)
             for root in self.roots:
                 replace_durably(folder / _ROOTS / f"{root.signed.version}.root.json", root.to_bytes())
@@ -162,10 +162,6 @@ class Edition:
                     target = folder / part / tuf_roles.TARGETS / path
                     make_folder(target.parent)
                     replace_durably(target, octets)
-        except OSError as error:
-            raise UsageError(
-                "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
-            ) from error
 
     def write_signatures(self, folder: Path) -> None:
         """Write the signatures into the folder that the edition was read from. Raises UsageError."""

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from idtone.core.errors import TrustError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.core.translation import template
 from idtone.core.yaml_documents import Model
 from idtone.registry.model import Moment, Sha256, Text
@@ -166,12 +166,7 @@ class History:
 
 def read_history(path: Path) -> History:
     """The history in a file; empty if there is no file. Raises TrustError for a line that is no valid entry."""
-    try:
-        octets = path.read_bytes()
-    except FileNotFoundError:
-        octets = b""
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    octets = read_if_there(path, TrustError) or b""
     if octets and not octets.endswith(b"\n"):
         raise TrustError("{path}: its last line is incomplete; restore the file", path=path)
     entries = []

@@ -14,7 +14,7 @@ from typing import Any, Final
 from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
@@ -76,13 +76,12 @@ def _set_state(
 def key_holders(folder: Path) -> dict[str, str]:
     """Key id → holder's name; empty if there is no list. Raises TrustError."""
     path = folder / FILE
-    try:
-        content = json.loads(path.read_bytes())
-        return {str(key): str(name) for key, name in content.items()}
-    except FileNotFoundError:
+    octets = read_if_there(path, TrustError)
+    if octets is None:
         return {}
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    try:
+        content = json.loads(octets)
+        return {str(key): str(name) for key, name in content.items()}
     except (ValueError, AttributeError) as error:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 

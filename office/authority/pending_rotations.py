@@ -5,27 +5,23 @@ gets its line only when its keys are in force. Several packages can wait for one
 so publishing one makes the others void.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic import ValidationError
 
 from idtone.core.errors import TrustError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.core.translation import Message, template
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.tuf_roles import Keys
 
 from . import draft_metadata, group_shared_files
 from .history import HistoryEntry
-
-if TYPE_CHECKING:
-    from .workspace import Workspace
+from .signed_repository import SignedRepository
 
 FILE: Final = "rotations.json"
 _NEW: Final = template("new key {key}")
@@ -41,10 +37,10 @@ def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Me
     )
 
 
-def keys_in_force(workspace: Workspace, keys: Keys) -> set[str]:
+def keys_in_force(repository: SignedRepository, keys: Keys) -> set[str]:
     """The ids of a set's published keys. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
-    return set(draft_metadata.delegated_role(signs, workspace.repository.all_current_metadata()).keyids)
+    return set(draft_metadata.delegated_role(signs, repository.all_current_metadata()).keyids)
 
 
 def history_role_of(keys: Keys) -> str:
@@ -52,30 +48,34 @@ def history_role_of(keys: Keys) -> str:
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
-def store_rotation(workspace: Workspace, keys: Keys, entry: HistoryEntry) -> None:
-    """Store the history entry of a rotation until this rotation or another one of the same set is published. Raises
+def store_rotation(folder: Path, keys: Keys, entry: HistoryEntry) -> None:
+    """Store the history entry of a rotation until this rotation or another one of the same set is published. `folder`
+    is the authority's. Raises TrustError.
+    """
+    waiting = _read(folder)
+    others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
+    _write(folder, {**waiting, keys.value: [*others, entry]})
+
+
+def record_published_rotations(
+    folder: Path, repository: SignedRepository, record: Callable[[str, HistoryEntry], None], now: datetime
+) -> None:
+    """Pass the waiting rotations whose keys are now in force to `record`, each with the role of its history. Raises
     TrustError.
     """
-    waiting = _read(workspace)
-    others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
-    _write(workspace, {**waiting, keys.value: [*others, entry]})
-
-
-def record_published_rotations(workspace: Workspace, now: datetime) -> None:
-    """Write the waiting rotations whose keys are now in force into the history. Raises TrustError."""
-    waiting = _read(workspace)
+    waiting = _read(folder)
     if not waiting:
         return
     left = {}
     for name, entries in waiting.items():
-        now_in_force = keys_in_force(workspace, Keys(name))
+        now_in_force = keys_in_force(repository, Keys(name))
         published = next((each for each in entries if _after(each) == now_in_force), None)
         if published:
-            workspace.record_entry(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
+            record(history_role_of(Keys(name)), published.model_copy(update={"at": now}))
         else:
             left[name] = entries
     if left != waiting:
-        _write(workspace, left)
+        _write(folder, left)
 
 
 def _after(entry: HistoryEntry) -> set[object]:
@@ -83,28 +83,27 @@ def _after(entry: HistoryEntry) -> set[object]:
     return {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
 
 
-def _path(workspace: Workspace) -> Path:
-    return workspace.folder / "history" / FILE
+def _path(folder: Path) -> Path:
+    return folder / "history" / FILE
 
 
-def _read(workspace: Workspace) -> dict[str, list[HistoryEntry]]:
-    path = _path(workspace)
+def _read(folder: Path) -> dict[str, list[HistoryEntry]]:
+    path = _path(folder)
+    octets = read_if_there(path, TrustError)
+    if octets is None:
+        return {}
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(octets)
         return {
             Keys(name).value: [HistoryEntry.model_validate(each) for each in entries]
             for name, entries in content.items()
         }
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (ValueError, ValidationError, AttributeError) as error:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 
 
-def _write(workspace: Workspace, waiting: dict[str, list[HistoryEntry]]) -> None:
-    path = _path(workspace)
+def _write(folder: Path, waiting: dict[str, list[HistoryEntry]]) -> None:
+    path = _path(folder)
     content = {name: [each.to_json() for each in entries] for name, entries in waiting.items()}
     with writing(path, TrustError):
         group_shared_files.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")

@@ -14,7 +14,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata
 
 from idtone.core.errors import TrustError
-from idtone.core.files import reading, replace_durably
+from idtone.core.files import reading, replace_durably, writing_into
 from idtone.registry.trust import tuf_roles
 
 from .edition import Edition
@@ -124,14 +124,10 @@ class SignedRepository:
         # The timestamp comes last in the order of the roles.
         names = [name for name in tuf_roles.ROLES if name in edition.metadata]
         files |= {self._path(name, edition.metadata[name]): edition.metadata[name].to_bytes() for name in names}
-        try:
+        with writing_into(self.folder, TrustError):
             for file, octets in files.items():
                 make_folder(file.parent, _FOLDER)
                 replace_durably(file, octets)
-        except OSError as error:
-            raise TrustError(
-                "{file}: cannot be written: {reason}", file=error.filename or self.folder, reason=error.strerror
-            ) from error
         return names
 
     # -- paths --------------------------------------------------------------------------------------------------------

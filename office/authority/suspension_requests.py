@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, Never
 
 from idtone.core.errors import NumberError, TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.core.number_spans import NumberSpan
 from idtone.core.persons import AccountKnownBy, Person, acting_person
 from idtone.registry.model import SuspensionKind, SuspensionsDocument
@@ -96,12 +96,11 @@ class SuspensionRequests:
 
     def waiting_requests(self) -> list[SuspensionRequest]:
         """The waiting requests, the oldest first. Raises TrustError if the file is damaged."""
-        try:
-            return [_read(each) for each in json.loads(self._path.read_bytes())]
-        except FileNotFoundError:
+        octets = read_if_there(self._path, TrustError)
+        if octets is None:
             return []
-        except OSError as error:
-            raise TrustError("{path}: cannot be read: {reason}", path=self._path, reason=error.strerror) from error
+        try:
+            return [_read(each) for each in json.loads(octets)]
         except (ValueError, KeyError, TypeError) as error:
             raise TrustError("{path}: is damaged; restore it from a backup", path=self._path) from error
 

@@ -26,7 +26,7 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, TargetFile
 
 from idtone.core.errors import DocumentError, IdtoneError, TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.files import read_octets, writing
 from idtone.core.translation import Message
 from idtone.member.customers.refused.refusal_list import RefusalList, list_differences
 from idtone.registry.file_kinds import KINDS
@@ -107,10 +107,7 @@ class Workspace:
 
     def file_octets(self, file: str) -> bytes:
         """The content of one of the files. Raises TrustError."""
-        try:
-            return (self.folder / file).read_bytes()
-        except OSError as error:
-            raise TrustError("{file}: cannot be read: {reason}", file=error.filename, reason=error.strerror) from error
+        return read_octets(self.folder / file, TrustError)
 
     def history(self, role: str) -> History:
         """The history of a role's file. Raises TrustError if it is damaged."""
@@ -307,7 +304,7 @@ class Workspace:
             for entry in entries:
                 self.record_entry(role, entry)
         published = self.repository.write(edition)
-        pending_rotations.record_published_rotations(self, now)
+        pending_rotations.record_published_rotations(self.folder, self.repository, self.record_entry, now)
         needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
         undo_copies.delete_other_copies(self.folder, needed)
         try:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from idtone.core.errors import UsageError
-from idtone.core.files import make_public_folder, replace_durably
+from idtone.core.files import make_public_folder, replace_durably, writing_into
 from idtone.member.evaluation.evaluation_verification import FOLDER as EVALUATIONS
 from idtone.registry.trust import tuf_roles
 from idtone.registry.trust.licensed_operators import PAGE, PROOF
@@ -27,7 +27,7 @@ def write_operator_list(
     and the list leave out. A mark that is not among the files is deleted. Raises UsageError.
     """
     shown = operator_list.without_stopped(listed, stopped)
-    try:
+    with writing_into(folder, UsageError):
         make_public_folder(folder / PROOF)
         make_public_folder(folder / EVALUATIONS)
         named = set()
@@ -43,7 +43,3 @@ def write_operator_list(
         replace_durably(folder / PAGE, operator_list.operator_list_page(shown))
         for path in {*(folder / EVALUATIONS).rglob("*.svg")} - named:
             path.unlink()
-    except OSError as error:
-        raise UsageError(
-            "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
-        ) from error

@@ -170,7 +170,7 @@ def rotate(
         if package is not None:
             write_package(edition, package, now, as_json)
             for kind, entry in entries.items():
-                pending_rotations.store_rotation(workspace, kind, entry)
+                pending_rotations.store_rotation(workspace.folder, kind, entry)
     if package is None:
         with checking():
             words = list(describe_edition(edition))
@@ -209,7 +209,7 @@ def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
     """The history entry for a set's new keys. Raises UsageError if the set has these keys already."""
-    before, after = pending_rotations.keys_in_force(workspace, kind), [half.keyid for half in halves]
+    before, after = pending_rotations.keys_in_force(workspace.repository, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)
     return attribution.entry(Action.ROTATE, str(kind), what=pending_rotations.describe_rotation(before, after))

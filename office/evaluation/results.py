@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from idtone.core.errors import TrustError, UsageError
+from idtone.core.files import writing_into
 from idtone.core.japan_time import JAPAN
 from idtone.core.yaml_documents import read_text
 from idtone.member.evaluation.criteria import Criteria, parse_criteria
@@ -136,12 +137,8 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
             for member, files in made.items()
         },
     }
-    try:
+    with writing_into(path, TrustError):
         group_shared_files.write(path, json.dumps(content, ensure_ascii=False, indent=1).encode() + b"\n")
-    except OSError as error:
-        raise TrustError(
-            "{file}: cannot be written: {reason}", file=error.filename or path, reason=error.strerror
-        ) from error
 
 
 def _read(path: Path) -> _Kept:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import writing
+from idtone.core.files import read_if_there, writing
 from idtone.core.terminal.prompts import checked_line
 from idtone.core.translation import template
 
@@ -60,13 +60,12 @@ class RefusalBasis:
 def read_basis(folder: Path) -> RefusalBasis | None:
     """The association's decision; None if there is no decision. Raises TrustError if the file is damaged."""
     path = folder / FILE
-    try:
-        found = json.loads(path.read_bytes())
-        return RefusalBasis(**{**found, "basis": Basis(found["basis"])})
-    except FileNotFoundError:
+    octets = read_if_there(path, TrustError)
+    if octets is None:
         return None
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    try:
+        found = json.loads(octets)
+        return RefusalBasis(**{**found, "basis": Basis(found["basis"])})
     except (ValueError, KeyError, TypeError) as error:
         raise TrustError("{path}: is damaged; restore it from a backup", path=path) from error
 

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationError
 
 from idtone.core.errors import UsageError
-from idtone.core.files import make_public_folder, reading, replace_durably
+from idtone.core.files import make_public_folder, reading, replace_durably, writing_into
 from idtone.core.yaml_documents import Model
 
 from .number_table import NumberTable, file_name
@@ -83,7 +83,7 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
     have begun with the old edition. All other files stay. Raises UsageError.
     """
     last = ("metadata/timestamp.json", STATEMENT)
-    try:
+    with writing_into(folder, UsageError):
         before = _written(folder / WRITTEN)
         old = {*before.made, *before.kept} - made.keys()
         kept = {name for name in before.made if name in old and name.startswith(("numbers/", "metadata/"))}
@@ -96,10 +96,6 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
         for name in old - kept:
             (folder / name).unlink(missing_ok=True)
         _note(folder, made, kept)
-    except OSError as error:
-        raise UsageError(
-            "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
-        ) from error
 
 
 def _written(path: Path) -> _Written:

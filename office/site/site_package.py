@@ -20,7 +20,7 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError, UsageError
-from idtone.core.files import reading, replace_durably
+from idtone.core.files import reading, replace_durably, writing_into
 from idtone.core.japan_time import end_words
 from idtone.core.translation import Message
 
@@ -97,15 +97,11 @@ class SitePackage:
         files = {f"{_TABLES}/{name}": octets for name, octets in self.tables.items()}
         files |= {} if self.figures is None else {_FIGURES: self.figures}
         files[STATEMENT] = self.statement.to_bytes()
-        try:
+        with writing_into(folder, UsageError):
             for name, octets in files.items():
                 path = folder / FOLDER / name
                 make_folder(path.parent)
                 replace_durably(path, octets)
-        except OSError as error:
-            raise UsageError(
-                "{file}: cannot be written: {reason}", file=error.filename or folder, reason=error.strerror
-            ) from error
 
     def write_signatures(self, folder: Path) -> None:
         """Write the signatures into the folder that the package was read from. Raises UsageError."""

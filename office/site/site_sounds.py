@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from idtone.core.errors import UsageError
+from idtone.core.files import read_octets
 
 RATE_HZ: Final = 8000
 _LEVEL: Final = 5_000
@@ -51,11 +52,9 @@ def dialplan_sounds() -> dict[str, bytes]:
 def given_sound(path: Path) -> bytes:
     """The association's WAV file for the public. Raises UsageError."""
     try:
-        octets = path.read_bytes()
+        octets = read_octets(path, UsageError)
         with wave.open(io.BytesIO(octets)) as recording:
             is_short = recording.getnframes() > 0 and len(octets) <= _LONGEST_BYTES
-    except OSError as error:
-        raise UsageError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
     except (wave.Error, EOFError) as error:
         raise UsageError("{path}: is not a WAV file with plain samples", path=path) from error
     if not is_short:

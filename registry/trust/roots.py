@@ -7,6 +7,7 @@ from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import Metadata, Root
 
 from idtone.core.errors import TrustError
+from idtone.core.files import read_octets
 
 
 def read_root(path: Path) -> Metadata[Root]:
@@ -17,9 +18,7 @@ def read_root(path: Path) -> Metadata[Root]:
 def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
     """Metadata of one kind, not yet verified. Raises TrustError."""
     try:
-        found = Metadata[Any].from_bytes(path.read_bytes())
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+        found = Metadata[Any].from_bytes(read_octets(path, TrustError))
     except RepositoryError as error:
         raise TrustError("{path}: is not what the association signed", path=path) from error
     if type(found.signed) is not kind:

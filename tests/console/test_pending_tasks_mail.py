@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idtone.console import pending_tasks
+from idtone.console import pending_tasks, pending_tasks_page
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import User, change_users, read_users
 from idtone.console.pending_tasks import PendingTask
@@ -163,7 +163,7 @@ async def test_a_user_opts_in_and_is_told_of_what_another_has_asked_for(site, se
     assert 'value="sato@example.jp"' in (await duty.get("/account")).text
     asked = PendingTask(1, STOP.what, STOP.path, Right.STOP_NUMBERS, by=console_person("duty-viewer"))
     own = PendingTask(1, OTHER.what, OTHER.path, Right.STOP_NUMBERS, by=console_person("duty"))
-    monkeypatch.setattr(pending_tasks, "_stops", lambda console, now: [asked, own])
+    monkeypatch.setattr(pending_tasks_page, "_stops", lambda console, now: [asked, own])
     for _ in range(1200):
         if len(sent()) > 1:
             break

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from idtone.core.errors import TrustError
+from idtone.core.files import read_if_there
 from idtone.core.numbers import Number
 from idtone.core.signing_keys import read_pem
 from idtone.core.translation import Message
@@ -60,12 +61,11 @@ class DeskKey:
 def officer_public(folder: Path) -> bytes | None:
     """The report officer's public key; None if there is none. Raises TrustError."""
     path = folder / OFFICER_FILE
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except FileNotFoundError:
+    octets = read_if_there(path, TrustError)
+    if octets is None:
         return None
-    except OSError as error:
-        raise TrustError("{path}: cannot be read: {reason}", path=path, reason=error.strerror) from error
+    try:
+        key = load_pem_public_key(octets)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(_not_officers(path)) from error
     if not isinstance(key, X25519PublicKey):

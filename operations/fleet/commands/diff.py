@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from idtone.core.errors import UsageError
-from idtone.core.settings.settings import Settings, load_settings
-from idtone.core.settings.shared_settings import FORMAT, SharedSettings, differing_settings, read_shared
+from idtone.core.settings.settings import Settings, SharedSettings, load_settings
+from idtone.core.settings.shared_settings import FORMAT, differing_settings, read_shared
 from idtone.core.signed_notes import NOTE_LIMIT, VerifierKey
 from idtone.core.terminal import command_line
 from idtone.core.translation import Message, translated

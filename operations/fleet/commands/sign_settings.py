@@ -10,9 +10,9 @@ import typer
 
 from idtone.core.errors import UsageError
 from idtone.core.files import replace_durably, writing
+from idtone.core.settings.settings import SharedSettings
 from idtone.core.settings.shared_settings import (
     SIGNED_BY,
-    SharedSettings,
     check_shared,
     differing_settings,
     read_shared,

@@ -1,0 +1,83 @@
+"""`/waiting`: the tasks that wait for the visitor; and the search for them in the files of all rooms."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from idtone.core.errors import IdtoneError
+from idtone.core.persons import Person
+from idtone.core.translation import Message
+from idtone.ledger.disclosure.disclosure_index import all_entries
+from idtone.ledger.disclosure.disclosure_request import RequestState
+from idtone.registry.suspensions.own_suspension import OwnSuspension, SuspensionState
+from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
+
+from .access.rights import Right
+from .console import Console
+from .office import first_page
+from .operator.suspensions import stop_path
+from .page import Page, Visit
+from .pending_tasks import PendingTask, tasks_of
+
+PATH: Final = "/waiting"
+
+
+def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
+    """All pending tasks. Tasks in files that cannot be read are left out; the pages of these files say why."""
+    found: list[PendingTask] = []
+    for part in (_stops, _exports, _of_office):
+        with contextlib.suppress(IdtoneError):
+            found += part(console, now)
+    return found
+
+
+def _stops(console: Console, now: datetime) -> Iterator[PendingTask]:
+    """The operator's own stops that wait for a second person's approval."""
+    for one in read_suspensions(suspensions_path(console.settings)).suspensions:
+        if asked := _asked(one):
+            yield PendingTask(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
+
+
+def _asked(one: OwnSuspension) -> Message | None:
+    if one.state is SuspensionState.ASKED:
+        return Message("Stop to be approved: {reference}", reference=one.reference)
+    if one.lift_asked and one.stops:
+        return Message("End of a stop to be approved: {reference}", reference=one.reference)
+    return None
+
+
+def _asker(one: OwnSuspension) -> Person:
+    return (one.lift_asked or one.asked).person
+
+
+def _exports(console: Console, now: datetime) -> Iterator[PendingTask]:
+    with console.reader() as reader:
+        entries = all_entries(reader.acts(), now)
+    for each in entries:
+        path = f"/evidence/exports/{each.act}"
+        if each.state is RequestState.OPEN and each.request:
+            what = Message("Disclosure to be approved: {case}", case=each.case)
+            yield PendingTask(1, what, path, Right.APPROVE_EXPORTS, by=each.request.by)
+        elif each.state is RequestState.APPROVED:
+            yield PendingTask(
+                1, Message("Disclosure to be given out: {case}", case=each.case), path, Right.REQUEST_EXPORTS
+            )
+
+
+def _of_office(console: Console, now: datetime) -> Iterator[PendingTask]:
+    if console.office_files:
+        for each in first_page.waiting_in(console.office_files, now):
+            yield PendingTask(each.count, each.what, each.path, Right.OFFICE, each.is_late)
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """Show the visitor's pending tasks, by a new search."""
+    assert visit.user is not None
+    found = await visit.in_thread(find_tasks, visit.console, datetime.now(UTC))
+    return visit.render("waiting.html", waiting=tasks_of(visit.user, found))
+
+
+PAGES = (Page(PATH, show, Right.ENTER),)
