@@ -75,119 +75,139 @@ OF_THE_BANK = replace(call(), caller=BANK)
 """Request that presents the bank's number, which never originates calls."""
 PRESENTS_OTHER = replace(call(direction=Direction.OUTGOING), presents_other=True)
 
-ALWAYS_REFUSED = {
-    Reason.NUMBER_SUSPENDED, Reason.NUMBER_NEVER_ORIGINATES, Reason.NUMBER_MALFORMED, Reason.NUMBER_WITHHELD,
-    Reason.NUMBER_OF_ANOTHER_MEMBER, Reason.PRESENTED_NUMBER_DIFFERS,
-}  # fmt: skip
+# The outcomes with NOTICE_POLICY and with REFUSE_POLICY.
+PLAYED = Outcome.PLAY, Outcome.PLAY
+PASSED_BY = Outcome.BYPASS, Outcome.BYPASS
+REFUSED = Outcome.REFUSE, Outcome.REFUSE
+BY_POLICY = Outcome.NOTICE, Outcome.REFUSE
+PROFILES = {Outcome.PLAY: {Party.CALLED: "sample"}, Outcome.NOTICE: {Party.CALLED: "notice"}}
+
 OUT = Direction.OUTGOING
 TABLE = [
-    # call, registry, reason, judged licence; the test derives the outcome from the policy
-    (call(), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry([EXPIRED]), Reason.LICENCE_EXPIRED, "L-expired"),
-    (call(), FakeRegistry([REVOKED]), Reason.LICENCE_REVOKED, "L-revoked"),
-    (call(), FakeRegistry([SUSPENDED]), Reason.LICENCE_SUSPENDED, "L-suspended"),
-    (call(), FakeRegistry([EARLY]), Reason.LICENCE_NOT_YET_VALID, "L-early"),
-    (call(), FakeRegistry([UNPLEDGED]), Reason.PLEDGE_MISSING, "L-unpledged"),
-    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW + SECOND)]), Reason.PLEDGE_MISSING, "L-1"),
-    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW)]), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW)]), Reason.PLEDGE_MISSING, "L-1"),
-    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW + SECOND)]), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry([OUTGOING]), Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
-    (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), Reason.LICENCE_VALID, "L-outgoing"),
-    (call(), FakeRegistry(chain=CHECKED), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry([EXPIRED], chain=CHECKED), Reason.LICENCE_EXPIRED, "L-expired"),
-    (call(), FakeRegistry(chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
-    (call(), FakeRegistry(chain=EARLY_CHECK), Reason.CHAIN_UNCHECKED, None),
-    (call(), FakeRegistry([REVOKED], chain=UNCHECKED), Reason.CHAIN_UNCHECKED, None),
-    (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), Reason.REGISTRY_STALE, None),
-    (call(), stopped_registry(NOW, chain=UNCHECKED), Reason.NUMBER_SUSPENDED, None),
-    (call(), FakeRegistry([]), Reason.LICENCE_NONE, None),
-    (call(FOREIGN), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
-    (call(FOREIGN, OUT), FakeRegistry(), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
-    (call(FOREIGN), STALE, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
-    (call(FOREIGN), stopped_registry(NOW, FOREIGN), Reason.NUMBER_SUSPENDED, None),
-    (call(FOREIGN, called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
-    (call(), FakeRegistry(chain=WholesaleChain(("m-9", "m-2"), (NOW,))), Reason.NUMBER_OF_ANOTHER_MEMBER, None),
-    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (NOW,))), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (None,))), Reason.CHAIN_UNCHECKED, None),
-    (call(UNKNOWN, OUT), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
-    (call(UNKNOWN, OUT), STALE, Reason.NUMBER_UNKNOWN, None),
-    (call(UNKNOWN, OUT, POLICE), FakeRegistry(), Reason.EMERGENCY, None),
-    (call(UNKNOWN), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
-    (call(ABROAD), FakeRegistry(), Reason.NUMBER_UNKNOWN, None),
-    (call(POLICE), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
-    (call(WITHHELD), FakeRegistry(), Reason.NUMBER_WITHHELD, None),
-    (call(MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
-    (call(WITHHELD), STALE, Reason.NUMBER_WITHHELD, None),
-    (call(), STALE, Reason.REGISTRY_STALE, None),
-    (call(UNKNOWN), STALE, Reason.REGISTRY_STALE, None),
-    (call(), None, Reason.REGISTRY_MISSING, None),
-    (call(direction=OUT), None, Reason.REGISTRY_MISSING, None),
-    (call(MALFORMED), None, Reason.NUMBER_MALFORMED, None),
-    (call(WITHHELD), stopped_registry(NOW), Reason.NUMBER_WITHHELD, None),
-    (call(), stopped_registry(NOW), Reason.NUMBER_SUSPENDED, None),
-    (call(UNKNOWN), stopped_registry(NOW, UNKNOWN), Reason.NUMBER_SUSPENDED, None),
-    (call(), stopped_registry(NOW, expires=NOW - DAY), Reason.NUMBER_SUSPENDED, None),
-    (call(), FakeRegistry(certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
-    (call(), FakeRegistry(certified_until=NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
-    (call(), FakeRegistry(chain=CHECKED, certified_until=NOW), Reason.CHAIN_UNCHECKED, None),
-    (call(), FakeRegistry([EXPIRED], certified_until=NOW - DAY), Reason.CHAIN_UNCHECKED, None),
-    (call(), stopped_registry(NOW, certified_until=NOW), Reason.NUMBER_SUSPENDED, None),
-    (call(), FakeRegistry(certified_until=NOW, expires=NOW), Reason.REGISTRY_STALE, None),
-    (call(BANK), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (call(BANK, Direction.OUTGOING), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (call(), never_originating_registry(HELD), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
+    # call, registry, outcomes, reason, judged licence
+    (call(), FakeRegistry(), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED]), BY_POLICY, Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry([REVOKED]), BY_POLICY, Reason.LICENCE_REVOKED, "L-revoked"),
+    (call(), FakeRegistry([SUSPENDED]), BY_POLICY, Reason.LICENCE_SUSPENDED, "L-suspended"),
+    (call(), FakeRegistry([EARLY]), BY_POLICY, Reason.LICENCE_NOT_YET_VALID, "L-early"),
+    (call(), FakeRegistry([UNPLEDGED]), BY_POLICY, Reason.PLEDGE_MISSING, "L-unpledged"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW + SECOND)]), BY_POLICY, Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_from=NOW)]), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW)]), BY_POLICY, Reason.PLEDGE_MISSING, "L-1"),
+    (call(), FakeRegistry([replace(LICENCE, pledged_until=NOW + SECOND)]), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([OUTGOING]), BY_POLICY, Reason.DIRECTION_NOT_COVERED, "L-outgoing"),
+    (call(direction=Direction.OUTGOING), FakeRegistry([OUTGOING]), PLAYED, Reason.LICENCE_VALID, "L-outgoing"),
+    (call(), FakeRegistry(chain=CHECKED), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry([EXPIRED], chain=CHECKED), BY_POLICY, Reason.LICENCE_EXPIRED, "L-expired"),
+    (call(), FakeRegistry(chain=UNCHECKED), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=EARLY_CHECK), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([REVOKED], chain=UNCHECKED), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(chain=UNCHECKED, expires=NOW), BY_POLICY, Reason.REGISTRY_STALE, None),
+    (call(), stopped_registry(NOW, chain=UNCHECKED), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry([]), BY_POLICY, Reason.LICENCE_NONE, None),
+    (call(FOREIGN), FakeRegistry(), REFUSED, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN, OUT), FakeRegistry(), REFUSED, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), STALE, REFUSED, Reason.NUMBER_OF_ANOTHER_MEMBER, None),
+    (call(FOREIGN), stopped_registry(NOW, FOREIGN), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(FOREIGN, called=POLICE), FakeRegistry(), PASSED_BY, Reason.EMERGENCY, None),
+    (
+        call(),
+        FakeRegistry(chain=WholesaleChain(("m-9", "m-2"), (NOW,))),
+        REFUSED,
+        Reason.NUMBER_OF_ANOTHER_MEMBER,
+        None,
+    ),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (NOW,))), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=WholesaleChain((MEMBER, "m-2"), (None,))), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(UNKNOWN, OUT), FakeRegistry(), REFUSED, Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT), STALE, REFUSED, Reason.NUMBER_UNKNOWN, None),
+    (call(UNKNOWN, OUT, POLICE), FakeRegistry(), PASSED_BY, Reason.EMERGENCY, None),
+    (call(UNKNOWN), FakeRegistry(), BY_POLICY, Reason.NUMBER_UNKNOWN, None),
+    (call(ABROAD), FakeRegistry(), BY_POLICY, Reason.NUMBER_UNKNOWN, None),
+    (call(POLICE), FakeRegistry(), REFUSED, Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), FakeRegistry(), REFUSED, Reason.NUMBER_WITHHELD, None),
+    (call(MALFORMED), FakeRegistry(), REFUSED, Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), STALE, REFUSED, Reason.NUMBER_WITHHELD, None),
+    (call(), STALE, BY_POLICY, Reason.REGISTRY_STALE, None),
+    (call(UNKNOWN), STALE, BY_POLICY, Reason.REGISTRY_STALE, None),
+    (call(), None, BY_POLICY, Reason.REGISTRY_MISSING, None),
+    (call(direction=OUT), None, REFUSED, Reason.REGISTRY_MISSING, None),
+    (call(MALFORMED), None, REFUSED, Reason.NUMBER_MALFORMED, None),
+    (call(WITHHELD), stopped_registry(NOW), REFUSED, Reason.NUMBER_WITHHELD, None),
+    (call(), stopped_registry(NOW), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(UNKNOWN), stopped_registry(NOW, UNKNOWN), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(), stopped_registry(NOW, expires=NOW - DAY), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry(certified_until=NOW + SECOND), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(), FakeRegistry(chain=CHECKED, certified_until=NOW), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), FakeRegistry([EXPIRED], certified_until=NOW - DAY), BY_POLICY, Reason.CHAIN_UNCHECKED, None),
+    (call(), stopped_registry(NOW, certified_until=NOW), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (call(), FakeRegistry(certified_until=NOW, expires=NOW), BY_POLICY, Reason.REGISTRY_STALE, None),
+    (call(BANK), never_originating_registry(BANK), REFUSED, Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(BANK, Direction.OUTGOING), never_originating_registry(BANK), REFUSED, Reason.NUMBER_NEVER_ORIGINATES, None),
+    (call(), never_originating_registry(HELD), REFUSED, Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, never_originating_registry(BANK), REFUSED, Reason.NUMBER_NEVER_ORIGINATES, None),
     (
         replace(OF_THE_BANK, direction=Direction.OUTGOING),
         never_originating_registry(BANK),
+        REFUSED,
         Reason.NUMBER_NEVER_ORIGINATES,
         None,
     ),
     (
         replace(call(), caller=MALFORMED, caller_perhaps=BANK),
         never_originating_registry(BANK),
+        REFUSED,
         Reason.NUMBER_NEVER_ORIGINATES,
         None,
     ),
-    (replace(call(MALFORMED), perhaps=BANK), never_originating_registry(BANK), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, never_originating_registry(BANK, expires=NOW - DAY), Reason.NUMBER_NEVER_ORIGINATES, None),
-    (OF_THE_BANK, never_originating_registry(BANK, NOW + SECOND), Reason.LICENCE_VALID, "L-1"),
-    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), Reason.LICENCE_VALID, "L-1"),
-    (OF_THE_BANK, FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
-    (call(called=BANK), never_originating_registry(BANK), Reason.LICENCE_VALID, "L-1"),
-    (OF_THE_BANK, never_originating_registry(BANK, stopped={HELD: Suspension(NOW)}), Reason.NUMBER_SUSPENDED, None),
-    (replace(OF_THE_BANK, called=POLICE, emergency=True), never_originating_registry(BANK), Reason.EMERGENCY, None),
-    (call(called=MALFORMED), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
-    (call(called=WITHHELD), FakeRegistry(), Reason.LICENCE_VALID, "L-1"),
-    (PRESENTS_OTHER, FakeRegistry(), Reason.PRESENTED_NUMBER_DIFFERS, None),
-    (PRESENTS_OTHER, None, Reason.PRESENTED_NUMBER_DIFFERS, None),
-    (PRESENTS_OTHER, stopped_registry(NOW), Reason.NUMBER_SUSPENDED, None),
-    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), Reason.NUMBER_MALFORMED, None),
-    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), Reason.EMERGENCY, None),
-    (call(called=POLICE), FakeRegistry(), Reason.EMERGENCY, None),
-    (call(called=POLICE), None, Reason.EMERGENCY, None),
-    (call(called=POLICE), stopped_registry(NOW), Reason.EMERGENCY, None),
-    (call(MALFORMED, called=parse("184119")), STALE, Reason.EMERGENCY, None),
+    (
+        replace(call(MALFORMED), perhaps=BANK),
+        never_originating_registry(BANK),
+        REFUSED,
+        Reason.NUMBER_NEVER_ORIGINATES,
+        None,
+    ),
+    (OF_THE_BANK, never_originating_registry(BANK, expires=NOW - DAY), REFUSED, Reason.NUMBER_NEVER_ORIGINATES, None),
+    (OF_THE_BANK, never_originating_registry(BANK, NOW + SECOND), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(unoriginated={BANK: Period(NOW - DAY, NOW)}), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (OF_THE_BANK, FakeRegistry(), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(called=BANK), never_originating_registry(BANK), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (
+        OF_THE_BANK,
+        never_originating_registry(BANK, stopped={HELD: Suspension(NOW)}),
+        REFUSED,
+        Reason.NUMBER_SUSPENDED,
+        None,
+    ),
+    (
+        replace(OF_THE_BANK, called=POLICE, emergency=True),
+        never_originating_registry(BANK),
+        PASSED_BY,
+        Reason.EMERGENCY,
+        None,
+    ),
+    (call(called=MALFORMED), FakeRegistry(), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (call(called=WITHHELD), FakeRegistry(), PLAYED, Reason.LICENCE_VALID, "L-1"),
+    (PRESENTS_OTHER, FakeRegistry(), REFUSED, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, None, REFUSED, Reason.PRESENTED_NUMBER_DIFFERS, None),
+    (PRESENTS_OTHER, stopped_registry(NOW), REFUSED, Reason.NUMBER_SUSPENDED, None),
+    (replace(PRESENTS_OTHER, forwarding_number=MALFORMED), FakeRegistry(), REFUSED, Reason.NUMBER_MALFORMED, None),
+    (replace(PRESENTS_OTHER, emergency=True), FakeRegistry(), PASSED_BY, Reason.EMERGENCY, None),
+    (call(called=POLICE), FakeRegistry(), PASSED_BY, Reason.EMERGENCY, None),
+    (call(called=POLICE), None, PASSED_BY, Reason.EMERGENCY, None),
+    (call(called=POLICE), stopped_registry(NOW), PASSED_BY, Reason.EMERGENCY, None),
+    (call(MALFORMED, called=parse("184119")), STALE, PASSED_BY, Reason.EMERGENCY, None),
 ]
 
 
-@pytest.mark.parametrize("policy", [NOTICE_POLICY, REFUSE_POLICY], ids=["notice", "refuse"])
-def test_the_table(policy):
-    for asked, registry, reason, licence in TABLE:
-        version = registry.version if registry else None
-        if reason is Reason.EMERGENCY:
-            expected = Decision(Outcome.BYPASS, reason)
-        elif reason is Reason.LICENCE_VALID:
-            expected = Decision(Outcome.PLAY, reason, licence, {Party.CALLED: "sample"}, version)
-        elif (
-            reason in ALWAYS_REFUSED
-            or policy is REFUSE_POLICY
-            or (reason in {Reason.NUMBER_UNKNOWN, Reason.REGISTRY_MISSING} and asked.direction is OUT)
-        ):
-            expected = Decision(Outcome.REFUSE, reason, licence, {}, version, policy.refuse_cause)
-        else:
-            expected = Decision(Outcome.NOTICE, reason, licence, {Party.CALLED: "notice"}, version)
+@pytest.mark.parametrize(("policy", "place"), [(NOTICE_POLICY, 0), (REFUSE_POLICY, 1)], ids=["notice", "refuse"])
+def test_the_table(policy, place):
+    for asked, registry, outcomes, reason, licence in TABLE:
+        outcome = outcomes[place]
+        version = registry.version if registry and reason is not Reason.EMERGENCY else None
+        cause = policy.refuse_cause if outcome is Outcome.REFUSE else None
+        expected = Decision(outcome, reason, licence, PROFILES.get(outcome, {}), version, cause)
         if registry and reason is not Reason.EMERGENCY:
             member = {HELD: MEMBER, FOREIGN: "m-2"}.get(asked.forwarding_number)
             chain = str(registry.chain) if registry.chain and member == MEMBER else None
@@ -233,24 +253,23 @@ def test_the_table_has_every_reason_that_the_kernel_gives():
         Reason.LINES_MISSING, Reason.BRAKE_STOP, Reason.BRAKE_SLOW,
     }  # fmt: skip
     # The last three are in tests/registry/customer_lines/test_decision.py.
-    assert {reason for _, _, reason, _ in TABLE} == set(Reason) - others
+    assert {reason for *_, reason, _ in TABLE} == set(Reason) - others
 
 
 @pytest.mark.parametrize("unlicensed", Unlicensed)
-@pytest.mark.parametrize("full", LedgerFull)
-def test_while_the_ledger_is_full(unlicensed, full):
+@pytest.mark.parametrize(
+    ("full", "outcome", "cause"),
+    [(LedgerFull.REFUSE, Outcome.REFUSE, 34), (LedgerFull.NOTICE_AND_CONNECT, Outcome.NOTICE, None)],
+    ids=str,
+)
+def test_while_the_ledger_is_full(unlicensed, full, outcome, cause):
     """A refused call keeps its reason, and no call gets a licensed sound."""
     policy = own_policy(unlicensed=unlicensed, ledger_full=full, refuse_cause=34)
-    for asked, registry, _, licence in TABLE:
+    for asked, registry, *_, licence in TABLE:
         expected = decide(asked, registry, policy, NOW)
-        if expected.outcome not in (Outcome.BYPASS, Outcome.REFUSE):
-            outcome, profiles, cause = (
-                (Outcome.REFUSE, {}, 34)
-                if full is LedgerFull.REFUSE
-                else (Outcome.NOTICE, {Party.CALLED: "notice"}, None)
-            )
+        if expected.outcome in (Outcome.PLAY, Outcome.NOTICE):
             expected = expected._replace(
-                outcome=outcome, reason=Reason.LEDGER_FULL, profiles=profiles, hangup_cause=cause
+                outcome=outcome, reason=Reason.LEDGER_FULL, profiles=PROFILES.get(outcome, {}), hangup_cause=cause
             )
         decision = decide(asked, registry, policy, NOW, ledger_full=True)
         assert decision == expected, (asked, registry)
