@@ -10,8 +10,8 @@ from lab.lab import Forwarding, Lab, PlacedCall, wait_until
 from lab.phone import Behaviour
 
 SOUND_S = 0.44
-UNTIL = {Step.ANSWERED: 0.0, Step.CONNECTING: SOUND_S + 0.003}
-"""Seconds from the answer to a later step."""
+UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
+"""Seconds from the answer to a later step, if the phones act by time."""
 SOUNDING_PACKETS = 4
 """Packets after the answer of which the last is of the sound: Asterisk may send some before it knows of the answer."""
 CONNECTED_PACKETS = 22 + 15
@@ -40,16 +40,16 @@ async def bring_to_step(call: IncomingCall, step: Step) -> None:
     elif step is Step.EARLY_MEDIA:
         call.progress(voices.ANNOUNCEMENT)
         await asyncio.sleep(0.15)
-    elif step in UNTIL:
-        call.ring()
-        await asyncio.sleep(0.02)
-        call.answer()
-        await asyncio.sleep(UNTIL[step])
     elif step is Step.SOUNDING:
         call.ring()
         await asyncio.sleep(0.02)
         call.answer()
         await wait_for_sound(call)
+    elif step in UNTIL:
+        call.ring()
+        await asyncio.sleep(0.02)
+        call.answer()
+        await asyncio.sleep(UNTIL[step])
     elif step is Step.CONNECTED:
         call.ring()
         await asyncio.sleep(0.02)
@@ -110,11 +110,11 @@ async def play_case(phones: Lab, case: Case) -> PlacedCall:
 async def wait_for_step(phones: Lab, placed: PlacedCall, step: Step) -> None:
     """Wait until the call is at a step, as far as the phones can tell."""
     called = await phones.reached(placed)
-    if step in UNTIL:
+    if step is Step.SOUNDING:
+        await wait_for_sound(called)
+    elif step in UNTIL:
         await wait_until(lambda: called.answered_ns, "the answer")
         await asyncio.sleep(UNTIL[step])
-    elif step is Step.SOUNDING:
-        await wait_for_sound(called)
     elif step is Step.CONNECTED:
         await wait_for_caller_voice(called)
     else:
