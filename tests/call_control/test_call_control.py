@@ -113,8 +113,8 @@ def test_a_request_is_decided_once(control, evidence, interface):
     assert control.decide(replace(REQUEST), Interface.AGI) is call
     assert call.decision.outcome is Outcome.PLAY
     (step,) = evidence.steps
-    assert (step.kind, step.at, step.call_id) == (StepKind.DECIDED, NOW, CALL)
-    assert (step.details["interface"], step.details["nonce"]) == (interface, NONCE)
+    found = (step.kind, step.at, step.call_id, step.details["interface"], step.details["nonce"])
+    assert found == (StepKind.DECIDED, NOW, CALL, interface, NONCE)
     assert {role: number.e164 for role, number in step.numbers.items()} == NUMBERS
 
 

@@ -105,13 +105,10 @@ def test_each_registry_replaces_the_previous_one_and_is_written_once(fallback, p
     assert fallback.update(registry())
     assert path.read_text() == text_for(registry(), OWN).text
     before = written(path)
-    assert not fallback.update(registry())
-    assert not fallback.update(None)
-    assert written(path) == before
+    assert (fallback.update(registry()), fallback.update(None), written(path)) == (False, False, before)
     assert read_remembered(path.parent).suspended.keys() == {"81312345677"}
     latest = registry("")
-    assert not fallback.has_suspensions_of(latest)
-    assert fallback.update(latest)
+    assert [fallback.has_suspensions_of(latest), fallback.update(latest)] == [False, True]
     assert fallback.has_suspensions_of(latest)
     assert read_remembered(path.parent).suspended == {}
 
@@ -319,15 +316,22 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     fallback.update(now)
     before = path.read_text()
     chosen[0] = stops
-    assert not fallback.has_suspensions_of(now)
-    assert not fallback.is_made_of(now.origin)
+    assert (fallback.has_suspensions_of(now), fallback.is_made_of(now.origin)) == (False, False)
     assert fallback.update(now)
     assert (fallback.has_suspensions_of(now), fallback.is_made_of(now.origin), fallback.trouble) == (True, True, "")
     stopped = {"81312345601", "81312345602"}
     assert stopped <= read_remembered(tmp_path).suspended.keys()
     assert not fallback.update(now), "they are there"
+    chosen[0] = Stops()
+    assert fallback.update(now), "they are lifted"
+    assert path.read_text() == before
 
-    write_durably(tmp_path, before)
+
+def test_the_operators_own_suspensions_are_in_the_file_without_a_registry(tmp_path, path):
+    now, stops = registry(), Stops(81312345601, 81312345602)
+    stopped = {"81312345601", "81312345602"}
+    FallbackKeeper(tmp_path, OWN).update(now)
+    before = path.read_text()
     assert FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None)
     kept = read_remembered(tmp_path)
     assert stopped <= kept.suspended.keys()
@@ -336,10 +340,10 @@ def test_the_operators_own_suspensions_are_in_the_file_with_and_without_a_regist
     assert {**kept.suspended, **earlier.suspended}.keys() == kept.suspended.keys(), "nothing is taken out"
     assert (kept.own, kept.never_originating) == (earlier.own, earlier.never_originating)
 
-    fallback.update(now)
-    chosen[0] = Stops()
-    assert fallback.update(now), "they are lifted"
-    assert path.read_text() == before
+
+def test_a_damaged_file_stays_while_there_is_no_registry(tmp_path, path):
+    FallbackKeeper(tmp_path, OWN).update(registry())
+    before, stops = path.read_text(), Stops(81312345601, 81312345602)
     write_durably(tmp_path, before[:-1])
     assert not FallbackKeeper(tmp_path, OWN, stops=lambda: stops).update(None), "Asterisk refuses every call then"
     assert path.read_text() == before[:-1]

@@ -97,15 +97,13 @@ def test_a_sound_is_played_only_while_its_files_are_as_they_were_made(files, sam
     assert files.as_made(sample)
     before = files.states(sample)
     (WRONG | PREFERRED)[what](of(sample, "ulaw"))
-    assert not files.as_made(sample)
-    assert files.as_made(sounds["notice"])
+    assert [bool(files.as_made(each)) for each in (sample, sounds["notice"])] == [False, True]
     assert files.played(sample, "ulaw", LATER, before) is None
     other = files.played(sample, "alaw", LATER, before)
     assert other == (None if what in PREFERRED else PlayedFile(sample.files[3].sha256, "alaw"))
     assert files.played(sample, "speex", LATER, before) is None, "any of them may have been opened"
     assert files.changes == (what in WRONG)
-    said = error_text(ToneError, files.look)
-    assert str(sample.stem.parent) in said
+    assert str(sample.stem.parent) in error_text(ToneError, files.look)
     assert files.damaged == 1
 
 

@@ -46,6 +46,11 @@ def test_the_timeline_is_to_scale():
     assert [*near] == [1, 2, 3, 4, 5]
     assert (near[4] - near[3]) / (near[3] - near[1]) == pytest.approx(402 / 3002, abs=0.001)
     assert [lane.party for lane in setup.lanes] == [None, Party.CALLED]
+
+
+def test_the_bars_of_the_timeline():
+    _, whole = timeline(record_of_steps("pbx-1", heard_call())).bands
+    steps = dict(enumerate((x for mark in whole.marks for x in mark.xs), 1))
     assert [bar.kind for bar in whole.bars] == [BarKind.RINGING, BarKind.TALK, BarKind.SOUND]
     assert whole.bars[1].width == pytest.approx(steps[6] - steps[5], abs=0.2)
 

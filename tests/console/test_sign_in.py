@@ -70,9 +70,8 @@ def test_a_password_counts_as_it_was_entered(typed, is_right):
     assert is_password(typed, user.password) is is_right
 
 
-def test_attempts_are_counted_for_the_name_and_the_address_and_forgotten():
-    now_s = 0.0
-    attempts = Attempts(lambda: now_s)
+def test_attempts_are_counted_for_the_name_and_the_address():
+    attempts = Attempts(lambda: 0.0)
     assert all(attempts.begins(Attempt("a", "x")) for _ in range(MOST_OF_NAME))
     assert not attempts.begins(Attempt("a", "y"))
     assert attempts.begins(Attempt("a", "x", browser="b"))
@@ -80,6 +79,10 @@ def test_attempts_are_counted_for_the_name_and_the_address_and_forgotten():
         assert attempts.begins(Attempt(str(number), "x"))
     assert not attempts.begins(Attempt("new", "x"))
     assert attempts.begins(Attempt("new", "")), "an unknown address is everyone's"
+
+
+def test_attempts_by_passkey_are_counted_for_the_address():
+    attempts = Attempts(lambda: 0.0)
     passkey = Attempt("", "", is_passkey=True)
     for _ in range(MOST_OF_ADDRESS + 1):
         assert attempts.begins(passkey), "without an address there is nobody to count"
@@ -87,6 +90,13 @@ def test_attempts_are_counted_for_the_name_and_the_address_and_forgotten():
     assert all(attempts.begins(Attempt("", "v", is_passkey=True)) for _ in range(MOST_OF_ADDRESS))
     assert not attempts.begins(Attempt("", "v", is_passkey=True))
     assert attempts.begins(Attempt("", "v")), "a form without a name is no passkey"
+
+
+def test_attempts_are_forgotten_after_a_time_and_after_a_success():
+    now_s = 0.0
+    attempts = Attempts(lambda: now_s)
+    while attempts.begins(Attempt("a", "x")):
+        pass
     now_s = WITHIN_S
     assert attempts.begins(Attempt("a", "x"))
     for _ in range(MOST_OF_ADDRESS * 2):

@@ -79,7 +79,7 @@ def test_the_file_never_grows_above_what_is_read(config, monkeypatch):
     assert read_users(path).users[0].password == "y" * 150
 
 
-def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
+def test_a_second_factor_is_made_and_kept(config, entered, capsys):
     users.user("sato", [Role.VIEWER], password=True, config=config)
     assert capsys.readouterr().out.startswith("otpauth://totp/idtone:sato?")
     keep_passkey(config)
@@ -88,6 +88,12 @@ def test_a_second_factor_is_made_kept_and_given_up(config, entered, capsys):
     assert stat.S_IMODE((config.parent / "users.yaml").stat().st_mode) == 0o600
     users.user("sato", [Role.OFFICE], config=config)
     assert the_user(config) == first.model_copy(update={"roles": (Role.OFFICE,)})
+
+
+def test_a_second_factor_is_given_up_with_all_secrets(config, entered, capsys):
+    users.user("sato", [Role.OFFICE], password=True, config=config)
+    keep_passkey(config)
+    capsys.readouterr()
     users.user("sato", [Role.OFFICE], password=True, no_code=True, config=config)
     assert capsys.readouterr().out == ""
     assert (the_user(config).totp, the_user(config).passkeys) == (None, ()), "all secrets are replaced"

@@ -69,8 +69,8 @@ def test_a_nodes_own_settings_lie_on_those_of_the_fleet_and_the_environment_on_b
     assert (settings.policy.notify.incoming, settings.policy.notify.outgoing) == ("both", "caller")
     assert settings.policy.fallback is Unlicensed.NOTICE, "what neither says is the default"
     assert settings.shared
-    assert (settings.shared.version, settings.shared.signed) == (7, NOW)
-    assert settings.shared.settings.policy.waiting == 50
+    shared = settings.shared
+    assert (shared.version, shared.signed, shared.settings.policy.waiting) == (7, NOW, 50)
     assert Settings().shared is None
 
 
@@ -92,6 +92,9 @@ def test_the_report_names_what_the_node_sets_otherwise_and_shows_no_numbers(node
         f"policy.silent: {NOT_SHOWN}",
         "policy.waiting: 100",
     ]
+
+
+def test_a_report_of_many_settings_is_cut(node):
     many = {
         variable_name(each): text for each, (text, _) in ANY_OTHER.items() if each[0] in ("policy", "sounds", "console")
     }
@@ -99,6 +102,9 @@ def test_the_report_names_what_the_node_sets_otherwise_and_shows_no_numbers(node
     assert report
     assert (len(report["overrides"]), max(map(len, report["overrides"]))) == (21, 100)
     assert report["overrides"][-1].endswith(" more")
+
+
+def test_a_node_without_the_fleets_settings_has_no_report():
     assert fleet_settings_report(Settings()) is None
     assert differing_settings(Settings(node="a"), Settings(node="b")) == {}
 

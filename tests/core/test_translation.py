@@ -53,9 +53,8 @@ def test_japanese_where_the_environment_says_so_and_english_otherwise(monkeypatc
 
 @pytest.mark.usefixtures("in_japanese")
 def test_a_message_is_its_english_text_and_is_translated_at_the_edge():
-    assert FINDING == "/x is missing"
+    assert FINDING == f"{FINDING}" == "/x is missing"
     assert json.dumps({"found": FINDING}) == '{"found": "/x is missing"}'
-    assert f"{FINDING}" == "/x is missing"
     assert Message("`{{a: {b}}}`", b=1) == "`{a: 1}`"
     together = translated(joined("; ", [FINDING, "of no catalogue", FINDING]))
     assert together == f"{IN_JAPANESE}; of no catalogue; {IN_JAPANESE}"
@@ -64,6 +63,10 @@ def test_a_message_is_its_english_text_and_is_translated_at_the_edge():
     for text, shown in {"swap its ends": "両端を入れ替えてください", "of no {catalogue": "of no {catalogue"}.items():
         assert translated("missing: {names}", names=UsageError(text)) == f"ありません: {shown}"
     assert translated("") == ""
+
+
+@pytest.mark.usefixtures("in_japanese")
+def test_a_capital_is_for_english_alone():
     assert capitalised(Message("swap its ends")) == "Swap its ends"
     assert translated(capitalised(Message("swap its ends"))) == "両端を入れ替えてください"
     assert capitalised("of no catalogue") == "Of no catalogue"

@@ -40,8 +40,7 @@ def test_the_licences_of_the_holder(index):
         [licence] = holding.licences
         assert (licence.id, licence.member, licence.tone) == ("L-0001", "m-0001", "sample")
         assert (licence.status, licence.directions) == (LicenceStatus.ACTIVE, frozenset(Direction))
-        assert licence.valid_from == datetime(2026, 1, 10, tzinfo=JST)
-        assert licence.valid_until == datetime(2037, 1, 10, tzinfo=JST)
+        assert (licence.valid_from, licence.valid_until) == tuple(datetime(y, 1, 10, tzinfo=JST) for y in (2026, 2037))
         assert (holding.member, holding.chain) == ("m-0001", None)
     assert index.holding(parse("0312340001"), NOW) == Holding("m-0002", ()), "no licence"
 

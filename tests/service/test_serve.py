@@ -66,9 +66,8 @@ def test_a_call_of_an_earlier_service_is_recognised_by_its_nonce_unless_it_has_e
         known = calls.find("1795.1-1")
         assert (known.decision.outcome, known.decision.licence) == (PLAY.outcome, PLAY.licence)
         assert [number.e164 for number in known.forwarding_numbers] == ["+81312345678"]
-        assert calls.decide(request("1795.1-1"), Interface.ARI) is known
-        assert calls.decide(request("1795.1-1", "999999999999"), Interface.ARI) is None
-        assert calls.decide(request("1795.2-1"), Interface.ARI) is None
+        requests = (request("1795.1-1"), request("1795.1-1", "999999999999"), request("1795.2-1"))
+        assert [calls.decide(each, Interface.ARI) for each in requests] == [known, None, None]
         assert "1795.2-1: this call has ended; it gets no verdict" in caplog.text
         assert calls.decide(request("1795.3-1"), Interface.ARI)
     assert record_of(settings, "1795.2-1").anomalies == ()

@@ -231,9 +231,9 @@ def test_the_kinds_that_the_operator_names():
     assert found["reseller"] == 600
 
 
-def test_a_stop_stays_until_it_is_released_and_the_other_steps_end_by_themselves():
+def test_a_stop_stays_and_the_other_steps_end_by_themselves():
     brake = new_brake()
-    hold = stopped(brake)
+    stopped(brake)
     for _ in offer(brake, (call(n, n, "6002") for n in range(140))):
         pass
     assert brake_steps(brake)["endpoint 6002"] is BrakeStep.SLOW
@@ -243,6 +243,11 @@ def test_a_stop_stays_until_it_is_released_and_the_other_steps_end_by_themselves
     assert brake_steps(brake) == {"endpoint 6001": BrakeStep.STOP}
     brake.lower_steps(STOP_S + 100 * DAY_S)
     assert count_passed(brake, [call(0)], STOP_S + 100 * DAY_S) == 0
+
+
+def test_a_released_line_calls_again_until_it_is_stopped_again():
+    brake = new_brake()
+    hold = stopped(brake)
     assert brake.release(hold.token, STOP_S)
     assert not brake.holds()
     assert count_passed(brake, [call(n % 3, n) for n in range(50)], STOP_S) == 50

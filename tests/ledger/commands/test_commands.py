@@ -158,6 +158,9 @@ def test_show_tells_every_step_in_order():
     assert {"forwarding=…5678", "caller=…5679", "called=…4567"} <= set(result.stdout.split())
     for text in ("token", "nonce", "anomaly"):
         assert text not in result.stdout
+
+
+def test_show_gives_the_same_steps_as_json():
     shown = json_output("show", "c-heard")
     found = shown.pop("steps")
     assert [shown] == json_output("list", "--call-id", "c-heard")
@@ -168,8 +171,14 @@ def test_show_tells_every_step_in_order():
         "after_ms": 3404.0,
         "details": {"party": "called", "played_ms": 400, "known_by": "packets", "packets": 20},
     }
+
+
+def test_show_names_an_anomaly_and_no_sound_of_a_refused_call():
     assert "anomaly: connected without evidence of the sound\n" in run("show", "c-[odd]").stdout
     assert "sound: " not in run("show", "c-refused").stdout
+
+
+def test_show_refuses_a_call_that_the_ledger_does_not_hold():
     for options in ([], ["--json"]):
         unknown = run("show", "c-unknown", *options)
         assert (unknown.exit_code, unknown.stdout) == (1, "")
@@ -279,7 +288,6 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
         "--until",
         f"{today()}",
     )
-    assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")
     others = sorted(name for name, record in records_of(url).items() if not name.startswith("act-"))
     shown = {name: output_words(run("list", "--call-id", name))[1][4] for name in others}
@@ -287,9 +295,8 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
     assert run("verify").exit_code == 0
     assert [each["hold"] for each in json_output("hold list")] == [placed["hold"]]
     lifted = json_output("hold lift", placed["hold"], "--why", "the case is closed")
-    assert lifted["keys_destroyed"] == 1
+    assert (lifted["keys_destroyed"], json_output("hold list")) == (1, [])
     assert output_words(run("list", "--call-id", "c-heard"))[1][4] == "fixed"
-    assert json_output("hold list") == []
     acts = [record.steps[0].details for name, record in records_of(url).items() if name.startswith("act-")]
     held, _, lifted = acts
     assert (held["act"], held["basis"], held["reference"], held["selected"]) == (

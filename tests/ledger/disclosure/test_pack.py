@@ -19,13 +19,19 @@ from lab.ledger.sample_evidence import CALLED, FORWARDING, LOG, forwarded
 
 def test_a_pack_is_verified_by_itself_and_tells_its_records(files):
     verdict = verify_pack_files(files, LOG)
-    assert verdict.faults == verify_pack_files(files, None).faults == []
-    assert (verdict.case, verdict.log_is_known, verdict.leaves) == ("R-7 <&>", True, 25)
-    assert not verify_pack_files(files, None).log_is_known
-    assert [each.record.call_id for each in verdict.told] == NAMES
-    assert [each.record.sent for each in verdict.told] == [True, False, False, False]
-    assert [len(each.leaves) for each in verdict.told] == [1, 2, 1, 1]
+    assert (verdict.faults, verdict.case, verdict.log_is_known, verdict.leaves) == ([], "R-7 <&>", True, 25)
+    assert [(each.record.call_id, each.record.sent, len(each.leaves)) for each in verdict.told] == [
+        *zip(NAMES, (True, False, False, False), (1, 2, 1, 1), strict=True)
+    ]
     assert verdict.told[0].numbers[NumberRole.CALLED] == forwarded().called
+
+
+def test_a_pack_is_verified_without_its_logs_key_and_says_so(files):
+    verdict = verify_pack_files(files, None)
+    assert (verdict.faults, verdict.log_is_known) == ([], False)
+
+
+def test_a_pack_is_not_verified_by_a_key_of_another_kind(files):
     for key in (verify_pack_files(files, LOG, [LOG]), verify_pack_files(files, SIGNER.cosigner)):
         assert "is of another kind" in key.faults[0]
 

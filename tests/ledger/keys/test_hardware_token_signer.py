@@ -140,8 +140,7 @@ def test_evidence_is_written_while_the_token_is_away_and_signed_when_it_is_back(
         monkeypatch.setattr(hardware_token_signer, "WITHIN_S", 1.0)
         stub.does(word)
         write_each(writer, *heard_call("c-2", 1000))
-        assert not writer.signs
-        assert "evidence is NOT signed" in writer.words
+        assert (writer.signs, "evidence is NOT signed" in writer.words) == (False, True)
         begin_s = time.monotonic()
         write_each(writer, *(step for call in range(4) for step in heard_call(f"late-{call}", 5000)))
         # Each of 24 commits would have waited for the token.
@@ -200,8 +199,7 @@ def test_the_next_log_names_the_end_that_is_signed_when_the_token_is_back(stub, 
     assert Checkpoint.parse(Note.parse(tree.checkpoint.encode()).text).size == 1
     with stub.writer() as writer:
         write_each(writer, *heard_call("c-2", 60_000))
-        assert writer.unsigned_ends == 1
-        assert f"the end of the log {LOG.name} is NOT signed" in writer.words
+        assert (writer.unsigned_ends, f"the end of the log {LOG.name} is NOT signed" in writer.words) == (1, True)
         with LedgerReader.open(stub.url) as reader:
             told = reader.continuation().details
         assert (told["origin"], told["leaves"], told["root"]) == (LOG.name, 2, tree.ended[2].hex())

@@ -114,7 +114,13 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
     assert records_of(url)["next"].complete
     assert is_good(url)
     assert not any(path.stat().st_mode & 0o077 for path in file.parent.iterdir())
-    # It also stays the one that is written to, without another being begun.
+
+
+@pytest.mark.usefixtures("journal")
+def test_the_ledger_after_a_damaged_one_is_still_written_to_at_the_next_start(filled, file):
+    url = filled
+    next(iter(DAMAGES.values()))(file)
+    write(url, heard_call("next", 10**6))
     with again(url) as writer:
         write_each(writer, *heard_call("later"))
     assert len(successor_trees_of(url).trees) == 1

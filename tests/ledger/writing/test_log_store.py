@@ -196,8 +196,7 @@ def test_a_new_log_of_another_name_begins_where_the_old_one_was_moved_away(url, 
     second = SuccessorTrees(file.with_name("key.continued"), "pbx-1/second")
     other = replace(key_ring_of(url), signer=Signer("pbx-1/second", SEED), successor_trees=second)
     with LedgerWriter.open(url, "pbx-1", other) as writer:  # not moved away yet
-        assert writer.stored_checkpoint is None
-        assert not writer.signs
+        assert (writer.stored_checkpoint, writer.signs) == (None, False)
         assert "evidence is NOT signed: it was signed as pbx-1/idtone, and these settings name it" in writer.words
     assert "no longer signed: write `node: pbx-1` into the settings, as before" in caplog.text
     with writer_of(url) as writer:  # by the name before, all is signed again

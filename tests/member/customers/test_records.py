@@ -124,9 +124,7 @@ def test_a_form_is_kept_sealed_and_opened_by_its_number_for_a_reason(operator):
     shown = operator.json("show", *WHY, typed="03-1234-5679\n")
     assert (shown["form"], shown["numbers"], shown["record"]) == (path.read_text(), NUMBERS, made["record"])
     code, out, err = operator.run("show", "C-1", *WHY)
-    assert code == 0
-    assert NAME in out
-    assert "opened as" in err
+    assert (code, NAME in out, "opened as" in err) == (0, True, True)
     acts = operator.acts()
     assert [step.details["act"] for step in acts] == ["form-recorded", "form-opened", "form-opened"]
     assert (acts[1].details["why"], acts[1].details["by"], acts[0].details["digest"]) == (
@@ -229,6 +227,10 @@ def test_two_persons_open_a_form_and_the_one_who_asks_cannot_approve(recorded):
     recorded.be(ALICE)
     assert recorded.json(*again)["numbers"] == NUMBERS
     assert "it was used already" in recorded.error(*again)
+
+
+def test_an_account_of_no_person_opens_no_form_of_two_persons(recorded):
+    recorded.set("two-persons")
     recorded.be(Person(0, "root", AccountKnownBy.ACCOUNT))
     assert "no person's own account" in recorded.error("show", "C-1", *WHY)
 
@@ -385,7 +387,7 @@ def test_other_users_can_read_nothing_whatever_the_umask(operator):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
-def test_new_check_and_print(operator):
+def test_a_new_form_names_what_is_missing_in_it(operator):
     path = operator.folder / "new.yaml"
     assert operator.run("new", "person", "--id", "C-9", "-o", path)[0] == 0
     assert "exists already" in operator.error("new", "person", "--id", "C-9", "-o", path)
@@ -394,9 +396,15 @@ def test_new_check_and_print(operator):
     assert (code, out.splitlines()[-1]) == (command_line.NEGATIVE, f"{path}: 18 faults")
     assert f"{path}:11:7: application.customer.name.ja: is missing. Add it: 本人特定事項(氏名又は名称) / " in out
     assert operator.json("check", operator.form())["good"] is True
+
+
+def test_a_form_is_printed(operator):
     pdf = operator.folder / "x.pdf"
     for what in ([operator.form()], ["--blank", "company"]):
         assert operator.run("print", *what, "-o", pdf)[0] == 0
         assert pdf.read_bytes().startswith(b"%PDF")
     assert "name a form" in operator.error("print", "-o", pdf)
+
+
+def test_a_reason_has_no_telephone_number(operator):
     assert "telephone number" in operator.error("show", "C-1", "--why", "of 03-1234-5678")

@@ -32,6 +32,9 @@ def test_it_makes_a_key_once_that_only_its_owner_can_read(tmp_path):
     assert isinstance(again.exception, UsageError)
     assert "exists already; copy this key" in str(again.exception)
     assert key_of(path) == key
+
+
+def test_it_asks_for_a_folder_that_exists(tmp_path):
     elsewhere = make(tmp_path / "absent" / "fleet.key")
     assert "name a file in another folder" in str(elsewhere.exception)
 

@@ -42,9 +42,11 @@ def run(nodes: Path, *words: str, typed: str = "") -> Result:
 def test_the_plan_is_shown_and_nothing_is_run(nodes, fleet):
     shown = run(nodes, "--dry-run", "--only", "pbx-2").stdout.splitlines()
     assert shown[0] == "pbx-2"
-    assert "  take it out of the dispatchers: no new calls" in shown
-    assert "    via sip-1 kamcmd dispatcher.set_state dx 1 sip:pbx-2:5060" in shown
-    assert "    via pbx-2 asterisk -rx 'dialplan reload'" in shown
+    assert {
+        "  take it out of the dispatchers: no new calls",
+        "    via sip-1 kamcmd dispatcher.set_state dx 1 sip:pbx-2:5060",
+        "    via pbx-2 asterisk -rx 'dialplan reload'",
+    } <= set(shown)
     told = json.loads(run(nodes, "--json").stdout)
     assert [each["node"] for each in told[::8]] == ["pbx-1", "pbx-2", "pbx-3"]
     assert ["via", "pbx-1", "asterisk", "-rx", "dialplan reload"] in told[5]["commands"]
@@ -52,20 +54,24 @@ def test_the_plan_is_shown_and_nothing_is_run(nodes, fleet):
     assert (fleet.ran, list(nodes.parent.iterdir())) == ([], [nodes])
 
 
-def test_after_a_fault_it_says_how_to_go_on_or_back_and_the_next_run_goes_on(nodes, fleet):
+def test_after_a_fault_it_says_how_to_go_on_or_back(nodes, fleet):
     fleet.nodes["pbx-2"].fails = {"apt-get install"}
     stopped = run(nodes, "--yes")
     assert stopped.exit_code == 1
-    *_, fault, output, on, back, out, first, second = stopped.stdout.splitlines()
-    assert fault == f"pbx-2: the command failed: {' '.join(APT)}"
-    assert output == "E: no such package"
-    assert on == "To go on: correct it, then run the same command again. It begins with this node."
-    assert back == (
-        "To go back on pbx-2: install version 0.1.0 again, export its hook, and run: via pbx-2 systemctl reload idtone"
-    )
-    assert out == "pbx-2 stays out of the dispatchers. To put it back by hand:"
-    assert first == "  via sip-1 kamcmd dispatcher.set_state ap 1 sip:pbx-2:5060"
-    assert second == first.replace("sip-1", "sip-2")
+    assert stopped.stdout.splitlines()[-7:] == [
+        f"pbx-2: the command failed: {' '.join(APT)}",
+        "E: no such package",
+        "To go on: correct it, then run the same command again. It begins with this node.",
+        "To go back on pbx-2: install version 0.1.0 again, export its hook, and run: via pbx-2 systemctl reload idtone",
+        "pbx-2 stays out of the dispatchers. To put it back by hand:",
+        "  via sip-1 kamcmd dispatcher.set_state ap 1 sip:pbx-2:5060",
+        "  via sip-2 kamcmd dispatcher.set_state ap 1 sip:pbx-2:5060",
+    ]
+
+
+def test_after_a_fault_the_next_run_goes_on(nodes, fleet):
+    fleet.nodes["pbx-2"].fails = {"apt-get install"}
+    run(nodes, "--yes")
     fleet.nodes["pbx-2"].fails = set()
     gone_on = run(nodes, typed="y\n")
     assert gone_on.exit_code == 0

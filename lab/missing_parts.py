@@ -1,0 +1,6 @@
+"""Says which of the expected parts a page or a log lacks."""
+
+
+def missing_parts(text: str, *parts: str) -> list[str]:
+    """The parts that `text` does not contain."""
+    return [part for part in parts if part not in text]
