@@ -194,7 +194,7 @@ def writes(node: ast.AST) -> bool:
     if name not in CALLS | {"connect", "open", "replace", "rewrite", "write"}:
         return False
     called = ast.unparse(node.func)
-    if called in ("shared_folder.write", "shared_folder.rewrite"):
+    if called in ("group_shared_files.write", "group_shared_files.rewrite"):
         return True
     given = [
         each.value for each in (*node.args, *(each.value for each in node.keywords)) if isinstance(each, ast.Constant)
