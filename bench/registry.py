@@ -322,7 +322,9 @@ def delay_figures(name: str, late_ms: list[float]) -> dict[str, float]:
 
 
 def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
-    """Publish whenever the process that plays the service asks for it; returns that process's results."""
+    """Measure, in a process that reads the registry as the service does, how reloads delay it; returns the delays.
+
+    The process asks before each reload, and `publish` then publishes a new version."""
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
     service = context.Process(target=run_as_service, args=(place, other, rounds, each))

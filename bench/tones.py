@@ -81,7 +81,7 @@ def other_programs(seconds: float, path: Path) -> Sequence[list[str]]:
 
 
 def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
-    """The times of all programs and formats, which take turns."""
+    """The times that each program takes to make each format. The programs run in turns."""
     samples = np.arange(round(seconds * RATE_HZ), dtype=np.int16)
     elsewhere = np.empty_like(samples)
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:

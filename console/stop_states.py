@@ -91,7 +91,8 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """The known facts of a stop. `reached` has the acts of people, each with its time if that is known.
+    """The known facts of a suspension. `reached` has the states that people have brought about, each with its time if
+    that is known.
 
     `confirmed` has for each node the time since which it refuses the calls, or None if the node has not confirmed that.
     It is empty if nodes do not confirm this kind of stop. `released` has for those nodes the time since which they no

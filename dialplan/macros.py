@@ -1,4 +1,4 @@
-"""The macros of `idtone.conf`, the hook's source, which the export expands. Pure.
+"""The macros of `idtone.conf`, the hook's source. The export expands them.
 
 A line that ends with a backslash continues in the next one. `@NAME@` stands for a text, `@name{…}` for a text around
 its argument, which may contain further macros and Asterisk's own `${…}`.

@@ -13,7 +13,7 @@ from idtone.ledger.store.meta import HOME
 
 
 def copy_ledger(source: Path, folder: Path) -> None:
-    """Copy a folder of ledgers. The ledgers accept the copy as their home."""
+    """Copy a folder of ledgers, so that a service may write the copies. A ledger otherwise refuses to be a copy."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     forget_home(folder)
 

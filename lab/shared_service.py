@@ -36,7 +36,7 @@ class SharedService:
         self._stop()
 
     def stop_with_empty_journal(self) -> None:
-        """Stop the service, so that others may run. The journal has no lines of earlier tests."""
+        """Stop the service after it has read the journal to its end. Another service may then run."""
         self.serving()
         self.stop()
 

@@ -164,7 +164,7 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def spans_of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The spans of a customer's numbers in the present table of lines. Raises UsageError."""
+    """The number spans that the table of customers' lines has for a customer now. Raises UsageError."""
     if settings.lines.source is None:
         raise UsageError(
             "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"

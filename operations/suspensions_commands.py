@@ -155,7 +155,7 @@ def close(
     config: command_line.ConfigOption = None,
     as_json: command_line.JsonOption = False,
 ) -> None:
-    """Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported."""
+    """Record that a duty after a suspension is done: contract ended (契約解除), or contractor reported."""
     desk = SuspensionActs(load_settings(config))
     act, document = desk.act(), checked_line(document, "--document")
     day = parse_day(on, "--on") if on else act.at.astimezone().date()

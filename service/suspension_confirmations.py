@@ -51,7 +51,7 @@ _ENDED: Final = "ended.json"
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedSuspensions:
-    """The suspensions that were confirmed so far."""
+    """The suspensions that this node has confirmed to the association, by digest."""
 
     digests: frozenset[str]
     at: datetime | None

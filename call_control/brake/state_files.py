@@ -105,8 +105,8 @@ def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) 
 
 
 def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
-    """The lines in the file; none if the file is missing or damaged, or if another key made it. The brake then learns
-    the lines again.
+    """The lines in the file; none if the file is missing or damaged, or if another key made it. The brake then observes
+    each line from the beginning.
     """
     try:
         head, *texts = path.read_text("utf-8").splitlines()

@@ -303,7 +303,7 @@ class Subject:
         return True
 
     def release(self, now_s: float) -> None:
-        """Reset the subject: no step, and empty windows."""
+        """Release the line: the brake no longer slows or stops it, and counts its calls from zero."""
         self.step, self.signal, self.node, self.call_id, self.pass_at_s = BrakeStep.NOTHING, "", "", "", 0.0
         self._hour_calls = self._hour_calls_before = 0
         self._hour_presented = self._hour_presented_before = self._hour_called = self._hour_called_before = 0

@@ -197,7 +197,7 @@ def _folded(text: str) -> str:
 
 
 def printed_blocks() -> dict[str, str]:
-    """The blocks of the document, by name."""
+    """The blocks that the page of the evidence format prints, by name."""
     found = re.findall(r"^`([^`\n]+)`:\n\n```\n(.*?)\n```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return {name: text.replace("\n  ", "") for name, text in found}
 

@@ -1,4 +1,4 @@
-"""A phone of aiortc that speaks SIP over a WebSocket (RFC 7118), as a process: `aiortc_process.py SETTINGS`.
+"""An aiortc phone that speaks SIP over a WebSocket (RFC 7118); it runs as a process: `aiortc_process.py SETTINGS`.
 
 It reads and writes the same lines as `pjsua_process.py`. It registers, because the PBX cannot open a WebSocket to it.
 It needs the packages aiortc and aiohttp, and this repository in PYTHONPATH.

@@ -219,7 +219,7 @@ def disclosing_person(settings: LedgerSettings) -> Person:
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """The day keys of the ledger; None if this user has no key, so numbers stay sealed."""
+    """The keys that open the numbers of each day; None if this user may not read the key file of the ledger."""
     return day_keys_beside(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 

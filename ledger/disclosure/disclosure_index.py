@@ -63,7 +63,7 @@ class IndexEntry:
         return self.request
 
     def persons(self) -> dict[str, str | None]:
-        """The persons who requested, approved or refused it, and who made the pack."""
+        """The persons who requested, approved or refused this disclosure, and the one who made its pack, by role."""
         asked = self.request
         return {
             "requested": asked.by.name if asked else None,

@@ -57,7 +57,7 @@ class LogOwner:
 
 @dataclass(frozen=True, slots=True)
 class SignedLogs:
-    """The association's entries about logs and witnesses, in the metadata `registry.json` of this version."""
+    """The association's signed entries about logs and witnesses, from one version of `registry.json`."""
 
     version: int
     owners: tuple[LogOwner, ...]

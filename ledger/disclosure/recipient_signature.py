@@ -1,4 +1,4 @@
-"""The signature of a receiving office on a pack. Any office with a key can make it with OpenSSL. Pure.
+"""The signature of a receiving office on a pack. Any office with a key can make it with OpenSSL.
 
     openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
 

@@ -59,7 +59,7 @@ class LogKeys:
         return (self._settings.token_public() if is_in_token(key.place) else self.file(key.place)).exists()
 
     def check(self, origin: str) -> None:
-        """Raise TokenAwayError if the key is in a token that is away."""
+        """Check that the key can be reached. Raises TokenAwayError if its PKCS#11 token is not connected."""
         if (place := self.of(origin).place).startswith(PREFIX):
             self.read_token(place)
 

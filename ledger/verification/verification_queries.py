@@ -1,4 +1,4 @@
-"""The database queries of the verification."""
+"""The SQL queries by which `verify` reads a ledger."""
 
 from __future__ import annotations
 

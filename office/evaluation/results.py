@@ -178,7 +178,7 @@ def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The evaluation's files that are published beside the list of these operators, by file name.
+    """The files of the operators' evaluations, which are published beside the list of operators, by file name.
 
     Raises TrustError if a file does not have the digest in the list.
     """

@@ -108,7 +108,7 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """Least possible seconds by which PostgreSQL's clock is ahead of the node's; 0 if the clocks may be equal."""
+    """The minimum number of seconds by which PostgreSQL's clock is ahead of the node's; 0 if they may be equal."""
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0

@@ -17,7 +17,9 @@ SEED = 20261101
 
 @dataclass
 class Tamperer:
-    """Changes a ledger in one of the ways in `WAYS`. It changes only calls that have ended or are in the tree."""
+    """Changes a ledger in one of the ways in `WAYS`. It changes only calls that have ended, or whose leaves are in the
+    ledger's tree.
+    """
 
     dice: random.Random
     file: Path

@@ -1,5 +1,5 @@
-"""A small corpus of recordings from a seed, with the verdicts of Python's verifier, to compare the browser's detector
-with them.
+"""A small corpus of recordings, which a seed determines. Each has the verdict of Python's verifier, for a comparison
+with the browser's detector.
 """
 
 import json

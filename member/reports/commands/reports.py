@@ -1,4 +1,4 @@
-"""`idtone-office report new | check | send`."""
+"""The commands `idtone-office report new | check | send`, with which a member reports to the association's desk."""
 
 from __future__ import annotations
 
