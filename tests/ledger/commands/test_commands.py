@@ -288,6 +288,7 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
         "--until",
         f"{today()}",
     )
+    assert placed["calls"] == ["c-heard"]
     run("forget", "--before", "2026-11-02", "--yes")
     others = sorted(name for name, record in records_of(url).items() if not name.startswith("act-"))
     shown = {name: output_words(run("list", "--call-id", name))[1][4] for name in others}

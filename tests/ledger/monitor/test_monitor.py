@@ -413,6 +413,7 @@ def test_the_command_looks_once_and_its_exit_code_says_whether_there_is_an_alarm
 
 
 def test_the_command_says_what_is_wrong_with_its_state_and_its_options(followed, tmp_path):
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     path = settings(
         tmp_path, f"- {{place: {followed.out}, key: {LOG}, witnesses: ['{followed.witness}'], silent_for: P366D}}\n"
     )
@@ -428,6 +429,7 @@ def test_the_command_says_what_is_wrong_with_its_state_and_its_options(followed,
         run("monitor", path, "--once")
     with pytest.raises(UsageError, match="add --once"):
         run("monitor", path, "--json")
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
 
 
 def test_the_command_goes_on_until_it_is_told_to_stop_and_logs_each_alarm_once(followed, tmp_path):

@@ -117,9 +117,10 @@ def test_a_damaged_ledger_is_set_aside_at_the_start(filled, file, damage, caplog
 
 
 @pytest.mark.usefixtures("journal")
-def test_the_ledger_after_a_damaged_one_is_still_written_to_at_the_next_start(filled, file):
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_ledger_after_a_damaged_one_is_still_written_to_at_the_next_start(filled, file, damage):
     url = filled
-    next(iter(DAMAGES.values()))(file)
+    DAMAGES[damage](file)
     write(url, heard_call("next", 10**6))
     with again(url) as writer:
         write_each(writer, *heard_call("later"))

@@ -119,8 +119,8 @@ def test_waiting_for_a_registry(says):
     assert (missing.exit_code, missing.stdout, missing.stderr) == not_confirmed
 
 
-@pytest.mark.usefixtures("says")
-def test_waiting_for_one_node():
+def test_waiting_for_one_node(says):
+    says("tokyo", registry__suspensions_sha256="6f" * 32, registry__issued="2026-11-02T00:00:00+09:00")
     assert run("wait", "--within", 0, "--node", "tokyo").exit_code == 0
     assert run("wait", "--within", 0, "--node", "tokio").exit_code == 1
     with pytest.raises(UsageError, match="is not a SHA-256"):

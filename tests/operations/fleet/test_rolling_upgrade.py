@@ -188,10 +188,6 @@ def test_the_next_run_goes_on_where_the_first_stopped(operator, fleet):
     assert operator.upgrade() == ""
     assert (upgraded(fleet), out(fleet)) == ([*NODES], set())
     assert not [command for command in fleet.ran[ran:] if command[1] == "pbx-1"], "a node that is done is left alone"
-
-
-def test_after_a_finished_upgrade_another_begins_with_the_first_node(operator, fleet):
-    operator.upgrade()
     ran = len(fleet.ran)
     assert operator.upgrade() == ""
     assert [host for _, host, *words in fleet.ran[ran:] if words[:1] == ["apt-get"]] == [*NODES], "another upgrade"

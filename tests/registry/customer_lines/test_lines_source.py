@@ -186,16 +186,20 @@ def test_the_lines_survive_the_absence_of_the_database(database, tmp_path):
     path, clock = tmp_path / "pbx.sqlite3", Clock()
     source = LinesSource(database, clock)
     source.refresh()
-    path.rename(away := path.with_suffix(".away"))
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE n SET number = '0399999999'")
     clock.now_s = 30
+    source.refresh()
+    path.rename(away := path.with_suffix(".away"))
+    clock.now_s = 60
     assert not source.refresh()
     assert "cannot be read: unable to open database file" in source.trouble
     again = LinesSource(database, clock)
-    assert (again.refresh(), why(again)) == (True, None), "the kept one, at once"
+    assert (again.refresh(), why(again)) == (True, Reason.NUMBER_OF_ANOTHER_CUSTOMER), "the kept one, at once"
     assert not again.refresh()
     assert again.trouble
     away.rename(path)
-    clock.now_s = 60
+    clock.now_s = 90
     assert (again.refresh(), again.trouble) == (False, ""), "nothing has changed"
 
 
