@@ -30,14 +30,12 @@ CALLS: Final = 1_000_000
 LISTED: Final = 50_000
 MONTH: Final = timedelta(days=31)
 SEEDS: Final = 20
-PROGRAM: Final = "import sys; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+PROGRAMS: Final = Path(sys.executable).parent
 
 
-def costs(config: Path, calls: int, *command: str) -> dict[str, float]:
+def costs(config: Path, calls: int, program: str, *command: str) -> dict[str, float]:
     """Processor time in microseconds per call, and peak memory, of a command that reads `calls` calls."""
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *command, "-c", str(config)], stdout=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen([PROGRAMS / program, *command, "-c", str(config)], stdout=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode in (0, 1), command
@@ -85,10 +83,10 @@ def main() -> None:
         )
         since = ("--since", "2026-01-01T00:00:00+09:00")
         PROGRESS.print("scanning …")
-        scan = costs(config, asked.calls, "misuse", "scan", "--json", *since)
+        scan = costs(config, asked.calls, "idtone-office", "misuse", "scan", "--json", *since)
         PROGRESS.print("listing …")
         listed = min(asked.calls, LISTED)
-        listing = costs(config, listed, "ledger", "list", "--json", "--limit", str(listed), *since)
+        listing = costs(config, listed, "idtone", "ledger", "list", "--json", "--limit", str(listed), *since)
     found = {
         "scan": scan,
         "list": listing,
