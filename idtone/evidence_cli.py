@@ -66,7 +66,7 @@ COMMANDS: Final = {
     ),
     "duty close": (
         "idtone.operations.suspensions_commands:close",
-        "Close a duty that follows a stop: the contract is ended (契約解除), or the contractor is reported.",
+        "Record that a duty after a suspension is done: contract ended (契約解除), or contractor reported.",
     ),
     "reconcile": (
         "idtone.ledger.commands.reconcile:reconcile",
