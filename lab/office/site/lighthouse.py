@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -18,16 +19,22 @@ def scores(address: str, chromium: Chromium) -> dict[str, float]:
     """Scores by category, from 0 to 1, measured at the speed of a slow smartphone. Raises PackagesUnavailable."""
     program = npm.installed(LIGHTHOUSE) / "node_modules" / "lighthouse" / "cli" / "index.js"
     flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage"
-    done = subprocess.run(
+    with subprocess.Popen(
         [*find_or_get_node(), program, address, "--quiet", "--output=json", f"--chrome-flags={flags}"],
         env={**os.environ, **chromium.environment, "CHROME_PATH": str(chromium.program)},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
-        timeout=LONGEST_S,
-    )
-    return {name: each["score"] for name, each in json.loads(done.stdout)["categories"].items()}
+    ) as node:
+        try:
+            output, errors = node.communicate(timeout=LONGEST_S)
+        except BaseException:
+            node.send_signal(signal.SIGINT)  # Lighthouse then ends its Chromium, which would outlive a SIGKILL
+            raise
+    if node.returncode:
+        raise subprocess.CalledProcessError(node.returncode, node.args, output, errors)
+    return {name: each["score"] for name, each in json.loads(output)["categories"].items()}
 
 
 def pages(site: Path) -> list[str]:
