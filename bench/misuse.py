@@ -11,7 +11,6 @@ the days of `lab/member/misuse/traffic.py`.
 import multiprocessing
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import timedelta
@@ -20,6 +19,7 @@ from typing import Final
 
 from idtone.core.misuse_limits import load_limits
 from idtone.member.misuse.findings import DayJudge
+from lab.asterisk import IDTONE, OFFICE
 from lab.member.misuse.traffic import FRAUDS, OFFICES, day_of
 
 from .bench_output import PROGRESS, options, report
@@ -30,12 +30,11 @@ CALLS: Final = 1_000_000
 LISTED: Final = 50_000
 MONTH: Final = timedelta(days=31)
 SEEDS: Final = 20
-PROGRAMS: Final = Path(sys.executable).parent
 
 
-def costs(config: Path, calls: int, program: str, *command: str) -> dict[str, float]:
+def costs(config: Path, calls: int, program: Path, *command: str) -> dict[str, float]:
     """Processor time in microseconds per call, and peak memory, of a command that reads `calls` calls."""
-    with subprocess.Popen([PROGRAMS / program, *command, "-c", str(config)], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([program, *command, "-c", str(config)], stdout=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode in (0, 1), command
@@ -83,10 +82,10 @@ def main() -> None:
         )
         since = ("--since", "2026-01-01T00:00:00+09:00")
         PROGRESS.print("scanning …")
-        scan = costs(config, asked.calls, "idtone-office", "misuse", "scan", "--json", *since)
+        scan = costs(config, asked.calls, OFFICE, "misuse", "scan", "--json", *since)
         PROGRESS.print("listing …")
         listed = min(asked.calls, LISTED)
-        listing = costs(config, listed, "idtone", "ledger", "list", "--json", "--limit", str(listed), *since)
+        listing = costs(config, listed, IDTONE, "ledger", "list", "--json", "--limit", str(listed), *since)
     found = {
         "scan": scan,
         "list": listing,

@@ -325,7 +325,8 @@ def delay_figures(name: str, late_ms: list[float]) -> dict[str, float]:
 def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
     """Measure, in a process that reads the registry as the service does, how reloads delay it; returns the delays.
 
-    The process asks before each reload, and `publish` then publishes a new version."""
+    The process asks before each reload, and `publish` then publishes a new version.
+    """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
     service = context.Process(target=run_as_service, args=(place, other, rounds, each))

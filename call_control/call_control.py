@@ -114,13 +114,13 @@ class CallControl:
         self.since = self.now()
         self.ended = EndedCalls(self.since, self.recorded)
         self.suspended = SuspendedCalls(
-            self._calls,
-            lambda: self.registry(),
-            lambda: self.remembered,
-            lambda: self.own_stops(),
-            lambda: self.now(),
-            self.record,
-            hang_up_suspended,
+            in_progress=self._calls,
+            registry=lambda: self.registry(),
+            remembered=lambda: self.remembered,
+            own_stops=lambda: self.own_stops(),
+            now=lambda: self.now(),
+            record=self.record,
+            hang_up=hang_up_suspended,
         )
         self.deciding = {interface: Durations(DECISION_S) for interface in Interface}
 

@@ -36,7 +36,7 @@ class SharedService:
         self._stop()
 
     def stop_with_empty_journal(self) -> None:
-        """Stop the service after it has read the journal to its end. Another service may then run."""
+        """Stop the service, after it has read the journal lines of earlier tests, so that others may run."""
         self.serving()
         self.stop()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -71,15 +70,7 @@ async def calls(visit: Visit) -> web.StreamResponse:
     try:
         query = CallQuery.of(visit.request.query)
     except UsageError as error:
-        values = dict(visit.request.query)
-        return _page(
-            visit,
-            CallQuery(values),
-            _Found(),
-            await other_nodes(visit.console.settings, visit.console.fleet),
-            error,
-            HTTPStatus.BAD_REQUEST,
-        )
+        return await _page(visit, CallQuery(dict(visit.request.query)), _Found(), error, HTTPStatus.BAD_REQUEST)
     try:
         if query.call:
             by_id = await visit.read(Reads.SEARCH, calls_by_id, settings, query, PAGE_CALLS, opens, language)
@@ -92,30 +83,18 @@ async def calls(visit: Visit) -> web.StreamResponse:
             shown = await visit.read(kind, calls_by_query, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
     except UsageError as error:  # no such node
-        return _page(
-            visit,
-            query,
-            _Found(),
-            await other_nodes(visit.console.settings, visit.console.fleet),
-            error,
-            HTTPStatus.BAD_REQUEST,
-        )
-    return _page(visit, query, found, await other_nodes(visit.console.settings, visit.console.fleet))
+        return await _page(visit, query, _Found(), error, HTTPStatus.BAD_REQUEST)
+    return await _page(visit, query, found)
 
 
-def _page(
-    visit: Visit,
-    query: CallQuery,
-    found: _Found,
-    nodes: Sequence[str],
-    problem: object = None,
-    status: HTTPStatus = HTTPStatus.OK,
+async def _page(
+    visit: Visit, query: CallQuery, found: _Found, problem: object = None, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
     return visit.render(
         "calls.html",
         status,
         values=query.values,
-        nodes=nodes,
+        nodes=await other_nodes(visit.console.settings, visit.console.fleet),
         own_node=visit.console.settings.node,
         problem=problem,
         outcomes=[*Outcome],

@@ -154,12 +154,8 @@ def _statistics(visit: Visit) -> Statistics:
 
 
 async def statistics(visit: Visit) -> web.StreamResponse:
-    period, trouble, node, nodes = (
-        _period(visit),
-        None,
-        _node(visit),
-        await other_nodes(visit.console.settings, visit.console.fleet),
-    )
+    period, trouble, node = _period(visit), None, _node(visit)
+    nodes = await other_nodes(visit.console.settings, visit.console.fleet)
     if node in nodes:
         visit.console.statistics_of(node)
     counted = _statistics(visit)

@@ -1,5 +1,6 @@
 """The rules for the sounds that the phones of a call received."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lab import voices
@@ -52,15 +53,21 @@ def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
     assert called.answered_ns, f"{placed.name}: the called phone never answered"
     packets, voice = _received(placed, party)
     early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
-    found = [
-        hear_whole(packets[skipped:], called.answered_ns, reference=reference, voice=voice)
-        for skipped in range(max(early - MOST_EARLY, 0), early + MOST_EARLY + 1)
-    ]
-    return next((one for one in found if one.complete and not voice_first(one)), found[0])
+    skips = range(max(early - MOST_EARLY, 0), early + MOST_EARLY + 1)
+    return hear_without_early(packets, called.answered_ns, skips, reference=reference, voice=voice)
 
 
-def voice_first(heard: DetectedSound) -> bool:
-    """True if the other's voice is heard before the end of the sound."""
+def hear_without_early(
+    packets: Sequence[Packet], answered_ns: int, skips: Iterable[int], *, reference: Any, voice: Samples
+) -> DetectedSound:
+    """The measurement without the packets that came before Asterisk knew of the answer. `skips` are possible numbers of
+    such packets; the first of them with a complete sound before the voice counts.
+    """
+    found = [hear_whole(packets[skip:], answered_ns, reference=reference, voice=voice) for skip in skips]
+    return next((one for one in found if one.complete and not _voice_first(one)), found[0])
+
+
+def _voice_first(heard: DetectedSound) -> bool:
     return heard.voice_ms is not None and heard.end_ms is not None and heard.voice_ms < heard.end_ms - FRAME_MS
 
 

@@ -12,6 +12,7 @@ from lab.phone import Behaviour
 SOUND_S = 0.44
 UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.003}
 """Seconds from the answer to a later step, if the phones act by time."""
+AFTER_ANSWER = (*UNTIL, Step.CONNECTED)
 SOUNDING_PACKETS = 4
 """Packets after the answer of which the last is of the sound: Asterisk may send some before it knows of the answer."""
 CONNECTED_PACKETS = 22 + 15
@@ -40,31 +41,31 @@ async def bring_to_step(call: IncomingCall, step: Step) -> None:
     elif step is Step.EARLY_MEDIA:
         call.progress(voices.ANNOUNCEMENT)
         await asyncio.sleep(0.15)
-    elif step is Step.SOUNDING:
+    elif step in AFTER_ANSWER:
         call.ring()
         await asyncio.sleep(0.02)
         call.answer()
+        await wait_after_answer(call, step)
+
+
+async def wait_after_answer(call: IncomingCall, step: Step) -> None:
+    """Wait until a call that was answered is at a later step."""
+    if step is Step.SOUNDING:
         await wait_for_sound(call)
-    elif step in UNTIL:
-        call.ring()
-        await asyncio.sleep(0.02)
-        call.answer()
-        await asyncio.sleep(UNTIL[step])
     elif step is Step.CONNECTED:
-        call.ring()
-        await asyncio.sleep(0.02)
-        call.answer()
         await wait_for_caller_voice(call)
+    else:
+        await asyncio.sleep(UNTIL[step])
 
 
 async def wait_for_sound(call: IncomingCall) -> None:
-    """Wait until the called party, which has answered, hears the sound."""
+    """Wait until the called party hears the sound."""
+
+    answered_ns = call.answered_ns
+    assert answered_ns
 
     def sounding() -> bool:
-        answered_ns = call.answered_ns
-        return answered_ns is not None and (
-            sum(packet.arrival_ns > answered_ns for packet in call.packets) >= SOUNDING_PACKETS
-        )
+        return sum(packet.arrival_ns > answered_ns for packet in call.packets) >= SOUNDING_PACKETS
 
     await wait_until(sounding, "the sound")
 
@@ -110,12 +111,8 @@ async def play_case(phones: Lab, case: Case) -> PlacedCall:
 async def wait_for_step(phones: Lab, placed: PlacedCall, step: Step) -> None:
     """Wait until the call is at a step, as far as the phones can tell."""
     called = await phones.reached(placed)
-    if step is Step.SOUNDING:
-        await wait_for_sound(called)
-    elif step in UNTIL:
+    if step in AFTER_ANSWER:
         await wait_until(lambda: called.answered_ns, "the answer")
-        await asyncio.sleep(UNTIL[step])
-    elif step is Step.CONNECTED:
-        await wait_for_caller_voice(called)
+        await wait_after_answer(called, step)
     else:
         await asyncio.sleep(0.15)

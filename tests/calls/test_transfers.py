@@ -12,7 +12,7 @@ import pytest
 
 from lab import transfer, voices
 from lab.call import Call
-from lab.calls.assert_heard import FRAME_MS, FRAME_NS, MOST_EARLY, voice_first
+from lab.calls.assert_heard import FRAME_MS, FRAME_NS, MOST_EARLY, hear_without_early
 from lab.calls.assert_proved import (
     AFTER_S,
     POLICY,
@@ -162,11 +162,7 @@ def assert_transferred(case: Transfer, done: Transferred, sound: Any) -> None:
     at_the_third = hear(later, done.reached.answered_ns, voice=voice)
     # Asterisk may send a ringing phone the other's audio until it knows of the answer: some packets, on a busy machine.
     answered = [packet for packet in done.reached.packets if packet.arrival_ns > done.reached.answered_ns]
-    sounds = [
-        hear_whole(answered[early:], done.reached.answered_ns, reference=sound, voice=voice)
-        for early in range(MOST_EARLY)
-    ]
-    sounded = next((one for one in sounds if one.complete and not voice_first(one)), sounds[0])
+    sounded = hear_without_early(answered, done.reached.answered_ns, range(MOST_EARLY), reference=sound, voice=voice)
     assert at_the_third.voice_ms is not None, f"{case}: the third phone heard nobody"
     assert sounded.times == (case.target == "number"), case
     if sounded.times:
