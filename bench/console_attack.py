@@ -38,6 +38,7 @@ from idtone.console import server
 from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE
 from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
+from idtone.console.page import ALL_PAGES
 from idtone.core.http.request_limits import OF_SESSION
 from lab.console.browser.visits import Visitor, visits
 from lab.console.console_process import ConsoleProcess, console_process
@@ -181,7 +182,7 @@ def measure(folder: Path, calls: int, hostile: int, turns: int, rounds: int) -> 
         theirs = [cookie_header(sign_in(console, user_name(user))) for user in range(1, 1 + USERS)]
         paths = {
             each.pattern: each.path
-            for each in visits(server.make_console(settings).pages, console.address, [visitor])
+            for each in visits(server.make_application(settings)[ALL_PAGES], console.address, [visitor])
             if each.is_html
         }
         _turn(console, visitor, paths, WARM)

@@ -28,6 +28,7 @@ import yaml
 from idtone.console import server, static_files
 from idtone.console.access.cookies import KNOWN_BROWSER, LANGUAGE, SESSION
 from idtone.console.access.rights import Role
+from idtone.console.page import ALL_PAGES
 from idtone.core.http.request_limits import OF_SESSION
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.ledger.keys.key_ring import KeyRing
@@ -105,7 +106,8 @@ def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
         user = Visitor.of(*Role, cookies={**sign_in(console, user_name(0)), LANGUAGE.name: "en"})
-        shown = [each for each in visits(server.make_console(settings).pages, console.address, [user]) if each.is_html]
+        pages = server.make_application(settings)[ALL_PAGES]
+        shown = [each for each in visits(pages, console.address, [user]) if each.is_html]
         paths = {"a file": static_files.address_of(STATIC)} | {each.pattern: each.path for each in shown}
         took: dict[str, list[float]] = {name: [] for name in paths}
         connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)

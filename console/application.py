@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from idtone.core.errors import IdtoneError
+from idtone.core.http.connection_limits import ConnectionLimits
 from idtone.core.http.request_limits import (
     AT_A_TIME_OF_ADDRESS,
     AT_A_TIME_OF_SESSION,
@@ -21,7 +22,9 @@ from idtone.core.http.request_limits import (
 )
 from idtone.core.http.visitor_network import network_of
 from idtone.core.log_output import in_words, unexpected
+from idtone.core.log_throttle import LogThrottle
 from idtone.core.persons import set_console_user
+from idtone.core.settings.console import SignInBy
 from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message, speak, translated
 from idtone.office.desk.applicants.application_routes import add_application_routes
@@ -34,13 +37,16 @@ from .access.cookies import LANGUAGE, SESSION, WANTED
 from .access.own_account import PATH as ACCOUNT
 from .access.rights import Right
 from .access.sign_in_method import PATH as SIGN_IN
-from .console import Console
+from .access.sign_in_method import SIGN_IN_METHOD, SignInMethod
+from .access.visitor_sessions import signed_in
+from .console import CONSOLE, Console
 from .language import language_of
 from .own_address import FORWARDED, own_page
-from .page import Method, Page, Visit
+from .page import ALL_PAGES, Method, Page, Visit
 from .public.operator_list import PATH as OPERATORS
 from .public.packs import PATH as PACK
 from .security import HEADERS, PLAIN, SCRIPTED, is_from_here
+from .templates import TEMPLATES, Templates
 from .threads import TooManySearchesError
 from .turns import party_of
 
@@ -65,31 +71,35 @@ users.
 """
 
 _log = logging.getLogger(__name__)
+CONNECTIONS: Final = web.AppKey("connections", ConnectionLimits)
+REFUSED: Final = web.AppKey("refused", LogThrottle)
 UNKNOWN: Final = "an unknown address"
 TOO_MANY: Final = "There are too many requests. Try again in some seconds."
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(console: Console) -> web.Application:
+def application(console: Console, sign_in: SignInMethod, pages: Sequence[Page]) -> web.Application:
     made = web.Application(client_max_size=FORM_LIMIT, middlewares=[_guarded(console), _protected])
+    made[CONSOLE], made[SIGN_IN_METHOD], made[ALL_PAGES], made[TEMPLATES] = console, sign_in, [*pages], Templates()
+    made[CONNECTIONS], made[REFUSED] = ConnectionLimits(), LogThrottle(_log, "requests are refused")
     made.router.add_get(static_files.PATH, static_files.serve)
-    for page in console.pages:
+    for page in pages:
         made.router.add_route(page.method, page.path, _served(console, page))
-    if console.desk is not None:
-        public = PublicPages.of(console.desk.folder, PUBLIC_LINKS)
-        add_report_routes(made, console.desk, public)
-        add_application_routes(made, console.desk, public)
+    if console.office_files:
+        desk, public = console.office_files.desk, PublicPages.of(console.office_files.folder, PUBLIC_LINKS)
+        add_report_routes(made, desk, public)
+        add_application_routes(made, desk, public)
     made.router.add_route("*", "/{path:.*}", _served(console, Page("", _not_found, None)))
     return made
 
 
 def _guarded(console: Console) -> Middleware:
     """Refuse requests for another host, and too many requests, before anything else is done."""
-    refused = console.refused
 
     @web.middleware
     async def guard(request: web.Request, handler: Served) -> web.StreamResponse:
-        with console.connections.answering(request):
+        connections, refused = request.app[CONNECTIONS], request.app[REFUSED]
+        with connections.answering(request):
             if request.headers.getall("Host", ()) != [request.host] or request.host.lower() not in (
                 console.own_address.hosts
             ):
@@ -112,7 +122,7 @@ def _guarded(console: Console) -> Middleware:
                 else:
                     refused.warning(f"there are too many, from {address or UNKNOWN}")
                     answer = _plain(HTTPStatus.TOO_MANY_REQUESTS, TOO_MANY, **{"Retry-After": "5"})
-            if answer.status in LATE and not answer.prepared and console.connections.answering_now > CROWD:
+            if answer.status in LATE and not answer.prepared and connections.answering_now > CROWD:
                 with console.limits.under_way(("late refusals", LATE_REFUSALS)) as has_room:
                     if has_room:
                         await asyncio.sleep(LATE_S)
@@ -156,7 +166,7 @@ def _served(console: Console, page: Page) -> Served:
         try:
             return await _admitted(visit)
         except TooManySearchesError as error:
-            console.refused.warning(f"{visit.party} searches too much, from {visit.address or UNKNOWN}")
+            request.app[REFUSED].warning(f"{visit.party} searches too much, from {visit.address or UNKNOWN}")
             return _plain(HTTPStatus.TOO_MANY_REQUESTS, translated(str(error)), **{"Retry-After": "5"})
         except IdtoneError as error:
             _log.error("%s: %s", page.path, error)
@@ -197,12 +207,13 @@ async def _admitted(visit: Visit) -> web.StreamResponse:
 
 async def _answered_to_user(visit: Visit, right: Right) -> web.StreamResponse:
     if visit.session is None:
-        return _to_sign_in(visit) if _has_sign_in(visit.console) else _unknown(visit)
+        is_by_proxy = visit.console.settings.console.sign_in is SignInBy.PROXY
+        return _unknown(visit) if is_by_proxy else _to_sign_in(visit)
     limits, session = visit.console.limits, visit.session
     with limits.under_way((f"requests {session.id}", AT_A_TIME_OF_SESSION)) as has_room:
         if has_room and limits.admits(f"session {session.id}", OF_SESSION):
             return await _answered_if_allowed(visit, right)
-    visit.console.refused.warning(f"a session sends too many: {session.name}, from {visit.address or UNKNOWN}")
+    visit.request.app[REFUSED].warning(f"a session sends too many: {session.name}, from {visit.address or UNKNOWN}")
     wait = translated("Too many requests. Wait some seconds.")
     return _plain(HTTPStatus.TOO_MANY_REQUESTS, wait, **{"Retry-After": "5"})
 
@@ -243,12 +254,12 @@ async def _identify(visit: Visit) -> str | None:
     """Find the visitor's session and user. Returns the token of a session that began now."""
     console, request = visit.console, visit.request
     session, given = console.sessions.find(SESSION.value_in(request)), None
-    said = console.sign_in.name_in(request)
+    said = request.app[SIGN_IN_METHOD].name_in(request)
     if said is not None and (session is None or session.name != said):
         if await console.user(said) is None:
             console.sign_ins.failed(None, visit.address)
             return None
-        given = console.signed_in(visit, said)
+        given = signed_in(visit, said)
         session = console.sessions.find(given)
     if session is None:
         return None
@@ -258,10 +269,6 @@ async def _identify(visit: Visit) -> str | None:
         return None
     visit.session, visit.user = session, user
     return given
-
-
-def _has_sign_in(console: Console) -> bool:
-    return any(page.path == SIGN_IN for page in console.sign_in.pages)
 
 
 def _to_sign_in(visit: Visit) -> web.Response:

@@ -13,6 +13,7 @@ from idtone.core.http.request_limits import FIRST_STREAMS, STREAMS, STREAMS_OF_S
 from idtone.core.log_output import in_words, unexpected
 from idtone.core.translation import speak
 
+from .access.visitor_sessions import still_admits
 from .application import protect
 from .background_work import Work
 from .page import Visit
@@ -71,7 +72,7 @@ async def _stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespo
     try:
         async for each in events:
             if time.monotonic() - checked_s >= CHECKED_EVERY_S:
-                if not await visit.console.still_admits(visit):
+                if not await still_admits(visit):
                     break
                 checked_s = time.monotonic()
             await answer.write(each)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from aiohttp import web
+
 from idtone.core.errors import LedgerError
 from idtone.core.settings.settings import LedgerSettings
 from idtone.ledger.replication.node_reports import NodeReportsReader
@@ -43,3 +45,7 @@ class FleetLive:
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+
+
+FLEET: Final = web.AppKey("fleet", FleetLive)
+"""The fleet's state; only if `settings.ledger.is_shared()`."""

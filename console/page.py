@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
+from idtone.core.settings.console import SignInBy
 from idtone.core.translation import speak, template
 
 from .access.rights import Right
+from .access.sessions import Session
+from .access.users import User
+from .console import Console
 from .form_errors import FormErrors
+from .templates import TEMPLATES
 from .threads import Reads
 from .turns import RequestingParty, party_of
-
-if TYPE_CHECKING:
-    from .access.sessions import Session
-    from .access.users import User
-    from .console import Console
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,6 +66,10 @@ class Page:
     """
 
 
+ALL_PAGES: Final = web.AppKey("all_pages", list[Page])
+"""The pages of this console. Those with a title are in the menu, in this order."""
+
+
 @dataclass(slots=True)
 class Visit:
     """An admitted request, with all that a handler needs to answer it."""
@@ -98,7 +102,20 @@ class Visit:
         """True if the user must first choose a password or a second factor. This occurs only if the console has
         passwords.
         """
-        return self.console.sign_in.proof is not None and self.user is not None and self.user.is_new
+        return self.console.settings.console.sign_in is SignInBy.PASSWORD and self.user is not None and self.user.is_new
+
+    def menu(self) -> dict[Section, list[tuple[Page, bool]]]:
+        """The pages that the visitor may see, by section; True for the page that the visitor is on. Sections without a
+        page are left out.
+        """
+        titled, path = [page for page in self.request.app[ALL_PAGES] if page.title], self.request.path
+        # A page below two entries belongs to the nearer one.
+        here = max((page.path for page in titled if f"{path}/".startswith(f"{page.path}/")), key=len, default="")
+        shown = [page for page in titled if page.right is not None and self.may(page.right)]
+        by_section = {
+            section: [(page, page.path == here) for page in shown if page.section is section] for section in Section
+        }
+        return {section: pages for section, pages in by_section.items() if pages}
 
     def part(self, name: str) -> str:
         """A part of the path, such as `{call_id}`."""
@@ -141,19 +158,19 @@ class Visit:
         """
         problem = context.get("problem")
         self.errors = problem if isinstance(problem, FormErrors) else None
-        text = self.console.templates.page(name, self, context)
+        text = self.request.app[TEMPLATES].render(name, visit=self, **context)
         return web.Response(text=text, status=status, content_type="text/html")
 
     def fragment(self, name: str, /, **context: Any) -> str:
         """A part of a page, which htmx puts into the open page."""
-        return self.console.templates.fragment(name, self, context)
+        return self.request.app[TEMPLATES].render(name, visit=self, **context)
 
     def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
         """The same as `fragment`, for a part without data of the visitor. It is rendered only once for each object
         `shown` and language.
         """
         speak(self.language)
-        return self.console.templates.shared(name, self.language, shown, context)
+        return self.request.app[TEMPLATES].shared(name, self.language, shown, context)
 
     def redirect(self, path: str) -> web.Response:
         """Redirect to another page after a form was sent."""

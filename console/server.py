@@ -3,7 +3,6 @@
 import asyncio
 import grp
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,23 +17,25 @@ from idtone.core.http.connection_limits import IDLE_S, MOST
 from idtone.core.responsive_loop import freeze_garbage, freeze_garbage_again
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
-from idtone.ledger.store.sqlite import path_of
-from idtone.office.desk.document_desk import DocumentDesk
-from idtone.office.desk.document_kinds import RULES
 from idtone.service.local_sockets import listening_socket
 
 from . import pending_tasks_page, search, signed_in_pages
 from .access import own_account
+from .access.attempts import Attempts
 from .access.by_password import ByPassword
 from .access.by_proxy import ByProxy
-from .access.sessions import Sessions
 from .access.sign_in_method import SignInMethod
-from .access.users import User, Users
+from .access.users import User
 from .administration import user_acts, users_and_sessions
-from .application import application, protect
-from .console import Console
-from .live_state import LiveState
-from .office import page_list
+from .application import CONNECTIONS, REFUSED, application, protect
+from .console import CONSOLE, Console
+from .decision_plots import EVERY_S, decision_plots
+from .decisions_by_minute import DecisionsByMinute
+from .doctor_runs import DoctorRuns
+from .evaluation_run import EvaluationRun
+from .fleet_live import FLEET, FleetLive
+from .ledger_verification import Verification
+from .office import new_evaluation, night_stop, page_list
 from .operator import (
     alerts,
     brake_holds,
@@ -55,9 +56,15 @@ from .operator import (
     suspensions,
 )
 from .own_address import OwnAddress
+from .pack_cache import PackCache
 from .page import Page
+from .pending_tasks_mail import WaitingMails
+from .prometheus_alerts import PrometheusAlerts
 from .public import operator_list, packs
 from .security import PLAIN
+from .shared_reads import Shared
+from .upload_room import UploadRoom
+from .uploads import UPLOAD_ROOM
 
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
@@ -94,29 +101,35 @@ OFFICE_PAGES: Final[tuple[Page, ...]] = (*page_list.PAGES, *operator_list.PAGES)
 """The pages of the association's office, and those for everyone."""
 
 
-def make_console(settings: Settings) -> Console:
-    """The console. Raises IdtoneError if the settings cannot be used."""
+def make_application(settings: Settings) -> web.Application:
+    """The console as an application. Raises IdtoneError if the settings cannot be used."""
     settings.console.check()
-    sign_in, office = _sign_in(settings), settings.console.office
-    return Console(
-        settings,
-        Users(settings.console.users),
-        sign_in,
-        Sessions(time.monotonic),
-        LiveState(path_of(settings.ledger.own_url())),
-        DocumentDesk(office, RULES) if office else None,
-        (
-            *sign_in.pages,
-            *own_account.pages(sign_in.proof),
-            *PAGES,
-            *user_acts.pages(has_passwords=sign_in.proof is not None),
-            *licences.PAGES,
-            *STATE_PAGES,
-            *nodes.pages(settings.ledger),
-            *packs.pages(is_office=office is not None),
-            *(OFFICE_PAGES if office else ()),
-        ),
+    sign_in, console = _sign_in(settings), Console(settings)
+    pages = (
+        *sign_in.pages,
+        *own_account.pages(sign_in.proof),
+        *PAGES,
+        *user_acts.pages(has_passwords=sign_in.proof is not None),
+        *licences.PAGES,
+        *STATE_PAGES,
+        *nodes.pages(settings.ledger),
+        *packs.pages(is_office=console.office_files is not None),
+        *(OFFICE_PAGES if console.office_files else ()),
     )
+    made = application(console, sign_in, pages)
+    made[own_account.MAILS] = WaitingMails(settings.console.users, settings.node, console.own_address.public)
+    made[live_page.PLOTS] = Shared(partial(decision_plots, DecisionsByMinute(console.reader)), EVERY_S)
+    made[health.DOCTOR] = DoctorRuns(settings)
+    made[evidence.VERIFICATION] = Verification(settings)
+    made[evidence_statistics.STATISTICS] = {}
+    made[evidence_exports.PACK_CACHE] = PackCache()
+    made[new_evaluation.EVALUATION] = EvaluationRun()
+    made[night_stop.NIGHT_SIGNATURES] = Attempts()
+    made[FLEET] = FleetLive(settings.ledger)
+    made[UPLOAD_ROOM] = UploadRoom()
+    if settings.console.prometheus:
+        made[alerts.PROMETHEUS] = PrometheusAlerts(settings.console.prometheus)
+    return made
 
 
 def _sign_in(settings: Settings) -> SignInMethod:
@@ -129,30 +142,32 @@ def _sign_in(settings: Settings) -> SignInMethod:
     return ByOpenId(settings.console, OwnAddress.of(settings.console).public)
 
 
-async def attend(console: Console, ready: Callable[[str], object], over: asyncio.Event) -> None:
+async def attend(app: web.Application, ready: Callable[[str], object], over: asyncio.Event) -> None:
     """Serve until `over` is set. `ready` gets the address. Raises OSError if the socket cannot be used."""
+    console = app[CONSOLE]
     console.threads.processes.begin()
-    runner = web.AppRunner(application(console), shutdown_timeout=CLOSE_WITHIN_S)
+    runner = web.AppRunner(app, shutdown_timeout=CLOSE_WITHIN_S)
     async with console.live.asked():
         await runner.setup()
-        guarded = console.connections.guarded(partial(_protocol, runner))
+        guarded = app[CONNECTIONS].guarded(partial(_protocol, runner))
         try:
             with _bound(console.settings.console) as (bound, address):
                 server = await asyncio.get_running_loop().create_server(guarded, sock=bound, backlog=MOST)
                 ready(address)
-                beside = [asyncio.create_task(_read_ahead(console)), asyncio.create_task(_look_for_what_waits(console))]
+                tasks = _read_ahead(console), _look_for_what_waits(console, app[own_account.MAILS])
+                beside = [*map(asyncio.create_task, tasks)]
                 await over.wait()
                 for task in beside:
                     task.cancel()
                 server.close()
         finally:
-            console.verification.work.cancel()
-            for each in console.statistics.values():
+            app[evidence.VERIFICATION].work.cancel()
+            for each in app[evidence_statistics.STATISTICS].values():
                 each.work.cancel()
-            console.evaluating.work.cancel()
-            console.refused.flush()
+            app[new_evaluation.EVALUATION].work.cancel()
+            app[REFUSED].flush()
             await runner.cleanup()
-            console.fleet.close()
+            app[FLEET].close()
             console.threads.close()
 
 
@@ -217,11 +232,11 @@ def _group(name: str | None) -> int | None:
         raise UsageError("console.group: there is no group {group}", group=name) from error
 
 
-async def _look_for_what_waits(console: Console) -> None:
+async def _look_for_what_waits(console: Console, mails: WaitingMails) -> None:
     await console.waits.follow(
         lambda: pending_tasks_page.find_tasks(console, datetime.now(UTC)),
         lambda: bool(console.sessions.all() or _mailed(console)),
-        lambda: console.mails.tell(_mailed(console), console.waits.of),
+        lambda: mails.tell(_mailed(console), console.waits.of),
     )
 
 

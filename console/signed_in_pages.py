@@ -9,8 +9,8 @@ from idtone.core.translation import Message
 
 from .access.cookies import LANGUAGE, WANTED
 from .access.rights import Right
+from .access.visitor_sessions import end_session
 from .language import LANGUAGES
-from .menu import menu_of
 from .own_address import own_page
 from .page import Method, Page, Visit
 
@@ -21,7 +21,7 @@ async def show_first_page(visit: Visit) -> web.StreamResponse:
         answer = visit.redirect(wanted)
         WANTED.delete_on(answer)
         return answer
-    first = next((entry.path for entries in menu_of(visit).values() for entry in entries), None)
+    first = next((page.path for pages in visit.menu().values() for page, _ in pages), None)
     if first is None:
         return visit.render(
             "problem.html", HTTPStatus.NOT_FOUND, problem=Message("This console has no page for your role.")
@@ -39,7 +39,7 @@ async def choose_language(visit: Visit) -> web.StreamResponse:
 
 async def sign_out(visit: Visit) -> web.StreamResponse:
     assert visit.session is not None
-    return visit.console.end_session(visit, visit.session)
+    return end_session(visit, visit.session)
 
 
 PAGES = (

@@ -1,20 +1,15 @@
 """Renders the pages from the files in `templates/` (Jinja2), in the visitor's language."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from aiohttp import web
 from jinja2 import Environment
 
-from .menu import menu_of
 from .static_files import address_of
 from .template_environment import environment
-
-if TYPE_CHECKING:
-    from .page import Visit
 
 HTMX: Final = json.dumps(
     {"includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0}
@@ -34,11 +29,8 @@ class Templates:
     def __init__(self) -> None:
         self._shared: dict[tuple[str, str], tuple[object, str]] = {}
 
-    def page(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        return _environment().get_template(name).render(visit=visit, menu=menu_of(visit), **context)
-
-    def fragment(self, name: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        return _environment().get_template(name).render(visit=visit, **context)
+    def render(self, name: str, /, **context: Any) -> str:
+        return _environment().get_template(name).render(**context)
 
     def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
         """A part of a page without data of a visitor. It is rendered only once for each object `shown` and language."""
@@ -46,3 +38,6 @@ class Templates:
         if kept is None or kept[0] is not shown:
             kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())
         return kept[1]
+
+
+TEMPLATES: Final = web.AppKey("templates", Templates)

@@ -22,6 +22,8 @@ from .upload_room import UploadRoom
 if TYPE_CHECKING:
     from .page import Visit
 
+UPLOAD_ROOM: Final = web.AppKey("upload_room", UploadRoom)
+"""The room for visitors without a session."""
 FIELD_LIMIT: Final = 16 * 1024
 """Maximum number of bytes of a form field that is not a file."""
 PARTS_LIMIT: Final = 40
@@ -55,9 +57,8 @@ async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
 
     If the visitor has a session, the form must contain its token. Raises UsageError.
     """
-    console = visit.console
-    room = console.upload_room if visit.session is None else UploadRoom(limit + 1)
-    with console.limits.under_way((f"uploads {visit.party}", UPLOADS_OF_PARTY)) as may_begin:
+    room = visit.request.app[UPLOAD_ROOM] if visit.session is None else UploadRoom(limit + 1)
+    with visit.console.limits.under_way((f"uploads {visit.party}", UPLOADS_OF_PARTY)) as may_begin:
         if not may_begin:
             raise UsageError("Your other uploads have not ended. Wait for them.")
         async with _received(visit, limit, room) as upload:

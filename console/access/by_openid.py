@@ -17,8 +17,9 @@ from idtone.core.yaml_documents import read_text
 
 from ..page import Page, Visit
 from .begun_sign_ins import BegunSignIns
-from .cookies import OPENID
+from .cookies import OPENID, SESSION
 from .sign_in_method import PATH
+from .visitor_sessions import signed_in
 
 try:
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -41,7 +42,6 @@ _SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile
 class ByOpenId:
     """Sign-in at a provider. `public` is the console's address in the browser."""
 
-    ends_here = True
     proof = None
 
     def __init__(self, settings: ConsoleSettings, public: str) -> None:
@@ -104,7 +104,7 @@ class ByOpenId:
             unknown = Message("You are not among the users of this console.")
             return self._page(visit, HTTPStatus.FORBIDDEN, unknown)
         answer = visit.render("signed_in.html")
-        visit.console.give_session(visit, answer, name)
+        SESSION.set_on(answer, signed_in(visit, name))
         OPENID.delete_on(answer)
         return answer
 

@@ -16,12 +16,11 @@ from .passkeys import REFUSED, Challenges, passkey_after_use, passkey_and_challe
 from .password_proof import OFTEN, PasswordProof, Refusal
 from .sign_in_method import PATH
 from .users import NAME_LIMIT, Passkey, User, change_users
+from .visitor_sessions import begin_session
 
 
 class ByPassword:
     """A form for name, password and code."""
-
-    ends_here = True
 
     def __init__(self, proof: PasswordProof | None = None) -> None:
         self.proof = proof or PasswordProof()
@@ -52,7 +51,7 @@ class ByPassword:
         if refusal:
             return self._page(visit, name, refusal)
         assert user is not None
-        answer = visit.console.begin_session(visit, user.name)
+        answer = begin_session(visit, user.name)
         KNOWN_BROWSER.set_on(answer, mark_for(user))
         return answer
 
@@ -70,7 +69,7 @@ class ByPassword:
         if signed != known:
             path, change = visit.console.settings.console.users, partial(_with, user.name, known, signed)
             await visit.in_thread(change_users, path, change)
-        return visit.console.begin_session(visit, user.name)
+        return begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
         """The user, and the passkey before and after its signature was counted. Raises UsageError."""

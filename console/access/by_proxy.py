@@ -12,7 +12,6 @@ class ByProxy:
     can send the header.
     """
 
-    ends_here = False
     proof = None
 
     def __init__(self, header: str) -> None:

@@ -17,7 +17,7 @@ from idtone.core.translation import Message, template
 
 from ..form_errors import FormErrors
 from ..page import Method, Page, Visit
-from ..pending_tasks_mail import checked_address
+from ..pending_tasks_mail import WaitingMails, checked_address
 from .cookies import KNOWN_BROWSER
 from .known_browser import mark_for
 from .passkeys import CHALLENGE_S, MOST, creation_options, registered_passkey, relying_party
@@ -27,8 +27,10 @@ from .passwords import new_secret, provisioning_uri
 from .rights import Right
 from .session_rows import rows_of
 from .users import User, change_users
+from .visitor_sessions import renew_session
 
 PATH: Final = "/account"
+MAILS: Final = web.AppKey("mails", WaitingMails)
 SECRET_S: Final = 600.0
 """Time in seconds for which a new secret waits for its first code."""
 DONE: Final = {
@@ -103,7 +105,7 @@ class Account:
             if to:
                 if not console.limits.admits(f"first mail of {name}", FIRST_MAILS):
                     return self._page(visit, Refusal(HTTPStatus.TOO_MANY_REQUESTS, _LATER))
-                await visit.in_thread(console.mails.first, to)
+                await visit.in_thread(visit.request.app[MAILS].first, to)
 
             def changed(users: dict[str, User]) -> None:
                 if name in users:
@@ -223,7 +225,7 @@ class Account:
             return self._page(visit, Refusal(HTTPStatus.SERVICE_UNAVAILABLE, Message("{error}", error=error)))
         user = await visit.in_thread(console.users.get, name)
         answer = visit.redirect(f"{PATH}?done={what}")
-        console.renew_session(visit, answer, name)
+        renew_session(visit, answer, name)
         if user is not None:
             KNOWN_BROWSER.set_on(answer, mark_for(user))
         console.sign_ins.changed(name, WHAT[what], visit.address)

@@ -33,6 +33,7 @@ class SignInLog:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
+        self.began = now()
         self._failures: deque[Failure] = deque(maxlen=MOST)
 
     def signed_in(self, name: str, address: str) -> None:

@@ -3,7 +3,7 @@ has the roles of that name.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -15,14 +15,8 @@ PATH = "/sign-in"
 
 class SignInMethod(Protocol):
     """One way to sign in. `pages` are its own pages, such as the form, or the page to which a provider sends the
-    browser back.
-
-    `ends_here` is True if signing out here ends the sign-in. Otherwise the proxy signs the user in again with the next
-    request. `proof` is the check by which users prove their identity again; None if the console cannot check it.
+    browser back. `proof` is the check by which users prove their identity again; None if the console cannot check it.
     """
-
-    @property
-    def ends_here(self) -> bool: ...
 
     @property
     def pages(self) -> Sequence[Page]: ...
@@ -33,3 +27,6 @@ class SignInMethod(Protocol):
     def name_in(self, request: web.Request) -> str | None:
         """The user's name in the request itself, where a trusted proxy puts it; None if the session holds the name."""
         ...
+
+
+SIGN_IN_METHOD: Final[web.AppKey[SignInMethod]] = web.AppKey("sign_in_method")

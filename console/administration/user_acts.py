@@ -17,6 +17,7 @@ from ..access.password_proof import Refusal
 from ..access.passwords import new_password
 from ..access.rights import Right, Role
 from ..access.session_rows import rows_of
+from ..access.sign_in_method import SIGN_IN_METHOD
 from ..access.users import User, change_users
 from ..page import Method, Page, Visit
 from . import user_rules
@@ -42,7 +43,7 @@ async def show_user(visit: Visit, refusal: Refusal | None = None) -> web.StreamR
         path=user_path(name),
         sessions=rows_of(visit, console.sessions.of(name)),
         roles=[*Role],
-        asks=console.sign_in.proof is not None,
+        asks=visit.request.app[SIGN_IN_METHOD].proof is not None,
     )
 
 
@@ -128,13 +129,13 @@ async def _changed(visit: Visit, name: str, verb: str, change: Change) -> Refusa
 
 
 async def _asked(visit: Visit) -> Refusal | None:
-    proof = visit.console.sign_in.proof
+    proof = visit.request.app[SIGN_IN_METHOD].proof
     return await proof.verify_again(visit) if proof else None
 
 
 async def _password(visit: Visit) -> tuple[str, str]:
     """A new password and its hash; both are empty if a proxy or a provider knows the users."""
-    proof = visit.console.sign_in.proof
+    proof = visit.request.app[SIGN_IN_METHOD].proof
     password = new_password() if proof else ""
     return password, await proof.hash_password(visit, password) if proof else ""
 

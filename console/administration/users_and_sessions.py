@@ -13,6 +13,7 @@ from ..access.password_proof import Refusal
 from ..access.rights import RIGHTS, Right, Role
 from ..access.session_rows import rows_of
 from ..access.sign_in_log import count_failures
+from ..access.sign_in_method import SIGN_IN_METHOD
 from ..page import Method, Page, Section, Visit
 
 PATH: Final = "/administration"
@@ -42,7 +43,7 @@ async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.Stream
         "administration.html",
         refusal.status if refusal else HTTPStatus.OK,
         problem=refusal.problem if refusal else None,
-        asks=console.sign_in.proof is not None,
+        asks=visit.request.app[SIGN_IN_METHOD].proof is not None,
         sessions=rows_of(visit, console.sessions.all()),
         failures=count_failures(failures)[:50],
         failed=len(failures),
@@ -50,7 +51,7 @@ async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.Stream
         rights={role: [IN_WORDS[right] for right in Right if right in rights] for role, rights in RIGHTS.items()},
         roles=[*Role],
         user_path=user_path,
-        started=console.started,
+        started=console.sign_ins.began,
     )
 
 

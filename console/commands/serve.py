@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from aiohttp import web
+
 from idtone.core import log_output
 from idtone.core.errors import UsageError
 from idtone.core.settings.settings import load_settings
 
-from ..console import Console
-from ..server import attend, make_console
+from ..server import attend, make_application
 
 SWITCH_S: Final = 0.0005
 """Time in seconds after which a computing thread lets another thread run. With Python's default of 5 ms, a page would
@@ -27,10 +28,10 @@ def serve(config: Path | None) -> None:
     settings = load_settings(config)
     log_output.begin_logging(settings.log.format, settings.log.level)
     sys.setswitchinterval(SWITCH_S)
-    asyncio.run(_run(make_console(settings)))
+    asyncio.run(_run(make_application(settings)))
 
 
-async def _run(console: Console) -> None:
+async def _run(console: web.Application) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)

@@ -13,6 +13,7 @@ from idtone.office.evaluation.evaluate_members import period_over, read_folder
 from idtone.office.evaluation.evaluation import EXCLUSION_WORDS
 
 from ..access.rights import Right
+from ..evaluation_run import EvaluationRun
 from ..event_stream import stream_work
 from ..form_errors import Fields, FormField, errors_of, labels_of
 from ..page import Method, Page, Visit
@@ -21,6 +22,7 @@ from .common_parts import WHY, attribution_of, do_act, files_of
 from .evaluations import PATH as EVALUATIONS
 
 PATH: Final = f"{EVALUATIONS}/new"
+EVALUATION: Final = web.AppKey("evaluation", EvaluationRun)
 LOOK_EVERY_S: Final = 0.5
 _PERIOD: Final[Fields] = {
     "since": FormField(template("First day"), parse_day),
@@ -36,7 +38,7 @@ async def new_evaluation(
 
 def _shown(visit: Visit) -> dict[str, Any]:
     """The context of the template `office_evaluated.html`."""
-    evaluating = visit.console.evaluating
+    evaluating = visit.request.app[EVALUATION]
     return {
         "task": evaluating.work.task,
         "found": evaluating.found,
@@ -48,7 +50,7 @@ def _shown(visit: Visit) -> dict[str, Any]:
 
 async def evaluate(visit: Visit) -> web.StreamResponse:
     """Begin to evaluate all members in a past period. Errors are shown at once."""
-    workspace, evaluating = files_of(visit).workspace, visit.console.evaluating
+    workspace, evaluating = files_of(visit).workspace, visit.request.app[EVALUATION]
     try:
         errors_of(_PERIOD, visit.fields or {}).check()
         period = period_over(visit.field("since"), visit.field("until"), datetime.now(UTC), labels_of(_PERIOD))
@@ -65,17 +67,17 @@ async def changes(visit: Visit) -> web.StreamResponse:
     async def shown() -> str:
         return visit.fragment("office_evaluated.html", **_shown(visit))
 
-    return await stream_work(visit, visit.console.evaluating.work, "evaluation", shown, LOOK_EVERY_S)
+    return await stream_work(visit, visit.request.app[EVALUATION].work, "evaluation", shown, LOOK_EVERY_S)
 
 
 async def cancel(visit: Visit) -> web.StreamResponse:
-    visit.console.evaluating.work.cancel()
+    visit.request.app[EVALUATION].work.cancel()
     return visit.redirect(PATH)
 
 
 async def enter(visit: Visit) -> web.StreamResponse:
     """Enter the result that the form showed. It then waits for publication."""
-    files, evaluating = files_of(visit), visit.console.evaluating
+    files, evaluating = files_of(visit), visit.request.app[EVALUATION]
     return await do_act(
         visit,
         lambda: evaluating.enter(files.workspace, visit.field("evaluation"), attribution_of(visit)),

@@ -25,7 +25,7 @@ from idtone.office.papers.stop_paper import StopProgress, stop_paper
 from idtone.registry.model import SuspensionEntry
 from idtone.registry.trust import tuf_roles
 
-from ..access.attempts import Attempt
+from ..access.attempts import Attempt, Attempts
 from ..access.password_proof import OFTEN
 from ..access.rights import Right
 from ..form_errors import FormField, labels_of
@@ -38,6 +38,8 @@ from .office_stops import OfficeStop, OfficeStops
 from .suspensions import APPROVAL, TERMS, span_of_entry
 
 PATH: Final = "/office/night"
+NIGHT_SIGNATURES: Final = web.AppKey("night_signatures", Attempts)
+"""Failed passphrases by user, for keys that are kept at the office."""
 SHOWN: Final = 10
 """Number of stops on the page, the newest first."""
 _log = logging.getLogger(__name__)
@@ -163,21 +165,21 @@ async def sign(visit: Visit) -> web.StreamResponse:
     """Sign the shown package with the user's own key. The second signature publishes it. Wrong passphrases are limited
     like wrong passwords.
     """
-    files, name, console = files_of(visit), acting_person().name, visit.console
-    attempt = Attempt(name, "")
-    if not console.night_signatures.begins(attempt):
-        console.sign_ins.failed(name, visit.address, "too many passphrases of a key")
+    files, name, sign_ins = files_of(visit), acting_person().name, visit.console.sign_ins
+    attempt, attempts = Attempt(name, ""), visit.request.app[NIGHT_SIGNATURES]
+    if not attempts.begins(attempt):
+        sign_ins.failed(name, visit.address, "too many passphrases of a key")
         return await night(visit, HTTPStatus.TOO_MANY_REQUESTS, UsageError(OFTEN))
     passphrase = (visit.entered or {}).get("passphrase", "")
     try:
         await visit.in_thread(sign_at_night, files.workspace, name, visit.field("shown"), passphrase, datetime.now(UTC))
     except WrongPassphraseError as error:
-        console.sign_ins.failed(name, visit.address, "the passphrase of a key")
+        sign_ins.failed(name, visit.address, "the passphrase of a key")
         return await night(visit, HTTPStatus.BAD_REQUEST, error)
     except IdtoneError as error:
-        console.night_signatures.withdrawn(attempt)
+        attempts.withdrawn(attempt)
         return await night(visit, HTTPStatus.BAD_REQUEST, error)
-    console.night_signatures.succeeded(attempt)
+    attempts.succeeded(attempt)
     return visit.redirect(f"{PATH}?done=1")
 
 

@@ -11,9 +11,11 @@ from idtone.core.translation import speak, template
 from ..access.rights import Right
 from ..event_stream import event, stream
 from ..page import Page, Visit
-from ..prometheus_alerts import MOST, AlertState
+from ..prometheus_alerts import MOST, AlertState, PrometheusAlerts
 
 PATH: Final = "/health/alerts"
+PROMETHEUS: Final = web.AppKey("prometheus", PrometheusAlerts)
+"""The operator's Prometheus, if the settings name one."""
 ASK_EVERY_S: Final = 10.0
 STATES: Final = {AlertState.FIRING: template("firing"), AlertState.PENDING: template("pending")}
 
@@ -36,7 +38,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 async def _now(visit: Visit) -> dict[str, Any]:
     """The context of the template `alerts_now.html`."""
-    prometheus = visit.console.prometheus
+    prometheus = visit.request.app.get(PROMETHEUS)
     now = await prometheus.now() if prometheus else None
     return {
         "now": now,

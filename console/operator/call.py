@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
@@ -31,7 +32,6 @@ from idtone.ledger.verification.proof_check import ProofCheck, check_proof
 
 from ..access.rights import Right
 from ..byte_ranges import range_response
-from ..console import Console
 from ..drawings.proof_tree import ProofTree, proof_tree
 from ..drawings.timeline import Timeline, timeline
 from ..drawings.wave import Wave, wave
@@ -178,7 +178,7 @@ def _look(visit: Visit, call_id: str) -> _Call | None:
         if record is None:
             return None
         proofs = _proofs(ledger, call_id)
-    sounds = _sounds_for(visit.console, record, visit.language, ledger.node)
+    sounds = _sounds_for(visit.console.settings.sounds.directory, record, visit.language, ledger.node)
     return _Call(record, state_of(record), sounds, timeline(record), proofs, ledger.node)
 
 
@@ -197,7 +197,7 @@ def _leaves(ledger: SelectedLedger, call_id: str) -> Sequence[ProvenLeaf]:
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
-def _sounds_for(console: Console, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
+def _sounds_for(directory: Path, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
     """The sound for each party, if one was intended or played."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
@@ -209,7 +209,6 @@ def _sounds_for(console: Console, record: Record, language: str, node: str = "")
         profile, sha256, file_format = (
             str(step.details.get(name, "")) if step else "" for name in ("profile", "sha256", "format")
         )
-        directory = console.settings.sounds.directory
         sound = played_sound(directory, profile, sha256, file_format) if sha256 else None
         found.append(
             _SoundFor(
@@ -259,7 +258,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
     def look() -> PlayedSound | None:
         record = None if call_id.startswith(ACT_ID) else ledger_for(visit).reader.record(call_id)
-        sounds = _sounds_for(visit.console, record, visit.language) if record else ()
+        sounds = _sounds_for(visit.console.settings.sounds.directory, record, visit.language) if record else ()
         return next((each.sound for each in sounds if each.party == party), None)
 
     found = await visit.in_thread(look)

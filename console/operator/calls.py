@@ -30,6 +30,7 @@ from idtone.ledger.keys.key_ring import KeyRing
 from ..access.rights import Right
 from ..application import protect
 from ..call_rows import COLUMNS, NO_CALLS, ShownCalls
+from ..fleet_live import FLEET
 from ..form_errors import FormErrors
 from ..long_reads import calls_by_id, calls_by_number, calls_by_query, csv_part
 from ..number_search_limit import TOO_MANY_NUMBERS, admits_number_search
@@ -94,7 +95,7 @@ async def _page(
         "calls.html",
         status,
         values=query.values,
-        nodes=await other_nodes(visit.console.settings, visit.console.fleet),
+        nodes=await other_nodes(visit.console.settings, visit.request.app[FLEET]),
         own_node=visit.console.settings.node,
         problem=problem,
         outcomes=[*Outcome],

@@ -26,10 +26,11 @@ from idtone.service.status_command import duration
 from ..access.rights import Right
 from ..downloads import TEXT, download
 from ..event_stream import stream_work
-from ..ledger_verification import VerificationResult
+from ..ledger_verification import Verification, VerificationResult
 from ..page import Method, Page, Visit
 
 PATH: Final = "/evidence"
+VERIFICATION: Final = web.AppKey("verification", Verification)
 LOOK_EVERY_S: Final = 1.0
 
 
@@ -116,7 +117,7 @@ def witness_rows(
 async def evidence(visit: Visit) -> web.StreamResponse:
     settings, feed = visit.console.settings, visit.console.live.newest.feed
     heads, rows, trouble = None, list[WitnessRow](), None
-    found, verified = await visit.in_thread(lambda: (_heads(settings), visit.console.verification.last()))
+    found, verified = await visit.in_thread(lambda: (_heads(settings), visit.request.app[VERIFICATION].last()))
     try:
         if isinstance(found, Exception):
             raise found
@@ -147,7 +148,7 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
 
 def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str, Any]:
     """The context of the template `evidence_verification.html`."""
-    verification = visit.console.verification
+    verification = visit.request.app[VERIFICATION]
     return {
         "task": verification.work.task,
         "verified": verified,
@@ -157,12 +158,12 @@ def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str
 
 
 async def verify(visit: Visit) -> web.StreamResponse:
-    visit.console.verification.start()
+    visit.request.app[VERIFICATION].start()
     return visit.redirect(PATH)
 
 
 async def cancel(visit: Visit) -> web.StreamResponse:
-    visit.console.verification.work.cancel()
+    visit.request.app[VERIFICATION].work.cancel()
     return visit.redirect(PATH)
 
 
@@ -170,10 +171,10 @@ async def changes(visit: Visit) -> web.StreamResponse:
     """Stream the progress of the verification, then its result."""
 
     async def shown() -> str:
-        verified = await visit.in_thread(visit.console.verification.last)
+        verified = await visit.in_thread(visit.request.app[VERIFICATION].last)
         return visit.fragment("evidence_verification.html", **_verification(visit, verified))
 
-    return await stream_work(visit, visit.console.verification.work, "verification", shown, LOOK_EVERY_S)
+    return await stream_work(visit, visit.request.app[VERIFICATION].work, "verification", shown, LOOK_EVERY_S)
 
 
 async def checkpoint(visit: Visit) -> web.StreamResponse:

@@ -39,6 +39,7 @@ from ..access.rights import Right
 from ..downloads import PDF, ZIP, download, download_csv
 from ..form_errors import Fields, FormErrors, FormField, any_text, errors_of
 from ..listing import listing
+from ..pack_cache import PackCache
 from ..page import Method, Page, Visit
 from ..threads import Reads
 from ..uploads import Upload, receive_upload
@@ -47,6 +48,7 @@ from .masked_reader import reader_for
 
 PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
+PACK_CACHE: Final = web.AppKey("pack_cache", PackCache)
 FILE_LIMIT: Final = 50_000_000
 """Maximum number of bytes of an uploaded pack or scan."""
 FIELDS: Final = {
@@ -206,7 +208,7 @@ async def _shown(visit: Visit, problem: object = None) -> web.Response:
         may_approve=visit.may(Right.APPROVE_EXPORTS),
         is_asker=_is_user(entry.request and entry.request.by, user.name),
         is_approver=_is_user(entry.request and entry.request.approval and entry.request.approval.by, user.name),
-        is_kept=visit.console.pack_cache.get(entry.act, user.name) is not None,
+        is_kept=visit.request.app[PACK_CACHE].get(entry.act, user.name) is not None,
         today=now.astimezone(JAPAN).date(),
         roles=(NumberRole.FORWARDING, NumberRole.CALLER, NumberRole.CALLED),
     )
@@ -281,7 +283,7 @@ async def make(visit: Visit) -> web.StreamResponse:
         record, octets = await visit.in_thread(do)
     except IdtoneError as error:
         return await _shown(visit, error)
-    visit.console.pack_cache.keep(record, visit.user.name, octets)
+    visit.request.app[PACK_CACHE].keep(record, visit.user.name, octets)
     return visit.redirect(f"{PATH}/{record}")
 
 
@@ -289,7 +291,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
     """Send the pack to the person who made it."""
     assert visit.user
     act = visit.part("act")
-    octets = visit.console.pack_cache.get(act, visit.user.name)
+    octets = visit.request.app[PACK_CACHE].get(act, visit.user.name)
     if octets is None:
         raise web.HTTPNotFound
     return download(f"{act}.zip", octets, ZIP)
@@ -302,7 +304,7 @@ async def sheet(visit: Visit) -> web.StreamResponse:
     async def do(upload: Upload) -> web.StreamResponse:
         assert visit.user
         act = visit.part("act")
-        kept = visit.console.pack_cache.get(act, visit.user.name)
+        kept = visit.request.app[PACK_CACHE].get(act, visit.user.name)
         made = await visit.in_thread(_sheet, settings, visit, act, upload, kept)
         return download(f"receipt-{act}.pdf", made, PDF)
 

@@ -24,11 +24,14 @@ from ..counts import Counts
 from ..downloads import download_csv
 from ..drawings.stacked_plot import StackedPlot, stacked_plot
 from ..event_stream import event, stream
+from ..fleet_live import FLEET
 from ..other_nodes import is_other_node, other_nodes
 from ..page import Page, Visit
 from ..statistics import Statistics
 
 PATH: Final = "/evidence/statistics"
+STATISTICS: Final = web.AppKey("statistics", dict[str, Statistics])
+"""Node → its statistics; the empty name is this node."""
 LOOK_EVERY_S: Final = 0.5
 PERIOD: Final = timedelta(days=29)
 """Length of the period that is shown if the address has no dates."""
@@ -147,18 +150,19 @@ def _node(visit: Visit) -> str:
     return name if is_other_node(visit.console.settings, name) else ""
 
 
-def _statistics(visit: Visit) -> Statistics:
-    """The statistics of the node in the address. Those of an unknown node are not stored."""
-    node, console = _node(visit), visit.console
-    return console.statistics_of(node) if node in ("", *console.statistics) else Statistics(console.settings, node)
+def _statistics(visit: Visit, known: Sequence[str] = ()) -> Statistics:
+    """The statistics of the node in the address. They are stored for this node and the `known` ones."""
+    node, stored = _node(visit), visit.request.app[STATISTICS]
+    found = stored.get(node) or Statistics(visit.console.settings, node)  # a new one reads a file
+    if node in ("", *known):
+        stored[node] = found
+    return found
 
 
 async def statistics(visit: Visit) -> web.StreamResponse:
     period, trouble, node = _period(visit), None, _node(visit)
-    nodes = await other_nodes(visit.console.settings, visit.console.fleet)
-    if node in nodes:
-        visit.console.statistics_of(node)
-    counted = _statistics(visit)
+    nodes = await other_nodes(visit.console.settings, visit.request.app[FLEET])
+    counted = _statistics(visit, nodes)
 
     def look() -> tuple[bool | IdtoneError, CountedPeriod | None]:
         found = _counted(counted, period)

@@ -11,11 +11,12 @@ from idtone.operations.doctor.findings import TOPICS, Finding, State
 from idtone.service import status_command
 
 from ..access.rights import Right
-from ..doctor_runs import DoctorRun
+from ..doctor_runs import DoctorRun, DoctorRuns
 from ..event_stream import event, stream
 from ..page import Method, Page, Visit
 
 PATH: Final = "/health"
+DOCTOR: Final = web.AppKey("doctor", DoctorRuns)
 WORST_FIRST: Final = {
     State.BAD: template("bad"),
     State.WARNING: template("warning"),
@@ -41,7 +42,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 async def run(visit: Visit) -> web.StreamResponse:
     """Begin a run of `idtone doctor`. The page shows its progress."""
     assert visit.user is not None
-    visit.console.doctor.start(visit.user.name)
+    visit.request.app[DOCTOR].start(visit.user.name)
     return visit.redirect(PATH)
 
 
@@ -49,7 +50,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
     """Stream the progress of the current run until it ends."""
 
     async def events() -> AsyncIterator[bytes]:
-        async for _ in visit.console.doctor.follow():
+        async for _ in visit.request.app[DOCTOR].follow():
             speak(visit.language)
             yield event("run", visit.fragment("health_run.html", **_state(visit)))
         yield event("over", "over")
@@ -58,7 +59,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _state(visit: Visit) -> dict[str, Any]:
-    doctor, feed = visit.console.doctor, visit.console.live.newest.feed
+    doctor, feed = visit.request.app[DOCTOR], visit.console.live.newest.feed
     newest = doctor.ended[-1] if doctor.ended else None
     return {
         "doctor": doctor,

@@ -16,7 +16,9 @@ from ..decision_plots import DecisionPlots
 from ..event_stream import event, stream
 from ..live_state import LiveState, ServiceState
 from ..page import Page, Visit
+from ..shared_reads import Shared
 
+PLOTS: Final = web.AppKey("plots", Shared[DecisionPlots])
 STUCK: Final = timedelta(hours=2)
 """Duration above which a call in progress is marked."""
 RINGS_TOO_LONG: Final = timedelta(minutes=5)
@@ -45,25 +47,25 @@ async def now(visit: Visit) -> web.StreamResponse:
     """Show the current state. The page does not wait for the first count of a day's calls; the event stream sends it
     later.
     """
-    plots = visit.console.plots
+    plots = visit.request.app[PLOTS]
     counted = await plots.get() if plots.is_ready else DecisionPlots()
     return visit.render("now.html", plots=counted, **_state(visit, visit.console.live.newest))
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
     """Stream the state each second. The plots follow less often."""
-    console = visit.console
+    shared_plots = visit.request.app[PLOTS]
 
     def counted(plots: DecisionPlots) -> bytes:
         return event("plots", visit.shared_fragment("now_plots.html", plots, lambda: {"plots": plots}))
 
     async def events() -> AsyncIterator[bytes]:
-        plots = await console.plots.get()
+        plots = await shared_plots.get()
         yield counted(plots)
-        async for state in console.live.follow():
+        async for state in visit.console.live.follow():
             for name in ("state", "service"):
                 yield event(name, visit.shared_fragment(f"now_{name}.html", state, partial(_state, visit, state)))
-            before, plots = plots, await console.plots.get()
+            before, plots = plots, await shared_plots.get()
             if plots is not before:
                 yield counted(plots)
 

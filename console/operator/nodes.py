@@ -19,7 +19,7 @@ from idtone.operations.fleet.node_states import totals
 
 from ..access.rights import Right
 from ..event_stream import event, stream
-from ..fleet_live import EVERY_S, FleetLook
+from ..fleet_live import EVERY_S, FLEET, FleetLook
 from ..page import Page, Visit
 
 PATH: Final = "/nodes"
@@ -38,7 +38,7 @@ class NodeRow:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    seen = await visit.console.fleet.look()
+    seen = await visit.request.app[FLEET].look()
     ledgers = await visit.in_thread(_ledgers, visit.console.settings.ledger)
     rows = await visit.in_thread(node_rows, ledgers)
     return visit.render("nodes.html", rows=rows, troubles=[*ledgers.unreadable, *ledgers.doubts], **_states(seen))
@@ -49,7 +49,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
     async def events() -> AsyncIterator[bytes]:
         while True:
-            seen = await visit.console.fleet.look()
+            seen = await visit.request.app[FLEET].look()
             yield event("states", visit.shared_fragment("nodes_states.html", seen, partial(_states, seen)))
             await asyncio.sleep(EVERY_S)
 

@@ -10,11 +10,11 @@ from idtone.core.errors import IdtoneError, LedgerError
 from idtone.core.signed_notes import VerifierKey
 from idtone.core.translation import Message, joined, template
 from idtone.ledger.disclosure.pack_verification import PackVerdict
-from idtone.office.desk.document_desk import DocumentDesk
 from idtone.registry.model import RegistryDocument
 
 from ..access.rights import Right
 from ..long_reads import verify_pack
+from ..office.office_files import OfficeFiles
 from ..page import Method, Page, Visit
 from ..read_process import ReadEndedError
 from ..threads import LIMITS, Reads
@@ -65,15 +65,15 @@ class PackVerification:
                     raise LedgerError(joined(" ", (*error.args, elsewhere))) from error
                 finally:
                     self._visitors -= 1
-            holder = await visit.in_thread(_holder, verdict, visit.console.desk)
+            holder = await visit.in_thread(_holder, verdict, visit.console.office_files)
         except IdtoneError as error:
             return visit.render("pack.html", HTTPStatus.BAD_REQUEST, verdict=None, holder=None, problem=error)
         return visit.render("pack.html", verdict=verdict, holder=holder, problem=None)
 
 
-def _holder(verdict: PackVerdict, desk: DocumentDesk | None) -> str | None:
+def _holder(verdict: PackVerdict, files: OfficeFiles | None) -> str | None:
     """The member whose key in the registry has signed the pack. Raises IdtoneError."""
-    return holder_of(verdict.log, desk.registry()) if desk and verdict.log else None
+    return holder_of(verdict.log, files.desk.registry()) if files and verdict.log else None
 
 
 def holder_of(log: VerifierKey, registry: RegistryDocument) -> str | None:

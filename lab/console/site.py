@@ -19,13 +19,14 @@ from typing import Any
 
 import aiohttp
 import yaml
+from aiohttp import web
 from argon2 import PasswordHasher
 
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import Role
-from idtone.console.console import Console
+from idtone.console.console import CONSOLE, Console
 from idtone.console.read_process import ReadProcesses
-from idtone.console.server import attend, make_console
+from idtone.console.server import attend, make_application
 from idtone.core.settings.settings import Settings
 from lab.asterisk import LOOPBACK, free_ports
 
@@ -124,9 +125,13 @@ class Visitor:
 class Site:
     """A running console."""
 
-    console: Console
+    app: web.Application
     address: str
     stack: AsyncExitStack
+
+    @property
+    def console(self) -> Console:
+        return self.app[CONSOLE]
 
     async def visitor(self, *roles: Role, language: str = "en") -> Visitor:
         """A browser in which a user with these roles is signed in; without roles, no user is. The sign-in form is
@@ -150,17 +155,17 @@ async def running_site(settings: Settings, *combined: tuple[Role, ...]) -> Async
     (port,) = free_ports(1)
     users_file(settings.console.users, {name_of(*roles): roles for roles in (*((role,) for role in Role), *combined)})
     console = settings.console.model_copy(update={"listen": f"{LOOPBACK}:{port}"})
-    made_of = make_console(settings.model_copy(update={"console": console}))
-    made_of.threads.processes = READS
+    app = make_application(settings.model_copy(update={"console": console}))
+    app[CONSOLE].threads.processes = READS
     over, ready = asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(attend(made_of, lambda _: ready.set(), over))
+    serving = asyncio.create_task(attend(app, lambda _: ready.set(), over))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()
     try:
         async with AsyncExitStack() as stack:
-            yield Site(made_of, f"http://{LOOPBACK}:{port}", stack)
+            yield Site(app, f"http://{LOOPBACK}:{port}", stack)
     finally:
         over.set()
         await serving

@@ -15,6 +15,7 @@ from idtone.console.access.attempts import MOST_OF_NAME
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.passwords import one_time_codes
 from idtone.console.access.rights import Role
+from idtone.console.access.sign_in_method import SIGN_IN_METHOD
 from idtone.console.access.users import read_users
 from idtone.core.settings.console import SignInBy
 from lab.console.openid_provider import openid
@@ -173,13 +174,13 @@ async def test_a_user_who_was_removed_meanwhile_changes_nothing(site, settings, 
     visitor = await site.visitor(Role.VIEWER)
     rows = {"users": [{"name": "office", "roles": ["office"], "password": HASHED}]}
     form = (await visitor.get("/account")).form_token
-    hashed = site.console.sign_in.proof.hash_password
+    hashed = site.app[SIGN_IN_METHOD].proof.hash_password
 
     async def remove_and_hash(*given: object) -> str:
         settings.console.users.write_text(yaml.safe_dump(rows))
         return await hashed(*given)
 
-    monkeypatch.setattr(site.console.sign_in.proof, "hash_password", remove_and_hash)
+    monkeypatch.setattr(site.app[SIGN_IN_METHOD].proof, "hash_password", remove_and_hash)
     fields = {"form_token": form, "password": PASSWORD, "new": NEW, "again": NEW}
     answer = await visitor.post("/account/password", fields)
     assert (answer.status, "there is no user viewer" in answer.text) == (503, True)

@@ -9,6 +9,7 @@ import pytest
 
 from idtone.console.access.passwords import PasswordCheck, one_time_codes
 from idtone.console.access.rights import Role
+from idtone.console.access.sign_in_method import SIGN_IN_METHOD
 from idtone.console.access.users import Administered, User, change_users, read_users
 from idtone.console.administration import user_rules
 from idtone.core.errors import UsageError
@@ -146,13 +147,13 @@ async def test_who_was_locked_meanwhile_administers_nothing_more(site, settings,
     """If two administrators lock each other at the same time, one of them remains."""
     administrator = await site.visitor(Role.ADMINISTRATOR)
     form = (await administrator.get("/administration")).form_token
-    asked = site.console.sign_in.proof.verify
+    asked = site.app[SIGN_IN_METHOD].proof.verify
 
     async def lock_and_ask(*given):
         change_users(settings.console.users, lambda users: user_rules.lock(users, "administrator", "other"))
         return await asked(*given)
 
-    monkeypatch.setattr(site.console.sign_in.proof, "verify", lock_and_ask)
+    monkeypatch.setattr(site.app[SIGN_IN_METHOD].proof, "verify", lock_and_ask)
     fields = {"form_token": form, "password": PASSWORD}
     refused = await administrator.post("/administration/users/viewer/lock", fields)
     assert (refused.status, "no administrator any more" in refused.text) == (400, True)

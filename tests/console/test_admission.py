@@ -10,14 +10,14 @@ from aiohttp import web
 from idtone.console import server
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import RIGHTS, Right, Role
-from idtone.console.page import Method, Page
+from idtone.console.page import ALL_PAGES, Method, Page
 from lab.console.site import PASSWORD, running_site, users_file
 
 
 async def test_each_page_needs_its_right(site):
     for role in Role:
         visitor = await site.visitor(role)
-        for page in site.console.pages:
+        for page in site.app[ALL_PAGES]:
             if page.method is Method.GET and page.right and "{" not in page.path and "changes" not in page.path:
                 answer = await visitor.get(page.path)
                 allowed = page.right in {Right.ENTER, *RIGHTS[role]}
@@ -26,7 +26,7 @@ async def test_each_page_needs_its_right(site):
 
 async def test_without_a_session_every_page_leads_to_the_sign_in(site):
     visitor = await site.visitor()
-    for page in site.console.pages:
+    for page in site.app[ALL_PAGES]:
         if page.right and "{" not in page.path:
             answer = await (visitor.get if page.method is Method.GET else visitor.post)(page.path)
             assert (answer.status, answer.headers["Location"]) == (303, "/sign-in"), page.path
@@ -54,7 +54,7 @@ async def test_a_wrong_sign_in_says_the_same_whatever_is_wrong(site, name, passw
 
 
 async def test_without_a_page_for_a_role_its_first_page_says_so(site):
-    site.console.pages = [page for page in site.console.pages if not page.title]
+    site.app[ALL_PAGES][:] = [page for page in site.app[ALL_PAGES] if not page.title]
     answer = await (await site.visitor(Role.OFFICE)).get("/")
     assert (answer.status, "no page for your role" in answer.text) == (404, True)
 

@@ -16,6 +16,8 @@ import yaml
 from idtone.console.access.cookies import KNOWN_BROWSER, SESSION
 from idtone.console.access.passwords import hash_password
 from idtone.console.access.rights import Role
+from idtone.console.access.sign_in_method import SIGN_IN_METHOD
+from idtone.console.application import CONNECTIONS, REFUSED
 from idtone.core.errors import DocumentError
 from idtone.core.http import connection_limits
 from idtone.core.http.connection_limits import MOST, ConnectionLimits
@@ -196,7 +198,7 @@ async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
     settings.console.users.write_text(yaml.safe_dump({"users": [row]}), "utf-8")
     for name in ("viewer", "nobody-of-us"):  # caches are warm
         await (await site.visitor()).sign_in(name, "wrong")
-    site.console.sign_in.proof._attempts._failures.clear()
+    site.app[SIGN_IN_METHOD].proof._attempts._failures.clear()
     times_s, texts = {"viewer": [], "nobody-of-us": []}, {}
     for _ in range(12):
         for name, found in times_s.items():
@@ -205,7 +207,7 @@ async def test_neither_text_nor_time_tells_who_is_a_user(site, settings):
             answer = await visitor.sign_in(name, "wrong")
             found.append(time.perf_counter() - before_s)
             texts[name] = (answer.status, answer.text.replace(name, ""), {*answer.headers} - {"Date"})
-            site.console.sign_in.proof._attempts._failures.clear()
+            site.app[SIGN_IN_METHOD].proof._attempts._failures.clear()
     assert texts["viewer"] == texts["nobody-of-us"]
     ratio = statistics.median(times_s["viewer"]) / statistics.median(times_s["nobody-of-us"])
     assert 0.7 < ratio < 1.4, ratio
@@ -276,7 +278,7 @@ async def test_a_request_under_way_keeps_its_place(site):
     make room.
     """
     visitor = await site.visitor(Role.VIEWER)
-    all_of_them = site.console.connections
+    all_of_them = site.app[CONNECTIONS]
     all_of_them._most = 3
     headers = {"Cookie": f"{SESSION.name}={visitor.cookies[SESSION.name]}"}
     async with AsyncExitStack() as stack:
@@ -350,7 +352,7 @@ async def test_what_is_refused_is_in_the_log(site, caplog, monkeypatch):
     monkeypatch.setattr("idtone.console.application.OF_ADDRESS", Rate(0.001, 0.5))
     site.console.limits._buckets.clear()
     assert (await visitor.get("/now")).status == 429
-    site.console.refused.flush()
+    site.app[REFUSED].flush()
     assert caplog.messages == [
         "/administration: viewer may not, from 127.0.0.1",
         "/sign-out: a form from another site, from 127.0.0.1",
@@ -392,7 +394,7 @@ async def test_ten_thousand_connections_do_not_keep_a_visitor_out(settings):
 
         for _ in range(0, clients, 250):
             await asyncio.gather(*(connect() for _ in range(250)))
-            most = max(most, len(site.console.connections))
+            most = max(most, len(site.app[CONNECTIONS]))
             before_s = time.perf_counter()
             assert (await visitor.get("/now")).status == 200
             times_s.append(time.perf_counter() - before_s)

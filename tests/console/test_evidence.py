@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from idtone.console.access.rights import Role
 from idtone.console.counts import Counts
 from idtone.console.counts_file import read_counts
-from idtone.console.operator.evidence import witness_rows
+from idtone.console.operator.evidence import VERIFICATION, witness_rows
 from idtone.console.operator.evidence_exports import FIELDS, in_fields
 from idtone.console.operator.evidence_statistics import CountedPeriod, Period, plot_of
 from idtone.console.statistics import count_calls, counts_path
@@ -82,7 +82,7 @@ async def test_the_verification_is_that_of_the_command(node, settings, tmp_path)
     assert (await visitor.send("/evidence", "/evidence/verify")).headers["Location"] == "/evidence"
     assert "The ledger is being verified." in (await visitor.get("/evidence")).text
     assert "すべての証跡は" in await events(visitor, "/evidence/changes")
-    last = node.console.verification.last()
+    last = node.app[VERIFICATION].last()
     code, told = command(settings, tmp_path, "verify", "--json")
     assert (code, json.loads(told)) == (0, last.report)
     assert last.good_at == last.at
@@ -90,7 +90,7 @@ async def test_the_verification_is_that_of_the_command(node, settings, tmp_path)
     query(tmp_path / "ledger.sqlite3", "UPDATE steps SET details = replace(details, 'sample', 'simple')")
     await visitor.send("/evidence", "/evidence/verify")
     await events(visitor, "/evidence/changes")
-    after = node.console.verification.last()
+    after = node.app[VERIFICATION].last()
     assert (after.report["good"], after.good_at) == (False, last.at)
     code, told = command(settings, tmp_path, "verify", "--json")
     assert (code, json.loads(told)) == (1, after.report)
@@ -135,14 +135,14 @@ def _facts(page: str) -> dict[str, str]:
 
 async def test_a_verification_can_be_cancelled_and_a_failed_one_says_why(node, tmp_path):
     visitor = await node.visitor(Role.VIEWER)
-    work = node.console.verification.work
+    work = node.app[VERIFICATION].work
     await visitor.send("/evidence", "/evidence/verify")
     first = work.task
     await visitor.send("/evidence", "/evidence/verify")
     assert work.task is first, "one at a time"
     await visitor.send("/evidence", "/evidence/cancel")
     assert "The verification was cancelled." in (await visitor.get("/evidence")).text
-    assert node.console.verification.last() is None
+    assert node.app[VERIFICATION].last() is None
     (tmp_path / "ledger.sqlite3").write_bytes(b"no database")
     await visitor.send("/evidence", "/evidence/verify")
     await wait_until(lambda: not work.is_running, "the verification to fail", 30)

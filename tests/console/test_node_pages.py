@@ -13,11 +13,11 @@ import pytest
 
 from idtone.console import number_search_limit, registry_in_use
 from idtone.console.access.rights import Role
-from idtone.console.doctor_runs import DoctorRuns, run_doctor
+from idtone.console.doctor_runs import run_doctor
 from idtone.console.drawings.month_bars import month_bars
 from idtone.console.drawings.spectrum import TOP_HZ, spectrum
 from idtone.console.operator import expiry_calendar, licences, suspensions
-from idtone.console.operator.health import groups
+from idtone.console.operator.health import DOCTOR, groups
 from idtone.console.registry_in_use import ReadRegistry, RegistryInUse
 from idtone.core.calls import Direction, Outcome, Reason
 from idtone.core.decision_words import REASONS
@@ -449,7 +449,7 @@ FINDINGS = [
 ]
 
 
-async def test_the_doctor_runs_once_at_a_time_and_says_how_far_it_is(site, registry):
+async def test_the_doctor_runs_once_at_a_time_and_says_how_far_it_is(site, registry, monkeypatch):
     going_on = asyncio.Event()
     loop = asyncio.get_running_loop()
     started = []
@@ -460,7 +460,7 @@ async def test_the_doctor_runs_once_at_a_time_and_says_how_far_it_is(site, regis
         asyncio.run_coroutine_threadsafe(going_on.wait(), loop).result()
         return FINDINGS
 
-    site.console.doctor = DoctorRuns(site.console.settings, slowly)
+    monkeypatch.setattr(site.app[DOCTOR], "_do", slowly)
     visitor, other = await site.visitor(Role.VIEWER), await site.visitor(Role.APPROVER)
     assert "It has not run" in (await visitor.get("/health")).text
     for each in (visitor, other):
@@ -482,15 +482,15 @@ async def test_the_doctor_runs_once_at_a_time_and_says_how_far_it_is(site, regis
     assert text.count("remedy-1") == 1
     assert "<script>a" not in text
     assert text.index("Bad (2)") < text.index("Warning (1)") < text.index("Good (1)")
-    (run,) = site.console.doctor.ended
+    (run,) = site.app[DOCTOR].ended
     assert [group.state for group in groups(run)] == [State.BAD, State.WARNING, State.GOOD]
 
 
-async def test_a_run_that_fails_is_told_and_another_may_begin(site, registry, caplog):
+async def test_a_run_that_fails_is_told_and_another_may_begin(site, registry, caplog, monkeypatch):
     def fails(settings, waiting):
         raise RuntimeError("no")
 
-    site.console.doctor = DoctorRuns(site.console.settings, fails)
+    monkeypatch.setattr(site.app[DOCTOR], "_do", fails)
     visitor = await site.visitor(Role.VIEWER)
     await visitor.send("/health", "/health/run")
     assert "event: over" in (await visitor.get("/health/changes")).text

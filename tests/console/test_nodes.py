@@ -8,6 +8,7 @@ import pytest
 
 from idtone.console.access.rights import Role
 from idtone.console.operator import nodes
+from idtone.console.operator.evidence_statistics import STATISTICS
 from lab.console.site import events, running_site
 from lab.ledger.replication.nodes import made_nodes
 from lab.ledger.replication.nodes import nodes as replicated
@@ -93,7 +94,7 @@ async def test_statistics_of_another_node(settings, replicated):
             rows = (await visitor.get(f"/evidence/statistics/day.csv?{query}")).text.splitlines()
             assert sum(int(row.split(",")[1]) for row in rows[1:]) == calls
         assert "there is no ledger of a node nagoya yet" in (await visitor.get("/evidence/statistics?node=nagoya")).text
-        assert {*site.console.statistics} == {"", "osaka"}
+        assert {*site.app[STATISTICS]} == {"", "osaka"}
 
 
 async def test_a_node_without_others_has_no_page_of_them(site):

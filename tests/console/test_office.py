@@ -16,7 +16,7 @@ import pytest
 from idtone.console.access.rights import Role
 from idtone.console.drawings.report_trace import trace_of
 from idtone.console.office import office_files, reports
-from idtone.console.page import Method
+from idtone.console.page import ALL_PAGES, Method
 from idtone.member.reports.report_documents import new_receipt
 from idtone.office.authority.change_registry import registry_of, suspensions_of
 from idtone.office.authority.prepared_package import FOLDER
@@ -40,7 +40,7 @@ async def at_office(site_of, office: Office) -> Site:
 async def test_the_pages_are_there_for_the_office_alone(at_office, site):
     visitors = [await at_office.visitor(*roles) for roles in (ME, (Role.VIEWER,), ())]
     elsewhere = await site.visitor(*ME)
-    pages = [each for each in at_office.console.pages if each.path.startswith("/office")]
+    pages = [each for each in at_office.app[ALL_PAGES] if each.path.startswith("/office")]
     assert len(pages) > 20
     for page in pages:
         path = re.sub(r"\{[^}]*\}", "x", page.path)

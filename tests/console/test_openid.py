@@ -17,7 +17,8 @@ from joserfc.jwk import OctKey, RSAKey
 from idtone.console.access.begun_sign_ins import NotBegunError
 from idtone.console.access.cookies import OPENID, SESSION
 from idtone.console.access.rights import Role
-from idtone.console.server import make_console
+from idtone.console.access.sign_in_method import SIGN_IN_METHOD
+from idtone.console.server import make_application
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import SignInBy
 from idtone.core.settings.settings import Settings
@@ -143,7 +144,7 @@ async def test_many_sign_ins_that_others_begin_push_none_out(site, login):
     """In an earlier version, 1,000 of them did. Now each sign-in is in its cookie."""
     visitor = await site.visitor()
     way_back = await at_provider(visitor)
-    begun = site.console.sign_in._begun
+    begun = site.app[SIGN_IN_METHOD]._begun
     for number in range(2000):
         begun.begin()
         with suppress(NotBegunError):
@@ -196,8 +197,8 @@ async def test_a_provider_that_is_away_or_another_is_said(settings, login, tmp_p
 
 def test_what_the_settings_lack_is_named(settings, tmp_path, monkeypatch):
     with pytest.raises(DocumentError, match=r"(?s)openid\.client_id.*openid\.issuer"):
-        make_console(with_openid(settings, tmp_path, client_id=""))
+        make_application(with_openid(settings, tmp_path, client_id=""))
     monkeypatch.delitem(sys.modules, "idtone.console.access.by_openid")
     monkeypatch.setitem(sys.modules, "authlib.oauth2.rfc6749.parameters", None)
     with pytest.raises(UsageError, match=r"pip install 'idtone\[openid\]'"):
-        make_console(with_openid(settings, tmp_path, issuer="https://login.example"))
+        make_application(with_openid(settings, tmp_path, issuer="https://login.example"))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from idtone.console import pending_tasks, pending_tasks_page
+from idtone.console.access.own_account import MAILS
 from idtone.console.access.rights import Right, Role
 from idtone.console.access.users import User, change_users, read_users
 from idtone.console.pending_tasks import PendingTask
@@ -188,5 +189,5 @@ async def test_a_locked_user_gets_no_mail(site, sent):
         users["duty"] = users["duty"].model_copy(update={"mail": "x@example.jp", "locked": True})
 
     change_users(site.console.settings.console.users, locked)
-    await site.console.mails.tell(site.console.users.all(), lambda _: [STOP])
+    await site.app[MAILS].tell(site.console.users.all(), lambda _: [STOP])
     assert sent() == []

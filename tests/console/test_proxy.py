@@ -17,9 +17,9 @@ import pytest
 
 from idtone.console.access.cookies import SESSION
 from idtone.console.access.rights import Role
-from idtone.console.console import Console
+from idtone.console.console import CONSOLE, Console
 from idtone.console.own_address import OwnAddress
-from idtone.console.server import attend, make_console
+from idtone.console.server import attend, make_application
 from idtone.core.errors import DocumentError, UsageError
 from idtone.core.settings.console import ConsoleSettings, SignInBy
 from idtone.core.settings.settings import Settings
@@ -39,15 +39,15 @@ def by_proxy(settings: Settings, **more: object) -> Settings:
 @asynccontextmanager
 async def attended(settings: Settings) -> AsyncIterator[Console]:
     users_file(settings.console.users, {"viewer": [Role.VIEWER], "office": [Role.OFFICE]})
-    console, over, ready = make_console(settings), asyncio.Event(), asyncio.Event()
-    serving = asyncio.create_task(attend(console, lambda _: ready.set(), over))
+    made, over, ready = make_application(settings), asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(attend(made, lambda _: ready.set(), over))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if serving.done():
         serving.result()
     try:
-        yield console
+        yield made[CONSOLE]
     finally:
         over.set()
         await serving
@@ -113,11 +113,11 @@ async def test_only_the_proxys_group_may_connect(settings, socket_path):
 
 def test_settings_that_do_not_fit_are_named(settings):
     with pytest.raises(DocumentError, match=r"console\.sign_in: is proxy, and console\.listen is an IP address"):
-        make_console(by_proxy(settings))
+        make_application(by_proxy(settings))
     with pytest.raises(DocumentError, match=r"console\.group: is set, and console\.listen is an IP address"):
-        make_console(by_proxy(settings, sign_in=SignInBy.PASSWORD, group="www-data"))
+        make_application(by_proxy(settings, sign_in=SignInBy.PASSWORD, group="www-data"))
     with pytest.raises(DocumentError, match=r"console\.address: is not set, and console\.listen is a Unix socket"):
-        make_console(by_proxy(settings, listen="unix:/run/a", address=None))
+        make_application(by_proxy(settings, listen="unix:/run/a", address=None))
 
 
 @pytest.mark.parametrize(

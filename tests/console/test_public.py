@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from idtone.console.access.rights import Role
+from idtone.console.page import ALL_PAGES
 from idtone.console.public import packs
 from idtone.console.public.published_files import PublishedFiles
 from idtone.console.read_process import ReadEndedError
@@ -20,7 +21,7 @@ HOSTILE = '<script>alert("x")</script>'
 
 async def test_public_pages_need_no_script_and_set_no_cookie(public):
     visitor = await public.visitor()
-    for page in public.console.pages:
+    for page in public.app[ALL_PAGES]:
         if page.right is None and page.path != "/sign-in" and "{" not in page.path:
             answer = await visitor.get(page.path)
             if page.method == "GET":
@@ -43,7 +44,7 @@ async def test_the_list_is_the_one_that_was_signed(public):
     nobody = (await visitor.get(f"/public/operators?lang=en&name={HOSTILE}")).text
     assert "None." in nobody
     assert HOSTILE not in nobody
-    for name in PublishedFiles.read(public.console.office).files:
+    for name in PublishedFiles.read(public.console.office_files.folder).files:
         assert (await visitor.get(f"/public/operators/files/{name}")).status == 200, name
     for name in ("../registry.yaml", "%2e%2e/registry.yaml", "registry.yaml", "proof/../../suspensions.yaml"):
         assert (await visitor.get(f"/public/operators/files/{name}")).status == 404, name

@@ -189,7 +189,7 @@ async def test_a_stop_of_the_office_goes_through_all_states(at_office, office):
             "issued": found.issued.isoformat(), "registry_version": 1, "in_use": now.isoformat(),
             "stops": [], **what,
         }  # fmt: skip
-        at_office.console.desk.accept(sign_document(KIND, "m-0001", content, node, now), now)
+        at_office.console.office_files.desk.accept(sign_document(KIND, "m-0001", content, node, now), now)
 
     before, walk = await state(), []
     for do in (

@@ -7,6 +7,7 @@ import pytest
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
+from idtone.console.page import ALL_PAGES
 from idtone.core.settings.settings import Settings
 from lab.console.browser.browser import Browser
 from lab.console.browser.visits import Visitor, html_of, visits
@@ -70,7 +71,7 @@ def test_each_form_shows_all_that_it_lacks_at_once(demo: Site) -> None:
     }
     visitors = [Visitor.of(role, cookies=of) for role, of in cookies.items()]
     wrong, seen = {}, set()
-    for shown in visits(demo.console.pages, demo.address, visitors):
+    for shown in visits(demo.app[ALL_PAGES], demo.address, visitors):
         text = html_of(demo.address, shown.path, shown.visitor.cookies, is_linked=False) if shown.is_html else None
         for form in forms_of(text or ""):
             kind = re.sub(r"m-\d+|[A-Z]-[\w-]+|pbx-1-[\w-]+", "{}", form.action), tuple(form.required)
@@ -101,7 +102,7 @@ def test_no_page_shows_what_is_written_for_programs(demo: Site, language: str) -
         token, _ = demo.console.sessions.begin(name_of(role))
         visitors.append(Visitor.of(role, cookies={LANGUAGE.name: language, SESSION.name: token}))
     wrong = {}
-    for shown in visits(demo.console.pages, demo.address, visitors):
+    for shown in visits(demo.app[ALL_PAGES], demo.address, visitors):
         text = html_of(demo.address, shown.path, shown.visitor.cookies, is_linked=False) if shown.is_html else None
         if odd := [*word_faults(text or "", language)]:
             wrong[shown.path] = odd

@@ -12,7 +12,8 @@ from selenium.webdriver.common.keys import Keys
 
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
-from idtone.console.page import Method
+from idtone.console.office.new_evaluation import EVALUATION
+from idtone.console.page import ALL_PAGES, Method
 from lab.console.browser.browser import AXE, AXE_SHA256, WAIT_S, Browser
 from lab.console.browser.layout_faults import LOOKS, WIDE, faults_here
 from lab.console.browser.visits import Shown, Visitor, visits
@@ -39,7 +40,7 @@ def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, lang
     """By day, only one visitor looks at each page: the one with the most rights. In the nightly tests, all its visitors
     do.
     """
-    found = [*visits(demo.console.pages, demo.address, visitors(demo))]
+    found = [*visits(demo.app[ALL_PAGES], demo.address, visitors(demo))]
     looked_at = [shown for shown in found if shown.is_html]
     if each == "page":
         looked_at = [*{shown.pattern: shown for shown in looked_at}.values()]
@@ -49,7 +50,7 @@ def test_every_page_can_be_seen_read_and_reached_by_everyone(browser, demo, lang
         if (faults := faults_of(browser, demo.address, shown, language, looks))
     }
     assert not wrong, "\n".join(f"{page}:\n  " + "\n  ".join(faults) for page, faults in wrong.items())
-    with_parts = {page.path for page in demo.console.pages if page.method is Method.GET and "{" in page.path}
+    with_parts = {page.path for page in demo.app[ALL_PAGES] if page.method is Method.GET and "{" in page.path}
     reached = {shown.pattern for shown in found}
     assert not reached & AFTER_A_FORM
     assert with_parts - reached - AFTER_A_FORM == set()
@@ -118,7 +119,7 @@ def test_a_badge_is_verified_and_a_period_evaluated_with_results(browser, demo, 
         browser.wait_for(catalogue_text(GENUINE) if language == "ja" else GENUINE, WAIT_S)
         assert member in browser.text()
         wrong += faults_here(browser, f"public-badge-{language}", looks)
-        demo.console.evaluating.found = None
+        demo.app[EVALUATION].found = None
         browser.open(f"{demo.address}/office/evaluations/new")
         start, until = period.split("_")
         browser.send(

@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 from idtone.console.access.cookies import LANGUAGE, SESSION
 from idtone.console.access.rights import Role
 from idtone.console.operator.masked_reader import opening_reader
+from idtone.console.page import ALL_PAGES
 from idtone.core.numbers import parse
 from lab.console.browser.browser import Browser
 from lab.console.site import PASSWORD, Site, name_of
@@ -150,7 +151,7 @@ OTHERS: Final = {"/now", "/licences", "/office/members"}
 
 
 def test_each_page_of_the_menu_has_a_task(demo: Site) -> None:
-    titled = {page.path for page in demo.console.pages if page.title}
+    titled = {page.path for page in demo.app[ALL_PAGES] if page.title}
     assert titled - OTHERS == {path for path in titled if any(menu(path) in steps for _, steps, _ in TASKS.values())}
 
 
