@@ -129,7 +129,8 @@ class FallbackText:
     """Text of `fallback.conf`, and whether the text is complete.
 
     `has_stocks` is True if the text has all suspensions, `has_never` if it has all numbers that never originate calls,
-    and `has_own` if it has the node's own numbers. If one of them is False, the hook refuses every call.
+    and `has_own` if it has the node's own numbers. While the service is down, the hook refuses every call if `has_own`
+    is False. If `has_stocks` or `has_never` is False, the hook connects calls from the numbers that are left out.
     """
 
     text: str

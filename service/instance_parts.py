@@ -1,4 +1,4 @@
-"""Registry of the parts of one service instance, for the code that starts them and the code that shows their state."""
+"""Container for the parts of one service instance, for the code that starts them or shows their state."""
 
 from bisect import bisect_right
 from collections.abc import Callable

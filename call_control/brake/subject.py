@@ -237,7 +237,10 @@ class Subject:
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if the subject is known, has called in this hour, and usually exceeds the floor of its limits."""
+        """True if the subject's usual number of calls gives it limits above the floor.
+
+        The subject must also be known, and have called within the last hour.
+        """
         return (
             len(self.days) >= LEARNED_AFTER
             and now_s - self._half_begin_s < 2 * HALF_HOUR_S
