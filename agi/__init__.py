@@ -1,1 +1,1 @@
-"""The AGI interface: Asterisk sends its request over FastAGI, once per call."""
+"""The AGI interface: Asterisk sends the hook's request over FastAGI, once per call."""

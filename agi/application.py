@@ -1,4 +1,4 @@
-"""The AGI application. The hook calls its one entry point over FastAGI:
+"""The AGI application, with one entry point that the hook calls over FastAGI:
 
     decide  from the caller's channel, or the called party's under the operator's own Dial(): returns the verdict
 
@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 
 class AgiApplication:
-    """Answers each request with the channel variables to set."""
+    """Answers a request with the channel variables that Asterisk must set."""
 
     def __init__(self, call_control: CallControl, secret: str) -> None:
-        """`secret` is in the exported hook and comes with each request. It is empty for a Unix socket."""
+        """Set the secret that the exported hook sends with each request; empty for a Unix socket."""
         self._calls = call_control
         self._secret = secret.encode()
 
     async def answer(self, request: AgiRequest) -> Mapping[str, str]:
-        """The channel variables for one request. Raises AgiError for a request that the hook cannot have sent."""
+        """Channel variables for one request. Raises AgiError for a request that the hook cannot have sent."""
         secret, *arguments = request.arguments or ("",)
         hook_request = Request.read(arguments) if request.entry == "decide" else None
         if hook_request is None:

@@ -1,8 +1,8 @@
-"""Encodes commands to Asterisk and decodes its responses, without I/O.
+"""Encoder for AGI commands and decoder for Asterisk's responses, without I/O.
 
-It uses pyst2, whose AGI class is made for a program that Asterisk starts for each call. In a service that class would
-install a SIGHUP handler, print telephone numbers to standard error, wait on standard input, and not escape quotes.
-Only `AgiCodec` uses pyst2, and avoids all this.
+`AgiCodec` uses pyst2. The AGI class of pyst2 is made for a program that Asterisk starts for each call. In a service,
+that class would install a SIGHUP handler, print telephone numbers to standard error, wait on standard input, and not
+escape quotes. `AgiCodec` avoids this.
 """
 
 import io
@@ -32,7 +32,7 @@ _DEAD: Final = 511
 
 @dataclass(frozen=True, slots=True)
 class AgiResponse:
-    """A response like `200 result=1 (data)`. `data` can be a telephone number, so the repr does not show it."""
+    """A response such as `200 result=1 (data)`. `data` may be a telephone number, so the repr omits it."""
 
     code: int
     result: str = ""
@@ -40,19 +40,17 @@ class AgiResponse:
 
     @property
     def hung_up(self) -> bool:
-        """True if Asterisk did not execute the command because the channel has hung up."""
+        """True if the channel had hung up, and Asterisk did not execute the command."""
         return self.code == _DEAD or self.result == "-1"
 
 
 class _Silence:
     def write(self, text: str) -> None:
-        """Discard the text: pyst2 prints each line, with its telephone numbers, to standard error."""
+        """Discard the text, because pyst2 prints each line with its telephone numbers to standard error."""
 
 
 class _Line:
-    """An input that lets pyst2 read one line only. Otherwise pyst2 reads on after some responses, and loops at the end
-    of a file.
-    """
+    """Input of a single line. Otherwise pyst2 would read on after some responses, and loop at the end of a file."""
 
     def __init__(self, line: str) -> None:
         self._lines = iter([line])
@@ -64,7 +62,7 @@ class _Line:
 
 
 class AgiCodec:
-    """Encodes AGI commands and reads Asterisk's responses, with pyst2. It has no state."""
+    """Encodes AGI commands and decodes responses with pyst2. Instances have no state."""
 
     def __init__(self) -> None:
         # Without its constructor, which installs the signal handler and reads standard input.
@@ -72,32 +70,28 @@ class AgiCodec:
         self._agi.stderr = _Silence()
 
     def noop(self) -> bytes:
-        """A command that does nothing. Asterisk answers with result 0."""
+        """Command that does nothing. Asterisk answers with result 0."""
         return self._command("NOOP")
 
     def set_variable(self, name: str, value: str) -> bytes:
-        """A command that sets a channel variable. Asterisk answers with result 1.
+        """Command that sets a channel variable. Asterisk answers with result 1.
 
-        Raises AgiError if `name` is not the name of a variable, or if `value` does not fit into a line.
+        Raises AgiError if `name` is not a valid name, or if the command is too long for one line.
         """
         if not _VARIABLE.fullmatch(name):
             raise AgiError("the name of a channel variable has letters, digits and underscores only")
         return self._command("SET VARIABLE", name, value)
 
     def get_full_variable(self, expression: str) -> bytes:
-        """A command that evaluates an expression such as `${EXTEN}`. Asterisk answers with result 1 and the value as
-        data.
-        """
+        """Command that evaluates an expression such as `${EXTEN}`. Asterisk answers with result 1 and the value."""
         return self._command("GET FULL VARIABLE", expression)
 
     def warn(self, message: str) -> bytes:
-        """A command that writes `message` into Asterisk's log as a warning, because by default Asterisk does not log
-        VERBOSE messages.
-        """
+        """Command that writes a warning into Asterisk's log, which omits VERBOSE messages by default."""
         return self._command("EXEC", "Log", f"WARNING,{message}")
 
     def response(self, line: bytes) -> AgiResponse:
-        """The response in a line. Raises AgiError if the line is not a response, or if Asterisk refuses the command."""
+        """Parse a response line. Raises AgiError if the line is malformed, or if Asterisk refused the command."""
         if len(line) > LONGEST_RESPONSE or not _RESPONSE.fullmatch(line):
             raise AgiError("Asterisk's response is malformed")
         try:
@@ -120,7 +114,7 @@ class AgiCodec:
         return AgiResponse(code, result, data)
 
     def executed(self, line: bytes, result: str) -> bool:
-        """True if the response says that Asterisk executed the command; False if the channel hung up.
+        """True if Asterisk executed the command; False if the channel hung up.
 
         Raises AgiError for a result other than `result`.
         """

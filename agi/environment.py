@@ -1,4 +1,4 @@
-"""The AGI environment: the lines with which Asterisk presents a call.
+"""Parser for the AGI environment, the lines with which Asterisk describes a call.
 
 Each line has one field (`agi_request: agi://127.0.0.1/decide`), and a blank line ends the environment. Asterisk does
 not escape values. A caller's texts can contain line breaks (PJSIP decodes `%0d%0a`), also in the name of a Local
@@ -66,9 +66,9 @@ _UNICODE_CONTROL: Final = re.compile("[\x80-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True, slots=True)
 class AgiRequest:
-    """A request of the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr does not show numbers.
+    """A request from the dialplan: `AGI(agi://…/ENTRY,ARGUMENT,…)`. Its repr omits the arguments.
 
-    `channel` is the uniqueid of the requesting channel. An ARI application may have chosen it, with any characters.
+    `channel` is the uniqueid of the requesting channel. An ARI application may have chosen the id, with any characters.
     """
 
     entry: str
@@ -77,9 +77,9 @@ class AgiRequest:
 
 
 def read_request(block: bytes) -> AgiRequest:
-    """The request in the environment that Asterisk sends over a network, including its blank line.
+    """Parse the environment that Asterisk sends over a network, including its blank line.
 
-    Raises AgiError, which names the field and does not quote its value.
+    Raises AgiError, which names the field but never quotes its value.
     """
     fields = read_fields(block, network=True)
     return AgiRequest(
@@ -90,9 +90,7 @@ def read_request(block: bytes) -> AgiRequest:
 
 
 def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
-    """All fields with their raw values, in order. `network` is True if Asterisk sent them over a network. Raises
-    AgiError.
-    """
+    """All fields in order, with their raw values. `network` is True for FastAGI. Raises AgiError."""
     if len(block) > LONGEST:
         raise AgiError(f"the environment is longer than {LONGEST} octets")
     if not block.endswith(b"\n\n"):
@@ -121,7 +119,10 @@ def read_fields(block: bytes, *, network: bool) -> dict[str, bytes]:
 
 
 def _lines(block: bytes, known: int) -> list[bytes]:
-    """The fields as lines. Among the first `known` ones, a line that is not a field is added to the field before it."""
+    """Split the environment into fields.
+
+    Among the first `known` fields, a line that is not a field is added to the field before it.
+    """
     found: list[bytes] = []
     for line in block.split(b"\n"):
         if found and len(found) <= known and not line.startswith(_FIELD):
@@ -132,7 +133,7 @@ def _lines(block: bytes, known: int) -> list[bytes]:
 
 
 def write_fields(fields: Mapping[str, bytes]) -> bytes:
-    """The environment in Asterisk's form, with its blank line."""
+    """Encode fields as Asterisk does, with the final blank line."""
     return b"".join(b"%s: %s\n" % (name.encode(), value) for name, value in fields.items()) + b"\n"
 
 

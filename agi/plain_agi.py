@@ -1,11 +1,11 @@
-"""Plain AGI: for each request, Asterisk runs a program that relays the request to the service and the answer back.
+"""Plain AGI: Asterisk runs a program for each request, which relays the request to the service.
 
-It is for a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts the
-arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. So a
-telephone number stays in a channel variable: the command line has the variable's name, and the relay reads its value
-from the channel.
+Plain AGI suits a PBX whose policy forbids AGI over a network, or whose service listens on a Unix socket. Asterisk puts
+the arguments of `AGI(program,…)` on the program's command line, where every user of the machine can read them. A
+telephone number therefore stays in a channel variable: the command line contains the name of the variable, and the
+relay reads its value from the channel.
 
-To the service the relay behaves like Asterisk. To Asterisk, it relays only the commands that the service uses.
+To the service, the relay behaves like Asterisk. To Asterisk, the relay passes only the commands that the service uses.
 Otherwise another program at the service's address could make Asterisk execute any command.
 """
 
@@ -37,7 +37,7 @@ class _HungUp(Exception):
 
 
 class Relay:
-    """One conversation with Asterisk. It reads from `asterisk` and writes to the file descriptor `output`."""
+    """Relay between Asterisk and the service for one request. `output` is the file descriptor towards Asterisk."""
 
     def __init__(self, asterisk: asyncio.StreamReader, output: int) -> None:
         self._asterisk = asterisk
@@ -45,10 +45,10 @@ class Relay:
         self._codec = AgiCodec()
 
     async def run(self, entry: str, arguments: Sequence[str], socket: Path) -> None:
-        """Relay one request to the service at `socket`. Returns after the answer, or when the channel hung up.
+        """Relay a request to the service at `socket`, until the service has answered or the channel hangs up.
 
-        Raises AgiError, and also writes the error into Asterisk's log, because Asterisk discards the program's own
-        output.
+        Raises AgiError, and also writes the error into Asterisk's log, because Asterisk discards the output of the
+        program.
         """
         with suppress(_HungUp):
             try:
@@ -65,7 +65,6 @@ class Relay:
             raise AgiError(f"no answer within {DEADLINE_S:g} s") from None
 
     async def _presented(self, entry: str, arguments: Sequence[str]) -> bytes:
-        """The environment in the form that Asterisk sends over a network."""
         try:
             fields = read_fields(await self._asterisk.readuntil(b"\n\n"), network=False)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -123,7 +122,6 @@ class Relay:
             writer.transport.abort()
 
     async def _ask(self, command: bytes) -> bytes:
-        """Send a command to Asterisk, and return its response line."""
         self._write(command)
         try:
             return await self._asterisk.readuntil(b"\n")

@@ -1,4 +1,4 @@
-"""The help and the errors of `idtone-agi` for people. Its page in the reference is made from them."""
+"""Help and error messages of `idtone-agi`. The reference page of the command is generated from them."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def agi(
 
 
 def main() -> None:
-    """The command line with its help, or with one clear error."""
+    """Run the command line, which shows the help or one error message."""
     command_line.run(command_line.lone_command(agi))

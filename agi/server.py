@@ -1,15 +1,15 @@
-"""A FastAGI server: Asterisk connects for each request of its dialplan, and the server answers with channel variables.
+"""FastAGI server: Asterisk connects for each request, and the server answers with channel variables.
 
-FastAGI has neither passwords nor deadlines. Any user of the machine can open thousands of connections and send little
-or nothing, so the server sets deadlines. It answers a connection only after the connection has presented a call: a
-valid environment, directly followed by the response to a first command. After an injected environment, other lines come
-in place of that response.
+FastAGI has no passwords and no deadlines. Any user of the machine can open thousands of connections and send little or
+nothing, so the server sets deadlines. The server answers a connection only after the connection has presented a call: a
+valid environment, directly followed by the response to a first command. After an injected environment, other lines
+appear in place of that response.
 
-If too many connections have not presented a call, the server closes the oldest one of the larger group: those that have
-not sent an environment, or those that have not responded to the command. Asterisk does both at once, so these are not
-Asterisk's connections.
+If too many connections have not presented a call, the server closes the oldest connection of the larger group:
+connections without an environment, or connections without a response. Asterisk sends both immediately, so the closed
+connections are not Asterisk's.
 
-A connection that fails may have set only the first variables, so the dialplan must check the last one.
+A connection that fails may have set only the first variables, so the dialplan must check the last variable.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Address = Path | tuple[str, int]
 
 
 class Listener(socket.socket):
-    """A socket that is bound to an address, from `bound_to` or from an earlier instance."""
+    """A socket that is bound to an address, by `bound_to` or by an earlier instance of the service."""
 
     handed_over = False
     """True if another process continues to listen, so that the file of a Unix socket stays."""
@@ -67,7 +67,7 @@ _OUT_OF_FILES_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Time limits of a connection, in seconds, and limits on the number of connections."""
+    """Time limits of a connection in seconds, and limits on the number of connections."""
 
     presented_s: float = 2.0
     """Time from its start until it has presented its call."""
@@ -84,7 +84,7 @@ class Limits:
 
 
 class FastAgiServer:
-    """Answers each connection with the variables that `answer` returns."""
+    """FastAGI server that answers each request with the variables from `answer`."""
 
     def __init__(self, answer: Answer, limits: Limits = Limits()) -> None:
         self._answer = answer
@@ -99,10 +99,9 @@ class FastAgiServer:
 
     @asynccontextmanager
     async def listening(self, address: Address | Listener) -> AsyncIterator[Address]:
-        """Listen during the block at the yielded address (port 0 chooses any port). At the end, existing connections
-        finish first.
+        """Listen at `address` during the block, and yield the actual address. Port 0 selects a free port.
 
-        Raises AgiError if the address cannot be used.
+        At the end, existing connections finish first. Raises AgiError if the address cannot be used.
         """
         with nullcontext(address) if isinstance(address, Listener) else bound_to(address) as bound:
             bound.setblocking(False)
@@ -137,10 +136,10 @@ class FastAgiServer:
             asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: Listener) -> bool:
-        """Accept some of the queued connections. True if there may be more.
+        """Accept some of the queued connections. True if more may be queued.
 
-        asyncio.start_server() drops the kernel's queue at its end, accepts nothing for a second if no file descriptors
-        are left, and starts thousands of queued connections before the existing ones get their turn.
+        asyncio.start_server() drops the kernel's queue when it ends, accepts nothing for a second after running out of
+        file descriptors, and starts thousands of queued connections before existing ones get their turn.
         """
         for _ in range(_ACCEPTED_AT_ONCE):
             try:
@@ -193,7 +192,7 @@ class FastAgiServer:
             writer.transport.abort()
 
     async def _presented(self, asterisk: _Asterisk) -> AgiRequest | None:
-        """The request of a connection that presents its call; None if the channel hangs up first."""
+        """Request of a connection that presents its call, or None if the channel hangs up first."""
         task = asyncio.current_task()
         assert task
         try:
@@ -232,7 +231,7 @@ class FastAgiServer:
             log.debug("%s, channel %s: it hung up meanwhile", request.entry, request.channel)
 
     async def _set(self, asterisk: _Asterisk, variables: Mapping[str, str]) -> bool:
-        """Set the variables in this order. Returns False if the channel hung up."""
+        """Set channel variables in order. Returns False if the channel hung up."""
         response_s = self._limits.response_s
         for command in [self._codec.set_variable(name, value) for name, value in variables.items()]:
             async with _within(response_s, f"Asterisk had not answered within {response_s:g} s"):
@@ -246,7 +245,10 @@ class _HungUp(Exception):
 
 
 class _Asterisk:
-    """The peer. Raises AgiError for lines that Asterisk never sends, and _HungUp at the end of the connection."""
+    """Asterisk's side of a connection.
+
+    Raises AgiError for lines that Asterisk never sends, and _HungUp at the end of the connection.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, codec: AgiCodec) -> None:
         self._reader = reader
@@ -286,7 +288,7 @@ async def _within(seconds: float, fault: str) -> AsyncIterator[None]:
 
 
 def address_of(bound: socket.socket) -> Address:
-    """The address of a listening socket, or of a connection that it accepted."""
+    """Address of a listening socket, or of the socket that accepted a connection."""
     name = bound.getsockname()
     if isinstance(name, str):
         path = Path(name)  # the temporary name from `_bound_path`
@@ -296,9 +298,9 @@ def address_of(bound: socket.socket) -> Address:
 
 
 def peer_refusal(accepted: socket.socket) -> str:
-    """The reason why the peer may not connect; empty if it may.
+    """Reason why the peer of a Unix socket may not connect; empty if it may.
 
-    Over a Unix socket requests have no secret. Root, the service's own user, and members of the group of the socket's
+    Requests over a Unix socket have no secret. Root, the service's own user, and members of the group of the socket
     file may connect.
     """
     path = address_of(accepted)
@@ -319,7 +321,7 @@ def peer_refusal(accepted: socket.socket) -> str:
 
 @contextmanager
 def bound_to(address: Address) -> Iterator[Listener]:
-    """A socket at this address that does not listen yet. Raises AgiError if the address cannot be used."""
+    """Bind a socket to an address, without listening yet. Raises AgiError if the address cannot be used."""
     if isinstance(address, Path):
         with _bound_path(address) as bound:
             yield bound
@@ -344,7 +346,7 @@ def bound_to(address: Address) -> Iterator[Listener]:
 
 @contextmanager
 def _bound_path(path: Path) -> Iterator[Listener]:
-    """A Unix socket that replaces a stale one, or the socket of an instance that is about to end."""
+    """Bind a Unix socket, replacing a stale socket or the socket of an instance that is about to end."""
     ours = path.with_name(f".{path.name}.{os.getpid()}")
     with Listener(socket.AF_UNIX) as bound:
         try:

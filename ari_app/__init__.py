@@ -1,1 +1,1 @@
-"""The ARI interface: Asterisk sends its request over its REST interface, once per call."""
+"""The ARI interface: Asterisk sends the hook's request over its REST interface, once per call."""

@@ -1,4 +1,4 @@
-"""The ARI application, which answers one request per call, ends calls of suspended numbers, and finds lost calls.
+"""The ARI application: answers requests, ends calls of suspended numbers, and detects lost calls.
 
     decide  from the caller's channel, before Dial(): the verdict goes back as an extension
     own     from the called party's channel under the operator's own Dial(), after the answer: the same
@@ -56,10 +56,10 @@ GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.P
 
 
 class AriApplication:
-    """The ARI application. It uses one connection at a time; calls continue without a connection."""
+    """ARI application that uses one connection at a time. Calls continue without a connection."""
 
     def __init__(self, call_control: CallControl, read_journal: Callable[[], Awaitable[None]]) -> None:
-        """`read_journal` returns when all existing lines of the journal have been read."""
+        """Set the call control, and a function that returns after all existing journal lines have been read."""
         self._calls = call_control
         self._read_journal = read_journal
         self._ari: Ari | None = None
@@ -82,7 +82,10 @@ class AriApplication:
     # -- one connection -----------------------------------------------------------------------------------------
 
     async def handle_events(self, ari: Ari) -> None:
-        """Handle Asterisk's events until the connection breaks (raises AriUnavailable) or is replaced (returns)."""
+        """Handle Asterisk's events on a connection.
+
+        Returns when another connection takes over the application. Raises AriUnavailable when the connection breaks.
+        """
         self._ari = ari
         self._not_ended.clear()
         reconciling = asyncio.create_task(self._reconcile_for_ever(ari))
@@ -105,8 +108,9 @@ class AriApplication:
                 task.cancel()
 
     async def leave(self, ari: Ari) -> None:
-        """Leave the application for good, and release the channels that wait in it. Asterisk keeps the application as
-        long as a channel waits.
+        """Leave the application permanently, and release the channels that wait in it.
+
+        Asterisk keeps the application as long as a channel waits.
         """
         try:
             await ari.leave()
@@ -127,14 +131,16 @@ class AriApplication:
     # -- from one instance to the next ------------------------------------------------------------------------------
 
     def allow_takeover(self, handing_over: bool) -> None:
-        """Set whether the next instance may take over the application. If it may, this connection stays open for the
-        remaining answers, and the next instance ends the calls of suspended numbers.
+        """Set whether the next instance of the service may take over the application.
+
+        During a hand-over, this connection stays open for the remaining answers, and the next instance ends the calls
+        of suspended numbers.
         """
         self._handing_over = handing_over
         self._hand_overs += handing_over
 
     async def wait_for_requests(self) -> None:
-        """Wait until all requests to Asterisk have been answered, for at most `SETTLED_WITHIN_S`."""
+        """Wait until Asterisk has answered all requests, for at most `SETTLED_WITHIN_S` seconds."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=SETTLED_WITHIN_S)
             if late & self._ends:
@@ -146,7 +152,7 @@ class AriApplication:
     # -- requests of the hook -----------------------------------------------------------------------------------
 
     def _enter(self, entered: events.Entered) -> None:
-        """Decide at once, because the journal may report the end of the call a moment later."""
+        """Decide immediately, because the journal may report the end of the call a moment later."""
         call = None if self._calls.retiring else self._decided(entered.arguments)
         if call is None:
             query = _without_verdict(entered)
@@ -176,8 +182,9 @@ class AriApplication:
     # -- numbers that are suspended while they are in a call -----------------------------------------------------
 
     def end_suspended(self) -> None:
-        """Have Asterisk end the calls whose number is now suspended, one after the other. Calls that Asterisk has not
-        been asked to end before come first. If this fails for a call, the next run tries again.
+        """Ask Asterisk to end the calls whose number is suspended, one after the other.
+
+        Calls for which Asterisk has not been asked before come first. A failed request is repeated in the next run.
         """
         if self._handing_over or (self._ending and not self._ending.done()):
             return
@@ -195,10 +202,10 @@ class AriApplication:
                 )
 
     async def end_all_suspended(self, within_s: float) -> bool:
-        """Have Asterisk end the calls whose number is now suspended, and wait until it has been asked to end each of
-        them.
+        """Ask Asterisk to end the calls whose number is suspended, and wait until each request has been sent.
 
-        Returns False if a hand-over began before all were asked; the next instance ends the other calls.
+        Returns False if a hand-over began before all requests were sent. The next instance then ends the remaining
+        calls.
         """
         hand_overs = self._hand_overs
         with contextlib.suppress(TimeoutError):
@@ -210,8 +217,9 @@ class AriApplication:
         return not self._handing_over and self._hand_overs == hand_overs
 
     async def _end_in_turn(self, calls: Sequence[Call]) -> None:
-        """End these calls one after the other, with a pause of `BETWEEN_ENDS_S` after each. After `NEXT_END_S` it no
-        longer waits for the end of a call, and continues with the next one.
+        """End calls one after the other, with a pause of `BETWEEN_ENDS_S` between them.
+
+        After `NEXT_END_S`, the method continues with the next call without waiting any longer.
         """
         for call in calls:
             if self._handing_over:
@@ -258,7 +266,7 @@ class AriApplication:
             await asyncio.sleep(RECONCILE_EVERY_S)
 
     async def _answer_waiting(self, ari: Ari) -> None:
-        """Answer the channels that have waited since before this connection."""
+        """Answer the channels that entered the application before this connection opened."""
         for channel_id in await ari.waiting() or ():
             channel = await ari.channel(channel_id)
             if channel and channel.entered:
@@ -266,7 +274,7 @@ class AriApplication:
                 self._enter(channel.entered)
 
     async def _reconcile(self, ari: Ari) -> None:
-        """Close the calls whose channel no longer exists and whose end is missing in the journal.
+        """Close the calls whose channel is gone although the journal does not report their end.
 
         Asterisk can lose the application of an open connection (see `connection`). Calls then find no service.
         """
@@ -288,7 +296,7 @@ class AriApplication:
     # -- requests to Asterisk -----------------------------------------------------------------------------------
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        """Start a request as a task, so that events do not wait for it."""
+        """Run a request as a task, so that events do not wait for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -303,7 +311,7 @@ class AriApplication:
             log.error("a request failed: %s", in_words(error), exc_info=unexpected(error))
 
     async def _ask(self, method: str, path: str, **query: str) -> AriRefused | None:
-        """Asterisk's refusal; None if it does what it is asked."""
+        """Send a request, and return Asterisk's refusal or None."""
         if self._ari is None:
             raise AriUnavailable(Message("Asterisk is not connected"))
         try:
@@ -323,5 +331,5 @@ def _continue_at(entered: events.Entered, extension: str) -> dict[str, str]:
 
 
 def _without_verdict(entered: events.Entered) -> dict[str, str]:
-    """The query for a channel that continues without a verdict: the hook uses its fallback."""
+    """Query for a channel that continues without a verdict, so that the hook uses its fallback."""
     return _continue_at(entered, dialplan.NO_VERDICT) if entered.arguments[:1] == ("own",) else {}

@@ -1,4 +1,4 @@
-"""The version of Asterisk, read from Asterisk's own text, and the behaviour that depends on the version. Pure."""
+"""Parser for Asterisk's version, and the behavior that depends on the version."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _CANDIDATE: Final = re.compile("[-~](?:rc|pre|beta|alpha)[0-9]")
 
 @dataclass(frozen=True, slots=True)
 class AsteriskVersion:
-    """A version: `22.10.1+dfsg`, `1:22.2.0~dfsg-1`, `certified-20.7-cert5`, `22.11.0-rc2`, `GIT-22-1a2b3c4`.
+    """A version of Asterisk, such as `22.10.1+dfsg`, `certified-20.7-cert5` or `GIT-22-1a2b3c4`.
 
     `numbers` is empty for a text that names no version. A build from Git has only the number of its branch, because its
     age is not known.
@@ -35,7 +35,7 @@ class AsteriskVersion:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The version in the text that Asterisk gives over ARI, on its console, or for `asterisk -V`."""
+        """Parse the version text that Asterisk shows over ARI, on its console or for `asterisk -V`."""
         match = _FORM.match(text.strip())
         if not match:
             return cls(())
@@ -44,22 +44,22 @@ class AsteriskVersion:
 
     @property
     def branch(self) -> int | None:
-        """The first number; None if the version is not known."""
+        """Number of the release branch, such as 22, or None if the version is not known."""
         return self.numbers[0] if self.numbers else None
 
     @property
     def is_release(self) -> bool:
-        """True if the version has at least two numbers, so that it can be compared."""
+        """True if the version has at least two numbers, and can be compared with others."""
         return len(self.numbers) > 1
 
     @property
     def takes_requests_over_websocket(self) -> bool:
-        """True if Asterisk takes REST requests over the WebSocket of the events. False if the version is not known."""
+        """True if Asterisk accepts REST requests over the WebSocket of the events. False for an unknown version."""
         return self._is_from(REST_OVER_WEBSOCKET)
 
     @property
     def answers_promptly(self) -> bool:
-        """True if a channel in Stasis() notices a request at once. False if the version is not known."""
+        """True if a channel in Stasis() notices a request immediately. False for an unknown version."""
         return self._is_from(PROMPT_STASIS)
 
     def _is_from(self, first: Mapping[int, Numbers]) -> bool:

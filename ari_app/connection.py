@@ -1,8 +1,8 @@
-"""The connection to Asterisk's REST interface: events and requests over one WebSocket.
+"""Connection to Asterisk's REST interface, with events and requests over one WebSocket.
 
-From 20.14, 21.9 and 22.4 on, Asterisk takes requests over the WebSocket of the events, which saves an HTTP round trip
-per request. For older versions the requests go over HTTP; the connection asks Asterisk for its version. A connection
-ends with its WebSocket; `runner` reconnects.
+Asterisk 20.14, 21.9 and 22.4 and later accept requests over the WebSocket of the events, which saves an HTTP round trip
+per request. For older versions, the requests use HTTP. A connection ends with its WebSocket. `runner` opens the next
+connection.
 """
 
 import asyncio
@@ -48,50 +48,50 @@ Transport = Literal["auto", "websocket", "http"]
 
 
 def channel_path(channel_id: str) -> str:
-    """The path of a channel in a request. An ARI application may have chosen the id, with any characters."""
+    """Path of a channel in an ARI request.
+
+    An ARI application may have chosen the channel id, with any characters.
+    """
     return f"channels/{quote(channel_id, safe='')}"
 
 
 class Ari(Protocol):
-    """Asterisk's requests and events, as far as the ARI application uses them. `AriConnection` implements it."""
+    """Interface of the ARI requests and events that the application uses. `AriConnection` implements it."""
 
     async def request(self, method: str, path: str, **query: str | int) -> Any:
-        """Send a request whose answer is always short, and return the answer (None if it is empty).
+        """Send a request with a short answer, and return the answer, or None if it is empty.
 
-        Raises AriRefused for an error status, AriUnavailable if no answer comes.
+        Raises AriRefused for an error status, and AriUnavailable if no answer arrives.
         """
         ...
 
     async def waiting(self) -> frozenset[str] | None:
-        """The ids of the channels that wait in the application. None if Asterisk no longer has the application, because
-        no connection has it and no channel waits in it.
+        """Ids of the channels that wait in the application, or None if Asterisk has dropped the application.
 
-        Works even after another connection took over, or after `leave`. Raises AriUnavailable, and AriRefused for
-        another error.
+        Asterisk drops an application without a connection and without waiting channels. The method works even after
+        another connection took over, or after `leave`. Raises AriUnavailable, or AriRefused for another error.
         """
         ...
 
     async def channel(self, channel_id: str) -> Channel | None:
-        """One channel; None if it does not exist. Raises AriUnavailable, and AriRefused for another error.
+        """Channel with the given id, or None if it does not exist.
 
-        For a channel whose caller sent octets that are not UTF-8, Asterisk gives no description (200 without a body, or
-        500). Such a channel exists, and its `entered` is None.
+        For a channel whose caller sent invalid UTF-8, Asterisk returns no description (status 200 without a body, or
+        status 500). The `entered` of such a channel is None. Raises AriUnavailable, or AriRefused for another error.
         """
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """The events of the application, in the order of their arrival. Raises AriUnavailable when the connection
-        breaks.
-        """
+        """Events of the application in the order of their arrival. Raises AriUnavailable when the connection breaks."""
         ...
 
     async def leave(self) -> None:
-        """Give up the application. No more events come, but requests still work."""
+        """Leave the application. No more events arrive, but requests still work."""
         ...
 
 
 class AriConnection:
-    """An open connection. Use `connect` to make one."""
+    """An open connection to ARI. Use `connect` to create one."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -129,8 +129,10 @@ class AriConnection:
                 return
 
     async def _listen(self) -> aiohttp.ClientWebSocketResponse:
-        """Register for the application's events. A connection that closes at this moment can end the registration:
-        Asterisk 22.10.1 removes an application by its name, even if another connection has it.
+        """Subscribe to the application's events.
+
+        Another connection that closes at this moment can end the subscription: Asterisk 22.10.1 removes an application
+        by its name, even if another connection uses it.
         """
         try:
             return await self._session.ws_connect(
@@ -149,13 +151,13 @@ class AriConnection:
             await self._socket.close()
 
     async def leave(self) -> None:
-        """Give up the application for good. No more events come, and requests go over HTTP."""
+        """Leave the application permanently. No more events arrive, and requests use HTTP."""
         self._over_websocket = False
         await self.close()
 
     @property
     def transport(self) -> str:
-        """The transport in words, for the log and for the state of the service, which is shown translated."""
+        """Description of the transport for the log and for the state of the service, where it is translated."""
         return template("requests over the WebSocket") if self._over_websocket else template("requests over HTTP")
 
     # Asterisk builds a message of the WebSocket on the stack of a thread (`ast_websocket_write`) and dies of one that
@@ -265,7 +267,7 @@ class AriConnection:
 async def _refuse_redirect(
     _: aiohttp.ClientSession, __: object, redirected: aiohttp.TraceRequestRedirectParams
 ) -> None:
-    """Refuse a redirect. Asterisk never redirects, and another server must not get the credentials."""
+    """Reject a redirect, because Asterisk never redirects and no other server may get the credentials."""
     raise AriUnavailable(
         Message("{origin} redirects, and Asterisk never does; check ari.url", origin=redirected.url.origin())
     )
@@ -275,7 +277,7 @@ async def _refuse_redirect(
 async def connect(url: str, user: str, password: str, transport: Transport = "auto") -> AsyncIterator[AriConnection]:
     """Open a connection for the `idtone` application.
 
-    The password goes into a header, never into the URL. Raises AriUnavailable, or AriRefused (401: wrong password).
+    The password is sent in a header, never in the URL. Raises AriUnavailable, or AriRefused (401 for a wrong password).
     """
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -305,7 +307,6 @@ async def connect(url: str, user: str, password: str, transport: Transport = "au
 
 
 def _version(value: object) -> str:
-    """The version in a value. Raises ValueError for a value that is not a version and must not get into the log."""
     if not isinstance(value, str) or len(value) > 100 or not value.isprintable():
         raise ValueError("not a version")
     return value

@@ -1,7 +1,7 @@
-"""The ARI events that the call flow needs.
+"""Parser for the ARI events that the application uses.
 
-All other events, also those of later versions, are ignored. A message that cannot be read becomes a `MalformedEvent`,
-never an exception.
+All other events, including those of later versions, are ignored. A message that cannot be parsed becomes a
+`MalformedEvent` and raises no exception.
 """
 
 import json
@@ -15,7 +15,7 @@ from idtone.core.translation import Message
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """StasisStart: a channel has entered the application, with the arguments of its Stasis()."""
+    """The event StasisStart: a channel has entered the application, with the arguments of its Stasis()."""
 
     channel: str
     arguments: tuple[str, ...]
@@ -23,12 +23,12 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """ApplicationReplaced: another connection took over the application; this one gets no more events."""
+    """The event ApplicationReplaced: another connection took over the application, and this one gets no more events."""
 
 
 @dataclass(frozen=True, slots=True)
 class AriResponse:
-    """RESTResponse: the answer to a request over the WebSocket."""
+    """The event RESTResponse: the answer to a request over the WebSocket."""
 
     request_id: str
     status: int
@@ -38,7 +38,7 @@ class AriResponse:
 
 @dataclass(frozen=True, slots=True)
 class MalformedEvent:
-    """A message that differs from Asterisk's documentation. Only `type` may be logged."""
+    """A message that does not match Asterisk's documentation. Only `type` may be logged."""
 
     type: str
 
@@ -53,7 +53,7 @@ def _text(value: object) -> str:
 
 
 def _id(thing: Mapping[str, Any]) -> str:
-    """The id, if it is printable: ids become parts of requests and of log lines."""
+    """Channel id. Raises ValueError for unprintable ids, because ids become parts of requests and log lines."""
     name = _text(thing["id"])
     if not name.isprintable():
         raise ValueError("not an id of Asterisk")
@@ -80,16 +80,17 @@ def _response(message: Mapping[str, Any]) -> AriResponse:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel. `entered` has the arguments with which it waits in the application; None if it does not wait there."""
+    """A channel. `entered` holds the arguments with which the channel entered the application.
+
+    `entered` is None if the channel does not wait in the application.
+    """
 
     id: str
     entered: Entered | None
 
 
 def read_channel(answer: Any, application: str) -> Channel:
-    """The channel in the answer to GET channels/ID. Raises AriUnavailable if it differs from Asterisk's
-    documentation.
-    """
+    """Parse the answer to GET channels/ID. Raises AriUnavailable if it does not match Asterisk's documentation."""
     try:
         name, place = _id(answer), answer["dialplan"]
         inside, *arguments = str(place.get("app_data", "")).split(",")
@@ -100,7 +101,7 @@ def read_channel(answer: Any, application: str) -> Channel:
 
 
 def read_waiting(answer: Any) -> frozenset[str]:
-    """The ids of the channels in the answer to GET applications/NAME. Raises AriUnavailable as `read_channel` does."""
+    """Channel ids in the answer to GET applications/NAME. Raises AriUnavailable if the answer is malformed."""
     try:
         return frozenset(_id({"id": channel}) for channel in answer["channel_ids"])
     except (LookupError, TypeError, ValueError) as error:
@@ -118,7 +119,7 @@ EVENTS: Final = _READERS.keys()
 
 
 def read(text: str) -> Event | None:
-    """The event in a message of the WebSocket; None for an event that the call flow does not need."""
+    """Parse a WebSocket message, or return None for an event that the application does not use."""
     try:
         message = json.loads(text)
         kind = message["type"]

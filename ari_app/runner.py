@@ -45,12 +45,12 @@ Connect = Callable[[], AbstractAsyncContextManager[AriConnection]]
 
 
 def remedy(error: AriRefused) -> str:
-    """The remedy for the error, for the PBX operator."""
+    """Advice for the PBX operator on how to fix the error."""
     return _REMEDIES.get(error.status, _CHECK_USER)
 
 
 class ApplicationRunner:
-    """Runs the application until `stop` is set, on one connection after another."""
+    """Runs the application on one connection after another."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class ApplicationRunner:
             delay_s = min(2 * delay_s, RETRY_LAST_S)
 
     def connect_again(self) -> None:
-        """Replace the connection with a new one, because another connection may have taken the application."""
+        """Replace the connection, because another connection may have taken over the application."""
         self._again.set()
 
     async def _attend(self, ari: AriConnection) -> None:
@@ -128,9 +128,10 @@ class ApplicationRunner:
             await asyncio.wait({attending, again})
 
     async def _lost(self, ari: AriConnection) -> None:
-        """Handle a takeover of the application by another connection. The first takeovers are reversed at once, because
-        the other connection may be a short test, or an instance that is about to end. But if two services keep taking
-        it from each other, no call gets a verdict.
+        """Handle a takeover of the application by another connection.
+
+        The first takeovers are reversed immediately, because the other connection may be a short test, or an instance
+        that is about to end. If two services kept taking the application from each other, no call would get a verdict.
         """
         self._lost_s.append(self._clock_s())
         if len(self._lost_s) < TAKEOVERS or self._lost_s[-1] - self._lost_s[0] > TAKEOVERS_WITHIN_S:
@@ -146,9 +147,7 @@ class ApplicationRunner:
         self._lost_s.clear()
 
     async def _watch_suspensions(self) -> None:
-        """End calls of suspended numbers even while the registry does not change, because a suspension can begin at a
-        later date.
-        """
+        """End calls of suspended numbers periodically, because a suspension can begin without a new registry."""
         while True:
             await asyncio.sleep(SUSPENDED_POLL_S)
             self._application.end_suspended()

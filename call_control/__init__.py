@@ -1,1 +1,1 @@
-"""The calls in progress: the decision on each call, the journal that Asterisk writes, and the evidence of both."""
+"""Call control: the decision on each call, the journal that Asterisk writes, and the evidence of both."""

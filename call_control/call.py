@@ -1,4 +1,4 @@
-"""A call between its decision and its end, including one that an earlier service decided."""
+"""A call between its decision and its end, including a call that an earlier service decided."""
 
 from __future__ import annotations
 
@@ -70,16 +70,16 @@ class Call:
 
     @property
     def channel(self) -> str:
-        """The caller's channel; with the operator's own Dial(), the called party's."""
+        """Channel of the caller, or of the called party under the operator's own Dial()."""
         return dialplan.channel_of(self.id)
 
     @property
     def announces(self) -> bool:
-        """True if a further leg of this call needs no sound, because this call, or the one that it is chained from,
-        plays it.
+        """True if a further leg of this call needs no sound.
 
-        If the sound of this call has ended, only a transfer can have made the leg, and the new party has heard no
-        sound. The end of another node's sound is not known here; the hook names this call only for a leg that is not
+        The sound is then played by this call, or by the call of another node that it is chained from. If the sound of
+        this call has ended, only a transfer can have made the leg, and the new party has heard no sound. The end of
+        another node's sound is not known on this node. The hook names this call only for a leg that has not been
         answered yet.
         """
         if self.decision.profiles:
@@ -88,7 +88,7 @@ class Call:
 
     @classmethod
     def restored(cls, record: Record, nonce: str) -> Call:
-        """The call of a record without an end, which was in progress when the service last stopped."""
+        """Rebuild a call from the ledger record of a call that was in progress when the service stopped."""
         decision = Decision(
             Outcome(record.outcome or Outcome.NOTICE),
             Reason(record.reason or Reason.SERVICE_UNAVAILABLE),

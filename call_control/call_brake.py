@@ -1,4 +1,4 @@
-"""The brake as call control uses it: its refusals and counts, and the steps that it adds to the evidence."""
+"""Connects the brake with call control: refusals, counts, and the evidence of each step."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -30,17 +30,17 @@ _UNANSWERED: Final = frozenset({CallStatus.NOANSWER, CallStatus.CANCEL, CallStat
 
 @dataclass
 class CallBrake:
-    """The brake with its evidence. `by` is the service's account, under which the brake's acts are recorded."""
+    """The brake and its evidence. `by` is the account of the service, which the evidence names."""
 
     brake: Brake
     by: Person
 
     def refusal(self, call: ForwardedCall, customer: str | None, now: datetime) -> Reason | None:
-        """The reason why the brake refuses the call; None if it does not."""
+        """Reason why the brake refuses the call, or None."""
         return None if call.emergency else self.brake.refusal(call, now.timestamp(), customer)
 
     def count(self, call: ForwardedCall, decision: Decision, now: datetime) -> tuple[Found, Iterator[Step]]:
-        """Count a decided call. Returns its subjects, and the acts to record."""
+        """Count a decided call. Returns the call's subjects and the evidence to record."""
         if call.emergency:
             return (), iter(())
         passed = decision.outcome is not Outcome.REFUSE
@@ -48,16 +48,14 @@ class CallBrake:
         return found, self._acts(risen)
 
     def count_fallback(self, line: journal_lines.Decided, customer: str | None, now: datetime) -> Iterator[Step]:
-        """Count a call that the hook decided while the service was down, when its journal line is read. Yields the acts
-        to record.
-        """
+        """Count a call that the hook decided while the service was down. Yields the evidence to record."""
         if line.outcome in (None, Outcome.BYPASS):
             return iter(())
         passed = line.outcome is Outcome.NOTICE
         return self._acts(self.brake.count_late(line.call, passed, line.at.timestamp(), now.timestamp(), customer))
 
     def ended(self, call: Call, line: journal_lines.Ended, now: datetime) -> Iterator[Step]:
-        """Count the end of a call. Yields the acts to record."""
+        """Count the end of a call. Yields the evidence to record."""
         talked_s = rang_s = None
         if line.status is CallStatus.CONNECTED:
             talked_s = (line.talked_ms or 0) / 1000

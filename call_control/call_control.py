@@ -1,7 +1,7 @@
-"""The calls in progress. Decides each call, and writes the evidence of the decision and of the journal's lines.
+"""Decides each call, and writes the evidence of the decision and of the journal's lines.
 
-The interfaces pass on the hook's requests, and the journal's reader passes on its lines. This module does not depend on
-ARI or AGI.
+ARI and AGI pass the hook's requests to this module, and the journal's reader passes its lines. The module does not
+depend on ARI or AGI.
 """
 
 import asyncio
@@ -63,7 +63,10 @@ DECISION_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 @dataclass
 class CallControl:
-    """Decides the calls, and turns the journal's lines into evidence. Not thread-safe: use it in one event loop."""
+    """Calls in progress, with the methods that decide them and record their evidence.
+
+    Not thread-safe: use an instance in one event loop.
+    """
 
     registry: Callable[[], Registry | None]
     policy: Policy
@@ -136,16 +139,16 @@ class CallControl:
         return self._calls.get(call_id)
 
     def restore(self, calls: Mapping[str, Call]) -> None:
-        """Continue calls that another instance decided."""
+        """Continue calls that another instance of the service decided."""
         self._calls.update(calls)
 
     # -- the decision -------------------------------------------------------------------------------------------
 
     def decide(self, request: Request, interface: Interface) -> Call | None:
-        """Decide the call of a request. One decision answers exactly one request.
+        """Decide the call of a request. A request that is repeated gets the same decision.
 
-        The same request gets the same decision again. A different request for a known call gets no verdict (None), and
-        neither does a request for an ended call. Raises LedgerError if no call can have this id.
+        A different request for a known call gets None, as does a request for a call that has ended. Raises LedgerError
+        if the call id is invalid.
         """
         known = self.find(request.call_id)
         if known:
@@ -228,8 +231,9 @@ class CallControl:
         return forwarded_call(request, numbers, chained_from, announced, self.emergency_trunks)
 
     def _is_announced(self, request: Request, numbers: RequestNumbers, now: datetime) -> bool:
-        """True if another leg of this call is announced: the one from which the channel descends, or the one that came
-        back from the network.
+        """True if another leg of this call plays the sound.
+
+        The other leg is the one from which the channel descends, or the leg that came back from the network.
         """
         parent = self.find(request.chain)
         if parent:
@@ -240,15 +244,15 @@ class CallControl:
         return back is not None
 
     def verdict(self, call: Call) -> dialplan.Verdict:
-        """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
+        """Verdict for the hook. A sound that must not or cannot be played is replaced by the notice."""
         return self._verdicts.of(call)
 
     # -- the journal --------------------------------------------------------------------------------------------
 
     def record_journal_line(self, line: journal_lines.Line) -> list[Future[None]]:
-        """Write the evidence of a journal line. The futures are done when it is on the disk.
+        """Record the evidence of a journal line. Each future completes when its step is on the disk.
 
-        Raises JournalError for a line that contradicts the known facts of its call.
+        Raises JournalError if the line contradicts what is known of the call.
         """
         call = self.find(line.call_id)
         if call is None and isinstance(line, journal_lines.Decided):
@@ -272,7 +276,7 @@ class CallControl:
                 return self._ended(call, line)
 
     def _decided_by_hook(self, line: journal_lines.Decided) -> Future[None]:
-        """Enter a call that the hook decided without the service, or that ended before a decision."""
+        """Add a call that the hook decided without the service, or that ended before a decision."""
         notices = dict.fromkeys(line.parties, self.policy.notice_profile)
         decision = Decision(line.outcome or Outcome.NOTICE, line.reason or Reason.SERVICE_UNAVAILABLE, None, notices)
         self._calls[line.call_id] = Call(
@@ -308,8 +312,10 @@ class CallControl:
         )
 
     def _decided_twice(self, call: Call, line: journal_lines.Decided) -> list[Future[None]]:
-        """Enter a second decision. Either the service decided too late, and the hook's decision counts; or the call
-        ended before the verdict, and the service's decision counts.
+        """Record a second decision on a call.
+
+        If the service decided too late, the hook's decision counts. If the call ended before the verdict, the service's
+        decision counts.
         """
         if line.outcome is None or line.reason is None:
             return []
@@ -335,14 +341,13 @@ class CallControl:
         return written
 
     def close_interrupted(self, call: Call) -> None:
-        """Close a call whose channel no longer exists and whose end is not in the journal."""
+        """Close a call whose channel is gone although the journal does not report its end."""
         if self._calls.get(call.id) is call:
             now = self.now()
             self._close(call, "INTERRUPTED", now)
             self.record(steps.interrupted(call.id, now))
 
     def _close(self, call: Call, status: str, at: datetime) -> None:
-        """Forget the call, except for its line in the log."""
         if log.isEnabledFor(logging.INFO):
             seconds = (at - call.decided_at).total_seconds()
             self.call_log.add(
@@ -357,13 +362,13 @@ class CallControl:
     # -- evidence -------------------------------------------------------------------------------------------------
 
     def record(self, step: Step) -> Future[None]:
-        """Write evidence, and log a failure. The future is that of `Evidence.append`."""
+        """Append a step to the evidence. The future completes when the step is on the disk; a failure is logged."""
         written = self.evidence.append(step)
         written.add_done_callback(_log_failure)
         return written
 
     async def wait_for(self, written: Future[None], within_s: float) -> None:
-        """Wait for evidence for at most `within_s`. A failure is not raised: `record` logs it."""
+        """Wait for evidence for at most `within_s` seconds. A failure is not raised, because `record` logs it."""
         if written.done():
             return
         self.evidence.hurry()

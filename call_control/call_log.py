@@ -1,7 +1,7 @@
-"""One line of the log for each call that is over. The lines are written together once a second.
+"""Log lines of finished calls, written together once a second.
 
-Writing a single line while a call is served takes several times as much processor time as writing it together with
-others, because the code and the data are no longer in the processor's cache.
+A single line, written while a call is served, takes several times as much processor time, because the code and the data
+are no longer in the cache.
 """
 
 import asyncio
@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OverCall:
-    """A call that is over. `decision` is None if it ended before a decision; `seconds` counts from the decision."""
+    """A call that has ended, for the log.
+
+    `decision` is None if the call ended before a decision. `seconds` is the time since the decision.
+    """
 
     call_id: str
     decision: Decision | None
@@ -32,12 +35,11 @@ class OverCall:
 
 
 def _in_words(delivery: Mapping[Party, Delivery]) -> str:
-    """The delivery in words: `sound for called: sent`."""
     return ", ".join(f"sound for {party}: {word}" for party, word in sorted(delivery.items())) or "no sound"
 
 
 class CallLog:
-    """The finished calls that wait for their line in the log. Use it in one event loop."""
+    """Finished calls whose log line is not written yet. For use in one event loop."""
 
     def __init__(self) -> None:
         self._over: list[OverCall] = []
@@ -46,7 +48,7 @@ class CallLog:
         self._over.append(call)
 
     def write(self, limit: int | None = None) -> None:
-        """Log the calls that were added since the last time; with `limit`, only the first ones."""
+        """Write the log lines of the finished calls, or of the first `limit` calls."""
         over, self._over = self._over[:limit], self._over[limit:] if limit else []
         for call in over:
             decision = call.decision
@@ -61,7 +63,7 @@ class CallLog:
             )
 
     async def run(self) -> None:
-        """Write the log until cancelled."""
+        """Write the log lines continuously until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             while self._over:

@@ -1,4 +1,4 @@
-"""The sounds of a call: the files that its verdict names, and the evidence of their playback."""
+"""Sound files of a call: the files for its verdict, and the evidence that they were played."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ FILE_CHANGED: Final = "a file of the sound was changed, and what was played is n
 
 @dataclass(frozen=True)
 class CallSounds:
-    """Chooses the sound files for a call, and turns the journal's lines about them into evidence."""
+    """Selects the sound files for a call, and converts journal lines about sounds into evidence."""
 
     playable: Mapping[str, Sound]
     """Playable sounds, by profile."""
@@ -40,7 +40,7 @@ class CallSounds:
     """The profile of the notice."""
 
     def of_verdict(self, call: Call) -> dict[str, str]:
-        """The names of the files for the parties. The notice replaces a sound that must not or cannot be played.
+        """File names of the sounds for each party. A sound that cannot be played is replaced by the notice.
 
         The states of the files are stored in `call`.
         """
@@ -62,7 +62,7 @@ class CallSounds:
         return names
 
     def _playable(self, call: Call, party: Party) -> Sound | None:
-        """The sound for this party; None if it must not or cannot be played."""
+        """Sound for a party, or None if the sound must not or cannot be played."""
         sound = self.playable.get(call.decision.profiles.get(party, ""))
         if sound is None or self.files is None:
             return sound if sound and sound.is_there else None
@@ -73,7 +73,7 @@ class CallSounds:
         return sound
 
     def evidence(self, call: Call, line: Sounded) -> list[Step]:
-        """The steps of a line of the journal. Raises JournalError if it names an unknown sound."""
+        """Steps for a journal line about a sound. Raises JournalError if the line names an unknown sound."""
         if line.since and line.since == call.sounded_since:
             return []  # a replaced phone has already reported this playback when it hung up
         call.sounded_since = line.since
@@ -132,7 +132,7 @@ class CallSounds:
             yield steps.sound_failed(call.id, line.at, why, party)
 
     def _file(self, call: Call, line: Sounded, party: Party, sound: Sound) -> PlayedFile | None:
-        """The file that was played; None if its content is not known."""
+        """File that was played, or None if the content of the file is not known."""
         if line.played is Played.TONES:
             return PlayedFile(None)
         if self.files is None:
@@ -142,9 +142,7 @@ class CallSounds:
 
 
 def reported_steps(call: Call, line: Reported) -> list[Step]:
-    """The step of a phone's report. Only reports about a sound that was sent matter. Without a report there is no
-    step.
-    """
+    """Steps for the report of a phone. Only a report about a sound that was sent yields a step."""
     if call.delivery.get(Party.CALLED) is not Delivery.SENT or not line.heard_from:
         return []
     is_confirmed = reports_confirm(line)

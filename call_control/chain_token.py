@@ -1,4 +1,4 @@
-"""The token of a call from another node of the fleet. It shows that the other node plays the sound. Pure.
+"""Tokens that prove to another node of the fleet that a call already gets a sound.
 
     v1.TIME.NODE.CALL.MAC
 
@@ -42,7 +42,7 @@ _PURPOSE: Final = "idtone chain v1"
 
 
 class TokenResult(StrEnum):
-    """The result of checking a token."""
+    """Result of the check of a chain token."""
 
     ACCEPTED = "accepted"
     MALFORMED = "malformed"
@@ -57,7 +57,7 @@ class TokenResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainToken:
-    """The parts of a token, unchecked."""
+    """Parts of a chain token, not yet verified."""
 
     time_s: int
     node: str
@@ -66,7 +66,7 @@ class ChainToken:
 
     @classmethod
     def read(cls, text: str) -> ChainToken | None:
-        """The parts of a token; None if the text does not have this form."""
+        """Parse a chain token, or return None for any other text."""
         match = _TOKEN.fullmatch(text)
         if not match or len(text) > TOKEN_LIMIT:
             return None
@@ -75,24 +75,24 @@ class ChainToken:
 
     @property
     def call(self) -> RemoteCall:
-        """The call on the other node that the token names."""
+        """Reference to the call on the sending node."""
         return RemoteCall(self.node, self.call_id)
 
 
 def mac_of(key: bytes, time_s: int, call: RemoteCall, dialled: Number) -> str:
-    """The MAC for a call that dials this number, 12 characters of base64url."""
+    """Message authentication code of a token for a call to `dialled`: 12 characters of base64url."""
     signed = "\n".join((_PURPOSE, str(time_s), *call, dialled.e164))
     made = hmac.digest(key, signed.encode(errors="surrogateescape"), "sha256")
     return base64.urlsafe_b64encode(made[:MAC_BYTES]).decode()
 
 
 def token_text(time_s: int, call: RemoteCall, mac: str) -> str:
-    """The token in the form that the hook builds."""
+    """Text of a chain token, in the form that the hook builds."""
     return f"v1.{time_s}.{dialplan.node_word(call.node)}.{call.call_id}.{mac}"
 
 
 def judge(token: ChainToken, key: bytes, numbers: Iterable[Number], now: datetime) -> TokenResult:
-    """The result for a token that came with a call to or from one of these numbers."""
+    """Verify a token that arrived with a call to or from one of the numbers."""
     made = [mac_of(key, token.time_s, token.call, number) for number in numbers if can_bind(number)]
     if not any(hmac.compare_digest(each, token.mac) for each in made):
         return TokenResult.FORGED
@@ -102,5 +102,5 @@ def judge(token: ChainToken, key: bytes, numbers: Iterable[Number], now: datetim
 
 
 def can_bind(number: Number) -> bool:
-    """True if a token can be made for a call that dials this number."""
+    """True if a token can be made for a call to this number."""
     return number.known and number.kind is not NumberKind.EMERGENCY

@@ -1,4 +1,4 @@
-"""The calls that ended most recently."""
+"""Recently ended calls, kept to reject repeated requests and to accept late reports of phones."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,10 +17,10 @@ CLOSED_KEPT: Final = 100_000
 
 
 class EndedCalls:
-    """The ended calls, so that none is decided again, and the calls whose phone may still report the sound.
+    """Ended calls, so that no call is decided twice, and calls whose phone may still report the sound.
 
-    `recorded` returns True if the ledger knows a call. It is called only for channels that may be older than the ids in
-    memory, which begin at `since`.
+    `recorded` asks the ledger for a call id. It is called only for channels that are older than the ids in memory,
+    which begin at `since`.
     """
 
     def __init__(self, since: datetime, recorded: Callable[[str], bool]) -> None:
@@ -32,14 +32,14 @@ class EndedCalls:
         self._reporting: dict[str, Call] = {}
 
     def add(self, call: Call, at: datetime) -> None:
-        """Add a call whose end this process saw at this time."""
+        """Add a call that ended at the given time."""
         self.await_report(call)
         self._closed[call.id] = at
         if len(self._closed) > CLOSED_KEPT:
             self._forgotten = self._closed.pop(next(iter(self._closed)))
 
     def await_report(self, *calls: Call) -> None:
-        """Allow each of these calls one report, if its called party was sent a sound."""
+        """Allow one report for each of the calls whose called party was sent a sound."""
         for call in calls:
             if call.delivery.get(Party.CALLED) is Delivery.SENT:
                 self._reporting[call.id] = call
@@ -47,7 +47,7 @@ class EndedCalls:
                     self._reporting.pop(next(iter(self._reporting)))
 
     def take_reporting(self, call_id: str) -> Call | None:
-        """The call whose report comes now; each call may report once."""
+        """Claim a call for the report of its phone. Each call can be claimed once."""
         return self._reporting.pop(call_id, None)
 
     def has_seen(self, call_id: str) -> bool:
@@ -59,6 +59,6 @@ class EndedCalls:
 
 
 def _is_older(call_id: str, since: datetime) -> bool:
-    """True if the channel of this call was made before `since`, or if the id contains no time."""
+    """True if the channel was created before `since`, or if the call id contains no time."""
     seconds = call_id.rpartition(".")[0].rpartition("-")[2]
     return not seconds.isdecimal() or int(seconds) <= since.timestamp()

@@ -1,9 +1,9 @@
-"""The text of `fallback.conf` beside the sounds. It has the numbers that the hook refuses while the service is down,
-because they are suspended or never originate, and those that this node may use.
+"""Text of `fallback.conf`, by which the hook decides while the service is down.
 
-It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). It survives both processes and needs
-no reload; the registry can change while Asterisk is down. docs/adr/0002 explains why it is not AstDB or a generated
-include. `fallback_keeper` writes it.
+The file lists the numbers that the hook refuses, because they are suspended or never originate calls, and the numbers
+that this node may use. It is in Asterisk's configuration syntax, and the hook reads it with AST_CONFIG(). The file
+survives restarts of Asterisk and of the service and needs no reload. The registry can change while Asterisk is down.
+docs/adr/0002 explains why the file is not AstDB or a generated include. `fallback_keeper` writes the file.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ _Entry = tuple[str, str]
 
 
 class NeverOriginatingNumbers(Protocol):
-    """The numbers that never originate, from one edition of the list."""
+    """Interface of the numbers that never originate calls."""
 
     def placed(self) -> Iterable[tuple[NumberSpan, Period]]:
-        """All spans with their periods, ascending by first number."""
+        """All number ranges with their periods, in ascending order."""
         ...
 
 
 class FallbackOwnStops(Protocol):
-    """The part of the operator's own suspensions that the file needs."""
+    """Interface of the operator's own suspensions for the fallback file."""
 
     @property
     def digest(self) -> str:
-        """A digest of the stops. It differs for different stops, and is empty without any."""
+        """Digest of the suspensions; empty if none exist."""
         ...
 
     def spans(self) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """Spans of the stopped numbers, ascending by first number."""
+        """Suspended number ranges in ascending order."""
         ...
 
 
@@ -72,36 +72,38 @@ NO_OWN_STOPS: Final[FallbackOwnStops] = _NoStops()
 
 
 class FallbackRegistry(Protocol):
-    """The part of a registry that the file needs."""
+    """Interface of a registry for the fallback file."""
 
     @property
     def version(self) -> int: ...
     @property
     def origin(self) -> str:
-        """A digest of the files from which it was read."""
+        """Digest of the files from which the registry was read."""
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
-        are left out.
+        """Suspended number ranges in ascending order.
+
+        If `stocks` is False, the numbers of suspended members are omitted.
         """
         ...
 
     @property
     def never_originating(self) -> NeverOriginatingNumbers | None:
-        """The numbers that never originate; None if there is no list."""
+        """Numbers that never originate calls, or None if the registry has no such list."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member may use, or all members if `member` is None. Each comes with its period,
-        ascending by first number.
+        """Number ranges that the member may use, with their periods, in ascending order.
+
+        If `member` is None, the ranges of all members are returned.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UsableNumbers:
-    """The numbers that a node may use, by its policy."""
+    """The numbers that the policy allows a node to use."""
 
     all: bool
     """True if it may use any number: the policy connects numbers of other members, and unknown ones."""
@@ -118,14 +120,17 @@ class UsableNumbers:
 
     @property
     def digest(self) -> str:
-        """A digest of this policy. With the same registry, it differs if the node's own numbers differ."""
+        """Digest of the policy, which differs if the node's own numbers differ."""
         return hashlib.sha256(f"{self.all} {self.member} {self.by_line}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackText:
-    """The text of the file. `has_stocks` is True if it has all suspensions, `has_never` if it has all numbers that
-    never originate, and `has_own` if it has the node's own numbers. Without these, the hook refuses every call.
+    """Text of `fallback.conf`, and whether the text is complete.
+
+    `has_stocks` is True if the text has all suspensions, `has_never` if it has all numbers that never originate calls,
+    and `has_own` if it has the node's own numbers. While the service is down, the hook refuses every call if `has_own`
+    is False. If `has_stocks` or `has_never` is False, the hook connects calls from the numbers that are left out.
     """
 
     text: str
@@ -136,8 +141,10 @@ class FallbackText:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end of a whole file: the version of its registry, the digest of that registry's files, the digest of
-    `UsableNumbers`, and whether each line may present only its own numbers.
+    """Last section of a complete file, which identifies the registry and the policy.
+
+    `version` and `origin` are the version and the digest of the registry. `usable` is the digest of `UsableNumbers`.
+    `by_line` is True if each customer line may present only its own numbers.
     """
 
     version: int
@@ -155,11 +162,11 @@ def render(
     end: End = NO_END,
     never: Iterable[tuple[NumberSpan, Period]] = (),
 ) -> str:
-    """The file's text: the suspended numbers, those that never originate, and the node's own numbers, each ascending by
-    first number, as patterns with their times; then its end. If `own` is None, the node may use any number.
+    """Build the text of `fallback.conf` from number ranges in ascending order.
 
-    `81312345xxx = 1767193200:1769871600/1772290800` suspends a thousand numbers from the first time to the second
-    (exclusive), and again from the third. Times are in seconds since 1970.
+    If `own` is None, the node may use any number. The entry `81312345xxx = 1767193200:1769871600/1772290800` suspends a
+    thousand numbers from the first time until the second (exclusive), and again from the third time on. Times are in
+    seconds since 1970.
     """
     sections = _sections(islice(entries_of(never), NEVER_LIMIT))
     return _text(entries_of(suspended), sections, _ANY if own is None else entries_of(own), end)
@@ -192,9 +199,7 @@ def _ended(entries: str, end: End) -> str:
 
 
 def with_end(entries: str, facts: str = "") -> str:
-    """The text of a whole file: the entries and its end. The end has the lines `facts` and the digest of the
-    entries.
-    """
+    """Append the last section to the entries: the lines `facts` and the digest of the entries."""
     digest = hashlib.sha256(entries.encode("ascii")).hexdigest()
     return (
         f"{entries}[{dialplan.FALLBACK_END}]\n{facts}"
@@ -210,7 +215,7 @@ _END: Final = re.compile(
 
 
 def end_of(octets: bytes) -> End | None:
-    """The end of a whole file; None if the file is cut or was changed."""
+    """Parse the last section of a file, or return None if the file is truncated or was changed."""
     at = octets.rfind(f"[{dialplan.FALLBACK_END}]".encode())
     match = _END.fullmatch(octets, max(0, at))
     if not match or hashlib.sha256(octets[:at]).hexdigest().encode() != match[5]:
@@ -219,7 +224,6 @@ def end_of(octets: bytes) -> End | None:
 
 
 def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
-    """The lines of the numbers that never originate, by section."""
     sections: dict[str, list[str]] = {}
     for pattern, times in entries:
         digits = pattern.rstrip("x")[-dialplan.FALLBACK_NEVER_DIGITS :]
@@ -232,15 +236,15 @@ def _sections(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def origin_with(origin: str, stops: FallbackOwnStops) -> str:
-    """The origin of a file made from a registry and the operator's own suspensions."""
+    """Combined digest of a registry and the operator's own suspensions."""
     return hashlib.sha256(f"{origin} {stops.digest}".encode()).hexdigest() if stops.digest else origin
 
 
 def with_stops(octets: bytes, stops: FallbackOwnStops) -> str:
-    """The text of an existing file with the operator's own suspensions added. For these numbers, they take precedence
-    over all other entries.
+    """Add the operator's own suspensions to the text of an existing file, without a registry.
 
-    It needs no registry, and removes nothing. Raises FallbackError if the file is not whole.
+    The suspensions take precedence over all other entries for the same numbers. Nothing is removed. Raises
+    FallbackError if the file is incomplete.
     """
     end = end_of(octets)
     if end is None:
@@ -265,11 +269,11 @@ def text_for(
     never: NeverSections | None = None,
     stops: FallbackOwnStops = NO_OWN_STOPS,
 ) -> FallbackText:
-    """The file's text for a registry and the operator's own suspensions. `never` has the sections of the registry's
-    list, if they are known already.
+    """Build the text of `fallback.conf` for a registry and the operator's own suspensions.
 
-    The stocks of suspended members, and the node's own numbers, may be a million separate numbers. Asterisk searches
-    the file's entries one by one. So each of the two is left out if it needs more than `ENTRIES_LIMIT` entries.
+    `never` may contain sections from an earlier call for the same list. The stocks of suspended members, and the node's
+    own numbers, can be a million single numbers, and Asterisk searches entries one by one. A list that needs more than
+    `ENTRIES_LIMIT` entries is therefore omitted.
     """
 
     def suspended_entries(stocks: bool) -> Iterator[_Entry]:
@@ -287,9 +291,7 @@ def text_for(
 
 @dataclass(frozen=True, slots=True)
 class NeverSections:
-    """The lines about the numbers that never originate, from one list. `are_all` is True if they contain the whole
-    list.
-    """
+    """Lines about the numbers that never originate calls. `are_all` is False if the list was too long."""
 
     numbers: NeverOriginatingNumbers | None
     lines: Sequence[str]
@@ -297,13 +299,12 @@ class NeverSections:
 
 
 def never_sections(numbers: NeverOriginatingNumbers | None) -> NeverSections:
-    """The lines of the numbers that never originate. For a long list, this takes a second."""
+    """Build the lines about the numbers that never originate calls. A long list takes a second."""
     entries = list(islice(entries_of(numbers.placed() if numbers else ()), NEVER_LIMIT + 1))
     return NeverSections(numbers, list(_sections(entries[:NEVER_LIMIT])), len(entries) <= NEVER_LIMIT)
 
 
 def _few(entries: Iterator[_Entry]) -> Sequence[_Entry] | None:
-    """The entries; None if there are more than `ENTRIES_LIMIT`."""
     few = list(islice(entries, ENTRIES_LIMIT + 1))
     return few if len(few) <= ENTRIES_LIMIT else None
 
@@ -320,7 +321,7 @@ class _Timed(Protocol):
 
 
 def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
-    """The entries of spans: pattern and times. Neighbours with the same times share patterns."""
+    """Entries for number ranges: patterns with their times. Adjacent ranges with equal times share patterns."""
     timed = ((span, "/".join(_times(over))) for span, over in disjoint(spans))
     first, last, times = 0, -1, ""
     for span, these in timed:
@@ -332,9 +333,7 @@ def entries_of(spans: Iterable[tuple[NumberSpan, _Timed]]) -> Iterator[_Entry]:
 
 
 def _times(over: Iterable[_Timed]) -> Iterator[str]:
-    """The times at which at least one of `over` is in force, in Unix seconds. A fraction of a second counts as
-    suspended.
-    """
+    """Times at which at least one period is in force, in Unix seconds. Fractions are rounded outwards."""
     periods = sorted(
         (
             max(0, floor(each.since.timestamp())) if each.since else 0,
@@ -352,10 +351,10 @@ def _times(over: Iterable[_Timed]) -> Iterator[str]:
 
 
 def read_remembered(directory: Path) -> Remembered:
-    """The numbers in the existing file; nothing if the file does not exist.
+    """Read the numbers from an existing `fallback.conf`; the result is empty if the file does not exist.
 
-    A service that starts without a registry uses them: a suspended number stays suspended, and a number that is not
-    this node's own is refused. Raises FallbackError if the file cannot be read or is not whole.
+    A service that starts without a registry uses these numbers: suspended numbers stay suspended, and foreign numbers
+    are refused. Raises FallbackError if the file cannot be read or is incomplete.
     """
     path = directory / dialplan.FALLBACK_FILE
     parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=(";",))

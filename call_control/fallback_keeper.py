@@ -1,4 +1,4 @@
-"""Keeps `fallback.conf` up to date with the registry in use. The service and `idtone registry update` do this."""
+"""Keeps `fallback.conf` up to date with the registry, for the service and `idtone registry update`."""
 
 import contextlib
 import fcntl
@@ -42,12 +42,12 @@ it.
 
 
 def write_durably(directory: Path, text: str) -> None:
-    """Write the file durably and atomically. Raises FallbackError if it cannot be written."""
+    """Write `fallback.conf` durably and atomically. Raises FallbackError."""
     replace(directory / dialplan.FALLBACK_FILE, text)
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file for Asterisk's group. Raises FallbackError if it cannot be written."""
+    """Replace a file that Asterisk's group can read. Raises FallbackError."""
     with contextlib.suppress(OSError):
         path.rmdir()  # an empty folder there; any other is an error below
     try:
@@ -59,7 +59,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def identity(path: Path, directory: Path) -> tuple[int, ...]:
-    """A value that differs after the file was changed or replaced; empty if Asterisk's group cannot read it."""
+    """Fingerprint of a file's identity and size; empty if Asterisk's group cannot read the file."""
     try:
         status, group = path.lstat(), directory.stat().st_gid
     except OSError:
@@ -70,11 +70,10 @@ def identity(path: Path, directory: Path) -> tuple[int, ...]:
 
 
 class FallbackKeeper:
-    """Writes the file when the registry or the operator's own suspensions change, and again after the file was removed
-    or changed. Thread-safe.
+    """Rewrites `fallback.conf` whenever the registry, the operator's suspensions or the file itself change.
 
-    Without a registry, the file keeps its content, because only a newer registry lifts a suspension. Only the
-    operator's own suspensions are added.
+    Thread-safe. Without a registry, the file keeps its content, because only a newer registry lifts a suspension. Only
+    the operator's own suspensions are added then.
     """
 
     def __init__(
@@ -84,8 +83,10 @@ class FallbackKeeper:
         is_latest: Callable[[], bool] = lambda: True,
         stops: Callable[[], FallbackOwnStops] = lambda: NO_OWN_STOPS,
     ) -> None:
-        """`usable` are the numbers that this node may use. `is_latest` is called before a whole file is replaced; it is
-        True if no other program has read a newer registry. `stops` returns the operator's own suspensions.
+        """Set the numbers that this node may use, and the sources of the current state.
+
+        `is_latest` returns False if another program has read a newer registry. It is called before a complete file is
+        replaced. `stops` returns the operator's own suspensions.
         """
         self._directory = directory
         self._path = directory / dialplan.FALLBACK_FILE
@@ -106,9 +107,9 @@ class FallbackKeeper:
         self._left_out = ""
 
     def update(self, registry: FallbackRegistry | None) -> bool:
-        """Update the file; True if it was written. Without a change this takes one `lstat`.
+        """Update the file if required. True if the file was written.
 
-        Raises FallbackError; the next call tries again.
+        Without a change, the method takes one `lstat`. Raises FallbackError; the next call tries again.
         """
         with self._updating:
             try:
@@ -143,7 +144,6 @@ class FallbackKeeper:
         return written
 
     def _add(self, stops: FallbackOwnStops) -> bool:
-        """Add the operator's own suspensions to the existing file, if there is no registry. True if it was written."""
         is_same = stops.digest == self._stopped and self._left == self._identity()
         if not stops.digest or (is_same and not self._failure):
             return False
@@ -158,21 +158,25 @@ class FallbackKeeper:
         return changed
 
     def is_made_of(self, origin: str) -> bool:
-        """True if the file is complete, Asterisk's group can read it, and it was made from the registry with this
-        origin, these settings and the operator's own suspensions.
+        """True if the file is complete, readable by Asterisk's group, and made from the given registry.
+
+        The settings and the operator's own suspensions must match too. `origin` is the digest of the registry.
         """
         end = end_of(self._read() or b"")
         wanted = origin_with(origin, self._stops())
         return end is not None and end.origin == wanted and end.usable == self._usable.digest
 
     def has_suspensions_of(self, registry: FallbackRegistry | None) -> bool:
-        """True if the file has all suspensions of this registry. Without a registry: True if there is no `trouble`."""
+        """True if the file contains all suspensions of the registry.
+
+        Without a registry, the result is True if `trouble` is empty.
+        """
         is_latest = registry is None or (registry is self._registry and self._stops().digest == self._stopped)
         return not self.trouble and is_latest
 
     @property
     def trouble(self) -> str:
-        """The reason why the file on the disk does not give Asterisk the suspended numbers; empty if it does."""
+        """Reason why Asterisk does not get the suspended numbers from the file; empty if it does."""
         if self._failure:
             return self._failure
         there = self._identity()
@@ -187,7 +191,6 @@ class FallbackKeeper:
         )
 
     def _write(self, text: str) -> bool:
-        """Replace the file, unless it has this text or that of a newer registry. True if it was written."""
         there = self._read()
         if there == text.encode("ascii") or (there is not None and end_of(there) and not self._is_latest()):
             return False
@@ -198,7 +201,6 @@ class FallbackKeeper:
         return identity(self._path, self._directory)
 
     def _read(self) -> bytes | None:
-        """The file's content; None if it does not exist, or if Asterisk's group cannot read it."""
         if not self._identity():
             return None
         try:
@@ -209,7 +211,7 @@ class FallbackKeeper:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other writers away during the block, so that none replaces the file after this one has read it."""
+        """Lock the folder during the block, so that no other writer replaces the file after it was read."""
         try:
             descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:

@@ -1,5 +1,6 @@
-"""Keeps `fallback-lines.conf` beside `fallback.conf`: the numbers that each customer's line may present while the
-service is down. The hook reads it with AST_CONFIG() for outgoing calls. The service writes it.
+"""Keeps `fallback-lines.conf`: the numbers that each customer line may present while the service is down.
+
+The service writes the file beside `fallback.conf`. The hook reads it with AST_CONFIG() for outgoing calls.
 """
 
 import logging
@@ -23,23 +24,26 @@ LINES_LIMIT: Final = 100_000
 
 
 class LineTable(Protocol):
-    """The part of the table of lines that the file needs."""
+    """Interface of the table of customer lines for the fallback file."""
 
     def groups_of_endpoints(self) -> Iterable[tuple[str, int]]:
-        """Each endpoint, with the group of numbers that it may present."""
+        """Pairs of an endpoint and the number group that it may present."""
         ...
 
     def groups_of_accounts(self) -> Iterable[tuple[str, int]]:
-        """Each account code, with the group of numbers that it may present."""
+        """Pairs of an account code and the number group that it may present."""
         ...
 
     def spans_of_groups(self) -> Iterable[Iterable[tuple[NumberSpan, Period]]]:
-        """The numbers of each group with the periods in which they may be presented, ascending by first number."""
+        """Number ranges of each group, with the periods in which they may be presented, in ascending order."""
         ...
 
 
 def lines_text(table: LineTable | None) -> str:
-    """The file's text. It has no end if there is no table, or if the table has more than `LINES_LIMIT` entries."""
+    """Text of `fallback-lines.conf`.
+
+    The text has no last section if `table` is None, or has more than `LINES_LIMIT` entries.
+    """
     lines = list(islice(_lines(table), LINES_LIMIT + 1)) if table else []
     head = "; Written by idtone; the hook reads it while the service is down.\n"
     if table is None or len(lines) > LINES_LIMIT:
@@ -65,12 +69,12 @@ _DROPPED: Final = str.maketrans("", "", "'()")
 
 
 def name_in_request(name: str) -> str:
-    """A name in the form of the hook's request, after URIENCODE() and FILTER()."""
+    """Encode a name like the hook's request does, with URIENCODE() and FILTER()."""
     return quote(name.translate(_DROPPED), safe="!*")
 
 
 class FallbackLines:
-    """Writes the file when the table changes, and again after the file was removed or changed."""
+    """Rewrites `fallback-lines.conf` whenever the table or the file itself changes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -80,7 +84,7 @@ class FallbackLines:
         """The identity of the file after it was last written for this table."""
 
     def update(self, table: LineTable | None) -> None:
-        """Update the file. Without a change this takes one `lstat`. Raises FallbackError."""
+        """Update the file if required. Without a change, the method takes one `lstat`. Raises FallbackError."""
         if table is self._table and self._left and self._left == identity(self._path, self._directory):
             return
         text = lines_text(table)

@@ -1,6 +1,4 @@
-"""Chains of calls over several nodes. Makes the tokens for calls to other nodes, and checks those of calls from other
-nodes.
-"""
+"""Forwarding chains across several nodes: creates tokens for outgoing calls and checks received tokens."""
 
 import logging
 from collections import Counter
@@ -31,7 +29,7 @@ _WHY: Final = {
 
 @dataclass
 class FleetChain:
-    """Makes and checks tokens. `key` is the fleet's key. Use it in the event loop of call control."""
+    """Creates and checks chain tokens with the fleet's key. For use in the event loop of call control."""
 
     key: bytes = field(repr=False)
     node: str
@@ -47,8 +45,10 @@ class FleetChain:
         self._throttle = LogThrottle(log, "a chain token does not count, and the sound is played")
 
     def verdict_text(self, call: Call) -> str:
-        """The verdict's text about the chain: the MAC of a token if the call is announced and goes to another node;
-        `CHAINED` if another node plays its sound; otherwise empty.
+        """Chain field of the verdict for a call.
+
+        The field is the MAC of a token if the call goes to another node, `CHAINED` if another node plays its sound, or
+        else empty.
         """
         request = call.request
         if not call.decision.profiles and call.decision.skip is not Skip.ANNOUNCED:
@@ -65,9 +65,9 @@ class FleetChain:
     def chained_from(
         self, request: Request, numbers: tuple[Number, Number], now: datetime, find: Callable[[str], Call | None]
     ) -> RemoteCall | None:
-        """The call that plays this call's sound, according to the request's token; None if the token does not count.
+        """Call on another node that plays this call's sound, according to a valid token, or None.
 
-        `numbers` are the forwarding number and the called one. `find` finds a call in progress on this node.
+        `numbers` are the forwarding number and the called number. `find` looks up a call in progress on this node.
         """
         if not request.chain_token:
             return None
@@ -85,14 +85,12 @@ class FleetChain:
         return token.call if ours and ours.announces else None
 
     def connected(self, call: RemoteCall, now: datetime) -> None:
-        """Invalidate this call's token: another call that is chained from this one was connected, and has ended."""
+        """Invalidate the token of a call on another node, after a call chained from it was connected and has ended."""
         while self._connected and now - next(iter(self._connected.values())) > 2 * VALID:
             del self._connected[next(iter(self._connected))]
         self._connected[call] = now
 
 
 def _sender(token: ChainToken | None) -> str:
-    """The name of the sending node in a token, for the log. It is not shown if it could be a telephone number from a
-    forged token.
-    """
+    """Name of the sending node for the log. A name that could be a telephone number is hidden."""
     return f"from node {token.node}" if token and not holds_number(token.node) else "from an unknown node"

@@ -1,4 +1,4 @@
-"""The call that a request describes: its numbers, its trunks, and the earlier call to which it belongs as a leg."""
+"""Conversion of a request into a call: its numbers, its trunks, and the earlier call of which it is a leg."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ looks up a number.
 
 
 class RequestNumbers(NamedTuple):
-    """The numbers of a request. `dialled` is the called number as the hook wrote it."""
+    """Parsed numbers of a request. `dialled` is the called number as the hook sent it."""
 
     forwarding: Number
     called: Number
@@ -46,7 +46,10 @@ def forwarded_call(
     announced: bool,
     emergency_trunks: Sequence[str],
 ) -> ForwardedCall:
-    """The call in the form that the decision uses. `emergency_trunks` are those of emergency calls; empty means all."""
+    """Convert a request into the call that the decision examines.
+
+    `emergency_trunks` are the trunks for emergency calls. If it is empty, all trunks are.
+    """
     if request.direction not in ("", *Direction):
         log.error(
             "%s: the hook's DIRECTION is unknown; it counts as incoming",
@@ -83,10 +86,9 @@ def forwarded_call(
 
 
 def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterable[Call], now: datetime) -> Call | None:
-    """The call that came back from the network over a trusted trunk (`policy.diversion_trunks`); None if there is no
-    such call.
+    """Call in progress that came back from the network over a trusted trunk, or None.
 
-    The hook reads `diverting` only from calls over such trunks.
+    The trusted trunks are `policy.diversion_trunks`. The hook reads `diverting` only from calls over these trunks.
     """
     if not request.diverting or not numbers.forwarding.known:
         return None
@@ -95,10 +97,10 @@ def call_that_came_back(request: Request, numbers: RequestNumbers, calls: Iterab
 
 
 def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: datetime) -> bool:
-    """True if a leg that names `diverting` is `call` on its way back. That call must play a sound itself, have the same
-    numbers and have been decided a moment ago; and no other leg of it may have come back.
+    """True if a leg that names `diverting` is `call` on its way back.
 
-    A header can name any call. Without these conditions, a stranger's call could get no sound.
+    The call must play a sound itself, have the same numbers and be a moment old, and no other leg may have come back. A
+    header can name any call. Without these conditions, a stranger's call could get no sound.
     """
     return (
         bool(call.decision.profiles)
@@ -112,7 +114,7 @@ def _came_back(call: Call, diverting: Number, numbers: RequestNumbers, now: date
 
 
 def _is_other(presented: Number, numbers: Sequence[Number | None]) -> bool:
-    """True if the presented number differs from all these numbers. A withheld number is not presented."""
+    """True if the presented number differs from all of the numbers. A withheld number is not presented."""
     return presented.kind is not NumberKind.WITHHELD and not (presented.known and presented in numbers)
 
 

@@ -1,4 +1,4 @@
-"""One file of the journal: its lines, and whether the hook can still write to it."""
+"""A file of the journal: its unread lines, and a check whether the hook can still write to it."""
 
 import errno
 import fcntl
@@ -19,8 +19,9 @@ QUIET_S: Final = 5.0
 
 
 def drop_done(evidence: deque[Future[None]]) -> bool:
-    """Remove futures from the front while their evidence is on the disk; the ledger writes in order. True if none are
-    left.
+    """Remove completed futures from the front. True if none are left.
+
+    The ledger writes in order, so later futures complete later.
     """
     while evidence and evidence[0].done():
         evidence.popleft()
@@ -29,7 +30,7 @@ def drop_done(evidence: deque[Future[None]]) -> bool:
 
 @dataclass
 class JournalFile:
-    """One file of the journal, with the position up to which it was read."""
+    """A journal file that is being read, with the position up to which it was read."""
 
     path: Path
     descriptor: int
@@ -49,7 +50,7 @@ class JournalFile:
         return os.fstat(self.descriptor).st_size
 
     def has_lines(self, until: int) -> bool:
-        """True if lines that begin before this position are still to be entered. Reads them if necessary."""
+        """True if lines before position `until` are still to be processed. Reads the file if necessary."""
         while not self.lines and self.position < until and not self.given_up:
             part = os.read(self.descriptor, PART)
             if not part:
@@ -63,11 +64,11 @@ class JournalFile:
         return bool(self.lines)
 
     def settled(self) -> bool:
-        """True if all lines read so far are entered, and their evidence is on the disk."""
+        """True if all lines read so far have been processed, and their evidence is on the disk."""
         return drop_done(self.unwritten) and not self.lines
 
     def is_quiet(self) -> bool:
-        """True if no process has it open for writing. Thread-safe."""
+        """True if no process has the file open for writing. Thread-safe."""
         descriptor = self.descriptor
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # this signal does not end the process

@@ -1,4 +1,4 @@
-"""Checks the journal's lines, enters the credible ones as evidence, and refuses the others."""
+"""Validation of journal lines: credible lines become evidence, and other lines are refused."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,9 +38,11 @@ class JournalIntake:
         keep: Callable[[Sequence[str]], None],
         restore: Callable[[Iterable[str]], Mapping[str, Call]],
     ) -> None:
-        """`times` reads the times of the calls' steps in the ledger, by call id and kind; it may raise LedgerError.
-        `keep` stores refused lines, without their digits; it may raise OSError. `restore` reads calls from the ledger,
-        by their ids; a call that it cannot restore gets no report.
+        """Set the functions that access the ledger and the file of refused lines.
+
+        `times` returns the times of the calls' steps in the ledger, and may raise LedgerError. `keep` stores refused
+        lines, whose digits are removed, and may raise OSError. `restore` reads calls from the ledger. A call that
+        cannot be restored gets no report.
         """
         self._calls = call_control
         self._times = times
@@ -54,13 +56,13 @@ class JournalIntake:
         self._gap = timedelta()
 
     def set_gap_s(self, seconds: float) -> None:
-        """Set the time since the last read of all lines. A new line cannot be older."""
+        """Set the seconds since all lines were last read. A new line cannot be older."""
         self._gap = timedelta(seconds=min(seconds, 10**9))
 
     def enter(self, lines: Sequence[bytes]) -> list[Future[None]]:
-        """Enter lines as evidence. The futures are done when it is on the disk.
+        """Record journal lines as evidence. Each future completes when its step is on the disk.
 
-        Raises JournalError if the ledger cannot be read; then no line is entered.
+        Raises JournalError if the ledger cannot be read. No line is recorded then.
         """
         found: list[tuple[str, Line]] = []
         refused: list[tuple[str, JournalError]] = []
@@ -87,7 +89,7 @@ class JournalIntake:
         return written
 
     def _known_before(self, lines: Sequence[Line]) -> Mapping[str, Times]:
-        """The steps of ended calls, which are not in progress but have steps in the ledger.
+        """Steps of ended calls in the ledger, for the lines about them.
 
         Also restores the calls that an earlier service ended before the phone's report was written.
         """
@@ -107,7 +109,7 @@ class JournalIntake:
         return known
 
     def _may_be_late(self, line: Line) -> bool:
-        """True if this can be a report about a call that an earlier service has ended."""
+        """True if the line can be a report about a call that an earlier service has ended."""
         calls = self._calls
         return (
             isinstance(line, Reported)
@@ -148,7 +150,7 @@ class JournalIntake:
         return calls.record_journal_line(line)
 
     def _late_report(self, line: Reported, before: Times | None) -> list[Future[None]]:
-        """Enter the first report about a call that an earlier service has ended."""
+        """Record the first report about a call that an earlier service has ended."""
         if not self._may_be_late(line) or not _is_report_of(before, line):
             return []
         written = self._calls.record_journal_line(line)
@@ -181,15 +183,16 @@ class JournalIntake:
 
 
 def _is_report_of(times: Times | None, line: Line) -> bool:
-    """True if the line is about an ended call with these steps, was not entered before, and fits their times."""
+    """True if the line is a first report about the ended call with these steps, and fits their times."""
     if times is None or StepKind.SOUND_REPORTED in times or StepKind.ANSWERED not in times:
         return False
     return any(times[StepKind.ANSWERED] <= line.at <= times[end] + LATE for end in CLOSING & times.keys())
 
 
 def _reports_first(found: Sequence[tuple[str, Line]]) -> list[tuple[str, Line]]:
-    """The lines, with each report before the end of its call. The channels of a call end at the same time, each in a
-    separate thread.
+    """Move each report before the end of its call.
+
+    The channels of a call end at the same time, each in its own thread.
     """
     ends = {line.call_id: place for place, (_, line) in enumerate(found) if isinstance(line, Ended)}
     places = [

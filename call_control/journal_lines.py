@@ -1,4 +1,4 @@
-"""The journal's lines, which the hook writes about its calls. Pure.
+"""Parser for the journal lines in which the hook reports on its calls.
 
     decided,CALL,NONCE,AT,NUMBER,DIRECTION,CALLED,DIALSTRING,CALLER,CHANNEL,ACCOUNT,OUTCOME,REASON,HEARS,SIP-CALL-ID
     sounded,CALL,NONCE,AT,PLAYED,CALLED-FILE,CALLER-FILE,SENT,SINCE,STATUS,PACKET-MS,CODECS
@@ -89,7 +89,7 @@ _HEARS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A call that the hook decided, or that ended before a decision. In the second case `outcome` is None."""
+    """A call that the hook decided, or that ended before a decision (`outcome` is then None)."""
 
     call: ForwardedCall
     nonce: str
@@ -137,17 +137,17 @@ class Sounded:
 
     @property
     def elapsed_ms(self) -> float | None:
-        """Milliseconds from `since` to `at`; None if `since` is unknown."""
+        """Duration of the playback in milliseconds, or None if its start is unknown."""
         return None if self.since is None else (self.at - self.since) / timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The report of the called party's phone by RTCP until the end of the call.
+    """Report by the called party's phone over RTCP, up to the end of the call.
 
-    `heard_from` is True if both a report and packets came from the phone. `lost` is the number of packets that the
-    phone missed, according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed.
-    `moved` is True if Asterisk sent to another address at the end than during the sound.
+    `heard_from` is True if a report and packets came from the phone. `lost` is the number of packets that the phone
+    missed, according to its last report. `lost_back` is the number of the phone's packets that Asterisk missed. `moved`
+    is True if Asterisk sent to another address at the end than during the sound.
     """
 
     call_id: str
@@ -161,7 +161,9 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a call. `talked_ms` is the time for which the parties were connected; None if they were not, or if it
+    """End of a call.
+
+    `talked_ms` is the time for which the parties were connected. It is None if they were not connected, or if the time
     is unknown.
     """
 
@@ -179,7 +181,7 @@ Line = Decided | Sounded | Reported | Ended
 
 
 def read(line: str) -> Line:
-    """The content of one line; `line` has no line end. Raises JournalError, which quotes nothing from the line."""
+    """Parse a journal line without its line end. Raises JournalError, which never quotes the line."""
     fields = line.split(",")
     reader = _READERS.get((fields[0], len(fields)))
     if reader is None or len(line) > LONGEST_LINE or not _LINE.fullmatch(line):
@@ -191,9 +193,7 @@ def read(line: str) -> Line:
 
 
 def split(line: str) -> tuple[str, str] | None:
-    """The two lines in one text, if a full disk has cut off the first one without its line end; None if there is only
-    one line.
-    """
+    """Split a text into two lines, if a full disk has cut the first line before its line end; otherwise None."""
     start = max(line.rfind(f"{word},") for word, _ in _READERS)
     return (line[:start], line[start:]) if start > 0 else None
 
@@ -345,8 +345,10 @@ be long.
 
 
 def fits_call_id(call_id: str, at: datetime) -> bool:
-    """True if a call with this id can have been decided at that time. Asterisk's own id contains the second in which
-    its channel was made; an id that an ARI application chose does not.
+    """True if a call with this id can have been decided at the given time.
+
+    Asterisk's own ids contain the second in which the channel was created. An id chosen by an ARI application does not,
+    and fits any time.
     """
     match = _UNIQUE_ID.search(call_id)
     if not match:
@@ -356,7 +358,5 @@ def fits_call_id(call_id: str, at: datetime) -> bool:
 
 
 def without_digits(line: str) -> str:
-    """A refused line in the form that is kept. Every digit becomes 0, because the line can contain telephone
-    numbers.
-    """
+    """Replace every digit of a refused line by 0, because the line can contain telephone numbers."""
     return _DIGIT.sub("0", _NOT_PLAIN.sub("?", line))

@@ -1,9 +1,9 @@
-"""The journal: the file in which the hook records its acts, and its reader in the service.
+"""Reader of the journal: the file to which the hook appends a line for each of its acts.
 
 The hook opens the file for each line, appends the line in one write, and closes the file. The service follows the file.
-Every few seconds it replaces the file with an empty one. It removes the old file when no process can write to it, or
-after a minute, and when the evidence of all its lines is on the disk. A service that starts reads the existing files
-from the beginning; the ledger shows which lines were entered before.
+Every few seconds, the service replaces the file with an empty one. The old file is removed when the evidence of all its
+lines is on the disk, and when no process can write to it or a minute has passed. At its start, the service reads the
+existing files from the beginning. The ledger shows which lines were recorded before.
 """
 
 import asyncio
@@ -75,8 +75,9 @@ MOST_REFUSED_BYTES: Final = 1024 * 1024
 
 
 class JournalFolder:
-    """The folder of the journal, and its files. Several processes may use it. The folder has the group of `group_of`;
-    Asterisk's user is a member of this group.
+    """Folder of the journal and its files. Several processes may use the folder.
+
+    The folder has the group of `group_of`, of which Asterisk's user is a member.
     """
 
     def __init__(self, directory: Path, group_of: Path) -> None:
@@ -85,7 +86,7 @@ class JournalFolder:
         self._group_of = group_of
 
     def make(self) -> None:
-        """Make the folder, which other users cannot read, and the file for the hook. Raises JournalError."""
+        """Create the folder, which other users cannot read, and the file for the hook. Raises JournalError."""
         try:
             group = self._group_of.stat().st_gid
             self.directory.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -105,11 +106,11 @@ class JournalFolder:
             raise self._unusable(error) from error
 
     def closed_files(self) -> list[Path]:
-        """The files that the hook no longer writes to, oldest first."""
+        """Files that the hook no longer writes to, oldest first."""
         return sorted(self.directory.glob(f"{TAKEN}*"))
 
     def replace(self) -> None:
-        """Replace the file that the hook writes to with an empty one, unless it is empty. Raises JournalError."""
+        """Replace the hook's file with an empty file, unless it is already empty. Raises JournalError."""
         try:
             with self._locked():
                 status = self.path.stat()
@@ -123,20 +124,20 @@ class JournalFolder:
             raise self._unusable(error) from error
 
     def read_until(self) -> float:
-        """The time (Unix) up to which all lines were read; 0 if it was never saved."""
+        """Unix time up to which all lines were read, or 0 if no time was saved."""
         try:
             return (self.directory / READ).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
     def save_read_until(self, until_s: float) -> None:
-        """Save the time (Unix) up to which all lines were read and their evidence is on the disk. Raises OSError."""
+        """Save the Unix time up to which all lines were read and recorded. Raises OSError."""
         path = self.directory / READ
         path.touch(_REFUSED_MODE)
         os.utime(path, (until_s, until_s))
 
     def keep_refused(self, lines: Sequence[str]) -> None:
-        """Keep refused lines. The caller has removed their digits. Raises OSError."""
+        """Append refused lines, without their digits, to a file. Raises OSError."""
         path = self.directory / REFUSED
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _REFUSED_MODE)
         with os.fdopen(descriptor, "a", encoding="ascii") as file:
@@ -179,7 +180,6 @@ class JournalFolder:
 
 
 def _inode(path: Path) -> int | None:
-    """The file's inode; None if another instance has removed it."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -187,7 +187,7 @@ def _inode(path: Path) -> int | None:
 
 
 class JournalReader:
-    """Follows the journal, and passes new lines to `enter`. Use it in one event loop."""
+    """Follows the journal, and passes new lines to a function. For use in one event loop."""
 
     def __init__(
         self,
@@ -196,9 +196,11 @@ class JournalReader:
         all_written: Callable[[], bool],
         set_gap_s: Callable[[float], None],
     ) -> None:
-        """`enter` turns lines into evidence; its futures are done when that is on the disk. `all_written` is False
-        while some evidence could not be written. Before lines are entered, `set_gap_s` gets the seconds since the last
-        time that all lines were read.
+        """Set the functions that process lines.
+
+        `enter` records lines as evidence; its futures complete when the evidence is on the disk. `all_written` returns
+        False while some evidence could not be written. `set_gap_s` receives the seconds since all lines were last read,
+        before lines are recorded.
         """
         self._folder = folder
         self._enter = enter
@@ -229,7 +231,7 @@ class JournalReader:
         return time.monotonic() - (self._began_s if read_s is None else read_s)
 
     async def follow(self) -> None:
-        """Follow the journal until cancelled. An error is logged once, and the reader tries again."""
+        """Follow the journal until cancelled. After an error, the reader tries again; the error is logged once."""
         with self._watching() as written:
             while True:
                 trouble = ""
@@ -251,7 +253,6 @@ class JournalReader:
                         await written()
 
     async def _refresh_files(self) -> bool:
-        """Every `POLL_S`, make the hook's file if it is missing, and open new files. True if this was done."""
         now_s = time.monotonic()
         if self._refreshed_s is not None and now_s - self._refreshed_s < POLL_S:
             return False
@@ -261,14 +262,14 @@ class JournalReader:
         return True
 
     async def read_all(self) -> None:
-        """Wait until all lines that exist now have been read. Raises OSError and JournalError."""
+        """Read all existing lines. Raises OSError and JournalError."""
         self._open()
         await self.read_new_lines()
 
     async def read_new_lines(self) -> None:
-        """Read and enter new lines, `LINES_AT_ONCE` at a time.
+        """Read and record new lines in portions of `LINES_AT_ONCE`.
 
-        Raises OSError and JournalError; the next call enters the lines that could not be entered.
+        Raises OSError and JournalError. The next call retries the lines that could not be recorded.
         """
         async with self._reading:
             now_s, clock_s = time.monotonic(), time.time()
@@ -287,7 +288,6 @@ class JournalReader:
             self.read.set()
 
     async def _enter_new_lines(self, file: JournalFile) -> bool:
-        """Record the lines that were added to this file since the last read. True if there were any."""
         until, began_s, found = file.size(), time.thread_time(), False
         self._set_gap_s(self._gap_s())
         while file.has_lines(until):
@@ -306,14 +306,14 @@ class JournalReader:
         return found
 
     def _gap_s(self) -> float:
-        """Seconds since the last time that all lines were read, by this service or by the previous one."""
         if self._read_s is not None:
             return time.monotonic() - self._read_s
         return max(0.0, time.time() - self._folder.read_until())
 
     def _save_read_until(self) -> None:
-        """Save the time up to which all lines are on the disk. After a kill the next instance reads later lines again,
-        and accepts them because they are later than this time.
+        """Save the time up to which all lines are on the disk.
+
+        After a crash, the next instance reads later lines again, and accepts them because of this time.
         """
         until_s = None
         while self._all_written() and self._reads and drop_done(self._reads[0][1]):
@@ -322,7 +322,6 @@ class JournalReader:
             self._folder.save_read_until(until_s)
 
     def _open(self) -> None:
-        """Open new files, in the order in which they were written."""
         # The hook's file is opened before the others are listed. If another instance replaces it meanwhile, even more
         # than once, the list has it and all that came after it.
         current = self._descriptor(self._folder.path)
@@ -354,7 +353,6 @@ class JournalReader:
             return None  # another instance removed it
 
     async def _replace_when_due(self) -> None:
-        """Replace the hook's file if it is time."""
         now_s = time.monotonic()
         current = next((file for file in self._files if file.path == self._folder.path), None)
         if current and current.position and len(self._files) <= MOST_FILES:
@@ -366,14 +364,12 @@ class JournalReader:
             self._replaced_s = now_s
 
     async def _remove_finished(self) -> None:
-        """Remove the files that the hook can no longer write to."""
         for file in [file for file in self._files if file.path != self._folder.path]:
             async with self._reading:
                 if await self._is_finished(file):
                     self._remove(file)
 
     async def _is_finished(self, file: JournalFile) -> bool:
-        """True if all lines of this file are on the disk, and no further ones can come or count."""
         now_s = time.monotonic()
         if file.replaced_s is None:
             file.replaced_s = now_s
@@ -392,8 +388,9 @@ class JournalReader:
         return True
 
     def _remove(self, file: JournalFile) -> None:
-        """Empty and remove the file. Then no line remains under another name of the file, or for a process that still
-        has it open.
+        """Empty and remove a file.
+
+        Emptying leaves no line under another name of the file, or for a process that still has it open.
         """
         with suppress(OSError):  # another instance removed it, or it belongs to another user
             os.truncate(file.path, 0)
@@ -410,8 +407,9 @@ class JournalReader:
 
     @contextmanager
     def _watching(self) -> Iterator[Callable[[], Awaitable[None]]]:
-        """Yield a function that waits for the next write in the folder. Without inotify it never returns, and the
-        reader only polls.
+        """Yield a function that waits for the next write in the folder.
+
+        Without inotify, the function never returns, and the reader only polls.
         """
         loop = asyncio.get_running_loop()
         with ExitStack() as resources:

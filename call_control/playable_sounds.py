@@ -1,6 +1,6 @@
-"""The sounds whose files match the registry in use. Any other sound counts as missing.
+"""Sounds whose files match the registry in use. Any other sound counts as missing.
 
-So a call whose licensed sound does not match gets the notice, as if the sound were missing.
+A call whose licensed sound does not match the registry gets the notice.
 """
 
 import logging
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class PlayableSounds(Mapping[str, Sound]):
-    """Sounds by profile id, without those that do not match the current generation of the registry.
+    """Mapping from profile ids to sounds, without sounds that do not match the current registry.
 
-    Each mismatch is logged as an error once per generation. A look-up takes one comparison more than in a dict.
+    Each mismatch is logged once per edition of the registry. A look-up takes one comparison more than in a dict.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PlayableSounds(Mapping[str, Sound]):
         return len(self._playable())
 
     def review(self) -> None:
-        """Compare the profiles with a new registry now, so that the next call does not wait for it."""
+        """Compare the sounds with a new registry now, so that the next call does not wait."""
         self._playable()
 
     def _playable(self) -> Mapping[str, Sound]:

@@ -1,4 +1,4 @@
-"""The hook's request for a verdict, as it comes over either interface."""
+"""Request of the hook for a verdict, received over ARI or AGI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIME: Final = re.compile(r"[0-9]{1,10}\.[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The hook's request for a verdict; each field is unchecked text.
+    """Request of the hook for a verdict. All fields are unchecked text.
 
     Only the hook and the service know `nonce`. `caller` is the caller id of the channel. With the operator's own
     Dial(), it is the number that the called party sees. `called` is CALLED_NUMBER. `channel` is the name of the
@@ -47,7 +47,7 @@ class Request:
 
     @classmethod
     def read(cls, arguments: Sequence[str]) -> Request | None:
-        """The request in the arguments that the hook sends over either interface; None if they are not a request.
+        """Parse the arguments that the hook sends over ARI or AGI, or return None if they are not a request.
 
         They are: `decide` (`own` with the operator's own Dial()), call id, nonce, time, number, direction, called
         number, dial string, caller, the caller's channel, account code, chain, diverting number, SIP Call-ID, chain

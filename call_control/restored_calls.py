@@ -1,4 +1,4 @@
-"""The calls that another instance decided, read from its ledger."""
+"""Calls in progress that another instance decided, restored from its ledger."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from .call import Call
 
 @dataclass(frozen=True, slots=True)
 class RestoredCalls:
-    """Restored calls. `calls` has, by call id, the calls from `read` that the journal can still name."""
+    """Restored calls by call id. `calls` contains the calls of `read` that the journal can still name."""
 
     read: OpenCalls
     calls: Mapping[str, Call]
 
     @classmethod
     def of(cls, ledger: LedgerReader, earlier: Self | None = None) -> Self:
-        """Restore the calls in progress. Calls without a new step since an `earlier` result are copied from it.
+        """Restore the calls in progress. Calls without new steps are copied from an `earlier` result.
 
-        New calls wait during a hand-over. So the next instance restores the calls twice: before the hand-over, when a
-        thousand take half a second, and after it, when only the changed ones take time. Raises LedgerError.
+        New calls wait during a hand-over. The next instance therefore restores the calls twice: before the hand-over,
+        when a thousand calls take half a second, and after it, when only changed calls take time. Raises LedgerError.
         """
         read = ledger.open_calls(earlier.read if earlier else None)
         known = earlier.calls if earlier else {}
@@ -37,7 +37,7 @@ class RestoredCalls:
 
 
 def restored_calls(ledger: LedgerReader, call_ids: Iterable[str]) -> dict[str, Call]:
-    """The restored calls with these ids. Raises LedgerError."""
+    """Restore the calls with the given ids. Raises LedgerError."""
     return {
         record.call_id: Call.restored(record, record.nonce)
         for record in ledger.records_of(call_ids)

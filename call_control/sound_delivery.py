@@ -1,4 +1,4 @@
-"""The delivery of a sound to a party, judged from the hook's journal lines. Pure; no other module judges this.
+"""Judgement of the delivery of a sound to a party, based on the hook's journal lines.
 
 A sound was played, or not; and its delivery is on one scale:
 
@@ -61,7 +61,7 @@ of it and the caller's voice.
 
 
 class KnownBy(StrEnum):
-    """The sign that a sound was played to its end; the strongest sign comes first."""
+    """Sign that a sound was played to its end, the strongest first."""
 
     PACKETS = "packets"
     """Asterisk sent all packets of the sound: its delivery is `sent`."""
@@ -75,8 +75,10 @@ class KnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """A judged sound. `lasted_ms` is the time for which it was played. `known_by` is None if it was not played to its
-    end; `why` is the reason then.
+    """Judgement on the playback of a sound.
+
+    `lasted_ms` is the duration of the playback. If the sound was not played to its end, `known_by` is None, and `why`
+    gives the reason.
     """
 
     lasted_ms: int
@@ -89,9 +91,9 @@ class PlayedSound:
 
 
 def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: float | None = None) -> PlayedSound:
-    """The judged sound of one party. `duration_ms` is its length.
+    """Judge the playback of one party's sound, whose length is `duration_ms`.
 
-    `called_ms` is the length of the called party's sound; None if that party was to hear no sound.
+    `called_ms` is the length of the called party's sound. It is None if that party was to hear no sound.
     """
     match line.played:
         case Played.DIAL if party is Party.CALLED:
@@ -111,11 +113,11 @@ def played_sound(line: Sounded, party: Party, duration_ms: float, called_ms: flo
 
 
 def reports_confirm(line: Reported) -> bool:
-    """True if the phone's reports confirm a sound whose packets were sent.
+    """True if the phone's RTCP reports confirm a sound that was sent.
 
-    The phone must report no loss, Asterisk must have received all that the phone sent, and the media must not have
-    moved to another address. The reports are about the whole call, not about single packets. So after a loss in either
-    direction the sound stays `sent`.
+    The phone must report no loss, Asterisk must have received all packets of the phone, and the media must not have
+    moved to another address. Reports cover the whole call, not single packets. After a loss in either direction, the
+    sound stays `sent`.
     """
     return line.heard_from and not line.moved and line.lost == 0 and line.lost_back == 0
 
@@ -169,8 +171,9 @@ def _by_time(line: Sounded, duration_ms: float) -> KnownBy | str:
 
 
 def _wanted(line: Sounded, duration_ms: float) -> int:
-    """Number of packets of the sound on this channel. If packets are longer than `PACKET_MS`, Asterisk sends only whole
-    ones.
+    """Number of packets of the sound on this channel.
+
+    Of packets longer than `PACKET_MS`, Asterisk sends only whole ones.
     """
     return packets(duration_ms) if line.packet_ms == PACKET_MS else int(duration_ms // line.packet_ms)
 

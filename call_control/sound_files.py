@@ -1,9 +1,9 @@
-"""The sounds' files on the disk, compared with the files that the service made. I/O.
+"""Detection of changes to the sound files on the disk.
 
-Asterisk opens the file again for each playback, and the service does not see what Asterisk reads. But it sees whether a
-file has changed: the kernel then gives the file another change time (ctime), which no program can set. So if a file has
-the right content, and the same change time before and after a playback, it is what Asterisk read. An unchanged file
-takes one `lstat()`; only a changed one is read.
+Asterisk opens the file again for each playback, and the service cannot see what Asterisk reads. After a change of a
+file, the kernel sets another change time (ctime), which no program can choose. A file with the right content, and with
+the same change time before and after a playback, is therefore what Asterisk read. An unchanged file takes one
+`lstat()`. Only a changed file is read.
 """
 
 import hashlib
@@ -45,8 +45,10 @@ Stamp = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file at some time. `stamp` has device, inode, size and times of change; None if there is no regular file.
-    `sha256` is the digest of its content; empty if it cannot be read.
+    """State of a file at some time.
+
+    `stamp` holds the device, the inode, the size and the times of change; None if no regular file exists. `sha256` is
+    the digest of the content, or empty if the file cannot be read.
     """
 
     stamp: Stamp | None
@@ -61,9 +63,11 @@ States = Mapping[Path, FileState]
 
 @dataclass(frozen=True, slots=True)
 class PlayedFile:
-    """The evidence about the file of a sound. `format` is the format of the file that Asterisk opened, and `sha256` its
-    digest. Without a format the digest is that of the sound (`Sound.sha256`). Both are None if tones were played, or if
-    the file may be one that the service has not made.
+    """Evidence about the file that was played.
+
+    `format` is the format of the file that Asterisk opened, and `sha256` is the digest of the file. Without a format,
+    `sha256` is the digest of the sound (`Sound.sha256`). Both are None if tones were played, or if the file may not be
+    the service's own.
     """
 
     sha256: str | None
@@ -71,8 +75,9 @@ class PlayedFile:
 
 
 class SoundFiles:
-    """The files of all sounds. Thread-safe. `restore` makes the files again; it raises ToneError if it
-    cannot make all.
+    """Files of all sounds. Thread-safe.
+
+    `restore` writes all files again, and raises ToneError if this fails.
     """
 
     def __init__(self, sounds: Iterable[Sound], restore: Callable[[], object] = lambda: None) -> None:
@@ -96,26 +101,25 @@ class SoundFiles:
 
     @property
     def damaged(self) -> int:
-        """Number of files that were damaged or foreign when `look` last ran."""
+        """Number of damaged or foreign files in the last run of `look`."""
         return len(self._since_s)
 
     def as_made(self, sound: Sound) -> States | None:
-        """The states of the sound's files, if all are unchanged and no other file was added beside them; otherwise
-        None.
-        """
+        """States of the sound's files, or None if a file was changed or a foreign file was added beside them."""
         states = self.states(sound)
         if self._foreign(sound) or not all(states[file.path].sha256 == file.sha256 for file in sound.files):
             return None
         return states
 
     def states(self, sound: Sound) -> States:
-        """The current states of the sound's files."""
+        """Current states of the sound's files."""
         return {file.path: self._state(file) for file in sound.files}
 
     def played(self, sound: Sound, codec: str, began: datetime, before: States | None) -> PlayedFile | None:
-        """The file that was played from `began` until now to a channel with this codec; None if it is not known,
-        because a file was changed. `before` are the sound's files at some time before the playback, or None if that is
-        not known.
+        """File that was played from `began` until now, or None if a file was changed in the meantime.
+
+        `codec` is the codec of the channel. `before` holds the states of the sound's files before the playback, or None
+        if they are not known.
         """
         opened = OPENED.get(codec)
         chosen = [file for file in sound.files if file.sound_format.name == opened]
@@ -129,8 +133,9 @@ class SoundFiles:
         return PlayedFile(chosen[0].sha256, opened) if chosen else PlayedFile(sound.sha256)
 
     def look(self) -> None:
-        """Check all files. If a file has been damaged for `RESTORE_AFTER_S`, all files are made again. Raises
-        ToneError, which names the damaged and foreign files.
+        """Check all files, and write them again if one has been damaged for `RESTORE_AFTER_S` seconds.
+
+        Raises ToneError with the names of the damaged and foreign files.
         """
         now_s = time.monotonic()
         self._folders.clear()
@@ -166,16 +171,12 @@ class SoundFiles:
     # -- further files --------------------------------------------------------------------------------------------
 
     def _foreign(self, sound: Sound) -> list[Path]:
-        """Files beside those of the sound that are new or changed since the service started."""
         return [path for path, stamp in self._beside_of(sound) if (path, stamp) not in self._first]
 
     def _beside_of(self, sound: Sound) -> list[tuple[Path, Stamp | None]]:
         return [found for found in self._in(sound.stem.parent) if found[0].stem == sound.stem.name]
 
     def _in(self, folder: Path) -> frozenset[tuple[Path, Stamp | None]]:
-        """The files in a folder that Asterisk could open. The folder is read again if a name was added or removed
-        there; its subfolders are read at each `look`.
-        """
         try:
             changed_ns = os.stat(folder).st_mtime_ns
         except OSError:
@@ -211,8 +212,9 @@ def _trouble(damaged: Iterable[Path], foreign: Iterable[Path]) -> Message:
 
 
 def sound_files_in(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    """The files of these sounds that Asterisk could open, in the folder and in its subfolders. A subfolder may have the
-    name of a language.
+    """Files of the named sounds that Asterisk could open, in the folder and its subfolders.
+
+    A subfolder may have the name of a language.
     """
     entries = _listed(folder)
     places = [folder, *(folder / name for name, is_folder in entries if is_folder)]
@@ -224,7 +226,6 @@ def sound_files_in(folder: Path, names: Collection[str]) -> Iterator[Path]:
 
 
 def _listed(folder: Path) -> list[tuple[str, bool]]:
-    """The names in a folder, and whether each is a folder; empty if it cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return [(entry.name, entry.is_dir()) for entry in entries]
@@ -246,7 +247,7 @@ def _stamp_of(status: os.stat_result) -> Stamp | None:
 
 
 def _read(file: SoundFile) -> tuple[FileState, bool]:
-    """The file's state, and whether its stamp would show a later change. A file of another size is not read."""
+    """State of a file, and whether its stamp would reveal a later change. A file of another size is not read."""
     now_ns, stamp = time.time_ns(), _stamp(file.path)
     if stamp is None or stamp[2] != file.octets:
         return FileState(stamp, ""), True

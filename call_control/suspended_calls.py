@@ -1,4 +1,4 @@
-"""The suspensions of the numbers of calls, and the calls in progress whose number was suspended."""
+"""Suspensions of the calls' numbers, and the calls in progress whose number is suspended."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,17 +32,19 @@ class SuspendedCalls:
     """The same for the operator's own suspensions, by their ids."""
 
     def suspension(self, numbers: Sequence[Number], at: datetime) -> Suspension | None:
-        """The suspension of one of the numbers at this time, as far as it is known now."""
+        """Suspension of one of the numbers at the given time, as far as it is known now; None without one."""
         registry = self.registry()
         return suspended(numbers, registry, time_by(registry, at), self.remembered(), self.own_stops())
 
     def origin(self, numbers: Sequence[Number], at: datetime) -> steps.SuspendedBy | None:
-        """The origin of that suspension."""
+        """Origin of the suspension of one of the numbers: the association or the operator; None without a
+        suspension.
+        """
         found = self.suspension(numbers, at)
         return steps.SuspendedBy(found.own) if found else None
 
     def to_end(self) -> list[Call]:
-        """The calls in progress that Asterisk must be asked to end. Emergency calls are never included."""
+        """Calls in progress that Asterisk must be asked to end. Emergency calls are never included."""
         if not self.hang_up:
             return []
         registry, stops = self.registry(), self.own_stops()
@@ -56,10 +58,10 @@ class SuspendedCalls:
         ]
 
     def record_end(self, call: Call) -> bool:
-        """Record that the service asks Asterisk to end a call because its number is suspended.
+        """Record that the service asks Asterisk to end a call because of a suspension.
 
-        False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the evidence has
-        refused the step.
+        Returns False if Asterisk must not be asked: the call is over, its number is no longer suspended, or the
+        evidence has refused the step.
         """
         cause = self.suspension(call.forwarding_numbers, self.now())
         if cause is None or self.in_progress.get(call.id) is not call:
@@ -75,7 +77,7 @@ class SuspendedCalls:
         return call.suspended
 
     def count_end(self, call: Call) -> None:
-        """Count a call that Asterisk ends because its number is suspended. It may be over already."""
+        """Count a call that Asterisk ends because of a suspension. The call may be over already."""
         cause = self.suspension(call.forwarding_numbers, self.now())
         self.ended[cause.reference if cause else ""] += 1
         if cause and cause.own:
@@ -83,6 +85,5 @@ class SuspendedCalls:
 
 
 def _is_refused(written: Future[None]) -> bool:
-    """True if the evidence has refused the step at once."""
     error = written.exception() if written.done() else None
     return error is not None and not isinstance(error, LedgerBehindError)

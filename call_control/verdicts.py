@@ -1,6 +1,4 @@
-"""The service's answers to the hook: the treatment of the call, the file for each party, and the token of a forwarding
-chain.
-"""
+"""Builds verdicts for the hook: the treatment of the call, the file for each party, and the chain token."""
 
 import logging
 from collections.abc import Mapping
@@ -20,14 +18,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Makes the hook's verdict for each decided call."""
+    """Builds the hook's verdict for each decided call."""
 
     sounds: CallSounds
     caller_hears: CallerHears
     fleet: FleetChain | None
 
     def of(self, call: Call) -> dialplan.Verdict:
-        """The hook's verdict. The notice replaces a sound that must not or cannot be played."""
+        """Verdict for the hook. A sound that must not or cannot be played is replaced by the notice."""
         files = self.sounds.of_verdict(call)
         verdict = self._with(call, files)
         if len(verdict.extension) > dialplan.EXTENSION_LIMIT:
@@ -53,9 +51,7 @@ class Verdicts:
         )
 
     def _with_chain(self, call: Call, verdict: dialplan.Verdict) -> dialplan.Verdict:
-        """The verdict with the chain token. With it, the hook tells other nodes and other legs that the call is
-        announced.
-        """
+        """Add the chain token, which tells other nodes and other legs that a sound is played."""
         marked = replace(verdict, chain=self.fleet.verdict_text(call)) if self.fleet else verdict
         if len(marked.extension) <= dialplan.EXTENSION_LIMIT:
             return marked

@@ -1,1 +1,1 @@
-"""The base of all packages: a call as data and its decision, numbers, documents, settings, errors."""
+"""Basic types and tools of all packages: calls, the decision, telephone numbers, settings and errors."""

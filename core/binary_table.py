@@ -1,6 +1,7 @@
-"""The binary form of a compiled table: a head, lines of JSON and arrays of numbers, with a checksum. Pure.
+"""Binary files for compiled tables: a header, JSON lines and arrays of numbers, protected by a checksum.
 
-Only a machine with the same byte order can read it. It is not signed, so its file must be protected from other users.
+Only a machine with the same byte order can read such a file. The file is not signed, so other users must not be able to
+write it.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ _LENGTH: Final = 8
 
 
 def packed_table(magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]) -> bytes:
-    """The octets of a compiled table, which `unpacked_table` reads. `magic` names the kind of table and its format."""
+    """Pack a table into bytes that `unpacked_table` can read.
+
+    `magic` identifies the kind of table and the version of its format.
+    """
     return b"".join(packed_parts(magic, head, lines, arrays))
 
 
 def packed_parts(
     magic: bytes, head: dict[str, Any], lines: Iterable[Any], arrays: Sequence[array[int]]
 ) -> list[bytes | memoryview]:
-    """The octets of `packed_table` in parts, without a copy of the arrays. A line given as octets must already be
-    JSON.
+    """Pack a table into several byte blocks, without copying the arrays.
+
+    A line that is given as bytes must already be JSON.
     """
     head = {"order": sys.byteorder, "arrays": [[each.typecode, len(each)] for each in arrays], **head}
     text = b"".join(b"%b\n" % _json(line) for line in (head, *lines))
@@ -48,11 +53,10 @@ def _json(line: Any) -> bytes:
 def unpacked_table(
     magic: bytes, octets: bytes | mmap, what: str
 ) -> tuple[dict[str, Any], Iterator[bytes], Iterator[array[int]]]:
-    """The head, the lines and the arrays that `packed_table` has packed. Raises ValueError if `packed_table` has not
-    made `octets`.
+    """Unpack the header, the lines and the arrays of a table.
 
-    The caller reads the lines and the arrays one by one, so that other threads can run. `what` is the kind of table,
-    for the error.
+    The lines and the arrays are read lazily, so that other threads can run in between. `what` names the kind of table
+    in error messages. Raises ValueError if `octets` is not a table from `packed_table`.
     """
     begin = len(magic) + _DIGEST
     body = memoryview(octets)[begin:]
@@ -67,7 +71,7 @@ def unpacked_table(
 
 
 def _lines(octets: bytes | mmap, at: int, end: int) -> Iterator[bytes]:
-    """The lines one by one: splitting all at once would delay the event loop."""
+    """Yield the lines one by one, because splitting a large table in one step would block the event loop."""
     while at < end:
         stop = octets.find(b"\n", at, end)
         if stop < 0:

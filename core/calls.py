@@ -1,4 +1,4 @@
-"""One forwarded call as data, from the hook's request to the decision.
+"""Data types of a forwarded call, from the hook's request to the decision.
 
 `ForwardedCall` → `decide` (`idtone.core.decision`) → `Decision` → verdict → Asterisk plays → `Step`s in the ledger.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Direction(FastEnum):
-    """The direction of the forwarding."""
+    """Direction in which a call is forwarded."""
 
     INCOMING = "incoming"
     """着信転送: the number was called, and the call is forwarded to another number."""
@@ -27,14 +27,14 @@ class Direction(FastEnum):
 
 
 class Party(FastEnum):
-    """A party that hears a sound. If both hear one, they are in this order."""
+    """A party that can hear a sound. The order of the members is the order of playback."""
 
     CALLED = "called"
     CALLER = "caller"
 
 
 class Delivery(FastEnum):
-    """The delivery of a sound to a party, from the most certain state to the least."""
+    """Delivery state of a sound at a party, from the most certain to the least."""
 
     CONFIRMED = "confirmed"
     """The sound was sent, and the phone's own reports say that it received all packets."""
@@ -45,7 +45,7 @@ class Delivery(FastEnum):
 
 
 class Trust(FastEnum):
-    """The reason to trust the registry: signed, or not signed."""
+    """Signature state of the registry: signed by the association, or unsigned."""
 
     SIGNED = "signed"
     """Signed by the association."""
@@ -54,7 +54,7 @@ class Trust(FastEnum):
 
 
 class Outcome(FastEnum):
-    """The outcome of a decision: what happens to the call."""
+    """Outcome of the decision on a call."""
 
     PLAY = "PLAY"
     """Play the licensed profile, then connect."""
@@ -69,7 +69,10 @@ class Outcome(FastEnum):
 
 
 class Reason(FastEnum):
-    """The reason for an outcome. These codes are public: the ledger, the dialplan and the command line show them."""
+    """Reason for the outcome of a decision.
+
+    The codes are public: they appear in the ledger, in the dialplan and in the output of commands.
+    """
 
     EMERGENCY = "emergency"
     NUMBER_SUSPENDED = "number-suspended"
@@ -127,7 +130,7 @@ class Reason(FastEnum):
 
 
 class Skip(FastEnum):
-    """The reason why no sound is played on a call that may be connected."""
+    """Reason why a call that may be connected gets no sound."""
 
     ANNOUNCED = "announced"
     """The call is part of a forwarding chain, and another call of the chain, here or on another node, plays the sound.
@@ -137,7 +140,7 @@ class Skip(FastEnum):
 
 
 class RemoteCall(NamedTuple):
-    """The id of a call on another node of the fleet."""
+    """Reference to a call on another node of the fleet."""
 
     node: str
     call_id: str
@@ -147,11 +150,12 @@ class RemoteCall(NamedTuple):
 class ForwardedCall:
     """A call that is about to be forwarded.
 
-    `id` is the ledger's call id. `dialled` is the dialled text, for example an extension; like a number it is never
-    written in clear. `parties` are those that can hear a sound: with an operator's own Dial() only the called party.
-    `announced` means that another call of the same forwarding chain plays the sound; if that call is on another node,
-    `chained_from` names it. `sip_call_id` is the Call-ID of the caller's channel; empty if it is unknown or not a SIP
-    channel. It can contain a number or an address, so like a number it is never written in clear.
+    `id` is the call id in the ledger. `dialled` is the dialed text, for example an extension. `parties` are the parties
+    that can hear a sound. With an operator's own Dial(), only the called party can. `announced` means that another call
+    of the same forwarding chain plays the sound. `chained_from` names that call if it is on another node. `sip_call_id`
+    is the Call-ID of the caller's channel. It is empty if the channel does not use SIP.
+
+    `dialled` and `sip_call_id` may contain telephone numbers, so they are never written in clear.
     """
 
     id: str
@@ -186,12 +190,15 @@ class ForwardedCall:
 
     @property
     def forwarding_numbers(self) -> tuple[Number, ...]:
-        """Numbers that are checked for a suspension."""
+        """Numbers to check for a suspension."""
         return (self.forwarding_number,) if self.perhaps is None else (self.forwarding_number, self.perhaps)
 
     @property
     def originating_numbers(self) -> tuple[Number, ...]:
-        """Numbers from which the call claims to come. None of them may be a number that never originates."""
+        """Numbers from which the call claims to originate.
+
+        The call is refused if one of them is declared as never originating calls.
+        """
         if self.perhaps is None and self.caller_perhaps is None:  # almost always; each call comes here
             return (self.forwarding_number, self.caller)
         found = self.forwarding_number, self.perhaps, self.caller, self.caller_perhaps
@@ -209,10 +216,10 @@ class LicenceStatus(FastEnum):
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """The right of one member to use one sound (利用許諾), valid from `valid_from` to `valid_until` (exclusive).
+    """A member's right to use one sound (利用許諾), valid from `valid_from` until `valid_until` (exclusive).
 
-    It also needs the member's pledge (誓約), in force from `pledged_from` to `pledged_until` (exclusive). Without
-    `pledged_from` there is no pledge; without `pledged_until` it has no end.
+    The licence also requires the member's pledge (誓約), which is in force from `pledged_from` until `pledged_until`
+    (exclusive). If `pledged_from` is None, no pledge exists. If `pledged_until` is None, the pledge has no end.
     """
 
     id: str
@@ -228,10 +235,10 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class WholesaleChain:
-    """The resale of a number (卸): from the member that holds it, through each reseller, to the member in charge.
+    """Path of a resold number (卸), from the member that holds the number to the member that serves the customer.
 
-    `members` are their ids in this order. `checked` has, for each reseller, the time of its check, or None if it was
-    not checked.
+    `members` lists the ids of the members in this order. `checked` contains the time at which each reseller was
+    checked, or None for an unchecked reseller.
     """
 
     members: tuple[str, ...]
@@ -240,7 +247,7 @@ class WholesaleChain:
     """The earliest time at which a recorded certification of a reseller lapses; None if none was recorded."""
 
     def is_checked(self, now: datetime, lasts: timedelta | None) -> bool:
-        """True if each reseller has been checked. With `lasts`, each check must also be no older than that."""
+        """True if every reseller has been checked, and no check is older than `lasts`."""
         return all(link_is_checked(at, now, lasts) for at in self.checked)
 
     def __str__(self) -> str:
@@ -248,13 +255,16 @@ class WholesaleChain:
 
 
 def link_is_checked(at: datetime | None, now: datetime, lasts: timedelta | None) -> bool:
-    """True if a check at the time `at` still counts at `now`. It counts for `lasts`; None: without limit."""
+    """True if a check made at `at` is still valid at `now`.
+
+    A check is valid for `lasts`, or without limit if `lasts` is None.
+    """
     return at is not None and at <= now and (lasts is None or now - at < lasts)
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The member in charge of a number: its holder, or the last member of its wholesale chain."""
+    """The member in charge of a number, with its licences and the path by which it got the number."""
 
     member: str
     licences: tuple[Licence, ...]
@@ -263,17 +273,17 @@ class Holding:
     """The earliest time at which a recorded certification of a member or a link lapses; None if none was recorded."""
 
     def has_lapsed(self, now: datetime) -> bool:
-        """True if a recorded certification has lapsed, or its check is overdue."""
+        """True if a recorded certification of a member has lapsed, or is overdue for a check."""
         return self.certified_until is not None and now >= self.certified_until
 
     @property
     def members(self) -> tuple[str, ...]:
-        """All members through which the number has passed, beginning with its holder."""
+        """Ids of all members through which the number has passed, starting with its holder."""
         return self.chain.members if self.chain else (self.member,)
 
 
 class Period(NamedTuple):
-    """The time from `since` to `until` (exclusive). None means that the period is open at that end."""
+    """A period of time from `since` until `until` (exclusive). None leaves that end open."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -284,11 +294,11 @@ class Period(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """A suspension of numbers at the request of the police (番号停止), from `since` to `until` (exclusive).
+    """A police-ordered suspension of telephone numbers (番号停止), from `since` until `until` (exclusive).
 
-    Without `until`, only a newer registry lifts the suspension. `reference` is the reference of the request; it is
-    empty if the suspension was read from Asterisk's file, which lacks it. `own` is the id of a suspension by this
-    node's operator (`idtone suspend`); it is empty for a suspension by the association.
+    If `until` is None, only a newer registry can lift the suspension. `reference` is the reference of the police
+    request. It is empty if the suspension comes from the fallback file, which has no references. `own` is the id of a
+    suspension by this node's operator (`idtone suspend`). It is empty for a suspension by the association.
     """
 
     since: datetime
@@ -300,7 +310,7 @@ class Suspension:
         return self.since <= now and (self.until is None or now < self.until)
 
     def during(self, period: Period) -> Suspension | None:
-        """The part of the suspension that lies in the period; None if there is none."""
+        """Part of the suspension that lies within `period`, or None if they do not overlap."""
         since = self.since if period.since is None else max(self.since, period.since)
         ends = [end for end in (self.until, period.until) if end is not None]
         if ends and min(ends) <= since:
@@ -309,13 +319,13 @@ class Suspension:
 
 
 class Decision(NamedTuple):
-    """The outcome of one call, with its reason.
+    """Outcome of a call, with its reason.
 
-    `profiles` names the sound of each party that hears one. `licence` is set if a licence was judged, valid or not;
-    `hangup_cause` (ITU-T Q.850) if the call is refused; `skip` if no sound is played. `member` is in charge of the
-    forwarding number in that version of the registry. `wholesale_chain` (`m-0001>m-0005`) is set if the number came
-    through resellers. `customer` is the operator's customer whose call it is, if the table of lines has one.
-    `registry_sha256` is the digest of the registry by which it was decided (`Registry.sha256`).
+    `profiles` maps each party that hears a sound to the sound's profile. `licence` is the id of the licence that was
+    examined, even if it was not valid. `hangup_cause` (ITU-T Q.850) is set for a refused call. `skip` is set if no
+    sound is played. `member` is the member in charge of the forwarding number. `wholesale_chain` (for example
+    `m-0001>m-0005`) is set for a resold number. `customer` is the operator's customer, if the table of lines names one.
+    `registry_sha256` is the digest of the registry that was used (`Registry.sha256`).
     """
 
     # A tuple: a frozen dataclass takes twice as long to make, which was a sixth of a decision's time.
@@ -335,7 +345,7 @@ class Decision(NamedTuple):
 
     @property
     def profile(self) -> str | None:
-        """The called party's sound, else the caller's; None if no sound is played."""
+        """Profile of the called party's sound, or else of the caller's; None if no sound is played."""
         return next((self.profiles[party] for party in Party if party in self.profiles), None)
 
     @property

@@ -1,6 +1,4 @@
-"""Runs work that may never end, such as reading from a hung network share. The process can exit without waiting for
-it.
-"""
+"""Daemon threads for work that may never end, such as reading from a hung network share."""
 
 import os
 import threading
@@ -14,11 +12,10 @@ T = TypeVar("T")
 
 
 def in_daemon(work: Callable[[], T], name: str) -> Future[T]:
-    """Run `work` in a separate thread. The process does not wait for this thread when it exits.
+    """Run `work` in a daemon thread, and return its future. The process does not wait for the thread at exit.
 
-    A thread whose work has ended takes the next work. Starting a new thread would make the event loop wait until the
-    thread runs, several times a second on a busy machine. A callback of the future must not wait for other work of this
-    function, because the same thread may have to do that work.
+    Idle threads are reused, because starting a thread on a busy machine delays the event loop. A callback of the future
+    must not wait for other work of this function. The same thread may have to do that work.
     """
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()  # a cancelled Future would refuse its result

@@ -1,8 +1,7 @@
-"""The decision. Pure: call, registry, policy and time go in; a `Decision` comes out.
+"""The decision whether a forwarded call is connected, and which sound the parties hear.
 
-The rules are in the order in which they apply, and the first one that matches decides. Emergency calls come first, and
-suspensions come before licences. Only one place returns the association's sound: the rule for a licence that is valid
-now.
+The rules apply in a fixed order, and the first matching rule decides. Emergency calls come first. Suspensions come
+before licences. Only the rule for a currently valid licence returns the association's sound. The module does no I/O.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from .numbers import Number, NumberKind, NumberPattern
 
 
 class Registry(Protocol):
-    """The interface of a registry for the decision. Look-ups take constant time."""
+    """Interface of the registry that the decision uses. Look-ups take constant time."""
 
     @property
     def version(self) -> int: ...
@@ -43,57 +42,56 @@ class Registry(Protocol):
     def trust(self) -> Trust: ...
     @property
     def sha256(self) -> str | None:
-        """The digest of its signed metadata, or of its file if it is unsigned; None if the registry was not read from
-        files.
-        """
+        """SHA-256 of the registry's signed metadata, or of an unsigned file; None if the registry is not from files."""
         ...
 
     @property
     def newer(self) -> NewerStops | None:
-        """The suspensions of a newer edition whose members are not known yet; None if there are none."""
+        """Suspensions from a newer edition that is not loaded completely; None without such an edition."""
         ...
 
     @property
     def issued(self) -> datetime:
-        """The time at which its latest part was issued. A clock that shows an earlier time is wrong."""
+        """Time at which the newest part of the registry was issued. A clock that shows an earlier time is wrong."""
         ...
 
     @property
     def expires(self) -> datetime: ...
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
-        """All suspensions of the number, past, current and future: those of the number itself, of its ranges and of its
-        holder.
-        """
+        """All past, current and future suspensions of the number, of its ranges and of its holder."""
         ...
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
-        are left out.
+        """Suspended number ranges in ascending order.
+
+        If `stocks` is False, the numbers of suspended members are omitted.
         """
         ...
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """Periods in which the number never originates calls, past, current and future."""
+        """All past, current and future periods in which the number is declared as never originating calls."""
         ...
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a number of the call may be suspended, or may be one that never originates calls."""
+        """True if a number of the call may be suspended, or may be declared as never originating calls."""
         ...
 
     def own_spans(self, member: str | None) -> Iterable[tuple[NumberSpan, Period]]:
-        """Spans of the numbers that the member may use; if `member` is None, that any member may use. Each comes with
-        its period, ascending by first number.
+        """Number ranges that the member may use, with their periods, in ascending order.
+
+        If `member` is None, the ranges of all members are returned.
         """
         ...
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """The member in charge of the number at that time; None if no member holds the number."""
+        """Member in charge of the number at `now`, or None if no member holds the number."""
         ...
 
 
 class NewerStops(NamedTuple):
-    """Suspensions from a newer edition of the registry. `sha256` is the digest of that edition. `earlier` is the
-    registry without these suspensions.
+    """Suspensions from a newer edition of the registry, which apply before that edition is loaded completely.
+
+    `sha256` is the digest of the newer edition. `earlier` is the registry without the new suspensions.
     """
 
     sha256: str | None
@@ -101,32 +99,34 @@ class NewerStops(NamedTuple):
 
 
 class OwnStops(Protocol):
-    """The interface of the suspensions by this node's operator (`idtone suspend`) for the decision."""
+    """Interface of the operator's own suspensions (`idtone suspend`) that the decision uses."""
 
     def of(self, number: Number) -> Sequence[Suspension]:
-        """The operator's own suspensions of the number."""
+        """The operator's suspensions of a number."""
         ...
 
 
 class Lines(Protocol):
-    """The interface of the table of the customers' lines for the decision."""
+    """Interface of the table of customer lines that the decision uses."""
 
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
-        if unknown.
+        """Check whether the caller's line may present the forwarding number.
+
+        Returns the reason for a refusal, or None if the line may present the number, and the customer, or None if the
+        customer is unknown.
         """
         ...
 
 
 class Unlicensed(StrEnum):
-    """The treatment of a call without a valid licence."""
+    """Policy for calls without a valid licence."""
 
     NOTICE = "notice"
     REFUSE = "refuse"
 
 
 class Unreadable(StrEnum):
-    """The decision for a call with a malformed, withheld or empty forwarding number."""
+    """Policy for calls whose forwarding number is malformed, withheld or empty."""
 
     REFUSE = "refuse"
     NOTICE = "notice"
@@ -134,14 +134,14 @@ class Unreadable(StrEnum):
 
 
 class LedgerFull(StrEnum):
-    """The treatment of a call that would be connected while the ledger has no room for its evidence."""
+    """Policy for calls that would be connected while the ledger has no room for their evidence."""
 
     NOTICE_AND_CONNECT = "notice-and-connect"
     REFUSE = "refuse"
 
 
 class Chain(StrEnum):
-    """The number of times the sound is played if a call is forwarded more than once on this PBX."""
+    """Policy for calls that are forwarded more than once on this PBX."""
 
     ONCE = "once"
     """Only the forwarding that was answered last plays the sound."""
@@ -179,7 +179,7 @@ _OUTGOING: Final = Direction.OUTGOING
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The member's choices (`policy` in idtone.yaml)."""
+    """The member's policy for calls (`policy` in `idtone.yaml`)."""
 
     member: str | None = None
     """This node's member (`association.member`)."""
@@ -206,13 +206,14 @@ class Policy:
     """Called numbers that hear no sound."""
 
     def hearing(self, call: ForwardedCall) -> Sequence[Party]:
-        """Parties that hear a sound, in order. If none of these parties can hear a sound here, the called party hears
-        it.
+        """Parties that hear a sound, in order of playback.
+
+        If none of the configured parties can hear a sound, the called party hears it.
         """
         return _HEARING[self.notify[call.direction], call.parties]
 
     def skip(self, call: ForwardedCall) -> Skip | None:
-        """The reason why no sound is played; None if a sound is played."""
+        """Reason why the call gets no sound, or None if it gets one."""
         if call.announced and self.chain is Chain.ONCE:
             return Skip.ANNOUNCED
         for pattern in self.silent:
@@ -222,15 +223,19 @@ class Policy:
 
 
 def time_by(registry: Registry | None, clock: datetime) -> datetime:
-    """The clock's time, but not before the registry was issued. So setting the clock back cannot make an expired
-    licence valid or lift a suspension.
+    """The current time for a decision: the clock's time, but never earlier than the registry's issue time.
+
+    Setting the clock back therefore cannot revive an expired licence or lift a suspension.
     """
     return max(clock, registry.issued) if registry else clock
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """The numbers of an earlier registry, as patterns of `number_spans`, for a service that has no registry."""
+    """Numbers from an earlier registry, for a service that currently has no registry.
+
+    The keys are number patterns (`number_spans`).
+    """
 
     suspended: Mapping[str, Sequence[Suspension]] = field(default_factory=dict)
     own: Mapping[str, Sequence[Period]] | None = None
@@ -238,7 +243,7 @@ class Remembered:
     never_originating: Mapping[str, Sequence[Period]] = field(default_factory=dict)
 
     def may_use(self, numbers: Iterable[Number], now: datetime) -> bool:
-        """True if one of the numbers is among those that this node may use."""
+        """True if this node may use at least one of the numbers."""
         own = self.own or {}
         periods = (each for number in numbers for each in _by_pattern(own, number))
         return any(period.in_force(now) for period in periods)
@@ -262,10 +267,11 @@ def decide(
     lines: Lines | None = None,
     own_stops: OwnStops | None = None,
 ) -> Decision:
-    """Decide one call. `now` must have a time zone; `registry` is None if none could be loaded.
+    """Decide what happens to a call.
 
-    `remembered` counts only if `registry` is None. `ledger_full` means that the ledger has no room for evidence of the
-    call. `lines` is None if customers' numbers are not checked. `own_stops` count with and without a registry.
+    `now` must have a time zone. `registry` is None if no registry could be loaded. `remembered` is used only in that
+    case. `ledger_full` means that the ledger has no room for the evidence of the call. If `lines` is None, customers'
+    numbers are not checked. `own_stops` apply with and without a registry.
     """
     if call.emergency:
         return Decision(Outcome.BYPASS, Reason.EMERGENCY)
@@ -337,7 +343,7 @@ def decide(
 
 
 def refused_by_brake(decision: Decision, reason: Reason, policy: Policy) -> Decision:
-    """The decision for a call that the brake refuses. `reason` says whether the brake has stopped or only slowed it."""
+    """Replace a decision by the refusal of a call that the brake has stopped or slowed."""
     cause = policy.refuse_cause if reason is Reason.BRAKE_STOP else CONGESTION
     return decision._replace(outcome=Outcome.REFUSE, reason=reason, profiles={}, hangup_cause=cause, skip=None)
 
@@ -375,8 +381,9 @@ def suspended(
     remembered: Remembered = NOTHING_REMEMBERED,
     own_stops: OwnStops | None = None,
 ) -> Suspension | None:
-    """The first suspension that is in force for one of the numbers; None if no suspension is. The association's
-    suspensions come before the operator's own.
+    """The first suspension in force for one of the numbers, or None.
+
+    The association's suspensions take precedence over the operator's own.
     """
     # `remembered` is read from Asterisk's file, which has the operator's own too; the source that says so comes first.
     if registry is None and own_stops is not None and (own := _first_in_force(numbers, own_stops.of, now)):
@@ -390,13 +397,14 @@ def suspended(
 
 
 def names_of_suspension(numbers: Sequence[Number], registry: Registry, now: datetime) -> tuple[int | None, str | None]:
-    """The version and the digest of the registry that suspends one of the numbers; both None if none does."""
+    """Version and digest of the registry that suspends one of the numbers, or two Nones if no number is suspended."""
     return _names(registry, lambda one: suspended(numbers, one, now) is not None)
 
 
 def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int | None, str | None]:
-    """The version and the digest of the registry that stops a call. The version is None if only a newer edition stops
-    it, because its version is not known yet.
+    """Version and digest of the registry that stops a call.
+
+    The version is None if only a newer edition stops the call, because the version of that edition is not known yet.
     """
     if registry.newer is not None and stops(registry) and not stops(registry.newer.earlier):
         return None, registry.newer.sha256
@@ -406,7 +414,7 @@ def _names(registry: Registry, stops: Callable[[Registry], bool]) -> tuple[int |
 def never_originates(
     numbers: Iterable[Number], registry: Registry | None, now: datetime, remembered: Remembered = NOTHING_REMEMBERED
 ) -> bool:
-    """True if one of the numbers never originates now."""
+    """True if one of the numbers is currently declared as never originating calls."""
     if registry is not None:
         return _first_in_force(numbers, registry.never_originates, now) is not None
     known = remembered.never_originating
@@ -445,7 +453,7 @@ def _not_ours(
     remembered: Remembered,
     no_number: Reason | None,
 ) -> Reason | None:
-    """The reason why this node may not use the number; None if it may, or if that is not known."""
+    """Reason why this node may not use the number, or None if the node may use the number or the answer is unknown."""
     if registry is None:
         foreign = remembered.own is not None and not remembered.may_use(call.forwarding_numbers, now)
         return (no_number or _UNKNOWN) if foreign else None
@@ -457,7 +465,7 @@ def _not_ours(
 def _bar(
     registry: Registry | None, holding: Holding | None, policy: Policy, now: datetime, no_number: Reason | None
 ) -> Reason | None:
-    """The reason why no licence of the member counts; None if licences count."""
+    """Reason why the member's licences do not count, or None if they count."""
     if registry is None:
         return _MISSING
     if no_number:
@@ -478,9 +486,9 @@ def _bar(
 def _standing(
     licences: Sequence[Licence], direction: Direction, policy: Policy, parties: Sequence[Party], now: datetime
 ) -> tuple[Reason, Licence | None, Mapping[Party, str]]:
-    """The reason according to the member's licences, the licence that gave it, and each party's licensed sound.
+    """Result of the member's licences: a reason, the licence that gave the reason, and each party's licensed sound.
 
-    One call has one standing: if the sound of one party is not licensed, all parties hear the notice.
+    If the sound of one party is not licensed, all parties hear the notice.
     """
     judged = {party: nearest(licences, direction, now, policy.tones.get((direction, party))) for party in parties}
     farthest = max(judged.values(), key=distance)

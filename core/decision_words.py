@@ -1,6 +1,6 @@
-"""Outcomes, reasons and the rules of the decision in words, for people. Pure.
+"""Descriptions of outcomes, reasons and rules for people.
 
-These tables are the source of the reference page of the reasons and of the console's texts. Backticks mark code.
+The tables are the source of the reference page of the reasons and of the console's texts. Backticks mark code.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from .translation import template
 
 
 class OutcomeWords(NamedTuple):
-    """An outcome in words: the case in which a call has it, the sound that is heard, and the way the call continues."""
+    """Description of an outcome: the case in which it applies, the sound, and how the call continues."""
 
     when: str
     sound: str

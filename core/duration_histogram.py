@@ -1,4 +1,4 @@
-"""Durations, counted in classes as in a histogram."""
+"""A thread-safe histogram of durations."""
 
 import threading
 from bisect import bisect_left
@@ -7,25 +7,29 @@ from itertools import accumulate
 
 
 class Durations:
-    """Counts durations. Thread-safe."""
+    """Histogram of durations. Thread-safe."""
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
-        """`bounds_s` are the upper bounds of the classes in seconds, ascending. One more class has no bound."""
+        """Set the upper bounds of the classes in seconds, in ascending order.
+
+        Longer durations go into one more class.
+        """
         self.bounds_s = tuple(bounds_s)
         self._counts = [0] * (len(self.bounds_s) + 1)
         self._total_s = 0.0
         self._adding = threading.Lock()
 
     def add(self, seconds: float) -> None:
-        """Count one duration. A negative one, measured while the clock was set back, counts as 0."""
+        """Count a duration. A negative duration, caused by a clock that was set back, counts as 0."""
         seconds = max(0.0, seconds)
         with self._adding:
             self._counts[bisect_left(self.bounds_s, seconds)] += 1
             self._total_s += seconds
 
     def quantile_s(self, share: float) -> float | None:
-        """Estimate of a quantile in seconds: `share` of all durations are at most this long. It is interpolated within
-        its class, as in Prometheus. None if there are no durations; the largest bound if the quantile is above it.
+        """Estimated quantile in seconds, interpolated within its class as in Prometheus.
+
+        None if nothing was counted. If the quantile lies above the largest bound, that bound is returned.
         """
         cumulative, _ = self.counted()
         wanted = share * cumulative[-1]
@@ -39,8 +43,6 @@ class Durations:
         return lower_s
 
     def counted(self) -> tuple[Sequence[int], float]:
-        """The number of durations up to each bound, with the total number at the end; and the sum of all durations in
-        seconds.
-        """
+        """Cumulative counts up to each bound, ending with the total count, and the sum of all durations in seconds."""
         with self._adding:
             return tuple(accumulate(self._counts)), self._total_s

@@ -34,29 +34,28 @@ from .translation import Message, as_message, joined
 
 
 class IdtoneError(Exception):
-    """Base of all errors that idtone raises on purpose; the text is for the user.
+    """Base class of all errors that idtone raises on purpose. The text is meant for the user.
 
-    The text is a `Message`. With `fields`, the `Message` is a template that they fill.
+    The text is a `Message`. If `fields` are given, they fill in the text as a template.
     """
 
     def __init__(self, text: str, /, **fields: Any) -> None:
         super().__init__(Message(text, **fields) if fields else as_message(text))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The error for `pickle`: another process can load it without the arguments of `__init__`."""
         return __newobj__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(IdtoneError):
-    """Wrong use of the command line, or it names something that does not exist."""
+    """The command line is wrong, or names something that does not exist."""
 
 
 class ChangeError(IdtoneError):
-    """A change of the PBX failed, and was undone."""
+    """A change to the PBX failed and was undone."""
 
 
 class NumberError(IdtoneError):
-    """A text is not the telephone number that is needed. The error has the problem, and the remedy if there is one.
+    """A text is not a telephone number of the required kind. The error describes the problem and a remedy.
 
     The error never contains the text.
     """
@@ -75,14 +74,13 @@ class RecordingError(IdtoneError):
 
 
 class TrustError(IdtoneError):
-    """The registry's signatures do not hold, or it cannot be fetched or signed."""
+    """The registry cannot be fetched, verified or signed."""
 
 
 class TokenError(IdtoneError):
-    """A hardware token has no such key, or does not sign.
+    """A hardware token lacks the requested key, or does not sign.
 
-    `is_final`: a program must not try again without a person. `is_absent`: the library was asked, and it knows no such
-    key.
+    `is_final` forbids an automatic retry. `is_absent` means that the token's library reported the key as missing.
     """
 
     def __init__(self, text: str, is_final: bool = False, is_absent: bool = False) -> None:
@@ -96,9 +94,9 @@ class LedgerError(IdtoneError):
 
 
 class TokenAwayError(LedgerError):
-    """The token with the log's key cannot be used now; evidence is written but not signed.
+    """The hardware token with the log's key is unavailable. Evidence is written, but not signed.
 
-    `is_absent`: the token's library reports that the key does not exist.
+    `is_absent` means that the token's library reported the key as missing.
     """
 
     def __init__(self, text: str, is_absent: bool = False) -> None:
@@ -107,7 +105,7 @@ class TokenAwayError(LedgerError):
 
 
 class CustomerError(IdtoneError):
-    """A customer's form cannot be kept, opened or forgotten."""
+    """A customer's form cannot be stored, opened or erased."""
 
 
 class BackupError(IdtoneError):
@@ -115,39 +113,39 @@ class BackupError(IdtoneError):
 
 
 class FallbackError(IdtoneError):
-    """fallback.conf, by which the hook decides while the service is down, cannot be written."""
+    """The file `fallback.conf`, which the hook uses while the service is down, cannot be written."""
 
 
 class JournalError(IdtoneError):
-    """A line of the journal is malformed, or contradicts its call. The error never contains the line."""
+    """A journal line is malformed or contradicts its call. The error never contains the line."""
 
 
 class LedgerInUseError(LedgerError):
-    """Another process writes to the ledger."""
+    """Another process has opened the ledger for writing."""
 
 
 class LedgerBehindError(LedgerError):
-    """Evidence is not on the disk yet. It is kept, and written as soon as possible."""
+    """Evidence has not reached the disk yet. It is queued, and is written as soon as possible."""
 
 
 class LedgerClosedError(LedgerError):
-    """This process writes no evidence any more."""
+    """This process has closed the ledger and writes no more evidence."""
 
 
 class ProofError(LedgerError):
-    """A signed note, a checkpoint or a proof is malformed, or does not prove what it claims."""
+    """A signed note, a checkpoint or a proof is malformed, or does not prove its claim."""
 
 
 class AgiError(IdtoneError):
-    """The peer does not follow the AGI protocol. The error names the field, never its value."""
+    """The peer violates the AGI protocol. The error names the field but never contains its value."""
 
 
 class AriError(IdtoneError):
-    """Asterisk's REST interface could not do what was asked."""
+    """A request to Asterisk's REST interface (ARI) failed."""
 
 
 class AriRefused(AriError):
-    """Asterisk answered a request with an error status (`status`, `reason`)."""
+    """Asterisk answered an ARI request with an error status."""
 
     def __init__(self, status: int, reason: str, request: str) -> None:
         super().__init__(
@@ -158,14 +156,14 @@ class AriRefused(AriError):
 
 
 class AriUnavailable(AriError):
-    """Asterisk cannot be reached, or did not answer in time."""
+    """Asterisk cannot be reached over ARI, or did not answer in time."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One fault in a file: its place, the problem and the remedy.
+    """A fault in a file: its place, the problem and a remedy.
 
-    `line` and `column` count from 1; 0 means the whole file.
+    `line` and `column` start at 1. A value of 0 means the whole file.
     """
 
     file: str
@@ -187,14 +185,14 @@ _IN_SUMMARY: Final = 5
 
 
 class DocumentError(IdtoneError):
-    """A file cannot be used. `faults` has all its faults, in the order of their places."""
+    """A file cannot be used. `faults` lists all faults of the file in the order of their places."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(sorted(faults))
         super().__init__(joined("\n", map(str, self.faults)))
 
     def summary(self) -> str:
-        """The first faults in one line, for a log."""
+        """The first faults on one line, for a log."""
         shown = "; ".join(map(str, self.faults[:_IN_SUMMARY]))
         more = len(self.faults) - _IN_SUMMARY
         return f"{shown}; and {more} more faults" if more > 0 else shown

@@ -1,11 +1,12 @@
-"""The base of the enumerations that each call's decision looks up."""
+"""A string enumeration with a fast hash, for look-ups during the decision on a call."""
 
 from enum import StrEnum
 
 
 class FastEnum(StrEnum):
-    """A text of a fixed set. Its hash is that of the text, computed in C. The hash of `StrEnum` is Python code, which
-    would slow down a decision's look-ups in four tables.
+    """A `StrEnum` that uses the hash of `str`, which is computed in C.
+
+    The hash of `StrEnum` is Python code, and would slow down the four table look-ups of a decision.
     """
 
     __hash__ = str.__hash__

@@ -1,5 +1,6 @@
-"""Replaces files atomically: a reader gets the old content or the new, never a part, also after a power failure. Also
-locks files for programs that may run only once.
+"""Atomic replacement of files, and file locks.
+
+Readers see either the old content or the complete new content, even after a power failure.
 """
 
 import os
@@ -25,8 +26,9 @@ _UNWRITABLE_CHOICE: Final = template("{path}: cannot be written: {reason}; name 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A new file beside `target` that is going to replace `target`. `file` can be written and read. `group` and `owner`
-    are ids; -1 keeps the default of a new file there.
+    """A temporary file that replaces `target` when it is complete.
+
+    `group` and `owner` are numeric ids. A value of -1 keeps the default of a new file.
     """
 
     target: Path
@@ -37,7 +39,7 @@ class Draft:
     owner: int
 
     def flush_to_disk(self) -> None:
-        """Set mode, owner and group, and flush the file to the disk. Afterwards only the rename can fail."""
+        """Set the mode, owner and group, and flush the file to the disk. Afterwards only the rename can fail."""
         self.file.flush()
         os.fchmod(self.file.fileno(), self.mode)
         status = os.fstat(self.file.fileno())
@@ -47,15 +49,16 @@ class Draft:
         os.fsync(self.file.fileno())
 
     def put(self) -> None:
-        """Replace the target, in one step."""
+        """Replace the target atomically."""
         self.flush_to_disk()
         os.replace(self.path, self.target)
 
 
 @contextmanager
 def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError in the block, which reads the file, into `error` with the path and the system's reason.
-    `is_choice` is True if a person chose the file and can name another one.
+    """Convert an OSError from reading `path` into `error`, with the path and the system's reason.
+
+    If `is_choice` is True, a person chose the file, and the message suggests naming another file.
     """
     try:
         yield
@@ -66,7 +69,10 @@ def reading(path: Path, error: type[IdtoneError], is_choice: bool = False) -> It
 
 @contextmanager
 def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False) -> Iterator[None]:
-    """Turn an OSError in the block, which writes the file, into `error`, as `reading` does."""
+    """Convert an OSError from writing `path` into `error`, with the path and the system's reason.
+
+    If `is_choice` is True, a person chose the file, and the message suggests naming another file.
+    """
     try:
         yield
     except OSError as fault:
@@ -76,9 +82,7 @@ def writing(path: Path | str, error: type[IdtoneError], is_choice: bool = False)
 
 @contextmanager
 def writing_into(folder: Path, error: type[IdtoneError]) -> Iterator[None]:
-    """Turn an OSError of a block that writes several files into `error`, with the path that the system names, else the
-    folder's.
-    """
+    """Convert an OSError from writing files in `folder` into `error`, with the path of the file if it is known."""
     try:
         yield
     except OSError as fault:
@@ -86,13 +90,13 @@ def writing_into(folder: Path, error: type[IdtoneError]) -> Iterator[None]:
 
 
 def read_octets(path: Path, error: type[IdtoneError]) -> bytes:
-    """The content of a file. Raises `error`, with the path and the system's reason."""
+    """Read a whole file. An OSError is raised as `error`."""
     with reading(path, error):
         return path.read_bytes()
 
 
 def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
-    """The content of a file; None if it does not exist. Raises `error`, as `read_octets` does."""
+    """Read a whole file, or return None if it does not exist. Any other OSError is raised as `error`."""
     with reading(path, error), suppress(FileNotFoundError):
         return path.read_bytes()
     return None
@@ -100,8 +104,10 @@ def read_if_there(path: Path, error: type[IdtoneError]) -> bytes | None:
 
 @contextmanager
 def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OSError], IdtoneError]) -> Iterator[bool]:
-    """Hold `lock` during the block, and yield True; yield False if another process holds it and no `busy` is given.
-    Raises `busy` if another process holds the lock, and the error of `unusable` if the lock cannot be opened.
+    """Hold an exclusive file lock during the block, and yield whether the lock was obtained.
+
+    If another process holds the lock, `busy` is raised; without `busy`, False is yielded. If the lock file cannot be
+    opened, the error from `unusable` is raised.
     """
     import fcntl  # Windows has none, and there holders sign
 
@@ -124,7 +130,10 @@ def file_lock(lock: Path, busy: IdtoneError | None, unusable: Callable[[Path, OS
 
 @contextmanager
 def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) -> Iterator[Draft]:
-    """An empty draft of `target`, which is removed at the end unless it was `put`. Raises OSError."""
+    """Create a temporary file beside `target`, which is deleted at the end unless `Draft.put` was called.
+
+    Raises OSError.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     path = Path(name)
     try:
@@ -135,20 +144,20 @@ def draft(target: Path, mode: int = READABLE, group: int = -1, owner: int = -1) 
 
 
 def rewrite_durably(target: Path, octets: bytes) -> None:
-    """The same as `replace_durably`, for a file that exists: it keeps its mode and group."""
+    """Replace an existing file atomically, keeping its mode and group. Raises OSError."""
     status = target.stat()
     replace_durably(target, octets, stat.S_IMODE(status.st_mode), status.st_gid)
 
 
 def replace_durably(target: Path, octets: bytes, mode: int = READABLE, group: int = -1, owner: int = -1) -> None:
-    """Replace `target`, or create it. Raises OSError; then nothing has changed."""
+    """Write `octets` to `target` atomically. Raises OSError; the old content then remains."""
     with draft(target, mode, group, owner) as new:
         new.file.write(octets)
         new.put()
 
 
 def make_public_folder(folder: Path) -> None:
-    """Make a folder, and missing ones above it, readable by the web server's user with any umask. Raises OSError."""
+    """Create a folder and its missing parents, readable by the web server regardless of the umask. Raises OSError."""
     if not folder.exists():
         make_public_folder(folder.parent)
         folder.mkdir()
@@ -156,7 +165,7 @@ def make_public_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the folder to the disk, so that its new and renamed files survive a power failure. Raises OSError."""
+    """Flush a folder to the disk, so that new and renamed files survive a power failure. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Keys in hardware tokens (PKCS#11), and Ed25519 signatures with them.
+"""Ed25519 signatures with keys in hardware tokens (PKCS#11).
 
     hsm:1?label=ledger     the key with the id 1, in the token with this label
 
@@ -27,8 +27,9 @@ _PUBLIC_BYTES: Final = 32
 
 
 class TokenKeyName(NamedTuple):
-    """The place of a key. `number` is the key's id, `label` the token's label. None means the only key, or the only
-    token.
+    """Name of a key in a token: the id of the key and the label of the token.
+
+    None stands for the only key, or for the only token.
     """
 
     number: int | None
@@ -36,7 +37,7 @@ class TokenKeyName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> TokenKeyName:
-        """The place of a key from its text, `hsm:ID?label=LABEL`. Raises TokenError."""
+        """Parse a name such as `hsm:1?label=ledger`. Raises TokenError."""
         number, _, query = name.removeprefix(PREFIX).partition("?")
         if not name.startswith(PREFIX) or (number and not (number.isascii() and number.isdecimal())):
             raise TokenError(Message("{name}: is not a key in a token; write its number: hsm:2?label=LABEL", name=name))
@@ -44,23 +45,25 @@ class TokenKeyName(NamedTuple):
 
 
 def no_library(name: str) -> Message:
-    """The error text that names the library to install."""
+    """Error message that says how to install the PKCS#11 library."""
     return Message(
         "{name}: tokens need the library python-pkcs11: {command}", name=name, command=install_command("token")
     )
 
 
 def fault_of(name: str, error: Exception) -> Message:
-    """The text of python-pkcs11's error; its class name if the text is empty."""
+    """Error message for an exception of python-pkcs11."""
     return Message("{name}: {error}", name=name, error=str(error) or type(error).__name__)
 
 
 class TokenKey:
-    """An Ed25519 key in a token (PKCS#11 3.0: CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
+    """An Ed25519 key in a PKCS#11 token (CKK_EC_EDWARDS, CKM_EDDSA), with an open session."""
 
     def __init__(self, library: Path, name: str, pin: str) -> None:
-        """Open the token's key; without a PIN, only its public half. Raises TokenError. If the PIN was refused, the
-        error has `is_final`, because another try could lock the token.
+        """Open a session for the key. Without a PIN, only the public half is opened.
+
+        Raises TokenError. If the PIN was refused, the error has `is_final`, because another attempt could lock the
+        token.
         """
         wanted = TokenKeyName.parse(name)
         self._name = name
@@ -109,7 +112,7 @@ class TokenKey:
         self._mechanism = pkcs11.Mechanism.EDDSA
 
     def sign(self, octets: bytes) -> bytes:
-        """The signature over `octets` (RFC 8032, pure Ed25519), 64 bytes. Raises TokenError."""
+        """Sign `octets` with Ed25519 (RFC 8032), and return the 64 bytes of the signature. Raises TokenError."""
         try:
             return bytes(self._private.sign(octets, mechanism=self._mechanism))
         except (ValueError, RuntimeError) as error:
@@ -117,7 +120,7 @@ class TokenKey:
 
 
 def main() -> None:
-    """Sign each line of standard input until it ends."""
+    """Sign each line of standard input until the input ends."""
     try:
         asked = json.loads(sys.stdin.readline())
         key = TokenKey(Path(asked["library"]), asked["key"], asked["pin"])

@@ -1,4 +1,4 @@
-"""Runs blocking work in a thread, while the event loop continues. Messages in the thread have the caller's language."""
+"""Blocking work in threads of an executor, with the language setting of the caller."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,6 @@ R = TypeVar("R")
 
 
 async def in_thread(threads: Executor, do: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
-    """The result of `do`, run in one of these threads."""
+    """Run `do` in the executor with the context of the caller, and return its result."""
     act = partial(do, *given, **named)
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, act)

@@ -1,4 +1,4 @@
-"""The standing of a member's licences at a moment. Pure, like the decision that uses it."""
+"""Rules for whether a member's licences cover a call."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,8 +17,9 @@ _NO_LICENCE: Final[Judged] = (Reason.LICENCE_NONE, None)
 
 
 def nearest(licences: Sequence[Licence], direction: Direction, now: datetime, tone: str | None = None) -> Judged:
-    """The licence that comes closest to allowing the call, and its standing. With `tone`, only licences for that sound
-    count.
+    """The licence that comes closest to allowing the call, with its result.
+
+    If `tone` is given, only licences for that sound are considered.
     """
     closest: Judged = _NO_LICENCE
     for licence in licences:
@@ -30,7 +31,7 @@ def nearest(licences: Sequence[Licence], direction: Direction, now: datetime, to
 
 
 def judge(licence: Licence, direction: Direction, now: datetime) -> Reason:
-    """The standing of one licence at one moment for one direction."""
+    """Result for one licence: `LICENCE_VALID`, or the reason why it does not cover the call."""
     if licence.status is _REVOKED:
         return Reason.LICENCE_REVOKED
     if now < licence.valid_from:
@@ -65,5 +66,5 @@ _CLOSENESS: Final = {
 
 
 def distance(judged: Judged) -> int:
-    """Distance of a reason from a permission. Reasons that no licence can change have the largest."""
+    """Rank of a result; 0 allows the call. Reasons that no licence can change have the highest rank."""
     return _CLOSENESS.get(judged[0], len(_CLOSENESS))

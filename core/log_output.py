@@ -1,8 +1,7 @@
-"""The forms of the service's log: text and JSON on standard error, and journald's native protocol.
+"""Log formats of the service: text, JSON, and the native protocol of journald.
 
-A thread writes the log, so that no call waits for a slow journald, pipe or terminal. Each record has a time, a level, a
-message and the name of its logger. A record about a call has its id and, where there is one, the reason code of its
-decision: `log.info(…, extra=call_extra(call_id, reason))`.
+A thread writes the log, so that no call waits for a slow journald, pipe or terminal. A record about a call has the call
+id and, if known, the reason code of the decision: `log.info(…, extra=call_extra(call_id, reason))`.
 """
 
 import copy
@@ -50,36 +49,37 @@ class LogFormat(StrEnum):
 
 
 def call_extra(call_id: str, reason: str | None = None) -> dict[str, str]:
-    """The `extra` of a log record about a call."""
+    """Build the `extra` argument for a log record about a call."""
     return {CALL_ID: call_id, REASON: reason} if reason else {CALL_ID: call_id}
 
 
 def unexpected(error: BaseException | None) -> BaseException | None:
-    """The error if it is a fault of this program, so that its traceback is logged; None if the operator or the machine
-    caused it.
+    """The error if it is a bug in this program, or None if the operator or the machine caused it.
+
+    Only bugs are logged with a traceback.
     """
     return None if isinstance(error, IdtoneError | OSError | None) else error
 
 
 def in_words(error: BaseException) -> str:
-    """The text of an error for the log."""
+    """Log text of an error."""
     if unexpected(error):
         return f"{type(error).__name__}; report this as a fault of idtone"
     return str(error) or type(error).__name__
 
 
 def begin_logging(form: LogFormat, level: str) -> None:
-    """Begin logging in this form, from this level on."""
+    """Set up logging in the given format, with the given minimum level."""
     logging.basicConfig(level=level.upper(), handlers=[QueuedHandler(_FORMS[form]())], force=True)
 
 
 def level(record: logging.LogRecord) -> tuple[str, int]:
-    """The name and the number of syslog's level."""
+    """Name and number of the syslog severity of a record."""
     return next((name, number) for least, name, number in _LEVELS if record.levelno >= least)
 
 
 def one_line(text: str) -> str:
-    """The text with escapes for characters that would begin another line or control a terminal."""
+    """Escape all characters that would start a new line or control a terminal."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -89,7 +89,7 @@ def _escaped(character: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people, with the local time and its offset from UTC."""
+    """Formats a record as one line of text, with the local time and its UTC offset."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         return datetime.fromtimestamp(record.created).astimezone().isoformat(" ", "milliseconds")
@@ -100,7 +100,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line. `traceback` appears only in the report of a fault of this program."""
+    """Formats a record as one JSON object per line. Only bugs have a `traceback`."""
 
     def format(self, record: logging.LogRecord) -> str:
         name, priority = level(record)
@@ -119,16 +119,15 @@ class JsonFormatter(logging.Formatter):
 
 class LogWriter(Protocol):
     def write(self, record: logging.LogRecord) -> None:
-        """Write the record, and return when that is done, even if it takes long."""
+        """Write the record, and return when this is done, even if it takes long."""
 
     def close(self) -> None: ...
 
 
 class QueuedHandler(logging.Handler):
-    """Writes records in a separate thread.
+    """Logging handler that writes records in a separate thread.
 
-    While `MOST_WAITING` records wait, further ones are lost. The number of lost records is logged after half of the
-    waiting ones are written.
+    If `MOST_WAITING` records are waiting, further records are dropped. The number of dropped records is logged later.
     """
 
     def __init__(self, writer: LogWriter) -> None:
@@ -151,7 +150,7 @@ class QueuedHandler(logging.Handler):
             self.handleError(record)
 
     def close(self) -> None:
-        """Wait until the records are written, for `CLOSE_WITHIN_S` at most."""
+        """Wait until the queued records are written, for at most `CLOSE_WITHIN_S` seconds."""
         self._waiting.put(None)
         self._thread.join(CLOSE_WITHIN_S)
         super().close()
@@ -178,7 +177,10 @@ class QueuedHandler(logging.Handler):
 
 
 class StandardErrorWriter:
-    """Writes lines to standard error. It does not use `sys.stderr`, whose lock would delay the end of the program."""
+    """Writes log lines to file descriptor 2.
+
+    The lock of `sys.stderr` would delay the end of the program, so it is not used.
+    """
 
     def __init__(self, formatter: logging.Formatter) -> None:
         self.formatter = formatter
@@ -189,13 +191,13 @@ class StandardErrorWriter:
             octets = octets[os.write(STANDARD_ERROR, octets) :]
 
     def close(self) -> None:
-        """Do nothing: standard error stays open for others."""
+        pass
 
 
 class JournaldWriter:
-    """Sends records to journald (https://systemd.io/JOURNAL_NATIVE_PROTOCOL), and waits until it takes them.
+    """Sends records to journald over its native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL).
 
-    Records that journald refuses go to standard error as text.
+    `write` waits until journald accepts the record. Records that journald rejects go to standard error as text.
     """
 
     def __init__(self, path: Path) -> None:
@@ -243,7 +245,7 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _own(message: str) -> logging.LogRecord:
-    """A log record about the log itself."""
+    """Make a log record about the log itself."""
     return logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, None, None)
 
 

@@ -1,4 +1,4 @@
-"""Limits how often the same message is logged, because an event may happen a thousand times a second."""
+"""Throttling of repeated log messages, for events that may occur a thousand times a second."""
 
 import asyncio
 import logging
@@ -12,13 +12,13 @@ _OTHERS: Final = "for further reasons"
 
 
 class LogThrottle:
-    """Logs a message at once, and its repetitions within the window as one line with their count.
+    """Logs a message immediately, and its repetitions within the window as one line with a count.
 
-    Needs a running event loop. `flush` ends the window.
+    Requires a running event loop. `flush` ends the window.
     """
 
     def __init__(self, log: logging.Logger, event: str = "", window_s: float = WINDOW_S) -> None:
-        """Begin each line with `event`."""
+        """Start each line with `event`."""
         self._log = log
         self._prefix = f"{event}: " if event else ""
         self._window_s = window_s

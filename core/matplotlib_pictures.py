@@ -1,4 +1,4 @@
-"""Pictures by matplotlib, an optional library that is imported only to draw a picture. They need no display."""
+"""Charts drawn with matplotlib, which is optional and imported only when needed. No display is required."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DPI: Final = 110
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure; width and height in inches. Raises UsageError if matplotlib is not installed."""
+    """Make an empty figure of the given size in inches. Raises UsageError if matplotlib is not installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def write_picture(path: Path, figure: Figure, kind: str = "png") -> None:
-    """Write a figure as `png` or `svg`; an existing file is replaced in one step. Raises UsageError."""
+    """Write a figure as `png` or `svg`, replacing an existing file atomically. Raises UsageError."""
     with writing(path, UsageError, is_choice=True), draft(path) as new:
         figure.savefig(new.file, format=kind)
         new.put()

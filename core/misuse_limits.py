@@ -1,4 +1,4 @@
-"""The limits of the rules against misuse, as data: `config/misuse.yaml`, or an operator's copy of it."""
+"""Limits of the misuse rules, read from `config/misuse.yaml` or the operator's own file."""
 
 from collections.abc import Iterator
 from importlib import resources
@@ -23,7 +23,7 @@ Hour = Annotated[int, Field(ge=0, le=23)]
 
 
 class RuleLimits(Model):
-    """The limits of one rule. Fewer calls than `at_least` are never reported."""
+    """Limits of one rule. Results with fewer than `at_least` calls are not reported."""
 
     enabled: bool = True
     at_least: Count
@@ -58,7 +58,7 @@ class Rotation(RuleLimits):
 
 
 class NightAbroad(RuleLimits):
-    """The hours of the night, in Japan Standard Time."""
+    """Limits for calls abroad at night. The hours are in Japan Standard Time."""
 
     from_hour: Hour
     until_hour: Hour
@@ -79,8 +79,9 @@ class LicenceSurge(RuleLimits):
 
 
 class Limits(Model):
-    """All limits. `false_alarm` is the accepted probability that ordinary calls exceed a limit by chance, for one rule,
-    one subject and one day.
+    """Limits of all misuse rules.
+
+    `false_alarm` is the accepted probability that ordinary calls exceed a limit by chance, per rule, subject and day.
     """
 
     false_alarm: Annotated[float, Field(gt=0, le=0.05)]
@@ -96,7 +97,7 @@ class Limits(Model):
 
 
 def load_limits(path: Path | None) -> Limits:
-    """The limits of this file, or the shipped ones. Raises DocumentError."""
+    """Load the limits from a file, or the limits that idtone ships if `path` is None. Raises DocumentError."""
     if path is None:
         text = (resources.files("idtone.config") / SHIPPED).read_text(encoding="utf-8")
         return parse(text, SHIPPED, Limits, _faults)

@@ -1,5 +1,6 @@
-"""New passphrases: a random suggestion, and a check of passphrases that people choose. An attacker can try a copied key
-file without a limit.
+"""Suggestions for new passphrases, and a strength check of passphrases that people choose.
+
+An attacker with a copy of a key file can try passphrases without limit.
 """
 
 import secrets
@@ -22,13 +23,14 @@ _GROUPS: Final = 6
 
 
 def suggested_passphrase() -> str:
-    """A new passphrase of six groups that can be read aloud, like `kamo-tebu-…`: 73 random bits."""
+    """A random passphrase of six pronounceable groups, like `kamo-tebu-…`, with 73 bits of entropy."""
     return "-".join("".join(secrets.choice(letters) for letters in (_CONSONANTS, _VOWELS) * 2) for _ in range(_GROUPS))
 
 
 def check_passphrase(passphrase: str, context: Iterable[str] = ()) -> None:
-    """Refuse a passphrase that is empty, or easy to guess as far as zxcvbn knows. `context` are words that everyone
-    here knows. Raises TrustError.
+    """Reject a passphrase that is empty or easy to guess, based on zxcvbn. Raises TrustError.
+
+    `context` lists words that an attacker would try first.
     """
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")

@@ -1,4 +1,7 @@
-"""Intervals of telephone numbers, and the patterns that cover them: `81312345xxx` covers a thousand numbers. Pure."""
+"""Intervals of telephone numbers, and digit patterns that cover them.
+
+The pattern `81312345xxx` covers a thousand numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class NumberSpan:
-    """An interval of numbers, both ends included, as the integers of their E.164 digits (81312345678)."""
+    """An interval of telephone numbers with both ends included, as integers of E.164 digits (81312345678)."""
 
     first: int
     last: int
@@ -28,7 +31,7 @@ class NumberSpan:
         return self.first <= number <= self.last
 
     def without(self, gone: NumberSpan) -> list[NumberSpan]:
-        """The parts of this span outside `gone`: at most two spans."""
+        """Subtract another span. The result has at most two spans."""
         if gone.last < self.first or self.last < gone.first:
             return [self]
         sides = ((self.first, gone.first - 1), (gone.last + 1, self.last))
@@ -42,9 +45,9 @@ class NumberSpan:
 
 
 def disjoint(placed: Iterable[tuple[NumberSpan, Item]]) -> Iterator[tuple[NumberSpan, tuple[Item, ...]]]:
-    """Cut spans, which may overlap, into disjoint ones, each with the items of all spans over it.
+    """Split overlapping spans into disjoint spans, each with the items of all spans that cover it.
 
-    `placed` must be sorted by first number; the result is ascending, and the items are in the order of `placed`.
+    `placed` must be sorted by first number. The result is ascending, and the items keep the order of `placed`.
     """
     over: list[tuple[int, int, Item]] = []  # a heap of last number, place and item
     at = 0
@@ -71,7 +74,7 @@ def disjoint(placed: Iterable[tuple[NumberSpan, Item]]) -> Iterator[tuple[Number
 
 
 def patterns(span: NumberSpan) -> Iterator[str]:
-    """The fewest patterns that together cover exactly the span, ascending."""
+    """The smallest set of patterns that covers exactly the span, in ascending order."""
     first = span.first
     while first <= span.last:
         count = 0
@@ -82,7 +85,7 @@ def patterns(span: NumberSpan) -> Iterator[str]:
 
 
 def patterns_of(digits: str) -> list[str]:
-    """All patterns that cover the number with these E.164 digits, beginning with the narrowest."""
+    """All patterns that match a number, starting with the most specific. `digits` are its E.164 digits."""
     return [_pattern(digits, count) for count in range(OPEN_DIGITS + 1)]
 
 

@@ -1,8 +1,8 @@
 """Telephone numbers of the Japanese numbering plan.
 
-A number is written in national (`03-1234-5678`) or international form (`+81 3 1234 5678`); inside the program it is
-E.164 (ITU-T E.164). `parse` never fails: a text that cannot be dialled has a kind of its own. Numbers are 通信の秘密,
-so `str` and `repr` show at most the last four digits.
+Users write a number in national (`03-1234-5678`) or international form (`+81 3 1234 5678`). idtone stores the E.164
+form (ITU-T E.164). `parse` never fails, and returns a kind for a text that cannot be dialed. Numbers are secret
+(通信の秘密), so `str` and `repr` show at most the last four digits.
 """
 
 import re
@@ -52,7 +52,7 @@ _JAPANESE, _ABROAD, _EMERGENCY_DIGITS = map(re.compile, (JAPANESE, ABROAD, EMERG
 
 
 class NumberKind(FastEnum):
-    """The kind of a number. The duty of the sound applies to fixed numbers (0AB-J)."""
+    """Kind of a telephone number. Only fixed numbers (0AB-J) must have the sound."""
 
     FIXED = "fixed"
     IP_050 = "050"
@@ -74,10 +74,10 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One party's number.
+    """Telephone number of one party.
 
-    `e164` is `+` and digits, or the digits of an emergency number. It is empty if the number is withheld or malformed.
-    In evidence, a malformed number has the `e164` of the number that its digits form (`parse_or_none`).
+    `e164` is `+` and digits, or the digits of an emergency number. It is empty for a withheld or malformed number. In
+    evidence, a malformed number has the `e164` that its digits form (`parse_or_none`).
     """
 
     kind: NumberKind
@@ -130,18 +130,19 @@ _TO_BLANKS = str.maketrans(dict.fromkeys(_BLANKS, " "))
 
 
 def ascii_form(text: str) -> str:
-    """The text with full-width characters and dashes as ASCII, without characters of `MARKS`, and without blanks at the
-    ends. The hook converts the same characters.
+    """Convert full-width characters and dashes to ASCII, and remove characters of `MARKS` and surrounding spaces.
+
+    The hook converts the same characters.
     """
     return text.translate(_TO_ASCII).strip(_BLANKS)
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Number:
-    """Read a number in any usual form. Never raises, so that a call cannot fail because of its caller id.
+    """Parse a telephone number in any common form. A text that is not a number yields a kind such as MALFORMED.
 
-    A Japanese number is read only if it is complete, and nothing else is in the text. Results are cached, because
-    reading a number takes as long as deciding a call.
+    A Japanese number must be complete, without other text. The function never raises, so that a caller id cannot make a
+    call fail. Results are cached, because parsing takes as long as a decision.
     """
     address = _ADDRESS.fullmatch(ascii_form(text).translate(_TO_BLANKS))
     if address is None:
@@ -173,10 +174,10 @@ def _abroad(digits: str) -> Number:
 
 
 def parse_or_none(text: str) -> Number | None:
-    """The Japanese number that the digits of a malformed text form, without host and parameters; None if they form no
-    such number.
+    """The Japanese number that the digits of a malformed text form, or None.
 
-    The hook reads such a number in the same way, if `policy.unreadable` is `notice`.
+    Host and parameters of an address are ignored. If `policy.unreadable` is `notice`, the hook reads such a number in
+    the same way.
     """
     if parse(text).kind is not NumberKind.MALFORMED:
         return None
@@ -186,7 +187,7 @@ def parse_or_none(text: str) -> Number | None:
 
 
 def parse_japanese(text: str) -> Number:
-    """Read a complete Japanese number. Raises NumberError with reason and remedy, without the number."""
+    """Parse a complete Japanese number. Raises NumberError with a reason and a remedy, but without the number."""
     number = parse(text)
     if number.kind is NumberKind.EMERGENCY:
         raise NumberError(Message("this is an emergency number"), Message("no member can hold it, so remove it"))
@@ -204,7 +205,7 @@ _INCOMPLETE = re.compile("(?:[+]810?|0)((?!10)[1-9][0-9]{7,14})")
 
 
 def national_length(national: str) -> int:
-    """Number of digits of a number in national form, by its first three characters (`031`, `050`)."""
+    """Number of digits of a national number, based on its first three characters (such as `031` or `050`)."""
     return 11 if _LONG_PREFIX.match(national) else 10
 
 
@@ -213,13 +214,13 @@ _PATTERN = re.compile(r"\+?[0-9]{2,15}\*?|[0-9]\*")
 
 @dataclass(frozen=True, slots=True)
 class NumberPattern:
-    """A number, an extension (`101`), or the prefix of numbers (`0312*`); see `parse_pattern`."""
+    """Pattern of numbers: a number, an extension (`101`), or a prefix (`0312*`)."""
 
     digits: str
     prefix: bool = False
 
     def matches(self, number: Number, dialled: str = "") -> bool:
-        """True if the pattern matches the number, or the dialled text."""
+        """True if the pattern matches the number or the dialed text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
         return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates)
 
@@ -228,7 +229,7 @@ class NumberPattern:
 
 
 def parse_pattern(text: str) -> NumberPattern:
-    """Read `0312345678`, `+81312345678`, `101` or `0312*`. Raises NumberError, without the number."""
+    """Parse `0312345678`, `+81312345678`, `101` or `0312*`. Raises NumberError, which never contains the number."""
     plain = _SEPARATORS.sub("", ascii_form(text))
     if not _PATTERN.fullmatch(plain):
         raise NumberError(
@@ -245,7 +246,8 @@ _KANJI_DIGITS = str.maketrans("〇一二三四五六七八九", "0123456789")
 
 
 def holds_number(text: str) -> bool:
-    """True if a text contains a valid telephone number. A Japanese one needs no country code. Digits may be full-width
-    or kanji.
+    """True if the text contains a valid telephone number.
+
+    A Japanese number needs no country code. Full-width digits and kanji digits count.
     """
     return phonenumbers.PhoneNumberMatcher(ascii_form(text).translate(_KANJI_DIGITS), REGION).has_next()

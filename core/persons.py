@@ -1,4 +1,4 @@
-"""The person who acts, as far as the machine knows: the one who runs a command, or is signed in to the console."""
+"""Identity of the person who runs a command or is signed in to the console."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NO_LOGIN: Final = 2**32 - 1
 
 
 class AccountKnownBy(StrEnum):
-    """The source of a person's identity, the most reliable first."""
+    """Source of a person's identity, the most reliable first."""
 
     LOGIN = "login"
     """The kernel's login uid, which survives sudo and su."""
@@ -33,8 +33,9 @@ class AccountKnownBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An account of this machine, or a user of the console. For a user of the console, `uid` is that of the console's
-    own account.
+    """An account of this machine, or a user of the console.
+
+    For a user of the console, `uid` is the id of the account that runs the console.
     """
 
     uid: int
@@ -52,7 +53,10 @@ class Person:
         return self.uid == other.uid
 
     def is_another_than(self, other: Person) -> bool:
-        """True if they are certainly two persons. An account and a user of the console may be one person."""
+        """True if the two are certainly different persons.
+
+        An account and a user of the console may be the same person.
+        """
         return self.is_by_console == other.is_by_console and not self.is_same_as(other)
 
     def __str__(self) -> str:
@@ -60,7 +64,7 @@ class Person:
 
 
 def console_person(name: str) -> Person:
-    """The person who is signed in under this name to the web console on this machine."""
+    """The person signed in under this name to the console on this machine."""
     return Person(os.getuid(), name, AccountKnownBy.CONSOLE)
 
 
@@ -68,12 +72,12 @@ _SIGNED_IN: Final[ContextVar[str | None]] = ContextVar("signed in", default=None
 
 
 def set_console_user(user: str | None) -> None:
-    """Set the console's user for whom this task and its threads act from now on; None means no user."""
+    """Set the console user on whose behalf this task and its threads act; None for no user."""
     _SIGNED_IN.set(user)
 
 
 def acting_person(login: Path = LOGIN, environment: Mapping[str, str] = os.environ) -> Person:
-    """The person who runs this command, or the user of the console who asked for it."""
+    """Identify the person who runs this command, or the signed-in user of the console."""
     if (user := _SIGNED_IN.get()) is not None:
         return console_person(user)
     try:

@@ -1,4 +1,4 @@
-"""Keeps an event loop responsive while other threads compute and garbage is collected."""
+"""Settings that keep an event loop responsive while other threads compute and garbage is collected."""
 
 import gc
 import sys
@@ -9,20 +9,21 @@ SWITCH_S: Final = 0.001
 
 
 def prefer_event_loop(switch_s: float = SWITCH_S) -> None:
-    """Let a computing thread give way to the event loop after this time, and call `freeze_garbage`."""
+    """Make computing threads yield to the event loop after `switch_s` seconds, and call `freeze_garbage`."""
     sys.setswitchinterval(switch_s)
     freeze_garbage()
 
 
 def freeze_garbage() -> None:
-    """Exempt the current objects from garbage collection. A scan stops all threads: a scan of the modules alone takes
-    0.1 s.
+    """Exempt all existing objects from garbage collection.
+
+    A collection stops all threads, and takes 0.1 s for the imported modules alone.
     """
     gc.collect()
     gc.freeze()
 
 
 def freeze_garbage_again() -> None:
-    """Free the objects that have become garbage since the last time, and exempt the other objects again."""
+    """Collect garbage among the exempt objects, and exempt the remaining objects again."""
     gc.unfreeze()
     freeze_garbage()

@@ -1,6 +1,4 @@
-"""The association's metadata (TUF) as parts of evidence. Checks that the holders named by the root have signed them.
-Pure.
-"""
+"""Verification of the registry's signed metadata (TUF) as part of evidence."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,10 +14,10 @@ _TOP: Final[Mapping[str, type[Any]]] = {"root": Root, "targets": Targets, "snaps
 
 
 def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> dict[str, Metadata[Any]]:
-    """The metadata (`root.json`, `targets.json`, …) by role. Expired signatures count.
+    """Parse and verify metadata (`root.json`, `targets.json`, …), and return it by role. Expired signatures count.
 
-    `trusted` is the association's root from another source: the same root, or an earlier one whose keys have signed
-    this one. Raises TrustError.
+    `trusted` is the association's root metadata from another source. It must be the same root, or an earlier root whose
+    keys signed the root in `metadata`. Raises TrustError.
     """
     found: dict[str, Metadata[Any]] = {}
     for name, octets in metadata.items():
@@ -44,5 +42,5 @@ def read_signed(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -
 
 
 def unfit(name: str) -> TrustError:
-    """The error for metadata of a wrong kind or of another registry."""
+    """Error for metadata of a wrong kind, or of a different registry."""
     return TrustError("{name} is not metadata of the registry that was used", name=name)

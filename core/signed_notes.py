@@ -1,8 +1,7 @@
-"""Signed notes: text with signature lines below it (C2SP signed-note v1), and witnesses' cosignatures (tlog-cosignature
-v1).
+"""Signed notes (C2SP signed-note v1) and cosignatures of witnesses (tlog-cosignature v1).
 
-Verifies Ed25519 only, like most logs and witnesses. Lines by other keys and algorithms are kept but prove nothing.
-Pure.
+Only Ed25519 signatures are verified, as in most logs and witnesses. Signatures of other keys or algorithms are kept,
+but prove nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _DASH: Final = "\N{EM DASH}"
 
 
 class Algorithm(IntEnum):
-    """The algorithm of a signature (signed-note, signature types)."""
+    """Signature algorithm, as a signature type of C2SP signed-note."""
 
     ED25519 = 1
     """Ed25519 over the note's text."""
@@ -44,7 +43,7 @@ class Algorithm(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignatureLine:
-    """One line below a note. `signature` are the bytes after the four bytes of the key's id."""
+    """A signature line of a note. `signature` excludes the four bytes of the key id."""
 
     name: str
     key_id: bytes
@@ -55,7 +54,7 @@ class SignatureLine:
 
     @classmethod
     def parse(cls, line: str) -> SignatureLine:
-        """The signature in one line without its newline. Raises ProofError."""
+        """Parse a signature line without its newline. Raises ProofError."""
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
         octets = decode_base64(encoded)
@@ -66,14 +65,14 @@ class SignatureLine:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A key that verifies signatures: a name, an algorithm, and an Ed25519 public key of 32 bytes."""
+    """A public key for signed notes: a name, an algorithm, and the 32 bytes of an Ed25519 key."""
 
     name: str
     algorithm: Algorithm
     public: bytes
 
     def __post_init__(self) -> None:
-        """Check the name and the length of the key. Raises ProofError."""
+        """Validate the name and the key length. Raises ProofError."""
         if not _NAME.fullmatch(self.name):
             raise ProofError(
                 "{name!r} cannot be the name of a key: it must have neither spaces nor plus signs", name=self.name
@@ -85,16 +84,16 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name ‖ newline ‖ algorithm ‖ public key)."""
+        """Key id: the first four bytes of SHA-256(name ‖ newline ‖ algorithm ‖ public key)."""
         return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.algorithm]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """The key as one line for settings (signed-note, verifier keys): NAME+ID+BASE64."""
+        """The key in the text form of C2SP signed-note: NAME+ID+BASE64."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([self.algorithm]) + self.public).decode()}"
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """The key from its text, `NAME+ID+BASE64`. Raises ProofError."""
+        """Parse a key in the form `NAME+ID+BASE64`. Raises ProofError."""
         name, _, rest = text.strip().partition("+")
         key_id, _, encoded = rest.partition("+")
         octets = decode_base64(encoded)
@@ -108,7 +107,7 @@ class VerifierKey:
         return key
 
     def verifies(self, text: str, signature: bytes) -> bool:
-        """True if `signature`, from a signature line, is this key's signature over the text."""
+        """True if `signature`, taken from a signature line, is valid for the text."""
         message = text.encode()
         if self.algorithm is Algorithm.COSIGNATURE:
             time_s = int.from_bytes(signature[:8], "big")
@@ -121,7 +120,7 @@ class VerifierKey:
 
 
 class NoteSigner(Protocol):
-    """Signs notes under one name, with a key that may be elsewhere."""
+    """Interface of a key that signs notes under a name. The key may be in a hardware token."""
 
     @property
     def key(self) -> VerifierKey: ...
@@ -130,10 +129,10 @@ class NoteSigner(Protocol):
 
 
 class Signer:
-    """Signs notes under one name with one Ed25519 key, whose seed has 32 bytes."""
+    """Signs notes with an Ed25519 key in memory."""
 
     def __init__(self, name: str, seed: bytes) -> None:
-        """Check the name. Raises ProofError if it cannot be used in signatures."""
+        """Load the key from its seed of 32 bytes. Raises ProofError if the name is not valid in signatures."""
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         public = self._private.public_key().public_bytes_raw()
         self.key = VerifierKey(name, Algorithm.ED25519, public)
@@ -147,7 +146,7 @@ class Signer:
         return SignatureLine(self.key.name, self.key.key_id, self._private.sign(text.encode()))
 
     def cosign(self, text: str, time_s: int) -> SignatureLine:
-        """The cosignature of a witness at `time_s` seconds since 1970 (tlog-cosignature, Ed25519 signed message)."""
+        """Cosign a checkpoint as a witness at `time_s` seconds since 1970 (C2SP tlog-cosignature)."""
         signature = self._private.sign(_cosigned(text, time_s))
         return SignatureLine(self.cosigner.name, self.cosigner.key_id, time_s.to_bytes(8, "big") + signature)
 
@@ -158,7 +157,7 @@ def _cosigned(text: str, time_s: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Text that ends in a newline, and its signatures."""
+    """A text that ends in a newline, with its signatures."""
 
     text: str
     signatures: tuple[SignatureLine, ...]
@@ -168,7 +167,7 @@ class Note:
 
     @classmethod
     def parse(cls, octets: bytes) -> Note:
-        """The note in these bytes. Trust its text only after `signed_by`. Raises ProofError."""
+        """Parse a note. Its text is untrusted until `signed_by` has verified a signature. Raises ProofError."""
         if len(octets) > NOTE_LIMIT:
             raise ProofError("the note is larger than {note_limit} bytes", note_limit=NOTE_LIMIT)
         try:
@@ -186,13 +185,13 @@ class Note:
         return cls(text + "\n", tuple(map(SignatureLine.parse, lines)))
 
     def with_lines(self, lines: Iterable[SignatureLine]) -> Note:
-        """The note with these lines added, each once."""
+        """Copy of the note with more signature lines. Duplicates are dropped."""
         return Note(self.text, tuple(dict.fromkeys((*self.signatures, *lines))))
 
     def signed_by(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-        """The keys among `keys` that have signed. Lines by other keys are ignored.
+        """Verify the signatures of the given keys, and return the keys that have signed.
 
-        Raises ProofError if a line names one of the keys but its signature is wrong: the note was changed.
+        Signatures by other keys are ignored. Raises ProofError if a signature that names one of the keys is wrong.
         """
         known = {(key.name, key.key_id): key for key in keys}
         signed: dict[VerifierKey, None] = {}
@@ -207,7 +206,7 @@ class Note:
 
 
 def cosigned_at(line: SignatureLine) -> int:
-    """The time of a cosignature, in seconds since 1970. Raises ProofError if the line is not a cosignature."""
+    """Time of a cosignature in seconds since 1970. Raises ProofError if the line is not a cosignature."""
     time_s = int.from_bytes(line.signature[:8], "big")
     if len(line.signature) != 8 + 64 or time_s > _LATEST:
         raise ProofError("the line of {name} is no cosignature", name=line.name)
@@ -215,7 +214,7 @@ def cosigned_at(line: SignatureLine) -> int:
 
 
 def decode_base64(encoded: str) -> bytes | None:
-    """The bytes in strict base64 (RFC 4648, section 4), with one text for each value; None for any other text."""
+    """Decode strict, canonical base64 (RFC 4648, section 4); None for any other text."""
     try:
         octets = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""The authority's keys, each in an encrypted file or in a hardware token (PKCS#11).
+"""Signing keys of the association's offices, in encrypted files or in hardware tokens (PKCS#11).
 
 registry-1.pem      the key; its holder alone has it
 registry-1.pub      its public half, which the authority needs
@@ -44,13 +44,13 @@ Passphrase = Callable[[str], str]
 
 
 class WrongPassphraseError(TrustError):
-    """The passphrase is wrong, or the file is not a key. The two cases look the same."""
+    """The passphrase is wrong, or the file is not a key. The two cases cannot be distinguished."""
 
 
 def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoSigner:
-    """A new Ed25519 key in an encrypted PEM file, with its public half in another file.
+    """Create an Ed25519 key in an encrypted PEM file, and write its public half to another file.
 
-    Raises TrustError if a file exists already, or if the passphrase is easy to guess; then no file is left.
+    Raises TrustError if a file already exists, or if the passphrase is easy to guess. No file remains then.
     """
     check_passphrase(passphrase)
     key = make_private(path, passphrase)
@@ -63,14 +63,14 @@ def make_key(path: Path, passphrase: str, public: Path | None = None) -> CryptoS
 
 
 def make_private(path: Path, passphrase: str) -> Ed25519PrivateKey:
-    """The same as `make_key`, without the public half, and with any passphrase."""
+    """Create an Ed25519 key in an encrypted PEM file, without checking the strength of the passphrase."""
     key, pem = new_key(passphrase)
     _write_new(path, pem, _KEY_MODE)
     return key
 
 
 def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
-    """A new key, and its encrypted PEM. Raises TrustError if the passphrase cannot be used for encryption."""
+    """Generate an Ed25519 key, and return it with its encrypted PEM. Raises TrustError for an unusable passphrase."""
     if not passphrase:
         raise TrustError("the passphrase is empty; choose one")
     key = Ed25519PrivateKey.generate()
@@ -82,19 +82,16 @@ def new_key(passphrase: str) -> tuple[Ed25519PrivateKey, bytes]:
 
 
 def public_beside(path: Path) -> Path:
-    """The path of the public half of a key. Raises TrustError if the key's own path is already a name for a public
-    half.
-    """
+    """Default path for the public half of a key file. Raises TrustError if `path` itself ends in `.pub`."""
     if path.suffix == PUBLIC:
         raise TrustError("{path}: is a name for a public half; give the key a name in .pem", path=path)
     return path.with_suffix(PUBLIC) if path.suffix == ".pem" else path.with_name(path.name + PUBLIC)
 
 
 def _write_new(path: Path, octets: bytes, mode: int) -> None:
-    """Write a new file, complete and durable. Raises TrustError if the file exists, or if it cannot be written
-    completely; then it is removed.
+    """Write a new file completely and durably. Raises TrustError if the file exists or cannot be written.
 
-    It does not write a draft and rename it, because a rename would replace an existing key.
+    An incomplete file is removed. A draft with a rename could replace an existing key.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -126,14 +123,12 @@ def _is_open_to_others(status: os.stat_result) -> bool:
 
 
 def load_key(path: Path, passphrase: str) -> CryptoSigner:
-    """The private key in an encrypted file. Raises TrustError if other users can read the file, or if the passphrase
-    does not open it.
-    """
+    """Load a private key from an encrypted file. Raises TrustError for a wrong passphrase or unsafe permissions."""
     return CryptoSigner(_read_private(path, passphrase))
 
 
 def read_pem(path: Path, passphrase: str) -> PrivateKeyTypes:
-    """A private key of any kind. Raises TrustError as `load_key` does."""
+    """Load a private key of any kind. Raises TrustError for a wrong passphrase or unsafe permissions."""
     with reading(path, TrustError):
         if _is_open_to_others(path.stat()):
             raise TrustError(
@@ -150,7 +145,7 @@ def _from_pem(pem: bytes, name: str, passphrase: str) -> PrivateKeyTypes:
 
 
 def signer_in(pem: bytes, name: str, passphrase: str) -> Signer:
-    """The signing key in `pem`, the content of a file with this name. Raises TrustError."""
+    """Load a signing key from PEM bytes. `name` is the file name for errors. Raises TrustError."""
     return CryptoSigner(_ed25519_only(_from_pem(pem, name, passphrase), name))
 
 
@@ -165,9 +160,9 @@ def _ed25519_only(key: PrivateKeyTypes, name: str) -> Ed25519PrivateKey:
 
 
 def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
-    """The private key in a file. Asks again after a wrong passphrase, unless the same answer comes twice.
+    """Load a private key, asking for the passphrase again after a wrong one. Raises TrustError.
 
-    Raises TrustError.
+    If the same wrong passphrase is given twice, the function stops asking.
     """
     given = passphrase(Message("of {path}", path=path))
     for _ in range(TRIES - 1):
@@ -181,7 +176,7 @@ def private(path: Path, passphrase: Passphrase) -> Ed25519PrivateKey:
 
 
 def signer(name: str, passphrase: Passphrase) -> Signer:
-    """The signing key in a file or, for a name `hsm:…`, in a token. Raises TrustError."""
+    """Load a signing key from a file, or from a token if the name starts with `hsm:`. Raises TrustError."""
     if not name.startswith(PREFIX):
         return CryptoSigner(private(Path(name), passphrase))
 
@@ -193,7 +188,7 @@ def signer(name: str, passphrase: Passphrase) -> Signer:
 
 
 def token_key(name: str, pin: Callable[[str], str]) -> Key:
-    """The public half of a key in a token. Raises TrustError if there is no such token or key."""
+    """Public half of a key in a token. Raises TrustError if the token or the key is missing."""
     try:
         _, key = HSMSigner.import_(*TokenKeyName.parse(name), pin)
     except TokenError as error:
@@ -206,12 +201,12 @@ def token_key(name: str, pin: Callable[[str], str]) -> Key:
 
 
 def write_public(path: Path, key: Key) -> None:
-    """Write a public half as PEM. Raises TrustError if the file exists already."""
+    """Write a public key as PEM. Raises TrustError if the file already exists."""
     _write_new(path, public_pem(key), READABLE)
 
 
 def public_pem(key: Key) -> bytes:
-    """The public half in PEM, as its file has it."""
+    """Encode a public key as PEM."""
     assert isinstance(key, SSlibKey)
     loaded = load_pem_public_key(key.keyval["public"].encode()) if "BEGIN" in key.keyval["public"] else None
     return (loaded or _ed25519(key)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -222,7 +217,7 @@ def _ed25519(key: SSlibKey) -> Ed25519PublicKey:
 
 
 def load_public(path: Path) -> Key:
-    """The public key in a file. Raises TrustError for anything but an Ed25519, P-256 or P-384 key."""
+    """Load a public key from a file. Raises TrustError unless it is an Ed25519, P-256 or P-384 key."""
     try:
         key = load_pem_public_key(read_octets(path, TrustError))
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -1,4 +1,7 @@
-"""Probabilities that a count, or a higher one, occurs by chance. Pure; exact but for rounding."""
+"""Tail probabilities, for deciding whether a high count can have occurred by chance.
+
+The results are exact except for rounding.
+"""
 
 import math
 from collections import Counter
@@ -15,7 +18,7 @@ _TO_SIGMA: Final = 1.4826
 
 @lru_cache(maxsize=65536)
 def poisson_tail(count: int, mean: float) -> float:
-    """The probability of `count` or more events if `mean` events are usual (Poisson)."""
+    """Probability of at least `count` events in a Poisson distribution with this mean."""
     if count <= 0:
         return 1.0
     if count <= mean:  # summed from below, because the terms there are large
@@ -34,7 +37,7 @@ def _poisson(count: int, mean: float) -> float:
 
 @lru_cache(maxsize=65536)
 def binomial_tail(count: int, of: int, share: float) -> float:
-    """The probability that `count` or more out of `of` have a property with the probability `share` (0 < share < 1)."""
+    """Probability of at least `count` successes in `of` trials with the success probability `share` (0 < share < 1)."""
     if count <= 0:
         return 1.0
     if count <= of * share:  # summed from below, because the terms there are large
@@ -60,7 +63,7 @@ def _binomial(count: int, of: int, share: float) -> float:
 
 
 def least_poisson(mean: float, level: float) -> int:
-    """The smallest count whose `poisson_tail` is below `level`."""
+    """Smallest count whose `poisson_tail` is below `level`."""
     count = math.ceil(mean)
     while poisson_tail(count, mean) >= level:
         count += 1
@@ -68,7 +71,7 @@ def least_poisson(mean: float, level: float) -> int:
 
 
 def least_binomial(of: int, share: float, level: float) -> int:
-    """The smallest count whose `binomial_tail` is below `level`; `of` + 1 if there is no such count."""
+    """Smallest count whose `binomial_tail` is below `level`, or `of` + 1 if no count is."""
     count = math.ceil(of * share)
     while count <= of and binomial_tail(count, of, share) >= level:
         count += 1
@@ -76,8 +79,9 @@ def least_binomial(of: int, share: float, level: float) -> int:
 
 
 def runs_test(order: Sequence[str]) -> float:
-    """The probability that names in a random order have at most as many runs as these; 1 if there is only one name. It
-    is the runs test of Mood (1940) for several kinds, in its normal approximation.
+    """Probability that a random order of these names has at most as many runs; 1 for a single name.
+
+    The function uses the normal approximation of the runs test of Mood (1940) for several kinds.
     """
     count = len(order)
     each = Counter(order).values()
@@ -93,8 +97,9 @@ def runs_test(order: Sequence[str]) -> float:
 
 
 def round_robin_bound(order: Sequence[str]) -> float:
-    """An upper bound on the probability that names in a random order take turns as regularly as these. It counts the
-    rounds in which each name comes once. The bound is reached if all names are equally frequent.
+    """Upper bound on the probability that a random order takes turns as regularly as `order`.
+
+    A full round contains each name once. The bound is reached if all names are equally frequent.
     """
     kinds = len(set(order))
     rounds = len(order) // kinds
@@ -105,7 +110,7 @@ def round_robin_bound(order: Sequence[str]) -> float:
 
 
 def usual(counts: Sequence[int]) -> float:
-    """The usual upper value of `counts`: their median plus one robust standard deviation (by the median deviation)."""
+    """Robust upper value of the counts: the median plus one standard deviation, estimated from the median deviation."""
     middle = _median(counts)
     return middle + _TO_SIGMA * _median([abs(count - middle) for count in counts])
 
@@ -116,5 +121,5 @@ def _median(values: Sequence[float]) -> float:
 
 
 def level_per_window(false_alarm: float, count: int) -> float:
-    """The significance level for each of `count` tested windows (Bonferroni)."""
+    """Significance level for each of `count` tests, corrected by Bonferroni."""
     return false_alarm / max(1, count)

@@ -1,4 +1,4 @@
-"""Cleans texts that people type or paste: spaces become ordinary ones, and invisible characters are dropped. Pure."""
+"""Cleaning of texts that people type or paste: unusual spaces and invisible characters."""
 
 import unicodedata
 from typing import Final
@@ -9,8 +9,9 @@ _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 def clean_text(text: str) -> str:
-    """The text in lines that end with a line feed, with U+0020 for each space and tab. Format characters, such as
-    zero-width spaces, joiners and marks of direction, are dropped.
+    """Normalize spaces and line ends, and remove invisible characters.
+
+    Each space or tab becomes U+0020. Zero-width spaces, joiners and direction marks are removed.
     """
     return "".join(map(_clean_character, text.replace("\r\n", "\n")))
 
@@ -24,9 +25,7 @@ def _clean_character(character: str) -> str:
 
 
 def forbidden_character(text: str) -> str | None:
-    """The first character that a line must not contain, such as U+0007 or U+3000 (IDEOGRAPHIC SPACE); None if there is
-    none.
-    """
+    """The first character that is not allowed in a line, such as U+0007 or U+3000 (IDEOGRAPHIC SPACE), or None."""
     found = next((each for each in text if not each.isprintable()), None)
     if found is None:
         return None

@@ -1,8 +1,8 @@
-"""The language of texts for people: Japanese if the environment asks for it, else English. A server chooses one for
-each request (`speak`).
+"""Translation of texts for people into Japanese or English.
 
-The English text is the msgid of its translation in `config/locale`. A `Message` is an English string for programs, logs
-and evidence; `translated` turns it into the text for a terminal.
+The environment selects the language. A server selects one for each request (`speak`). The English text is the msgid of
+its translation in `config/locale`. A `Message` is an English string for programs, logs and evidence. `translated`
+converts it for a terminal.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ _CHOSEN: Final[ContextVar[str | None]] = ContextVar("language", default=None)
 
 
 class Message(str):
-    """An English text from a template with named fields, as for `str.format`:
-    `Message("{path} is missing", path=path)`.
+    """An English text made from a template and fields: `Message("{path} is missing", path=path)`.
 
-    It keeps its template and fields, so that `translated` can write it in another language. `str` of a message, and of
-    an error whose text is a message, keeps them too; `format` and `join` lose them.
+    A message keeps its template and fields, so that `translated` can write it in another language. `str` of a message,
+    or of an error with a message, keeps them too. `format` and `join` lose them.
     """
 
     template: str
@@ -45,24 +44,24 @@ class Message(str):
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        """The arguments for `pickle`, so that a process can give an error to another process."""
         return (self.template,), self.fields
 
 
 def as_message(text: str) -> Message:
-    """The text as a `Message` without fields, so that it is translated when it is a field of another message. A message
-    is returned unchanged.
+    """Convert a text into a `Message` without fields, so that it is translated as a field of another message.
+
+    A message is returned unchanged.
     """
     return text if isinstance(text, Message) else Message(text.replace("{", "{{").replace("}", "}}"))
 
 
 def template(text: str) -> str:
-    """The text, unchanged. This marks it for the catalogue, because it becomes the template of a `Message` later."""
+    """Mark a text as translatable, and return it unchanged."""
     return text
 
 
 def capitalised(text: str) -> str:
-    """The text with an upper-case first letter in English; a translation is unchanged."""
+    """Capitalize the first letter of an English text. Translations are unchanged."""
     capital = text[:1].upper() + text[1:]
     if not isinstance(text, Message):
         return capital
@@ -72,15 +71,15 @@ def capitalised(text: str) -> str:
 
 
 def joined(separator: str, parts: Iterable[str]) -> Message:
-    """The parts, joined by a separator as with `separator.join(parts)`. Each part is translated by itself."""
+    """Join texts like `separator.join(parts)`, in a form that translates each part separately."""
     fields = {f"part{number}": part for number, part in enumerate(parts)}
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
 
 def translated(text: str, /, **fields: Any) -> str:
-    """The text in the chosen language, or in that of the environment; in English if its translation is missing.
+    """Translate a text into the selected language. Without a translation, the English text is returned.
 
-    With `fields` the text is the template of a `Message`.
+    If `fields` are given, the text is the template of a `Message`.
     """
     if fields:
         text = Message(text, **fields)
@@ -94,8 +93,9 @@ def translated(text: str, /, **fields: Any) -> str:
 
 
 def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations) -> Any:
-    """The translation of a message's field. Of plain strings, only `reason` is translated: it is an error text of the
-    operating system.
+    """Translate a field of a message.
+
+    Of plain strings, only `reason` is translated, because it holds an error text of the operating system.
     """
     if isinstance(value, Message):
         return translated(value)
@@ -103,29 +103,28 @@ def _translated_field(name: str, value: Any, catalogue: gettext.NullTranslations
 
 
 def paragraphs(text: str) -> list[str]:
-    """The paragraphs of a help text, each as one line: the msgids of their translations."""
+    """Split a help text into paragraphs of one line each. The paragraphs are the msgids of their translations."""
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
 def speak(language: str) -> None:
-    """Set the language of this task or thread, `ja` or `en`, regardless of the environment."""
+    """Set the language of this task or thread, `ja` or `en`, overriding the environment."""
     _CHOSEN.set(language)
 
 
 def is_japanese() -> bool:
-    """True if the chosen language, or that of the environment, is Japanese."""
+    """True if the selected language, or else the language of the environment, is Japanese."""
     return _catalogue() is not None
 
 
 def translate_libraries() -> None:
-    """Make idtone's catalogue available to the libraries of the command line, which use `gettext` themselves."""
+    """Make idtone's translations available to libraries that use `gettext`."""
     if is_japanese():
         gettext.bindtextdomain(DOMAIN, str(_folder()))
         gettext.textdomain(DOMAIN)
 
 
 def _catalogue() -> gettext.NullTranslations | None:
-    """The catalogue of translations; None for English."""
     chosen = _CHOSEN.get()
     return _japanese() if (_asks_for_japanese() if chosen is None else chosen == JAPANESE) else None
 
@@ -149,7 +148,7 @@ def _names_japanese(variable: str) -> bool:
 
 
 def _folder() -> Path:
-    """The folder of the catalogues, found without importing its package."""
+    """Folder of the translations, found without importing its package."""
     spec = find_spec("idtone.config")
     assert spec is not None
     assert spec.submodule_search_locations is not None

@@ -1,4 +1,4 @@
-"""pydantic's validation errors in plain words, with a problem and a remedy for each."""
+"""Plain-language problems and remedies for pydantic's validation errors."""
 
 import difflib
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ _STRICT: Final = ("greater_than", "less_than")
 
 
 def in_words(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
-    """The problem and the remedy of one validation error of pydantic about a `model`."""
+    """Problem and remedy for a validation error of `model`."""
     location, kind = detail["loc"], detail["type"]
     if kind == "extra_forbidden":
         known = _keys_at(model, location[:-1])
@@ -73,7 +73,7 @@ def in_words(detail: ErrorDetails, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _parts(error: ValueError) -> tuple[str, str]:
-    """The problem and the remedy of a validator's error: its two arguments, or the two sentences of its text."""
+    """Problem and remedy of a validator's ValueError: its two arguments, or the two sentences of its text."""
     if len(error.args) == 2:
         return error.args[0], error.args[1]
     problem, _, remedy = str(error).partition(". ")
@@ -81,7 +81,6 @@ def _parts(error: ValueError) -> tuple[str, str]:
 
 
 def _keys_at(model: Any, location: Sequence[int | str]) -> list[str]:
-    """The keys that a model allows at a location; empty if the location is not inside models."""
     for step in location:
         if isinstance(step, int):
             continue
@@ -93,7 +92,7 @@ def _keys_at(model: Any, location: Sequence[int | str]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> Any:
-    """The model in an annotation `Model`, `Model | None`, `list[Model]` or `tuple[Model, ...]`; else None."""
+    """Model class in an annotation such as `Model | None` or `list[Model]`, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(_model_in, getattr(annotation, "__args__", ()))), None)

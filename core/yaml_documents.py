@@ -1,8 +1,8 @@
-"""The reader of YAML files: text in, typed model out. Each fault names its place in the text.
+"""A strict YAML reader that returns validated models, and reports every fault with its line and column.
 
-Settings, registry and tone profiles use this reader. It is stricter than YAML: no anchors, aliases, tags, second
-documents or duplicate keys; size and depth are limited. Every scalar stays text, so that an unquoted 0312345678 does
-not become an octal number; the model converts it to its type. One `DocumentError` contains all faults of a file.
+Settings, the registry and tone profiles use this reader. Anchors, aliases, tags, multiple documents and duplicate keys
+are rejected. Size and depth are limited. Scalars stay text, so that an unquoted 0312345678 does not become an octal
+number. The model converts them. One `DocumentError` contains all faults of a file.
 """
 
 import re
@@ -35,7 +35,7 @@ Location = tuple[int | str, ...]
 
 
 class Model(BaseModel):
-    """Base of all models that are read from a file. Unknown keys are faults; instances are immutable."""
+    """Base class of the models that are read from files. Instances are immutable, and unknown keys are faults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ AnyModel = TypeVar("AnyModel", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class ValidationFault:
-    """One fault in the values, with its location in the document."""
+    """A fault in the values of a document, with its location."""
 
     location: Location
     problem: str
@@ -59,7 +59,7 @@ def load(
     *,
     size_limit: int = SIZE_LIMIT,
 ) -> AnyModel:
-    """Read `path` into `model` and check it by `rules`, which compare values with each other.
+    """Read and validate a YAML file. `rules` check values that depend on each other.
 
     Raises DocumentError with all faults, each with file, line, field and remedy.
     """
@@ -69,7 +69,7 @@ def load(
 def parse(
     text: str, name: str, model: type[AnyModel], rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: ()
 ) -> AnyModel:
-    """The same as `load`, from text; `name` is the file's name in the faults."""
+    """Parse and validate YAML text. `name` is the file name in the faults. Raises DocumentError."""
     value = read_tree(text, name)
     return validate(value, text, name, model, rules)
 
@@ -81,9 +81,7 @@ def validate(
     model: type[AnyModel],
     rules: Callable[[AnyModel], Iterable[ValidationFault]] = lambda _: (),
 ) -> AnyModel:
-    """An instance of `model`, made from the tree that `read_tree` returned. The lines and columns of faults are looked
-    up in `text`.
-    """
+    """Validate a tree from `read_tree`. Lines and columns of faults are looked up in `text`. Raises DocumentError."""
     try:
         result = model.model_validate({} if value is None else value)
     except ValidationError as error:
@@ -107,7 +105,7 @@ def validate(
 
 
 def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
-    """The file's text. Raises DocumentError if it cannot be read, is too large, or is not UTF-8."""
+    """Read a text file. Raises DocumentError if the file cannot be read, is too large, or is not UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(size_limit + 1)
@@ -127,7 +125,7 @@ def read_text(path: Path, *, size_limit: int = SIZE_LIMIT) -> str:
 
 
 def read_tree(text: str, name: str) -> Any:
-    """The text as lists, dicts, strings and None. Raises DocumentError with all faults of syntax."""
+    """Parse YAML into lists, dicts, strings and None. Raises DocumentError with all syntax faults."""
     _refuse_raw(text, name)
     reader = _TreeReader(name)
     try:
@@ -143,10 +141,10 @@ def read_tree(text: str, name: str) -> Any:
 
 
 def read_compact_tree(path: Path, name: str, compact: Callable[[Sequence[str]], list[Any] | None]) -> Any:
-    """The tree of a large file, as `read_tree` returns it. The file is never in memory as a whole.
+    """Parse a large YAML file without loading the whole text into memory.
 
-    `compact` gets the keys above a sequence, and returns an object with `append` for its items, or None for an ordinary
-    list. Raises DocumentError with at least one fault; `read_tree` finds all of them.
+    `compact` receives the keys that lead to a sequence. It returns an object with `append` for the items, or None for
+    an ordinary list. Raises DocumentError with at least one fault. `read_tree` finds all faults.
     """
     reader = _TreeReader(name, compact)
     try:
@@ -172,7 +170,10 @@ _PIECE: Final = 2**20
 
 
 def _malformed(text: str, name: str, error: yaml.MarkedYAMLError) -> Fault:
-    """The parser's error as a fault. A tab, and a character that cannot begin a value, are explained in plain words."""
+    """Convert an error of the YAML parser into a fault.
+
+    Tabs, and characters that cannot begin a value, get their own explanations.
+    """
     mark = error.problem_mark or error.context_mark
     line, column, found = (mark.line + 1, mark.column + 1, text[mark.index : mark.index + 1]) if mark else (0, 0, "")
     if found == "\t":
@@ -193,8 +194,9 @@ _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 
 
 def _refuse_raw(text: str, name: str) -> None:
-    """Raise DocumentError for text that libyaml handles badly: it gives no place for bad characters, and reads %TAG in
-    quadratic time.
+    """Reject text that libyaml handles badly. Raises DocumentError.
+
+    libyaml gives no place for bad characters, and reads %TAG in quadratic time.
     """
     for pattern, problem, remedy in (
         (
@@ -223,7 +225,7 @@ _OPEN: Final = object()
 
 
 class _TreeReader:
-    """Builds the tree from libyaml's events. The stack has one level for each open collection."""
+    """Builds a tree from the events of libyaml. The stack has one level for each open collection."""
 
     def __init__(self, name: str, compact: Callable[[Sequence[str]], list[Any] | None] = lambda _: None) -> None:
         self.root: Any = None
@@ -239,7 +241,7 @@ class _TreeReader:
 
     @property
     def hopeless(self) -> bool:
-        """True if reading can stop, because the rest of the text would give no useful faults."""
+        """True if reading can stop, because the rest of the text would yield no useful faults."""
         return self._documents > 1 or len(self.faults) >= _FAULT_LIMIT
 
     def feed(self, event: yaml.Event) -> None:
@@ -279,7 +281,6 @@ class _TreeReader:
         return [] if found is None else found
 
     def _key_here(self) -> list[str]:
-        """The key of the next value, as a list of one key. In a sequence, the list is empty."""
         pending = self._stack[-1][1][0] if self._stack else _OPEN
         return [pending] if isinstance(pending, str) else []
 
@@ -341,7 +342,7 @@ class _TreeReader:
 
 @dataclass(slots=True)
 class _Open:
-    """An open collection, and the place of its next value: `key` of a mapping, or `index` of a sequence."""
+    """An open collection, and the key or index of its next value."""
 
     location: Location
     is_mapping: bool
@@ -350,7 +351,6 @@ class _Open:
     key_mark: Any = None
 
     def enter(self, mark: Any) -> tuple[Location, Any]:
-        """The location of the value that begins at `mark`, and the mark that its faults show."""
         if self.key is None:
             self.index += 1
             return (*self.location, self.index - 1), mark
@@ -359,10 +359,10 @@ class _Open:
 
 
 def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[int, int]]:
-    """Line and column of each location that exists in `text`, and of all locations above it. A value of a mapping has
-    the place of its key.
+    """Line and column of each location in `text`, and of the locations that contain it.
 
-    The text is read again, because faults are rare. No tree is built, because the text may be large.
+    A value of a mapping has the place of its key. The text is read again, because faults are rare. No tree is built,
+    because the text may be large.
     """
     wanted = {location[:length] for location in locations for length in range(len(location) + 1)}
     found: dict[Location, tuple[int, int]] = {}
@@ -388,14 +388,14 @@ def _places(text: str, locations: Iterable[Location]) -> dict[Location, tuple[in
 
 
 def _located(name: str, unplaced: ValidationFault, places: Mapping[Location, tuple[int, int]]) -> Fault:
-    """The fault with the line and column of its location, or of the nearest location above it that the file has."""
+    """Give a fault the line and column of its location, or of the closest enclosing location in the file."""
     above = (unplaced.location[:length] for length in range(len(unplaced.location), -1, -1))
     line, column = next((places[location] for location in above if location in places), (1, 1))
     return Fault(name, line, column, field_name(unplaced.location), unplaced.problem, unplaced.remedy)
 
 
 def field_name(location: Sequence[int | str]) -> str:
-    """The location as text: `members[0].numbers[2]`."""
+    """Text form of a location, such as `members[0].numbers[2]`."""
     text = ""
     for step in location:
         text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" if text else _shown(step)
@@ -406,7 +406,7 @@ _DIGITS: Final = re.compile(r"[\d +().-]{3,}(?=\d{4})")
 
 
 def _shown(key: str) -> str:
-    """A key of the file in the form for a fault's text: short, printable, without a telephone number in clear."""
+    """A key in the form for an error message: short, printable, and without a telephone number."""
     text = "".join(character if character.isprintable() else "�" for character in key[: _KEY_LIMIT + 1])
     masked = _DIGITS.sub("…", text)
     return masked if len(key) <= _KEY_LIMIT else f"{masked[:_KEY_LIMIT]}…"

@@ -1,6 +1,6 @@
-"""The hook in Asterisk's dialplan, and the names that it shares with the service.
+"""The hook in Asterisk's dialplan, and the names that the hook shares with the service.
 
-`idtone.conf` beside this file is the hook. Only this package defines the variables, labels and words that the hook and
+`idtone.conf` in this package is the hook. Only this package defines the variables, labels and words that the hook and
 the service exchange.
 """
 
@@ -78,7 +78,7 @@ def packets(duration_ms: float) -> int:
 
 
 class Played(StrEnum):
-    """The way in which the hook played a sound, in a journal line."""
+    """Means by which the hook played a sound, as recorded in a journal line."""
 
     FIRST = "first"
     """Playback() played it to the called party alone."""
@@ -95,7 +95,7 @@ class Played(StrEnum):
 
 
 def parties_word(parties: tuple[str, ...]) -> str:
-    """The word for these parties: `called`, `caller`, `both` or `none`."""
+    """Word for a set of parties: `called`, `caller`, `both` or `none`."""
     return {(): "none", (CALLED,): CALLED, (CALLER,): CALLER}.get(parties, "both")
 
 
@@ -105,11 +105,12 @@ EXTENSION_LIMIT: Final = 79
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision in the form that the hook reads. The hook ignores a verdict without the nonce of its request.
+    """The service's answer to the hook, in the form that the hook reads.
 
-    `files` are the names of the sounds in their folder, by party; `packets` is the length of the called party's sound.
-    `chain` is the MAC of the token for the next node (`call_control.chain_token`). It is `CHAINED` for a call that has
-    no token because another node plays its sound. The legs of such a call on this PBX are announced too.
+    The hook ignores a verdict without the nonce of its request. `files` maps each party to the name of its sound file.
+    `packets` is the length of the called party's sound. `chain` is the MAC of the token for the next node
+    (`call_control.chain_token`). It is `CHAINED` for a call without a token, because another node plays its sound. The
+    legs of such a call on this PBX get no sound either.
     """
 
     nonce: str
@@ -123,7 +124,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The value of the channel variable `VERDICT_VARIABLE`."""
+        """Value of the channel variable `VERDICT_VARIABLE`."""
         return ":".join(
             (
                 self.nonce,
@@ -140,7 +141,7 @@ class Verdict:
 
     @property
     def extension(self) -> str:
-        """The extension that carries the verdict. The hook gets all of it or none of it."""
+        """Dialplan extension that carries the verdict. The hook gets all of it or nothing."""
         return f"v:{self.text}"
 
 
@@ -152,9 +153,9 @@ VERDICT_VARIABLE: Final = "IDTONE_VERDICT"
 
 
 def channel_of(call_id: str) -> str:
-    """The uniqueid of the call id's channel: `1795564585.21-1` → `1795564585.21`.
+    """Uniqueid of the channel in a call id: `1795564585.21-1` → `1795564585.21`.
 
-    If an ARI application chose the channel's id, the call id has its characters URI-encoded.
+    If an ARI application chose the channel's id, the call id contains it URI-encoded.
     """
     return unquote(call_id.rpartition("-")[0])
 
@@ -164,16 +165,19 @@ _DIALLED_USER: Final = re.compile(r"(?i:local)/([^@/;,]*)|[^/]+/(?:[^/]*/)?(?:si
 
 
 def dialled_user(dial_string: str) -> str:
-    """The user part of a dial string; for a ring group, that of its first destination.
+    """User part of a dial string, such as `PJSIP/0312345678@trunk`; for a ring group, that of the first destination.
 
-    `PJSIP/0312345678@trunk`, `PJSIP/trunk/sip:0312345678@host`, `Local/0312345678@context/n`.
+    Other forms are `PJSIP/trunk/sip:0312345678@host` and `Local/0312345678@context/n`.
     """
     match = _DIALLED_USER.match(dial_string.partition("&")[0])
     return (match[1] or match[2] or "") if match else ""
 
 
 def endpoints(dial_string: str) -> set[str]:
-    """The PJSIP endpoints of a dial string: `PJSIP/0312345678@trunk&PJSIP/other/sip:0312345678@host` → trunk, other."""
+    """PJSIP endpoints in a dial string.
+
+    `PJSIP/0312345678@trunk&PJSIP/other/sip:0312345678@host` yields `trunk` and `other`.
+    """
     found = set[str]()
     for destination in dial_string.split("&"):
         technology, _, rest = destination.strip().partition("/")
@@ -188,14 +192,12 @@ _SEQUENCE: Final = re.compile(r"-[0-9a-f]{1,16}(?:;[12])?$")
 
 
 def endpoint_of(channel: str) -> str:
-    """The resource in a channel's name: `PJSIP/6001-0000002a` → `6001`, `Local/10@from-x-0001;2` → `10@from-x`."""
+    """Resource in a channel name: `PJSIP/6001-0000002a` → `6001`, `Local/10@from-x-0001;2` → `10@from-x`."""
     return _SEQUENCE.sub("", channel.partition("/")[2])
 
 
 def node_word(node: str) -> str:
-    """The name of a node, made safe for a token and a header: without the token's separators and without characters
-    that a header cannot contain.
-    """
+    """Encode a node name for chain tokens and SIP headers, without the token's separators."""
     return quote(node, safe="").replace(".", "%2E")
 
 
@@ -212,7 +214,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class RequestParameters:
-    """The hook's parameters for requests to the service.
+    """Parameters of the hook for requests to the service.
 
     `interface` is `ari` or `agi`; `agi` is the text before the entry point in AGI(): `agi://127.0.0.1:4573/` or
     `/usr/bin/idtone-agi,unix:/run/idtone/agi.sock,`. The hook sends `secret` with each request over TCP. `waiting` is
@@ -239,10 +241,11 @@ class RequestParameters:
 
 @dataclass(frozen=True, slots=True)
 class FallbackParameters:
-    """The hook's parameters for calls while the service is down.
+    """Parameters of the hook for calls while the service is down.
 
-    `fallback` is `notice` or `refuse`, `refuse_cause` the Q.850 cause of a refusal. `incoming` and `outgoing` are the
-    parties that hear the notice (`parties_word`). With `answer_first` the call is answered before the caller hears it.
+    `fallback` is `notice` or `refuse`. `refuse_cause` is the Q.850 cause of a refusal. `incoming` and `outgoing` are
+    the parties that hear the notice (`parties_word`). With `answer_first`, the call is answered before the caller hears
+    the notice.
     """
 
     fallback: str
@@ -253,7 +256,7 @@ class FallbackParameters:
 
     @property
     def globals(self) -> dict[str, str]:
-        """The hook's global variables for these parameters."""
+        """Global dialplan variables for these parameters."""
         return {
             "IDTONE_FALLBACK": self.fallback,
             "IDTONE_REFUSE_CAUSE": str(self.refuse_cause),
@@ -265,8 +268,9 @@ class FallbackParameters:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The parameters of the canary's contexts. `directory` is the folder of its recordings, as Asterisk sees it. The
-    answering leg records for `listens_s`.
+    """Parameters of the canary's dialplan contexts.
+
+    `directory` is the folder of the recordings, as Asterisk sees it. The answering leg records for `listens_s` seconds.
     """
 
     directory: Path
@@ -287,7 +291,6 @@ _CANARY_FILE: Final = "canary.conf"
 
 
 def _canary(canary: Canary | None) -> str:
-    """The canary's contexts; empty without a canary."""
     if canary is None:
         return ""
     text = (resources.files(__name__) / _CANARY_FILE).read_text("utf-8")
@@ -308,9 +311,6 @@ NO_TRUNKS: Final = "^$"
 
 
 def _trunks(endpoints: tuple[str, ...]) -> str:
-    """A pattern for the names of these endpoints' channels, `PJSIP/trunk-0000002a`. Without endpoints it matches
-    none.
-    """
     return f"^PJSIP/{_one_of(endpoints)}-[0-9a-f]+$" if endpoints else NO_TRUNKS
 
 
@@ -330,7 +330,7 @@ _DIGEST: Final = "@DIGEST@"
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """The hook in its exported form. `digest` changes with the version and the settings."""
+    """The hook's text for Asterisk. `digest` changes with the version of idtone and with the settings."""
 
     text: str = field(repr=False)
     digest: str
@@ -344,11 +344,10 @@ def hook(
     alone: FallbackParameters,
     canary: Canary | None = None,
 ) -> Hook:
-    """The hook for these settings. `sounds` and `journal` are folders, as Asterisk sees them. With `canary`, it has the
-    canary's contexts too.
+    """Build the hook for the given settings. `sounds` and `journal` are folders, as Asterisk sees them.
 
-    A program that Asterisk runs for AGI() gets the names of variables on its command line, not the telephone numbers in
-    them.
+    With `canary`, the hook includes the contexts of the canary. A program that Asterisk runs for AGI() gets the names
+    of variables on its command line, not the telephone numbers in them.
     """
     text = macros.expand((resources.files(__name__) / HOOK_FILE).read_text("utf-8")) + _canary(canary)
     for name, value in {
@@ -404,9 +403,7 @@ def hook(
 
 
 def export(directory: Path, exported: Hook) -> list[Path]:
-    """Write the hook into `directory`, where only its owner and group can read it, and return the files. Raises
-    OSError.
-    """
+    """Write the hook into `directory`, readable by its owner and group, and return the files. Raises OSError."""
     folder, path = directory.stat(), directory / HOOK_FILE
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, HOOK_MODE)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:

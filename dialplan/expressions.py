@@ -1,5 +1,6 @@
-"""The hook's expressions for the time, and for the caller's texts. These texts must not get into Asterisk's description
-of a channel.
+"""Dialplan expressions for the time and for the texts of a caller.
+
+The caller's texts must not get into Asterisk's description of a channel.
 """
 
 import functools
@@ -47,7 +48,7 @@ NOT_PRINTABLE: Final = r"\x01-\x1f\x7f-\xff"
 
 
 def utf_8_pattern() -> str:
-    """A pattern for UTF-8 without control characters, in URI encoding (RFC 3629, section 4)."""
+    """Regular expression for URI-encoded UTF-8 without control characters (RFC 3629, section 4)."""
 
     def octets(*ranges: str) -> str:
         return "".join(f"%{each}" for each in ranges)
@@ -83,7 +84,7 @@ them too would take a tenth of a second at each start of the service.
 
 @functools.cache
 def other_digits_pattern() -> str:
-    """A pattern, in URI encoding, for the digits of all scripts except ASCII, and for three kanji digits in a row."""
+    """Regular expression for URI-encoded digits of scripts other than ASCII, and for three kanji digits in a row."""
     digits = filter(str.isdigit, map(chr, range(0x80, _SCRIPTS_END)))
     starts = sorted({_encoded(digit)[:-1] for digit in digits})
     kanji = "|".join(map(_encoded, "〇零一二三四五六七八九壱弐参"))
@@ -121,7 +122,7 @@ _CHAIN: Final = TEXTS["@VERDICT_CHAIN@"]
 
 
 def leg_option(with_token: bool, with_identity: bool) -> str:
-    """The option of Dial() that gives a leg the chain token, if the verdict has one, and the identities."""
+    """Option of Dial() that passes the chain token and the signed identities to a leg."""
     identity = "b(idtone-leg^s^1())" if with_identity else ""
     if not with_token:
         return identity

@@ -1,7 +1,7 @@
-"""The macros of `idtone.conf`, the hook's source. The export expands them.
+"""Macro language of `idtone.conf`, the source of the hook. The export expands the macros.
 
-A line that ends with a backslash continues in the next one. `@NAME@` stands for a text, `@name{…}` for a text around
-its argument, which may contain further macros and Asterisk's own `${…}`.
+A line that ends with a backslash continues on the next line. `@NAME@` stands for a text. `@name{…}` stands for a text
+around its argument, which may contain further macros and Asterisk's own `${…}`.
 """
 
 import re
@@ -108,7 +108,7 @@ _BEGINS: Final = re.compile(r"@([a-z]+)\{")
 
 
 def expand(source: str) -> str:
-    """The source with its own macros expanded. Macros for settings are kept."""
+    """Expand the macros of the source. Placeholders for settings are kept."""
     text = _CONTINUED.sub("", source)
     for name, value in TEXTS.items():
         text = text.replace(name, value)
@@ -120,7 +120,6 @@ def expand(source: str) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """The index of the brace that closes the argument at `start`."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"{": 1, "}": -1}.get(text[place], 0)

@@ -1,7 +1,7 @@
-"""The hook's patterns for numbers, and the service's rule for emergency calls. The patterns are POSIX extended regular
-expressions, for text that `idtone-narrow` has made ASCII.
+"""Regular expressions of the hook for telephone numbers, and the service's rule for emergency calls.
 
-`idtone.core.numbers` reads the same forms; the tests run one table through both.
+The expressions are POSIX extended regular expressions, for text that `idtone-narrow` has converted to ASCII.
+`idtone.core.numbers` reads the same forms. The tests run one table through both.
 """
 
 import re
@@ -31,8 +31,9 @@ _OTHER: Final = "([A-KM-Za-km-z0-9][A-Za-z0-9]*/|[Ii][Aa][Xx]2/[^&/@,]*@)"
 
 
 def _destination(trunks: str, local: str) -> str:
-    """A pattern for a destination on a trunk that dials an emergency number. `local` is `?` if Local channels need no
-    context.
+    """Regular expression for a destination on a trunk that dials an emergency number.
+
+    `local` is `?` if Local channels need no context.
     """
     pjsip = rf"([Pp][Jj])?[Ss][Ii][Pp]/{_EMERGENCY}{_PARAMETERS}@{trunks}"
     other = rf"{_OTHER}{trunks}/{_EMERGENCY}{_REST}"
@@ -53,7 +54,7 @@ _TRUNK: Final = "${IDTONE_EMERGENCY_TRUNKS}"
 
 
 def patterns(emergency_trunks: tuple[str, ...]) -> dict[str, str]:
-    """The patterns by their placeholders in the hook."""
+    """Regular expressions by their placeholders in the hook."""
     local = "?" if not emergency_trunks or _DEFAULT_CONTEXT in emergency_trunks else ""
     one = _destination(_TRUNK, local)
     single = rf"^(([Pp][Jj])?[Ss][Ii][Pp]/[^&/@,]*@{_TRUNK}|{_OTHER}{_TRUNK}/[^&/,]*"
@@ -93,9 +94,9 @@ def is_emergency_call(
 ) -> bool:
     """True if every destination of the dial string is on one of the trunks and dials an emergency number.
 
-    The called number counts if there is one destination and it is on one of the trunks. With parameters, or under the
-    operator's own Dial(), a caller can forge it; then it does not count if a complete other number is dialled. Without
-    names, all trunks count. The texts are ASCII; `is_emergency` reads a number.
+    For a single destination on one of the trunks, the called number counts too. With parameters, or under the
+    operator's own Dial(), a caller can forge the called number. It then does not count if another complete number is
+    dialed. An empty `trunks` stands for all trunks. The texts must be ASCII. `is_emergency` examines one number.
     """
     users = []
     for destination in dial_string.split("&"):

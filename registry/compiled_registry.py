@@ -1,8 +1,8 @@
-"""A registry as sorted arrays for look-ups, and the binary form in which a large registry is kept beside its text.
+"""Compiled registries: sorted arrays for fast look-ups, and their binary file format.
 
-Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. So another process
-compiles a large registry (`registry_compiler`), and the service reads the result at once. The result is protected only
-by its checksum: it is in the service's own folder, beside the verified text.
+Reading a million numbers takes seconds, and blocks all other threads for tenths of a second. A large registry is
+therefore compiled by another process (`registry_compiler`), and the service reads the result immediately. Only a
+checksum protects the result, because it lies in the service's own folder, beside the verified text.
 """
 
 import functools
@@ -34,7 +34,7 @@ _Interval = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Porting:
-    """A change of the member in charge: `before` until `at`, and `after` from `at` on."""
+    """A change of the member in charge of a number: `before` until `at`, then `after`."""
 
     before: Holding
     after: Holding
@@ -45,18 +45,18 @@ class Porting:
 
 
 def periods(holder: Holding | Porting) -> tuple[tuple[Holding, Period], ...]:
-    """The members in charge of the numbers, each with its period."""
+    """Members in charge of the numbers, each with its period."""
     if isinstance(holder, Porting):
         return ((holder.before, Period(until=holder.at)), (holder.after, Period(since=holder.at)))
     return ((holder, Period()),)
 
 
 class Holdings(dict[int, Holding | Porting | None]):
-    """The members in charge of numbers, by the holder that `HolderSpans.find` returns. A holding is built when it is
-    looked up for the first time, so that a large registry can be used at once.
+    """Members in charge of numbers, by the value that `HolderSpans.find` returns.
 
-    `members` has the holder of each member. `lines` are ordered by holder: first the members, then the wholesale
-    chains, then the portings. Building all objects at the start would block other threads for half a second.
+    A holding is built at its first look-up, because building all holdings at the start would block other threads for
+    half a second. `members` maps member ids to holders. `lines` are ordered by holder: members, then wholesale chains,
+    then portings.
     """
 
     def __init__(self, members: Iterable[str], lines: Sequence[bytes], chains: int) -> None:
@@ -76,15 +76,14 @@ class Holdings(dict[int, Holding | Porting | None]):
         return found
 
     def of_member(self, member: str | None) -> Holding | None:
-        """The holding of a member's numbers that are in no chain and no porting; None if the registry has no such
-        member.
-        """
+        """Holding for a member's numbers without a chain or a porting; None for an unknown member."""
         holder = None if member is None else self.members.get(member)
         return None if holder is None else self._held(holder)
 
     def lapses(self, member: str | None) -> datetime | None:
-        """The time at which the member's certification lapses. No holding is built for this: it is asked for many
-        members, and few of them have calls.
+        """Time at which the member's certification lapses, or None.
+
+        No holding is built, because the method is called for many members of which few have calls.
         """
         holder = None if member is None else self.members.get(member)
         return None if holder is None else moment_of(json.loads(self.lines[holder])[1])
@@ -93,7 +92,7 @@ class Holdings(dict[int, Holding | Porting | None]):
         return map(self._held, self.chains)
 
     def all(self) -> Iterator[Holding | Porting]:
-        """All holdings, in the order of their holders. They are not kept in memory."""
+        """All holdings in the order of their holders. They are not kept in memory."""
         return map(self._built, range(len(self.lines)))
 
     def _held(self, holder: int) -> Holding:
@@ -118,7 +117,7 @@ class Holdings(dict[int, Holding | Porting | None]):
 
 
 class MemberLines:
-    """The members of a registry in the form that `Holdings` reads."""
+    """The members of a registry, encoded for `Holdings`."""
 
     def __init__(self, members: Iterable[Member] = ()) -> None:
         self.lines: list[bytes] = []
@@ -139,7 +138,7 @@ def _line(said: list[Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A compiled registry. `lines` are those that `Holdings` reads."""
+    """A compiled registry. `lines` are the encoded holdings for `Holdings`."""
 
     version: int
     issued: datetime
@@ -159,9 +158,10 @@ class Compiled:
 def compile_registry(
     document: RegistryDocument, held: MemberNumbers | None = None, members: MemberLines | None = None
 ) -> Compiled:
-    """The compiled registry. `document` must have passed `validation_rules.registry_faults`; an unreadable number
-    raises NumberError. If the document was read without its members, `held` has their numbers and `members` the
-    members.
+    """Compile a registry that has passed `validation_rules.registry_faults`.
+
+    An unreadable number raises NumberError. If the document was read without its members, `held` contains their
+    numbers, and `members` contains the members.
     """
     header = document.registry
     held, members = held or MemberNumbers.of(document), members or MemberLines(document.members)
@@ -195,7 +195,7 @@ def _lapses(entry: Member | ChainLink) -> datetime | None:
 
 
 def wholesale_chain(entry: ChainEntry) -> WholesaleChain:
-    """The chain in the form that the decision uses."""
+    """Convert a wholesale chain into the form that the decision uses."""
     return WholesaleChain(
         (entry.links[0].wholesaler, *(link.reseller for link in entry.links)),
         tuple(day_begins(link.checked.day) if link.checked else None for link in entry.links),
@@ -208,8 +208,9 @@ _Ported = tuple[int, int, datetime]
 
 
 def _spans(document: RegistryDocument, held: MemberNumbers) -> tuple[HolderSpans, list[_Ported], int]:
-    """The intervals of numbers by holder, the portings, and the count of numbers that the members hold. Intervals of
-    one holder that touch or overlap are joined. A wholesale chain or a porting counts as a holder in the intervals.
+    """Number intervals by holder, the portings, and the count of numbers that the members hold.
+
+    Touching or overlapping intervals of one holder are joined. A wholesale chain or a porting counts as a holder.
     """
     firsts, lasts, holders = array("q"), array("q"), array("i")
     for at in held.ascending():
@@ -237,9 +238,7 @@ def _chain_spans(document: RegistryDocument, first: int) -> Iterator[tuple[int, 
 
 
 def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterator[_Interval]:
-    """The joined intervals, with the numbers of each chain cut out as a separate interval. Each chain is inside one of
-    the joined intervals. Both inputs are ascending.
-    """
+    """Cut the numbers of each wholesale chain out of the joined intervals. Both inputs must be ascending."""
     chains = iter(chained)
     chain = next(chains, None)
     for first, last, holder in joined:
@@ -255,8 +254,9 @@ def _parted(joined: Iterable[_Interval], chained: Iterable[_Interval]) -> Iterat
 def _with_portings(
     intervals: Iterable[_Interval], document: RegistryDocument, held: MemberNumbers, ported: list[_Ported]
 ) -> Iterator[_Interval]:
-    """The intervals, with the numbers of each porting as separate intervals; their holders are added to `ported`. A
-    wholesale chain counts while its first member holds the numbers.
+    """Cut the numbers of each porting out of the intervals, and add the new holders to `ported`.
+
+    A wholesale chain counts while its first member holds the numbers.
     """
     places, begins = held.positions, [*held.ids, *(chain.links[0].wholesaler for chain in document.chains)]
     known: dict[_Ported, int] = {}
@@ -291,7 +291,7 @@ def _with_portings(
 
 
 def licences(member: Member) -> tuple[Licence, ...]:
-    """The licences of a member in the form that the decision uses."""
+    """Convert the licences of a member into the form that the decision uses."""
     pledge = member.pledge
     return tuple(
         Licence(
@@ -320,8 +320,9 @@ def utc(moment: datetime) -> datetime:
 
 
 def pack_parts(index: Compiled) -> list[bytes | memoryview]:
-    """The octets for `unpack`, in parts without a copy of the arrays. Only a machine with the same byte order can read
-    them.
+    """Encode a compiled registry for `unpack`, in parts and without copying the arrays.
+
+    Only a machine with the same byte order can decode the result.
     """
     head: dict[str, Any] = {
         "version": index.version,
@@ -335,18 +336,18 @@ def pack_parts(index: Compiled) -> list[bytes | memoryview]:
 
 
 def packed_spans(magic: bytes, head: dict[str, Any], lines: Iterable[Any], spans: HolderSpans) -> bytes:
-    """The binary form of spans with their holders, for `unpacked_spans`."""
+    """Encode number intervals with their holders for `unpacked_spans`."""
     return packed_table(magic, head, lines, spans.arrays())
 
 
 def unpacked_spans(magic: bytes, octets: bytes | mmap) -> tuple[dict[str, Any], Iterator[bytes], HolderSpans]:
-    """The head, the lines and the spans in octets from `packed_spans`. Raises ValueError for other octets."""
+    """Decode bytes from `packed_spans` into the header, the lines and the intervals. Raises ValueError."""
     head, lines, arrays = unpacked_table(magic, octets, "registry")
     return head, lines, read_arrays(arrays)
 
 
 def unpack(octets: bytes | mmap) -> Compiled:
-    """The compiled registry in octets from `pack_parts`. Raises TrustError for other octets."""
+    """Decode a compiled registry from `pack_parts`. Raises TrustError for any other bytes."""
     try:
         head, lines, spans = unpacked_spans(MAGIC, octets)
         issued, expires = datetime.fromisoformat(head["issued"]), datetime.fromisoformat(head["expires"])
@@ -389,13 +390,14 @@ def moment_of(text: str | None) -> datetime | None:
 
 @functools.cache
 def _moment(text: str) -> datetime:
-    """The moment in a text. Moments are cached, so that licences share the objects."""
+    """Time in a text. The result is cached, so that licences share the objects."""
     return utc(datetime.fromisoformat(text))
 
 
 @functools.cache
 def _directions(names: tuple[str, ...]) -> frozenset[Direction]:
-    """The directions with these names. They are cached, so that licences share three objects: a million objects would
-    slow down garbage collection.
+    """Directions with the given names.
+
+    The result is cached, so that licences share three objects. A million objects would slow down garbage collection.
     """
     return frozenset(map(Direction, names))

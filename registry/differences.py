@@ -1,7 +1,7 @@
-"""The differences between two editions of the registry, or of the suspensions, in words. Pure.
+"""Differences between two editions of the registry or of the suspensions, described for people.
 
-The words show at most the last four digits of numbers, because they go into the history and onto screens. Only a person
-who signs sees whole numbers; `say` writes them then.
+The descriptions go into the history and onto screens, so they show at most the last four digits of numbers. Only a
+person who signs sees whole numbers. `say` formats the numbers.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -46,8 +46,9 @@ Say = Callable[[NumberSpan], str]
 
 
 def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say = masked) -> Iterator[str]:
-    """The differences between two registries: first the registry itself, then its sounds, then its members with their
-    licences and numbers.
+    """Differences between two registries: the registry itself, its sounds, and its members.
+
+    The differences of a member include its licences and numbers. `say` formats telephone numbers.
     """
     for name, before, after in (
         (Message("the association"), old.registry.association, new.registry.association),
@@ -70,7 +71,7 @@ def registry_differences(old: RegistryDocument, new: RegistryDocument, say: Say 
 
 
 def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, say: Say = masked) -> Iterator[str]:
-    """The differences between two lists of suspensions: lifted, added or changed ones."""
+    """Lifted, added and changed entries between two lists of suspensions. `say` formats telephone numbers."""
     before, after = ({(entry.kind, scope_of(entry)): entry for entry in each.suspensions} for each in (old, new))
     for key, entry in before.items():
         if key not in after:
@@ -99,8 +100,9 @@ def suspension_differences(old: SuspensionsDocument, new: SuspensionsDocument, s
 
 
 def ended_reference(words: str) -> str | None:
-    """The reference of the entry that ended: a suspension, or an entry of numbers that never originate. None if `words`
-    are about another difference.
+    """Reference of the entry that a difference removes, or None for any other difference.
+
+    The entry is a suspension, or an entry of numbers that never originate calls.
     """
     if isinstance(words, Message) and words.template in (_IS_LIFTED, _MAY_ORIGINATE):
         return str(words.fields["reference"])
@@ -110,7 +112,7 @@ def ended_reference(words: str) -> str | None:
 def never_originates_differences(
     old: NeverOriginatesDocument, new: NeverOriginatesDocument, say: Say = masked
 ) -> Iterator[str]:
-    """The differences between two lists of numbers that never originate: removed, added or changed entries."""
+    """Removed, added and changed entries between two lists of numbers that never originate calls."""
     before, after = ({span_of(entry): entry for entry in each.never_originates} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -171,7 +173,7 @@ def _suspended(entry: SuspensionEntry, say: Say) -> str:
 def _by_numbers(
     what: str, old: Iterable[_OfNumbers], new: Iterable[_OfNumbers], words: Callable[[_OfNumbers], str], say: Say
 ) -> Iterator[str]:
-    """The differences between two editions of a list. Entries with the same numbers count as the same entry."""
+    """Differences between two editions of a list. Entries with the same numbers are the same entry."""
     before, after = ({read_span(entry.numbers): entry for entry in each} for each in (old, new))
     for span, entry in before.items():
         if span not in after:
@@ -247,7 +249,6 @@ def _items(
     summary: Callable[[Item], str],
     compare: Callable[[Item, Item], Iterable[str]],
 ) -> Iterator[str]:
-    """Differences between two lists whose items have ids."""
     before, after = _by_id(old), _by_id(new)
     for identity, item in before.items():
         if identity not in after:
@@ -358,7 +359,7 @@ def _member(old: Member, new: Member, say: Say) -> Iterator[str]:
 
 
 def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """The spans of numbers that were removed, and those that were added, regardless of how entries are split."""
+    """Removed and added spans of numbers, regardless of how the entries are split."""
     before, after = ({_key(span): span for span in each} for each in (old, new))
     return (
         _but([span for key, span in before.items() if key not in after], after.values()),
@@ -367,7 +368,7 @@ def changed_numbers(old: Iterable[NumberSpan], new: Iterable[NumberSpan]) -> tup
 
 
 def _terms(kind: str, old: Iterable[_OfTerm], new: Iterable[_OfTerm]) -> Iterator[str]:
-    """The differences between the keys of logs or witnesses, and between their periods."""
+    """Differences between the keys of logs or witnesses, and between their periods."""
     before, after = ({each.key: each for each in some} for some in (old, new))
     for key in (key for key in before if key not in after):
         yield Message("{kind} {key} is removed", kind=kind, key=key)
@@ -384,7 +385,7 @@ def _term(entry: LogEntry | WitnessEntry) -> str:
 
 
 def _but(spans: Iterable[NumberSpan], others: Iterable[NumberSpan]) -> list[NumberSpan]:
-    """The parts of the spans outside all others, for example the part that is missing after a range was split."""
+    """Parts of the spans outside all others."""
     left = sorted(spans, key=_key)
     for other in others if left else ():
         left = [piece for span in left for piece in span.without(other)]

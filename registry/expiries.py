@@ -1,6 +1,4 @@
-"""The ends of the parts of a registry: of the registry itself, licences, pledges, checks of resellers, and
-certifications. Pure.
-"""
+"""End dates in a registry: of the registry itself, licences, pledges, reseller checks and certifications."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,8 +28,10 @@ class ExpiryKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """The end of one part. `member` is the member that it concerns, None for the registry. `subject` is a licence's id,
-    or the link of a wholesale chain.
+    """End date of a part of the registry.
+
+    `member` is the member that is concerned, or None for the registry. `subject` is a licence id or a link of a
+    wholesale chain.
     """
 
     at: datetime
@@ -41,9 +41,10 @@ class Expiry:
 
 
 def expiries(document: RegistryDocument, index: RegistryIndex, chain_check: timedelta | None) -> list[Expiry]:
-    """All ends in a registry, the soonest first. A check of a reseller counts for `chain_check`; None means for ever.
+    """All end dates in a registry, soonest first.
 
-    Revoked licences are left out, and so are licences that a later one for the same sound replaces.
+    A reseller check is valid for `chain_check`, or without limit if `chain_check` is None. Revoked licences, and
+    licences that a later licence for the same sound replaces, are omitted.
     """
     found = [Expiry(index.expires, ExpiryKind.REGISTRY)]
     for member in document.members:
@@ -79,8 +80,9 @@ were not renewed, or not fetched.
 
 
 def certification_ends(document: RegistryDocument, member: str | None = None) -> Iterator[Expiry]:
-    """The ends of the certifications of members and of links. With `member`, only the certifications that the numbers
-    of this member depend on.
+    """End dates of the certifications of members and of links.
+
+    With `member`, only certifications that the numbers of this member depend on are included.
     """
     chains = [
         chain
@@ -112,7 +114,7 @@ def _replaces(later: Licence, licence: Licence) -> bool:
 
 
 def _of_chains(document: RegistryDocument, lasts: timedelta) -> Iterator[Expiry]:
-    """The end of the oldest check of each reseller by each wholesaler: one end for all ranges between these two."""
+    """End of the oldest check of each reseller by each wholesaler, once for all ranges between the two."""
     oldest: dict[tuple[str, str], datetime] = {}
     for chain in document.chains:
         for link, at in zip(chain.links, wholesale_chain(chain).checked, strict=True):

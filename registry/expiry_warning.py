@@ -1,6 +1,4 @@
-"""Warnings in the log that the registry, a licence or a certification expires soon, or has expired. Nothing in the
-calls shows a coming expiry.
-"""
+"""Log warnings before a registry, a licence or a certification expires. Calls do not show a coming expiry."""
 
 import logging
 from datetime import datetime, timedelta
@@ -31,9 +29,10 @@ def _some(names: list[str]) -> str:
 
 
 class ExpiryWarning:
-    """Logs the expiry of the current registry, of the licences of `member`, and of the certifications that its numbers
-    depend on; with `member` None, of all certifications. `stale` is the time for which the registry's licences stay
-    valid after its expiry.
+    """Logs coming expiries of the registry, of the licences of `member`, and of certifications.
+
+    The certifications are those that the member's numbers depend on, or all of them if `member` is None. `stale` is the
+    time for which the registry's licences stay valid after its expiry.
     """
 
     def __init__(self, stale: timedelta, member: str | None = None) -> None:
@@ -44,8 +43,9 @@ class ExpiryWarning:
         self._lapses: tuple[RegistryIndex, list[tuple[datetime, str]]] | None = None
 
     def review(self, registry: RegistryIndex | None, now: datetime) -> None:
-        """Log each expiry when its message changes. An unchanged one is repeated: for the registry each hour, for the
-        others each day.
+        """Log each expiry when its message changes.
+
+        An unchanged message is repeated every hour for the registry, and every day otherwise.
         """
         self._say("registry", self._text(registry, now) if registry else "", now, AGAIN)
         self._say("licence", self._licence(registry, now) if registry else "", now, DAILY)

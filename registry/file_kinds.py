@@ -1,4 +1,4 @@
-"""The registry's files by role, each with its parser and the comparison of two editions. Pure."""
+"""Kinds of registry files by role, each with its parser and its comparison of two editions."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -16,9 +16,10 @@ from .validation_rules import never_originates_faults, signed_faults, suspension
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The functions for one kind of file. `differences` takes the old and the new document, and optionally a `Say`.
-    `head` returns the part of a document that has the fields named in `stamp`. These fields differ in each edition.
-    `lists` names the document's lists.
+    """Functions for one kind of registry file.
+
+    `differences` compares an old and a new document, and optionally takes a `Say`. `head` returns the part of a
+    document with the fields named in `stamp`, which differ in each edition. `lists` names the lists of the document.
     """
 
     model: type[Model]
@@ -29,8 +30,9 @@ class Kind:
     lists: tuple[str, ...]
 
     def parse(self, text: str, name: str) -> Any:
-        """The document in a text. `name` is the file name in the faults. The last documents are cached: a publication
-        reads the same two files in several places, and they may be large. Raises DocumentError with every fault.
+        """Parse and validate a document. Raises DocumentError with every fault, in the file `name`.
+
+        The last documents are cached, because a publication reads the same large files in several places.
         """
         try:
             return _parsed(self, text)
@@ -38,15 +40,18 @@ class Kind:
             raise DocumentError(replace(fault, file=name) for fault in error.faults) from error
 
     def emptied(self, document: Any) -> Any:
-        """The document with empty lists. The first edition is compared with it, because there is no earlier one."""
+        """Copy of the document with empty lists, with which the first edition is compared."""
         return document.model_copy(update=dict.fromkeys(self.lists, ()))
 
     def checked(self, tree: Any, text: str, name: str) -> Any:
-        """The document from the tree that `yaml_documents.read_tree` has read from the text, checked as by `parse`."""
+        """Validate a document from the tree that `yaml_documents.read_tree` made from the text."""
         return validate(tree, text, name, self.model, self.rules)
 
     def unchecked(self, tree: Any, text: str, name: str) -> Any:
-        """The same as `checked`, but without the rules between values. The text must have passed them before."""
+        """Convert a tree into a document without checking the rules between values.
+
+        The text must have passed the rules before.
+        """
         return validate(tree, text, name, self.model)
 
 

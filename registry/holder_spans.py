@@ -1,8 +1,8 @@
-"""Intervals of numbers with the holder of each, for a look-up that reads as little memory as possible.
+"""Number intervals with their holders, for look-ups that touch as little memory as possible.
 
-Most numbers were not looked up recently. So each memory access misses the processor's cache, and takes as long as a
-function call. The look-up makes one access to a table of blocks, and one to a page with the holder of each number of
-the block.
+Most numbers were not looked up recently. Each memory access therefore misses the processor's cache, and takes as long
+as a function call. A look-up reads one entry of a table of blocks, and one entry of a page with the holder of each
+number of the block.
 """
 
 from __future__ import annotations
@@ -30,12 +30,11 @@ of its intervals.
 
 @dataclass(frozen=True, slots=True)
 class HolderSpans:
-    """Intervals of numbers, ascending, disjoint or equal, with the holder of each. Of equal intervals, the last one
-    counts.
+    """Ascending number intervals, disjoint or equal, with their holders. The last of equal intervals counts.
 
-    `areas` gives, for each area, the start of its blocks in `blocks`. A block has one of three values: 0 if no interval
-    touches it; `-n` if the first interval that touches it is number `n`, counted from 1; else its place in `pages`,
-    which has 0 or the holder + 1 for each number of the block.
+    `areas` maps each area to the start of its blocks in `blocks`. A block is 0 if no interval touches it. It is `-n` if
+    the first interval that touches it has the number `n`, counted from 1. Otherwise, it is a place in `pages`, which
+    has 0 or the holder + 1 for each number of the block.
     """
 
     firsts: array[int]
@@ -46,7 +45,7 @@ class HolderSpans:
     pages: array[int]
 
     def find(self, number: int) -> int:
-        """The holder of the number + 1; 0 if there is none."""
+        """Holder of the number plus 1, or 0 if the number has no holder."""
         area = self.areas.get(number // 1_000_000)
         if area is None:
             return 0
@@ -61,29 +60,29 @@ class HolderSpans:
         return self.holders[at] + 1 if at >= start and number <= self.lasts[at] else 0
 
     def holder(self, number: int) -> int | None:
-        """The holder of the number; None if there is none."""
+        """Holder of the number, or None."""
         found = self.find(number)
         return found - 1 if found else None
 
     def touched_blocks(self) -> set[int]:
-        """The blocks that intervals touch, as numbers without their last three digits."""
+        """Blocks that intervals touch, as numbers without their last three digits."""
         ends = zip(self.firsts, self.lasts, strict=True)
         return {block for first, last in ends for block in range(first // BLOCK, last // BLOCK + 1)}
 
     def held(self, periods: Mapping[int, Collection[Period]]) -> Iterator[tuple[NumberSpan, Period]]:
-        """The intervals of these holders, with each of the holder's periods; ascending."""
+        """Intervals of the given holders, with each period of the holder, in ascending order."""
         for first, last, each in zip(self.firsts, self.lasts, self.holders, strict=True):
             for period in periods.get(each, ()):
                 yield NumberSpan(first, last), period
 
     def arrays(self) -> list[array[int]]:
-        """The arrays of these intervals, for `read_arrays`."""
+        """Arrays of the intervals, for `read_arrays`."""
         areas = array("q", (value for pair in self.areas.items() for value in pair))
         return [self.firsts, self.lasts, self.holders, areas, self.blocks, self.pages]
 
 
 def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
-    """The intervals in arrays from `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
+    """Rebuild the intervals from arrays of `HolderSpans.arrays`. Raises ValueError if arrays are missing."""
     try:
         firsts, lasts, holders, areas, blocks, pages = (next(arrays) for _ in range(6))
     except RuntimeError as error:
@@ -92,9 +91,7 @@ def read_arrays(arrays: Iterator[array[int]]) -> HolderSpans:
 
 
 def spans_of(firsts: array[int], lasts: array[int], holders: Sequence[int]) -> HolderSpans:
-    """A look-up table of these intervals, which are ascending, and disjoint or equal. `holders` has the holder of
-    each.
-    """
+    """Build a look-up table from intervals, which must be ascending, and disjoint or equal."""
     touching: dict[int, tuple[int, int]] = {}
     for at, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
         for block in range(first // BLOCK, last // BLOCK + 1):

@@ -1,4 +1,4 @@
-"""The registry for decisions: look-ups of the licences or the suspensions of a number."""
+"""The registry in the form for decisions, with look-ups of licences and suspensions by number."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from .suspended_numbers import SuspendedNumbers
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The parts that the association signs separately from the members: the suspensions, the numbers that never
-    originate (None if there is no such list), and the expiry of all of it.
+    """The signed parts of an edition besides its members.
 
-    `sha256` is the digest of the suspensions' file, `origin` a digest of all files, `metadata` the digest of the signed
-    metadata.
+    `never_originating` is None if the association publishes no such list. `sha256` is the digest of the suspensions'
+    file, `origin` is a digest of all files, and `metadata` is the digest of the signed metadata. `expires` applies to
+    all parts.
     """
 
     suspensions: SuspensionsDocument
@@ -41,7 +41,7 @@ class Signed:
 
 
 class RegistryIndex:
-    """One generation of the registry; immutable. Implements `idtone.core.decision.Registry`."""
+    """An immutable edition of the registry. Implements `idtone.core.decision.Registry`."""
 
     __slots__ = (
         "_compiled", "_find", "_holdings", "_never", "_never_blocks", "_origin", "_signed", "_suspended", "_tones",
@@ -58,9 +58,10 @@ class RegistryIndex:
     newer: NewerStops | None
 
     def __init__(self, document: RegistryDocument, signed: Signed | None = None, origin: str = "") -> None:
-        """`document` must have passed `validation_rules.registry_faults`; an unreadable number raises NumberError here.
+        """Index a document that has passed `validation_rules.registry_faults`.
 
-        With `signed`, the suspensions come from it, not from the document. `origin` is the digest of an unsigned file.
+        An unreadable number raises NumberError. With `signed`, the suspensions are taken from it in place of the
+        document. `origin` is the digest of an unsigned file.
         """
         listed = document.never_originates if signed is None else None
         never = None if listed is None else compiled_never_originating(listed)
@@ -68,13 +69,13 @@ class RegistryIndex:
 
     @classmethod
     def of(cls, ready: Compiled, signed: Signed) -> Self:
-        """The index of a compiled registry."""
+        """Index of a compiled registry."""
         index = cls.__new__(cls)
         index._hold(ready, (), signed)
         return index
 
     def renewed(self, signed: Signed) -> RegistryIndex:
-        """A generation with the same members but other suspensions or another expiry, made in almost no time."""
+        """Edition with the same members, but other suspensions or another expiry. Creating it takes almost no time."""
         other = copy.copy(self)
         other._hold(self._compiled, (), signed)
         return other
@@ -108,17 +109,17 @@ class RegistryIndex:
 
     @property
     def origin(self) -> str:
-        """A digest of the files from which it was read; empty if it was not read from files."""
+        """Digest of the files from which the registry was read; empty if it is not from files."""
         return self._origin
 
     @property
     def tones(self) -> Mapping[str, str | None]:
-        """Tone id → SHA-256 of its master; None for a sound that is not a recording."""
+        """SHA-256 of the master recording of each sound, or None for a sound that is not a recording."""
         return self._tones
 
     @property
     def signed(self) -> Signed | None:
-        """The suspensions' file, if it is signed."""
+        """Signed parts of the edition, or None for an unsigned registry."""
         return self._signed
 
     @property
@@ -128,18 +129,18 @@ class RegistryIndex:
 
     @property
     def never_originating(self) -> NeverOriginating | None:
-        """The numbers that never originate; None if there is no list."""
+        """Numbers that never originate calls, or None without such a list."""
         return self._never
 
     def never_originates(self, number: Number) -> Sequence[Period]:
-        """Periods in which the number never originates calls, past, current and future."""
+        """All past, current and future periods in which the number is declared as never originating calls."""
         if number.e164[:BLOCK_DIGITS] not in self._never_blocks:
             return ()
         assert self._never is not None, "it has blocks"
         return self._never.of(int(number.e164))
 
     def suspensions_of(self, number: Number) -> Sequence[Suspension]:
-        """The suspensions of `number`, past, current and future."""
+        """All past, current and future suspensions of a number."""
         suspended = self._suspended
         found = suspended.listed(number.e164)
         # Whole stocks are rare, and to look for them takes a twentieth of the decision.
@@ -148,7 +149,7 @@ class RegistryIndex:
         return (*found, *suspended.of_stocks(self._tenures(number)))
 
     def watches(self, call: ForwardedCall) -> bool:
-        """True if a number of the call may be suspended, or may be one that never originates calls."""
+        """True if a number of the call may be suspended, or may be declared as never originating calls."""
         # Each call comes here: a number whose thousand numbers have no entry must cost next to nothing.
         suspended, never = self._suspended, self._never_blocks
         block = call.forwarding_number.e164[:BLOCK_DIGITS]
@@ -157,29 +158,31 @@ class RegistryIndex:
         return bool(never) and (block in never or call.caller.e164[:BLOCK_DIGITS] in never)
 
     def suspended_spans(self, stocks: bool = True) -> Iterable[tuple[NumberSpan, Suspension]]:
-        """Spans of suspended numbers, ascending by first number. With `stocks` False, the numbers of suspended members
-        are left out.
+        """Suspended number ranges in ascending order.
+
+        If `stocks` is False, the numbers of suspended members are omitted.
         """
         return self._suspended.spans(self._held if stocks else lambda _: ())
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Counts for the whole file: members, licences, numbers, chains and portings."""
+        """Totals of the registry: members, licences, numbers, chains and portings."""
         return self._compiled.counts
 
     @property
     def listed_suspensions(self) -> int:
-        """Number of entries of suspensions, of any kind."""
+        """Number of suspension entries of any kind."""
         return self._suspended.entries
 
     @property
     def members(self) -> Collection[str]:
-        """The ids of all members."""
+        """Ids of all members."""
         return self._holdings.members.keys()
 
     def own_spans(self, member: str | None) -> Iterator[tuple[NumberSpan, Period]]:
-        """Spans of numbers that the member holds, or that went through it; if `member` is None, those of all members.
-        Each comes with its period, ascending by first number.
+        """Number ranges that a member holds, or that passed through it, with their periods, in ascending order.
+
+        If `member` is None, the ranges of all members are returned.
         """
         return self._held(member)
 
@@ -197,34 +200,35 @@ class RegistryIndex:
         )
 
     def _tenures(self, number: Number) -> Iterator[tuple[str, Period]]:
-        """The members through which the number went, each with its period."""
+        """Members through which the number passed, each with its period."""
         holder = self._compiled.spans.holder(int(number.e164))
         if holder is not None:
             for holding, period in periods(self._holdings.of(holder)):
                 yield from ((member, period) for member in holding.members)
 
     def member(self, number: Number, now: datetime) -> str | None:
-        """The id of the member in charge of `number` at that time; None if no member holds it."""
+        """Id of the member in charge of a number at `now`, or None."""
         holding = self.holding(number, now)
         return holding.member if holding else None
 
     def licensed_tones(self, member: str, direction: Direction, now: datetime) -> frozenset[str]:
-        """The sounds of the member's licences that are valid at that time for this direction."""
+        """Sounds for which the member has a valid licence in the given direction at `now`."""
         valid = Reason.LICENCE_VALID
         return frozenset(each.tone for each in self.licences(member) if judge(each, direction, now) is valid)
 
     def licences(self, member: str | None) -> tuple[Licence, ...]:
-        """All licences of the member, valid or not."""
+        """All licences of a member, valid or not."""
         held = self._holdings.of_member(member)
         return held.licences if held else ()
 
     def licence_lapses(self, member: str | None, now: datetime) -> list[LicenceLapse]:
-        """The moments from which the member's calls have no valid licence."""
+        """Times from which the member's calls have no valid licence."""
         return lapses(self.licences(member), now)
 
     def certification_lapses(self, member: str | None = None) -> Iterator[tuple[datetime, str]]:
-        """Each recorded certification: the time at which it lapses, and its member or its wholesale chain. With
-        `member`, only certifications that the numbers of this member depend on.
+        """Times at which recorded certifications lapse, each with its member or wholesale chain.
+
+        With `member`, only certifications that the numbers of this member depend on are included.
         """
         of_chains = (one.chain for one in self._holdings.of_chains())
         chains = [chain for chain in of_chains if chain and (member is None or member in chain.members)]
@@ -238,7 +242,7 @@ class RegistryIndex:
                 yield at, words
 
     def holding(self, number: Number, now: datetime) -> Holding | None:
-        """The member in charge of `number` at that time; None if no member holds it."""
+        """Holding of the member in charge of a number at `now`, or None."""
         if not number.e164:
             return None
         held = self._holdings[self._find(int(number.e164))]  # int() takes the '+'; emergency numbers are the lowest
@@ -248,13 +252,15 @@ class RegistryIndex:
 
 
 def interim_origin(earlier: str, newer: str) -> str:
-    """The origin of an `InterimIndex`. It differs from the origins of both generations."""
+    """Digest of an `InterimIndex`, which differs from the digests of both editions."""
     return hashlib.sha256(f"{earlier} {newer}".encode("ascii")).hexdigest()
 
 
 class InterimIndex(RegistryIndex):
-    """A generation combined with the suspensions of a newer one whose members are not known yet. No suspension is
-    lifted before the whole newer generation is known. Each decision follows one edition, and names it.
+    """An edition combined with the suspensions of a newer edition whose members are not loaded yet.
+
+    No suspension is lifted before the newer edition is loaded completely. Each decision follows one edition, and names
+    it.
     """
 
     __slots__ = ()
@@ -262,9 +268,7 @@ class InterimIndex(RegistryIndex):
 
     @classmethod
     def between(cls, earlier: RegistryIndex, signed: Signed) -> InterimIndex:
-        """The index between two generations: `earlier` is a signed generation, `signed` has the parts of the newer one
-        besides its members.
-        """
+        """Combine a signed edition with the signed parts of a newer edition."""
         assert earlier.signed is not None, "an unsigned file has no parts"
         stops = dict.fromkeys([*earlier.signed.suspensions.suspensions, *signed.suspensions.suspensions])
         both = signed.suspensions.model_copy(update={"suspensions": tuple(stops)})

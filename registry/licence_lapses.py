@@ -1,4 +1,4 @@
-"""The times from which a member's calls have no valid licence. Pure."""
+"""Times from which a member's calls have no valid licence."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _DIRECTIONS: Final = {Direction.INCOMING: Message("incoming"), Direction.OUTGOIN
 
 @dataclass(frozen=True, slots=True)
 class LicenceLapse:
-    """The time `at` from which no licence is valid for calls of this direction. `licence` is the id of the last
-    licence. `suspended` is the id of a licence that would be valid if it were not suspended; empty if there is none.
+    """Time from which no licence is valid for calls of a direction.
+
+    `licence` is the id of the last licence. `suspended` is the id of a licence that would be valid if it were not
+    suspended, or empty.
     """
 
     direction: Direction
@@ -42,7 +44,7 @@ class LicenceLapse:
 
     @property
     def remedy(self) -> Message:
-        """The remedy, in words that can end a sentence."""
+        """Remedy for the operator, in words that can end a sentence."""
         if self.suspended:
             return Message(
                 "{licence} would be valid, but is suspended: ask the association to resume it", licence=self.suspended
@@ -57,10 +59,10 @@ class LicenceLapse:
 
 
 def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
-    """The lapse of each direction for which one member's licences are, or were, active.
+    """Lapses of a member's licences, one for each direction that is or was licensed.
 
     Licences that follow each other without a gap count as one. A past lapse is reported for `LAPSED_FOR` if no licence
-    is valid now. A revoked or suspended licence does not lapse: the association has ended it.
+    is valid now. A revoked or suspended licence does not lapse, because the association has ended it.
     """
     terms = [_Term.of(each) for each in held if each.status is not LicenceStatus.REVOKED and each.pledged_from]
     return [lapse for direction in Direction for lapse in _of(direction, terms, now)]
@@ -68,7 +70,7 @@ def lapses(held: Iterable[Licence], now: datetime) -> list[LicenceLapse]:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """The period in which a licence and the pledge that it needs are both in force."""
+    """Period in which a licence and its pledge are both in force."""
 
     licence: Licence
     begin: datetime
@@ -95,7 +97,7 @@ def _of(direction: Direction, terms: Iterable[_Term], now: datetime) -> Iterator
 
 
 def over_and_soon(found: Iterable[LicenceLapse], now: datetime) -> tuple[list[LicenceLapse], list[LicenceLapse]]:
-    """The lapses in the past, and those within the next 30 days, both in the order of time."""
+    """Past lapses, and lapses within the next 30 days, in chronological order."""
     by_time = sorted(found, key=lambda each: each.at)
     over = [each for each in by_time if each.at <= now]
     return over, [each for each in by_time if now < each.at <= now + LICENCE_SOON]

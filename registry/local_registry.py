@@ -1,4 +1,7 @@
-"""The registry on this machine, for programs other than the service: an unsigned file, or the cached publication."""
+"""The registry on this machine, for programs other than the service.
+
+The registry is an unsigned file or the cached publication.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LocalRegistry:
-    """A registry with its suspensions, which are also in `document`. For an unsigned registry, `signed` is None and
-    `origin` is the digest of its file. If the list of numbers that never originate is published, its numbers are only
-    in `signed`, because it may be long.
+    """A registry and its suspensions, which are also in `document`.
+
+    For an unsigned registry, `signed` is None, and `origin` is the digest of its file. Numbers that never originate
+    calls may be a long list, so a published list is only in `signed`.
     """
 
     source: str
@@ -37,8 +41,9 @@ class LocalRegistry:
 
 
 def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
-    """The registry that the settings name. Raises DocumentError for faults, also in the settings, and TrustError if the
-    cache is empty.
+    """Load the registry that the settings name.
+
+    Raises DocumentError for faults, also in the settings, and TrustError if the cache is empty.
     """
     root = registry.root_file()
     if root is None:
@@ -56,13 +61,13 @@ def read_local_registry(registry: RegistrySettings) -> LocalRegistry:
 
 
 def from_file(path: Path) -> LocalRegistry:
-    """The registry in an unsigned file. Raises DocumentError."""
+    """Load an unsigned registry file. Raises DocumentError."""
     text = read_unsigned_registry(path)
     return LocalRegistry(str(path), parse_document(text, str(path)), origin=origin_of(text))
 
 
 def from_folder(folder: Path) -> LocalRegistry:
-    """The registry in the authority's folder in its current state, published or not. Raises DocumentError."""
+    """Load the current files in the association's folder, published or not. Raises DocumentError."""
     registry, suspensions = folder / tuf_roles.REGISTRY_FILE, folder / tuf_roles.SUSPENSIONS_FILE
     known = _together(
         str(folder),
@@ -77,7 +82,7 @@ def from_folder(folder: Path) -> LocalRegistry:
 
 
 def from_published(source: str, published: Published) -> LocalRegistry:
-    """The published registry in the cache. Raises DocumentError and TrustError."""
+    """Load a published registry from the cache. Raises DocumentError and TrustError."""
     suspensions = parse_suspensions(published.read(tuf_roles.SUSPENSIONS_FILE), tuf_roles.SUSPENSIONS_FILE)
     document = parse_registry(published.read(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
     return _together(

@@ -1,4 +1,4 @@
-"""A member's application (申込書): the applicant, the identity check, the pledge, the licences and numbers."""
+"""A member's application to the association (申込書), as a YAML file."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -16,7 +16,7 @@ from .validation_rules import pledge_faults
 
 
 class IdentityCheck(Model):
-    """One document that was examined (本人確認)."""
+    """A document that was examined to verify the applicant's identity (本人確認)."""
 
     document: Text
     checked: Day
@@ -24,7 +24,7 @@ class IdentityCheck(Model):
 
 
 class Applicant(Model):
-    """The applicant. `id` is the member's id in the registry: a new id, or that of a member that asks for more."""
+    """The applicant. `id` is the member's id in the registry, which may be new or exist already."""
 
     id: Id
     name: Name
@@ -46,13 +46,13 @@ class MemberApplication(Model):
 
 
 class ApplicationDocument(Model):
-    """The content of a whole application file."""
+    """Content of an application file."""
 
     application: MemberApplication
 
 
 def parse_application(text: str, name: str) -> MemberApplication:
-    """The application in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    """Parse an application. Raises DocumentError with every fault, in the file `name`."""
     return parse(text, name, ApplicationDocument, _faults).application
 
 

@@ -1,4 +1,4 @@
-"""The numbers that the members of a registry hold, as arrays for the rules and the look-ups. Pure."""
+"""Numbers that the members of a registry hold, as arrays for validation and look-ups."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 class MemberNumbers:
-    """All entries of members' numbers, each read once, in the order of the file. They are arrays, because a million
-    tuples take 100 MB. `members` and `entries` give the place of each entry in the document.
+    """All number entries of members in the order of the file, each parsed once.
+
+    The entries are stored in arrays, because a million tuples take 100 MB. `members` and `entries` hold the place of
+    each entry in the document.
     """
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class MemberNumbers:
 
     @classmethod
     def of(cls, document: RegistryDocument) -> Self:
-        """The entries of a document."""
+        """Number entries of a document."""
         held = cls()
         held.ids = [member.id for member in document.members]
         for m, member in enumerate(document.members):
@@ -58,18 +60,19 @@ class MemberNumbers:
         self.entries.append(entry)
 
     def set_positions(self, members: Sequence[int]) -> None:
-        """Set the positions of the members with entries, which were added as member 0, 1, 2 …"""
+        """Set the positions of the members that have entries. The entries refer to them as 0, 1, 2 …"""
         if any(at != place for at, place in enumerate(members)):
             self.members = array("i", map(members.__getitem__, self.members))
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
-        """The position of each member, valid after the last entry was added."""
+        """Position of each member, valid after the last entry was added."""
         return {member: at for at, member in enumerate(self.ids)}
 
     def ascending(self) -> Iterator[int]:
-        """The positions of the entries, by first number. They are sorted area by area, because sorting all at once
-        takes 200 MB.
+        """Positions of the entries, sorted by first number.
+
+        The entries are sorted area by area, because sorting all of them together takes 200 MB.
         """
         areas: dict[int, array[int]] = {}
         for at, first in enumerate(self.firsts):
@@ -79,7 +82,7 @@ class MemberNumbers:
             yield from (key & _POSITION_MASK for key in sorted(areas.pop(area)))
 
     def add_porting(self, members: Iterable[str], span: NumberSpan) -> None:
-        """Add a porting: both members hold its numbers, one after the other."""
+        """Add a porting, whose numbers both members hold one after the other."""
         for member in members:
             self._ported.setdefault(member, []).append(span)
             self._joined.pop(member, None)
@@ -93,7 +96,6 @@ class MemberNumbers:
         return at >= 0 and span.last <= lasts[at]
 
     def _joined_of(self, member: str) -> tuple[list[int], list[int]]:
-        """The intervals of a member, ascending. Entries that touch or overlap are joined."""
         at = self.positions[member]
         begin, end = bisect_left(self.members, at), bisect_right(self.members, at)
         entries = [*zip(self.firsts[begin:end], self.lasts[begin:end], strict=True)]

@@ -1,5 +1,6 @@
-"""The registry file as types. Rules for single values are checked here; `validation_rules` checks the rules between
-values.
+"""Types of the registry file, with validation of single values.
+
+`validation_rules` checks the rules between values.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ def _key_of(value: str, kind: str, remedy: Message) -> str:
 
 
 def _corporate_number(value: str) -> str:
-    """The number of a legal person, after a check of its first digit, the check digit (order of the Ministry of Finance
-    on 法人番号). Raises ValueError.
+    """Validate a corporate number (法人番号) by its check digit. Raises ValueError.
+
+    The first digit is the check digit, as an order of the Ministry of Finance defines it.
     """
     digits = list(map(int, value)) if _CORPORATE.fullmatch(value) else []
     if not digits or digits[0] != 9 - sum(d * (1 + n % 2) for n, d in enumerate(reversed(digits[1:]))) % 9:
@@ -117,9 +119,7 @@ def _matching(pattern: re.Pattern[str], problem: Message, remedy: Message) -> Af
 
 
 def _without_number(value: str) -> str:
-    """The value, after a check that it contains no telephone number: the public list shows it to everyone. Raises
-    ValueError.
-    """
+    """Reject a telephone number, because the public list shows the value to everyone. Raises ValueError."""
     if holds_number(value):
         raise ValueError(
             Message("contains a telephone number"), Message("Remove it: the public list shows this to everyone")
@@ -140,7 +140,7 @@ def _day(value: Any) -> Any:
 
 
 def _sensible(value: AnyDate) -> AnyDate:
-    """The date, after a check that it is valid in every time zone and in date arithmetic. Raises ValueError."""
+    """Validate that a date works in every time zone and in date arithmetic. Raises ValueError."""
     if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
         raise ValueError(
             Message("is not a plausible date"),
@@ -169,12 +169,12 @@ Day = Annotated[date, BeforeValidator(_day), AfterValidator(_sensible)]
 
 
 def day_begins(day: date) -> datetime:
-    """The moment in UTC at which a day begins in Japan."""
+    """Time in UTC at which a day begins in Japan."""
     return datetime.combine(day, time(), JAPAN).astimezone(UTC)
 
 
 class Header(Model):
-    """The association, the version and the validity of the registry: from `issued` to `expires` (exclusive)."""
+    """Association, version and validity of the registry. The registry is valid from `issued` until `expires`."""
 
     association: Text
     version: Annotated[int, Field(ge=1, le=_LARGEST)]
@@ -183,7 +183,7 @@ class Header(Model):
 
 
 class ToneEntry(Model):
-    """A sound that may be licensed. For a recording, `sha256` is the digest of the master."""
+    """A sound that can be licensed. `sha256` is the digest of the master, if the sound is a recording."""
 
     id: Id
     title: Text
@@ -196,9 +196,9 @@ class Name(Model):
 
 
 class Pledge(Model):
-    """The member's pledge (誓約), in force from the day `signed` to the day `until` (exclusive, in Japan).
+    """A member's pledge (誓約), in force from the day `signed` until the day `until` (exclusive, in Japan).
 
-    `document` is the version of the pledge's text, and `sha256` the digest of its file.
+    `document` is the version of the pledge's text, and `sha256` is the digest of its file.
     """
 
     signed: Day
@@ -212,11 +212,11 @@ class Pledge(Model):
 
 
 class Certification(Model):
-    """The certification (認定) of a member, or of the reseller of a link, and ETOC's mark, if there is one.
+    """Certification (認定) of a member or a reseller, optionally with ETOC's mark.
 
-    `document` proves it: the notice of the certification (認定通知書). Each of the three ends counts. The certification
-    ends as the day `until` begins (in Japan), and the mark as `mark_until` begins; both must be checked again before
-    the day `next_check`.
+    `document` is the proof, the notice of the certification (認定通知書). The certification ends when the day
+    `until` begins in Japan, and the mark ends when `mark_until` begins. Both must be checked again before the
+    day `next_check`. The earliest of the three ends counts.
     """
 
     number: Text
@@ -228,25 +228,25 @@ class Certification(Model):
 
     @property
     def ends(self) -> tuple[tuple[str, date], ...]:
-        """The fields that hold the end of a part, each with its day."""
+        """Names of the fields that hold end dates, each with its day."""
         found = ("until", self.until), ("mark_until", self.mark_until), ("next_check", self.next_check)
         return tuple((name, day) for name, day in found if day is not None)
 
     @property
     def lapses(self) -> datetime:
-        """The moment at which the first of its parts ends."""
+        """Time at which the first part of the certification ends."""
         return day_begins(min(day for _, day in self.ends))
 
 
 class Validity(Model):
-    """The validity from `start` (`from` in the file) to `until` (exclusive)."""
+    """A validity period from `start` (`from` in the file) until `until` (exclusive)."""
 
     start: Moment = Field(alias="from")
     until: Moment
 
 
 class LicenceEntry(Model):
-    """The right of the member to use one sound (利用許諾)."""
+    """A member's right to use one sound (利用許諾)."""
 
     id: Id
     tone: Id
@@ -256,8 +256,9 @@ class LicenceEntry(Model):
 
 
 class LogEntry(Model):
-    """A key that signs a member's log of evidence. Its signatures count from `since` to `until` (exclusive). After
-    that, another key has replaced it, or another person may have it.
+    """A key that signs a member's evidence log. Its signatures count from `since` until `until` (exclusive).
+
+    After that time, another key has replaced the key, or another person may have it.
     """
 
     key: LogKey
@@ -266,7 +267,7 @@ class LogEntry(Model):
 
 
 class WitnessEntry(Model):
-    """A witness, whose cosignatures count from `since` to `until` (exclusive)."""
+    """A witness, whose cosignatures count from `since` until `until` (exclusive)."""
 
     key: WitnessKey
     since: Moment
@@ -274,21 +275,21 @@ class WitnessEntry(Model):
 
 
 class WitnessPolicy(Model):
-    """The witnesses that count, and the number of them that must have cosigned a log. Each name counts once."""
+    """The accepted witnesses, and the number of cosignatures that a log needs. Each name counts once."""
 
     cosignatures: Annotated[int, Field(ge=1, le=32)]
     witnesses: Annotated[tuple[WitnessEntry, ...], Field(min_length=1)]
 
 
 class Contact(Model):
-    """The public contact of a member, without a telephone number."""
+    """Public contact of a member, without a telephone number."""
 
     web: WebAddress | None = None
     mail: MailAddress | None = None
 
 
 class Member(Model):
-    """A member carrier. `numbers` are written in the three notations of `number_notation`."""
+    """A member carrier. `numbers` uses the three notations of `number_notation`."""
 
     id: Id
     name: Name
@@ -307,7 +308,7 @@ class Member(Model):
 
 
 class Days(Model):
-    """The days from `start` (`from` in the file) to `until` (exclusive)."""
+    """A period of days from `start` (`from` in the file) until `until` (exclusive)."""
 
     start: Day = Field(alias="from")
     until: Day
@@ -319,8 +320,9 @@ class CriteriaReference(Model):
 
 
 class EvaluationEntry(Model):
-    """The evaluation of a member (優良事業者評価); `percent` is its share of the points. `criteria`, `result` and
-    `badge` have the digests of files beside the public list.
+    """Evaluation of a member (優良事業者評価). `percent` is the member's share of the points.
+
+    `criteria`, `result` and `badge` contain the digests of files that are published with the public list.
     """
 
     member: Id
@@ -335,7 +337,7 @@ class EvaluationEntry(Model):
 
 
 class ResellerCheck(Model):
-    """The check of the reseller of a link: the person, the day (in Japan) and the document."""
+    """Check of a reseller: the person, the day in Japan and the document."""
 
     by: Id
     day: Day
@@ -343,7 +345,10 @@ class ResellerCheck(Model):
 
 
 class ChainLink(Model):
-    """A link of the chain: one member hands numbers to another (卸元 → 卸先); `from` and `to` in the file."""
+    """A link of a wholesale chain, in which one member passes numbers to another (卸元 → 卸先).
+
+    In the file, the fields are named `from` and `to`.
+    """
 
     wholesaler: Id = Field(alias="from")
     reseller: Id = Field(alias="to")
@@ -353,8 +358,10 @@ class ChainLink(Model):
 
 
 class ChainEntry(Model):
-    """The wholesale chain of numbers (卸). The first link begins with the member that holds them, and the last one ends
-    with the member in charge. `numbers` is one entry of `number_notation`.
+    """Wholesale chain of numbers (卸).
+
+    The first link begins with the member that holds the numbers, and the last link ends with the member in charge.
+    `numbers` is one entry of `number_notation`.
     """
 
     numbers: Annotated[str, Field(repr=False)]
@@ -362,8 +369,9 @@ class ChainEntry(Model):
 
 
 class PortingEntry(Model):
-    """Numbers that one member hands over to another (番号ポータビリティ); `from` and `to` in the file. The first member
-    holds them before `at`, the second from `at` on. `numbers` is one entry of `number_notation`.
+    """Numbers that move from one member to another at the time `at` (番号ポータビリティ).
+
+    In the file, the members are named `from` and `to`. `numbers` is one entry of `number_notation`.
     """
 
     numbers: Annotated[str, Field(repr=False)]
@@ -380,10 +388,10 @@ class SuspensionKind(StrEnum):
 
 
 class SuspensionEntry(Model):
-    """A suspension at the request of the police (番号停止). It has exactly one of `number`, `numbers` (an entry of
-    `number_notation`) and `member` (the whole stock of a member, as the registry has it at any time).
+    """A suspension at the request of the police (番号停止), in force from `since` until `until` (exclusive).
 
-    It is in force from `since` to `until` (exclusive). `authority` is the body that made the request.
+    An entry has exactly one of `number`, `numbers` (an entry of `number_notation`) and `member` (the whole stock of a
+    member at any time). `authority` is the body that made the request.
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -400,18 +408,17 @@ class SuspensionEntry(Model):
 
 
 class SuspensionsDocument(Model):
-    """The file of suspensions. Its signers are not those of the registry, and sign more often."""
+    """The file of suspensions. Its signers differ from the registry's signers, and sign more often."""
 
     issued: Moment
     suspensions: tuple[SuspensionEntry, ...] = ()
 
 
 class NeverOriginatesEntry(Model):
-    """Numbers that originate no calls, such as police stations and banks' inbound lines. A call that presents one is
-    spoofed.
+    """Numbers that never originate calls, such as police stations. A call that presents such a number is spoofed.
 
-    An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), with its holder and the document
-    in which the holder asked for the entry. It is in force from `since` to `until` (exclusive).
+    An entry has exactly one of `number` and `numbers` (an entry of `number_notation`), its holder, and the document in
+    which the holder requested the entry. It is in force from `since` until `until` (exclusive).
     """
 
     number: Annotated[str | None, Field(repr=False)] = None
@@ -427,15 +434,17 @@ class NeverOriginatesEntry(Model):
 
 
 class NeverOriginatesDocument(Model):
-    """The file of numbers that never originate. Without the file, there is no such list."""
+    """The file of numbers that never originate calls. The file is optional."""
 
     issued: Moment
     never_originates: tuple[NeverOriginatesEntry, ...] = ()
 
 
 class StoppingCondition(Model):
-    """A ground on which a member ends the use of its numbers (利用停止条件). `finding` is a rule of `idtone-office
-    misuse`. Within `within_days`, the ground leads to a question, a report, or the end of the use.
+    """Condition under which a member ends the use of its numbers (利用停止条件).
+
+    `finding` is a rule of `idtone-office misuse`. Within `within_days`, the condition leads to a question, a report, or
+    the end of the use.
     """
 
     id: Id
@@ -446,7 +455,7 @@ class StoppingCondition(Model):
 
 
 class RegistryDocument(Model):
-    """The content of a whole registry file."""
+    """Content of a registry file."""
 
     registry: Header
     tones: tuple[ToneEntry, ...]

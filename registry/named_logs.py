@@ -1,8 +1,7 @@
-"""The logs of evidence with their owners, and the witnesses that count: their rules, and the form in which the
-association signs them. Pure.
+"""Owners of the evidence logs, and the accepted witnesses, in the form that the association signs.
 
-The association signs this form beside the registry's file (`custom.logs` of the target), so that evidence can contain
-it without members' numbers. docs/evidence-format.md, section 6.8, has the form.
+The association signs this form with the registry file (`custom.logs` of the target), so that evidence can contain it
+without members' numbers. Section 6.8 of docs/evidence-format.md defines the form.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def named_logs(document: RegistryDocument) -> dict[str, Any] | None:
-    """The logs and witnesses in the signed form; None if the registry names neither."""
+    """Logs and witnesses in the signed form, or None if the registry names neither."""
     policy = document.witness_policy
     members = [member for member in document.members if member.logs]
     if not members and policy is None:
@@ -97,5 +96,5 @@ def _dates(here: Location, entry: LogEntry | WitnessEntry) -> Iterator[Validatio
 
 
 def _names(witnesses: Iterable[WitnessEntry]) -> set[str]:
-    """The names of the witnesses. A witness that replaces its key keeps its name."""
+    """Names of the witnesses. A witness that replaces its key keeps its name."""
     return {_key(each.key).name for each in witnesses}

@@ -1,7 +1,7 @@
-"""Look-ups of numbers that never originate, and their binary form, like that of `compiled_registry`. Pure.
+"""Look-ups of numbers that never originate calls, and their binary file format.
 
-Only the numbers and their periods are kept: a hundred thousand entries take a few megabytes. Holders and references
-stay in the file.
+Only the numbers and their periods are kept, so a hundred thousand entries take a few megabytes. Holders and references
+stay in the YAML file.
 """
 
 import json
@@ -27,7 +27,7 @@ NO_BLOCKS: Final = frozenset[str]()
 
 
 def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
-    """The numbers of an entry that has passed `validation_rules`. Raises NumberError."""
+    """Numbers of an entry that has passed `validation_rules`. Raises NumberError."""
     span = read_either(entry.number, entry.numbers)
     assert span is not None, "the rules say so"
     return span
@@ -35,7 +35,7 @@ def span_of(entry: NeverOriginatesEntry) -> NumberSpan:
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginating:
-    """The numbers that never originate, of one edition."""
+    """Numbers that never originate calls, from one edition of the list."""
 
     spans: HolderSpans
     periods: tuple[tuple[Period, ...], ...]
@@ -51,12 +51,12 @@ class NeverOriginating:
         object.__setattr__(self, "blocks", frozenset(f"+{block}" for block in self.spans.touched_blocks()))
 
     def of(self, number: int) -> Sequence[Period]:
-        """Periods in which the number never originates calls, past, current and future."""
+        """All past, current and future periods in which the number is declared as never originating calls."""
         at = self.spans.holder(number)
         return () if at is None else self.periods[at]
 
     def placed(self) -> Iterator[tuple[NumberSpan, Period]]:
-        """All spans with their periods, ascending by first number."""
+        """All number ranges with their periods, in ascending order."""
         spans = self.spans
         for first, last, at in zip(spans.firsts, spans.lasts, spans.holders, strict=True):
             for period in self.periods[at]:
@@ -66,7 +66,7 @@ class NeverOriginating:
 def compiled_never_originating(
     entries: Sequence[NeverOriginatesEntry], issued: datetime | None = None
 ) -> NeverOriginating:
-    """The compiled list. The entries must have passed `validation_rules`; an unreadable number raises NumberError."""
+    """Compile entries that have passed `validation_rules`. An unreadable number raises NumberError."""
     read = ((span_of(entry), Period(utc(entry.since), entry.until and utc(entry.until))) for entry in entries)
     firsts, lasts, holders = array("q"), array("q"), array("q")
     known: dict[tuple[Period, ...], int] = {}
@@ -82,14 +82,14 @@ def compiled_never_originating(
 
 
 def pack(numbers: NeverOriginating) -> bytes:
-    """The octets of the list, for `unpack` on a machine with the same byte order."""
+    """Encode the list for `unpack` on a machine with the same byte order."""
     head = {"entries": numbers.entries, "issued": text_of(numbers.issued)}
     periods = ([[text_of(each.since), text_of(each.until)] for each in some] for some in numbers.periods)
     return packed_spans(_MAGIC, head, periods, numbers.spans)
 
 
 def unpack(octets: bytes | mmap) -> NeverOriginating:
-    """The list in octets from `pack`. Raises TrustError for other octets."""
+    """Decode a list from `pack`. Raises TrustError for any other bytes."""
     try:
         head, lines, spans = unpacked_spans(_MAGIC, octets)
         periods = tuple(tuple(Period(*map(moment_of, each)) for each in json.loads(line)) for line in lines)

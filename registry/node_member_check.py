@@ -1,6 +1,4 @@
-"""Checks of a node's settings: the registry must know its member (`association.member`), and license the sounds that it
-chooses (`policy.tones`).
-"""
+"""Checks that the registry knows the node's member, and licenses the sounds of the node's policy."""
 
 import logging
 from collections.abc import Mapping
@@ -21,8 +19,9 @@ REMEDY: Final = Message(
 
 
 def member_trouble(member: str | None, registry: RegistryIndex | None) -> Message | None:
-    """The problem with the node's member, in words that do not name it; None without a problem. Without a registry,
-    only a missing setting is a problem.
+    """Description of a problem with `association.member`, or None. The text does not name the member.
+
+    Without a registry, only a missing setting is a problem.
     """
     if member is None:
         return Message("association.member is not set: no licence counts, and calls get the notice or are refused")
@@ -39,7 +38,7 @@ TONES_REMEDY: Final = Message(
 
 
 def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | None, now: datetime) -> Message | None:
-    """The problem in words, if no valid licence covers a chosen sound; None if all are licensed, or if that is not
+    """Description of sounds in `policy.tones` without a valid licence; None if there are none or no registry is
     known.
     """
     if member is None or registry is None or member not in registry.members:
@@ -58,7 +57,7 @@ def tones_trouble(tones: Tones, member: str | None, registry: RegistryIndex | No
 
 
 class MemberWarning:
-    """Logs the problems of the node's member or its sounds, once for each registry."""
+    """Logs problems with the node's member or its sounds, once for each registry."""
 
     def __init__(self, member: str | None, tones: Tones) -> None:
         self._member = member

@@ -1,10 +1,10 @@
-"""The entries of a registry's file, so that the entry of one number can be verified without the rest of the file. Pure.
+"""Merkle tree of the entries of a registry file, so that the entry of one number can be verified alone.
 
-A file is a row of entries, each for an interval of numbers; together they cover all numbers. So the entry of a number
-is all that the file says about it. A number that the file does not mention has an empty entry. The entries are the
-leaves of a Merkle tree (RFC 6962), and the association signs its root with the file. Each entry has a salt derived from
-the whole file. A proof contains hashes of other entries. Because of the salts, only a person with the file can guess
-the content of these entries. docs/evidence-format.md has the form.
+A file is a sequence of entries, each for an interval of numbers. Together they cover all numbers, and a number that the
+file does not mention has an empty entry. The entry of a number is therefore everything that the file says about it. The
+entries are the leaves of a Merkle tree (RFC 6962), and the association signs its root together with the file. A proof
+contains hashes of other entries. Each entry has a salt derived from the whole file, so only a person with the file can
+guess the content behind these hashes. docs/evidence-format.md defines the form.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _Row = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class ProvenEntry:
-    """The entry of a number, and its place in the tree of `size` entries. `path` has the siblings from the leaf up."""
+    """Entry of a number, with its inclusion proof in the tree. `path` lists the siblings from the leaf up."""
 
     content: str
     index: int
@@ -41,7 +41,7 @@ class ProvenEntry:
     path: tuple[bytes, ...]
 
     def root(self) -> bytes | None:
-        """The root of the tree that contains this entry; None if no tree of this size can contain it."""
+        """Root of the tree that contains the entry, or None if no tree of this size can contain it."""
         number, last, reached = self.index, self.size - 1, _leaf(self.content.encode())
         left = iter(self.path)
         if not 0 <= number <= last:
@@ -57,10 +57,10 @@ class ProvenEntry:
 
 
 class NumberEntries:
-    """The entries of one file."""
+    """The entries of one registry file."""
 
     def __init__(self, octets: bytes, head: Mapping[str, Any], rows: Iterable[_Row]) -> None:
-        """`octets` are the content of the file. `rows` are ascending and do not overlap."""
+        """Build the tree for a file with the content `octets`. `rows` must be ascending and disjoint."""
         secret = hashlib.sha256(_SECRET + octets).digest()
         about = _json(head)
         self._firsts: list[int] = []
@@ -76,11 +76,11 @@ class NumberEntries:
 
     @property
     def root(self) -> str:
-        """The root of the tree, in hexadecimal digits."""
+        """Root of the tree as hexadecimal digits."""
         return self._levels[-1][0].hex()
 
     def of(self, number: int) -> ProvenEntry:
-        """The entry of a number with its proof."""
+        """Entry of a number with its proof."""
         index = bisect_right(self._firsts, number) - 1
         path, at = [], index
         for level in self._levels[:-1]:
@@ -91,7 +91,7 @@ class NumberEntries:
 
 
 def _covering(rows: Iterable[_Row]) -> Iterator[_Row]:
-    """The rows, with empty ones for the numbers between them."""
+    """The rows, with empty rows for the numbers between them."""
     begin = 0
     for first, last, says in rows:
         if begin < first:
@@ -116,7 +116,7 @@ def _node(left: bytes, right: bytes) -> bytes:
 def entries_of(
     octets: bytes, document: RegistryDocument | SuspensionsDocument | NeverOriginatesDocument
 ) -> NumberEntries:
-    """The entries of a file with the content `octets`. `document` is the same content, read and checked."""
+    """Entries of a file with the content `octets`. `document` is the same content, parsed and validated."""
     head: dict[str, Any]
     if isinstance(document, RegistryDocument):
         ready = compile_registry(document)
@@ -140,8 +140,9 @@ def entries_of(
 
 
 def unsigned_entries(octets: bytes, document: RegistryDocument) -> dict[str, NumberEntries]:
-    """The entries of an unsigned registry, which is one file, by the names of the files that the association would
-    publish. Their roots are not signed.
+    """Entries of an unsigned registry, by the names of the files that the association would publish.
+
+    The roots are not signed.
     """
     issued = document.registry.issued
     suspensions = SuspensionsDocument(issued=issued, suspensions=document.suspensions)

@@ -1,4 +1,4 @@
-"""The three notations of numbers in a registry.
+"""The three notations of telephone numbers in a registry.
 
     single   "0312345678"                     one number; hyphens, spaces and +81 are allowed
     range    "+81312345600-+81312345699"      two complete numbers of one length with '-' between
@@ -32,23 +32,24 @@ _SEPARATORS: Final = re.compile(r"[ ().-]+")
 
 
 def read_single(text: str) -> int:
-    """One complete Japanese number as the integer of its E.164 digits.
+    """Parse one complete Japanese number into the integer of its E.164 digits.
 
-    Raises NumberError with the reason and the remedy, without the number.
+    Raises NumberError with a reason and a remedy, but without the number.
     """
     return _usual(text) or int(parse_japanese(text).e164[1:])
 
 
 def _usual(text: str) -> int | None:
-    """A single number in the most common notation; None for another notation. It is fast: the full parser would take
-    half a minute for a million numbers.
+    """Parse a single number in the most common notation, or return None.
+
+    The function is fast: the full parser would take half a minute for a million numbers.
     """
     canonical = _CANONICAL.fullmatch(text)
     return int(f"81{canonical[1]}") if canonical else None
 
 
 def read_span(text: str) -> NumberSpan:
-    """The numbers that an entry covers. Raises NumberError with the reason and the remedy, without the number."""
+    """Parse an entry of numbers. Raises NumberError with a reason and a remedy, but without the number."""
     if usual := _usual(text):
         return NumberSpan(usual, usual)
     normal = ascii_form(text)
@@ -74,7 +75,7 @@ def read_span(text: str) -> NumberSpan:
 
 
 def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
-    """The numbers of an entry that has one of the two keys; None if it has neither. Raises NumberError."""
+    """Parse the numbers of an entry with one of two keys; None if both are missing. Raises NumberError."""
     if number is not None:
         single = read_single(number)
         return NumberSpan(single, single)
@@ -82,13 +83,13 @@ def read_either(number: str | None, numbers: str | None) -> NumberSpan | None:
 
 
 def span_notation(span: NumberSpan) -> str:
-    """The entry that covers exactly these numbers."""
+    """Notation of an entry that covers exactly the span."""
     first, last = (f"0{str(end)[2:]}" for end in (span.first, span.last))
     return first if len(span) == 1 else f"{first}-{last}"
 
 
 def masked(span: NumberSpan) -> str:
-    """The last four digits of both ends, and the count of numbers."""
+    """Last four digits of both ends of a span, and the count of its numbers."""
     ends = [str(parse_japanese(f"+{end}")) for end in (span.first, span.last)]
     return (
         ends[0]
@@ -121,7 +122,7 @@ def _prefix(text: str) -> NumberSpan:
 
 
 def _range(text: str) -> NumberSpan | None:
-    """The range in `text`; None if it is not two numbers with a hyphen between."""
+    """Parse a range, or return None if the text is not two numbers with a hyphen between them."""
     for hyphen in re.finditer("-", text):
         left, right = text[: hyphen.start()].strip(), text[hyphen.end() :].strip()
         if not _complete(left):

@@ -18,13 +18,16 @@ from .validation_rules import member_faults, never_originates_faults, signed_fau
 
 
 def parse_registry(text: str, name: str) -> RegistryDocument:
-    """The registry in a text. Raises DocumentError with every fault; `name` is the file name in the faults."""
+    """Parse a registry. Raises DocumentError with every fault, in the file `name`."""
     return parse(text, name, RegistryDocument, signed_faults)
 
 
 @dataclass(frozen=True, slots=True)
 class LargeRegistry:
-    """A registry without its members. In their place it has their numbers, and the form that look-ups need."""
+    """A registry that was read without its members, for look-ups and validation.
+
+    `members` and `held` contain the parts of the members that are needed.
+    """
 
     document: RegistryDocument
     members: MemberLines
@@ -32,7 +35,7 @@ class LargeRegistry:
 
 
 def read_large_registry(path: Path, name: str) -> LargeRegistry:
-    """The registry in a large file, read in a tenth of the memory. Raises DocumentError with every fault."""
+    """Parse a large registry in a tenth of the memory. Raises DocumentError with every fault."""
     members = _Members()
 
     def compact(keys: Sequence[str]) -> list[Any] | None:
@@ -59,7 +62,7 @@ _member_list: Final = TypeAdapter(list[Member])
 
 
 class _Members(list[Any]):
-    """A list that contains only the latest members. The needed parts of earlier members are kept elsewhere."""
+    """A list that contains only the latest members. Needed parts of earlier members are stored elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,9 +81,7 @@ class _Members(list[Any]):
         super().append(member)
 
     def _take(self) -> None:
-        """Move the needed parts of the list's members elsewhere. Raises ValidationError, or LookupError for another
-        fault.
-        """
+        """Move the needed parts of the listed members elsewhere. Raises ValidationError or LookupError."""
         first = len(self._ids)
         self._places += [at for at, each in enumerate(self, first) if isinstance(each.get("numbers"), _Numbers)]
         members = _member_list.validate_python(self)
@@ -97,8 +98,9 @@ class _Members(list[Any]):
         self.clear()
 
     def end(self, read: object) -> list[Member]:
-        """The members that have logs, after all other parts were moved elsewhere. `read` is the file's value of
-        `members`, which must be this list. Raises as `_take` does.
+        """Finish reading, and return the members that have logs. Raises ValidationError or LookupError.
+
+        `read` is the value of `members` in the file, which must be this list.
         """
         if read is not self:
             raise LookupError("it is no list")
@@ -111,7 +113,7 @@ class _Members(list[Any]):
 
 
 class _Numbers(list[str]):
-    """The numbers of one member. They go to `held` instead of this list."""
+    """The numbers of a member, stored in `held` in place of this list."""
 
     def __init__(self, held: MemberNumbers, member: int) -> None:
         super().__init__()
@@ -124,10 +126,10 @@ class _Numbers(list[str]):
 
 
 def parse_suspensions(text: str, name: str) -> SuspensionsDocument:
-    """The same as `parse_registry`, for suspensions."""
+    """Parse a list of suspensions. Raises DocumentError with every fault, in the file `name`."""
     return parse(text, name, SuspensionsDocument, suspension_faults)
 
 
 def parse_never_originates(text: str, name: str) -> NeverOriginatesDocument:
-    """The same as `parse_registry`, for numbers that never originate."""
+    """Parse a list of numbers that never originate calls. Raises DocumentError with every fault."""
     return parse(text, name, NeverOriginatesDocument, never_originates_faults)

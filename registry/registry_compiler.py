@@ -1,4 +1,4 @@
-"""Compiles a registry, or a list of numbers that never originate, in a separate process:
+"""Compiles a registry, or a list of numbers that never originate calls, in a separate process:
 
     python -m idtone.registry.registry_compiler ROLE FILE COMPILED
 
@@ -43,16 +43,15 @@ FAULTS: Final = 3
 
 
 def compile_in_process(registry: Path, name: str) -> Compiled:
-    """The compiled form of the registry in a verified file. It is stored beside the file; if it is missing, it is
-    compiled now. Faults name the file `name`.
+    """Compiled form of a verified registry file, read from beside the file or compiled now.
 
-    Raises DocumentError with every fault, and TrustError if it cannot be compiled.
+    Faults name the file `name`. Raises DocumentError with every fault, and TrustError if the compilation fails.
     """
     return compiled_earlier(registry) or Compilation(registry).wait(name)
 
 
 def is_compiled(registry: Path) -> bool:
-    """True if the compiled registry is beside its file, in this version's format."""
+    """True if the compiled form exists beside the file, in the format of this version."""
     try:
         with _beside(registry).open("rb") as file:
             return file.read(len(registry_form.MAGIC)) == registry_form.MAGIC
@@ -61,12 +60,12 @@ def is_compiled(registry: Path) -> bool:
 
 
 def compiled_earlier(registry: Path) -> Compiled | None:
-    """The compiled registry beside its file; None if it is missing, or if another version compiled it."""
+    """Compiled form beside the file, or None if it is missing or from another version."""
     return _earlier(registry, registry_form.unpack)
 
 
 class Compilation:
-    """The compilation of a registry in another process, while this process continues. The file must be verified."""
+    """Compilation of a verified registry file in another process, while this process continues."""
 
     def __init__(self, registry: Path) -> None:
         """Start the process. Raises TrustError if it cannot start."""
@@ -74,11 +73,11 @@ class Compilation:
         self.registry = registry
 
     def has_ended(self) -> bool:
-        """True if the process has ended; then `wait` does not block."""
+        """True if the process has ended, and `wait` does not block."""
         return self._process.has_ended()
 
     def wait(self, name: str) -> Compiled:
-        """The result of the process, as from `compile_in_process`, with the same errors."""
+        """Wait for the result. Raises DocumentError with every fault, and TrustError if the compilation fails."""
         return self._process.wait(name, registry_form.unpack)
 
     def cancel(self) -> None:
@@ -86,7 +85,10 @@ class Compilation:
 
 
 def never_originating_in_process(path: Path, name: str) -> NeverOriginating:
-    """The numbers that never originate, compiled as by `compile_in_process`."""
+    """Numbers that never originate calls, read from beside the file or compiled now.
+
+    Raises DocumentError with every fault, and TrustError if the compilation fails.
+    """
     unpack = never_originating_form.unpack
     return _earlier(path, unpack) or _Process(tuf_roles.NEVER_ORIGINATES, path).wait(name, unpack)
 
@@ -103,7 +105,7 @@ def _earlier(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready | None:
 
 
 def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
-    """The compiled form, read without a second copy in memory. Raises OSError and TrustError."""
+    """Compiled form, read without a second copy in memory. Raises OSError and TrustError."""
     with _beside(registry).open("rb") as file:
         try:
             octets = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -113,8 +115,6 @@ def _mapped(registry: Path, unpack: Callable[[mmap], Ready]) -> Ready:
 
 
 class _Process:
-    """One compiling process."""
-
     def __init__(self, role: str, registry: Path) -> None:
         self._registry = registry
         self._out, self._err = TemporaryFile("w+"), TemporaryFile("w+")  # noqa: SIM115 - `_close` closes them
@@ -182,9 +182,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _waited_for_another(file: BinaryIO) -> bool:
-    """True if this call waited until another process had compiled the same file. The service and `idtone registry
-    update` may compile at the same time, and a small machine has memory for one compilation. The lock ends with this
-    process.
+    """Lock the file. True if the call waited until another process had compiled it.
+
+    The service and `idtone registry update` may compile at the same time, and a small machine has memory for one
+    compilation. The lock ends with this process.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

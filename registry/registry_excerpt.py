@@ -1,4 +1,4 @@
-"""An excerpt of a registry as evidence shows it: everything about a few numbers, and nothing about others. Pure."""
+"""Excerpt of a registry in evidence: all facts about a few numbers, and none about other numbers."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ _FIELDS: Final = {"first", "head", "last", "salt", "says"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file's entry for the numbers in `span`. `says` is the file's statement about them, and `head` the file's
-    statement about itself.
+    """An entry of a registry file for the numbers in `span`.
+
+    `says` is what the file contains about the numbers, and `head` is what the file contains about itself.
     """
 
     span: NumberSpan
@@ -42,7 +43,7 @@ class Entry:
 
     @classmethod
     def parse(cls, content: str) -> Entry:
-        """The entry from the form in evidence. Raises TrustError."""
+        """Parse an entry from evidence. Raises TrustError."""
         try:
             found = json.loads(content)
             is_entry = set(found) == _FIELDS and type(found["first"]) is type(found["last"]) is int
@@ -55,15 +56,14 @@ class Entry:
 
 
 class RegistryExcerpt:
-    """Implements `idtone.core.decision.Registry` for numbers that the entries cover."""
+    """A registry that knows only the numbers of some entries. Implements `idtone.core.decision.Registry`."""
 
     newer = None
 
     def __init__(self, entries: Mapping[str, Sequence[Entry]], expires: datetime | None, sha256: str) -> None:
-        """`entries` are grouped by file. `expires` is the earliest expiry of the signatures; None if the registry is
-        unsigned.
+        """Set the entries by file, and the earliest expiry of the signatures. Raises TrustError.
 
-        Raises TrustError.
+        `expires` is None if the registry is unsigned.
         """
         self._entries = entries
         self.trust = Trust.UNSIGNED if expires is None else Trust.SIGNED
@@ -81,7 +81,7 @@ class RegistryExcerpt:
             raise _unreadable() from error
 
     def _says(self, file: str, number: Number) -> Any:
-        """The statement of a file about the number. Raises TrustError if the entries do not cover the number."""
+        """Statement of a file about a number. Raises TrustError if the entries do not cover the number."""
         if not number.e164:
             return None
         for entry in self._entries.get(file, ()):

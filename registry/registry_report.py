@@ -1,4 +1,4 @@
-"""Reports on a registry: plain values for JSON, and the same as lines of text.
+"""Reports on a registry, as values for JSON and as lines of text.
 
 Only the last four digits of a number are shown.
 """
@@ -41,8 +41,9 @@ class CertificationReport(TypedDict):
 
 
 class LicenceReport(TypedDict):
-    """A licence in a report. `state` is a reason code of the decision, regardless of direction: `licence-valid`,
-    `licence-expired`, …
+    """A licence in a report.
+
+    `state` is a reason code of the decision, regardless of the direction: `licence-valid`, `licence-expired`, …
     """
 
     id: str
@@ -54,8 +55,9 @@ class LicenceReport(TypedDict):
 
 
 class MemberReport(TypedDict):
-    """A member in a report. `entries` counts the entries in `numbers` of the file; `numbers` counts the numbers that
-    they cover.
+    """A member in a report.
+
+    `entries` counts the entries in the file, and `numbers` counts the numbers that they cover.
     """
 
     id: str
@@ -74,7 +76,7 @@ class MemberReport(TypedDict):
 
 
 class LinkReport(TypedDict):
-    """A link in a report. `counts` is True if the reseller's check counts now."""
+    """A link of a wholesale chain in a report. `counts` is True if the reseller's check is valid now."""
 
     wholesaler: str
     reseller: str
@@ -95,8 +97,9 @@ class ChainReport(TypedDict):
 
 
 class PortingReport(TypedDict):
-    """A porting in a report. `giver` holds the numbers before `at`, and `taker` from `at` on. `done` is True if `at` is
-    in the past.
+    """A porting in a report. `giver` holds the numbers before the time `at`, and `taker` from then on.
+
+    `done` is True if `at` is in the past.
     """
 
     numbers: str
@@ -107,8 +110,10 @@ class PortingReport(TypedDict):
 
 
 class NumberReport(TypedDict):
-    """A number in a report. `member` is in charge of it, through the `links` of its wholesale chain. `numbers` are
-    those of its wholesale chain, or None without a chain. `porting` is the number's porting, past or future.
+    """A number in a report.
+
+    `member` is in charge of the number, through the `links` of its wholesale chain. `numbers` are the numbers of that
+    chain, or None without a chain. `porting` is a past or future porting.
     """
 
     number: str
@@ -149,7 +154,7 @@ class RegistryReport(TypedDict):
 
 
 def _iso(at: datetime) -> str:
-    """The time in ISO 8601 with Japan's offset, whatever time zone the file uses."""
+    """Time in ISO 8601 with the offset of Japan."""
     return at.astimezone(JAPAN).isoformat()
 
 
@@ -183,7 +188,7 @@ def registry_report(document: RegistryDocument, now: datetime, index: RegistryIn
 
 
 def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = None) -> ChainReport:
-    """The report of one wholesale chain. A check stays valid for `lasts` (`policy.chain_check`)."""
+    """Report on a wholesale chain. A check is valid for `lasts` (`policy.chain_check`)."""
     return ChainReport(
         numbers=masked(read_span(chain.numbers)),
         holder=chain.links[0].wholesaler,
@@ -204,7 +209,7 @@ def chain_report(chain: ChainEntry, now: datetime, lasts: timedelta | None = Non
 
 
 def number_report(document: RegistryDocument, number: Number, now: datetime, lasts: timedelta | None) -> NumberReport:
-    """The report of one number, with the member in charge of it; `lasts` as in `chain_report`."""
+    """Report on a number, with the member in charge. A reseller check is valid for `lasts`."""
     wanted = int(number.e164)
     ported = next((entry for entry in document.portings if wanted in read_span(entry.numbers)), None)
     if ported:
@@ -234,7 +239,7 @@ def porting_report(entry: PortingEntry, now: datetime) -> PortingReport:
 
 
 def porting_words(report: PortingReport) -> str:
-    """A porting in words: `m-0001 > m-0002  at 2026-12-01T00:00:00+09:00`."""
+    """One-line description of a porting, such as `m-0001 > m-0002 at 2026-12-01T00:00:00+09:00`."""
     done = Message(" (done)") if report["done"] else ""
     return Message(
         "{giver} > {taker}  at {at}{done}", giver=report["giver"], taker=report["taker"], at=report["at"], done=done
@@ -352,7 +357,7 @@ def _reseller(link: LinkReport) -> str:
 
 
 def link_words(link: LinkReport) -> str:
-    """The check of the reseller of a link, in words."""
+    """Description of the check of a reseller."""
     words = Message("not checked")
     if link["checked_on"] is not None:
         words = Message(
@@ -449,7 +454,7 @@ def _pledge(report: MemberReport) -> str:
 
 
 def number_count(member: Member) -> int:
-    """Number of numbers that the member holds. A number in two entries counts once."""
+    """Count of the numbers that a member holds. A number in two entries counts once."""
     total, reached = 0, 0
     for span in sorted(map(read_span, member.numbers), key=lambda span: span.first):
         total += max(0, span.last - max(span.first, reached + 1) + 1)

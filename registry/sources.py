@@ -1,4 +1,4 @@
-"""The sources of the registry: the association's signed publication, or an unsigned file for labs."""
+"""Sources of the registry: the association's signed publication, or an unsigned file for labs."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ _WITHOUT_MEMBERS: Final = (tuf_roles.SUSPENSIONS_FILE, tuf_roles.NEVER_ORIGINATE
 
 
 def read_document(path: Path) -> RegistryDocument:
-    """The registry in a file. Raises DocumentError with every fault."""
+    """Read an unsigned registry file. Raises DocumentError with every fault."""
     return parse_document(read_text(path), str(path))
 
 
 def parse_document(text: str, name: str) -> RegistryDocument:
-    """The registry in a text; `name` is the file name in the faults. Raises as `read_document`."""
+    """Parse an unsigned registry. Raises DocumentError with every fault, in the file `name`."""
     return parse(text, name, RegistryDocument, registry_faults)
 
 
 def load_registry(path: Path) -> RegistryIndex:
-    """The registry, ready for look-ups. Raises DocumentError with every fault."""
+    """Load an unsigned registry file for look-ups. Raises DocumentError with every fault."""
     return index_of_text(read_unsigned_registry(path), path)
 
 
 def index_of_text(text: str, path: Path) -> RegistryIndex:
-    """The registry in a text, ready for look-ups. Raises as `load_registry`."""
+    """Load an unsigned registry for look-ups from its text. Raises DocumentError with every fault."""
     return RegistryIndex(parse_document(text, str(path)), origin=origin_of(text))
 
 
 def read_unsigned_registry(path: Path) -> str:
-    """The text of an unsigned registry. Raises DocumentError, also for a special file: reading a pipe would block."""
+    """Text of an unsigned registry file. Raises DocumentError, also for a pipe, which would block."""
     if path.exists() and not path.is_file():
         remedy = "Put the registry's file there"
         raise DocumentError([Fault(str(path), 0, 0, "", Message("it is not a regular file"), remedy)])
@@ -69,37 +69,37 @@ def read_unsigned_registry(path: Path) -> str:
 
 
 def origin_of(text: str) -> str:
-    """The digest of an unsigned registry."""
+    """Digest of an unsigned registry."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Source(Protocol):
-    """A source, with the last good generation of its registry."""
+    """Interface of a source that keeps the last good edition of its registry."""
 
     @property
     def current(self) -> RegistryIndex | None: ...
     @property
     def taken(self) -> datetime | None:
-        """The time at which this process began to use the current generation; None without one."""
+        """Time at which this process began to use the current edition, or None without an edition."""
         ...
 
     def refresh(self) -> bool:
-        """Look for a newer generation. Returns True if one is now in use. Blocks, so call it from a worker thread."""
+        """Look for a newer edition. True if one is now in use. Blocks, so call it from a worker thread."""
         ...
 
     def is_latest(self) -> bool:
-        """False if another program of this machine has taken a newer generation."""
+        """False if another program on this machine has already loaded a newer edition."""
         ...
 
 
 class SignedSource:
-    """The source with the association's publications. It keeps the last good generation.
+    """Source that reads the association's publications, and keeps the last good edition.
 
-    If a newer one is faulty, the last good one stays in use until its signatures expire; its suspensions stay in force
-    after that. The cache keeps that generation for the next start, because the source may be unreachable then.
+    If a newer edition is faulty, the last good edition stays in use until its signatures expire, and its suspensions
+    stay in force after that. The cache serves the next start, because the source may be unreachable then.
 
-    A large registry is compiled in the background. Until that is done, the earlier members count together with the new
-    suspensions, so that a suspension does not wait for the compilation (`InterimIndex`).
+    A large registry is compiled in the background. Until it is ready, the earlier members apply together with the new
+    suspensions, so that a suspension does not wait (`InterimIndex`).
     """
 
     def __init__(
@@ -129,9 +129,9 @@ class SignedSource:
         self.taken: datetime | None = None
 
     def refresh(self) -> bool:
-        """Look for a newer generation, at most every `poll_s` seconds; True if one is now in use.
+        """Look for a newer edition, at most every `poll_s` seconds. True if one is now in use.
 
-        For the first call the cached generation is enough, so that a start does not wait for an unreachable source.
+        The first call accepts the cached edition, so that a start does not wait for an unreachable source.
         """
         with self._refreshing:
             if not self._begun:
@@ -195,9 +195,7 @@ class SignedSource:
         return False
 
     def _take_kept_stops(self) -> bool:
-        """Use the kept suspensions that were in force before a restart, because the source may be unreachable now.
-        Returns True if there were any.
-        """
+        """Use the suspensions from before a restart, because the source may be unreachable. True if any exist."""
         newer = self._repository.last_good_stops()
         return newer is not None and self._take_stops(newer)
 
@@ -217,7 +215,7 @@ class SignedSource:
         return False
 
     def _is_ready(self, published: Published) -> bool:
-        """True if the generation's members can be used now. Otherwise begins to compile them, and returns False."""
+        """True if the members of an edition are ready for use. Otherwise, their compilation starts."""
         path = published.path(tuf_roles.REGISTRY_FILE)
         if self._compiling and self._compiling.registry != path:  # a newer registry has come
             self._stop_compiling()
@@ -240,7 +238,7 @@ class SignedSource:
         return before is not None and published.sha256[file] == before.sha256[file]
 
     def _take_stops(self, published: Published) -> bool:
-        """Use the suspensions of a newer generation together with the current one; False if they are in use already."""
+        """Combine the current edition with the suspensions of a newer edition. False if they are already in use."""
         assert self._whole is not None, "else the members are waited for"
         assert self._published is not None, "as there are members"
         used = self._interim or self._published
@@ -256,7 +254,7 @@ class SignedSource:
         return signed_by(published, suspensions, self._never_originating(published))
 
     def _members(self, published: Published, signed: Signed) -> RegistryIndex:
-        """The index of the generation. Raises DocumentError, TrustError."""
+        """Index of an edition. Raises DocumentError and TrustError."""
         compiling, self._compiling = self._compiling, None
         if self._whole and self._has_members_of(published):
             return self._whole.renewed(signed)
@@ -283,9 +281,7 @@ class SignedSource:
         )
 
     def _never_originating(self, published: Published) -> NeverOriginating | None:
-        """The list of numbers that never originate. An unchanged list is not read again, because reading a large one
-        takes time.
-        """
+        """Numbers that never originate calls. An unchanged list is not read again, because a large list takes time."""
         file, before, current = tuf_roles.NEVER_ORIGINATES_FILE, self._interim or self._published, self.current
         if before and current and current.signed and published.sha256.get(file) == before.sha256.get(file):
             return current.signed.never_originating
@@ -301,7 +297,7 @@ def _listed(numbers: NeverOriginating | None) -> str:
 def signed_by(
     published: Published, suspensions: SuspensionsDocument, never_originating: NeverOriginating | None
 ) -> Signed:
-    """The signed parts of a generation besides its members. `suspensions` is the content of its suspensions.yaml."""
+    """Signed parts of an edition besides its members. `suspensions` is the parsed suspensions.yaml."""
     return Signed(
         suspensions,
         published.expires,
@@ -313,7 +309,7 @@ def signed_by(
 
 
 def never_originating_of(published: Published) -> NeverOriginating | None:
-    """The numbers that never originate; None if the association publishes no list. Raises DocumentError, TrustError."""
+    """Numbers that never originate calls, or None if no list is published. Raises DocumentError and TrustError."""
     file = tuf_roles.NEVER_ORIGINATES_FILE
     if file not in published.sha256:
         return None
@@ -325,8 +321,9 @@ def never_originating_of(published: Published) -> NeverOriginating | None:
 
 
 def index_of(published: Published, stops_of: Published | None = None) -> RegistryIndex:
-    """The index of a published generation, ready for look-ups. A large generation is compiled once. `stops_of` is a
-    newer generation whose suspensions count too. Raises DocumentError and TrustError.
+    """Load a published edition for look-ups. A large edition is compiled once.
+
+    `stops_of` is a newer edition whose suspensions apply too. Raises DocumentError and TrustError.
     """
     index = _indexed(published, _signed_of(published))
     return index if stops_of is None else InterimIndex.between(index, _signed_of(stops_of))
@@ -338,13 +335,13 @@ def _signed_of(published: Published) -> Signed:
 
 
 def is_prepared(published: Published) -> bool:
-    """True if `index_of` will be quick."""
+    """True if `index_of` is fast for the edition."""
     path = published.path(tuf_roles.REGISTRY_FILE)
     return published.checked_size(tuf_roles.REGISTRY_FILE) <= LARGE or is_compiled(path)
 
 
 def prepare(published: Published) -> None:
-    """Compile a large registry, so that `index_of` will be quick. Raises DocumentError and TrustError."""
+    """Compile a large registry in advance, so that `index_of` is fast. Raises DocumentError and TrustError."""
     compile_in_process(published.path(tuf_roles.REGISTRY_FILE), tuf_roles.REGISTRY_FILE)
 
 
@@ -356,15 +353,15 @@ def _indexed(published: Published, signed: Signed) -> RegistryIndex:
 
 
 class FileSource:
-    """The source with an unsigned registry file. It keeps the last good generation.
+    """Source that reads an unsigned registry file, and keeps the last good edition.
 
-    If the file becomes faulty or disappears, this is only logged: the last good generation stays in use, with every
-    suspension. Writers must replace the file (write beside it, then rename). Otherwise a half-written file is read and
-    reported as faulty.
+    If the file becomes faulty or disappears, this is only logged, and the last good edition stays in use with every
+    suspension. Writers must replace the file by a rename. Otherwise a half-written file is read, and reported as
+    faulty.
     """
 
     def __init__(self, path: Path, used: UsedRegistries | None = None) -> None:
-        """`used` keeps each generation, so that evidence can show it."""
+        """Set the path of the file, and the folder that keeps each edition for evidence."""
         self._path = path
         self._used = used
         self._seen: tuple[int, ...] | None = None
@@ -376,9 +373,9 @@ class FileSource:
         return identity(self._path) == self._seen
 
     def refresh(self) -> bool:
-        """Read the file if it has changed. Returns True if a new generation is now in use.
+        """Read the file if it has changed. True if a new edition is now in use.
 
-        Without a change it takes one `stat`. Blocks while reading, so call it from a worker thread.
+        Without a change, the method takes one `stat`. It blocks while reading, so call it from a worker thread.
         """
         with self._refreshing:
             seen = identity(self._path)
@@ -410,7 +407,7 @@ def _consequence(current: RegistryIndex | None) -> str:
 
 
 def identity(path: Path) -> tuple[int, ...]:
-    """A value that differs after the file was changed, replaced, removed or restored."""
+    """Fingerprint of a file that changes when the file is changed, replaced, removed or restored."""
     try:
         status = path.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The published conditions on which members end the use of numbers (利用停止条件). Pure."""
+"""Published conditions under which members end the use of numbers (利用停止条件)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS: Final = {
 
 
 def condition_words(condition: StoppingCondition) -> Message:
-    """A condition in words, for the people who sign it."""
+    """Description of a condition for the people who sign it."""
     return Message(
         "{ground}: {step}; days at most: {days}; {ja} / {en}",
         ground=condition.finding or Message("without a finding"),
@@ -36,7 +36,7 @@ def condition_change(old: StoppingCondition, new: StoppingCondition) -> Iterator
 
 
 def condition_faults(document: RegistryDocument) -> Iterator[ValidationFault]:
-    """Faults of the conditions: they must have a version, and each needs a unique id."""
+    """Faults of the conditions: a missing version, or an id that is not unique."""
     conditions, seen = document.stopping_conditions, set[str]()
     if bool(conditions) != (document.stopping_version is not None):
         yield ValidationFault(

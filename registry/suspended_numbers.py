@@ -1,6 +1,4 @@
-"""Look-ups of suspensions: the numbers that an entry of suspensions.yaml stops, and the suspensions of a number.
-Pure.
-"""
+"""Look-ups of suspensions by number, built from the entries of suspensions.yaml."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,25 +15,27 @@ from .number_notation import read_either
 
 
 def scope_of(entry: SuspensionEntry) -> NumberSpan | str | None:
-    """The numbers or the member that the entry names; None if it names neither. Raises NumberError."""
+    """Numbers or member that an entry names; None if it names neither. Raises NumberError."""
     span = read_either(entry.number, entry.numbers)
     return entry.member if span is None else span
 
 
 def stops(entries: Iterable[SuspensionEntry]) -> Iterator[SuspensionEntry]:
-    """The entries that refuse calls, without those that only forbid new numbers."""
+    """Entries that refuse calls, without entries that only forbid new numbers."""
     return (entry for entry in entries if entry.kind is SuspensionKind.STOP)
 
 
 class SuspendedNumbers:
-    """The suspensions of one edition. A look-up takes one access and a bisection inside a block. If a member's whole
-    stock is suspended, the number's holder is looked up too.
+    """Suspensions of one edition.
+
+    A look-up takes one access and a bisection inside a block. If a member's whole stock is suspended, the number's
+    holder is looked up too.
     """
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "all", "blocks", "entries", "stocks")
 
     def __init__(self, entries: Iterable[SuspensionEntry]) -> None:
-        """The entries must have passed `validation_rules`; an unreadable number raises NumberError here."""
+        """Index entries that have passed `validation_rules`. An unreadable number raises NumberError."""
         placed: list[tuple[NumberSpan, Suspension]] = []
         stocks: dict[str, list[Suspension]] = {}
         found, entries = [], tuple(entries)
@@ -68,7 +68,7 @@ class SuspendedNumbers:
                 self.blocks[f"+{block}"] = (start, at + 1)
 
     def listed(self, e164: str) -> Sequence[Suspension]:
-        """The suspensions of a number (`+81312345678`), without those of whole stocks."""
+        """Suspensions of a number (`+81312345678`), except suspensions of whole stocks."""
         touching = self.blocks.get(e164[:BLOCK_DIGITS])
         if touching is None:
             return ()
@@ -77,25 +77,25 @@ class SuspendedNumbers:
         return self._covering[at] if at >= touching[0] and number <= self._lasts[at] else ()
 
     def of_stocks(self, members: Iterable[tuple[str, Period]]) -> Iterator[Suspension]:
-        """The suspensions of the stocks of these members. `members` are the holder of a number and the members of its
-        wholesale chain, each with the period in which it has the number.
+        """Suspensions of the stocks of the given members, limited to their periods.
+
+        `members` are the holder of a number and the members of its wholesale chain, each with the period in which it
+        has the number.
         """
         return (each for member, period in members for each in self._of_stock(member, period))
 
     def _of_stock(self, member: str, period: Period) -> Iterator[Suspension]:
-        """The suspensions of a member's whole stock, for a number that it holds in the period."""
+        """Suspensions of a member's whole stock, for a number that the member has in the period."""
         return in_period(self.stocks.get(member, ()), period)
 
     def disjoint(self) -> Iterator[tuple[int, int, Sequence[Suspension]]]:
-        """The first number, the last number and the suspensions of each span, ascending, without suspensions of whole
-        stocks.
-        """
+        """First number, last number and suspensions of each span, ascending, without suspensions of whole stocks."""
         return zip(self._firsts, self._lasts, self._covering, strict=True)
 
     def spans(
         self, held: Callable[[str], Iterable[tuple[NumberSpan, Period]]]
     ) -> Iterator[tuple[NumberSpan, Suspension]]:
-        """All suspended spans, ascending by first number. `held` gives the spans of a member, ascending."""
+        """All suspended spans in ascending order. `held` returns the spans of a member in ascending order."""
         return merge(self._placed, *(self._stock(member, held(member)) for member in self.stocks), key=_first)
 
     def _stock(self, member: str, held: Iterable[tuple[NumberSpan, Period]]) -> Iterator[tuple[NumberSpan, Suspension]]:
@@ -104,7 +104,7 @@ class SuspendedNumbers:
 
 
 def in_period(suspensions: Iterable[Suspension], period: Period) -> Iterator[Suspension]:
-    """The parts of suspensions that are in the period."""
+    """Parts of suspensions that lie within the period."""
     for suspension in suspensions:
         part = suspension if period == _ALWAYS else suspension.during(period)
         if part:

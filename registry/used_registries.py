@@ -1,4 +1,4 @@
-"""The registries that this node has used for decisions, kept for later evidence: their files and their signed metadata.
+"""Archive of the registries that this node has used for decisions, for later evidence.
 
     DIGEST.json     the names of the files of one registry with their SHA-256, and its signed metadata
     SHA256.gz       a file; registries share those that did not change
@@ -38,17 +38,16 @@ _PIECE: Final = 2**18
 
 
 def metadata_digest(metadata: Mapping[str, bytes]) -> str:
-    """The digest of signed metadata (file name → octets). It is the digest of the lines that `sha256sum` prints for
-    these files.
-    """
+    """Digest of signed metadata. It equals the SHA-256 of the output of `sha256sum` for the files."""
     lines = (f"{hashlib.sha256(octets).hexdigest()}  {name}\n" for name, octets in sorted(metadata.items()))
     return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class UsedRegistry:
-    """One registry. `files` has the SHA-256 of each file; `metadata` is the signed metadata, empty for an unsigned
-    registry.
+    """A registry in the archive.
+
+    `files` maps each file to its SHA-256. `metadata` holds the signed metadata, and is empty for an unsigned registry.
     """
 
     sha256: str
@@ -57,18 +56,17 @@ class UsedRegistry:
 
 
 class UsedRegistries:
-    """The folder of used registries. Several programs may write to it, because each of them writes the same files for a
-    registry.
-    """
+    """Folder of archived registries. Several programs may write to it, because they write identical files."""
 
     def __init__(self, folder: Path, kept: timedelta | None = None) -> None:
-        """`kept` is the time for which a registry is kept after its last use; None means for ever."""
+        """Set the folder, and the time for which a registry is kept after its last use; None for no limit."""
         self._folder = folder
         self._kept = kept
 
     def put(self, used: UsedRegistry, read: Callable[[str], BinaryIO]) -> None:
-        """Keep a registry; `read` opens one of its files. A failure is only logged, because calls need the registry
-        even if it cannot be kept.
+        """Archive a registry. `read` opens one of its files.
+
+        A failure is only logged, because calls need the registry even if it cannot be archived.
         """
         try:
             self._put(used, read)
@@ -93,7 +91,7 @@ class UsedRegistries:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        """Remove registries whose successor is older than `kept`, and files that belong to no other registry."""
+        """Remove registries whose successor is older than `kept`, and files that no other registry needs."""
         if self._kept is None:
             return
         before = time.time() - self._kept.total_seconds()
@@ -108,17 +106,16 @@ class UsedRegistries:
                     path.unlink()
 
     def find(self, sha256: str) -> UsedRegistry | None:
-        """The registry with this digest; None if the folder does not have it. Raises TrustError if it is damaged or
-        cannot be read.
-        """
+        """Registry with the given digest, or None. Raises TrustError if it is damaged or unreadable."""
         if not _DIGEST.fullmatch(sha256) or not self._exists(sha256):
             return None
         return self._read(sha256)
 
     def latest(self) -> UsedRegistry | None:
-        """The registry with the largest version; among equal versions, the newest file. None if there is no registry.
-        The version counts before the time, because the files of a restored folder have new times. Raises TrustError if
-        one is damaged or cannot be read.
+        """Registry with the highest version, or None. Raises TrustError if one is damaged or unreadable.
+
+        Among equal versions, the newest file counts. The version takes precedence over the time, because the files of a
+        restored folder have new times.
         """
         try:
             came = {path.stem: path.stat().st_mtime_ns for path in self._folder.glob("*.json")}
@@ -143,7 +140,7 @@ class UsedRegistries:
             raise _unreadable(path, error) from error
 
     def octets(self, used: UsedRegistry, file: str) -> bytes:
-        """The content of one of its files. Raises TrustError."""
+        """Content of a file of an archived registry. Raises TrustError."""
         path = self._folder / f"{used.files[file]}.gz"
         try:
             with gzip.open(path) as opened:
@@ -156,7 +153,7 @@ class UsedRegistries:
 
 
 def _version(used: UsedRegistry) -> int:
-    """The version of a signed registry; -1 if it is unsigned."""
+    """Version of a signed registry, or -1 for an unsigned one."""
     try:
         return int(json.loads(used.metadata["registry.json"])["signed"]["version"])
     except (ValueError, LookupError, TypeError):

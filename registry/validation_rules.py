@@ -1,6 +1,6 @@
-"""The rules between the values of a registry. Each rule yields its faults with their places.
+"""Validation rules between the values of a registry. Each rule yields faults with their places.
 
-The faults contain no telephone numbers: the place in the file identifies them.
+The faults contain no telephone numbers, because the place in the file identifies them.
 """
 
 import difflib
@@ -33,7 +33,10 @@ _Placed = Iterable[tuple[Location, Hashable]]
 
 
 def registry_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults between the values of `document`. If it was read without its members' numbers, `held` has them."""
+    """All faults between the values of a registry.
+
+    If the document was read without its members' numbers, `held` contains them.
+    """
     for rule in (_dates, _tones, _ids):
         yield from rule(document)
     held = held or MemberNumbers.of(document)
@@ -58,7 +61,7 @@ def _dates(document: RegistryDocument) -> Iterator[ValidationFault]:
 
 
 def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
-    """The faults inside each of these members."""
+    """Faults inside each of the members."""
     for m, member in enumerate(members):
         yield from pledge_faults(("members", m, "pledge"), member.pledge)
         yield from certification_faults(("members", m, "certification"), member.certification)
@@ -72,7 +75,7 @@ def member_faults(members: Iterable[Member]) -> Iterator[ValidationFault]:
 
 
 def pledge_faults(location: Location, pledge: Pledge | None) -> Iterator[ValidationFault]:
-    """The faults of a pledge at `location`."""
+    """Faults of a pledge at `location`."""
     if pledge and pledge.until and pledge.until <= pledge.signed:
         yield ValidationFault(
             (*location, "until"), Message("is not after `signed`"), Message("Correct one of the two dates")
@@ -84,7 +87,7 @@ _NO_PROOF: Final = ("登記", "履歴事項", "現在事項", "register")
 
 
 def certification_faults(location: Location, certification: Certification | None) -> Iterator[ValidationFault]:
-    """The faults of a certification at `location`."""
+    """Faults of a certification at `location`."""
     if certification is None:
         return
     if (certification.mark is None) != (certification.mark_until is None):
@@ -158,18 +161,20 @@ def _evaluations(document: RegistryDocument, held: MemberNumbers) -> Iterator[Va
 
 
 def suspension_faults(document: SuspensionsDocument) -> Iterator[ValidationFault]:
-    """All faults of a file of suspensions."""
+    """All faults of a list of suspensions."""
     yield from _suspensions(document)
 
 
 def never_originates_faults(document: NeverOriginatesDocument) -> Iterator[ValidationFault]:
-    """All faults of a file of numbers that never originate."""
+    """All faults of a list of numbers that never originate calls."""
     yield from _never_originates(document)
 
 
 def signed_faults(document: RegistryDocument, held: MemberNumbers | None = None) -> Iterator[ValidationFault]:
-    """All faults of a registry for signing. Its suspensions and the numbers that never originate must be in the other
-    files. `held` as in `registry_faults`.
+    """All faults of a registry that is to be signed.
+
+    Suspensions, and numbers that never originate calls, must be in their own files. If the document was read without
+    its members' numbers, `held` contains them.
     """
     if document.never_originates is not None:
         yield ValidationFault(
@@ -262,7 +267,7 @@ def _suspended_members(document: RegistryDocument, held: MemberNumbers) -> Itera
 
 
 def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
-    """The place of each repeated value, with the place of its first occurrence."""
+    """Place of each repeated value, with the place of its first occurrence."""
     seen: dict[Hashable, Location] = {}
     for location, value in placed:
         first = seen.setdefault(value, location)
@@ -271,10 +276,10 @@ def _twice(placed: _Placed) -> Iterator[tuple[Location, Location]]:
 
 
 def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults for numbers that cannot be read, and for numbers that are entered twice.
+    """Faults for unreadable numbers, and for numbers that are entered twice.
 
-    A number belongs to one member. An entry of a member may lie inside a wider one, but two equal or partly overlapping
-    entries are a mistake.
+    A number belongs to one member. An entry of a member may lie inside a wider entry, but two equal or partly
+    overlapping entries are a mistake.
 
     The entries are sorted by first number, and each is compared with the earlier entry that has the largest last
     number: O(n log n). A group of wrongly overlapping entries gets one error, not one for each pair.
@@ -309,8 +314,9 @@ def _numbers(document: RegistryDocument, held: MemberNumbers) -> Iterator[Valida
 
 
 def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults of the wholesale chains: their members, links and numbers. A number belongs to one chain. All numbers of a
-    chain belong to its first member.
+    """Faults of the members, links and numbers of wholesale chains.
+
+    A number belongs to one chain. All numbers of a chain belong to its first member.
     """
     known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
@@ -336,8 +342,9 @@ def _chains(document: RegistryDocument, held: MemberNumbers) -> Iterator[Validat
 
 
 def _portings(document: RegistryDocument, held: MemberNumbers) -> Iterator[ValidationFault]:
-    """Faults of the portings between two members. One of the two must have the numbers in its ranges, and each number
-    is in one porting only.
+    """Faults of the portings between two members.
+
+    One of the members must have the numbers in its ranges, and a number may be in only one porting.
     """
     known = held.positions
     spans: list[tuple[NumberSpan, Location]] = []
@@ -386,8 +393,10 @@ def _overlapping(spans: list[tuple[NumberSpan, Location]], remedy: str) -> Itera
 
 
 def _links(place: Location, chain: ChainEntry, known: Collection[str]) -> Iterator[ValidationFault]:
-    """Faults of a chain's links. Each link begins where the one before it ends, no member is in the chain twice, and a
-    reseller is checked by a member above it.
+    """Faults of a chain's links.
+
+    Each link begins where the previous link ends, no member is in the chain twice, and a member above the reseller
+    checks it.
     """
     above: list[str] = []
     before: str | None = None

@@ -1,1 +1,1 @@
-"""`idtone serve`: its start, its hand-over to the next instance, and its messages to systemd."""
+"""The service `idtone serve`: its start, its hand-over to the next instance, and its messages to systemd."""

@@ -1,4 +1,4 @@
-"""Loads and assembles the parts of an instance according to the settings, before it begins to serve."""
+"""Loads and connects the parts of the service according to the settings, before the service accepts calls."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ LINES_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True)
 class Loaded:
-    """The parts of an instance that are loaded before it takes over or serves."""
+    """Parts of the service that are loaded before an instance takes over or serves."""
 
     profiles: tuple[Profile, ...]
     sounds: dict[str, Sound]
@@ -76,10 +76,10 @@ class Loaded:
 
 
 def load(settings: Settings) -> Loaded:
-    """The loaded parts of an instance.
+    """Load the parts of the service.
 
-    If a profile's files cannot be made, this is logged, and the notice replaces it. Raises ToneError if that profile is
-    the notice.
+    A profile whose files cannot be made is logged, and the notice replaces its sound. Raises ToneError if that profile
+    is the notice.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
@@ -120,8 +120,9 @@ def load(settings: Settings) -> Loaded:
 def write_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> tuple[dict[str, Sound], dict[str, ToneError]]:
-    """Write the sounds. Returns the sounds and the errors, both by profile id. A failure of one profile does not affect
-    the others.
+    """Write the sound files. Returns the sounds and the errors, both by profile id.
+
+    A failure of one profile does not affect the others.
     """
     sounds: dict[str, Sound] = {}
     refused: dict[str, ToneError] = {}
@@ -142,15 +143,16 @@ def _hook(settings: Settings, library: ProfileLibrary) -> str | None:
 
 
 def fleet_of(settings: Settings) -> FleetChain | None:
-    """The chain with other nodes; None if no trunk leads to another node. Raises DocumentError if there is no usable
-    key.
+    """Chain tokens for calls between nodes, or None if no trunk leads to another node.
+
+    Raises DocumentError if trunks are set but no usable key exists.
     """
     key = settings.fleet.key()
     return FleetChain(key, settings.node, frozenset(settings.fleet.trunks)) if key else None
 
 
 def _read_first(source: Source) -> None:
-    """Read the registry for the first time. If that fails, the service starts anyway, and calls get the notice."""
+    """Read the registry for the first time. If this fails, the service starts anyway, and calls get the notice."""
     reading = in_daemon(source.refresh, "the first reading of the registry")
     try:
         reading.result(REGISTRY_WITHIN_S)
@@ -163,9 +165,9 @@ def _read_first(source: Source) -> None:
 
 
 def lines_of(settings: LinesSettings) -> LinesSource | None:
-    """The table of lines, read for the first time. Until it can be read, outgoing calls are refused.
+    """Open the table of customer lines and read it once; None if the settings name no table.
 
-    Raises DocumentError for settings that do not fit each other.
+    Until the table can be read, outgoing calls are refused. Raises DocumentError for inconsistent settings.
     """
     if settings.source is None:
         log.warning("customers' numbers are not checked (lines.source): any line may present any number")
@@ -188,8 +190,9 @@ def journal_of(settings: Settings) -> JournalFolder:
 
 
 def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> Source:
-    """The source of the registry. Evidence may refer to a registry for `used_for` after its last use; None means for
-    ever.
+    """Source of the registry according to the settings.
+
+    Evidence may refer to a registry for `used_for` after its last use, or without limit if `used_for` is None.
     """
     root = registry.root_file()
     if root is None:
@@ -206,9 +209,9 @@ def source_of(registry: RegistrySettings, used_for: timedelta | None = None) -> 
 def assemble(
     settings: Settings, loaded: Loaded, evidence: Evidence, ledger: LedgerReader, restored: RestoredCalls | None = None
 ) -> tuple[CallControl, FallbackKeeper, Callable[[], None]]:
-    """Call control, the fallback file, and a function that reads a changed registry and puts it to use.
+    """Create call control, the keeper of `fallback.conf`, and a function that applies a changed registry.
 
-    `restored` are the calls in progress, if the ledger was read for them.
+    `restored` holds the calls in progress, if they were already read from the ledger.
     """
     source, lines = loaded.source, loaded.lines
     policy = settings.policy.policy(settings.association.member)
@@ -262,7 +265,7 @@ def assemble(
 
 
 def lines_refresher(lines: LinesSource, settings: Settings) -> Callable[[], None]:
-    """A function that reads a changed table of lines, and writes it for the hook."""
+    """Function that reads a changed table of lines, and writes the numbers for the hook."""
     left = FallbackLines(settings.sounds.directory)
 
     def refresh() -> None:

@@ -1,5 +1,6 @@
-"""The file with the results of the last backup and the last drill. `idtone backup` writes it; metrics, status and the
-doctor read it.
+"""Results of the last backup and the last restore drill, in a file.
+
+`idtone backup` writes the file. The metrics, `idtone status` and `idtone doctor` read it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _SLACK: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The end of a ledger in the archives: its numbers of steps and leaves, and the tree's root there (hexadecimal)."""
+    """Extent of a ledger in the archives: its numbers of steps and leaves, and the hexadecimal root of its tree."""
 
     steps: int
     leaves: int
@@ -30,7 +31,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class MadeArchive:
-    """An archive of the current chain: one with the whole ledger, or one that continues the previous archive."""
+    """An archive of the current chain, with the whole ledger or with what is new since the previous archive."""
 
     name: str
     sha256: str
@@ -40,10 +41,12 @@ class MadeArchive:
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """The result of the last backup. `chain` has the archives that the next one continues; the first of them has the
-    whole ledger. `reached` has the end of each tree in the archives, by the tree's name. `newest` is the end of the
-    newest call in the archives. `drilled` is the time of the last good drill, and `drilled_newest` the time of the
-    newest call that it restored. `drill_failed` is the time of the last drill if it failed, otherwise None.
+    """Results of the last backup and of the last restore drill.
+
+    `chain` lists the archives that the next archive continues. The first of them has the whole ledger. `reached` maps
+    the name of each tree to its extent in the archives. `newest` is the end of the newest call in the archives.
+    `drilled` is the time of the last successful drill, and `drilled_newest` is the time of the newest call that this
+    drill restored. `drill_failed` is the time of the last drill if it failed, or else None.
     """
 
     at: datetime
@@ -56,7 +59,7 @@ class BackupResult:
     drill_failed: datetime | None = None
 
     def age_s(self, now: datetime) -> float:
-        """Age in seconds; negative if the clock was set back since then."""
+        """Age in seconds; negative if the clock was set back after the backup."""
         return (now - self.at).total_seconds()
 
     def after_drill(self, at: datetime, newest: datetime | None) -> BackupResult:
@@ -67,7 +70,7 @@ class BackupResult:
 
 
 def write(result: BackupResult, path: Path) -> None:
-    """Write the file durably. Raises BackupError."""
+    """Write the result durably. Raises BackupError."""
     try:
         replace_durably(path, (json.dumps(asdict(result), default=_text) + "\n").encode(), _MODE)
     except OSError as error:
@@ -89,8 +92,9 @@ def _text(value: object) -> str:
 
 
 def read(path: Path) -> BackupResult | None:
-    """The last result; None if there is none, or if it cannot be read. The next archive is then one with the whole
-    ledger.
+    """Read the last result; None if the file is missing or unreadable.
+
+    The next archive then has the whole ledger.
     """
     try:
         found = json.loads(path.read_bytes())
@@ -118,5 +122,5 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def is_old(result: BackupResult | None, every_s: float, now: datetime) -> bool:
-    """True if there is no result, or if its time is too long ago or in the future. Then the next backup is overdue."""
+    """True if the next backup is overdue: no result, a result that is too old, or a result from the future."""
     return result is None or not -60 <= result.age_s(now) <= _SLACK * every_s

@@ -1,7 +1,8 @@
-"""Keeps the brake's steps across restarts, and shares its stops with the other nodes. No call waits for it.
+"""Saves the brake's state across restarts, and shares its stops with the other nodes of the fleet.
 
-A thread writes the files (`brake.state_files`). The stops and releases of this node are in its state in PostgreSQL
-(`node_state`), authenticated with the fleet's key; `OtherNodes` reads those of the other nodes there.
+A thread writes the files (`brake.state_files`), so that no call waits. The stops and releases of this node are part of
+its state in PostgreSQL (`node_state`), authenticated with the fleet key. `OtherNodes` reads the stops of the other
+nodes.
 """
 
 import asyncio
@@ -51,9 +52,7 @@ LINES_EVERY_S: Final = 600.0
 
 
 def brake_of(settings: Settings) -> Brake | None:
-    """The brake with its last saved state; None if the settings turn the brake off. Raises DocumentError or
-    LedgerError.
-    """
+    """Create the brake with its last saved state; None if the brake is off. Raises DocumentError or LedgerError."""
     chosen = settings.brake
     if chosen.highest is HighestStep.NOTHING:
         return None
@@ -78,10 +77,10 @@ def brake_of(settings: Settings) -> Brake | None:
 
 
 class BrakeKeeper:
-    """Writes and shares the brake's state as long as the service runs."""
+    """Saves and shares the brake's state while the service runs."""
 
     def __init__(self, settings: Settings, brake: Brake, report_soon: Callable[[], None] = lambda: None) -> None:
-        """`report_soon` sends a change to the other nodes at once."""
+        """Set the brake, and the function that sends a change to the other nodes immediately."""
         self._settings, self._brake, self._report_soon = settings, brake, report_soon
         self._key = key_of(settings)
         self._written = self._reported = brake.changes
@@ -89,7 +88,7 @@ class BrakeKeeper:
         self._surges = False
 
     async def run(self) -> None:
-        """Write and report the brake's state until cancelled."""
+        """Save and share the brake's state until cancelled."""
         self._loop = asyncio.get_running_loop()
         brake, now_s = self._brake, time.monotonic()
         calm_s, windows_s, lines_s = now_s, now_s, now_s
@@ -122,7 +121,7 @@ class BrakeKeeper:
             log.warning("the lines call as usual again: the brake has its ordinary limits")
 
     def write(self, lines_too: bool = True) -> None:
-        """Write the files. A failure is logged, and tried again with the next change. Thread-safe."""
+        """Write the state files. A failure is logged and retried with the next change. Thread-safe."""
         changes = self._brake.changes
         try:
             write_state(state_path(self._settings), self._key, self._brake.state())
@@ -139,9 +138,7 @@ class BrakeKeeper:
     # -- other nodes ----------------------------------------------------------------------------------------------
 
     def stops_to_share(self) -> dict[str, str] | None:
-        """This node's stops and releases for the other nodes, authenticated; None if there is nothing to share.
-        Thread-safe.
-        """
+        """Authenticated stops and releases for the other nodes, or None if no other node shares. Thread-safe."""
         if not shares_with_nodes(self._settings):
             return None
         text = json.dumps(self._brake.stops_to_share())
@@ -151,7 +148,7 @@ class BrakeKeeper:
         return hmac.new(self._key, f"{node}\0{text}".encode(), hashlib.sha256).hexdigest()
 
     def read_reports(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the stops and releases of other nodes. Thread-safe."""
+        """Apply the stops and releases of other nodes. Thread-safe."""
         holds: list[Hold] = []
         released: dict[str, float] = {}
         for report in reports:
@@ -160,7 +157,7 @@ class BrakeKeeper:
             self._loop.call_soon_threadsafe(lambda: self._brake.take_over_stops(holds, released, _now_s()))
 
     def _read(self, node: str, state: Any, holds: list[Hold], released: dict[str, float]) -> None:
-        """Add the stops and releases of one node, if the fleet's key authenticates them."""
+        """Collect the stops and releases of one node, if they are authentic."""
         try:
             brake = state["brake"]
             if not brake:
@@ -180,7 +177,7 @@ class BrakeKeeper:
 
 
 class ReleasingEvidence:
-    """Evidence for the acts of commands. It passes the acts on, and executes those that release a subject."""
+    """Evidence for acts of operators. An act that releases a subject also takes effect in the brake."""
 
     def __init__(self, evidence: Evidence, brake: Brake | None, loop: asyncio.AbstractEventLoop) -> None:
         self._evidence, self._brake, self._loop = evidence, brake, loop
@@ -200,7 +197,7 @@ class ReleasingEvidence:
 
 
 def release_in_file(settings: Settings, token: str) -> None:
-    """Release a subject while no service runs. Raises UsageError or OSError."""
+    """Release a subject in the state file, while no service runs. Raises UsageError or OSError."""
     path, key = state_path(settings), key_of(settings)
     kept = read_state(path, key)
     holds = [hold for hold in kept.holds if hold.token != token]

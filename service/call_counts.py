@@ -1,6 +1,6 @@
-"""Counts calls by the steps that call control writes to the ledger.
+"""Counters of calls, derived from the steps that call control writes to the ledger.
 
-The modules that handle calls therefore need no counters. The counts begin with this process. Calls in progress at that
+The modules that handle calls therefore need no counters. The counts start with the process. Calls in progress at that
 time are counted when they end.
 """
 
@@ -38,7 +38,7 @@ _INTERRUPTED: Final = StepKind.INTERRUPTED
 
 @dataclass(slots=True)
 class _Call:
-    """The state of a call in progress."""
+    """Progress of a call, for the counters."""
 
     to_hear: frozenset[str]
     """The parties that are to hear a sound."""
@@ -52,8 +52,9 @@ class _Call:
 
 
 class CallCounts:
-    """Evidence that counts the steps that it passes on. Use it in one thread; its counts can be read from any
-    thread.
+    """Evidence that counts the steps on their way to the ledger.
+
+    Use an instance in one thread. Any thread can read the counts.
     """
 
     def __init__(self, evidence: Evidence) -> None:
@@ -92,7 +93,7 @@ class CallCounts:
         self._evidence.hurry()
 
     def restore(self, records: Iterable[Record]) -> None:
-        """Count the ends of these calls too, which another instance decided."""
+        """Continue calls that another instance decided, so that their ends are counted."""
         for record in records:
             for step in record.steps:
                 self._follow(step)
@@ -116,7 +117,6 @@ class CallCounts:
             self.connecting.add((step.at - call.answered_at).total_seconds())
 
     def _follow(self, step: Step) -> None:
-        """Note the effect of the step on a call in progress."""
         kind, details = step.kind, step.details
         if kind is _DECIDED or kind is _FALLBACK:
             parties = str(details.get("parties", ""))

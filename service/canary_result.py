@@ -1,4 +1,7 @@
-"""The file with the result of the last canary call. `idtone canary` writes it; metrics, status and doctor read it."""
+"""Result of the last canary call, in a file.
+
+`idtone canary` writes the file. The metrics, `idtone status` and `idtone doctor` read it.
+"""
 
 import json
 import os
@@ -21,7 +24,7 @@ _SLACK: Final = 1.5
 
 
 class CanaryFault(StrEnum):
-    """The reason why a canary call did not show the expected sound."""
+    """Reason why a canary call did not show the expected sound."""
 
     SUSPENDED = "number-suspended"
     REGISTRY = "registry"
@@ -60,11 +63,12 @@ _WORDS: Final[Mapping[CanaryFault, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """The result of one canary call. It contains no telephone number.
+    """Result of a canary call, without telephone numbers.
 
-    `verdict` is the verifier's verdict on the sound that arrived (`conforms`, `present`, `cannot-tell`, `absent`).
-    `fault` is None if all is well, and `detail` explains it. `expected` is the profile of the expected sound; None if
-    unknown. `call_id`, `outcome`, `reason` and `status` are those of the record; empty without one.
+    `verdict` is the verdict on the sound that arrived (`conforms`, `present`, `cannot-tell`, `absent`). `fault` is None
+    if the call succeeded, and `detail` explains the fault. `expected` is the profile of the expected sound, or None if
+    it is unknown. `call_id`, `outcome`, `reason` and `status` are copied from the evidence of the call, and are empty
+    without evidence.
     """
 
     at: datetime
@@ -85,7 +89,7 @@ class CanaryResult:
 
     @property
     def says(self) -> Message:
-        """The result in words."""
+        """Description of the result for people."""
         if self.fault is None:
             return Message("the expected sound {profile} arrived, and its record says so", profile=self.expected)
         return Message(_WORDS[self.fault], detail=self.detail)
@@ -99,12 +103,12 @@ class CanaryResult:
         }
 
     def age_s(self, now: datetime) -> float:
-        """Age in seconds; negative if the clock was set back since then."""
+        """Age in seconds; negative if the clock was set back after the call."""
         return (now - self.at).total_seconds()
 
 
 def write(result: CanaryResult, path: Path) -> None:
-    """Write the file durably. Raises UsageError."""
+    """Write the result durably. Raises UsageError."""
     try:
         replace_durably(path, (json.dumps(result.to_json(), ensure_ascii=False) + "\n").encode(), _MODE)
     except OSError as error:
@@ -120,7 +124,7 @@ def not_written(path: Path, error: OSError) -> UsageError:
 
 
 def read(path: Path) -> CanaryResult | None:
-    """The last result; None if there is none, or if it cannot be read."""
+    """Read the last result; None if the file is missing or unreadable."""
     try:
         found = json.loads(path.read_bytes())
         fault = found["fault"]
@@ -138,14 +142,14 @@ _PLAIN: Final = ("detail", "expected", "call_id", "outcome", "reason", "status",
 
 
 def is_old(result: CanaryResult | None, every_s: float, now: datetime) -> bool:
-    """True if there is no result, or if its time is too long ago or in the future. Then the next call is overdue."""
+    """True if the next call is overdue: no result, a result that is too old, or a result from the future."""
     return result is None or not -_SLACK * every_s <= result.age_s(now) <= _SLACK * every_s
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the folder of the recordings. It has the group of the sounds' folder, so that Asterisk can write into it.
+    """Create the folder of the recordings. Raises UsageError.
 
-    Raises UsageError.
+    The folder has the group of the sounds' folder, so that Asterisk can write into it.
     """
     folder = settings.canary_directory()
     try:

@@ -1,4 +1,4 @@
-"""`idtone serve`: runs the service."""
+"""The command `idtone serve`, which runs the service."""
 
 import asyncio
 import faulthandler
@@ -96,7 +96,7 @@ def serve(config: ConfigOption = None, take_over: TakeOver = False, check: Check
 
 @contextmanager
 def _reported(form: log_output.LogFormat) -> Iterator[None]:
-    """Report the error that ends the service in the form of its log. In text form the command line prints it."""
+    """Report an error that ends the service in the format of the log. In text format, the command line prints it."""
     try:
         yield
     except OSError as error:
@@ -115,8 +115,9 @@ def _reported(form: log_output.LogFormat) -> Iterator[None]:
 
 
 def check_settings(settings: Settings) -> None:
-    """Read the files that the settings name, without changing anything: the operator's files, and the service's own if
-    they exist. Raises IdtoneError.
+    """Read the files that the settings name, without changing anything. Raises IdtoneError.
+
+    The files are the operator's own, and the service's files as far as they exist.
     """
     if settings.ledger.timestamp.url:
         require("rfc3161_client")
@@ -145,7 +146,7 @@ def check_settings(settings: Settings) -> None:
 
 
 def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[str]:
-    """Warnings about things that calls will lack with these settings."""
+    """Warnings about features that calls will lack with the settings."""
     member = settings.association.member
     if trouble := member_trouble(member, registry):
         yield joined(". ", (trouble, REMEDY))
@@ -155,7 +156,6 @@ def _warnings(settings: Settings, registry: RegistryIndex | None) -> Iterator[st
 
 
 def _registry_here(settings: Settings) -> RegistryIndex | None:
-    """The registry on this machine; None if it was not fetched yet."""
     try:
         return read_local_registry(settings.registry).index()
     except IdtoneError:
@@ -163,7 +163,7 @@ def _registry_here(settings: Settings) -> RegistryIndex | None:
 
 
 def _check_keys(ledger: LedgerSettings, node: str) -> None:
-    """Check the ledger's keys, if they were made yet. Raises LedgerError."""
+    """Check the existing keys of the ledger. Raises LedgerError."""
     for path in (ledger.key_file, *LogKeys(ledger, successor_trees_of(ledger, node)).files()):
         try:
             there = path.exists()
@@ -174,8 +174,9 @@ def _check_keys(ledger: LedgerSettings, node: str) -> None:
 
 
 def _check_lines(lines: LinesSettings) -> None:
-    """Check the settings of the table of lines, and read a file. A database is not read: if it is unreachable, the last
-    good table stays in use.
+    """Check the settings of the table of lines, and read the table if it is a file.
+
+    A database is not read. If a database is unreachable, the last good table stays in use.
     """
     lines.check()
     if lines.is_database():

@@ -1,6 +1,6 @@
-"""The texts of the feed as messages, so that `idtone status` can show them in Japanese too. Pure.
+"""Translatable messages in the status feed of the service, for `idtone status` in Japanese.
 
-In JSON, a message is only its English words. So the feed also carries the templates and fields of the messages.
+JSON carries only the English text of a message. The feed therefore includes the templates and fields too.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ MESSAGES: Final = "messages"
 
 
 def with_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """The feed with its messages added, each under its English words."""
+    """Copy of the feed with the templates and fields of all messages, by their English text."""
     return {**feed, MESSAGES: {str.__str__(each): _written(each) for each in _messages(feed)}}
 
 
 def restore_messages(feed: dict[str, Any]) -> dict[str, Any]:
-    """The feed with its messages in place of their words. A service of another version may send none."""
+    """Replace English texts in the feed by translatable messages. A service of another version may send none."""
     carried = feed.pop(MESSAGES, None)
     known: dict[str, Message] = {}
     for words, written in carried.items() if isinstance(carried, dict) else ():

@@ -1,4 +1,4 @@
-"""The hand-over from the running instance of `idtone serve` to the next one, over a socket beside the ledger.
+"""Hand-over from the running instance of the service to the next instance, over a socket beside the ledger.
 
     next → running   {"take-over": 1, "manager": …}     the next instance has loaded everything
     running → next   {"agi": address}, the AGI listener  if it has one; or {"refused": why}
@@ -42,16 +42,16 @@ class Peer:
         await asyncio.get_running_loop().sock_sendall(self._socket, json.dumps(fields).encode())
 
     def send_with_descriptors(self, descriptors: Sequence[int], **fields: Any) -> None:
-        """Send a message together with open files."""
+        """Send a message together with open file descriptors."""
         socket.send_fds(self._socket, [json.dumps(fields).encode()], descriptors)
 
     async def next_message(self) -> dict[str, Any]:
-        """The next message; empty if the other instance has ended. Raises UsageError if none comes in time."""
+        """Receive a message; empty if the other instance has ended. Raises UsageError after a timeout."""
         fields, _ = await self._receive(lambda: (self._socket.recv(_PACKET), []))
         return fields
 
     async def next_message_with_descriptors(self) -> tuple[dict[str, Any], list[int]]:
-        """The next message as from `next_message`, with the open files that came with it."""
+        """Receive a message, and the file descriptors that came with it. Raises UsageError after a timeout."""
         return await self._receive(lambda: socket.recv_fds(self._socket, _PACKET, 1)[:2])
 
     async def _receive(self, receive: Callable[[], tuple[bytes, list[int]]]) -> tuple[dict[str, Any], list[int]]:
@@ -73,13 +73,13 @@ class Peer:
 
 
 def socket_path(ledger: Path) -> Path:
-    """The path of the socket beside a ledger."""
+    """Path of the hand-over socket beside a ledger."""
     return ledger.with_name(ledger.name + ".next")
 
 
 @asynccontextmanager
 async def offer_hand_over(path: Path, hand_over: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[None]:
-    """Accept a hand-over to the next instance during the block, one at a time. The caller holds the ledger's lock."""
+    """Offer hand-overs during the block, one at a time. The caller must hold the ledger's lock."""
     with listening_socket(path, socket.SOCK_SEQPACKET) as listener:
         attending = asyncio.create_task(_attend(listener, hand_over))
         try:
@@ -102,6 +102,6 @@ async def _attend(listener: socket.socket, hand_over: Callable[[Peer], Awaitable
 
 @contextmanager
 def running_instance(path: Path) -> Iterator[Peer | None]:
-    """The instance that runs on this ledger; None if there is none."""
+    """Connect to the running instance of a ledger; None if no instance runs."""
     with connected_socket(path, socket.SOCK_SEQPACKET) as end:
         yield Peer(end) if end else None

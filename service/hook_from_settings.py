@@ -1,4 +1,4 @@
-"""Makes the hook from the settings."""
+"""Builds the dialplan hook from the settings."""
 
 import math
 import os
@@ -18,7 +18,7 @@ from idtone.tones.profile_library import ProfileLibrary
 
 
 def hook_for(settings: Settings, library: ProfileLibrary) -> dialplan.Hook:
-    """The hook of this version for these profiles and settings.
+    """Build the hook of this version for the given settings and profiles.
 
     Raises UsageError if `agi.listen` is a Unix socket and `idtone-agi` is not installed.
     """
@@ -53,7 +53,7 @@ CANARY_AFTERWARDS_S: Final = 2
 
 
 def canary_listens_s(library: ProfileLibrary) -> int:
-    """Time in seconds for which the canary's answering leg records: longer than every sound that a call can have."""
+    """Recording time of the canary's answering leg in seconds, which exceeds the longest possible sound."""
     longest_ms = max(profile.duration_ms for profile in library.for_calls())
     return math.ceil(longest_ms / 1000) + CANARY_AFTERWARDS_S
 
@@ -65,7 +65,7 @@ def _canary(settings: Settings, library: ProfileLibrary) -> dialplan.Canary | No
 
 
 def fallback_parameters(settings: PolicySettings) -> dialplan.FallbackParameters:
-    """The hook's policy while the service is down, from these settings."""
+    """Parameters of the hook for calls while the service is down."""
     policy = settings.policy(None)
     incoming, outgoing = (
         dialplan.parties_word(tuple(party for party in Party if party in policy.notify[direction]))
@@ -76,9 +76,7 @@ def fallback_parameters(settings: PolicySettings) -> dialplan.FallbackParameters
 
 
 def _asking(settings: Settings) -> str:
-    """The text before the entry point in `AGI(…)`: an address or, for a Unix socket, the program that connects to
-    it.
-    """
+    """Text before the entry point in `AGI(…)`: an address, or the program that connects to a Unix socket."""
     if not isinstance(settings.agi.address(), Path):
         return f"agi://{settings.agi.listen}/"
     program = shutil.which("idtone-agi", path=os.pathsep.join((str(Path(sys.executable).parent), os.defpath)))

@@ -1,4 +1,4 @@
-"""One instance of the service. It can take over from the previous instance, and hand over to the next one."""
+"""One instance of the service, which can take over from the previous instance and hand over to the next."""
 
 import asyncio
 import logging
@@ -76,7 +76,7 @@ AGI_DRAIN_S: Final = 1.0
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log the failure of a background task. Calls continue without the task, so nothing else would show it."""
+    """Log the failure of a background task. Nothing else would reveal it, because calls continue."""
     error = None if task.cancelled() else task.exception()
     if error:
         log.error(
@@ -89,14 +89,14 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 @dataclass
 class HandedOver:
-    """The parts that an instance takes over from the previous one."""
+    """Sockets and connections that an instance takes over from the previous instance."""
 
     listener: Listener | None = None
     ari: AriConnection | None = None
 
 
 class Instance:
-    """One `idtone serve`, from its start or take-over to its end or hand-over."""
+    """One run of `idtone serve`, from its start or take-over to its end or hand-over."""
 
     def __init__(self, settings: Settings, password: str, loaded: Loaded) -> None:
         self._settings = settings
@@ -121,7 +121,7 @@ class Instance:
         return self._evidence is not None and self._evidence.unwritten is not None
 
     async def run(self, take_over: bool) -> None:
-        """Run until a stop signal, or until the next instance has taken over. A second signal cancels this."""
+        """Run until a stop signal, or until the next instance has taken over. A second signal cancels the run."""
         async with AsyncExitStack() as resources:
             peer = resources.enter_context(hand_over.running_instance(self._socket)) if take_over else None
             restored = self._restore_calls() if peer else None
@@ -148,8 +148,9 @@ class Instance:
             await self._serve(parts, refresh, handed_over.listener, peer)
 
     def _restore_calls(self) -> RestoredCalls | None:
-        """The calls in progress from the ledger, read while the previous instance still serves. None if the ledger
-        cannot be read yet, for example because it must be upgraded first.
+        """Read the calls in progress while the previous instance still serves.
+
+        None if the ledger cannot be read yet, for example because it must be upgraded first.
         """
         try:
             with LedgerReader.open(self._settings.ledger.own_url(), self._loaded.key_ring.days) as reader:
@@ -165,8 +166,9 @@ class Instance:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AriConnection]:
-        """Connect to Asterisk. If Asterisk refused the password before, the password file is read again, because it may
-        have changed.
+        """Connect to Asterisk.
+
+        If Asterisk rejected the password before, the password file is read again.
         """
         ari = self._settings.ari
         if self._refused:
@@ -189,7 +191,7 @@ class Instance:
         evidence: LedgerWriter,
         ari: AriConnection | None,
     ) -> InstanceParts:
-        """All parts of this instance; nothing runs yet. The application's first connection to Asterisk is `ari`."""
+        """Create all parts of this instance without starting them. `ari` is the first connection to Asterisk."""
         settings, source, key_ring = self._settings, self._loaded.source, self._loaded.key_ring
         ledger = settings.ledger
         ready = [ari] if ari else []
@@ -279,8 +281,9 @@ class Instance:
                 calls.call_log.write()
 
     def _watch_sources(self, refresh: Callable[[], None], calls: CallControl) -> list[asyncio.Task[None]]:
-        """Watch the registry, the lines and the sounds in separate tasks, so that a suspension does not wait for a
-        hanging database.
+        """Watch the registry, the lines and the sounds in separate tasks.
+
+        A suspension thus never waits for a hanging database.
         """
         watches = [SourceWatch(lambda: self._refresh(refresh), "the registry", "registry.source")]
         if lines := self._loaded.lines:
@@ -290,7 +293,7 @@ class Instance:
         return [asyncio.create_task(watch.run()) for watch in watches]
 
     def _refresh(self, refresh: Callable[[], None]) -> None:
-        """Apply a changed registry, and inform other nodes at once. Blocks, and raises what `refresh` raises."""
+        """Apply a changed registry, and inform the other nodes. Blocks, and raises what `refresh` raises."""
         before = self._loaded.source.current
         try:
             refresh()
@@ -299,7 +302,6 @@ class Instance:
                 self._replicator.report_soon()
 
     def _listener(self, bound: ExitStack) -> Listener | None:
-        """The listening socket for AGI; None unless AGI is the chosen interface."""
         if self._settings.interface is not Interface.AGI:
             return None
         return bound.enter_context(bound_to(self._settings.agi.address()))
@@ -334,8 +336,9 @@ class Instance:
         ).run()
 
     def _forgetting_forms(self, evidence: LedgerWriter) -> Iterator[Coroutine[Any, Any, None]]:
-        """The tasks that destroy customers' forms when their time is up. If the operator keeps no such forms at the
-        start, nothing is imported for this.
+        """Tasks that erase expired customer forms.
+
+        If the operator keeps no forms at the start, nothing is imported for them.
         """
         if self._settings.customers.directory.is_dir():
             for room in entry_points(group=RETENTION):
@@ -369,7 +372,6 @@ class Instance:
         return tasks
 
     def _report_soon(self) -> None:
-        """Send a change to the other nodes at once."""
         if self._replicator:
             self._replicator.report_soon()
 
@@ -387,7 +389,7 @@ class Instance:
         loop.add_signal_handler(signal.SIGHUP, reload)
 
     def _status(self, parts: InstanceParts) -> str:
-        """The line that systemd shows. It is in English, like the log around it; `idtone status` is translated."""
+        """Status line for systemd, in English like the log around it."""
         if self._handing_over:
             return "handing over to the next instance"
         if self._stop.is_set():
@@ -413,7 +415,7 @@ class Instance:
     # -- from the previous instance -------------------------------------------------------------------------------
 
     async def _take_over(self, peer: hand_over.Peer, resources: AsyncExitStack) -> HandedOver:
-        """Ask the running instance to hand over. Returns when it has closed the journal and the ledger."""
+        """Ask the running instance to hand over, and wait until it has closed the journal and the ledger."""
         await peer.send(**{"take-over": hand_over.VERSION, "manager": self._manager.address})
         answer, descriptors = await peer.next_message_with_descriptors()
         if "agi" not in answer:
@@ -442,9 +444,7 @@ class Instance:
     # -- to the next instance -------------------------------------------------------------------------------------
 
     def _start_next(self) -> None:
-        """Reload: start an instance of the installed program with the current settings. It takes over from this
-        instance.
-        """
+        """Start the next instance for a reload, with the installed program and the current settings."""
         if self._next and self._next.poll() is None:
             return
         command = [*(word for word in sys.argv if word != "--take-over"), "--take-over"]
@@ -460,7 +460,7 @@ class Instance:
         ended.add_done_callback(lambda _: loop.call_soon_threadsafe(self._log_reload_failed))
 
     def _log_reload_failed(self) -> None:
-        """Log that the reload failed: the next instance has ended before this one, so it has not taken over."""
+        """Log that a reload failed, because the next instance ended without taking over."""
         assert self._next
         log.error(
             "the reload has FAILED: the next instance ended with status %s, for the reason above. This instance "
@@ -475,8 +475,9 @@ class Instance:
         )
 
     async def _hand_over(self, peer: hand_over.Peer, listener: Listener | None, parts: InstanceParts) -> bool:
-        """Hand over to the next instance, and return True when that is ready. If it fails before, return False; this
-        instance then continues to serve.
+        """Hand over to the next instance. Returns True when that instance is ready.
+
+        After a failure, the method returns False, and this instance continues to serve.
         """
         request = await peer.next_message()
         refusal = None

@@ -1,4 +1,4 @@
-"""The parts of one instance of the service, for the code that starts them and the code that shows their state."""
+"""Container for the parts of one service instance, for the code that starts them or shows their state."""
 
 from bisect import bisect_right
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from .suspension_keeper import SuspensionKeeper
 
 @dataclass
 class InstanceParts:
-    """All parts of one instance. The threads of the metrics and of `idtone status` read them, too."""
+    """All parts of a service instance. Threads of the metrics and of `idtone status` read them too."""
 
     settings: Settings
     calls: CallControl
@@ -68,7 +68,7 @@ class InstanceParts:
         return self._lapses[1]
 
     def licence_lapses(self, now: datetime) -> list[LicenceLapse]:
-        """The lapses of the licences of `association.member`."""
+        """Coming and past ends of the licences of `association.member`."""
         registry, member = self.source.current, self.settings.association.member
         if registry is None or member is None:
             return []

@@ -1,4 +1,4 @@
-"""The free space on the ledger's disk, and the number of days for which it suffices at the rate of the last week."""
+"""Free space on the ledger's disk, and the number of days for which it lasts."""
 
 import logging
 import os
@@ -20,20 +20,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The free space on the disk, and the days for which it suffices. A value is None if it is not known."""
+    """Free space on the ledger's disk, and the days for which it lasts. None means unknown."""
 
     free_bytes: int | None = None
     days: float | None = None
 
 
 def damaged_ledgers(ledger: Path) -> list[Path]:
-    """Damaged ledgers beside this one, the oldest first."""
+    """Damaged ledgers that were set aside in the folder of this ledger, oldest first."""
     found = ledger.parent.glob(f"{ledger.name}.damaged-*")
     return sorted(each for each in found if not each.name.endswith(("-wal", "-journal", "-shm")))
 
 
 class LedgerDiskSpace:
-    """Measures the free space on the ledger's disk. This may block, so do not use it in the event loop."""
+    """Measures the free space on the ledger's disk. The methods may block, so do not use them in the event loop."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -42,7 +42,10 @@ class LedgerDiskSpace:
         self._growth: Growth | None = None
 
     def free_space_and_days(self) -> Room:
-        """The free space now, and the days for which it suffices. The rate is measured every `LOOK_EVERY_S`."""
+        """Free space now, and the days for which it lasts at the growth of the last week.
+
+        The growth is measured every `LOOK_EVERY_S` seconds.
+        """
         now_s = time.monotonic()
         is_due = self._looked_s is None or now_s - self._looked_s >= LOOK_EVERY_S
         free_bytes: int | None = None

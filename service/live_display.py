@@ -1,4 +1,4 @@
-"""Shows a state on the terminal, once or each second until the user interrupts it."""
+"""Display of a state on the terminal, once or every second."""
 
 import sys
 import time
@@ -20,8 +20,9 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Show it each second,
 def show(
     look: Callable[[], T], screen: Callable[[T], Any], as_object: Callable[[T], Any], *, as_json: bool, watch: bool
 ) -> T:
-    """Show the state once, or each second until interrupted (`watch`). Returns the last state. `look` reads a state,
-    `screen` prepares it for rich, and `as_object` for JSON.
+    """Show a state once, or every second until the user interrupts (`watch`). Returns the last state.
+
+    `look` reads a state, `screen` converts it for rich, and `as_object` converts it for JSON.
     """
     if watch:
         return _watch_as_json(look, as_object) if as_json else _watch(look, screen)

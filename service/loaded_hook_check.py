@@ -1,4 +1,4 @@
-"""Checks regularly that Asterisk has loaded the hook for this service's settings."""
+"""Periodic check whether Asterisk has loaded the hook for the current settings."""
 
 import asyncio
 import logging
@@ -18,23 +18,23 @@ _log = logging.getLogger(__name__)
 
 
 class LoadedHookCheck:
-    """The result of the check. The event loop uses it; any thread can read its values."""
+    """State of the check. The event loop updates it, and any thread can read it."""
 
     def __init__(self, expected: str | None) -> None:
-        """`expected` is the digest of the hook for the settings; None if it is not known."""
+        """Set the digest of the hook for the settings; None if it is unknown."""
         self._expected = expected
         self.digest: str | None = None
         """The digest of the loaded hook; empty if none is loaded, None while it is not known."""
 
     @property
     def is_current(self) -> bool | None:
-        """True if Asterisk has loaded this version's hook; None until that is known."""
+        """True if Asterisk has loaded the current hook; None while that is unknown."""
         if self.digest is None or self._expected is None:
             return None
         return self.digest == self._expected
 
     async def watch(self, runner: ApplicationRunner) -> None:
-        """Ask Asterisk for its loaded hook on each new connection, and repeatedly on the same one, until cancelled."""
+        """Check the loaded hook on each new connection to Asterisk, and periodically, until cancelled."""
         asked: Ari | None = None
         next_s = 0.0
         while True:

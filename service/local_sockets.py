@@ -1,4 +1,4 @@
-"""Unix sockets that only the service's user, root and, if one is named, a group can use."""
+"""Unix sockets for the service's user, root and optionally a group."""
 
 import os
 import socket
@@ -20,9 +20,9 @@ WAITING: Final = 8
 def listening_socket(
     path: Path, kind: socket.SocketKind, group: int | None = None, waiting: int = WAITING
 ) -> Iterator[socket.socket]:
-    """A listening socket at this path. It replaces that of an earlier instance.
+    """Listen on a Unix socket, which replaces the socket of an earlier instance. Raises OSError.
 
-    Members of `group` may connect too. `waiting` is the maximum number of connections that may wait. Raises OSError.
+    Members of `group` may connect too. `waiting` is the maximum number of pending connections.
     """
     with socket.socket(socket.AF_UNIX, kind) as listener, _short(path) as name:
         path.unlink(missing_ok=True)
@@ -40,10 +40,10 @@ def listening_socket(
 def connected_socket(
     path: Path, kind: socket.SocketKind, within_s: float | None = None
 ) -> Iterator[socket.socket | None]:
-    """A connection to the instance that listens at `path`; None if no instance listens.
+    """Connect to the instance that listens at `path`; None if no instance listens.
 
-    `within_s` is the time limit of each use of the connection. Raises UsageError, also if a user other than the
-    service's listens there, or could listen.
+    `within_s` is the timeout of each operation. Raises UsageError, also if a user other than the service's listens at
+    `path` or could do so.
     """
     with socket.socket(socket.AF_UNIX, kind) as end:
         end.settimeout(within_s)
@@ -71,7 +71,7 @@ def connected_socket(
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """A short name for a socket: the kernel allows 107 octets, and the path can be longer."""
+    """Short path for a socket, because the kernel limits socket paths to 107 bytes."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -80,12 +80,12 @@ def _short(path: Path) -> Iterator[str]:
 
 
 def _owner(folder: Path) -> int:
-    """The owner of the folder. Root accepts only an instance of this user there. Raises UsageError.
+    """Owner of the folder. Root accepts only this user's instance in the folder. Raises UsageError.
 
-    The threat: a user who can put a socket into this folder, or another folder in its place, could answer root in the
-    service's name. An upgrade of the fleet would then continue although this node does not serve. So only this owner
-    and root may write in the folder or above it. In a sticky folder such as /tmp, other users cannot replace a file or
-    folder.
+    A user who could put a socket into the folder, or replace the folder, could answer root in the service's name. An
+    upgrade of the fleet would then continue although this node does not serve. Therefore only the owner and root may
+    have write access to the folder and its parents. In a sticky folder such as /tmp, other users cannot replace a file
+    or folder.
     """
     if os.geteuid() != 0:
         return 0
@@ -104,11 +104,10 @@ def _owner(folder: Path) -> int:
 
 
 def is_trusted_peer(end: socket.socket, other: int = 0) -> bool:
-    """True if the user at the other end is this process's user, root, or `other`."""
+    """True if the peer runs as this process's user, as root, or as `other`."""
     return _peer(end) in (0, other, os.geteuid())
 
 
 def _peer(end: socket.socket) -> int:
-    """The user at the other end."""
     _, user, _ = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return int(user)

@@ -1,7 +1,6 @@
-"""The metrics for monitoring, as a table of name, kind, meaning and source of the value. It is independent of
-Prometheus.
+"""Metrics for monitoring: a table of names, kinds, meanings and values, independent of Prometheus.
 
-No metric contains a telephone number, a call id or a member. Names follow Prometheus' conventions.
+No metric contains a telephone number, a call id or a member. The names follow the conventions of Prometheus.
 """
 
 import platform
@@ -80,8 +79,9 @@ def _unwritten(parts: InstanceParts) -> float:
 
 
 def _canary(read: Callable[[CanaryResult], float | None]) -> Callable[[InstanceParts], Values]:
-    """A reader of one value of the last canary call. It reads None if this node places no such calls, or has no result
-    yet.
+    """Reader of a value of the last canary call.
+
+    The reader returns None if this node places no canary calls, or has no result yet.
     """
 
     def value(parts: InstanceParts) -> Values:
@@ -107,8 +107,9 @@ def _stamped(parts: InstanceParts) -> Values:
 
 
 def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[InstanceParts], Values]:
-    """A reader of one time of the last backup. It reads 0 if there is none yet, and None if this node makes no
-    backups.
+    """Reader of a time of the last backup.
+
+    The reader returns 0 before the first backup, and None if this node makes no backups.
     """
 
     def value(parts: InstanceParts) -> Values:
@@ -124,8 +125,9 @@ def _backup(read: Callable[[BackupResult], datetime | None]) -> Callable[[Instan
 
 @cache
 def _no_decisions(interface: Interface) -> dict[tuple[str, ...], float]:
-    """A zero for each possible combination of labels, because `increase()` misses the first event of a counter that
-    begins at 1.
+    """Zero for each possible combination of labels.
+
+    `increase()` of Prometheus misses the first event of a counter that starts at 1.
     """
     careful = (Outcome.NOTICE, Outcome.REFUSE)
     more = {Reason.LICENCE_VALID: (Outcome.PLAY,), Reason.EMERGENCY: (Outcome.BYPASS,)}

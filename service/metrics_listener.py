@@ -1,7 +1,8 @@
-"""Answers requests for the metrics over HTTP, in a separate thread and event loop, so that no call waits for it.
+"""HTTP listener for metrics, in its own thread and event loop, so that no call waits.
 
-All requests of a second get the same text, so a hundred scrapers take little more processor time than one. The number
-and the duration of connections are limited, so they cannot use up the open files that evidence needs.
+All requests within a second get the same text, so a hundred scrapers take little more processor time than one. The
+number and the duration of connections are limited, so that they cannot exhaust the file descriptors that evidence
+needs.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ _FAMILIES: Final[Mapping[MetricKind, type[Family]]] = {
 
 
 class MetricsCollector(Collector):
-    """Turns the table into prometheus-client's metrics."""
+    """Converts the table of metrics for prometheus-client."""
 
     def __init__(self, parts: InstanceParts) -> None:
         self._observed = parts
@@ -77,7 +78,7 @@ def _buckets(durations: Durations) -> tuple[list[tuple[str, float]], float]:
 
 
 class _Refused(asyncio.Protocol):
-    """A connection above the limit."""
+    """A connection above the limit, which is closed immediately."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -85,7 +86,7 @@ class _Refused(asyncio.Protocol):
 
 
 class MetricsListener:
-    """The listener, from `begin` to `close`. If the address is in use, it logs that and tries again."""
+    """HTTP listener for metrics. While the address is in use, the listener retries."""
 
     def __init__(self, address: tuple[str, int], parts: InstanceParts) -> None:
         self._address = address
@@ -102,7 +103,7 @@ class MetricsListener:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and free the address. Call it from another thread; repeated calls are allowed."""
+        """Stop, and free the address. Call this method from another thread. Repeated calls are allowed."""
         if self._thread.is_alive():
             with suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._over.set)
@@ -130,7 +131,7 @@ class MetricsListener:
                 await asyncio.wait(others, timeout=0.01)
 
     async def _listening(self, server: web.Server) -> asyncio.Server | None:
-        """Listen as soon as the address is free; None if `close` comes first."""
+        """Listen as soon as the address is free; None if `close` is called first."""
 
         def accepted() -> asyncio.BaseProtocol:
             if len(server.connections) >= MOST_CONNECTIONS:

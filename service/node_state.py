@@ -1,7 +1,7 @@
-"""The state of this node for other nodes: a JSON object, which the replicator writes into PostgreSQL each second.
+"""State of this node for the other nodes: a JSON object that is written to PostgreSQL every second.
 
-`STATE` is its table of fields. Most are fields of the feed, with the same names. No field contains a telephone number,
-a call id or a member.
+The replicator writes the object. `STATE` is the table of its fields. Most are fields of the status feed, with the same
+names. No field contains a telephone number, a call id or a member.
 """
 
 import json
@@ -25,7 +25,7 @@ RATE_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ReportValues:
-    """The values for one report."""
+    """Values from which one report is made."""
 
     parts: InstanceParts
     running: bool
@@ -36,7 +36,7 @@ class ReportValues:
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """A field of the state. `meaning` is empty for a field of the feed."""
+    """A field of the node's state. `meaning` is empty for a field of the status feed."""
 
     name: str
     meaning: str
@@ -51,7 +51,7 @@ def _clock(values: ReportValues) -> dict[str, float] | None:
 
 
 def _from_feed(*names: str) -> tuple[StateField, ...]:
-    """These fields of the feed, as fields of the state."""
+    """Fields of the status feed, as fields of the node's state."""
     by_name = {field.name: field.read for field in FEED}
 
     def reader(name: str) -> Callable[[ReportValues], Any]:
@@ -116,7 +116,10 @@ STATE: Final = (
 
 
 class NodeStateReport:
-    """Makes this node's reports, one after another. Reading the disk may block, so do not use it in the event loop."""
+    """Builds this node's reports for the other nodes.
+
+    Reading the disk may block, so do not use an instance in the event loop.
+    """
 
     def __init__(self, parts: InstanceParts, is_running: Callable[[], bool]) -> None:
         self._observed = parts
@@ -126,7 +129,7 @@ class NodeStateReport:
         """The writers of the reports that this node's latest reports have replaced."""
 
     def __call__(self, exchange: ReportResult | None) -> str:
-        """The next report as JSON text. `exchange` is the result of the previous report."""
+        """Build the next report as JSON text. `exchange` is the result of the previous report."""
         self._decided.append((time.monotonic(), decided_calls(self._observed)))
         if exchange is not None:
             self._writers.append(exchange.before)

@@ -1,6 +1,7 @@
-"""Reads the reports of the fleet's other nodes from PostgreSQL (`node_state`) each second. No call waits for it.
+"""Reads the reports of the other nodes of the fleet from PostgreSQL (`node_state`) every second.
 
-While PostgreSQL cannot be reached, each node acts alone, and the suspensions that it took over stay in force.
+No call waits for PostgreSQL. While PostgreSQL is unreachable, each node acts alone, and the suspensions of other nodes
+that it already applies stay in force.
 """
 
 import asyncio
@@ -25,10 +26,10 @@ GONE_AFTER: Final = timedelta(days=30)
 
 
 class OtherNodes:
-    """Reads the reports of the other nodes, as long as the service runs."""
+    """Reads the reports of the other nodes while the service runs."""
 
     def __init__(self, settings: Settings, hear: Sequence[Callable[[Sequence[NodeReport]], None]]) -> None:
-        """`hear` are functions that are called in a thread with the reports of all other nodes."""
+        """Set the functions that receive the reports of all other nodes. They are called in a thread."""
         self._settings, self._hear = settings, hear
         self._reader: NodeReportsReader | None = None
         self.trouble = ""
@@ -36,7 +37,7 @@ class OtherNodes:
         self._pause_s = READ_EVERY_S
 
     async def run(self) -> None:
-        """Read until cancelled. Returns at once if no other node shares with this one."""
+        """Read reports until cancelled. Returns immediately if no other node shares with this node."""
         while shares_with_nodes(self._settings):
             await asyncio.wrap_future(in_daemon(self._read, "reading what the other nodes say"))
             await asyncio.sleep(self._pause_s)
@@ -70,5 +71,5 @@ class OtherNodes:
 
 
 def shares_with_nodes(settings: Settings) -> bool:
-    """True if there may be other nodes to share with: a PostgreSQL, and a key that all nodes have."""
+    """True if this node can share with other nodes: PostgreSQL is configured, and a fleet key is set."""
     return settings.ledger.is_shared() and settings.fleet.key_file is not None

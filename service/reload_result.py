@@ -1,7 +1,7 @@
-"""Reports the result of a reload to `ExecReload=` of the unit, in a file in the service's runtime directory.
+"""Result of a reload, in a file for the unit's `ExecReload=` command.
 
-The command in the unit knows the process that it has asked to reload, and waits for a file that begins with the id of
-that process. So it does not need D-Bus, as `systemctl` would, or a time limit for a failure.
+The command knows the process that it asked to reload, and waits for a file that begins with the id of that process. The
+command therefore needs no D-Bus, as `systemctl` would, and no time limit for a failure.
 """
 
 import logging
@@ -20,9 +20,7 @@ _NAME: Final = "reload"
 
 
 def write_reload_result(result: str, environment: Mapping[str, str]) -> None:
-    """Write the result of the reload that this process was asked for. Does nothing without a runtime directory from
-    systemd.
-    """
+    """Write the result of a reload. Does nothing without a runtime directory from systemd."""
     if folder := environment.get("RUNTIME_DIRECTORY"):
         try:
             replace_durably(Path(folder, _NAME), f"{os.getpid()} {result}\n".encode())

@@ -1,4 +1,4 @@
-"""Lets root act as the service's user, because root's files would lock the service out. I/O."""
+"""Switches root to the service's user, because files of root would lock the service out."""
 
 import grp
 import os
@@ -27,7 +27,7 @@ class ServiceUser:
     groups: tuple[int, ...]
 
     def become(self) -> None:
-        """Continue this process as the service's user. Only root can do this."""
+        """Switch this process to the service's user. Only root can do this."""
         os.setgroups(self.groups)
         os.setgid(self.gid)
         os.setuid(self.uid)
@@ -35,7 +35,10 @@ class ServiceUser:
 
 
 def unit_user(config: Path | None) -> ServiceUser | None:
-    """The user of idtone's unit. None if there is no unit, if the user is root, or if the unit uses other settings."""
+    """User of idtone's systemd unit.
+
+    None if no unit exists, if its user is root, or if the unit uses other settings.
+    """
     shown = unit_properties(UNIT, ("LoadState", "User", "Group", "ExecStart"), SYSTEMD_S)
     if shown is None or shown.get("LoadState") != "loaded" or not shown.get("User"):
         return None
@@ -54,10 +57,10 @@ def unit_user(config: Path | None) -> ServiceUser | None:
 def act_as_service(
     config: Path | None, folder: Path, group_of: Path, *, whole: bool = False, make: bool = True
 ) -> None:
-    """Become the service's user if root runs this process, so that new files in `folder` belong to that user.
+    """Switch to the service's user if root runs this process, so that new files belong to that user.
 
     The service's user is the user of the unit. If no unit has these settings, it is the owner of `folder`, or of the
-    nearest existing folder above, in the group of `group_of`. With `make`, missing folders are made for this user.
+    nearest existing parent, in the group of `group_of`. With `make`, missing folders are created for this user.
 
     Raises UsageError if `folder` belongs to another user or, with `whole`, if something in it does. The error names the
     command that changes the owner.
@@ -83,14 +86,15 @@ def act_as_service(
 
 
 def read_as_service(config: Path | None) -> None:
-    """Become the user of the unit if root runs this process, so that it can read only what the service can read."""
+    """Switch to the user of the unit if root runs this process, so that it can read only what the service can read."""
     if os.geteuid() == 0 and (user := unit_user(config)):
         user.become()
 
 
 def refuse_root(config: Path | None) -> None:
-    """Raise UsageError if root would run the service beside the unit of another user, because root's files would lock
-    that user out.
+    """Raise UsageError if root would run the service although a unit runs it as another user.
+
+    Files of root would lock that user out.
     """
     if os.geteuid() == 0 and (user := unit_user(config)):
         raise UsageError(
@@ -108,7 +112,7 @@ def _user(account: pwd.struct_passwd, group: str) -> ServiceUser | None:
 
 
 def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
-    """The owner of the folder, in the group of the other folder; None if the owner is root."""
+    """Owner of the folder, in the group of the other folder; None if the owner is root."""
     owner, gid = _existing(folder).stat().st_uid, _existing(group_of).stat().st_gid
     if owner == 0:
         return None
@@ -120,12 +124,11 @@ def _owner(folder: Path, group_of: Path) -> ServiceUser | None:
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest existing folder above."""
     return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
 
 
 def _foreign(folder: Path, uid: int, whole: bool) -> Iterator[Path]:
-    """Paths that belong to another user: the folder, and with `whole` everything in it."""
+    """Paths that belong to another user: the folder and, with `whole`, everything in it."""
     for path in (folder, *(folder.rglob("*") if whole else ())):
         if path.lstat().st_uid != uid:
             yield path

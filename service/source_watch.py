@@ -1,4 +1,4 @@
-"""Polls a source (the registry, the table of lines) and applies its changes, even if the source blocks or fails."""
+"""Polls a source, such as the registry, and applies its changes, even if the source blocks or fails."""
 
 import asyncio
 import logging
@@ -23,12 +23,13 @@ LOG_EVERY_S: Final = 60.0
 
 
 class SourceWatch:
-    """Reads a source twice a second, until cancelled. It logs each IdtoneError; any other error ends it."""
+    """Reads a source twice a second until cancelled. An IdtoneError is logged; any other error ends the task."""
 
     def __init__(self, refresh: Callable[[], object], what: str, setting: str) -> None:
-        """`refresh` reads changes of the source and applies them. It may block for ever, so it runs in a thread.
+        """Set the function that reads and applies changes. The function may block, so it runs in a thread.
 
-        `what` names the source, for example "the registry", and `setting` the setting for its place.
+        `what` names the source in messages, for example "the registry". `setting` is the setting with the place of the
+        source.
         """
         self._refresh, self._what, self._setting = refresh, what, setting
 

@@ -1,5 +1,6 @@
-"""Reads the feed of the running service for commands. It imports little, because a timer of systemd runs it each
-minute.
+"""Client for the status feed of the running service.
+
+The module imports little, because a systemd timer runs it every minute.
 """
 
 import json
@@ -24,12 +25,12 @@ ANSWER_WITHIN_S: Final = 5.0
 
 
 def socket_path(ledger: Path) -> Path:
-    """The path of the socket beside a ledger."""
+    """Path of the status socket beside a ledger."""
     return ledger.with_name(ledger.name + ".status")
 
 
 def ask(ledger: Path) -> dict[str, Any] | None:
-    """The feed of the service that runs on this ledger; None if no service runs. Raises UsageError."""
+    """Status feed of the service that runs on a ledger; None if no service runs. Raises UsageError."""
     if not ledger.parent.is_dir():
         return None
     with connected_socket(socket_path(ledger), socket.SOCK_STREAM, ANSWER_WITHIN_S) as end:
@@ -53,7 +54,7 @@ def ask(ledger: Path) -> dict[str, Any] | None:
 
 
 def answer(settings: Settings) -> dict[str, Any]:
-    """The feed; or, with `running` false, the reason why there is none."""
+    """Status feed of the service, or an object with `running` set to false and a reason."""
     try:
         found = ask(path_of(settings.ledger.own_url()))
         trouble = Message("no service runs; start it: systemctl start idtone")
@@ -63,6 +64,6 @@ def answer(settings: Settings) -> dict[str, Any]:
 
 
 def restarts() -> int:
-    """Number of automatic restarts by systemd since the service was started; 0 without systemd."""
+    """Number of automatic restarts since the service was started; 0 without systemd."""
     shown = unit_properties(UNIT, ("NRestarts",), SYSTEMD_S) or {}
     return int(shown.get("NRestarts") or 0)

@@ -1,4 +1,4 @@
-"""`idtone status`: the feed of the running service, or the state of its files while it does not run."""
+"""The command `idtone status`: the state of the running service, or of its files while no service runs."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def status_with_troubles(settings: Settings) -> dict[str, Any]:
-    """The result of `read_status`, with `troubles` (present ones) and `warnings` (troubles that will come unless
-    someone acts).
-    """
+    """State for `idtone status`, with current problems in `troubles` and coming problems in `warnings`."""
     found = read_status(settings)
     known = troubles(found, restarts(), datetime.now(UTC))
     found["troubles"] = [each.to_json() for each in known if not each.is_warning]
@@ -55,7 +53,7 @@ def status_with_troubles(settings: Settings) -> dict[str, Any]:
 
 
 def read_status(settings: Settings) -> dict[str, Any]:
-    """The service's feed; or, with `running` false, what is known without the service."""
+    """Status feed of the service, or the state that is known without it (`running` is then false)."""
     found = answer(settings)
     if found["running"]:
         return found
@@ -92,9 +90,7 @@ def _ledger(settings: LedgerSettings) -> dict[str, Any]:
 
 
 def _registry(settings: RegistrySettings) -> dict[str, Any]:
-    """The registry's facts, from the file of an unsigned registry or the cache of a signed one, without asking its
-    source.
-    """
+    """State of the registry from local files, without contacting its source."""
     found: dict[str, Any] = {"path": settings.source, "version": None, "expires": None, "trouble": ""}
     try:
         root = settings.root_file()
@@ -410,7 +406,7 @@ def _age(time: str | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as `1:02:03`; from two days on, as `2 days`."""
+    """Duration such as `1:02:03`, or `2 days` for two days and more."""
     lasted = timedelta(seconds=max(0, round(seconds)))
     return Message("{days:,} days", days=lasted.days) if lasted >= timedelta(days=2) else _clock(lasted)
 

@@ -1,7 +1,8 @@
-"""The state of the running service as one JSON object, over a socket beside the ledger. `FEED` is its table of fields.
+"""Status feed: the state of the running service as one JSON object, over a socket beside the ledger.
 
-A reader connects and gets the object; then the connection ends. Only the service's user and root can connect. No field
-contains a telephone number or a member. Counts and states come from the same functions as the metrics.
+`FEED` is the table of its fields. A reader connects and receives the object, and then the connection ends. Only the
+service's user and root can connect. No field contains a telephone number or a member. Counts and states come from the
+same functions as the metrics.
 """
 
 import asyncio
@@ -107,12 +108,12 @@ def _decisions(parts: InstanceParts) -> list[dict[str, Any]]:
 
 
 def decided_calls(parts: InstanceParts) -> int:
-    """Number of calls that this instance and its hook have decided."""
+    """Number of calls that this instance and the hook have decided."""
     return sum(_metric("decisions_total")(parts).values())
 
 
 def _suspensions(parts: InstanceParts) -> str | None:
-    """The digest of the suspensions' file in use."""
+    """SHA-256 of the suspension list in use."""
     registry = parts.source.current
     return registry.signed.sha256 if registry and registry.signed else None
 
@@ -469,12 +470,12 @@ FEED: Final = (
 
 
 def snapshot(parts: InstanceParts) -> dict[str, Any]:
-    """The feed as one object. Making it reads the disk, which may block, so do not call it in the event loop."""
+    """Build the status feed. Reading the disk may block, so do not call the function in the event loop."""
     return nested((field.name, field.read(parts)) for field in FEED)
 
 
 def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Nested objects, made from values by their paths with dots."""
+    """Build nested objects from pairs of a dotted path and a value."""
     made: dict[str, Any] = {}
     for path, value in values:
         *above, name = path.split(".")
@@ -487,7 +488,7 @@ def nested(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serve_feed(parts: InstanceParts) -> AsyncIterator[None]:
-    """Offer the feed during the block, to one reader at a time. The caller holds the ledger's lock."""
+    """Serve the status feed during the block, to one reader at a time. The caller must hold the ledger's lock."""
     with listening_socket(socket_path(path_of(parts.settings.ledger.own_url())), socket.SOCK_STREAM) as listener:
         attending = asyncio.create_task(_attend(listener, parts))
         try:

@@ -1,9 +1,9 @@
-"""Confirms to the association the suspensions that this node has applied. No call waits for this.
+"""Confirmations to the association that this node has applied its suspensions.
 
-A confirmation is signed and kept in a folder beside the ledger before it is sent. So it survives an unreachable desk
-and the end of this process. `confirmed.json` has the digests of the confirmed entries with their references, so that
-each entry, and its end, is confirmed once. `ended.json` has the ended calls that an instance leaves to the next one to
-confirm.
+A confirmation is signed and stored in a folder beside the ledger before it is sent, so it survives an unreachable desk
+and the end of the process. `confirmed.json` holds the digests of the confirmed entries with their references, so that
+each entry, and its end, is confirmed once. `ended.json` holds the ended calls that an instance leaves to the next
+instance for confirmation.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ _ENDED: Final = "ended.json"
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedSuspensions:
-    """The suspensions that this node has confirmed to the association, by digest."""
+    """Digests of the suspensions that this node has confirmed to the association."""
 
     digests: frozenset[str]
     at: datetime | None
@@ -64,7 +64,7 @@ class ConfirmedSuspensions:
 
 
 def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
-    """The confirmed suspensions of the node with this ledger. Raises LedgerError if this user cannot read them."""
+    """Read the suspensions confirmed by the node of a ledger. Raises LedgerError if this user cannot read them."""
     folder = folder_of(ledger)
     try:
         digests = frozenset(json.loads((folder / _STATE).read_bytes()))
@@ -77,12 +77,12 @@ def read_confirmed(ledger: Path) -> ConfirmedSuspensions:
 
 
 def folder_of(ledger: Path) -> Path:
-    """The folder of the confirmations, beside the ledger."""
+    """Folder of the confirmations beside a ledger."""
     return ledger.with_name(f"{ledger.name}.confirmations")
 
 
 class SuspensionConfirmations:
-    """Confirms suspensions to the association, as long as the service runs. Does nothing for an unsigned registry."""
+    """Confirms suspensions to the association while the service runs. Does nothing for an unsigned registry."""
 
     def __init__(
         self,
@@ -93,9 +93,11 @@ class SuspensionConfirmations:
         send: Callable[[Settings, bytes], object] = desk_client.send,
         own: Callable[[], OwnSuspensions] = OwnSuspensions,
     ) -> None:
-        """`end_calls` ends the calls of suspended numbers within a number of seconds; it returns False if it leaves
-        some to the next instance. `ended` counts the ended calls by reference. `own` are this node's own suspensions,
-        which are reported to the desk too.
+        """Set the functions and counters of the service.
+
+        `end_calls` ends the calls of suspended numbers within a number of seconds. It returns False if it leaves some
+        calls to the next instance. `ended` counts the ended calls by reference. `own` returns this node's own
+        suspensions, which are reported to the association too.
         """
         self._settings = settings
         self._registry = registry
@@ -118,7 +120,7 @@ class SuspensionConfirmations:
 
     @property
     def waiting(self) -> list[Path]:
-        """The confirmations that the desk does not have yet, the oldest first."""
+        """Confirmations that have not reached the association yet, oldest first."""
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
     async def run(self) -> None:
@@ -146,8 +148,9 @@ class SuspensionConfirmations:
             await asyncio.to_thread(self._leave)
 
     def _take_left(self) -> None:
-        """Take over the calls that the previous instance left. The file is removed first, so that no call is counted
-        twice.
+        """Load the ended calls that the previous instance left.
+
+        The file is removed first, so that no call is counted twice.
         """
         path = self._folder / _ENDED
         try:
@@ -160,7 +163,7 @@ class SuspensionConfirmations:
             log.error("%s: its ended calls will be missing in confirmations (%s)", path, type(error).__name__)
 
     def _leave(self) -> None:
-        """Leave the ended calls of stops that are not confirmed yet to the next instance."""
+        """Save the ended calls of unconfirmed suspensions for the next instance."""
         registry = self._registry()
         with self._confirming:
             confirmed, ended = self._confirmed(), self._left + Counter(self._ended) - self._told
@@ -176,8 +179,9 @@ class SuspensionConfirmations:
                 log.error("%s: ended calls will be missing in confirmations: %s", self._folder, error.strerror)
 
     async def _look(self) -> None:
-        """Store a confirmation if the registry in use has new suspensions, or lacks an earlier one. Raises LedgerError;
-        the next look tries again.
+        """Store a confirmation if the registry has new suspensions, or lacks an earlier suspension.
+
+        Raises LedgerError; the next run tries again.
         """
         own = self._own()
         if own is not self._own_seen:
@@ -227,7 +231,7 @@ class SuspensionConfirmations:
             raise self._not_written(error) from error
 
     def _keep_own(self, own: OwnSuspensions) -> None:
-        """Keep a report about each own suspension that is or was in force, if the desk does not know its state yet."""
+        """Store a report about each own suspension whose state the association does not know yet."""
         told = self._read(self._own_state)
         reports = {
             hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(): content
@@ -245,7 +249,7 @@ class SuspensionConfirmations:
             raise self._not_written(error) from error
 
     def _put(self, kind: str, content: dict[str, Any]) -> None:
-        """Sign a document, and keep it until the desk has it. Raises OSError."""
+        """Sign a document, and store it until it is sent. Raises OSError."""
         signer, member = desk_client.document_signer(self._settings), desk_client.member_of(self._settings)
         document = sign_document(kind, member, content, signer, datetime.now(UTC))
         replace_private(self._folder / f"{time.time_ns():020}{_SUFFIX}", document)
@@ -254,7 +258,6 @@ class SuspensionConfirmations:
         return LedgerError("{folder}: cannot be written: {reason}", folder=self._folder, reason=error.strerror)
 
     def _confirmed(self) -> dict[str, str]:
-        """The confirmed entries: digest → reference."""
         with contextlib.suppress(FileNotFoundError, ValueError):  # if it is lost, all are confirmed again
             return dict(json.loads(self._state.read_bytes()))
         return {}
@@ -265,7 +268,7 @@ class SuspensionConfirmations:
         return set()
 
     def _send_waiting(self) -> None:
-        """Send the waiting documents. Raises TrustError if the desk cannot be reached or refuses one of them."""
+        """Send the stored documents. Raises TrustError if the desk is unreachable or rejects a document."""
         for path in self.waiting:
             with contextlib.suppress(FileNotFoundError):  # the instance before this one has just sent it
                 self._send(self._settings, path.read_bytes())
@@ -275,7 +278,7 @@ class SuspensionConfirmations:
 
 
 def _report(one: OwnSuspension) -> dict[str, Any] | None:
-    """The report about a suspension for the desk; None if it was never in force."""
+    """Report on an own suspension for the association, or None if the suspension was never in force."""
     if one.in_force is None:
         return None
     return {
@@ -285,5 +288,5 @@ def _report(one: OwnSuspension) -> dict[str, Any] | None:
 
 
 def _digest(entry: SuspensionEntry) -> str:
-    """A digest that identifies an entry without its number."""
+    """Digest that identifies an entry without revealing its number."""
     return hashlib.sha256(entry.model_dump_json().encode()).hexdigest()

@@ -1,10 +1,10 @@
-"""Applies this node's own suspensions (`idtone suspend`), confirms them in their file, and records them in the ledger.
+"""Applies, confirms and records this node's own suspensions (`idtone suspend`).
 
-No call waits for it. Decisions use `StopsInUse`; Asterisk gets the numbers in `fallback.conf`. A suspension is in force
-when both have it. If the association suspends the number itself, its suspension takes over.
+No call waits for this work. Decisions use `StopsInUse`, and Asterisk gets the numbers in `fallback.conf`. A suspension
+is in force when both have it. If the association suspends the same number, its suspension takes over.
 
-The nodes of a fleet stop together. This node's suspensions are sealed in its state in PostgreSQL (`node_state`). Those
-of the other nodes are added to the file (`fleet_suspensions`).
+The nodes of a fleet suspend numbers together. This node's suspensions are sealed in its state in PostgreSQL
+(`node_state`), and the suspensions of the other nodes are added to the local file (`fleet_suspensions`).
 """
 
 import asyncio
@@ -51,13 +51,13 @@ date.
 
 
 def duty_terms(policy: PolicySettings, at: datetime) -> list[tuple[DutyKind, Any]]:
-    """The duties that follow a stop, with their days."""
+    """Duties that follow a suspension, with their due dates."""
     given = (DutyKind.CONTRACTOR_REPORT, policy.contractor_report), (DutyKind.CONTRACT_END, policy.contract_end)
     return [(kind, (at + term).astimezone(JAPAN).date()) for kind, term in given]
 
 
 class SuspensionKeeper:
-    """Applies this node's own suspensions, as long as the service runs."""
+    """Applies this node's own suspensions while the service runs."""
 
     def __init__(
         self,
@@ -70,10 +70,11 @@ class SuspensionKeeper:
         evidence: Evidence,
         report_soon: Callable[[], None] = lambda: None,
     ) -> None:
-        """`end_calls` ends the calls of stopped numbers within a number of seconds; `ended` counts the ended calls by
-        the suspension's id.
+        """Set the functions and counters of the service.
 
-        `report_soon` sends a change to the other nodes at once. Raises DocumentError if the fleet's key cannot be used.
+        `end_calls` ends the calls of suspended numbers within a number of seconds. `ended` counts the ended calls by
+        the id of the suspension. `report_soon` sends a change to the other nodes immediately. Raises DocumentError if
+        the fleet key cannot be used.
         """
         self._settings, self._stops, self._registry, self._fallback = settings, stops, registry, fallback
         self._end_calls, self._ended, self._evidence = end_calls, ended, evidence
@@ -91,7 +92,7 @@ class SuspensionKeeper:
 
     @property
     def known(self) -> OwnSuspensions:
-        """The suspensions in the file at the last reading."""
+        """Suspensions in the file at the last reading."""
         return self._known
 
     def _tell(self) -> None:
@@ -102,7 +103,7 @@ class SuspensionKeeper:
             self._report_soon()
 
     def read_reports(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the suspensions of the other nodes, and note what they have confirmed. Thread-safe."""
+        """Apply the suspensions of the other nodes, and note their confirmations. Thread-safe."""
         if not self._seal:
             return
         node = self._settings.node
@@ -120,7 +121,7 @@ class SuspensionKeeper:
                 log.warning("%s: %s has stopped %d numbers", one.id, one.home, one.count)
 
     async def run(self) -> None:
-        """Apply suspensions and record them, until cancelled."""
+        """Apply and record suspensions until cancelled."""
         throttle = LogThrottle(log, window_s=60.0)
         seen: RegistryIndex | None = None
         again_s, is_due = 0.0, True
@@ -226,7 +227,7 @@ def _field(state: object) -> object:
 
 
 def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspensions) -> list[NumberSpan]:
-    """The numbers of own suspensions that an association's suspension in force covers too, as spans of the registry."""
+    """Registry spans of association suspensions in force that overlap an own suspension."""
     own = [span for one in known.suspensions for span in one.spans()]
     if registry is None or not own:
         return []
@@ -235,7 +236,7 @@ def _in_force(registry: RegistryIndex | None, at: datetime, known: OwnSuspension
 
 
 def summary(known: OwnSuspensions, now: datetime, most: int = 100) -> list[dict[str, Any]]:
-    """The open suspensions for `idtone status`; no field holds a telephone number."""
+    """Open suspensions for `idtone status`, without telephone numbers."""
     return [
         {
             "id": one.id, "state": one.state, "reference": one.reference, "numbers": one.count,

@@ -1,7 +1,6 @@
-"""Sends the service's messages to systemd (sd_notify(3), sd_watchdog_enabled(3)), and reads the properties of a unit.
+"""Messages to systemd (sd_notify(3), sd_watchdog_enabled(3)), and properties of systemd units.
 
-Each message is a datagram of NAME=value lines to the socket that NOTIFY_SOCKET names. Without that variable nothing is
-sent.
+Each message is a datagram of NAME=value lines to the socket in NOTIFY_SOCKET. Without that variable, nothing is sent.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ STATUS_EVERY_S: Final = 1.0
 
 
 class ServiceManager:
-    """The connection to systemd. It sends nothing if the service was started without systemd."""
+    """Connection to systemd. Nothing is sent if the service was started without systemd."""
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
-        """`address` is the value of NOTIFY_SOCKET; `watchdog_s` is the longest time between two signs of life."""
+        """Set the value of NOTIFY_SOCKET, and the longest time in seconds between two signs of life."""
         self.address = address
         self.watchdog_s = watchdog_s
         self._status = ""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> ServiceManager:
-        """The manager that the environment names. WATCHDOG_PID may show that the watchdog is for another process."""
+        """Create the connection from environment variables. WATCHDOG_PID may name another process."""
         ours = environment.get("WATCHDOG_PID") in (None, "", str(os.getpid()))
         allowed_us = environment.get("WATCHDOG_USEC", "")
         watchdog_s = int(allowed_us) / 1e6 if ours and allowed_us.isascii() and allowed_us.isdecimal() else None
@@ -57,7 +56,7 @@ class ServiceManager:
             self.notify(f"STATUS={words}")
 
     async def report(self, status: Callable[[], str]) -> None:
-        """Send the status, and a sign of life three times within the watchdog's time.
+        """Send the status and the watchdog's signs of life until cancelled.
 
         The signs come from the event loop itself, so they stop if the loop is blocked.
         """
@@ -69,7 +68,7 @@ class ServiceManager:
 
 
 def unit_properties(unit: str, properties: Sequence[str], deadline_s: float) -> dict[str, str] | None:
-    """Properties of a unit; None if systemd does not run here, or fails."""
+    """Properties of a systemd unit; None if systemd does not run, or fails."""
     if not Path("/run/systemd/system").is_dir():
         return None
     asked = subprocess.run(  # noqa: S603  the arguments are ours

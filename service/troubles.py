@@ -1,6 +1,4 @@
-"""The present and coming troubles of this node, derived from its state. `idtone status` and the mail use the same
-words. Pure.
-"""
+"""Current and coming problems of this node, for `idtone status` and for emails."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,9 +31,7 @@ class Trouble:
 
 
 def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Trouble]:
-    """All troubles that the object of `idtone status` shows. `restarts` counts systemd's restarts since the unit was
-    started.
-    """
+    """All problems in a state from `idtone status`. `restarts` counts the automatic restarts of the unit."""
     made = _without_service(found) if not found["running"] else _of_service(found, now)
     if restarts and _is_recent(found, now):
         crashed = Message(
@@ -47,7 +43,7 @@ def troubles(found: Mapping[str, Any], restarts: int, now: datetime) -> list[Tro
 
 
 def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
-    """True if the restart was recent. An instance that has taken over does not report it."""
+    """True if a restart was recent. An instance that took over from another instance reports no restart."""
     if not found["running"]:
         return True
     instance = found["instance"]
@@ -55,7 +51,7 @@ def _is_recent(found: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _of_licences(found: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[Trouble]:
-    """The troubles of licences, one for each direction, so that a mail reports the second, too."""
+    """Problems with licences, one for each direction, so that each gets its own email."""
     over, soon = over_and_soon(map(LicenceLapse.of_json, found), now)
     for each in over:
         lapsed = Message(

@@ -1,7 +1,7 @@
-"""The edition of the fleet's settings that this node used last, in a file beside its ledger.
+"""Record of the fleet settings that this node used last, in a file beside the ledger.
 
-An older edition, such as a forgotten copy, is refused, because it would undo later changes by the operator. To go back
-on purpose, sign the old content with a new version.
+An older edition, such as a forgotten copy, is rejected, because it would undo later changes by the operator. To return
+to old settings on purpose, sign the old content with a new version.
 """
 
 import json
@@ -22,22 +22,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UsedFleetSettings:
-    """The edition of the fleet's settings that a node uses: its version, and the SHA-256 of its text."""
+    """Version and SHA-256 of the fleet settings that a node uses."""
 
     version: int
     sha256: str
 
 
 def record_of(settings: Settings) -> Path:
-    """The file that records the last used edition, beside the ledger."""
+    """File beside the ledger that records the last used edition."""
     ledger = path_of(settings.ledger.own_url())
     return ledger.with_name(f"{ledger.name}.settings")
 
 
 def last_used(settings: Settings) -> UsedFleetSettings | None:
-    """The edition that this node used last; None if it has never used settings of a fleet. Raises LedgerError if the
-    file cannot be read.
-    """
+    """Edition of the fleet settings that this node used last, or None. Raises LedgerError for an unreadable file."""
     path = record_of(settings)
     octets = read_if_there(path, LedgerError)
     if octets is None:
@@ -52,7 +50,7 @@ def last_used(settings: Settings) -> UsedFleetSettings | None:
 
 
 def settings_objection(shared: SharedSettings, used: UsedFleetSettings | None) -> Fault | None:
-    """The reason why this edition must not follow the last used one; None if it may. Pure."""
+    """Fault if the edition must not follow the last used edition, or else None."""
     if used is None or shared.version > used.version:
         return None
     if (shared.version, shared.sha256) == (used.version, used.sha256):
@@ -70,15 +68,13 @@ def settings_objection(shared: SharedSettings, used: UsedFleetSettings | None) -
 
 
 def refuse_older(settings: Settings) -> None:
-    """Raise DocumentError if the fleet's settings are older than those that this node used last. Also raises
-    LedgerError.
-    """
+    """Raise DocumentError if the fleet settings are older than the last used edition. Also raises LedgerError."""
     if settings.shared and (fault := settings_objection(settings.shared, last_used(settings))):
         raise DocumentError([fault])
 
 
 def record(settings: Settings) -> None:
-    """Record the edition of the fleet's settings that this node uses. An error is logged, and the node still serves."""
+    """Record the edition of the fleet settings in use. An error is logged, and the node still serves."""
     shared = settings.shared
     if shared is None:
         return

@@ -1,1 +1,1 @@
-"""The brake. It marks, slows and stops a line, trunk, customer or number that makes unusual calls."""
+"""The brake marks, slows and stops lines, trunks, customers and numbers that make unusual calls."""

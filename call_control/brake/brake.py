@@ -1,13 +1,13 @@
-"""The brake: the calls that it refuses, and what it learns from each call. Pure: `now_s` is an argument.
+"""The brake's state: which calls the brake refuses, and what the brake learns from each call.
 
-Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest to the widest.
-If a call stops one of them, the wider ones start a new minute, so that one hacked line does not stop its customer. A
-refused call never reached the trunk and presented no number. So it counts only for the endpoint and the customer that
-tried it. A call of a stopped subject counts for no subject. Emergency calls are ignored.
+Each call is counted for its number, endpoint, customer and trunks (`call_subjects`), from the narrowest subject to the
+widest. If a call stops one subject, the wider subjects start a new minute, so that one hacked line does not stop its
+customer. A refused call never reached the trunk and presented no number, so it counts only for the endpoint and the
+customer that tried the call. A call of a stopped subject counts for no subject. Emergency calls are ignored.
 
-Memory stays bounded, even if callers invent numbers. Each table has two generations with limited numbers of subjects,
-and forgets those without a call since the previous generation (as in the clock algorithm). The stop of a forgotten
-subject is kept under its token.
+Memory stays bounded, even if callers invent numbers. Each table has two generations with a limited number of subjects,
+and drops the subjects without a call since the previous generation (like the clock algorithm). The stop of a dropped
+subject is kept under its token. The module does no I/O: `now_s` is an argument.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ _NONE: Final[Sequence[Hold]] = ()
 
 @dataclass(frozen=True, slots=True)
 class LineKinds:
-    """The names of endpoints or account codes that are not ordinary PBXs."""
+    """Endpoints and account codes that are not ordinary PBXs, by kind."""
 
     extensions: frozenset[str] = frozenset()
     call_centres: frozenset[str] = frozenset()
@@ -76,7 +76,6 @@ class _Table:
         self._most = max(1, most // 2)
 
     def again(self, name: str) -> Subject | None:
-        """A subject of the old generation, moved into the young one; None if there is none."""
         subject = self.old.pop(name, None)
         if subject is not None:
             self.add(name, subject)
@@ -88,13 +87,12 @@ class _Table:
         self.young[name] = subject
 
     def __iter__(self) -> Iterator[Subject]:
-        """The subjects. Thread-safe."""
         yield from list(self.young.values())
         yield from list(self.old.values())
 
 
 class Brake:
-    """The state of the brake. Use it in one thread. Another thread may call `state`, `holds` and `stops_to_share`."""
+    """State of the brake. For use in one thread, except for `state`, `holds` and `stops_to_share`."""
 
     def __init__(
         self,
@@ -106,7 +104,7 @@ class Brake:
         most_lines: int = MOST_LINES,
         most_numbers: int = MOST_NUMBERS,
     ) -> None:
-        """`key` makes the tokens and the positions in bitmaps. `highest` is the highest step that the brake takes."""
+        """Set the brake's key, which makes the tokens and the positions in bitmaps, and the highest step to take."""
         self._key, self._node, self._kinds, self._share_limits, self._highest = key, node, kinds, shares, highest
         self._positions = Positions(key[16:] + key[:16])
         self._tables = {kind: _Table(most_lines) for kind in SubjectKind}
@@ -136,7 +134,10 @@ class Brake:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def find(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Found:
-        """The subjects of a call, the narrowest first. `customer` is the line's customer in the table of lines."""
+        """Subjects of a call, the narrowest first.
+
+        `customer` is the customer of the line according to the table of lines.
+        """
         number, endpoint, whose, trunks = names_of(call, customer)
         found = []
         if number:
@@ -168,9 +169,9 @@ class Brake:
         return subject
 
     def refusal(self, call: ForwardedCall, now_s: float, customer: str | None = None) -> Reason | None:
-        """The reason why the brake refuses the call now; None if it does not. The call is not counted.
+        """Reason why the brake refuses the call now, or None. The call is not counted.
 
-        `customer` is the line's customer in the table of lines.
+        `customer` is the customer of the line according to the table of lines.
         """
         if not (self._braked or self._awaited) or call.direction is not _OUTGOING:
             return None
@@ -190,8 +191,9 @@ class Brake:
     def count(
         self, call: ForwardedCall, reason: Reason, passed: bool, now_s: float, customer: str | None = None
     ) -> tuple[Found, Sequence[Hold]]:
-        """Count a decided call, unless it is an emergency call. Returns its subjects, the narrowest first, and the
-        holds of those that have reached a higher step.
+        """Count a decided call, unless it is an emergency call.
+
+        Returns the call's subjects, the narrowest first, and the holds of the subjects that reached a higher step.
         """
         if not passed and reason is not Reason.BRAKE_SLOW:
             return (), _NONE
@@ -220,8 +222,9 @@ class Brake:
     def count_late(
         self, call: ForwardedCall, passed: bool, at_s: float, now_s: float, customer: str | None = None
     ) -> Sequence[Hold]:
-        """Count a call that was decided without the service, except for a subject that was released since then. Returns
-        the new holds.
+        """Count a call that was decided without the service, and return the new holds.
+
+        Subjects that were released after the call are not counted.
         """
         if not passed:
             return _NONE
@@ -237,8 +240,10 @@ class Brake:
     def ended(
         self, found: Found, call_id: str, talked_s: float | None, rang_s: float | None, cancelled: bool, now_s: float
     ) -> Sequence[Hold]:
-        """Count the end of a call that was connected for `talked_s`, or rang for `rang_s` without an answer. Both are
-        None for a call that failed, which shows nothing about the line. Returns the new holds.
+        """Count the end of a call, and return the new holds.
+
+        The call was connected for `talked_s` seconds, or rang for `rang_s` seconds without an answer. Both are None for
+        a call that failed, which is no sign about the line.
         """
         if talked_s is None and rang_s is None:
             return _NONE
@@ -268,12 +273,13 @@ class Brake:
     # -- surge ----------------------------------------------------------------------------------------------------
 
     def is_surge(self, now_s: float) -> bool:
-        """True in a surge: so many lines call more than usual that the cause must lie outside them."""
+        """True during a surge: so many lines call more than usual that the cause must lie outside them."""
         return now_s < self._surge_until_s
 
     def _look_for_surge(self, now_s: float) -> None:
-        """Begin or continue a surge if enough known lines are marked. A surge ends the slowing of lines whose counts
-        are below its raised limits.
+        """Begin or continue a surge if enough known lines are marked.
+
+        A surge ends the slowing of lines whose counts are below the raised limits.
         """
         marked = sum(
             each.kind is SubjectKind.ENDPOINT and each.is_marked_by_volume and each.is_large(now_s)
@@ -289,7 +295,6 @@ class Brake:
             self._changed()
 
     def _changed(self) -> None:
-        """Count a change of the steps or the releases, and list the subjects that are slowed or stopped."""
         self.changes += 1
         self._braked = frozenset(each.name for each in self._raised.values() if each.step >= _SLOW)
 
@@ -312,7 +317,6 @@ class Brake:
         )
 
     def _attach(self, subject: Subject, hold: Hold, now_s: float) -> None:
-        """Set the subject's step. Another node has raised it, or this node before its restart."""
         subject.set_step(hold.step, hold.signal, hold.since_s, hold.node, hold.call_id, now_s)
         self._raised[hold.token] = subject
         self._changed()
@@ -320,7 +324,7 @@ class Brake:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def lower_steps(self, now_s: float) -> None:
-        """End the marks and slowings that are over. Call this every few seconds."""
+        """End the marks and slowings that are no longer required. Call this method every few seconds."""
         surge = self.is_surge(now_s)
         if surge and now_s >= self._look_for_surge_s:
             self._look_for_surge_s = now_s + LOOK_FOR_SURGE_S  # it looks at all lines
@@ -335,7 +339,7 @@ class Brake:
                 self._changed()
 
     def release(self, token: str, now_s: float) -> bool:
-        """Release a subject on all nodes, for an operator. True if it had a step here."""
+        """Release a subject on all nodes, on behalf of an operator. True if the subject had a step on this node."""
         subject, hold = self._raised.pop(token, None), self._awaited.pop(token, None)
         since_s = max(subject.since_s if subject else 0.0, hold.since_s if hold else 0.0)
         if subject:
@@ -351,7 +355,7 @@ class Brake:
         self._changed()
 
     def take_over_stops(self, holds: Iterable[Hold], released: Mapping[str, float], now_s: float) -> None:
-        """Take over the stops and releases of other nodes."""
+        """Apply the stops and releases of other nodes."""
         for token, at_s in released.items():
             if at_s > self._released.get(token, 0.0):
                 subject, hold = self._raised.get(token), self._awaited.get(token)
@@ -383,7 +387,7 @@ class Brake:
                 self._changed()
 
     def holds(self) -> list[Hold]:
-        """The subjects with a step."""
+        """All subjects that are marked, slowed or stopped."""
         raised = [self._hold(subject) for subject in list(self._raised.values()) if subject.step]
         return raised + list(self._awaited.values())
 
@@ -395,7 +399,7 @@ class Brake:
         return counts
 
     def stops_to_share(self) -> dict[str, Any]:
-        """The stops and releases for other nodes, without the ids of calls."""
+        """JSON object with the stops and releases for other nodes, without call ids."""
         stops = sorted((hold for hold in self.holds() if hold.step is _STOP), key=lambda hold: -hold.since_s)
         released = sorted(self._released.copy().items(), key=lambda each: -each[1])
         return {
@@ -406,7 +410,10 @@ class Brake:
     # -- over a restart -------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The state for the disk, without telephone numbers and without names that contain one."""
+        """JSON object with the brake's state for the disk.
+
+        Telephone numbers, and names that contain one, are omitted.
+        """
         raised = [subject for subject in list(self._raised.values()) if subject.step not in (BrakeStep.NOTHING, _STOP)]
         return {
             "holds": [hold.to_json() for hold in self.holds()],
@@ -415,7 +422,7 @@ class Brake:
         }
 
     def lines(self) -> dict[str, Any]:
-        """The usual values of each line, and the windows that matter, by token, in the form for the disk."""
+        """Usual counts and relevant windows of each line by token, in the form for the disk."""
         found = dict(list(self._kept.items()))
         for table in self._tables.values():
             for subject in table:
@@ -435,7 +442,7 @@ class Brake:
         windows: Mapping[str, dict[str, Any]],
         lines: Mapping[str, dict[str, Any]],
     ) -> None:
-        """Take over the state of an earlier process. Call this before the first call is counted."""
+        """Restore the state of an earlier process. Call this method before the first call is counted."""
         self._released = dict(list(released.items())[-MOST_STOPS:])
         allowed = [hold for hold in holds if BrakeStep.NOTHING < hold.step <= self._highest]
         self._awaited = {hold.token: hold for hold in allowed[:MOST_STOPS]}

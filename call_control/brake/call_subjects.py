@@ -1,4 +1,4 @@
-"""The subjects for which the brake counts a call. Pure."""
+"""Finds the subjects for which the brake counts a call."""
 
 from typing import Final
 
@@ -16,10 +16,10 @@ Names = tuple[str, str, str, tuple[str, ...]]
 
 
 def names_of(call: ForwardedCall, customer: str | None = None) -> Names:
-    """The names of the subjects of a call. No other function decides whose call it is.
+    """Names of the subjects of a call.
 
-    Without a `customer` from the table of lines, the account code is the customer. An `incoming` call is not made by
-    the customer of its number. So it counts only for its trunks, including the one through which it came.
+    Without a `customer` from the table of lines, the account code is the customer. The customer does not make an
+    `incoming` call. Such a call therefore counts only for its trunks, including the trunk on which it arrived.
     """
     endpoint, trunks = call.endpoint, call.trunks
     if "@" in endpoint:  # a Local channel: a caller can choose the text before the context

@@ -1,8 +1,8 @@
-"""The brake's limits, as tables: for each kind of line and each signal, the count at which it is stopped. Pure.
+"""Limits of the brake: for each kind of line and each signal, the count at which the line is stopped.
 
-A limit has three values. A line that is not known yet gets `new`. A line with `LEARNED_AFTER` ordinary days gets
-`TIMES` times its usual count, but at least `floor` and at most `ceiling`, so an attacker cannot train a line up to any
-volume. A kind without a limit for a signal is never braked by that signal.
+A limit has three values. `new` applies to a line that is not known yet. A line with `LEARNED_AFTER` ordinary days gets
+`TIMES` times its usual count, but at least `floor` and at most `ceiling`. An attacker therefore cannot train a line up
+to any volume. A kind of line without a limit for a signal is never braked by that signal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from idtone.core.tail_probabilities import usual
 
 
 class BrakeStep(IntEnum):
-    """Step of the brake: its treatment of a subject's calls."""
+    """Treatment of a subject's calls by the brake, from mild to strict."""
 
     NOTHING = 0
     MARK = 1
@@ -31,7 +31,7 @@ class BrakeStep(IntEnum):
 
 
 class SubjectKind(StrEnum):
-    """Kind of a subject."""
+    """Kind of a subject for which the brake counts calls."""
 
     ENDPOINT = "endpoint"
     """The endpoint of the caller's channel."""
@@ -44,7 +44,7 @@ class SubjectKind(StrEnum):
 
 
 class LineKind(StrEnum):
-    """Kind of a line. It selects the limits."""
+    """Kind of a line, which selects the limits."""
 
     EXTENSION = "extension"
     PBX = "pbx"
@@ -55,7 +55,7 @@ class LineKind(StrEnum):
 
 
 class Signal(IntEnum):
-    """A counted quantity. The first signals have windows of a minute, the others of an hour (`windows`)."""
+    """A quantity that the brake counts. The first signals cover a minute, the later ones an hour (`windows`)."""
 
     CALLS = 0
     PRESENTED = 1
@@ -161,7 +161,10 @@ LEAST_PACE: Final = 4
 
 
 def stops_at(line: LineKind, days: Sequence[Counts]) -> Counts:
-    """The counts at which a subject is stopped. `days` has the greatest counts of each of its ordinary days."""
+    """Counts at which a subject is stopped.
+
+    `days` holds the greatest counts of each ordinary day of the subject.
+    """
     if len(days) < LEARNED_AFTER:
         return _NEW[line]
     return tuple([_stop_at(LIMITS[line].get(signal), [day[signal] for day in days]) for signal in Signal])
@@ -181,7 +184,7 @@ _NEW: Final = {
 
 @lru_cache(maxsize=65536)
 def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
-    """The counts at which a subject is stopped in a surge."""
+    """Counts at which a subject is stopped during a surge."""
     limits = LIMITS[line]
 
     def of(signal: Signal, stop: int) -> int:
@@ -193,13 +196,13 @@ def stops_in_surge(line: LineKind, stops: Counts) -> Counts:
 
 
 def begins_at(step: BrakeStep, stop_at: int) -> int:
-    """The count at which the step begins."""
+    """Count at which a step begins. `stop_at` is the count at which the subject is stopped."""
     numerator, denominator = PARTS[step]
     return -(-stop_at * numerator // denominator)
 
 
 def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
-    """The highest step that these counts require, and the signal that requires it most."""
+    """Highest step that the counts require, and the signal that requires it most."""
     for step in (BrakeStep.STOP, BrakeStep.SLOW, BrakeStep.MARK):
         for signal in Signal:
             if counts[signal] >= begins_at(step, stops[signal]):
@@ -209,8 +212,9 @@ def step_of(counts: Counts, stops: Counts) -> tuple[BrakeStep, Signal | None]:
 
 @lru_cache(maxsize=65536)
 def thresholds(stops: Counts, step: BrakeStep) -> tuple[int, int, int]:
-    """The counts at which the next step begins: calls in a minute, presented numbers in a minute, and the smallest
-    count of an hour. The count of calls always reaches that smallest count first.
+    """Counts at which the next step begins: calls in a minute, presented numbers in a minute, and an hourly count.
+
+    The hourly count is the smallest of the hourly limits. The number of calls always reaches it first.
     """
     if step is BrakeStep.STOP:
         return NEVER, NEVER, NEVER
@@ -227,10 +231,10 @@ def pace_s(line: LineKind, days: Sequence[Counts]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ShareLimit:
-    """The usual share of ended calls, and the number of such calls that a mark needs (`at_least`).
+    """Limit on the share of ended calls with some property, such as short calls.
 
-    The share of a known line marks it, and slows it after `SLOW_TIMES` times as many calls. It stops nothing, because
-    the failure of a carrier looks the same.
+    A mark needs `at_least` such calls. A known line whose share is unusual is marked, and slowed after `SLOW_TIMES`
+    times as many calls. Shares never stop a line, because a carrier's failure looks the same.
     """
 
     usual_share: float
@@ -242,8 +246,9 @@ SLOW_TIMES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
-    """Limits on shares. `false_alarm` is the probability of a mark by chance, for each window. The values are those of
-    `config/misuse.yaml`.
+    """Limits on the shares of short, abandoned and unanswered calls, from `config/misuse.yaml`.
+
+    `false_alarm` is the accepted probability of a mark by chance in one window.
     """
 
     false_alarm: float

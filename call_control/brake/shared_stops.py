@@ -1,7 +1,8 @@
-"""Stops, and the releases that end them, in the form that other nodes and the next start read. Pure.
+"""Stops and releases in the form that other nodes and the next start of the service read.
 
-Each names its subject by a token. On each node, a release ends the stops that began before it; a later stop counts
-again. So nodes reach the same result, however often and in which order they learn of stops and releases.
+Each stop or release names its subject by a token. On each node, a release ends the stops that began before it. A later
+stop counts again. Nodes therefore reach the same result, however often and in which order they learn of stops and
+releases.
 """
 
 from __future__ import annotations
@@ -25,24 +26,25 @@ _TOKEN_BYTES: Final = 12
 
 
 def token_of(key: bytes, kind: SubjectKind, name: str) -> str:
-    """The token of a subject: a keyed hash of its name, the same on all nodes with the key."""
+    """Token of a subject: a keyed hash of its name, which is the same on all nodes with the key."""
     return hashlib.blake2b(f"{kind}\0{name}".encode(), key=key[:64], digest_size=_TOKEN_BYTES).hexdigest()
 
 
 def brake_key(secret: bytes) -> bytes:
-    """The brake's key, derived from the fleet's or the ledger's."""
+    """Derive the brake's key from the key of the fleet or of the ledger."""
     return hmac.new(secret, b"idtone brake", hashlib.sha256).digest()
 
 
 def label_of(kind: SubjectKind, name: str) -> str:
-    """The part of a subject's name that may be shown; empty for a number, and for a name that contains one."""
+    """Printable part of a subject's name; empty for a number, and for a name that contains a number."""
     return "" if kind is SubjectKind.NUMBER or not name.isprintable() or holds_number(name) else name[:_LONGEST]
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A subject that the brake has raised to a step. `call_id` is the call that caused it. The subject's number can be
-    found through this call.
+    """A subject that the brake has marked, slowed or stopped.
+
+    `call_id` is the call that caused the step. Investigators can find the subject's number through this call.
     """
 
     token: str
@@ -60,9 +62,7 @@ class Hold:
 
     @classmethod
     def of_json(cls, told: Any) -> Hold:
-        """The hold in JSON from another node. Raises LookupError, TypeError, ValueError or AttributeError if it
-        contains none.
-        """
+        """Parse a hold from the JSON of another node. Raises LookupError, TypeError, ValueError or AttributeError."""
         token = str(told["token"])
         if len(bytes.fromhex(token)) != _TOKEN_BYTES:
             raise ValueError
@@ -81,12 +81,11 @@ class Hold:
 
 
 def _text(value: Any) -> str:
-    """A text from another node, made safe for a terminal."""
     return "".join(each if each.isprintable() else "�" for each in str(value)[:_LONGEST])
 
 
 def releases_of_json(told: Any) -> dict[str, float]:
-    """The releases in JSON from another node. Raises AttributeError, TypeError or ValueError."""
+    """Parse releases from the JSON of another node. Raises AttributeError, TypeError or ValueError."""
     return {str(token)[: 2 * _TOKEN_BYTES]: float(at) for token, at in told.items()}
 
 

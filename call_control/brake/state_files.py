@@ -1,9 +1,9 @@
-"""The brake's state that survives a restart, in two files beside the ledger that only the service's user can read.
+"""The brake's state on the disk, in two files beside the ledger that only the service's user can read.
 
-`LEDGER.brake` has the steps and the releases. It is small, and is written when they change. `LEDGER.brake-lines` has
-one line for each subject, with its usual counts and its windows. It is written rarely, and when the service ends.
-Neither file contains a telephone number: subjects are tokens (`shared_stops.token_of`), and windows are counts and
-bitmaps.
+`LEDGER.brake` holds the steps and the releases. The file is small, and is written after each change.
+`LEDGER.brake-lines` has one line per subject, with its usual counts and its windows. That file is written rarely, and
+when the service ends. No file contains telephone numbers: subjects are tokens (`shared_stops.token_of`), and windows
+are counts and bitmaps.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class BrakeState:
-    """The state in the first file. `windows` has those of marked or slowed subjects, by token."""
+    """Steps and releases of the brake. `windows` maps the tokens of marked or slowed subjects to their windows."""
 
     holds: tuple[Hold, ...]
     released: Mapping[str, float]
@@ -38,8 +38,9 @@ class BrakeState:
 
 
 def key_of(settings: Settings) -> bytes:
-    """The brake's key. It is derived from the fleet's key, so that all nodes have the same tokens; without one, from
-    the ledger's. Raises DocumentError or LedgerError.
+    """The brake's key, derived from the fleet key or else from the ledger's key.
+
+    With a fleet key, all nodes have the same tokens. Raises DocumentError or LedgerError.
     """
     shared = settings.fleet.key_file
     return brake_key(read_fleet_key(shared) if shared else read_key(settings.ledger.key_file))
@@ -55,15 +56,14 @@ def lines_path(settings: Settings) -> Path:
 
 
 def write_state(path: Path, key: bytes, state: Mapping[str, Any]) -> None:
-    """Replace the file of the steps and releases. Raises OSError; then nothing has changed."""
+    """Write the steps and releases atomically. Raises OSError; the old content then remains."""
     replace_private(path, json.dumps({"format": FORMAT, "key": _name_of(key), **state}).encode())
 
 
 def read_state(path: Path, key: bytes | None = None) -> BrakeState:
-    """The state in the file; an empty one if the file is missing. Tokens that were made with another key are made again
-    with `key`.
+    """Read the steps and releases. A missing file yields an empty state.
 
-    Raises UsageError if the file cannot be read.
+    Tokens that were made with another key are recalculated with `key`. Raises UsageError if the file cannot be read.
     """
     try:
         told = json.loads(path.read_bytes())
@@ -98,15 +98,17 @@ def _renamed(holds: Iterable[Hold], key: bytes) -> Iterator[Hold]:
 
 
 def write_lines(path: Path, key: bytes, lines: Mapping[str, Mapping[str, Any]]) -> None:
-    """Replace the file of the lines. Other threads can run between two lines. Raises OSError."""
+    """Write the usual counts and windows of the lines. Other threads can run between two lines. Raises OSError."""
     texts = [json.dumps({"format": FORMAT, "key": _name_of(key)})]
     texts += [json.dumps([token, kept], separators=(",", ":")) for token, kept in lines.items()]
     replace_private(path, "\n".join([*texts, ""]).encode())
 
 
 def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
-    """The lines in the file; none if the file is missing or damaged, or if another key made it. The brake then observes
-    each line from the beginning.
+    """Read the usual counts and windows of the lines.
+
+    The result is empty if the file is missing, damaged or made with another key. The brake then observes each line from
+    the beginning.
     """
     try:
         head, *texts = path.read_text("utf-8").splitlines()
@@ -121,5 +123,5 @@ def read_lines(path: Path, key: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(key: bytes) -> str:
-    """A name by which keys can be distinguished, and that reveals nothing about them."""
+    """Fingerprint of a key, which reveals nothing about the key."""
     return hashlib.sha256(b"name\0" + key).hexdigest()[:16]

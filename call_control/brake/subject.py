@@ -1,4 +1,4 @@
-"""One subject of the brake: its counts, its usual counts, and its step. Pure."""
+"""A subject of the brake: its current counts, its usual counts and its step."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _JUDGED_SHARES: Final = frozenset({LineKind.EXTENSION, LineKind.PBX, LineKind.CA
 
 @dataclass(slots=True)
 class Shares:
-    """Counts of ended calls by their outcome, in windows of an hour."""
+    """Counts of ended calls by outcome, in windows of an hour."""
 
     connected: Halves
     short: Halves
@@ -63,7 +63,10 @@ class Shares:
 
 
 class Subject:
-    """A subject. `count` runs for each call and does as little as possible; `advance` does the rest, twice a minute."""
+    """A line, trunk, customer or number whose calls the brake counts.
+
+    `count` runs for each call and does as little as possible. `advance` does the rest, twice a minute.
+    """
 
     __slots__ = (
         "_before", "_called", "_calls", "_calls_before", "_calls_next", "_day", "_fresh", "_half_begin_s",
@@ -106,7 +109,6 @@ class Subject:
         self._begin(now_s)
 
     def _begin(self, now_s: float) -> None:
-        """Start new windows of a minute."""
         self._half_begin_s, self._half_end_s = now_s, now_s + HALF_MINUTE_S
         self._calls = self._calls_before = self._fresh = self._restored = self._restored_count = 0
         self._presented: set[str] = set()
@@ -117,7 +119,10 @@ class Subject:
     # -- each call ------------------------------------------------------------------------------------------------
 
     def count(self, presented: str, called: str, now_s: float) -> bool:
-        """Count a call. True if `raise_step` must examine the counts. An empty text is not counted."""
+        """Count a call. True if `raise_step` must examine the counts.
+
+        An empty number is not counted.
+        """
         if not self._half_begin_s <= now_s < self._half_end_s:
             self.advance(now_s)
         self._calls += 1
@@ -143,7 +148,7 @@ class Subject:
 
     @property
     def counts(self) -> Counts:
-        """The count of each signal. Counts of distinct numbers in an hour are from the last `advance`."""
+        """Count of each signal. Distinct numbers per hour are as of the last `advance`."""
         return (
             self._calls + self._calls_before,
             len(self._before) + self._fresh + self._restored_count,
@@ -153,7 +158,7 @@ class Subject:
         )
 
     def advance(self, now_s: float) -> None:
-        """Begin the next half of a minute, after one or more halves have passed or the clock was set back."""
+        """Begin the next half minute, after one or more halves have passed or the clock was set back."""
         calls = self._calls
         if calls:
             self._hour_calls += calls
@@ -191,7 +196,7 @@ class Subject:
         self._hour_end_s = (self._hour_end_s if follows else now_s) + HALF_HOUR_S
 
     def _learn(self, now_s: float) -> None:
-        """End the day, and keep its greatest counts if it was an ordinary one with calls."""
+        """End the day, and keep its greatest counts if the day was ordinary and had calls."""
         if self._peaks[Signal.HOUR_CALLS] and not self._was_slowed:
             limits = LIMITS[self.line]
             # Small counts make no limit, because there is a floor; so most lines have nothing to keep but the days.
@@ -203,7 +208,6 @@ class Subject:
         self._peaks, self._was_slowed = NO_COUNTS, self.step >= BrakeStep.SLOW
 
     def _set_next(self) -> None:
-        """Set the counts at which the next step begins, for `count` and `advance`."""
         calls_next, presented_next, self._hour_next = thresholds(self.stops, self.step)
         self._calls_next = calls_next - self._calls_before
         self._presented_next = presented_next - len(self._before) - self._restored_count
@@ -211,13 +215,15 @@ class Subject:
     # -- steps ----------------------------------------------------------------------------------------------------
 
     def raise_step(self, highest: BrakeStep, now_s: float, call_id: str = "", surge: bool = False) -> bool:
-        """Compare the counts with the limits. True if the step is higher now."""
+        """Compare the counts with the limits, and raise the step if required. True if the step was raised."""
         step, signal = self._asked_for(surge)
         return self._raise(min(step, highest), signal.word if signal is not None else "", now_s, call_id)
 
     def _asked_for(self, surge: bool) -> tuple[BrakeStep, Signal | None]:
-        """The step that the counts require. In a surge, the limits for slowing and stopping are higher. The limit for
-        the mark stays, because a mark only shows that a count is unusual.
+        """Step that the counts require.
+
+        A surge raises the limits for slowing and stopping. The limit for a mark stays, because a mark only shows that a
+        count is unusual.
         """
         step, signal = step_of(self.counts, self.stops)
         if not surge or step <= BrakeStep.MARK:
@@ -227,12 +233,13 @@ class Subject:
 
     @property
     def is_marked_by_volume(self) -> bool:
-        """True if the subject has a step because of the number of its calls."""
+        """True if the subject has a step because of its number of calls."""
         return self.step is not _NOTHING and self.signal in _VOLUME_WORDS
 
     def is_large(self, now_s: float) -> bool:
-        """True if the subject is known, has called in this hour, and usually calls so much that its limits exceed the
-        floor.
+        """True if the subject's usual number of calls gives it limits above the floor.
+
+        The subject must also be known, and have called within the last hour.
         """
         return (
             len(self.days) >= LEARNED_AFTER
@@ -241,7 +248,7 @@ class Subject:
         )
 
     def end_volume_slowing(self) -> bool:
-        """End a slowing by volume that the higher limits of a surge do not require. True if it ended."""
+        """Reduce a slowing to a mark if the raised limits of a surge do not require it. True if the slowing ended."""
         if self.step is not BrakeStep.SLOW or not self.is_marked_by_volume:
             return False
         step, _ = self._asked_for(surge=True)
@@ -252,7 +259,7 @@ class Subject:
         return True
 
     def raise_step_by_share(self, limits: ShareLimits, highest: BrakeStep, now_s: float, call_id: str) -> bool:
-        """Compare the outcomes of the calls with the usual ones. True if the step is higher now."""
+        """Raise the step if the outcomes of the calls are unusual. True if the step was raised."""
         shares = self.shares
         if shares is None or self.line not in _JUDGED_SHARES or len(self.days) < LEARNED_AFTER:
             return False
@@ -278,17 +285,16 @@ class Subject:
         return False
 
     def set_step(self, step: BrakeStep, signal: str, since_s: float, node: str, call_id: str, now_s: float) -> None:
-        """Set the step to which the subject was raised: by a call here (`node` is empty), by another node, or by this
-        one before its restart.
-        """
+        """Set the step of the subject. `node` is the node that raised it, or empty for this node."""
         self.step, self.signal, self.since_s, self.node, self.call_id = step, signal, since_s, node, call_id
         self.reached_s = now_s
         self._was_slowed |= step >= BrakeStep.SLOW
         self._set_next()
 
     def lower_step(self, now_s: float, surge: bool = False) -> bool:
-        """End a mark or a slowing that the counts have not required for a while. True if it ended. A stop never ends in
-        this way.
+        """End a mark or a slowing that the counts have not required for a while. True if it ended.
+
+        A stop never ends in this way.
         """
         if self.step in (BrakeStep.NOTHING, BrakeStep.STOP) or now_s - self.reached_s < CALM_S:
             return False
@@ -303,7 +309,7 @@ class Subject:
         return True
 
     def release(self, now_s: float) -> None:
-        """Release the line: the brake no longer slows or stops it, and counts its calls from zero."""
+        """End the subject's step, and count its calls from zero."""
         self.step, self.signal, self.node, self.call_id, self.pass_at_s = BrakeStep.NOTHING, "", "", "", 0.0
         self._hour_calls = self._hour_calls_before = 0
         self._hour_presented = self._hour_presented_before = self._hour_called = self._hour_called_before = 0
@@ -311,26 +317,27 @@ class Subject:
         self._begin(now_s)
 
     def clear_minute_counts(self, now_s: float) -> None:
-        """Empty the windows of a minute. A part of this subject was stopped, and the calls of that part must not stop
-        the rest.
+        """Clear the counts of the last minute, after a part of this subject was stopped.
+
+        The calls of that part must not stop the rest.
         """
         self._hour_calls += self._calls
         self._begin(now_s)
 
     @property
     def pace_s(self) -> float:
-        """Seconds between the calls of a slowed subject."""
+        """Seconds between two permitted calls of the subject while it is slowed."""
         return pace_s(self.line, self.days)
 
     # -- over a restart -------------------------------------------------------------------------------------------
 
     @property
     def is_heavy(self) -> bool:
-        """True if its windows matter after a restart, because they have reached a fraction of a limit."""
+        """True if the windows have reached a fraction of a limit, and must survive a restart."""
         return any(count * _HEAVY >= stop for count, stop in zip(self.counts, self.stops, strict=True))
 
     def windows(self) -> dict[str, Any]:
-        """Its windows for the disk: counts and bitmaps, without telephone numbers."""
+        """Windows in the form for the disk: counts and bitmaps without telephone numbers."""
         bits = self._positions.bits({*self._presented, *self._before}) | self._restored
         return {
             "at": self._half_begin_s, "calls": self._calls + self._calls_before, "presented": self.counts[1],
@@ -341,7 +348,7 @@ class Subject:
         }  # fmt: skip
 
     def restore(self, kept: dict[str, Any], now_s: float) -> None:
-        """Continue with the windows from the disk. Raises LookupError, TypeError or ValueError if they are damaged."""
+        """Continue with windows from the disk. Raises LookupError, TypeError or ValueError if they are damaged."""
         hour_end_s, at_s = float(kept["hour_end"]), float(kept["at"])
         if not abs(hour_end_s - now_s) <= 2 * HALF_HOUR_S:
             return

@@ -1,9 +1,9 @@
-"""Counts of recent events: windows of a minute and of an hour, in bounded memory. Pure.
+"""Sliding counts of events over a minute and an hour, in bounded memory.
 
-A window has two halves, the current one and the previous one. So it covers at least one half and at most two: the last
-30 to 60 s, and the last 30 to 60 min. Distinct numbers of a minute are exact. Those of an hour are counted by a bitmap
-of `BITS` bits (linear counting, Whang et al. 1990), at positions that a secret key chooses. The standard error is 2 %
-up to 3000 numbers and 6 % at 10,000. Each bit stands for thousands of numbers, so no number can be read from it.
+A window consists of the current half and the previous half, so it covers the last 30 to 60 s, or the last 30 to 60 min.
+Distinct numbers per minute are exact. Distinct numbers per hour are counted in a bitmap of `BITS` bits (linear
+counting, Whang et al. 1990), at positions that a secret key selects. The standard error is 2 % up to 3000 numbers and 6
+% at 10,000. Each bit stands for thousands of numbers, so no number can be recovered.
 """
 
 import math
@@ -21,15 +21,16 @@ _PART: Final = (1 << 64) // BITS
 
 
 class Positions:
-    """The positions of numbers in bitmaps, by a key of 24 octets or more. Multiplications by odd secrets, with shifts
-    between them, spread consecutive numbers as evenly as any others. A sum alone would not.
+    """Positions of telephone numbers in bitmaps, selected by a key of at least 24 bytes.
+
+    Multiplications by odd secrets, with shifts between them, spread consecutive numbers evenly. A sum alone would not.
     """
 
     def __init__(self, key: bytes) -> None:
         self._plus, self._once, self._twice = (int.from_bytes(key[at : at + 8], "big") | 1 for at in (0, 8, 16))
 
     def bits(self, texts: Iterable[str]) -> int:
-        """A bitmap with the positions of these texts."""
+        """Bitmap with the positions of the given texts."""
         bits, plus, once, twice = 0, self._plus, self._once, self._twice
         for text in texts:
             digits = text[1:]
@@ -48,12 +49,12 @@ def _estimate(ones: int) -> int:
 
 
 def distinct_count(bits: int) -> int:
-    """Approximate number of different texts in this bitmap; at most 15,615, when it is full."""
+    """Approximate number of distinct texts in a bitmap; at most 15,615 for a full bitmap."""
     return _estimate(bits.bit_count())
 
 
 class Halves:
-    """A count over the current half of a window and the previous one."""
+    """Count over the current and the previous half of a window."""
 
     __slots__ = ("before", "now")
 
@@ -65,6 +66,6 @@ class Halves:
         return self.now + self.before
 
     def advance(self, halves: int) -> None:
-        """Start a new current half after this many halves have passed."""
+        """Start a new half after the given number of halves has passed."""
         self.before = self.now if halves == 1 else 0
         self.now = 0

@@ -1,1 +1,1 @@
-"""Limits and deadlines of HTTP connections, for servers and clients."""
+"""Limits and deadlines for HTTP servers and clients."""

@@ -1,7 +1,6 @@
-"""Limits on the connections of a server: their number, and the time that a slow client may take.
+"""Limits on the number and the idle time of a server's connections, as protection against slow clients.
 
-aiohttp serves each connection by a separate protocol object. `ConnectionLimits` stands between these objects and the
-transport.
+aiohttp serves each connection by its own protocol object. `ConnectionLimits` wraps these objects.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _FULL: Final = (
 
 
 class ConnectionLimits:
-    """The limits on all connections of one server."""
+    """Limits on all connections of one server."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -44,7 +43,7 @@ class ConnectionLimits:
         """Connections without a request; the first one has waited longest."""
 
     def guarded(self, make: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A factory that guards each new connection: it wraps the protocol that `make` (aiohttp) gives."""
+        """Wrap a factory of protocols, so that the limits apply to each new connection."""
         return lambda: _Connection(self, make())
 
     def __len__(self) -> int:
@@ -52,12 +51,12 @@ class ConnectionLimits:
 
     @property
     def answering_now(self) -> int:
-        """Number of connections with a request."""
+        """Number of connections on which a request is being answered."""
         return len(self._by_inner) - len(self._waiting)
 
     @contextmanager
     def answering(self, request: web.Request) -> Iterator[None]:
-        """Mark the connection as busy during the block, so that it is not cut while its request is served."""
+        """Protect the connection of a request from being cut during the block."""
         connection = self._by_inner.get(request.protocol)
         if connection is None:  # its client has left
             yield
@@ -88,7 +87,7 @@ class ConnectionLimits:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection. It passes everything on to `inner`, and enforces the time limits."""
+    """One connection. Passes all events on to `inner`, and enforces the time limits."""
 
     def __init__(self, all_of_them: ConnectionLimits, inner: asyncio.Protocol) -> None:
         self._all = all_of_them
@@ -138,11 +137,11 @@ class _Connection(asyncio.Protocol):
         self.inner.resume_writing()
 
     def wait(self, within_s: float) -> None:
-        """Cut the connection unless a request arrives within this time."""
+        """Cut the connection unless a request arrives within this many seconds."""
         self._set(within_s, self.cut)
 
     def watch_body(self, request: web.Request) -> None:
-        """Limit the time of a request's body. A request without a body has no limit."""
+        """Start the time limits for the body of a request."""
         if self._deadline:
             self._deadline.cancel()
         self._body_until_s = asyncio.get_running_loop().time() + BODY_WITHIN_S

@@ -1,4 +1,4 @@
-"""HTTPS connections with a deadline, through the proxy that the environment names."""
+"""HTTPS connections with an overall deadline. The proxy settings of the environment apply."""
 
 import ssl
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import urllib3
 
 
 def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urllib3.PoolManager:
-    """Connections for requests to `host`. A connection fails after `silence_s` seconds without data from the host.
+    """Make a connection pool for requests to `host`. A connection fails after `silence_s` seconds without data.
 
-    `left_s` returns the seconds that are left, and after the deadline raises the error that the caller wants. The
-    deadline does not cover the look-up of host names.
+    `left_s` returns the remaining seconds until the deadline, and raises the caller's error afterwards. The deadline
+    does not cover host name resolution.
     """
     context = ssl.create_default_context()
     context.sslsocket_class = _punctual(silence_s, left_s)
@@ -22,8 +22,9 @@ def https_pool(host: str, silence_s: float, left_s: Callable[[], float]) -> urll
 
 
 def _punctual(silence_s: float, left_s: Callable[[], float]) -> type[ssl.SSLSocket]:
-    """A socket class that stops at the deadline. urllib3's timeout starts again with each octet, so a server could send
-    single octets for ever.
+    """Make a socket class that stops at the deadline.
+
+    The timeout of urllib3 restarts with each byte, so a server could keep the connection open by sending single bytes.
     """
 
     class Punctual(ssl.SSLSocket):

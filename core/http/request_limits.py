@@ -1,4 +1,4 @@
-"""Limits on the number of requests that one visitor may send. Pure but for its clock."""
+"""Rate limits and concurrency limits for the visitors of an HTTP server."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A rate limit: `at_once` requests at first, and `a_second` more with each second."""
+    """A rate limit of a token bucket: a burst of `at_once` requests, then `a_second` requests per second."""
 
     a_second: float
     at_once: float
@@ -38,7 +38,7 @@ MOST_KEPT: Final = 10_000
 
 
 class RequestLimits:
-    """Token buckets, and counts of the requests in progress. Use it only in the event loop."""
+    """Token buckets and counts of concurrent requests, by visitor. For use in the event loop only."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -47,7 +47,7 @@ class RequestLimits:
         self._under_way: Counter[str] = Counter()
 
     def admits(self, key: str, rate: Rate) -> bool:
-        """True if a request may be answered now. The request is then counted."""
+        """True if a request is within the rate limit. The request is then counted."""
         now_s = self._clock_s()
         left, at_s = self._buckets.pop(key, (rate.at_once, now_s))
         left = min(rate.at_once, left + (now_s - at_s) * rate.a_second)
@@ -58,12 +58,15 @@ class RequestLimits:
         return admitted
 
     def count(self, key: str) -> int:
-        """Number of requests in progress."""
+        """Number of requests in progress for a key."""
         return self._under_way[key]
 
     @contextmanager
     def under_way(self, *limits: tuple[str, int]) -> Iterator[bool]:
-        """Yield True if each key is below its limit; the block then counts for each of them. Otherwise yield False."""
+        """Count the block as a request in progress for each key, and yield True.
+
+        If one of the keys has reached its limit, nothing is counted, and False is yielded.
+        """
         if any(self._under_way[key] >= most for key, most in limits):
             yield False
             return

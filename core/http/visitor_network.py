@@ -1,6 +1,4 @@
-"""The network of a visitor, to which limits apply: a customer with an IPv6 network has too many addresses to count
-each.
-"""
+"""The unit to which rate limits apply: a single IPv4 address or a customer's IPv6 network."""
 
 import ipaddress
 from typing import Final
@@ -12,7 +10,10 @@ visitors.
 
 
 def network_of(address: str) -> str:
-    """The IPv4 address itself, or the network of an IPv6 address. Any other text is returned unchanged."""
+    """Network of an address: an IPv4 address itself, or the customer network of an IPv6 address.
+
+    Any other text is returned unchanged.
+    """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,1 +1,1 @@
-"""Documents for people in Japanese and English: one content, shown as a page for browsers or on paper."""
+"""Documents for people in Japanese and English, as a web page or as PDF."""

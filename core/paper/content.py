@@ -1,4 +1,4 @@
-"""The content of a document for people: a title, and sections with facts, paragraphs and a table. Pure."""
+"""Content of a document for people: a title, and sections of facts, paragraphs and a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts. `widths` are the widths of the columns on paper, in mm; the columns with None share the rest.
+    """A table of texts. `widths` are the column widths on paper in mm; None shares the remaining width.
 
-    Without `widths` all columns are equally wide.
+    Without `widths`, all columns have the same width.
     """
 
     columns: Sequence[str]
@@ -19,9 +19,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of a document. `facts` are pairs of a name and a value; line breaks of a value are kept. With `boxed`,
-    each fact has a box, as on a form. An empty box is filled in by hand, and the part of its name after ` / ` is
-    printed small.
+    """A section of a document.
+
+    `facts` are pairs of a name and a value, in which line breaks are kept. With `boxed`, each fact has a box as on a
+    printed form. An empty value leaves the box for handwriting, and the part of its name after ` / ` is printed small.
     """
 
     heading: str
@@ -33,7 +34,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """A document. `made` has a time zone. The heading of the first section is the heading of the whole document."""
+    """A document with sections. The heading of the first section is also the heading of the document.
+
+    `made` is the time of creation with a time zone.
+    """
 
     title: str
     made: datetime
@@ -41,5 +45,5 @@ class Paper:
 
 
 def known_facts(facts: Mapping[str, str | None]) -> Sequence[tuple[str, str]]:
-    """The facts that are neither None nor empty."""
+    """Pairs of name and value, without values that are None or empty."""
     return [(name, value) for name, value in facts.items() if value]

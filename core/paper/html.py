@@ -1,4 +1,4 @@
-"""A document as one HTML page that loads nothing from elsewhere. Pure."""
+"""Renders a document as one HTML page without external resources."""
 
 from collections.abc import Iterable, Iterator
 from html import escape

@@ -1,7 +1,7 @@
-"""A document as PDF (A4), for archives and with its structure (PDF/A-2a). The same document always gives the same file.
-The file contains its font, so it looks the same anywhere.
+"""Renders a document as an archivable PDF with tags (PDF/A-2a) in A4.
 
-A character that the font lacks is written as its number in Unicode, `U+1F600`, so no content is lost.
+The same document always yields the same file. The font is embedded. A character that the font lacks is written as its
+Unicode number, such as `U+1F600`.
 """
 
 import io
@@ -100,7 +100,7 @@ def _font() -> ArchivedFont:
 
 
 def _known(font: ArchivedFont, text: str) -> str:
-    """The text with each character that the font lacks, or that is for private use, as its number `U+XXXX`."""
+    """Replace each character that the font lacks, or that is for private use, by its number `U+XXXX`."""
     return "".join(
         each if font.face.charToGlyph.get(ord(each)) and category(each) != "Co" else f"U+{ord(each):04X}"
         for each in text
@@ -156,14 +156,13 @@ def _table(
 
 
 def _widths(table: Table) -> list[float]:
-    """The widths of the columns in points."""
     given = [None if width is None else width * mm for width in table.widths or [None] * len(table.columns)]
     share = (_WIDTH - sum(filter(None, given))) / max(1, given.count(None))
     return [share if width is None else width for width in given]
 
 
 class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
-    """Pages with "page n of m" at the foot. m is known when all pages exist."""
+    """Canvas with "page n of m" at the foot of each page."""
 
     def __init__(self, *arguments: Any, title: str, at: datetime, whole: Element, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "pdfVersion": VERSION})
@@ -174,7 +173,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # reportlab has no types
         self.setDateFormatter(lambda *_: self._made.strftime("D:%Y%m%d%H%M%S+09'00'"))
 
     def mark(self, element: Element) -> str:
-        """The operator that begins content of the element on this page."""
+        """Start content of the element on this page, and return the operator for it."""
         marks = self._marks[-1]
         element.marks.append((len(self._pages), len(marks)))
         marks.append(element)

@@ -1,4 +1,4 @@
-"""The parts that a PDF for archives needs (PDF/A-2a, ISO 19005-2): its colours and its metadata."""
+"""Parts that an archivable PDF requires (PDF/A-2a, ISO 19005-2): a colour profile and metadata."""
 
 import struct
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _XMP: Final = """\
 
 
 class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
-    """An embedded font. A document writes it last, when only the streams of the pages are still missing."""
+    """An embedded font. The document must write it last, after all text is known except for the page streams."""
 
     def addObjects(self, document: Any) -> None:
         super().addObjects(document)
@@ -46,12 +46,14 @@ class ArchivedFont(TTFont):  # type: ignore[misc]  # reportlab has no types
 
 
 def _with_line_break(write: Callable[[Any], bytes], document: Any) -> bytes:
-    """The bytes of a stream, with the line break that ISO 19005 requires before its end."""
     return write(document).removesuffix(_END) + b"\n" + _END
 
 
 def add_archive_parts(document: Any, title: str, made: datetime) -> None:
-    """Write colours and metadata into a document of reportlab's. `made` has the time zone in which it is shown."""
+    """Add the colour profile and the metadata to a reportlab document.
+
+    `made` has the time zone in which the time is shown.
+    """
     metadata = _XMP.format(title=escape(title), maker=MAKER, made=made.isoformat(timespec="seconds"))
     stream = XMP(creator=lambda _: metadata.encode())
     document.Catalog.Metadata = document.Reference(stream)
@@ -69,7 +71,7 @@ def add_archive_parts(document: Any, title: str, made: datetime) -> None:
 
 
 def _colours() -> bytes:
-    """An ICC profile (version 2.1) of sRGB, with a curve of power 2.2."""
+    """An sRGB ICC profile (version 2.1) with a gamma of 2.2."""
     words = b"sRGB\0"
     tags = {
         b"desc": b"desc" + bytes(4) + struct.pack(">I", len(words)) + words + bytes(78),

@@ -1,7 +1,6 @@
-"""The structure of a PDF (ISO 32000-1, 14.7 and 14.8): its headings, paragraphs and cells of tables, each with its
-marked content.
+"""Tagged structure of a PDF (ISO 32000-1, 14.7 and 14.8): headings, paragraphs and table cells.
 
-A screen reader reads it in this order, and a program can extract the text with its meaning.
+Screen readers follow this structure, and programs can extract the text by it.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ END: Final = "EMC"
 
 @dataclass(eq=False)
 class Element:
-    """An element of the structure. `tag` is a standard type: Sect, H1, P, Table, TR, TH, TD. `scope` of a TH is Row or
-    Column. `marks` are pairs: a page, counted from 0, and the number of a mark on it that encloses content of the
-    element.
+    """Element of the structure tree of a PDF.
+
+    `tag` is a standard type: Sect, H1, P, Table, TR, TH or TD. `scope` of a TH is Row or Column. `marks` are pairs of a
+    page number, counted from 0, and the number of a mark on that page that encloses content of the element.
     """
 
     tag: str
@@ -36,8 +36,9 @@ class Element:
 
 
 class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no types
-    """A paragraph. Its parts belong to one element, even if they are on different pages. Its canvas must have the
-    method `mark`.
+    """A paragraph that belongs to one structure element, even if it spans several pages.
+
+    Its canvas must have the method `mark`.
     """
 
     element: Element
@@ -50,7 +51,7 @@ class TaggedParagraph(Paragraph):  # type: ignore[misc]  # reportlab has no type
         return parts
 
     def draw(self) -> None:
-        """Draw the paragraph. The head of a table is drawn on each page again; the repetition is not content."""
+        """Draw the paragraph. A table head that is repeated on a further page is drawn as decoration."""
         code = self.canv._code
         code.append(ARTIFACT if self.is_drawn else self.canv.mark(self.element))
         super().draw()
@@ -73,7 +74,10 @@ class TaggedTable(LongTable):  # type: ignore[misc]
 
 
 def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element]]) -> None:
-    """Write the elements into a document of reportlab's. `pages` has, for each page, the elements of its marks."""
+    """Add the structure tree to a reportlab document.
+
+    `pages` lists, for each page, the elements of its marks.
+    """
     objects: dict[int, Any] = {}
     top = PDFDictionary({"Type": PDFName("StructTreeRoot")})
     top.dict["K"] = _added(document, root, document.Reference(top), objects)
@@ -88,7 +92,6 @@ def add_structure(document: Any, root: Element, pages: Sequence[Sequence[Element
 
 
 def _added(document: Any, element: Element, parent: Any, objects: dict[int, Any]) -> Any:
-    """Add the element and all elements within it. Returns the reference to the element."""
     made = PDFDictionary({"Type": PDFName("StructElem"), "S": PDFName(element.tag), "P": parent})
     objects[id(element)] = made
     reference = document.Reference(made)

@@ -1,1 +1,1 @@
-"""The settings in `idtone.yaml`, one module for each part."""
+"""Settings from `idtone.yaml`, with one module for each part."""

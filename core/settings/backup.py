@@ -1,4 +1,4 @@
-"""The settings under `backup`: who can open the archives, where they are, and how often one is made."""
+"""Settings under `backup`: recipients of the encrypted archives, their folder and their interval."""
 
 import re
 from datetime import timedelta
@@ -13,7 +13,6 @@ from .values import COMMA_LIST
 
 
 def _public_key(value: str) -> str:
-    """A public key of age or SSH, without its comment. Raises ValueError."""
     value = " ".join(value.split()[:2]) if value.startswith("ssh-") else value.strip()
     if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}|ssh-(ed25519|rsa) [A-Za-z0-9+/]+=*", value):
         raise ValueError(
@@ -27,7 +26,7 @@ PublicKey = Annotated[str, AfterValidator(_public_key)]
 
 
 class BackupSettings(Model):
-    """The contents and times of the archives that `idtone backup` makes. Without recipients there are no backups."""
+    """Settings for `idtone backup`. Without recipients, idtone makes no backups."""
 
     recipients: Annotated[tuple[PublicKey, ...], COMMA_LIST] = ()
     """The public keys to which the archives are encrypted. The secret keys stay on other machines."""

@@ -1,4 +1,4 @@
-"""The settings under `brake`: its highest step, and the lines that are not ordinary PBXs."""
+"""Settings under `brake`: the strictest step, and the lines that are not ordinary PBXs."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The settings under `canary`: a test call that checks the sound."""
+"""Settings under `canary`: a test call that checks the sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOT_CALLED: Final = frozenset({NumberKind.EMERGENCY, NumberKind.MALFORMED, Numb
 
 
 def _callable(value: str) -> str:
-    """A complete telephone number that a canary call may use, never the police or fire brigade. Raises ValueError."""
+    """Validate a number for canary calls. Emergency numbers are rejected. Raises ValueError."""
     kind = parse(value).kind
     if kind is NumberKind.EMERGENCY:
         raise ValueError(
@@ -37,7 +37,7 @@ CanaryNumber = Annotated[str, AfterValidator(_callable)]
 
 
 class Answered(StrEnum):
-    """The answering side of the canary, whose recording is judged."""
+    """The side of the canary call whose recording is examined."""
 
     HERE = "here"
     """This node answers, and records what arrives."""
@@ -46,7 +46,7 @@ class Answered(StrEnum):
 
 
 class CanarySettings(Model):
-    """Settings of the call that `idtone canary` places: numbers, trunk, interval, and the expected sound."""
+    """Settings for `idtone canary`: the numbers, the trunk, the interval and the expected sound of the test call."""
 
     forwarding_number: CanaryNumber | None = Field(default=None, repr=False)
     called_number: CanaryNumber | None = Field(default=None, repr=False)
@@ -68,7 +68,7 @@ class CanarySettings(Model):
 
     @property
     def missing(self) -> list[str]:
-        """The keys without which no call can be placed."""
+        """Names of required keys that are not set."""
         return [name for name in ("forwarding_number", "called_number", "trunk") if getattr(self, name) is None]
 
     @property
@@ -78,7 +78,7 @@ class CanarySettings(Model):
 
     @property
     def exported(self) -> bool:
-        """True if the exported hook has the contexts of the canary."""
+        """True if the exported hook includes the contexts of the canary."""
         return self.is_on or self.answers
 
     @property
@@ -86,8 +86,9 @@ class CanarySettings(Model):
         return f"PJSIP/{self.called_number}@{self.trunk}"
 
     def numbers(self) -> tuple[Number, Number] | None:
-        """The forwarding and the called number, by which the record of a canary call is recognised; None without a
-        canary.
+        """Forwarding number and called number of the canary call, or None if no canary is configured.
+
+        The record of a canary call is recognized by these numbers.
         """
         if self.forwarding_number is None or self.called_number is None:
             return None

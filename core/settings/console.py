@@ -1,4 +1,4 @@
-"""The settings under `console`: its address, its users, and the way they sign in."""
+"""Settings under `console`: the listen address, the users and the sign-in method."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from .values import BrowserAddress, ConsoleAddress, IssuerUrl, PrometheusUrl, sp
 
 
 class SignInBy(StrEnum):
-    """The way in which persons sign in to the console."""
+    """Sign-in method of the console."""
 
     PASSWORD = "password"  # noqa: S105 — the name of a way
     PROXY = "proxy"
@@ -18,7 +18,7 @@ class SignInBy(StrEnum):
 
 
 class OpenIdSettings(Model):
-    """The provider at which persons sign in to the console, and the console's identity there."""
+    """Settings for signing in to the console with OpenID Connect."""
 
     issuer: IssuerUrl | None = None
     client_id: str | None = None
@@ -31,7 +31,7 @@ class OpenIdSettings(Model):
 
 
 class ConsoleSettings(Model):
-    """The address of the console, and its users."""
+    """Settings for the web console."""
 
     listen: ConsoleAddress = "127.0.0.1:8720"
     group: str | None = None
@@ -49,13 +49,13 @@ class ConsoleSettings(Model):
     """The address of the operator's Prometheus, whose alerts the console shows."""
 
     def socket(self) -> Path | tuple[str, int]:
-        """The path of a Unix socket, or an IP address and a port."""
+        """Path of the Unix socket, or IP address and port."""
         if self.listen.startswith("unix:"):
             return Path(self.listen.removeprefix("unix:"))
         return split_port(self.listen)
 
     def check(self) -> None:
-        """Check that the keys fit each other. Raises DocumentError."""
+        """Check that the settings are consistent with each other. Raises DocumentError."""
         is_unix = self.listen.startswith("unix:")
         proxy, openid = self.sign_in is SignInBy.PROXY, self.sign_in is SignInBy.OPENID
         faults = [

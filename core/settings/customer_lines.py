@@ -1,4 +1,4 @@
-"""The settings under `lines`: the numbers that each line of the operator's customers may present."""
+"""Settings under `lines`: the numbers that each customer line may present."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,7 @@ def _source(value: str) -> str:
 
 
 class LinesSettings(Model):
-    """The place of the table of the customers' lines. Without `source` nothing is checked."""
+    """Source of the table of customer lines. Without `source`, customers' numbers are not checked."""
 
     source: Annotated[str, AfterValidator(_source)] | None = None
     """A YAML file, or the address of a database."""
@@ -49,11 +49,11 @@ class LinesSettings(Model):
         return self.source is not None and "://" in self.source
 
     def secret(self) -> str | None:
-        """The database's password. Raises DocumentError if its file cannot be read."""
+        """Password of the database, or None if no file is set. Raises DocumentError if the file cannot be read."""
         return read_text(self.password_file, size_limit=4096).strip() if self.password_file else None
 
     def check(self) -> None:
-        """Check that `query` and `source` fit each other. Raises DocumentError."""
+        """Check that `query` is set for a database, and only for a database. Raises DocumentError."""
         if self.is_database() and self.query is None:
             problem = Message("is not set, and lines.source is a database")
             remedy = Message("Write freepbx, wazo, or an SQL query of your own")

@@ -1,4 +1,4 @@
-"""The settings under `fleet`, which this node shares with the other nodes of its fleet."""
+"""Settings under `fleet`, which connect this node with the other nodes of the operator."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ _DIGITS: Final = 2 * FLEET_KEY_BYTES
 
 
 class FleetSettings(Model):
-    """The key and the trunks by which nodes recognise each other's calls, and the place of shared settings."""
+    """The shared key and the trunks between nodes, and the file of shared settings."""
 
     key_file: Path | None = None
     """The file with the key that all nodes share."""
@@ -27,9 +27,9 @@ class FleetSettings(Model):
     """The verifier key for the signature of that file."""
 
     def key(self) -> bytes | None:
-        """The fleet key, `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.
+        """Read the fleet key of `FLEET_KEY_BYTES` bytes; None if no trunk leads to another node.
 
-        Raises DocumentError if there are trunks and no usable key.
+        Raises DocumentError if trunks are set but no usable key exists.
         """
         if not self.trunks:
             return None
@@ -42,8 +42,9 @@ class FleetSettings(Model):
 
 
 def read_fleet_key(path: Path) -> bytes:
-    """The fleet key in a file. Raises DocumentError if the file cannot be read, if users other than its owner can read
-    it, or if it has no such key.
+    """Read a fleet key from a file.
+
+    Raises DocumentError if the file cannot be read, is readable by other users, or has no valid key.
     """
     try:
         with path.open("rb") as file:

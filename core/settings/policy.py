@@ -1,4 +1,4 @@
-"""The settings under `policy`: the treatment of calls, and the parties that hear a sound."""
+"""Settings under `policy`: the treatment of calls, and the parties that hear a sound."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -26,7 +26,7 @@ class HeardBy(StrEnum):
 
 
 class CallerHears(StrEnum):
-    """The way in which the caller hears a sound before the parties are connected."""
+    """The caller's way to hear a sound before the parties are connected."""
 
     EARLY_MEDIA = "early-media"
     """The caller hears early media, like the ring-back tone. The caller's call is answered only when the parties are
@@ -37,14 +37,14 @@ class CallerHears(StrEnum):
 
 
 class NotifySettings(Model):
-    """The parties that hear the sound, for each direction."""
+    """The parties that hear the sound, by direction."""
 
     incoming: HeardBy = HeardBy.CALLED
     outgoing: HeardBy = HeardBy.CALLED
 
 
 class PartyTones(Model):
-    """The licensed sound that each party hears. None means the sound of the member's best licence."""
+    """The licensed sound for each party. None selects the sound of the member's best licence."""
 
     called: str | None = None
     caller: str | None = None
@@ -56,7 +56,7 @@ class ToneSettings(Model):
 
 
 class Overload(StrEnum):
-    """The treatment of a call while `policy.waiting` calls wait for a verdict."""
+    """Policy for new calls while `policy.waiting` calls wait for a verdict."""
 
     SHED = "shed"
     """The hook turns the call away at once, so that the network can try another route, or try again later."""
@@ -65,14 +65,14 @@ class Overload(StrEnum):
 
 
 class SuspendedCalls(StrEnum):
-    """The treatment of calls in progress when their number is suspended."""
+    """Policy for calls in progress whose number becomes suspended."""
 
     HANG_UP = "hang-up"
     LET_END = "let-end"
 
 
 class OwnSuspensions(StrEnum):
-    """The number of persons needed to suspend a number here, or to lift such a suspension."""
+    """Number of persons needed for `idtone suspend`, and for lifting such a suspension."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
@@ -121,7 +121,7 @@ class PolicySettings(Model):
     silent: Annotated[tuple[NumberPattern, ...], COMMA_LIST] = Field(default=(), repr=False)
 
     def policy(self, member: str | None) -> Policy:
-        """The rules for the decision. `member` is this node's member (`association.member`)."""
+        """Convert the settings into the rules of the decision. `member` is the id from `association.member`."""
         hearing = {direction: HeardBy(getattr(self.notify, direction)) for direction in Direction}
         tones = {
             (direction, party): getattr(getattr(self.tones, direction), party)

@@ -1,8 +1,8 @@
-"""The settings in `idtone.yaml`, and in the files of the folder `idtone.d` beside it, which override it.
+"""Settings from `idtone.yaml` and from the files in `idtone.d` beside it.
 
-Environment variables named after a key override the file (`IDTONE_ARI_URL` is `ari.url`). Both override the settings of
-the fleet, if there are any (`shared_settings`).
-Secrets come from a file or the environment, and have no default.
+Files in `idtone.d` override `idtone.yaml`, and environment variables override all files (`IDTONE_ARI_URL` sets
+`ari.url`). The shared settings of a fleet have the lowest priority (`shared_settings`). Secrets have no default. They
+are set by a file or by the environment.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _NO_SETTINGS: Final = (CONFIG, PASSPHRASE, MAIL_TO)
 
 
 class AriSettings(Model):
-    """The address and the user of Asterisk's REST interface."""
+    """Address and account of Asterisk's REST interface (ARI)."""
 
     url: HttpUrl = "http://127.0.0.1:8088/ari"
     user: str = "idtone"
@@ -73,7 +73,7 @@ class AriSettings(Model):
     transport: Literal["auto", "websocket", "http"] = "auto"
 
     def secret(self) -> str:
-        """The password. Raises DocumentError if none is set, or if its file cannot be read."""
+        """The ARI password. Raises DocumentError if no password is set, or if its file cannot be read."""
         if self.password is not None:
             return self.password
         if self.password_file is None:
@@ -93,26 +93,26 @@ class AriSettings(Model):
 
 
 class AgiSettings(Model):
-    """The address at which the service listens for requests over FastAGI."""
+    """Address on which the service accepts FastAGI connections."""
 
     listen: AgiAddress = "127.0.0.1:4573"
 
     def address(self) -> Path | tuple[str, int]:
-        """The path of a Unix socket, or an IP address and a port."""
+        """Path of the Unix socket, or IP address and port."""
         if self.listen.startswith("unix:"):
             return Path(self.listen.removeprefix("unix:"))
         return split_port(self.listen)
 
 
 class Interface(StrEnum):
-    """The interface by which the hook reaches the service: ARI or AGI."""
+    """Interface that the hook uses to reach the service."""
 
     ARI = "ari"
     AGI = "agi"
 
 
 class SoundsSettings(Model):
-    """The folder of the sound files, and the folder of the operator's own profiles."""
+    """Folder of the sound files, and folder of the operator's own tone profiles."""
 
     directory: Path = Path("/var/lib/asterisk/sounds/idtone")
     profiles: Path | None = None
@@ -123,13 +123,13 @@ UNSIGNED: Final = "unsigned"
 
 
 class JournalSettings(Model):
-    """The folder in which Asterisk writes the journal."""
+    """Folder in which Asterisk writes the journal."""
 
     directory: Path | None = None
 
 
 class RegistrySettings(Model):
-    """The place of the registry, and the way in which it is verified."""
+    """Source of the registry, and the key that verifies it."""
 
     source: RegistrySource = "/etc/idtone/registry"
     trust: str | None = None
@@ -137,9 +137,9 @@ class RegistrySettings(Model):
     poll: Annotated[timedelta, Field(ge=timedelta(milliseconds=100), le=timedelta(days=1))] = timedelta(seconds=1)
 
     def root_file(self) -> Path | None:
-        """The file with the association's root; None if the registry is unsigned.
+        """File of the association's root metadata, or None for an unsigned registry.
 
-        Raises DocumentError if `trust` is not set: an unsigned registry needs the word `unsigned`.
+        Raises DocumentError if `trust` is not set. An unsigned registry requires the value `unsigned`.
         """
         if self.trust is None:
             raise DocumentError(
@@ -157,12 +157,12 @@ class RegistrySettings(Model):
         return None if self.trust == UNSIGNED else Path(self.trust)
 
     def file(self) -> Path:
-        """The path of the unsigned registry file."""
+        """Path of an unsigned registry file."""
         return Path(self.source)
 
 
 class Exports(StrEnum):
-    """The number of persons needed to export evidence."""
+    """Number of persons needed to export evidence."""
 
     ONE_PERSON = "one-person"
     TWO_PERSONS = "two-persons"
@@ -170,7 +170,7 @@ class Exports(StrEnum):
 
 
 class TimestampSettings(Model):
-    """The time-stamping authority (RFC 3161) that stamps the heads of the tree."""
+    """Settings for a time-stamping authority (RFC 3161) that stamps the checkpoints of the log."""
 
     url: TimestampUrl | None = None
     every: Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=31))] = timedelta(hours=1)
@@ -180,12 +180,12 @@ class TimestampSettings(Model):
     password_file: Path | None = None
 
     def secret(self) -> str:
-        """The password of `user`; empty without one. Raises DocumentError if its file cannot be read."""
+        """Password for `user`; empty without a password file. Raises DocumentError if the file cannot be read."""
         return read_text(self.password_file, size_limit=4096).strip() if self.password_file else ""
 
 
 class TokenSettings(Model):
-    """The PKCS#11 token with the log's key, as an alternative to a key file."""
+    """Settings for a PKCS#11 token that holds the log's key in place of a key file."""
 
     library: Path | None = None
     """The token's PKCS#11 library."""
@@ -194,7 +194,7 @@ class TokenSettings(Model):
     pin_file: Path | None = None
 
     def pin(self) -> str:
-        """The PIN of the token; empty without a file. Raises DocumentError if the file cannot be read."""
+        """PIN of the token; empty without a PIN file. Raises DocumentError if the file cannot be read."""
         return read_text(self.pin_file, size_limit=4096).strip() if self.pin_file else ""
 
 
@@ -226,60 +226,60 @@ class LedgerSettings(Model):
     token: TokenSettings = TokenSettings()
 
     def is_shared(self) -> bool:
-        """True if the ledgers of several nodes are replicated into PostgreSQL."""
+        """True if the ledger is replicated to PostgreSQL."""
         return self.url.partition(":")[0].partition("+")[0] == "postgresql"
 
     def own_url(self) -> str:
-        """The address of the file that this node writes. PostgreSQL has a replica of it."""
+        """URL of the SQLite file that this node writes. PostgreSQL contains only a replica."""
         return f"sqlite:///{self.spool}" if self.is_shared() else self.url
 
     def secret(self) -> str | None:
-        """PostgreSQL's password; None leaves it to libpq. Raises DocumentError if its file cannot be read."""
+        """Password for PostgreSQL; None leaves the choice to libpq. Raises DocumentError if the file cannot be read."""
         if self.password is not None or self.password_file is None:
             return self.password
         return read_text(self.password_file, size_limit=4096).strip()
 
     def log_origin(self, node: str) -> str:
-        """The origin in the checkpoints (C2SP): the unique name of this node's tree."""
+        """Origin line of this node's checkpoints (C2SP), which is the unique name of its log."""
         return self.origin or re.sub(r"[\s+]+", "-", f"{node}/idtone")
 
     def token_public(self) -> Path:
-        """The file with the public half of the key in the token."""
+        """File with the public half of the key in the token."""
         return self.key_file.with_name(f"{self.key_file.name}.token")
 
     def checkpoint_file(self) -> Path:
-        """The file with the last signed checkpoint."""
+        """File with the last signed checkpoint."""
         return self.seen_file or self.key_file.with_name(f"{self.key_file.name}.seen")
 
     def cosigned_file(self) -> Path:
-        """The file with the last checkpoint that witnesses cosigned."""
+        """File with the last checkpoint that witnesses cosigned."""
         return self.key_file.with_name(f"{self.key_file.name}.cosigned")
 
     def stamps(self) -> Path:
-        """The folder with the checkpoints that a timestamp authority has stamped."""
+        """Folder of the checkpoints that a time-stamping authority has stamped."""
         return self.key_file.with_name(f"{self.key_file.name}.stamps")
 
     def successors_file(self) -> Path:
-        """The file with the names of the trees that followed the first one after its database was damaged."""
+        """File with the names of the logs that replaced a damaged one."""
         return self.key_file.with_name(f"{self.key_file.name}.continued")
 
     def day_keys(self) -> Path:
-        """The file of the day keys, which the key in `key_file` encrypts."""
+        """File with the encrypted day keys. The key in `key_file` decrypts them."""
         return self.key_file.with_name(f"{self.key_file.name}.days")
 
 
 class MetricsSettings(Model):
-    """The address at which the service listens for requests of Prometheus."""
+    """Address on which the service serves metrics to Prometheus."""
 
     listen: MetricsAddress | None = None
 
     def address(self) -> tuple[str, int] | None:
-        """The IP address and the port for Prometheus; None without metrics."""
+        """IP address and port for Prometheus; None if metrics are off."""
         return split_port(self.listen) if self.listen else None
 
 
 class AssociationSettings(Model):
-    """This operator as a member of the association."""
+    """The operator's membership in the association."""
 
     member: str | None = None
     """The member's id in the registry."""
@@ -288,14 +288,14 @@ class AssociationSettings(Model):
 
 
 class CustomersSettings(Model):
-    """The folder of the customers' forms, which are sealed, and the rules by which they are checked."""
+    """Folder of the sealed customer forms, and the rules that check the forms."""
 
     directory: Path = Path("/var/lib/idtone/customers")
     rules: Path | None = None
     """The file with the rules; None means the shipped rules."""
 
     def key_file(self) -> Path:
-        """The key that seals the records."""
+        """File with the key that seals the customer forms."""
         return self.directory / "root.key"
 
 
@@ -329,33 +329,32 @@ class Settings(Model):
 
     @property
     def shared(self) -> SharedSettings | None:
-        """The settings of the fleet that these override; None if there are none."""
+        """Shared settings of the fleet, or None if this node has only its own settings."""
         return self._shared
 
     def overriding(self, shared: SharedSettings) -> Settings:
-        """A copy of these settings that overrides the settings of the fleet."""
+        """Copy of the settings, linked to the shared settings that they override."""
         over = self.model_copy()
         over._shared = shared
         return over
 
     def named(self, node: str) -> Settings:
-        """A copy of these settings for a node of this name."""
+        """Copy of the settings with another node name."""
         return self.model_copy(update={"node": node})
 
     def journal_directory(self) -> Path:
-        """The folder of the journal; Asterisk and the service use the same path."""
+        """Folder of the journal. Asterisk and the service use the same path."""
         return self.journal.directory or self.sounds.directory / "journal"
 
     def canary_directory(self) -> Path:
-        """The folder of the canary's recordings; Asterisk and the service use the same path."""
+        """Folder of the canary's recordings. Asterisk and the service use the same path."""
         return self.sounds.directory / "canary"
 
     def agi_secret(self) -> str:
-        """The secret in each request of the hook over AGI on TCP. It is empty for ARI, and for a Unix socket, where the
-        kernel identifies the peer.
+        """Secret that the hook sends with each AGI request over TCP.
 
-        It is derived from the ARI password, so that the operator has only one secret. Raises DocumentError if the
-        password cannot be read.
+        The secret is derived from the ARI password. It is empty for ARI, and for a Unix socket, where the kernel
+        identifies the peer. Raises DocumentError if the password cannot be read.
         """
         if self.interface is not Interface.AGI or isinstance(self.agi.address(), Path):
             return ""
@@ -364,7 +363,7 @@ class Settings(Model):
 
 @dataclass(frozen=True, slots=True)
 class SharedSettings:
-    """A fleet's settings from a verified file. `settings` are the defaults, overridden by the values of this file."""
+    """Verified settings of a fleet. `settings` combines the defaults with the values in the file."""
 
     file: Path
     version: int
@@ -376,10 +375,9 @@ class SharedSettings:
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. A `path` of None means the default file if it exists, else the defaults.
+    """Load the settings. If `path` is None, the default file is read, if it exists.
 
-    Raises DocumentError with all faults, including those of environment variables, of unknown ones, and of the fleet's
-    file.
+    Raises DocumentError with all faults in the files, the environment and the shared settings.
     """
     settings, tree = _own_settings(path, environment)
     if settings.fleet.settings is not None:
@@ -397,9 +395,9 @@ def load_settings(path: Path | None, environment: Mapping[str, str] = os.environ
 
 
 def node_of_ledger(ledger: LedgerSettings) -> str | None:
-    """The node's name in its ledger, under which its evidence is signed; None if no signed ledger can be read here.
+    """Name of the node in its signed ledger, or None if no signed ledger can be read.
 
-    So a machine with a new host name continues its evidence under the old name.
+    A machine with a new host name thus continues its evidence under the old name.
     """
     path = ledger.own_url().partition("sqlite:///")[2]
     if not path or not os.path.exists(path):
@@ -421,9 +419,6 @@ def node_of_ledger(ledger: LedgerSettings) -> str | None:
 
 
 def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Settings, dict[str, Any]]:
-    """This node's settings from its files and the environment: as `Settings`, and as a tree of the keys that are
-    set.
-    """
     if path is None and DEFAULT_FILE.exists():
         path = DEFAULT_FILE
     files = [(read_text(each), str(each)) for each in settings_files(path)] if path else []
@@ -453,17 +448,17 @@ def _own_settings(path: Path | None, environment: Mapping[str, str]) -> tuple[Se
 
 
 def settings_folder(path: Path) -> Path:
-    """The folder whose files override the settings file: `idtone.d` beside `idtone.yaml`."""
+    """Folder of the files that override the settings file: `idtone.d` beside `idtone.yaml`."""
     return path.with_suffix(".d")
 
 
 def settings_files(path: Path) -> list[Path]:
-    """The settings file, followed by the files that override it. Later files take precedence."""
+    """The settings file and the files that override it, in order of increasing priority."""
     return [path, *sorted(settings_folder(path).glob("*.yaml"))]
 
 
 def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """The two trees as one. If both have a key, the value of `above` counts. Lists are not merged."""
+    """Merge two trees of settings. Values of `above` take precedence, and lists are not merged."""
     laid = dict(below)
     for key, value in above.items():
         under = laid.get(key)
@@ -472,12 +467,12 @@ def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
 
 
 def variable_name(location: tuple[str, ...]) -> str:
-    """The environment variable of a key: `IDTONE_ARI_URL` for `("ari", "url")`."""
+    """Environment variable for a key: `IDTONE_ARI_URL` for `("ari", "url")`."""
     return PREFIX + "_".join(location).upper()
 
 
 def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The paths of all keys of the settings, for example `("ari", "url")`."""
+    """Paths of all keys of the settings, such as `("ari", "url")`."""
     found: list[tuple[str, ...]] = []
     for name, info in model.model_fields.items():
         inner = info.annotation
@@ -489,7 +484,7 @@ def locations(model: type[BaseModel] = Settings, prefix: tuple[str, ...] = ()) -
 
 
 def _overrides(environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """The values from the environment. Raises DocumentError for unknown variables with idtone's prefix."""
+    """Read settings from the environment. Raises DocumentError for unknown variables with the prefix of idtone."""
     names = {variable_name(location): location for location in locations()}
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in _NO_SETTINGS}
     if unknown := ours.keys() - names.keys():

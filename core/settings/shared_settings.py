@@ -1,4 +1,4 @@
-"""The settings that all nodes of a fleet share: one signed file, which each node's own settings override.
+"""Shared settings of a fleet: one signed file that each node's own settings override.
 
 The file is a signed note (`signed_notes`). Its text is
 
@@ -48,9 +48,7 @@ NOT_SHOWN: Final = "(not shown)"
 
 
 class FleetSettingsReport(TypedDict):
-    """A node's report about the fleet's settings. `overrides` are the settings in which the node differs, such as
-    `policy.waiting: 100`.
-    """
+    """A node's report on the shared settings. `overrides` lists the settings in which the node differs."""
 
     version: int
     sha256: str
@@ -59,9 +57,9 @@ class FleetSettingsReport(TypedDict):
 
 
 def merged_with_shared(own: Settings, tree: Mapping[str, Any]) -> Settings:
-    """The settings of the fleet, overridden by a node's own settings. `tree` has the keys that the node sets.
+    """Combine the shared settings of the fleet with a node's own settings.
 
-    Raises DocumentError if the fleet's file cannot be used.
+    `tree` contains the keys that the node sets itself. Raises DocumentError if the shared file cannot be used.
     """
     fleet = own.fleet
     assert fleet.settings
@@ -84,9 +82,9 @@ def _of_trust(problem: str) -> DocumentError:
 
 
 def read_shared(path: Path, *keys: VerifierKey) -> SharedSettings:
-    """Read the signed file, and verify that one of the keys has signed it. Without keys nothing is verified.
+    """Read the shared settings, and verify the signature with one of the keys.
 
-    Raises DocumentError with file, line and field.
+    Without keys, nothing is verified. Raises DocumentError with file, line and field.
     """
     try:
         note = Note.parse(read_text(path, size_limit=NOTE_LIMIT).encode())
@@ -128,7 +126,7 @@ def _whole(path: Path, problem: str, remedy: str, line: int = 0) -> DocumentErro
 
 
 def check_shared(text: str, name: str) -> tuple[Settings, Mapping[str, Any]]:
-    """The settings that the file would set for a fleet, and their tree. Raises DocumentError."""
+    """Validate the text of shared settings, and return the settings and their tree. Raises DocumentError."""
     tree = read_tree(text, name)
     settings = validate(tree, text, name, Settings, lambda _: _unfit(tree or {}))
     return settings, tree or {}
@@ -156,7 +154,7 @@ def _unfit(tree: Mapping[str, Any]) -> Iterator[ValidationFault]:
 
 
 def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: Iterable[Signer]) -> Note:
-    """The signed file with these settings. Raises DocumentError if not all nodes can use them."""
+    """Sign shared settings. Raises DocumentError if the settings do not suit every node."""
     yaml = yaml.rstrip("\n") + "\n"
     check_shared(yaml, name)
     if match := _NOT_IN_NOTES.search(yaml):
@@ -181,9 +179,9 @@ def signed_settings(yaml: str, name: str, version: int, at: datetime, signers: I
 
 
 def differing_settings(one: Settings, other: Settings) -> dict[str, tuple[Any, Any]]:
-    """The keys whose values differ, with both values as in JSON. Keys that belong to one node are left out.
+    """Keys whose values differ between two settings, with both values in JSON form.
 
-    Both values are `NOT_SHOWN` if the key holds telephone numbers or a member.
+    Keys that belong to a single node are omitted. Telephone numbers and members are replaced by `NOT_SHOWN`.
     """
     found = {}
     left, right = one.model_dump(mode="json"), other.model_dump(mode="json")
@@ -208,25 +206,28 @@ def _is_hidden(location: Location) -> bool:
 
 
 def value_text(value: Any) -> str:
-    """A value as a person would write it."""
+    """A value as a person would write it in the settings."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def overrides(settings: Settings) -> list[str]:
-    """The settings in which this node differs from its fleet, sorted: `policy.waiting: 100`."""
+    """The settings in which this node differs from its fleet, sorted, such as `policy.waiting: 100`."""
     shared = settings.shared
     found = differing_settings(shared.settings, settings) if shared else {}
     return sorted(f"{name}: {value_text(own)}" for name, (_, own) in found.items())
 
 
 def _short(texts: list[str]) -> list[str]:
-    """The first texts, shortened. Other nodes read them each second, and a node may override every key."""
+    """Limit the number and the length of the texts, because other nodes read them every second."""
     more = len(texts) - _OVERRIDES_LIMIT
     return [each[:_TEXT_LIMIT] for each in texts[:_OVERRIDES_LIMIT]] + ([f"… {more} more"] if more > 0 else [])
 
 
 def fleet_settings_report(settings: Settings) -> FleetSettingsReport | None:
-    """The node's report on the fleet's settings, without secrets and numbers; None if it has only its own settings."""
+    """Build this node's report on the shared settings, or None if the node has only its own settings.
+
+    The report contains no secrets and no telephone numbers.
+    """
     shared = settings.shared
     if shared is None:
         return None

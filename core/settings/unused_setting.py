@@ -1,4 +1,4 @@
-"""Refuses a setting that another setting makes useless. All files and the environment must be known for this."""
+"""Rejects a setting that has no effect because of another setting."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ REMEDY = Message("Name the PostgreSQL of this node in ledger.url, or remove this
 def refuse_unused(
     location: tuple[str, ...], settings: Settings, path: Path | None, environment: Mapping[str, str]
 ) -> NoReturn:
-    """Raise a DocumentError that names the place where the key was set."""
+    """Raise DocumentError for a setting, with the file or environment variable that sets it."""
     variable = variable_name(location)
     if variable in environment:
         raise DocumentError([Fault("environment", 0, 0, variable, PROBLEM, REMEDY)])

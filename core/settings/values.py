@@ -1,6 +1,4 @@
-"""The text forms of a setting's value: addresses, sizes, lists. Each type raises ValueError with a problem and a
-remedy.
-"""
+"""Validators for values of settings: addresses, sizes and lists. A ValueError has a problem and a remedy."""
 
 import ipaddress
 import re
@@ -48,7 +46,6 @@ _PORT: Final = re.compile(r"(?P<host>[0-9.]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{
 
 
 def _ip_address(value: str, remedy: Message) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IP address in a text with an address and a port. Raises ValueError."""
     match = _PORT.fullmatch(value)
     try:
         address = ipaddress.ip_address(match["host"].strip("[]")) if match else None
@@ -64,9 +61,7 @@ _SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9/._~@%+=-]+")
 
 
 def _listen_address(value: str) -> str:
-    """The address, if other machines cannot reach it: a request carries its secret in clear. Raises ValueError
-    otherwise.
-    """
+    """Validate that other machines cannot reach the address, because requests carry a secret in clear."""
     remedy = Message("Write it like 127.0.0.1:4573, or unix:/run/idtone/agi.sock")
     if value.startswith("unix:"):
         # The kernel allows 107 bytes. The socket has a longer, temporary name until it is ready.
@@ -124,13 +119,12 @@ def _console_address(value: str) -> str:
 
 
 def split_port(value: str) -> tuple[str, int]:
-    """The host, without brackets, and the port."""
+    """Split an address into the host, without brackets, and the port."""
     host, _, port = value.rpartition(":")
     return host.strip("[]"), int(port)
 
 
 def _entries(value: object) -> object:
-    """A list, made from a text with commas if needed, as in an environment variable."""
     return [entry.strip() for entry in value.split(",") if entry.strip()] if isinstance(value, str) else value
 
 

@@ -1,1 +1,1 @@
-"""The command line: options, tables, prompts, usage errors."""
+"""Building blocks of command-line programs: options, tables, prompts and usage errors."""

@@ -1,6 +1,6 @@
-"""The parts that all commands share: options, tables, CSV and JSON, loading, exit codes.
+"""Options, output formats, command groups and exit codes that all commands share.
 
-Exit codes: 0 good, 1 a negative verdict, 2 wrong use or unusable input. If the reader of the output ends early, as
+Exit codes: 0 success, 1 a negative verdict, 2 wrong use or unusable input. If the reader of the output ends early, as
 `head` does, the command finishes its work and keeps its exit code.
 """
 
@@ -67,33 +67,33 @@ StdoutOption = Annotated[
 
 
 def chosen_output(output: Path | None, to_stdout: bool) -> Path | None:
-    """The path to which a command writes, by its options -o and --stdout. Raises UsageError if both are given."""
+    """Output path from the options -o and --stdout. Raises UsageError if both are given."""
     if output is not None and to_stdout:
         raise UsageError("-o and --stdout cannot go together; choose one")
     return STREAM if to_stdout else output
 
 
 def refuse_terminal() -> None:
-    """Refuse to write a file to a terminal. Raises UsageError if standard output is one."""
+    """Raise UsageError if standard output is a terminal."""
     if sys.stdout.isatty():
         raise UsageError("the file would be written to this terminal; redirect it: … --stdout > FILE")
 
 
 def write_out(octets: bytes) -> None:
-    """Write the bytes of a file to standard output. Raises UsageError if that is a terminal."""
+    """Write the bytes of a file to standard output. Raises UsageError if standard output is a terminal."""
     refuse_terminal()
     sys.stdout.buffer.write(octets)
     sys.stdout.buffer.flush()
 
 
 def beside_output(output: Path) -> TextIO:
-    """The stream for a command's report: standard error if the file itself goes to standard output."""
+    """Stream for a command's report: standard error if the file itself goes to standard output."""
     return sys.stderr if output == STREAM else sys.stdout
 
 
 @contextmanager
 def given_file(path: Path) -> Iterator[Path]:
-    """The file with this name; for `-`, a private copy of standard input."""
+    """Yield the path of an input file. For `-`, standard input is copied to a temporary file."""
     if path != STREAM:
         yield path
         return
@@ -106,7 +106,7 @@ def given_file(path: Path) -> Iterator[Path]:
 
 
 def listen_address(text: str) -> tuple[str, int]:
-    """The IP address and the port of an option --listen. Raises UsageError."""
+    """Parse the value of --listen into an IP address and a port. Raises UsageError."""
     import ipaddress
 
     host, _, port = text.rpartition(":")
@@ -127,17 +127,18 @@ _PLAIN: Final[Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": Fals
 
 
 def group(summary: str, lone: bool = False, order: Sequence[str] = ()) -> typer.Typer:
-    """A command group. Without a command it shows its help. A `lone` group is a command by itself, and runs instead.
+    """Create a command group. Without a command, the group shows its help, or runs itself if `lone` is set.
 
-    `order` names its commands in the order of the help; without it they appear in the order in which they were added.
+    `order` lists the commands in the order of the help. By default they appear in the order in which they were added.
     """
     kind = type(TranslatedGroup.__name__, (TranslatedGroup,), {"order": order}) if order else TranslatedGroup
     return typer.Typer(cls=kind, help=summary, no_args_is_help=not lone, **_PLAIN)
 
 
 def runs_alone(context: typer.Context) -> bool:
-    """True if a lone group runs without one of its commands. Raises UsageError for an option before a command, where it
-    would have no effect.
+    """True if a lone group runs without a subcommand.
+
+    Raises UsageError for an option before a subcommand, where the option would have no effect.
     """
     if (command := context.invoked_subcommand) is None:
         return True
@@ -152,13 +153,13 @@ def runs_alone(context: typer.Context) -> bool:
 
 
 def is_on_command_line(context: typer.Context, name: str) -> bool:
-    """True if an option is on the command line. Otherwise its value is from the environment, or the default."""
+    """True if the option was given on the command line, not by the environment or a default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def program(summary: str, order: Sequence[str] = ()) -> typer.Typer:
-    """The root of a program's commands, with `--version`. `order` is as in `group`."""
+    """Create the top-level command group of a program, with `--version`."""
     app = group(summary, order=order)
 
     @app.callback()
@@ -179,24 +180,24 @@ def _version(wanted: bool) -> None:
 
 @cache
 def lone_command(function: Callable[..., None], name: str | None = None) -> typer.Typer:
-    """A program with a single command."""
+    """Create a program from a single command."""
     app = typer.Typer(add_completion=False, **_PLAIN)
     app.command(name, cls=TranslatedCommand)(function)
     return app
 
 
 def add_commands(group: typer.Typer, commands: Mapping[str, tuple[str, str]], panel: str | None = None) -> None:
-    """Add commands whose modules are imported only when used, because a command needs few of the other modules.
+    """Add commands whose modules are imported only when the command runs, which keeps the start fast.
 
-    `commands`: name → (`module:function`, summary). The group's help and the shell's completion show the summary, which
-    is the first paragraph of the function's docstring.
+    `commands` maps a name to `module:function` and a summary. The summary is the first paragraph of the function's
+    docstring. The group's help and the shell's completion show it.
     """
     for name, (target, summary) in commands.items():
         group.command(name, cls=_lazy_command(target), help=summary, rich_help_panel=panel)(_no_function)
 
 
 def _no_function() -> None:
-    """Do nothing. Typer needs a function for each command of a group."""
+    """Placeholder. Typer requires a function for each command of a group."""
 
 
 # Typer works out the parameters for each command at each start.
@@ -205,20 +206,17 @@ _no_function.__annotations__ = {}
 
 
 def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
-    """A command class that imports its function when it is used."""
+    """Create a command class that imports its function on use."""
 
     class LazyCommand(typer.core.TyperCommand):
         def loaded(self) -> Any:
-            """Typer's command for the imported function."""
             module, _, function = target.partition(":")
             with _without_garbage_collection():
                 found = getattr(import_module(module), function)
             return typer.main.get_command(lone_command(found, self.name))
 
         def outlined(self) -> Any:
-            """The same command for help and the shell's completion only, made without importing the function's module.
-            It cannot run.
-            """
+            """Outline of the command for help and completion, made without importing its module."""
             from .command_outline import outline
 
             return typer.main.get_command(lone_command(outline(*target.split(":")), self.name))
@@ -235,9 +233,7 @@ def _lazy_command(target: str) -> type[typer.core.TyperCommand]:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Stop garbage collection during the block. Imports make many lasting objects, and garbage collection takes a tenth
-    of an import's time.
-    """
+    """Pause garbage collection during imports, which create many lasting objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -252,15 +248,14 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def say(text: str, /, **fields: Any) -> None:
-    """Print the translation of a text (`translated`)."""
+    """Print the translation of a text."""
     print(translated(text, **fields))
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
-    """Print one JSON document. Text is not escaped if the output is UTF-8. A value of an unknown type becomes its
-    `str`.
+    """Print a JSON document. Values of unknown types become strings.
 
-    `indent` None prints it on one line.
+    Text is escaped unless the output is UTF-8. If `indent` is None, the document is on one line.
     """
     import json
 
@@ -273,7 +268,7 @@ _UNFOLDED: Final = 2**20
 
 
 def screen(highlight: bool = True) -> Console:
-    """Standard output for rich. If it is not a terminal, a program reads it, so no line is cut, folded or padded."""
+    """A rich console on standard output. Without a terminal, no line is cut, folded or padded."""
     from rich.console import Console  # not every command needs it
 
     if sys.stdout.isatty():
@@ -284,8 +279,9 @@ def screen(highlight: bool = True) -> Console:
 
 
 class _Unpadded:
-    """Standard output without the padding that makes all lines of rich's tables equally long. Spaces at the end of a
-    write are held back until the next write, which may continue the line.
+    """Standard output without the padding of rich's tables.
+
+    Trailing spaces are held back until the next write, which may continue the line.
     """
 
     def __init__(self) -> None:
@@ -313,7 +309,7 @@ _PADDING: Final = re.compile(r" +$", re.MULTILINE)
 
 
 class Form(Enum):
-    """The form in which rows are printed."""
+    """Output format of rows."""
 
     TABLE = "table"
     JSON = "json"
@@ -322,7 +318,7 @@ class Form(Enum):
 
 
 def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
-    """The form that the options choose. Raises UsageError if they choose several."""
+    """Output format that the options select. Raises UsageError if several are given."""
     chosen = [form for form, wanted in ((Form.JSON, as_json), (Form.CSV, as_csv), (Form.TSV, as_tsv)) if wanted]
     if len(chosen) > 1:
         options = " and ".join(f"--{each.value}" for each in chosen)
@@ -331,19 +327,19 @@ def form(as_json: bool, as_csv: bool, as_tsv: bool) -> Form:
 
 
 class Rows:
-    """Prints rows under their columns, in one call of `print` or several: as a table for people, as CSV or as TSV.
+    """Prints rows as a table, CSV or TSV. Rows may be printed in several calls.
 
-    The column names of a table are in the language of the environment.
+    The column names of a table are translated.
     """
 
     def __init__(self, columns: Sequence[str], form: Form = Form.TABLE, whole: Sequence[str] = ()) -> None:
-        """`whole` names the columns that are never folded, even on a narrow terminal."""
+        """Set the columns. Columns in `whole` are never folded, even on a narrow terminal."""
         self._columns, self._form, self._whole = columns, form, whole
         self._is_first = True
         self._widths = [0] * len(columns)
 
     def print(self, rows: Iterable[Sequence[object]]) -> None:
-        """Print None as an empty field, True as `yes`, False as `no`."""
+        """Print rows. None becomes an empty field, and a bool becomes `yes` or `no`."""
         from .spreadsheet_csv import csv_lines, field_text
 
         texts = [tuple(map(field_text, row)) for row in rows]
@@ -379,20 +375,20 @@ class Rows:
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and values in two columns, in the language of the environment."""
+    """Print names and values in two columns, translated."""
     for name, value in facts.items():
         print(f"{pad_to_width(translated(name), 17)} {translated(value)}")
 
 
 def pad_to_width(text: str, width: int) -> str:
-    """The text, padded with spaces to a width in a terminal's cells. A Japanese character takes two cells."""
+    """Pad a text with spaces to a width in terminal cells. A Japanese character takes two cells."""
     from .help_page import cells  # not every command needs it
 
     return text + " " * (width - cells(text))
 
 
 def checksum_line(sha256: str, path: Path) -> str:
-    """A line that `sha256sum -c` reads. It begins with a backslash if the name has escapes."""
+    """Line for `sha256sum -c`. A leading backslash marks a name with escapes."""
     name = str(path)
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     return f"{'' if escaped == name else chr(92)}{sha256}  {escaped}"
@@ -408,13 +404,13 @@ _COUNTED: Final = {
 
 
 def count_with_unit(count: int, what: str) -> Message:
-    """A count with its unit: `1 day`, `2 days`, `1,000 days`."""
+    """A count with its unit, such as `1 day` or `1,000 days`."""
     return Message(_COUNTED[what][count != 1], count=count)
 
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show during the block that work is in progress, if standard error is a terminal."""
+    """Show a spinner on standard error during the block, if standard error is a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
@@ -436,7 +432,7 @@ would spin while they wait for each other, and take processor time from calls.
 
 
 def run(app: Callable[[], Any]) -> None:
-    """Run the command line. An IdtoneError, and output that cannot be written, print one message and exit with 2."""
+    """Run a command-line program. An IdtoneError, or a failure to write output, prints one message and exits with 2."""
     make_ready()
     translate_libraries()
     for name in THREADS_OF_NUMPY:

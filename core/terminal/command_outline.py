@@ -1,8 +1,7 @@
-"""The outline of a command's function for help and the shell's completion: name, parameters and docstring.
+"""Outlines of command functions for fast help and shell completion.
 
-The module of a command imports what its work needs, for instance pydantic, cryptography and a ledger. That takes
-several times as long as the help itself. So the help reads the module's source instead, and evaluates only what the
-parameters name.
+Importing the module of a command takes several times as long as the help itself. The help therefore reads the source of
+the module, and evaluates only the names that the parameters need.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from idtone import __name__ as PACKAGE
 
 @cache
 def outline(module: str, function: str) -> Callable[..., Any]:
-    """An outline of a module's function for help or completion: its name, parameters and docstring. The module is
-    imported only when the outline, or a function that one of its parameters names, is called. If there is only bytecode
-    and no source, the function itself is returned.
+    """Outline of a function for help or completion: its name, parameters and docstring.
+
+    The module is imported only when the outline is called. If only bytecode exists, the function itself is returned.
     """
     names = _Names(module)
     outlined: Callable[..., Any] = names[function] if names.statements else getattr(import_module(module), function)
@@ -30,8 +29,9 @@ def outline(module: str, function: str) -> Callable[..., Any]:
 
 
 class _Names(dict[str, Any]):
-    """The values of a module's names, made on demand: functions and enumerations as outlines, other classes by an
-    import.
+    """Values of a module's names, created on demand.
+
+    Functions and enumerations become outlines. Other classes are imported.
     """
 
     def __init__(self, module: str) -> None:
@@ -78,12 +78,10 @@ class _Names(dict[str, Any]):
         return self[definition.name]
 
     def _compiled(self, tree: ast.Expression | ast.Module, mode: str) -> Any:
-        """The code of a tree, without this module's `annotations` feature: parameters need values, not texts."""
         return compile(tree, self._module, mode, dont_inherit=True)
 
 
 def _statements(source: ast.Module) -> dict[str, ast.stmt]:
-    """The top-level statement that defines each name of a module."""
     found: dict[str, ast.stmt] = {}
     for statement in source.body:
         match statement:
@@ -97,8 +95,9 @@ def _statements(source: ast.Module) -> dict[str, ast.stmt]:
 
 
 def _imported(module: str, name: str) -> Any:
-    """The object that `from module import name` gives. Our own modules are imported only if they define a class or
-    function that a parameter needs.
+    """Object that `from module import name` yields.
+
+    Modules of idtone are imported only if a parameter needs one of their classes or functions.
     """
     if module in sys.modules or module.partition(".")[0] != PACKAGE:
         imported = import_module(module)

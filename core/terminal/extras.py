@@ -1,4 +1,4 @@
-"""Finds the extra of idtone that contains a missing library of a command or a setting."""
+"""Finds the extra of idtone that provides a missing library."""
 
 import sys
 from collections.abc import Mapping
@@ -45,20 +45,20 @@ DEBIAN_ENVIRONMENT: Final = "/opt/venvs/idtone"
 
 
 def install_command(extra: str) -> str:
-    """The command that installs the libraries of an extra: with apt if idtone is a Debian package, else with pip."""
+    """Command that installs an extra: apt if idtone is a Debian package, otherwise pip."""
     if sys.prefix == DEBIAN_ENVIRONMENT and extra in PACKAGES:
         return f"apt install ./{PACKAGES[extra]}_{__version__}*.deb"
     return f"pip install 'idtone[{extra}]'"
 
 
 def not_installed(error: ModuleNotFoundError) -> UsageError | None:
-    """The error for the user; None if no extra contains the module."""
+    """Error that says how to install the missing module, or None if no extra provides it."""
     library = (error.name or "").partition(".")[0]
     return _missing(library) if library in EXTRAS else None
 
 
 def require(library: str) -> None:
-    """Raise a UsageError that names the extra if a library of `EXTRAS` is not installed."""
+    """Raise UsageError with the extra to install, if the library is missing."""
     if find_spec(library) is None:
         raise _missing(library)
 

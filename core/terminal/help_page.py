@@ -1,6 +1,4 @@
-"""The help of a command as text for a terminal. It does not use rich, because importing rich takes longer than
-everything else in a help.
-"""
+"""Help pages of commands, without the slow import of rich."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -20,12 +18,12 @@ Row = tuple[str, str]
 
 
 def cells(text: str) -> int:
-    """Width of a text in the cells of a terminal. A Japanese character takes two cells, another one takes one."""
+    """Width of a text in terminal cells. A Japanese character takes two cells."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells; a longer word has a line of its own."""
+    """Wrap a text into lines of at most `width` cells. A longer word gets its own line."""
     lines = [""]
     for word in text.split():
         for number, piece in enumerate(_pieces(word)):
@@ -38,10 +36,10 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """Pieces of a word that must not be split: a Japanese character with its brackets and full stops, or a run of other
-    characters.
+    """Split a word into parts that must stay together on a line.
 
-    No regular expression is used: with so many characters, compiling one takes as long as the rest of the help.
+    A part is a Japanese character with its brackets and full stops, or a run of other characters. Compiling a regular
+    expression for so many characters would take as long as the rest of the help.
     """
     if word.isascii():
         yield word
@@ -61,7 +59,7 @@ def _is_japanese(character: str) -> bool:
 
 
 def help_page(command: Any, context: Any, usage: str, width: int) -> str:
-    """The help of a command: usage, description, subcommands by purpose, arguments and options."""
+    """Render the help of a command: usage, description, subcommands, arguments and options."""
     parts = ["\n".join(wrapped(usage, width))]
     parts += ["\n".join(wrapped(paragraph, width)) for paragraph in paragraphs(command.help or "")]
     panels: dict[str, list[Row]] = {}
@@ -80,7 +78,6 @@ def help_page(command: Any, context: Any, usage: str, width: int) -> str:
 
 
 def _table(rows: Sequence[Row], width: int) -> Iterator[str]:
-    """Lines with the names on the left and their texts on the right."""
     names = min(_NAMES, max(cells(name) for name, _ in rows))
     for name, text in rows:
         lines = wrapped(" ".join(text.split()), max(20, width - names - 2 * len(_INDENT)))

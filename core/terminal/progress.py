@@ -1,4 +1,4 @@
-"""Progress bars on standard error, if that is a terminal. Commands without progress bars do not import rich."""
+"""Progress bars on standard error, shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def progress() -> Progress:
-    """A display of progress bars that disappears at its end."""
+    """A display of progress bars that disappears when it ends."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -21,7 +21,7 @@ def progress() -> Progress:
 
 @contextmanager
 def progress_bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """One progress bar. The yielded function takes the amount done and the total."""
+    """Show a progress bar. The yielded function takes the amount done and the total."""
     with progress() as bar:
         shown = bar.add_task(task, total=None)
         yield lambda done, total: bar.update(shown, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""Prompts for values that no command line may contain, and checks of words that a history or a ledger keeps."""
+"""Prompts for sensitive values, and checks of texts that are stored permanently."""
 
 import os
 import re
@@ -20,8 +20,9 @@ from ..yaml_documents import read_text
 
 
 def checked_line(text: str, option: str) -> str:
-    """The text, after a check that it is one readable line without a telephone number, because it is kept for ever.
-    Raises UsageError.
+    """Check that an option's text is one readable line without a telephone number. Raises UsageError.
+
+    The text will be stored permanently.
     """
     text = clean_text(text).strip()
     character = forbidden_character(text)
@@ -39,7 +40,7 @@ def checked_line(text: str, option: str) -> str:
 
 
 def parse_day(text: str, option: str) -> date:
-    """The day in the text of an option. Raises UsageError."""
+    """Parse a date option such as 2026-12-01. Raises UsageError."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -49,16 +50,18 @@ def parse_day(text: str, option: str) -> date:
 
 
 def ask_number() -> Number:
-    """A telephone number that the person types. It is not an argument of the command, because the shell's history keeps
-    arguments and other users can see them.
+    """Prompt for a telephone number. Raises UsageError.
 
-    Raises UsageError.
+    A command-line argument would be stored in the shell's history, and other users could see it.
     """
     return number_of(ask_line("Number"))
 
 
 def ask_entries(file: Path | None) -> list[str]:
-    """Entries of `numbers`, separated by commas or line ends, from a file or typed by the person. Raises UsageError."""
+    """Read entries of telephone numbers from a file, a prompt or standard input. Raises UsageError.
+
+    Commas or line ends separate the entries.
+    """
     if file is not None:
         lines = read_text(file).splitlines()
     elif sys.stdin.isatty():
@@ -69,8 +72,9 @@ def ask_entries(file: Path | None) -> list[str]:
 
 
 def entries_of(lines: Iterable[str]) -> list[str]:
-    """Entries of `numbers` in lines, as people write or paste them; `#` begins a comment. Raises UsageError if there is
-    no entry, or if only a space separates two entries.
+    """Parse entries of telephone numbers from lines as people write or paste them.
+
+    `#` begins a comment. Raises UsageError.
 
         03-1234-0100〜0199                  a range; the end may leave out what it has in common with the start
         03-1234-0100から0199まで             the same
@@ -83,9 +87,7 @@ def entries_of(lines: Iterable[str]) -> list[str]:
 
 
 def _entry(text: str) -> str:
-    """The entry, with both ends written in full if it is a range. Raises UsageError for numbers with only spaces
-    between them.
-    """
+    """Normalize an entry, writing both ends of a range in full. Raises UsageError for numbers separated by spaces."""
     if two := _TWO_CELLS.fullmatch(ascii_form(text)):
         return f"{two[1]}-{two[2]}"
     if _SIDE_BY_SIDE.fullmatch(ascii_form(text)):
@@ -115,7 +117,7 @@ _NO_DIGIT: Final = re.compile("[^0-9]")
 
 
 def ask_line(what: str, hidden: bool = False) -> str:
-    """One line that the person types. If `hidden`, the terminal does not show it."""
+    """Prompt for a line. If `hidden`, the terminal does not show the input."""
     what = translated(what)
     if hidden and sys.stdin.isatty():
         return str(typer.prompt(what, hide_input=True, err=True)).strip()
@@ -127,9 +129,7 @@ def ask_line(what: str, hidden: bool = False) -> str:
 
 
 def ask_confirmation(question: str) -> bool:
-    """True if the person at the terminal answers yes. An empty answer means no. Raises typer.Abort at the end of the
-    input.
-    """
+    """Ask a yes/no question. An empty answer means no. Raises typer.Abort at the end of the input."""
     while True:
         print(f"{translated(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
@@ -145,8 +145,9 @@ _ANSWERS: Final = {"y": True, "yes": True, "はい": True, "n": False, "no": Fal
 
 
 def ask_secret(question: str, twice: bool = False) -> str:
-    """A text that the person types at a terminal, which does not show it. With `twice`, it is typed again until both
-    are equal. Raises typer.Abort without a terminal.
+    """Prompt for a secret without echo. Raises typer.Abort without a terminal.
+
+    With `twice`, the secret is asked for twice until the two entries match.
     """
     shown = translated(question)
     while True:
@@ -157,8 +158,9 @@ def ask_secret(question: str, twice: bool = False) -> str:
 
 
 def ask_passphrase(whose: str, twice: bool = False) -> str:
-    """The passphrase from the environment, or else typed by the person. With `twice`, it is for a new key: it is typed
-    twice, and the command suggests one. Raises TrustError without a terminal.
+    """Passphrase from the environment, or from a prompt. Raises TrustError without a terminal.
+
+    With `twice`, the passphrase is for a new key: a suggestion is shown, and the passphrase is asked for twice.
     """
     given = os.environ.get(PASSPHRASE)
     if given is not None:
@@ -175,7 +177,7 @@ def ask_passphrase(whose: str, twice: bool = False) -> str:
 
 
 def number_of(text: str) -> Number:
-    """A complete Japanese number. Raises UsageError."""
+    """Parse a complete Japanese number. Raises UsageError."""
     try:
         return parse_japanese(text)
     except NumberError as error:
@@ -183,7 +185,7 @@ def number_of(text: str) -> Number:
 
 
 def any_number_of(text: str) -> Number:
-    """The same as `number_of`, but a foreign number is allowed too. Raises UsageError."""
+    """Parse a Japanese or foreign number. Raises UsageError."""
     number = parse(text)
     if not number.known:
         raise UsageError("that is not a telephone number; write it like 0312345678 or +12025550123")

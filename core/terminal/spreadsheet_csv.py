@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) whose texts no spreadsheet takes for formulas."""
+"""CSV (RFC 4180) that is safe to open in a spreadsheet."""
 
 import csv
 import io
@@ -8,12 +8,12 @@ from typing import Final
 
 
 def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The CSV that `Rows` prints."""
+    """CSV text with a header line, in the format that `Rows` prints."""
     return csv_lines([columns, *rows])
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """CSV text of rows. An apostrophe is put in front of a text that a spreadsheet would read as a formula."""
     made = io.StringIO()
     csv.writer(made).writerows(map(_no_formulas, rows))
     return made.getvalue()
@@ -29,7 +29,7 @@ _FIGURES: Final = re.compile(r"[+-]?[0-9.]+|-|")
 
 
 def field_text(value: object) -> str:
-    """The text of one CSV field."""
+    """Text of a value in a CSV field."""
     if value is None:
         return ""
     return ("no", "yes")[value] if isinstance(value, bool) else str(value)

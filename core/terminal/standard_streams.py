@@ -1,4 +1,4 @@
-"""Standard output and error of a command: readers that end early, full disks, and characters of all encodings. I/O."""
+"""Standard output and error that tolerate closed pipes, full disks and any character encoding."""
 
 import io
 import os
@@ -14,7 +14,10 @@ from ..translation import Message
 
 
 def reader_is_open(wait_s: float) -> bool:
-    """Wait `wait_s` seconds, or until the reader of standard output closes it. Returns False if it is closed."""
+    """Wait until the reader of standard output closes it, for at most `wait_s` seconds.
+
+    Returns False if the output is closed.
+    """
     if isinstance(sys.stdout, _Output) and not sys.stdout.is_read:
         return False
     poll = select.poll()
@@ -23,7 +26,7 @@ def reader_is_open(wait_s: float) -> bool:
 
 
 class _Output(io.TextIOWrapper):
-    """Standard output or error. After its reader has closed it, further text is dropped without an error."""
+    """Standard output or error. After the reader has closed it, further text is dropped silently."""
 
     is_read = True
 
@@ -45,14 +48,14 @@ class _Output(io.TextIOWrapper):
             self._drop()
 
     def _drop(self) -> None:
-        """Send all further output to /dev/null. Python flushes once more when it exits, and that flush would fail."""
+        """Redirect further output to /dev/null. Python flushes once more at exit, and that flush would fail."""
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, self.fileno())
         os.close(null)
 
 
 class _StandardOutput(_Output):
-    """Standard output. Raises UsageError if text cannot be written for another reason, such as a full disk."""
+    """Standard output. Raises UsageError if text cannot be written, for example because the disk is full."""
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -68,7 +71,10 @@ class _StandardOutput(_Output):
 
 
 def make_ready() -> None:
-    """Make every character printable, and let SIGTERM end a command with its `finally` blocks."""
+    """Prepare the standard streams and SIGTERM.
+
+    Every character becomes printable, and SIGTERM ends a command through its `finally` blocks.
+    """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open as long as the process runs
     if type(sys.stdout) is io.TextIOWrapper:

@@ -1,4 +1,4 @@
-"""Typer's commands and groups with idtone's help and usage errors, in the language of the environment."""
+"""Typer commands and groups whose help and usage errors follow the language of the environment."""
 
 import shutil
 import sys
@@ -22,7 +22,7 @@ _ERROR: Final = template("Error: {problem}")
 
 
 class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of its base
-    """A usage error: the usage, the place of the help, and the problem, in the language of the environment."""
+    """A usage error that shows the usage, a hint at --help and the problem, translated."""
 
     def show(self, file: TextIO | None = None) -> None:
         lines = [translated(_ERROR, problem=translated(usage_message(self.message)))]
@@ -34,7 +34,10 @@ class _UseError(_OwnError):  # type: ignore[misc]  # Typer exports no name of it
 
 @contextmanager
 def _own_errors() -> Iterator[None]:
-    """Turn usage errors into `_UseError`. A group without a command shows its help; Typer treats that as an error."""
+    """Convert usage errors of Typer into `_UseError`.
+
+    A group without a command shows its help, which Typer treats as an error.
+    """
     try:
         yield
     except _OwnError as error:
@@ -44,7 +47,7 @@ def _own_errors() -> Iterator[None]:
 
 
 class _Translated:
-    """A command or group whose help is in the language of the environment; base of the two below."""
+    """Base class of commands and groups with translated help."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         _translate(self)
@@ -62,8 +65,9 @@ class _Translated:
         formatter.write_usage(ctx.command_path, pieces, prefix=f"{translated(_USAGE)} ")
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters for help and completion. Typer's own flags get the default False. Without a default Typer
-        would import pydantic to read None as a flag, which takes as long as the rest of a group's help.
+        """Parameters for help and completion, with a default of False for Typer's own flags.
+
+        Without a default, Typer would import pydantic, which takes as long as the rest of a group's help.
         """
         above: Any = super()
         parameters: list[Any] = above.get_params(ctx)
@@ -87,11 +91,11 @@ class _Translated:
 
 
 class TranslatedCommand(_Translated, typer.core.TyperCommand):
-    """A command with help and usage errors in the language of the environment."""
+    """A Typer command with translated help and usage errors."""
 
 
 class TranslatedGroup(_Translated, typer.core.TyperGroup):
-    """A group of commands with help and usage errors in the language of the environment."""
+    """A Typer group with translated help and usage errors."""
 
     order: Sequence[str] = ()
 
@@ -105,7 +109,7 @@ class TranslatedGroup(_Translated, typer.core.TyperGroup):
 
 
 def _translate(command: Any) -> None:
-    """Translate the help of a command, its parameters and its subcommands into the language of the environment."""
+    """Translate the help of a command, its parameters and its subcommands."""
     if not is_japanese():
         return
     if command.help:

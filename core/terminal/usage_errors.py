@@ -1,4 +1,4 @@
-"""Typer's own usage errors as translatable messages; Typer writes them in English only. Pure."""
+"""Translatable messages for Typer's usage errors, which exist only in English."""
 
 import re
 from functools import cache
@@ -37,7 +37,7 @@ _TEMPLATES: Final = (
 
 
 def usage_message(text: str) -> str:
-    """The message from which Typer made this text. An unknown text is returned unchanged."""
+    """Translatable message for an error text of Typer. An unknown text is returned unchanged."""
     for known in _TEMPLATES:
         if found := _pattern(known).fullmatch(text):
             return Message(known, **{name: usage_message(value) for name, value in found.groupdict().items()})

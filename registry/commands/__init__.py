@@ -1,4 +1,4 @@
-"""`idtone registry`: the content of a registry."""
+"""The commands `idtone registry`, which show and check the content of a registry."""
 
 from idtone.core.terminal import command_line
 

@@ -1,4 +1,4 @@
-"""A display of progress while a command reads and checks a registry, because a million numbers take seconds."""
+"""Progress display for commands that read and check a registry, because a million numbers take seconds."""
 
 from contextlib import AbstractContextManager
 
@@ -7,5 +7,5 @@ from idtone.core.translation import Message
 
 
 def checking() -> AbstractContextManager[None]:
-    """Show on a terminal's standard error that the registry is being read. Do not ask anything in this context."""
+    """Show a spinner while a registry is being read. Do not prompt for input inside this context."""
     return command_line.working(Message("checking the registry"))

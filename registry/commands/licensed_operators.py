@@ -1,4 +1,4 @@
-"""`idtone-evidence verify operators`: the public list of licensed operators, verified."""
+"""The command `idtone-evidence verify operators`, which verifies the public list of licensed operators."""
 
 from __future__ import annotations
 

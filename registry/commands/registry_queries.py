@@ -1,4 +1,4 @@
-"""`idtone registry check | show`: the content of a registry."""
+"""The commands `idtone registry check` and `idtone registry show`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def check(
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself; for the authority's folder, the registry's files in it."""
+    """The file itself, or the registry's files in the association's folder."""
     if not path.is_dir():
         return [path]
     files = tuf_roles.DELEGATED.values()
@@ -93,7 +93,7 @@ class _Kind(Enum):
 
 
 def _kind(text: str) -> _Kind:
-    """The kind of a document, by its top-level keys; a registry if no key is known."""
+    """Kind of a document according to its top-level keys; a registry if no key is known."""
     found = set(_TOP.findall(text))
     return next((kind for kind, keys in _KEYS.items() if keys & found), _Kind.REGISTRY)
 
@@ -108,7 +108,7 @@ _TOP: Final = re.compile(r"^([a-z_]+) *:", re.MULTILINE)
 
 
 def _totals(path: Path, text: str) -> Mapping[str, object]:
-    """The counts to report. Raises DocumentError with every fault."""
+    """Counts to report for a document. Raises DocumentError with every fault."""
     match _kind(text):
         case _Kind.SUSPENSIONS:
             return {"suspensions": len(parse_suspensions(text, str(path)).suspensions)}
@@ -180,7 +180,7 @@ def show(
 
 
 def _tree(found: NumberReport, document: RegistryDocument) -> Tree:
-    """The wholesale chain of a number, from the member that holds it down to the member in charge."""
+    """Tree that shows the wholesale chain of a number, from its holder down to the member in charge."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -1,1 +1,1 @@
-"""Signed documents between members and the association: confirmations, reports with their answers, and figures."""
+"""Signed documents that members exchange with the association, such as confirmations and reports."""

@@ -1,4 +1,4 @@
-"""Sends signed documents to the association's desk over HTTPS."""
+"""HTTPS client that sends signed documents to the association's desk."""
 
 import json
 from http import HTTPStatus
@@ -21,7 +21,7 @@ _WITHIN_S: Final = 10.0
 
 
 def member_of(settings: Settings) -> str:
-    """The operator's id in the registry. Raises DocumentError if it is not set."""
+    """Id of the operator in the registry. Raises DocumentError if `association.member` is not set."""
     if settings.association.member is None:
         raise DocumentError(
             [
@@ -39,9 +39,9 @@ def member_of(settings: Settings) -> str:
 
 
 def document_signer(settings: Settings) -> NoteSigner:
-    """The signer of this node's documents: the key of its ledger, under the name MEMBER/NODE.
+    """Signer of this node's documents: the ledger's key under the name MEMBER/NODE.
 
-    Raises DocumentError, and LedgerError if there is no key.
+    Raises DocumentError, and LedgerError if the key does not exist.
     """
     name = f"{member_of(settings)}/{'-'.join(settings.node.replace('+', '-').split())}"
     successor_trees = successor_trees_of(settings.ledger, settings.node)
@@ -51,16 +51,18 @@ def document_signer(settings: Settings) -> NoteSigner:
 
 
 def send(settings: Settings, octets: bytes) -> dict[str, Any]:
-    """Send a signed document, and return the desk's answer. If the document was sent before, the desk answers again,
-    but does not record it twice. Raises DocumentError, and TrustError if the desk cannot be reached or refuses the
-    document.
+    """Send a signed document, and return the desk's answer.
+
+    A document that was sent before is answered again, but not recorded twice. Raises DocumentError, and TrustError if
+    the desk is unreachable or rejects the document.
     """
     return _answer(settings, "POST", PATH, octets)
 
 
 def ask(settings: Settings, path: str) -> dict[str, Any]:
-    """The desk's answer to a request that anyone may send, for example for its public keys. `path` is the path in the
-    URL. Raises DocumentError and TrustError.
+    """Send a GET request that needs no signature, for example for the desk's public keys.
+
+    `path` is the path in the URL. Raises DocumentError and TrustError.
     """
     return _answer(settings, "GET", path, None)
 

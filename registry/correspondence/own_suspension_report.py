@@ -1,6 +1,6 @@
-"""The document in which a node tells the association that its operator has suspended numbers itself. Pure.
+"""Report to the association that the operator has suspended numbers itself.
 
-It names no telephone number. It contains the reference by which the police know their request.
+The report contains no telephone numbers. It contains the reference by which the police can identify their request.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ KIND: Final = "own-suspension"
 
 
 class OwnSuspensionReport(Model):
-    """The report on one suspension. `id` is the member's id for it; `numbers` is the count of its numbers. `in_force`
-    is the time at which the node confirmed it, and `over` the time from which the calls pass again. A later report with
-    the same id replaces an earlier one.
+    """Report on a suspension by the operator.
+
+    `id` is the member's id of the suspension. `numbers` is the count of its numbers. `in_force` is the time at which
+    the node confirmed the suspension. `over` is the time from which calls are connected again. A later report with the
+    same id replaces an earlier one.
     """
 
     id: Annotated[str, Field(pattern=r"^s-[0-9a-f]{8}$")]
@@ -34,7 +36,7 @@ class OwnSuspensionReport(Model):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> OwnSuspensionReport:
-        """The report in the content of a document. Raises TrustError."""
+        """Parse the report in a signed document. Raises TrustError."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

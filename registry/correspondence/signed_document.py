@@ -1,4 +1,4 @@
-"""A document that a member signs, as a signed note (C2SP signed-note v1). Pure.
+"""Documents that a member signs, as signed notes (C2SP signed-note v1).
 
     idtone-document/1
     {"at":"2026-11-27T09:00:00+00:00","content":{…},"id":"…","kind":"report-answer","member":"m-0001"}
@@ -31,9 +31,10 @@ _STRANGE: Final = Message("this is not a signed document of a member")
 
 @dataclass(frozen=True, slots=True)
 class SignedDocument:
-    """A document with a verified signature. `octets` are the whole note; `key` has signed it.
+    """A document whose signature was verified.
 
-    `id` is 32 hexadecimal digits, unique for each document: the desk accepts each id once. `content` is JSON.
+    `octets` is the whole note. `key` is the key that signed it. `id` consists of 32 hexadecimal digits and is unique,
+    because the desk accepts each id once. `content` is JSON.
     """
 
     kind: str
@@ -46,7 +47,7 @@ class SignedDocument:
 
 
 def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: NoteSigner, at: datetime) -> bytes:
-    """The note of a new document. Raises TrustError if the content has no canonical JSON."""
+    """Create and sign a document. Raises TrustError if the content has no canonical JSON."""
     fields: Any = {
         "at": at.astimezone(UTC).isoformat(),
         "content": dict(content),
@@ -63,9 +64,9 @@ def sign_document(kind: str, member: str, content: Mapping[str, Any], signer: No
 
 
 def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierKey]]) -> SignedDocument:
-    """The document, if a key of its member has signed it. `keys_of` returns the keys of the member with an id.
+    """Parse a document, and verify that a key of its member has signed it. Raises TrustError.
 
-    Raises TrustError.
+    `keys_of` returns the keys of a member by its id.
     """
     try:
         note = Note.parse(octets)
@@ -89,7 +90,7 @@ def verified_document(octets: bytes, keys_of: Callable[[str], Iterable[VerifierK
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """The fields in a text. Raises TrustError unless the text is exactly in the form that `sign_document` writes."""
+    """Fields of a document. Raises TrustError unless the text has exactly the form that `sign_document` writes."""
     header, _, rest = text.partition("\n")
     line = rest.removesuffix("\n")
     try:

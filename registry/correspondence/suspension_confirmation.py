@@ -1,4 +1,4 @@
-"""The document in which a node confirms to the association that it has applied suspensions, or their ends. Pure."""
+"""Confirmation to the association that a node has applied suspensions, or their ends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ STOPS_LIMIT: Final = 500
 
 
 class ConfirmedStop(Model):
-    """A suspension that the node confirms. `calls_ended` counts the calls in progress that the node has ended because
-    of it. Calls that an earlier document counted are left out.
+    """A suspension that the node confirms.
+
+    `calls_ended` counts the calls in progress that the node ended because of the suspension, without calls that an
+    earlier document counted.
     """
 
     reference: Text
@@ -27,12 +29,12 @@ class ConfirmedStop(Model):
 
 
 class SuspensionConfirmation(Model):
-    """The confirmation of one edition. `sha256` and `issued` are those of the suspensions.yaml in use,
-    `registry_version` is that of the registry at that time.
+    """Confirmation of one edition of the suspension list.
 
-    `in_use` is the time at which the node began to use that file. `stops` are the suspensions that the node confirms
-    for the first time. `lifts` are the references of suspensions that it confirmed earlier and that this file no longer
-    has.
+    `sha256` and `issued` describe the suspensions.yaml in use. `registry_version` is the version of the registry at
+    that time. `in_use` is the time at which the node began to use the file. `stops` are the suspensions that the node
+    confirms for the first time. `lifts` are the references of suspensions that the node confirmed earlier and that are
+    no longer in the file.
     """
 
     sha256: Sha256
@@ -50,7 +52,7 @@ class SuspensionConfirmation(Model):
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> SuspensionConfirmation:
-        """The confirmation in the content of a document. Raises TrustError."""
+        """Parse the confirmation in a signed document. Raises TrustError."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

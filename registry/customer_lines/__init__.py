@@ -1,1 +1,1 @@
-"""The operator's customers: the telephone numbers that each of their lines may present."""
+"""Telephone numbers that each line of the operator's customers may present."""

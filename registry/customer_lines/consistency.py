@@ -1,6 +1,7 @@
-"""Rules between the entries of a table of lines. Pure.
+"""Consistency rules between the entries of a table of customer lines.
 
-A number belongs to one customer at a time, and so does a line. Otherwise one customer could present another's numbers.
+At any time, a number belongs to one customer, and so does a line. Otherwise one customer could present another
+customer's numbers.
 """
 
 from collections import defaultdict
@@ -19,8 +20,9 @@ Placed = tuple[int, int, int]
 
 
 class EntryFault(NamedTuple):
-    """A fault in one entry; `entry` is its position. `field` is one of its keys, and `position` a place in that key's
-    list.
+    """A fault in an entry of the table.
+
+    `entry` is the position of the entry, `field` is a key of the entry, and `position` is a place in that key's list.
     """
 
     entry: int
@@ -31,9 +33,10 @@ class EntryFault(NamedTuple):
 
 
 def pieces(placed: Sequence[Placed]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Cut spans, sorted by first number, into disjoint spans, each with the items of all spans over it.
+    """Split spans into disjoint spans, each with the items of all spans that cover it.
 
-    The same as `number_spans.disjoint`, but fast where few spans overlap.
+    The input must be sorted by first number. The function equals `number_spans.disjoint`, but is fast if few spans
+    overlap.
     """
     at, count = 0, len(placed)
     while at < count:
@@ -51,7 +54,7 @@ def pieces(placed: Sequence[Placed]) -> Iterator[tuple[int, int, tuple[int, ...]
 
 
 def document_faults(document: LinesDocument) -> Iterator[ValidationFault]:
-    """The faults of a file, beyond those of single values."""
+    """Faults of a table, beyond the faults of single values."""
     unread = False
     for at, read in enumerate(document.lines):
         for position, text in enumerate(read.numbers):
@@ -85,7 +88,7 @@ def entry_faults(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
-    """Faults for numbers that two customers have at once."""
+    """Faults for numbers that belong to two customers at the same time."""
     placed = sorted(
         (span.first, span.last, at)
         for at, entry in enumerate(entries)
@@ -110,7 +113,7 @@ def _numbers_of_two(entries: Sequence[Entry]) -> Iterator[EntryFault]:
 
 
 def _against(entries: Sequence[Entry], items: Iterable[int]) -> Iterator[int]:
-    """Entries that belong to a different customer than an earlier entry for the same time."""
+    """Entries that belong to another customer than an earlier entry for the same time."""
     before: dict[str, list[Period]] = {}
     for at in sorted(set(items)):
         entry = entries[at]
@@ -133,7 +136,10 @@ def _meet(one: Period, other: Period) -> bool:
 
 
 def _lines_of_two(entries: Sequence[Entry], field: str) -> Iterator[EntryFault]:
-    """Faults for lines that two customers have at once. `field` is `endpoints` or `accounts`."""
+    """Faults for lines that belong to two customers at the same time.
+
+    `field` is `endpoints` or `accounts`.
+    """
     names = attrgetter(field)
     of_name: dict[str, list[int]] = defaultdict(list)
     for at, entry in enumerate(entries):

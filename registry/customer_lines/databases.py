@@ -1,4 +1,4 @@
-"""Reads the rows of a query from a database: SQLite, PostgreSQL, or MariaDB and MySQL, each by its own driver."""
+"""Database queries for the table of lines, on SQLite, PostgreSQL, MariaDB and MySQL."""
 
 import re
 import sqlite3
@@ -20,13 +20,13 @@ Rows = tuple[Sequence[str], list[Sequence[Any]]]
 
 
 def place_of(url: str) -> str:
-    """The address of the database for messages, without user, password and parameters."""
+    """URL of the database for messages, without user, password and parameters."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def rows_of(url: str, password: str | None, query: str) -> Rows:
-    """The columns and the rows of a query. Raises DocumentError; its text quotes no row."""
+    """Run a query, and return its columns and rows. Raises DocumentError, which quotes no row."""
     read = {"sqlite": _sqlite, "postgresql": _postgresql, "mysql": _mysql}[urlsplit(url).scheme]
     return read(url, password, query)
 

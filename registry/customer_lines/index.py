@@ -1,7 +1,7 @@
-"""The table of lines for decisions: sorted arrays, and the binary form in which the service keeps them.
+"""The compiled table of customer lines: sorted arrays for decisions, and their binary format.
 
-Reading a million numbers takes seconds, so another process compiles the table (`line_compiler`), and the service reads
-the result. The result is protected only by its checksum: it is in the service's own folder.
+Reading a million numbers takes seconds. Another process therefore compiles the table (`line_compiler`), and the service
+reads the result. Only a checksum protects the result, because it lies in the service's own folder.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ALLOWED: Final = (None, None)
 
 
 class Totals(NamedTuple):
-    """Counts of a table's content. `unchecked` counts the entries that do not say who checked them."""
+    """Totals of a table. `unchecked` counts the entries without a recorded check."""
 
     customers: int
     lines: int
@@ -54,9 +54,10 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Intervals of numbers, with the term of each. In a run they are ascending, and disjoint or equal.
+    """Number intervals in runs, each with its term (a customer and a period).
 
-    `runs` has three values for each run: its start, its end, and the term of all its intervals, or -1 if they differ.
+    The intervals of a run are ascending, and disjoint or equal. `runs` has three values for each run: its start, its
+    end, and the term of all its intervals, or -1 if the terms differ.
     """
 
     runs: array[int]
@@ -66,15 +67,15 @@ class Runs:
 
 
 class LinesIndex:
-    """One edition of the table; immutable. Implements `idtone.core.decision.Lines`.
+    """An immutable edition of the table of lines. Implements `idtone.core.decision.Lines`.
 
-    A *term* is a customer with a period. A line has one run of numbers; lines with the same entries share it.
+    A *term* is a customer with a period. A line has one run of numbers, and lines with the same entries share a run.
 
-    The arrays contain everything. In addition each run has a text: its customer, its place, and the single numbers that
-    belong to this customer without limit of time (`c-1;0;+81312345678+81312345679`). Finding a number in the text takes
-    a third of the time of a search in the arrays, which are too large for the processor's cache. The search is exact,
+    The arrays contain everything. In addition, each run has a text: its customer, its place, and the single numbers
+    that belong to the customer without a time limit (`c-1;0;+81312345678+81312345679`). Finding a number in the text
+    takes a third of the time of a search in the arrays, which exceed the processor's cache. The search is exact,
     because no complete Japanese number begins another one. If the run has no other numbers, its text ends with a full
-    stop; a number that is not in such a text is not the customer's.
+    stop, and a number that is missing from such a text does not belong to the customer.
     """
 
     __slots__ = (
@@ -96,9 +97,11 @@ class LinesIndex:
         endpoints: Iterable[tuple[str, int]],
         accounts: Iterable[tuple[str, int]],
     ) -> None:
-        """`origin` is the digest of the source. `periods` has two values for each term. The holder of a span in
-        `numbers` is an index into `tenures`: the terms in which customers have these numbers. `endpoints` and
-        `accounts` give the run of each line.
+        """Set the arrays of the table.
+
+        `origin` is the digest of the source. `periods` has two values for each term. The holder of a span in `numbers`
+        is an index into `tenures`, the terms in which customers have the numbers. `endpoints` and `accounts` map each
+        line to its run.
         """
         self.origin, self.totals = origin, totals
         self._fixed = customers, term_customers, periods, tenures, texts
@@ -116,18 +119,19 @@ class LinesIndex:
         """Owner of each tenure, at its number + 1."""
 
     def _owner(self, tenure: tuple[int, ...]) -> str | tuple[int, ...] | None:
-        """The customer who has the numbers without limit of time; otherwise the terms."""
+        """Customer who has the numbers without a time limit, or else the terms."""
         return tenure if len(tenure) > 1 or tenure[0] in self._periods else self._customers[tenure[0]]
 
     def __repr__(self) -> str:
         return f"<LinesIndex of {self.totals.numbers} numbers>"
 
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
-        """The reason why the call may not present its forwarding number, or None if it may; and the customer, or None
-        if unknown.
+        """Check whether the caller's line may present the forwarding number.
 
-        The endpoint decides if the table has it, else the account code. An incoming call comes through a trunk, not a
-        customer's line. So it may present its number, and it is a call of the customer who has that number.
+        Returns the reason for a refusal, or None if the line may present the number, and the customer, or None if the
+        customer is unknown. The endpoint decides if the table contains it, or else the account code. An incoming call
+        arrives through a trunk, not through a customer's line. The call may therefore present its number, and belongs
+        to the customer who has that number.
         """
         if call.direction is _INCOMING:
             return None, self.customer_of(call.forwarding_number, now)
@@ -142,7 +146,7 @@ class LinesIndex:
         return self._searched(_run(line), e164, now)
 
     def _searched(self, run: int, e164: str, now: datetime) -> tuple[Reason | None, str | None]:
-        """The same as `presentation`, by a search in the arrays."""
+        """Fallback for `presentation` that searches the arrays."""
         spans, number = self._lines, int(e164 or 0)
         start, end, _ = spans.runs[3 * run : 3 * run + 3]
         at = bisect_right(spans.firsts, number, start, end) - 1
@@ -153,7 +157,7 @@ class LinesIndex:
         return _NOT_ITS_OWN, self._customer_of_run(run, now)
 
     def customer_of(self, number: Number, now: datetime) -> str | None:
-        """The customer who has the number now; None if no customer has it."""
+        """Customer who has the number now, or None."""
         e164 = number.e164
         if not e164:
             return None
@@ -163,7 +167,7 @@ class LinesIndex:
         return owner
 
     def customer_of_line(self, endpoint: str, account: str, now: datetime) -> str | None:
-        """The customer who has the line now; None if unknown."""
+        """Customer who has the line now, or None if the line is unknown."""
         line = self._endpoints.get(endpoint) or self._accounts.get(account)
         return self._customer_of_run(_run(line), now) if line else None
 
@@ -184,14 +188,14 @@ class LinesIndex:
     # -- for the hook, while the service is down -----------------------------------------------------------------------
 
     def groups_of_endpoints(self) -> Iterator[tuple[str, int]]:
-        """Each endpoint with its run."""
+        """Pairs of an endpoint and its run of numbers."""
         return ((name, _run(line)) for name, line in self._endpoints.items())
 
     def groups_of_accounts(self) -> Iterator[tuple[str, int]]:
         return ((name, _run(line)) for name, line in self._accounts.items())
 
     def spans_of_groups(self) -> Iterator[Iterator[tuple[NumberSpan, calls.Period]]]:
-        """The numbers of each run with the periods in which they may be presented, ascending by first number."""
+        """Number ranges of each run, with the periods in which they may be presented, in ascending order."""
         spans = self._lines
         return (
             (
@@ -211,7 +215,7 @@ class LinesIndex:
     # -- as octets ----------------------------------------------------------------------------------------------------
 
     def pack(self) -> bytes:
-        """The octets of the table, for `unpack` on a machine with the same byte order."""
+        """Encode the table for `unpack` on a machine with the same byte order."""
         customers, term_customers, periods, tenures, texts = self._fixed
         lines = self._lines
         arrays = [
@@ -234,9 +238,7 @@ class LinesIndex:
 
     @classmethod
     def unpack(cls, octets: bytes) -> LinesIndex:
-        """The table in octets from `pack`, read in small steps so that other threads can run. Raises ValueError for
-        other octets.
-        """
+        """Decode a table from `pack` in small steps, so that other threads can run. Raises ValueError."""
         head, lines, arrays = unpacked_table(_MAGIC, octets, "table of lines")
         names: list[list[str]] = [[], [], [], []]
         for line in lines:
@@ -263,7 +265,6 @@ class LinesIndex:
 
 
 def _lines_of(runs: Iterable[tuple[str, int]], texts: Sequence[str]) -> dict[str, str]:
-    """Each line with the text of its run."""
     made: dict[str, str] = {}
     for name, run in runs:  # a loop: other threads run meanwhile
         made[name] = texts[run]
@@ -278,7 +279,7 @@ def _run(text: str) -> int:
 
 
 class _Terms:
-    """Gives numbers to the pairs of customer and period."""
+    """Numbers the pairs of customer and period."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.customers: dict[str, int] = {}
@@ -299,7 +300,7 @@ class _Terms:
 
 
 def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
-    """The compiled table. `entries` must have passed `consistency.entry_faults`."""
+    """Compile entries that have passed `consistency.entry_faults`."""
     terms = _Terms(entries)
     of_line = _entries_of_lines(entries)
     runs: dict[tuple[int, ...], int] = {}
@@ -330,7 +331,7 @@ def compile_lines(entries: Sequence[Entry], origin: str = "") -> LinesIndex:
 
 
 def _entries_of_lines(entries: Sequence[Entry]) -> tuple[Mapping[str, list[int]], Mapping[str, list[int]]]:
-    """Each endpoint, and each account code, with the entries whose numbers it may present."""
+    """Endpoints and account codes, each with the entries whose numbers it may present."""
     endpoints: dict[str, list[int]] = defaultdict(list)
     accounts: dict[str, list[int]] = defaultdict(list)
     of_customer: dict[str, list[int]] = defaultdict(list)
@@ -365,7 +366,7 @@ def _runs(runs: Iterable[Iterable[tuple[int, int, int]]]) -> Runs:
 
 
 def _texts(lines: Runs, terms: _Terms) -> list[str]:
-    """The text of each run (`LinesIndex`)."""
+    """Text of each run, as described in `LinesIndex`."""
     texts = []
     customers, (of_term, periods) = [*terms.customers, ""], terms.arrays()
     for run, (start, end, common) in enumerate(zip(*(lines.runs[place::3] for place in range(3)), strict=True)):
@@ -381,7 +382,6 @@ def _texts(lines: Runs, terms: _Terms) -> list[str]:
 
 
 def _numbers(entries: Sequence[Entry], terms: _Terms) -> tuple[HolderSpans, list[tuple[int, ...]]]:
-    """The numbers of all customers, and their tenures."""
     placed = {
         (span.first, span.last, term)
         for entry, term in zip(entries, terms.of_entry, strict=True)
@@ -404,7 +404,7 @@ def _union(entries: Iterable[Entry]) -> Iterator[tuple[int, int]]:
 
 
 class NoLines:
-    """The table of lines before it could be read for the first time: no outgoing call may present a number."""
+    """Replacement for a table of lines that was never read: no outgoing call may present a number."""
 
     def presentation(self, call: ForwardedCall, now: datetime) -> tuple[Reason | None, str | None]:
         return _ALLOWED if call.direction is _INCOMING else (Reason.LINES_MISSING, None)

@@ -1,5 +1,4 @@
-"""Reads and compiles the table of lines in a separate process, so that a million rows or a hanging database do not
-delay a call.
+"""Compiles the table of customer lines in a separate process, so that large tables do not delay calls.
 
     python -m idtone.registry.customer_lines.line_compiler       the source as JSON on standard input
 
@@ -22,7 +21,10 @@ FAULTS, UNCHANGED = 1, 3
 
 
 def compile_in_process(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
-    """The compiled table (`LinesIndex.pack`); None if the source still has the digest `known`. Raises DocumentError."""
+    """Compile the table of lines in another process. Raises DocumentError.
+
+    The result is None if the source still has the digest `known`. Otherwise, it is from `LinesIndex.pack`.
+    """
     asked = json.dumps({"source": source, "query": query, "password": password, "known": known})
     command = [sys.executable, "-m", __name__]
     try:
@@ -41,7 +43,10 @@ def compile_in_process(source: str, query: str | None, password: str | None, kno
 
 
 def compile_here(source: str, query: str | None, password: str | None, known: str) -> bytes | None:
-    """The same as `compile_in_process`, but in this process."""
+    """Compile the table of lines in this process. Raises DocumentError.
+
+    The result is None if the source still has the digest `known`.
+    """
     from .index import compile_lines
     from .read_line_table import read
 

@@ -1,4 +1,4 @@
-"""The table of lines as a file: the numbers that each endpoint or account code of a customer may present."""
+"""The table of customer lines as a YAML file, which says which line may present which numbers."""
 
 import re
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _ASTERISK_PATTERN: Final = re.compile(r"_([+0-9]+)(X+)")
 
 
 def name_of_line(value: str) -> str:
-    """The name of an endpoint, or an account code. Raises ValueError."""
+    """Validate the name of an endpoint or an account code. Raises ValueError."""
     if not value.strip() or value != value.strip() or len(value) > _NAME_LIMIT or not value.isprintable():
         raise ValueError(
             Message("is not the name of an endpoint or an account code"),
@@ -33,12 +33,15 @@ def name_of_line(value: str) -> str:
 
 
 def masked_name(name: str) -> str:
-    """A line's name with most of its digits hidden, because it may be a telephone number."""
+    """Name of a line with most of its digits hidden, because it may be a telephone number."""
     return _NUMBER.sub("…", name)
 
 
 def customer_id(value: str) -> str:
-    """A customer's id, which evidence may keep in clear. Raises ValueError."""
+    """Validate a customer id. Raises ValueError for an id that looks like a telephone number.
+
+    Evidence keeps customer ids in clear.
+    """
     if _NUMBER_LIKE.fullmatch(value):
         raise ValueError(
             Message("may be a telephone number, and evidence keeps it in clear"),
@@ -48,9 +51,7 @@ def customer_id(value: str) -> str:
 
 
 def span_of(text: str) -> NumberSpan:
-    """The numbers that an entry covers. The entry is written as in the registry, or as Asterisk's pattern
-    `_0312345XXX`. Raises NumberError.
-    """
+    """Parse numbers in a registry notation, or as an Asterisk pattern like `_0312345XXX`. Raises NumberError."""
     pattern = _ASTERISK_PATTERN.fullmatch(text)
     return read_span(f"{pattern[1]}*" if pattern else text)
 
@@ -60,7 +61,7 @@ CustomerId = Annotated[Id, AfterValidator(customer_id)]
 
 
 class NumbersCheck(Model):
-    """The check that the customer may present the numbers: the person, the day and the document."""
+    """Proof that the customer may present the numbers: the person who checked, the day and the document."""
 
     by: Text
     day: Day
@@ -68,9 +69,9 @@ class NumbersCheck(Model):
 
 
 class LineEntry(Model):
-    """Numbers, and the lines that may present them from the day `from` to the day `until` (exclusive, in Japan).
+    """Numbers, and the lines that may present them from the day `from` until the day `until` (exclusive, in Japan).
 
-    Without endpoints and account codes, every line of the customer may present them.
+    Without endpoints and account codes, every line of the customer may present the numbers.
     """
 
     customer: CustomerId | None = None
@@ -101,7 +102,7 @@ def period_of(start: date | None, until: date | None) -> Period:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry from a file or a database, with its numbers as spans."""
+    """An entry of a file or a database, with its numbers as spans."""
 
     customer: str | None
     endpoints: tuple[str, ...]
@@ -116,7 +117,7 @@ class Entry:
 
 
 def entry_of(read: LineEntry) -> Entry:
-    """The entry of the file with its numbers as spans. Raises NumberError for a number that cannot be read."""
+    """Convert an entry of a file. Raises NumberError for an unreadable number."""
     return Entry(
         read.customer,
         read.endpoints,
@@ -128,7 +129,7 @@ def entry_of(read: LineEntry) -> Entry:
 
 
 def number_fault(text: str) -> NumberError | None:
-    """The fault in an entry of `numbers`; None if it is good."""
+    """Error for an entry of `numbers`, or None if the entry is valid."""
     try:
         span_of(text)
     except NumberError as error:

@@ -1,5 +1,6 @@
-"""Keeps the last good edition of the table of lines, also for the next start, because its source may be unreachable
-then.
+"""The table of customer lines in use, with a cache of the last good edition.
+
+The cache serves the next start, because the source may be unreachable then.
 """
 
 import hashlib
@@ -28,12 +29,14 @@ _NONE: Final = NoLines()
 
 
 class LinesSource:
-    """The table of lines in use. `current` is the edition that decisions use. `trouble` is the reason why the newest
-    edition is not in use; empty if it is in use.
+    """The table of lines in use.
+
+    `current` is the edition that decisions use. `trouble` is the reason why the newest edition is not in use, or empty
+    if it is.
     """
 
     def __init__(self, settings: LinesSettings, clock_s: Callable[[], float] = time.monotonic) -> None:
-        """Check that `lines.query` and `lines.source` fit each other. Raises DocumentError."""
+        """Check the settings, without reading the source. Raises DocumentError."""
         settings.check()
         assert settings.source
         self._settings, self._source = settings, settings.source
@@ -50,14 +53,14 @@ class LinesSource:
 
     @property
     def index(self) -> LinesIndex | None:
-        """The edition in use; None if none was ever read."""
+        """Edition in use, or None if no edition was ever read."""
         return self.current if isinstance(self.current, LinesIndex) else None
 
     def refresh(self) -> bool:
-        """Read the source if it is due, or if the file has changed. Returns True if a new edition is now in use.
+        """Read the source if it is due, or if the file has changed. True if a new edition is now in use.
 
-        Blocks, so call it from a worker thread. If the source is a database, or a file that is unchanged or unusable,
-        the first call uses the edition in the cache.
+        The method blocks, so call it from a worker thread. If the source is a database, or an unchanged or unusable
+        file, the first call uses the edition in the cache.
         """
         with self._refreshing:
             if not self._begun:
@@ -134,7 +137,7 @@ class LinesSource:
 
     @property
     def _cache(self) -> Path:
-        """The cache file. It is named after the source and the query, so that it is never used for another table."""
+        """Cache file, named after the source and the query, so that it never serves another table."""
         name = hashlib.sha256(f"{self._source}\n{self._settings.query}".encode()).hexdigest()[:16]
         return self._settings.cache / f"{name}.lines"
 

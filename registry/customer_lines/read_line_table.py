@@ -1,4 +1,4 @@
-"""Reads the table of lines from its source: a YAML file, or a database."""
+"""Reader for the table of customer lines, from a YAML file or a database."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -18,28 +18,28 @@ from .ready_queries import READY
 
 
 class UnparsedTable:
-    """The unparsed content of a source; `origin` is its digest."""
+    """Unparsed content of a source. `origin` is the digest of the content."""
 
     def __init__(self, name: str, content: str | tuple[Sequence[str], Sequence[Sequence[Any]]]) -> None:
         self.name, self._content = name, content
         self.origin = digest_of_text(content) if isinstance(content, str) else _digest_of_rows(*content)
 
     def entries(self) -> list[Entry]:
-        """The entries of the table. Raises DocumentError with the faults, each with its place."""
+        """Parse the entries of the table. Raises DocumentError with the place of each fault."""
         if isinstance(self._content, str):
             return entries_of(parse(self._content, self.name, LinesDocument, document_faults))
         return rows.entries_of(*self._content, self.name)
 
 
 def read(source: str, query: str | None, password: str | None) -> UnparsedTable:
-    """The content of a source. Raises DocumentError."""
+    """Read a source without parsing it. Raises DocumentError."""
     if "://" not in source:
         return UnparsedTable(source, file_text(Path(source)))
     return UnparsedTable(place_of(source), rows_of(source, password, READY.get(query or "", query or "")))
 
 
 def read_as_set(settings: LinesSettings) -> UnparsedTable:
-    """The content of the source that the settings name. Raises DocumentError."""
+    """Read the source that the settings name, without parsing it. Raises DocumentError."""
     settings.check()
     if settings.source is None:
         raise DocumentError(
@@ -58,7 +58,7 @@ def read_as_set(settings: LinesSettings) -> UnparsedTable:
 
 
 def file_text(path: Path) -> str:
-    """The text of the table's file. Raises DocumentError, also for a special file: reading a pipe would block."""
+    """Read the file of the table. Raises DocumentError, also for a pipe, which would block."""
     if path.exists() and not path.is_file():
         raise DocumentError(
             [Fault(str(path), 0, 0, "", Message("it is not a regular file"), Message("Put the table's file there"))]
@@ -71,7 +71,7 @@ def digest_of_text(text: str) -> str:
 
 
 def _digest_of_rows(columns: Iterable[str], found: Iterable[Sequence[Any]]) -> str:
-    """The digest of the rows, regardless of their order: a database guarantees no order."""
+    """Digest of rows, regardless of their order, because a database guarantees no order."""
     digest = hashlib.sha256("\t".join(columns).encode())
     for line in sorted("\t".join(map(str, row)) for row in found):
         digest.update(line.encode())

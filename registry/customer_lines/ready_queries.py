@@ -1,4 +1,4 @@
-"""Ready-made queries for the databases of other PBX software.
+"""Ready-made queries for the databases of FreePBX and Wazo.
 
 `freepbx`: the tables of FreePBX's module `core` (module.xml), in MariaDB. A device may present each number whose
 inbound route leads to its extension. It may also present the outbound caller id of its extension if an inbound route
@@ -12,7 +12,7 @@ from typing import Final
 
 
 def _plain(column: str) -> str:
-    """The SQL expression for the number in a column, without separators and in national form."""
+    """SQL expression for the number in a column, in national form without separators."""
     return f"REPLACE(REPLACE(REPLACE({column}, '-', ''), ' ', ''), '+81', '0')"
 
 

@@ -1,4 +1,4 @@
-"""Converts the rows of a database query to entries. Pure; a fault names the row and the column."""
+"""Conversion of database rows into entries. Each fault names the row and the column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -29,8 +29,9 @@ _FIELDS: Final = {"endpoints": "endpoint", "accounts": "account", "numbers": "nu
 
 
 def entries_of(columns: Sequence[str], rows: Iterable[Sequence[Any]], name: str) -> list[Entry]:
-    """The entries in the rows. Rows that differ only in their number make one entry. Raises DocumentError with `name`
-    as its file.
+    """Convert rows into entries. Raises DocumentError, with `name` as the file.
+
+    Rows that differ only in their number form one entry.
     """
     reader = _Rows(_positions(columns, name), name)
     for at, row in enumerate(rows, 1):
@@ -99,7 +100,6 @@ class _Rows:
             rows.append(at)
 
     def entries(self) -> list[Entry]:
-        """The entries of all rows that were read. Raises DocumentError."""
         made = [
             Entry(
                 customer, (endpoint,) if endpoint else (), (account,) if account else (), tuple(spans), period, checked
@@ -140,7 +140,7 @@ class _Rows:
 
 
 def _plain(value: Any) -> str | None:
-    """A value as text; None for NULL and for an empty text."""
+    """Value as text; None for NULL and for an empty text."""
     if value is None:
         return None
     if isinstance(value, datetime):

@@ -1,1 +1,1 @@
-"""Suspensions that this node's operator orders, when the police call the operator directly (`idtone suspend`)."""
+"""Suspensions by this node's operator, for requests that the police send directly (`idtone suspend`)."""

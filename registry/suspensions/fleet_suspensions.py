@@ -1,9 +1,9 @@
-"""The exchange of suspensions in a fleet, so that all its nodes refuse a number. Decides what a node sends to the
-others and what it takes over. Pure.
+"""Exchange of the operator's suspensions within a fleet, so that all nodes refuse a number.
 
-Each node sends all that it knows, so a node that was unreachable learns everything from any other node. Acts (approved,
-lifted, a duty closed) are only added to a suspension, so nodes agree in whatever order they learn of them. Each node
-reports for itself when it began to refuse the calls.
+The module decides what a node sends to the others, and what it accepts from them. Each node sends all that it knows, so
+a node that was unreachable learns everything from any other node. Acts (an approval, a lift, a closed duty) are only
+added to a suspension, so nodes agree in whatever order they learn of them. Each node reports when it began to refuse
+the calls itself.
 """
 
 import base64
@@ -27,21 +27,19 @@ _ACTS: Final = ("approved", "withdrawn", "lift_asked", "lifted")
 
 
 class SuspensionSeal:
-    """Seals a node's report, because PostgreSQL must not see telephone numbers. Only the fleet's key opens it."""
+    """Encrypts a node's report with the fleet key, so that PostgreSQL contains no telephone numbers."""
 
     def __init__(self, fleet_key: bytes) -> None:
         self._cipher = AESGCM(hmac.digest(fleet_key, b"idtone own suspensions", hashlib.sha256))
 
     def sealed(self, node: str, told: OwnSuspensions) -> str:
-        """The suspensions as sealed text, in which no telephone number can be read."""
+        """Encrypt the suspensions into a text without readable telephone numbers."""
         nonce = os.urandom(_NONCE_BYTES)
         octets = zlib.compress(told.model_dump_json(exclude_defaults=True).encode())
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, octets, node.encode())).decode()
 
     def opened(self, node: str, text: object) -> OwnSuspensions | None:
-        """The suspensions in a node's sealed report; None if that node and this key did not seal it, or if it cannot be
-        read.
-        """
+        """Decrypt the report of a node; None if the report is not authentic or cannot be read."""
         try:
             octets = base64.b64decode(str(text), validate=True)
             plain = self._cipher.decrypt(octets[:_NONCE_BYTES], octets[_NONCE_BYTES:], node.encode())
@@ -53,9 +51,7 @@ class SuspensionSeal:
 
 
 def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
-    """The suspensions that this node sends to the other nodes, the newest last: all that stop calls, and the latest of
-    those that are over.
-    """
+    """Suspensions that this node sends to the others: all that stop calls, and the latest that are over."""
     found, left = [], TOLD_LIMIT
     for one in sorted(held.suspensions, key=lambda each: (each.is_live, each.asked.at), reverse=True):
         # When this node itself was asked for is in `home`, so that a copy of a copy keeps it.
@@ -71,8 +67,9 @@ def suspensions_to_send(held: OwnSuspensions, node: str) -> OwnSuspensions:
 
 
 def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensions | None]) -> OwnSuspensions:
-    """The node's own suspensions together with those of the other nodes. `others` has the report of each node, or None
-    for a report that does not count.
+    """Merge the node's own suspensions with the reports of the other nodes.
+
+    `others` holds the report of each node, or None for a report that does not count.
     """
     by_id = {each.id: each for each in held.suspensions}
     for name, says in others.items():
@@ -88,7 +85,7 @@ def taken_over(held: OwnSuspensions, node: str, others: Mapping[str, OwnSuspensi
 
 
 def _copy(one: OwnSuspension, node: str, name: str) -> OwnSuspension:
-    """A copy of another node's suspension. This node has not applied it yet."""
+    """Copy of another node's suspension, not yet applied on this node."""
     home = one.home or name
     return one.model_copy(
         update={
@@ -107,7 +104,7 @@ def _merged(mine: OwnSuspension, other: OwnSuspension) -> OwnSuspension:
 
 
 def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
-    """The duties of both, each kind once. A duty is closed if it is closed in one of them."""
+    """Duties of both lists, each kind once. A duty is closed if it is closed in one of the lists."""
     found = {duty.kind: duty for duty in mine}
     for duty in others:
         if duty.kind not in found or (duty.closed and not found[duty.kind].closed):
@@ -116,9 +113,7 @@ def _duties(mine: Iterable[Duty], others: Iterable[Duty]) -> tuple[Duty, ...]:
 
 
 def _confirmed(one: OwnSuspension, said: Mapping[str, Mapping[str, OwnSuspension]]) -> OwnSuspension:
-    """The suspension with the confirmations of the other nodes. A node that has sent nothing counts as not
-    confirmed.
-    """
+    """Suspension with the confirmations of the other nodes. A node that has sent nothing has not confirmed it."""
     known = {each.node: each for each in one.elsewhere}
     for name, by_id in said.items():
         if theirs := by_id.get(one.id):

@@ -1,4 +1,4 @@
-"""The look-up of the numbers that this node's operator has stopped: `OwnStops` of the decision. Pure."""
+"""Look-up of the numbers that this node's operator has suspended. Implements `OwnStops` of the decision."""
 
 import hashlib
 from bisect import bisect_right
@@ -19,7 +19,7 @@ over.
 
 
 class OwnStopIndex:
-    """The look-up of the operator's stops; immutable. Its truth value is False if there are none."""
+    """An immutable look-up of the operator's suspensions. An empty look-up is false."""
 
     __slots__ = ("_covering", "_firsts", "_lasts", "_placed", "digest")
 
@@ -50,7 +50,7 @@ class OwnStopIndex:
         return self._covering[at] if at >= 0 and wanted <= self._lasts[at] else ()
 
     def spans(self) -> Iterator[tuple[NumberSpan, Suspension]]:
-        """The stopped spans, ascending by first number."""
+        """Suspended number ranges in ascending order."""
         return iter(self._placed)
 
 

@@ -1,4 +1,4 @@
-"""One suspension by this node's operator: its states, and the acts that each state allows. Pure.
+"""A suspension by this node's operator: its states, and the acts that each state allows.
 
     asked ──▶ approved ──▶ in force ──▶ taken over (the association's own suspension is in force)
       │                       │
@@ -49,7 +49,7 @@ class SuspensionState(StrEnum):
 
 
 class DutyKind(StrEnum):
-    """A duty that follows a stop."""
+    """A duty of the operator that follows a suspension."""
 
     CONTRACT_END = "contract-end"
     """The contract of the numbers' customer ends (契約解除)."""
@@ -72,7 +72,7 @@ DUTY_WORDS: Final = {
 
 
 class Act(Model):
-    """One act on a suspension: the person, the time, and the reason, if one was asked for."""
+    """An act on a suspension: the person, the time and, if required, the reason."""
 
     at: AwareDatetime
     by: str
@@ -90,8 +90,9 @@ class Act(Model):
 
 
 class Duty(Model):
-    """A duty. `due` is the last day (in Japan) for it. `on` is the day on which the duty was done, and `document`
-    proves it.
+    """A duty of the operator, to be done by the day `due` in Japan.
+
+    `on` is the day on which the duty was done, and `document` proves it.
     """
 
     kind: DutyKind
@@ -105,9 +106,7 @@ class Duty(Model):
 
 
 class NodeConfirmation(Model):
-    """The report of another node of the fleet about a suspension. `in_force` is None if that node has not confirmed
-    it.
-    """
+    """Report of another node on a suspension. `in_force` is None if that node has not confirmed it."""
 
     node: str
     in_force: AwareDatetime | None = None
@@ -122,13 +121,15 @@ Span = tuple[int, int]
 
 
 class OwnSuspension(Model):
-    """A suspension by this node's operator. `numbers` are those of one act: one number, or all of a customer.
-    `requested` is the time of the police's request.
+    """A suspension by this node's operator.
+
+    `numbers` are the numbers of one act: one number, or all numbers of a customer. `requested` is the time of the
+    police request.
 
     `in_force` and `over` are the times at which this node began and stopped refusing the calls. `by_service` is True if
-    the service confirmed it; otherwise the command did, for the calls that the hook decides. `covered` are the numbers
-    for which the association's own suspension is in force. `home` is the node on which it was ordered, empty for this
-    one. `elsewhere` has the confirmations of the other nodes.
+    the service confirmed the suspension. Otherwise the command did, for the calls that the hook decides. `covered` are
+    the numbers for which the association's own suspension is in force. `home` is the node on which the suspension was
+    ordered, or empty for this node. `elsewhere` holds the confirmations of the other nodes.
     """
 
     id: str
@@ -167,21 +168,21 @@ class OwnSuspension(Model):
 
     @property
     def words(self) -> Message:
-        """The state of the suspension in words."""
+        """Description of the state."""
         return Message(STATE_WORDS[self.state])
 
     @property
     def stops(self) -> bool:
-        """True if calls of its numbers must be refused because of it."""
+        """True if calls of the numbers must be refused because of this suspension."""
         return self.state in (SuspensionState.APPROVED, SuspensionState.IN_FORCE)
 
     @property
     def is_live(self) -> bool:
-        """True if it stops calls, here or on another node, or waits for its approval."""
+        """True if the suspension stops calls on any node, or waits for its approval."""
         return not self.withdrawn and not self.lifted
 
     def waiting_nodes(self) -> list[str]:
-        """The other nodes that have not confirmed it yet, or have not confirmed its end."""
+        """Other nodes that have not confirmed the suspension, or its end."""
         if self.lifted:
             return [each.node for each in self.elsewhere if each.in_force and not each.over]
         if not self.approved or self.withdrawn:
@@ -190,11 +191,11 @@ class OwnSuspension(Model):
 
     @property
     def count(self) -> int:
-        """Number of its telephone numbers."""
+        """Number of telephone numbers in the suspension."""
         return sum(last - first + 1 for first, last in self.numbers)
 
     def spans(self) -> Iterator[NumberSpan]:
-        """The numbers that it stops, except those that the association suspends itself."""
+        """Number ranges that the suspension stops, without ranges that the association suspends itself."""
         if self.stops:
             yield from without((NumberSpan(*each) for each in self.numbers), self.covered)
 
@@ -203,19 +204,19 @@ class OwnSuspension(Model):
 
     @property
     def is_open(self) -> bool:
-        """True if something must still be done, or if calls are refused."""
+        """True if calls are refused, or if an approval or a duty is pending."""
         waits = self.stops or self.state is SuspensionState.ASKED or (self.lifted is not None and self.over is None)
         return waits or bool(self.open_duties())
 
 
 class OwnSuspensions(Model):
-    """The file of a node, with the oldest suspension first."""
+    """Content of a node's suspension file, oldest suspension first."""
 
     format: int = 1
     suspensions: tuple[OwnSuspension, ...] = ()
 
     def find(self, beginning: str) -> OwnSuspension:
-        """The only suspension whose id begins with this text. Raises UsageError."""
+        """The only suspension whose id starts with the given text. Raises UsageError."""
         found = [each for each in self.suspensions if len(beginning) >= LEAST_ID and each.id.startswith(beginning)]
         if len(found) != 1:
             several = Message("several suspensions of this node begin so; write more of the id")
@@ -224,7 +225,7 @@ class OwnSuspensions(Model):
         return found[0]
 
     def put(self, changed: OwnSuspension) -> OwnSuspensions:
-        """The file with the changed suspension in its old place, or with a new one at the end."""
+        """Copy of the file in which a suspension is replaced or, if it is new, appended."""
         if all(each.id != changed.id for each in self.suspensions):
             return self.model_copy(update={"suspensions": (*self.suspensions, changed)})
         kept = tuple(changed if each.id == changed.id else each for each in self.suspensions)
@@ -232,7 +233,7 @@ class OwnSuspensions(Model):
 
 
 def without(spans: Iterable[NumberSpan], gone: Iterable[Span]) -> list[NumberSpan]:
-    """The parts of the spans outside all of `gone`."""
+    """Parts of the spans outside all of `gone`."""
     left = list(spans)
     for each in gone:
         left = [part for span in left for part in span.without(NumberSpan(*each))]
@@ -252,7 +253,7 @@ def ordered(
     authority: str = "",
     requested: datetime | None = None,
 ) -> OwnSuspension:
-    """A new suspension, approved already if one person is enough."""
+    """Create a suspension. If one person is enough, it is approved immediately."""
     spans = tuple((span.first, span.last) for span in sorted(set(numbers), key=lambda span: span.first))
     return OwnSuspension(
         id=f"s-{secrets.token_hex(ID_BYTES)}",
@@ -268,9 +269,7 @@ def ordered(
 
 
 def approved(one: OwnSuspension, by: Act) -> OwnSuspension:
-    """The suspension after another person has approved it. If its end was asked for, the end is approved. Raises
-    UsageError.
-    """
+    """Approve a suspension, or its requested end. Raises UsageError, also if the same person asked for it."""
     if one.state is SuspensionState.ASKED:
         _another(by, one.asked)
         return one.model_copy(update={"approved": by})
@@ -287,8 +286,9 @@ def _another(by: Act, asked: Act) -> None:
 
 
 def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
-    """The suspension after it was lifted. If that takes two persons, its end is only asked for. If it was never
-    approved, it is withdrawn. Raises UsageError.
+    """Lift a suspension. Raises UsageError.
+
+    If two persons are needed, the lift is only requested. A suspension that was never approved is withdrawn.
     """
     if one.state is SuspensionState.ASKED:
         return one.model_copy(update={"withdrawn": by})
@@ -300,8 +300,9 @@ def lifted(one: OwnSuspension, by: Act, persons: int = 1) -> OwnSuspension:
 def put_to_use(
     one: OwnSuspension, at: datetime, by_service: bool, terms: Iterable[tuple[DutyKind, date]]
 ) -> OwnSuspension:
-    """The suspension after this node has confirmed it. `terms` are the days on which its duties are due; only the node
-    on which it was ordered sets them.
+    """Mark a suspension as confirmed by this node.
+
+    `terms` are the due days of its duties, which only the node that ordered the suspension sets.
     """
     if one.state is not SuspensionState.APPROVED:
         return one
@@ -310,9 +311,7 @@ def put_to_use(
 
 
 def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) -> OwnSuspension:
-    """The suspension after the association has suspended some of its numbers itself. This node does not stop those
-    numbers again.
-    """
+    """Note that the association has suspended some of the numbers itself, so that this node stops refusing them."""
     if not one.stops:
         return one
     own = [NumberSpan(*each) for each in one.numbers]
@@ -332,7 +331,7 @@ def covered(one: OwnSuspension, in_force: Iterable[NumberSpan], at: datetime) ->
 
 
 def closed(one: OwnSuspension, kind: DutyKind, by: Act, on: date, document: str) -> OwnSuspension:
-    """The suspension after one of its duties was closed. Raises UsageError."""
+    """Close a duty of a suspension. Raises UsageError."""
     if all(duty.kind is not kind for duty in one.open_duties()):
         raise UsageError("{id} has no open duty {kind}", id=one.id, kind=Message(DUTY_WORDS[kind]))
     done = {"closed": by, "on": on, "document": document}

@@ -1,8 +1,8 @@
-"""The acts about this node's own suspensions, as records in the ledger. Pure.
+"""Ledger records of the acts on this node's own suspensions.
 
-Each act is a `duty` record about the id of the suspension. It names no telephone number. If there are few numbers, it
-has a token of each number, made with the key of that day. With this key, a person can check whether the act is about a
-certain number.
+Each act is a `duty` record with the id of the suspension. The record contains no telephone number. If there are few
+numbers, it contains a token of each number, made with the key of that day. With this key, a person can check whether
+the act concerns a certain number.
 """
 
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def act_details(one: OwnSuspension) -> dict[str, Scalar]:
 
 
 def ordered_step(act_id: str, at: datetime, by: Person, one: OwnSuspension, key: DayKey | None) -> Step:
-    """The ledger record of the order of a suspension. `key` is the key of the day."""
+    """Ledger record of the order of a suspension. `key` is the key of the day."""
     act = APPROVED if one.approved else ASKED
     details = act_details(one)
     if key and (tokens := [key.token(number) for number in single_numbers(one)]):

@@ -1,8 +1,7 @@
-"""Keeps this node's own suspensions beside the ledger. Only the service's user can read them, because they contain
-telephone numbers.
+"""The file of this node's own suspensions, beside the ledger and readable only by the service's user.
 
-The commands and the service change the file under a lock. Each change is one step, so the file stays whole even if a
-program dies during the change.
+The file contains telephone numbers. Commands and the service change the file under a lock. Each change replaces the
+file atomically, so it stays complete even if a program dies during the change.
 """
 
 import fcntl
@@ -34,7 +33,7 @@ def suspensions_path(settings: Settings) -> Path:
 
 
 def read_suspensions(path: Path) -> OwnSuspensions:
-    """The suspensions in the file; none if there is no file. Raises UsageError if it cannot be used."""
+    """Read the suspensions; a missing file is empty. Raises UsageError if the file is unusable."""
     try:
         found = OwnSuspensions.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -55,7 +54,7 @@ def read_suspensions(path: Path) -> OwnSuspensions:
 
 
 class SuspensionDraft:
-    """The content that the file gets at the end of the change."""
+    """New content of the suspension file, written at the end of the change."""
 
     def __init__(self, read: OwnSuspensions) -> None:
         self.held = read
@@ -66,9 +65,9 @@ class SuspensionDraft:
 
 @contextmanager
 def changing(path: Path) -> Iterator[SuspensionDraft]:
-    """Change the file in one step; an error inside leaves the file unchanged. Blocks while another program changes it.
+    """Change the suspension file atomically. An exception inside the block leaves the file unchanged.
 
-    Raises UsageError.
+    Blocks while another program changes the file. Raises UsageError.
     """
     try:
         descriptor = open_private(path.with_name(f"{path.name}-lock"))
@@ -89,21 +88,21 @@ def changing(path: Path) -> Iterator[SuspensionDraft]:
 
 
 class StopsInUse:
-    """The stops that decisions use. `index` is replaced only by an index with other stops."""
+    """Suspensions of the operator that decisions use. `index` is replaced only if the suspensions differ."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file. Raises UsageError if it cannot be used, because stopped numbers would be connected."""
+        """Read the file. Raises UsageError if it is unusable, because suspended numbers would be connected."""
         self.path = path
         self.index = NO_STOPS
         self._seen: tuple[int, ...] = ()
         self.refresh()
 
     def has_changed(self) -> bool:
-        """True if the file has changed. This takes one `stat`."""
+        """True if the file has changed. The check takes one `stat`."""
         return _identity(self.path) != self._seen
 
     def refresh(self) -> None:
-        """Read the file if it has changed. If it raises UsageError, the stops from the last reading stay in use."""
+        """Read the file if it has changed. If UsageError is raised, the earlier suspensions stay in use."""
         seen = _identity(self.path)
         if seen == self._seen:
             return

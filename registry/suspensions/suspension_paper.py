@@ -1,4 +1,4 @@
-"""The paper for the police about one suspension of this node, in Japanese and English. Pure."""
+"""Document for the police about a suspension by this node, in Japanese and English."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ def note_text(one: OwnSuspension, digest: str) -> str:
 def suspension_paper(
     one: OwnSuspension, node: str, member: str | None, acts: Sequence[Step], log_key: str, now: datetime
 ) -> Paper:
-    """The paper about the suspension. `acts` are the ledger's acts about it. Times are in Japan Standard Time."""
+    """Document about a suspension. `acts` are its ledger records. Times are in Japan Standard Time."""
     order = {
         "整理番号 / id": one.id,
         "要請の文書番号 / reference": one.reference,
@@ -104,7 +104,7 @@ def suspension_paper(
 
 
 def _elsewhere(one: OwnSuspension) -> tuple[Section, ...]:
-    """A section with the confirmations of the other nodes of the fleet, if there are any."""
+    """Section with the confirmations of the other nodes, if there are any."""
     if not one.elsewhere:
         return ()
     rows = [

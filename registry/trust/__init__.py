@@ -1,1 +1,1 @@
-"""Fetching and verifying the signed registry with The Update Framework (docs/adr/0008)."""
+"""Download and verification of the signed registry with The Update Framework (docs/adr/0008)."""

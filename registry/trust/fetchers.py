@@ -1,4 +1,7 @@
-"""Fetches the signed registry from a folder, a mounted share, or HTTPS. `publication_client` verifies it."""
+"""Fetchers for the signed registry: a folder, a mounted share, or HTTPS.
+
+The fetchers verify nothing. `publication_client` does.
+"""
 
 import logging
 import os
@@ -33,18 +36,18 @@ _BROKEN: Final = 500
 
 
 class Deadline:
-    """The deadline of the operation in progress."""
+    """Deadline of the operation in progress."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
         self._within_s = self._at_s = float("inf")
 
     def within(self, seconds: float) -> None:
-        """Set the deadline, counted from now."""
+        """Set the deadline to `seconds` from now."""
         self._within_s, self._at_s = seconds, self._clock_s() + seconds
 
     def left_s(self) -> float:
-        """The remaining time in seconds. Raises SlowRetrievalError after the deadline."""
+        """Remaining seconds. Raises SlowRetrievalError after the deadline."""
         left_s = self._at_s - self._clock_s()
         if left_s <= 0:
             raise SlowRetrievalError(f"it takes longer than {self._within_s:g} s")
@@ -52,7 +55,7 @@ class Deadline:
 
 
 class FolderFetcher(FetcherInterface):
-    """Reads `file:` addresses below one folder."""
+    """Reads `file:` URLs below one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
@@ -78,8 +81,10 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class HttpsFetcher(FetcherInterface):
-    """Reads `https:` addresses, through the proxy that the environment names. It tries again if that may help, and
-    does not follow redirects. The deadline does not cover the look-up of host names.
+    """Reads `https:` URLs through the proxy from the environment.
+
+    The fetcher retries failures that may pass, and follows no redirects. The deadline does not cover host name
+    resolution.
     """
 
     def __init__(self, host: str, deadline: Deadline) -> None:
@@ -124,7 +129,7 @@ def _body(url: str, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
 
 
 class Bounded(FetcherInterface):
-    """A fetcher that stops another fetcher at the deadline."""
+    """Wraps a fetcher, and stops it at the deadline."""
 
     def __init__(self, fetcher: FetcherInterface, deadline: Deadline) -> None:
         self._fetcher = fetcher
@@ -140,12 +145,12 @@ class Bounded(FetcherInterface):
 
 
 def base_url(source: str) -> str:
-    """The URL of a source, which is an `https:` address or the path of a folder."""
+    """URL of a source, which is an `https:` URL or the path of a folder."""
     return source.rstrip("/") if source.startswith("https://") else Path(source).resolve().as_uri()
 
 
 def fetcher(source: str, deadline: Deadline) -> FetcherInterface:
-    """The fetcher for a source: a path, or an `https:` address."""
+    """Create the fetcher for a source, which is a path or an `https:` URL."""
     if source.startswith("https://"):
         return Bounded(HttpsFetcher(urlsplit(source).hostname or "", deadline), deadline)
     return Bounded(FolderFetcher(Path(source)), deadline)

@@ -1,4 +1,4 @@
-"""The public list of operators on the association's web site: the list, its page, and its proof.
+"""Verification of the public list of licensed operators on the association's web site.
 
 index.html            for people
 operators.json        for programs: the signed list without the members that have been stopped since it was signed
@@ -31,8 +31,9 @@ PROOF: Final = "proof"
 
 
 def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
-    """The list for programs, verified from the association's root on. Raises TrustError if it has expired, or if it
-    says anything that was not signed.
+    """Read and verify the public list of operators, starting from the association's root.
+
+    Raises TrustError if the list has expired or contains anything that was not signed.
     """
     proof = folder / PROOF
     root = _latest(proof, read_root(trust))
@@ -66,7 +67,7 @@ def read_site(folder: Path, trust: Path, now: datetime) -> dict[str, Any]:
 
 
 def _is_part(found: Any, signed: dict[str, Any]) -> bool:
-    """True if `found` agrees with the signed list. It may leave operators out, but not add or change one."""
+    """True if `found` contains only signed entries. Operators may be missing, but not added or changed."""
     operators = signed["operators"]
     return bool(found == signed | {"operators": [each for each in operators if each in found["operators"]]})
 
@@ -77,7 +78,7 @@ def _octets(path: Path) -> bytes:
 
 
 def _latest(proof: Path, trusted: Metadata[Root]) -> Metadata[Root]:
-    """The latest root. Each root is also signed by the keys of the root before it."""
+    """Latest root metadata. The keys of each root must also have signed the next root."""
     while (path := proof / f"{trusted.signed.version + 1}.root.json").exists():
         trusted = verified_successor(trusted, read_metadata(path, Root))
     return trusted

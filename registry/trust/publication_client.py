@@ -1,7 +1,7 @@
-"""The member's side: fetches the association's publication, verifies it, and keeps it for use without a connection.
+"""Client that downloads, verifies and caches the association's publication.
 
-It accepts a whole consistent generation, or nothing. python-tuf verifies it by TUF's client workflow. The cache holds
-the latest versions seen, so that no older version is accepted after a restart.
+The client accepts a complete and consistent edition, or nothing. python-tuf verifies the edition by TUF's client
+workflow. The cache holds the latest versions seen, so that no older version is accepted after a restart.
 """
 
 import contextlib
@@ -55,8 +55,9 @@ def _name(user: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One generation in the cache. `sha256` has the digest of each file; `expires` is the earliest expiry of its
-    signatures.
+    """A published edition in the cache.
+
+    `sha256` maps each file to its digest. `expires` is the earliest expiry of the signatures.
     """
 
     folder: Path
@@ -66,16 +67,16 @@ class Published:
     """The digest of the verified metadata (`used_registries`)."""
 
     def path(self, file: str) -> Path:
-        """The path of a file. Its name contains the digest, so the next generation never overwrites a kept file."""
+        """Path of a file. Its name contains the digest, so the next edition never overwrites a kept file."""
         return self.folder / f"{self.sha256[file]}.{file}"
 
     @property
     def origin(self) -> str:
-        """A digest of its files."""
+        """Combined digest of the edition's files."""
         return hashlib.sha256("\n".join(sorted(self.sha256.values())).encode("ascii")).hexdigest()
 
     def octets(self, file: str) -> bytes:
-        """The content of one of its files. Raises TrustError if it differs from the verified content."""
+        """Content of a file of the edition. Raises TrustError if it differs from the verified content."""
         try:
             octets = self.path(file).read_bytes()
         except OSError as error:
@@ -85,8 +86,9 @@ class Published:
         return octets
 
     def checked_size(self, file: str) -> int:
-        """The size of one of its files in octets, after a check of its digest. The file is never in memory as a whole.
-        Raises TrustError as `octets` does.
+        """Size of a file in bytes, after a check of its digest. Raises TrustError if the digest differs.
+
+        The file is never in memory as a whole.
         """
         try:
             with self.path(file).open("rb") as opened:
@@ -111,11 +113,11 @@ class Published:
         )
 
     def read(self, file: str) -> str:
-        """The text of one of its files. Raises TrustError as `octets` does."""
+        """Text of a file of the edition. Raises TrustError if it differs from the verified content."""
         return self.text(file, self.octets(file))
 
     def text(self, file: str, octets: bytes) -> str:
-        """The text of `octets` from `self.octets(file)`. Raises TrustError if it is not UTF-8."""
+        """Decode bytes that `self.octets(file)` returned. Raises TrustError if they are not UTF-8."""
         try:
             return octets.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -123,7 +125,7 @@ class Published:
 
 
 def trusted_root(path: Path) -> bytes:
-    """The root metadata in a file. Raises OSError, and TrustError if the file is something else."""
+    """Bytes of a root metadata file. Raises OSError, and TrustError if the file is not root metadata."""
     octets = path.read_bytes()
     try:
         is_root = isinstance(Metadata[Any].from_bytes(octets).signed, Root)
@@ -139,7 +141,7 @@ def trusted_root(path: Path) -> bytes:
 
 
 class PublicationClient:
-    """One TUF repository, as a member reads it. Not thread-safe."""
+    """Client for a TUF repository with the registry. Not thread-safe."""
 
     def __init__(
         self,
@@ -149,8 +151,9 @@ class PublicationClient:
         fetch: FetcherInterface | None = None,
         used_for: timedelta | None = None,
     ) -> None:
-        """`root` is the file with the association's root metadata; `cache` is a folder for this purpose alone. Evidence
-        may show a registry until `used_for` after its last use; None means for ever.
+        """Set the root metadata file, the source and the cache folder, which must serve no other purpose.
+
+        Evidence may show a registry until `used_for` after its last use, or without limit if `used_for` is None.
         """
         self._root = root
         self.source = source
@@ -164,8 +167,10 @@ class PublicationClient:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock the cache between `update` and `keep`. During this time, no other program can fetch, keep an older
-        generation after a newer one, or remove files that are being read. Raises TrustError.
+        """Lock the cache between `update` and `keep`. Raises TrustError.
+
+        Meanwhile, no other program can fetch, keep an older edition after a newer one, or remove files that are being
+        read.
         """
         self._refuse_root()
         with contextlib.ExitStack() as locking:
@@ -176,16 +181,16 @@ class PublicationClient:
             yield
 
     def last_good(self) -> Published | None:
-        """The last good generation, however old; None if there is none yet.
+        """The last good edition, however old, or None. Raises TrustError if it is damaged.
 
-        It was verified before it was kept, and only this program writes to the cache. Raises TrustError if it is
-        damaged.
+        The edition was verified before it was kept, and only this program writes to the cache.
         """
         return self._read_kept(lambda kept: kept)
 
     def last_good_stops(self) -> Published | None:
-        """The newer generation whose suspensions were in use beside the last good one; None if there is none. Raises
-        TrustError as `last_good` does.
+        """Newer edition whose suspensions were in use together with the last good edition, or None.
+
+        Raises TrustError if the edition is damaged.
         """
         return self._read_kept(lambda kept: kept.get(_STOPS_OF))
 
@@ -210,10 +215,10 @@ class PublicationClient:
             ) from error
 
     def check_usable(self) -> None:
-        """Check that this user can read and renew the cache; otherwise the service would have no registry. Raises
-        TrustError.
+        """Check that this user can read and update the cache. Raises TrustError.
 
-        A cache that does not exist, or is damaged, is fetched again.
+        Without access to the cache, the service would have no registry. A cache that is missing or damaged is fetched
+        again.
         """
         files = (self._cache / _LOCK, self._cache / tuf_roles.KEPT)
         try:
@@ -238,8 +243,8 @@ class PublicationClient:
         )
 
     def _refuse_root(self) -> None:
-        """Raise TrustError if root would write into the folder of another user, because root's files would lock that
-        user out.
+        """Raise TrustError if root would write into another user's folder, because root's files would lock that user
+        out.
         """
         folder = next(each for each in (self._cache, *self._cache.absolute().parents) if each.exists())
         owner = folder.stat().st_uid
@@ -252,7 +257,10 @@ class PublicationClient:
             )
 
     def update(self) -> Published:
-        """Fetch and verify the publication. Raises TrustError. The kept generation stays until the next `keep`."""
+        """Download and verify the publication. Raises TrustError.
+
+        The kept edition stays in use until the next `keep`.
+        """
         self._timestamp = None
         with self._explained():
             updater = self._refreshed()
@@ -275,8 +283,10 @@ class PublicationClient:
             return published
 
     def _files(self, updater: Updater) -> dict[str, TargetFile]:
-        """The files that are published; optional files only if they exist. A file that was published before is
-        required: if a list suddenly disappeared, the calls that it stops would be connected.
+        """Published files, without optional files that do not exist.
+
+        A file that was published before is required. If a list could disappear, the calls that it stops would be
+        connected.
         """
         kept = self.last_good()
         needed = set(kept.sha256 if kept else ())
@@ -287,10 +297,10 @@ class PublicationClient:
         }
 
     def is_unchanged(self) -> bool:
-        """True if the source still has exactly the timestamp that the last `update` verified. Then everything else is
-        unchanged too. Raises TrustError if the timestamp cannot be read.
+        """True if the source still has the timestamp that the last `update` verified, so nothing has changed.
 
-        The file is read, because a mounted share may report an old modification time.
+        The file itself is read, because a mounted share may report an old modification time. Raises TrustError if the
+        timestamp cannot be read.
         """
         if self._timestamp is None:
             return False
@@ -300,7 +310,7 @@ class PublicationClient:
             return self._fetcher.download_bytes(address, _CONFIG.timestamp_max_length) == self._timestamp
 
     def master(self, tone: str, folder: Path) -> Path:
-        """Fetch the published master of a sound into `folder`.
+        """Download the published master recording of a sound into `folder`.
 
         Raises TrustError, also if the association does not publish the master.
         """
@@ -322,9 +332,10 @@ class PublicationClient:
             return copy
 
     def refusals(self) -> bytes | None:
-        """The published list of refused contractors; None if none is published. The file stays in the cache.
+        """Published list of refused contractors, or None. Raises TrustError.
 
-        This client needs a cache of its own: in the registry's cache, `keep` would remove the file. Raises TrustError.
+        The file stays in the cache. This client needs its own cache, because `keep` would remove the file from the
+        registry's cache.
         """
         with self._explained():
             updater = self._refreshed()
@@ -354,7 +365,7 @@ class PublicationClient:
         return True
 
     def _refreshed(self) -> Updater:
-        """An updater with the latest, verified metadata of the top-level roles."""
+        """Updater with the latest verified metadata of the top-level roles."""
         self._refuse_root()
         self._deadline.within(LOOK_S)
         bootstrap = trusted_root(self._root)
@@ -384,7 +395,7 @@ class PublicationClient:
         return target
 
     def _verified(self) -> dict[str, Any]:
-        """The content of each role's metadata, after its verification."""
+        """Verified content of each role's metadata."""
         roles = self._contents(_TOP)
         return roles | self._contents(
             name for name in tuf_roles.DELEGATED if name in roles["targets"].delegations.roles
@@ -395,7 +406,7 @@ class PublicationClient:
         return {role: Metadata[Any].from_file(str(file)).signed for role, file in files.items()}
 
     def _check_keys(self, roles: Mapping[str, Any]) -> None:
-        """Refuse a key that is listed under two ids: python-tuf counts ids for the threshold, not keys."""
+        """Reject a key that is listed under two ids, because python-tuf counts ids for the threshold, not keys."""
         root, targets = roles["root"], roles["targets"]
         for name in roles:
             parent = targets if name in tuf_roles.DELEGATED else root
@@ -410,11 +421,10 @@ class PublicationClient:
                 )
 
     def keep(self, published: Published, stops_of: Published | None = None) -> None:
-        """Make `published` the last good generation, and remove files that it does not need. Its files must have been
-        read without a fault.
+        """Make an edition the last good one, and remove files that it does not need. Raises TrustError.
 
-        `stops_of` is a newer generation whose suspensions are in use, and whose members are not known yet. Raises
-        TrustError.
+        The files of the edition must have been read without a fault. `stops_of` is a newer edition whose suspensions
+        are in use, but whose members are not loaded yet.
         """
         with self._explained():
             self._replace_kept(published, stops_of)
@@ -453,7 +463,7 @@ def _as_kept(published: Published) -> dict[str, Any]:
 
 
 def _inmost(error: BaseException) -> str:
-    """The text of the innermost error of python-tuf."""
+    """Text of the innermost error of python-tuf."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300]

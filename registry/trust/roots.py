@@ -1,4 +1,4 @@
-"""The association's root metadata: a copy from a trusted source, and the versions that follow it."""
+"""The association's root metadata: a copy from a trusted source, and its successors."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from idtone.core.files import read_octets
 
 
 def read_root(path: Path) -> Metadata[Root]:
-    """The root metadata in a file. Raises TrustError if the file is something else."""
+    """Read a root metadata file. Raises TrustError if the file is not root metadata."""
     return read_metadata(path, Root)
 
 
 def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
-    """Metadata of one kind, not yet verified. Raises TrustError."""
+    """Read metadata of one kind without verifying it. Raises TrustError."""
     try:
         found = Metadata[Any].from_bytes(read_octets(path, TrustError))
     except RepositoryError as error:
@@ -27,7 +27,7 @@ def read_metadata(path: Path, kind: type[Any]) -> Metadata[Any]:
 
 
 def verified_successor(root: Metadata[Root], later: Metadata[Root]) -> Metadata[Root]:
-    """The later root, after a check that the keys of both roots have signed it. Raises TrustError."""
+    """Verify that the keys of both roots have signed the later root, and return it. Raises TrustError."""
     unfit = f"root {later.signed.version} was not signed by the keys of the root before it"
     if type(later.signed) is not Root or later.signed.version != root.signed.version + 1:
         raise TrustError(unfit)

@@ -1,4 +1,4 @@
-"""The roles, their keys and their files. The association's side and the members' side both use this module.
+"""TUF roles of the registry, with their keys and files, for the association and its members.
 
     root              (offline)  names the keys of targets, snapshot and timestamp
     targets           (offline)  delegates each of the three files to a role
@@ -18,7 +18,7 @@ from typing import Final
 
 
 class Keys(StrEnum):
-    """A set of keys."""
+    """A set of signing keys."""
 
     ROOT = "root"
     REGISTRY = "registry"
@@ -27,7 +27,7 @@ class Keys(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The keys that sign a role, and the time for which a signature is valid."""
+    """The keys that sign a role, and how long a signature is valid."""
 
     keys: Keys
     lasts: timedelta

@@ -1,4 +1,4 @@
-"""Verifies the metadata of a registry in evidence: the association's signatures, and the signed digests. Pure."""
+"""Verification of registry metadata in evidence: the association's signatures and the signed digests."""
 
 import re
 from collections.abc import Mapping
@@ -17,9 +17,11 @@ _ROOT: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class VerifiedMetadata:
-    """Verified metadata. For each file, `numbers` has the root of its entries (`number_entries`), and `sha256` its
-    digest. `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root
-    that the verifier has.
+    """Verified registry metadata.
+
+    `numbers` maps each file to the root of its entries (`number_entries`), and `sha256` maps each file to its digest.
+    `expires` is the earliest expiry of the signatures. `root_is_known` is True if the root follows from a root that the
+    verifier has.
     """
 
     numbers: Mapping[str, str]
@@ -29,11 +31,10 @@ class VerifiedMetadata:
 
 
 def verified_metadata(metadata: Mapping[str, bytes], trusted: Metadata[Root] | None) -> VerifiedMetadata:
-    """The verified content of the metadata (`root.json`, …). Expired signatures count, because the decision checks
-    `expires`.
+    """Verify metadata (`root.json`, …). Expired signatures are accepted, because the decision checks `expires`.
 
-    `trusted` is the association's root from another source: the same root, or an earlier one whose keys have signed
-    this one. Raises TrustError.
+    `trusted` is the association's root from another source. It must be the same root, or an earlier root whose keys
+    signed the root in `metadata`. Raises TrustError.
     """
     for name in metadata:
         if name.removesuffix(".json") not in tuf_roles.ROLES:

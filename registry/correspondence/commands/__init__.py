@@ -1,4 +1,4 @@
-"""`idtone-office document`: signed documents for the association's desk."""
+"""The commands `idtone-office document`, for signed documents to the association's desk."""
 
 from idtone.core.terminal import command_line
 

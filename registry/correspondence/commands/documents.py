@@ -1,4 +1,4 @@
-"""`idtone-office document key | send`."""
+"""The commands `idtone-office document key` and `idtone-office document send`."""
 
 from __future__ import annotations
 

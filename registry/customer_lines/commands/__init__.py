@@ -1,4 +1,4 @@
-"""`idtone lines`: the telephone numbers that each line of the operator's customers may present."""
+"""The commands `idtone lines`, for the telephone numbers that each customer line may present."""
 
 from idtone.core.terminal import command_line
 

@@ -1,4 +1,4 @@
-"""`idtone lines check | show | decide`: the content of the table of lines."""
+"""The commands `idtone lines check`, `idtone lines show` and `idtone lines decide`."""
 
 from __future__ import annotations
 
