@@ -185,7 +185,7 @@ def decided(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """Record the service's decision on a call.
+    """Create the step for the service's decision on a call.
 
     `interface` is the interface of Asterisk's request, and `nonce` the nonce of that request. `number_suspended` marks
     an emergency call whose forwarding number is suspended. `canary` marks a call of `idtone canary`.
@@ -232,7 +232,7 @@ def fallback(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """Record the decision that the dialplan hook made without the service.
+    """Create the step for the decision that the dialplan hook made without the service.
 
     `profiles` has the sound of each party. `outcome` is None if the call ended before a decision.
     """
@@ -290,7 +290,7 @@ def sound_started(
     party: Party = Party.CALLED,
     file_format: str | None = None,
 ) -> Step:
-    """Record the start of a sound.
+    """Create the step for the start of a sound.
 
     `sha256` (64 lower-case hexadecimal digits) is the digest of the played file, whose format is `file_format`. Without
     a format, `sha256` is the digest of all files of the sound together. `sha256` is None if Asterisk plays tones
@@ -313,7 +313,7 @@ def sound_ended(
     packets: int | None = None,
     instead: str | None = None,
 ) -> Step:
-    """Record a sound that was played completely, for `played_ms`.
+    """Create the step for a sound that was played completely, for `played_ms`.
 
     Use `sound_failed` for an incomplete sound. `known_by` is the proof, and `packets` the number of RTP packets sent
     during the sound. `instead` is the profile that was played in place of the one decided on.
@@ -331,7 +331,7 @@ def sound_ended(
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
-    """Record a sound that was not played completely, and the reason.
+    """Create the step for a sound that was not played completely, and the reason.
 
     `why` may quote another program. Digits in `why` that could be a telephone number are removed.
     """
@@ -341,7 +341,7 @@ def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALL
 def sound_reported(
     call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
 ) -> Step:
-    """Record the phone's report (RTCP) on a sound.
+    """Create the step for the phone's report (RTCP) on a sound.
 
     `lost` is the number of packets that the phone missed. `lost_back` is the number of packets from the phone that did
     not arrive. `confirmed` is True if the report confirms that the party received its sound.
@@ -366,7 +366,7 @@ def suspended(
     registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
 ) -> Step:
-    """Record that the forwarding number was suspended during the call.
+    """Create the step that records that the forwarding number was suspended during the call.
 
     `registry_version` and `registry_sha256` identify the registry in use. That registry contains the suspension if the
     association ordered it.
@@ -388,7 +388,7 @@ def q850_cause(value: object) -> int | None:
 def ended(
     call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
 ) -> Step:
-    """Record the end of a call.
+    """Create the step for the end of a call.
 
     `hangup_cause` is from ITU-T Q.850; 0, which means no cause in Asterisk, is left out. `reason` is the reason on
     which the dialplan hook acted.
@@ -416,7 +416,7 @@ def export_requested(
     until: datetime,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Record a person's request to disclose the evidence of calls.
+    """Create the step for a person's request to disclose the evidence of calls.
 
     `selection` is the digest of the requested evidence (`pack.selection`). `until` is the deadline for another person's
     approval. `basis` has the details of a `LegalBasis`.
@@ -433,7 +433,7 @@ def export_requested(
 
 
 def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
-    """Record another person's approval of a request for disclosure.
+    """Create the step for another person's approval of a request for disclosure.
 
     `until` is the deadline for making the evidence pack.
     """
@@ -442,7 +442,7 @@ def export_approved(act_id: str, at: datetime, by: Person, request: str, selecti
 
 
 def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
-    """Record the refusal of a request for disclosure.
+    """Create the step for the refusal of a request for disclosure.
 
     Digits in `why` that could be a telephone number are removed.
     """
@@ -460,7 +460,7 @@ def exported(
     approved: tuple[str, str] | None = None,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Record the disclosure of the evidence of `calls` calls.
+    """Create the step for the disclosure of the evidence of `calls` calls.
 
     `digest` is the SHA-256 of the evidence pack. `approved` has the id of the approved request and the digest of its
     selection. `basis` has the details of a `LegalBasis`.
@@ -482,7 +482,7 @@ def export_received(
     received: date,
     proof: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """Record the receipt that an office signed for an evidence pack.
+    """Create the step for the receipt that an office signed for an evidence pack.
 
     `export` is the act that disclosed the pack, and `digest` the SHA-256 of the pack. `receiver` names the office and
     the officer, without telephone numbers. `received` is the day in Japan.
@@ -497,7 +497,7 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """Record the written confirmation of an emergency demand for evidence.
+    """Create the step for the written confirmation of an emergency demand for evidence.
 
     `export` is the act that disclosed the evidence. `reference` is the confirming document. `received` is the day in
     Japan.
@@ -513,7 +513,7 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """Record that a person saw the numbers of a call, or searched for the calls of a number.
+    """Create the step that records that a person saw the numbers of a call, or searched for the calls of a number.
 
     `token` is the searched number's (day, token). The ledger does not keep the number itself.
     """
@@ -526,7 +526,7 @@ def numbers_opened(
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
-    """Record the destruction of the keys of `days` days, all before the UTC day `before`."""
+    """Create the step for the destruction of the keys of `days` days, all before the UTC day `before`."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
 
 
@@ -544,7 +544,7 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """Record that steps are missing because they could not be written.
+    """Create the step that records that steps are missing because they could not be written.
 
     `missing` has their number, and the times of the first and the last missing step (`MissingSteps`).
     """
@@ -554,7 +554,7 @@ def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
 def continued(
     act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
 ) -> Step:
-    """Record the previous log that this log continues.
+    """Create the step for the previous log that this log continues.
 
     The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal). `file` is
     the present name of its database. `replaced` has the reason for a new key (`key_replaced`).
@@ -573,7 +573,7 @@ def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str,
 
 
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
-    """Record the end of a log: no leaf follows this one.
+    """Create the step for the end of a log: no leaf follows this one.
 
     `successor` is the verifier key of the next log, or None if the person named no key. Digits in `why` that could be a
     telephone number are removed.
@@ -592,7 +592,7 @@ def end_given_up(
     persons: int,
     request: str | None = None,
 ) -> Step:
-    """Record that a person gives up the end of an earlier log, because the log's key is lost.
+    """Create the step that records that a person gives up the end of an earlier log, because the log's key is lost.
 
     `end` is (origin, leaves, root in hexadecimal). The lost key signed only the first `signed` leaves. `persons` is the
     number of persons who must give up the end. `request` is the first person's act, which this act confirms.
@@ -606,7 +606,7 @@ def end_given_up(
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
-    """Record that foreign or changed steps were set aside.
+    """Create the step that records that foreign or changed steps were set aside.
 
     `count` is the number of steps set aside, and `missing` the number of written steps that are gone.
     """
@@ -614,7 +614,7 @@ def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
 
 
 def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
-    """Record the state of the machine's clock (`clock_status`).
+    """Create the step for the state of the machine's clock (`clock_status`).
 
     `known` is empty if nothing is known.
     """
