@@ -1,8 +1,8 @@
-"""A trial that shows if the service can put files where Asterisk reads them. It creates a file, replaces it and removes
-it. I/O.
+"""A trial that shows whether the service can write files where Asterisk reads them.
 
-Modes and owners do not answer this. A user outside the folder's group cannot give a file to that group. systemd can
-make a folder read-only for the service. A file system can have its own rules.
+The trial creates a file, replaces it and removes it. Modes and owners are not enough. A user outside the folder's group
+cannot give a file to that group. systemd can make a folder read-only for the service. A file system can have its own
+rules.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Place:
 
 
 class NotTriedError(Exception):
-    """The trial was not possible; the text says why."""
+    """The trial was not possible; the text has the reason."""
 
 
 def trial(place: Place, who: Identity, process: int | None = None) -> int:
-    """The errno with which `who` fails to create or replace a file there; 0 if both succeed. Raises NotTriedError.
+    """The errno with which a process fails to create or replace a file; 0 if both succeed.
 
-    `process` is the service's pid, if it runs: then the trial uses its mounts.
+    `process` is the service's process id, if the service runs. The trial then uses its mounts. Raises NotTriedError.
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
