@@ -1,6 +1,4 @@
-"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for their duties
-and papers.
-"""
+"""The node's own suspensions: `idtone suspensions`, and commands of `idtone-evidence` for their duties."""
 
 from __future__ import annotations
 
@@ -81,7 +79,7 @@ def list_suspensions(
 
 
 def _shown(duty: Duty, now: datetime) -> str:
-    """A duty as text; an overdue one has an exclamation mark."""
+    """A duty as text; an overdue duty has an exclamation mark."""
     return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 

@@ -84,7 +84,7 @@ def _trial(place: Place, process: int | None) -> int:
 
 
 def _as_seen(path: Path, process: int | None) -> Path:
-    """The path in the mounts of a process, if this user may read them."""
+    """The path in the mounts of a process, if the current user may read them."""
     if process is not None:
         seen = Path(f"/proc/{process}/root") / path.relative_to("/")
         with contextlib.suppress(OSError):
@@ -94,8 +94,9 @@ def _as_seen(path: Path, process: int | None) -> Path:
 
 
 def main(user: str, group: str, groups: str, folder: str, mode: str, group_of: str, process: str) -> None:
-    """Become the service's user, make the trial, and print the errno. The imports come first, because that user may not
-    be able to read the modules.
+    """Become the service's user, make the trial, and print the errno.
+
+    All imports must be at the beginning, because the service's user may not be able to read the modules.
     """
     os.setgroups(list(map(int, groups.split(","))))
     os.setgid(int(group))
