@@ -62,7 +62,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """The authority's folder, and the files beside it."""
+    """The authority's folder, and the files next to it."""
 
     folder: Path
     numbers: int
@@ -83,12 +83,12 @@ class Office:
         return [word for name in names for word in ("--key", str(self.beside("keys") / f"{name}.pem"))]
 
     def number(self, member: int, place: int) -> str:
-        """A number of the member."""
+        """A number of a member, at `place` from the member's first number."""
         area, first = first_number(member, self.numbers // self.members)
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
-        """A range of the member's numbers."""
+        """A range of a member's numbers."""
         return f"{self.number(member, place)}-{self.number(member, place + count - 1)}"
 
 
@@ -148,7 +148,7 @@ Command = tuple[str, Sequence[object], str]
 
 
 def commands(office: Office) -> Iterator[Command]:
-    """The commands, in an order in which each can run after those before it."""
+    """Commands of the office, in an order in which each can run."""
     folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
     node = Signer("m-00001/pbx-1", b"n" * 32).key
     held, free = office.number(2, 1), "05030000000"
@@ -288,7 +288,10 @@ class Cost:
 
 
 def run(command: Sequence[object], typed: str = "") -> Cost:
-    """Run a command; returns its cost. Raises RuntimeError if it fails; a negative verdict is not a failure."""
+    """Run a command, and return its cost.
+
+    Raises RuntimeError if the command fails. A negative verdict is not a failure.
+    """
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(typed)
         given.seek(0)
@@ -309,7 +312,10 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
 def measure(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
-    """Run all commands; returns a row for each. The first row is the baseline, which only parses registry.yaml."""
+    """Run all commands; returns a row for each.
+
+    The first row is the baseline, which only parses registry.yaml.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-office-") as scratch:
         office = Office(Path(scratch) / "authority", numbers, members)
         prepare(office, chains, stops)

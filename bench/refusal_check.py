@@ -47,8 +47,9 @@ SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
 def measure(tokens: int, checks: int) -> dict[str, Any]:
-    """Check `checks` customers. Half of them are refused, and the checks must find them all. Returns median
-    milliseconds of processor time.
+    """Check `checks` customers against `tokens` refused ones; returns median milliseconds of processor time.
+
+    Half of the customers are refused, and the checks must find them all.
     """
     chance = random.Random(7)
     table, pair = default_table(), KEY.key_pair(1)

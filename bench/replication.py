@@ -76,7 +76,7 @@ def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], wa
 
 
 def write_waits_ms(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing over a step until it is durable, for each step of complete calls."""
+    """Milliseconds until a step is on the disk, for each step of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own_url(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
@@ -90,7 +90,7 @@ def write_waits_ms(node: Node, name: str) -> list[float]:
 
 
 def median_wait_ms(folder: Path, name: str, way: str, server: Server) -> float:
-    """The median wait of a round under the condition `way`, in milliseconds."""
+    """Median wait of a round under the condition `way`, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
         return statistics.median(write_waits_ms(node, way))

@@ -105,7 +105,7 @@ def _shown(numbers: range, what: str) -> Iterator[int]:
 
 
 def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
-    """Command → its words, and the bare query of the same rows."""
+    """Words of each command, and the bare query of the same rows."""
     recent = "SELECT * FROM reports ORDER BY received DESC LIMIT 50"
     since = _micros(datetime.now(UTC) - timedelta(days=365))
     return {
@@ -149,7 +149,10 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command; returns its output. Raises RuntimeError if it fails; a negative verdict is not a failure."""
+    """Run a command, and return its output.
+
+    Raises RuntimeError if the command fails. A negative verdict is not a failure.
+    """
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

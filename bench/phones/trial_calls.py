@@ -1,4 +1,4 @@
-"""Places the calls of a situation on a real Asterisk, and reads the record's claims about them."""
+"""The calls of a situation on a real Asterisk, and the record's claims about them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Trial:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     async def run(self, situation: Situation, count: int) -> SituationResults:
-        """Place `count` calls, one after the other; returns their results."""
+        """Place `count` calls of a situation, one after the other, and return their results."""
         row = SituationResults(
             situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat
         )

@@ -50,8 +50,9 @@ class Task:
 
 
 def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
-    """The features of a task's fits, and the hours of its material. For trials, the number of trials without a fit
-    instead of hours.
+    """Features of a task's fits, and the hours of its material.
+
+    For trials, the last value is the number of trials without a fit.
     """
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
