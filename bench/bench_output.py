@@ -1,4 +1,4 @@
-"""What all benches share: options, results as a table or as JSON, and progress."""
+"""Helpers for all benches: command-line options, results as a table or as JSON, and progress."""
 
 import argparse
 import json

@@ -309,7 +309,10 @@ class ProgressBench:
         return self._until_ready(self._take_application)
 
     def hang_up_calls(self) -> float | None:
-        """End the calls of `STOPPED` with Asterisk's command, one by one; returns the seconds until the last end."""
+        """End the calls of `STOPPED` with Asterisk's command, one by one.
+
+        Returns the seconds until the last end.
+        """
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
         began_s, (spent_s, _) = time.monotonic(), self._spent_s()

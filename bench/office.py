@@ -93,7 +93,7 @@ class Office:
 
 
 def prepare(office: Office, chains: int, stops: int) -> None:
-    """Write a registry with wholesale chains, suspensions of ranges, a year's applications and its history."""
+    """Write a registry with wholesale chains and suspended ranges, and a year's applications and history."""
     office.folder.mkdir()
     members = range(1, office.members)
     links = []

@@ -47,7 +47,7 @@ SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
 def measure(tokens: int, checks: int) -> dict[str, Any]:
-    """Check `checks` customers against `tokens` refused ones; returns median milliseconds of processor time.
+    """Check customers against `tokens` refused ones; returns median milliseconds of processor time.
 
     Half of the customers are refused, and the checks must find them all.
     """

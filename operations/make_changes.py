@@ -182,7 +182,7 @@ def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
 
 
 def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command from `reverting_command`.
+    """Run a command that reverts a change on the PBX, from `reverting_command`.
 
     Raises ChangeError.
     """

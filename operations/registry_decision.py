@@ -1,4 +1,4 @@
-"""`idtone registry decide`: a registry's decision on a call, or the repeated decisions of an evidence pack."""
+"""`idtone registry decide`: a registry's decision on a call, or the decisions of an evidence pack again."""
 
 from __future__ import annotations
 

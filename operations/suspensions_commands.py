@@ -1,4 +1,4 @@
-"""The node's own suspensions: `idtone suspensions`, and commands of `idtone-evidence` for their duties."""
+"""`idtone suspensions`, and commands of `idtone-evidence` for the duties after a node's own suspensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of `make bench-profile` in the documentation: text in two languages and two flame graphs."""
+"""The results of `make bench-profile` in the documentation: text in both languages, and flame graphs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

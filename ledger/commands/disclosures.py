@@ -1,4 +1,4 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivery of evidence packs, and its records."""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivery of evidence packs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-evidence monitor` and `verify split-view`: monitoring of other logs, and proofs of split views."""
+"""`idtone-evidence monitor` and `verify split-view`: monitoring of logs, and proofs of split views."""
 
 from __future__ import annotations
 

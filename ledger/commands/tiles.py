@@ -1,4 +1,4 @@
-"""`idtone-evidence log tiles` and `verify tiles`: the evidence as static files, and their verification."""
+"""`idtone-evidence log tiles` and `verify tiles`: the evidence as static files, and its verification."""
 
 from __future__ import annotations
 

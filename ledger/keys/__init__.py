@@ -1,1 +1,1 @@
-"""The ledger's secret keys, and files next to the database: day keys, signing keys, last signed checkpoints."""
+"""The ledger's secret keys, and files next to the database, such as the last signed checkpoints."""

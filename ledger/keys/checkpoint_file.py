@@ -30,7 +30,7 @@ class CheckpointFile:
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """The latest checkpoint of `log`, as a signed note and parsed; None if nothing is signed under its name.
+        """The latest checkpoint of `log`, as a note and parsed; None if nothing is signed under its name.
 
         A checkpoint with another name belongs to another log. Raises LedgerError if the file contains anything else.
         """

@@ -107,7 +107,7 @@ class KeyRing:
 
 
 def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
-    """The later trees of a ledger, which continue its first tree.
+    """The trees with which a ledger continued after its first tree.
 
     Raises LedgerError if their file cannot be read.
     """

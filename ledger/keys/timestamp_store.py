@@ -25,7 +25,7 @@ _AHEAD: Final = timedelta(minutes=1)
 
 
 def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
-    """True if the next timestamp is overdue.
+    """True if the last timestamp is too old, so that the next timestamp is overdue.
 
     `at` is the time of the last timestamp, or None if there never was one. The alert `IdtoneTimestampOverdue` has the
     same limit.

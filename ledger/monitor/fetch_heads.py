@@ -71,7 +71,7 @@ def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
 
 
 def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
-    """Time of a witness's latest cosignature on a head, by the witness's name; empty without a cosignature.
+    """Time of a witness's latest cosignature on a head, by the witness's name; empty if there is none.
 
     Raises ProofError if a line names the witness but is not its cosignature, or has no usable time.
     """

@@ -55,7 +55,7 @@ class Monitor:
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
-        """Look at each log once, then write the page of findings.
+        """Read and check each monitored log once, then write the page of findings.
 
         Raises UsageError if the page cannot be written.
         """

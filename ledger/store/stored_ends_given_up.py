@@ -35,7 +35,7 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign_step(database: Database, key: StepKey) -> int | None:
-    """Number of the first step that is missing, changed or not written by the service; None if all are right.
+    """Number of the first step that is missing, changed or foreign; None if the service wrote all steps.
 
     Every step is checked, because a changed act may look like a step of a call. Raises LedgerError.
     """

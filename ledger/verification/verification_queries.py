@@ -103,15 +103,15 @@ class LedgerRows:
         return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def ids_below_one(self, limit: int) -> list[tuple[int, str]]:
-        """(id, call_id) of steps with an id below 1, which idtone never writes."""
+        """Read the steps with an id below 1, which idtone never writes, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
     def quarantined(self, limit: int) -> list[tuple[int, str]]:
-        """(id, call_id) of steps in quarantine."""
+        """Read the steps in quarantine, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
     def judged_acts(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
-        """(call_id, kind, at, details, leaf) of each act whose details are checked, in order."""
+        """Read the acts whose details are checked, in order, as (call_id, kind, at, details, leaf)."""
         for call_id, kind, at, details, leaf in self._all(_JUDGED_ACTS, (ACT_ID, AFTER_ACTS, last)):
             with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
                 read = json.loads(details)
@@ -125,7 +125,7 @@ class LedgerRows:
         return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
-        """(call_id, leaf) of the first leaf after the end of the log.
+        """Read the first leaf after the end of the log, as (call_id, leaf); empty if no leaf follows.
 
         Only steps up to `last` are searched. Empty if no leaf follows the end.
         """
@@ -137,7 +137,7 @@ class LedgerRows:
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later leaf."""
+        """Read the last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf)."""
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
     def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
@@ -152,11 +152,11 @@ class LedgerRows:
         return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
-        """(id, node, call_id, kind, at, details, leaf) of the steps after `after` up to `last`."""
+        """Read the steps after `after` up to `last`, as (id, node, call_id, kind, at, details, leaf)."""
         return self._all(_STEPS, (after, last, limit))
 
     def texts(self, after: int, until: int, node: str) -> list[Text]:
-        """(leaf, call_id, `leaves.step_text`) of the steps after `after` up to `until`, computed in the database.
+        """Compute the texts of steps in the database, as (leaf, call_id, `leaves.step_text`).
 
         A step is left out if its `at` is not an integer, or if its `details` or `call_id` are bytes. The text is None
         if the node differs from `node`, if the kind is unknown, or if the kind does not match the leaf. The leaf of an
@@ -166,7 +166,7 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
-        """Number of steps of its call that the index finds, for each step that closes a leaf.
+        """For each step that closes a leaf: the number of steps of its call that the index finds.
 
         Steps after `after` up to `until` are examined. A count is at most `LED_TO_LIMIT`. None in PostgreSQL, because
         its indexes are trusted.
@@ -174,7 +174,7 @@ class LedgerRows:
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
     def missing_from_indexes(self, after: int, until: int) -> list[tuple[int, str]]:
-        """(id, call_id) of steps that are missing from an index; none in PostgreSQL.
+        """Read the steps that are missing from an index, as (id, call_id); none in PostgreSQL.
 
         Steps after `after` up to `until` are examined.
         """
@@ -200,7 +200,7 @@ class LedgerRows:
         return before + int(count)
 
     def indexed_steps(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """(kind, leaf, is in the index of times) of each step that the index of calls finds for a call.
+        """For each step that the index of calls finds for a call: (kind, leaf, is in the index of times).
 
         Only steps up to `until` are included.
         """
@@ -222,7 +222,7 @@ class LedgerRows:
             reached = part[-1]
 
     def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
-        """(id, call_id, kind, details, leaf) of the next steps that open a call or close a leaf.
+        """Read the next steps that open a call or close a leaf, as (id, call_id, kind, details, leaf).
 
         Steps after `after` up to `last` are read. Only opening steps have `details`.
         """

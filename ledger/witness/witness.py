@@ -1,4 +1,4 @@
-"""A witness as an HTTP endpoint, which stores the last cosigned heads.
+"""The HTTP server of a witness, which cosigns logs and stores the last cosigned heads.
 
 The witness handles one request at a time for each log.
 """

@@ -94,7 +94,7 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """Parse chrony's reference and offset from a line of `chronyc -c tracking`; empty if the line lacks them."""
+    """Parse chrony's reference and offset from a line of `chronyc -c tracking`; empty without them."""
     fields = text.strip().split(",")
     try:
         name, stratum, offset_s = fields[1], int(fields[2]), float(fields[4])

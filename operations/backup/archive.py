@@ -274,7 +274,7 @@ class _Thread:
 
 
 class Readable(Protocol):
-    """A readable file, as far as this module needs it."""
+    """A readable binary file, with only the methods that the archive code calls."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

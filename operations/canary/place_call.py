@@ -1,4 +1,4 @@
-"""Placing of a canary call, by ARI or a call file, with its record and recording.
+"""A canary call through the trunk: placing it, and waiting for its record and recording.
 
 The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
 """

@@ -1,4 +1,4 @@
-"""Findings from Asterisk's answers over ARI and from its configuration files."""
+"""The doctor's checks of Asterisk, from its answers over ARI and its configuration files."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -59,7 +59,7 @@ class AsteriskObservation:
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
-    """Finding for an Asterisk that could not be observed over ARI."""
+    """Explain why Asterisk could not be observed over ARI."""
     if not isinstance(error, AriRefused):
         return bad(
             "ari",
@@ -133,7 +133,7 @@ def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """Finding on the allowed origins of ARI.
+    """Check that ARI does not allow requests from every web page.
 
     `text` is the content of ari.conf, or None if it could not be read. No request tests the origins, because Asterisk
     would log each refused origin.
@@ -168,7 +168,7 @@ def origins(text: str | None, path: Path) -> Finding:
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """Finding on Asterisk's call detail records.
+    """Check that Asterisk writes call detail records.
 
     `running` are the running modules. `text` is the content of cdr.conf, or None if it could not be read. `trouble` is
     the reason, and is empty if the file does not exist.
@@ -206,7 +206,7 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """Finding on ARI's password.
+    """Check that ARI's password is strong, and that other users cannot read it.
 
     `file` has the mode and the owner of `ari.password_file`, and the current user id. It is None if the password is not
     in a file. `with_hook` means that the hook's secret is derived from the password.
@@ -279,7 +279,7 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """Finding on the network exposure of ARI.
+    """Check that ARI is closed to the network, or protected by TLS and an ACL.
 
     `listening` are the local addresses on which the port of ari.url is open. `user` is the user's section in ari.conf,
     or None if it could not be read.
@@ -332,7 +332,7 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def live_dangerously(text: str | None, path: Path) -> Finding:
-    """Finding on Asterisk's option `live_dangerously`, which ARI does not report.
+    """Check that Asterisk's option `live_dangerously` is off.
 
     `text` is the content of asterisk.conf, or None if it could not be read.
     """

@@ -153,7 +153,7 @@ def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
 
 
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
-    """Finding on Asterisk's modules.
+    """Check that Asterisk runs all modules that idtone needs.
 
     `running` are the running modules, without `.so`.
     """

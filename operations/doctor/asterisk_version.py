@@ -1,4 +1,4 @@
-"""The finding on Asterisk's version: branch, end of life, and known vulnerabilities.
+"""The doctor's check of Asterisk's version: branch, end of life, and known vulnerabilities.
 
 The release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the advisories that a
 security release resolves. Advisories are at github.com/asterisk/asterisk/security/advisories. The page "Asterisk
@@ -119,7 +119,7 @@ def support_problem(text: str) -> Message | None:
 
 
 def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Finding:
-    """Finding on Asterisk's version.
+    """Check that Asterisk's version is supported and has no known vulnerability.
 
     `text` is the version. `interface` is the interface over which the hook sends its requests.
     """

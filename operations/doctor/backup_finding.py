@@ -1,4 +1,4 @@
-"""The doctor's finding on the node's backups."""
+"""The doctor's check of the node's backups."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ def unreadable(settings: BackupSettings) -> Finding:
 
 
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
-    """Finding on the node's backups.
+    """Check that the node's backups are recent and can be restored.
 
     `last` is the last result, or None if there is none.
     """

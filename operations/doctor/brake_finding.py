@@ -1,4 +1,4 @@
-"""The doctor's finding on the brake, which shows no telephone number."""
+"""The doctor's check of the brake, whose findings show no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
@@ -19,7 +19,7 @@ _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone br
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """Finding for a brake file that cannot be read.
+    """Explain that a file of the brake cannot be read.
 
     `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """
@@ -29,7 +29,7 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """Finding on the subjects that the brake restricts.
+    """Check that the brake stops no subject, and restricts none for more than a day.
 
     `highest` is the highest step that the brake may take.
     """

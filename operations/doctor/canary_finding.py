@@ -1,4 +1,4 @@
-"""The doctor's finding on the last canary call."""
+"""The doctor's check of the last canary call."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ _START = Message("systemctl enable --now idtone-canary.timer; without systemd, r
 
 
 def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) -> Finding:
-    """Finding on the last canary call.
+    """Check that the last canary call was recent and successful.
 
     `last` is the last result, or None if there is none.
     """

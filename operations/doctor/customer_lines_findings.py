@@ -1,4 +1,4 @@
-"""Findings on the table of the customers' lines, which show no telephone number."""
+"""The doctor's checks of the table of customers' lines, whose findings show no telephone number."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
@@ -35,7 +35,7 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """Finding for a faulty table of lines.
+    """Explain that the table of the customers' lines is faulty.
 
     The finding shows only the place of the first fault, because the text of a fault may quote the file.
     """
@@ -71,7 +71,7 @@ def readable(totals: Totals) -> Finding:
 
 
 def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
-    """Finding on the holders of the numbers in the table of lines.
+    """Check that the node's member holds the numbers in the table of lines.
 
     The member with the given id should hold all of them. At most a thousand numbers of each entry are checked.
     """
@@ -97,7 +97,7 @@ def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: st
 
 
 def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
-    """Finding on the table of lines that Asterisk uses in fallback.
+    """Check that Asterisk has a complete table of lines for fallback.
 
     `text` is the content, or None if the file is missing or unreadable. `trouble` is the reason why the file cannot be
     read.
@@ -125,7 +125,7 @@ def _some(span: NumberSpan) -> Iterable[int]:
 
 
 def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
-    """Finding on PJSIP endpoints without a line.
+    """Check that each PJSIP endpoint belongs to a customer's line or is a trunk.
 
     `trunks` are the trunks in the settings, which are not customers' lines.
     """

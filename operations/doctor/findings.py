@@ -251,7 +251,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class FindingReport(TypedDict):
-    """A finding in JSON.
+    """A finding of the doctor as a JSON object.
 
     `remedy` is None if there is nothing to do.
     """

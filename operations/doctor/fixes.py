@@ -1,4 +1,4 @@
-"""The corrections of `idtone doctor --fix` by topic, and the reasons why others remain for the operator.
+"""The corrections of `idtone doctor --fix`, and the reasons why others remain for the operator.
 
 A correction loses nothing, shows no secret and affects no call. Functions in a table read the present files and plan
 the changes of each topic.

@@ -1,4 +1,4 @@
-"""Findings on the dialplan hook that Asterisk has loaded."""
+"""The doctor's checks of the dialplan hook that Asterisk has loaded."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -27,7 +27,7 @@ def loaded_hook(
     folder: Path,
     config: Path | None,
 ) -> Finding:
-    """Finding on the loaded hook, which should be the exported one.
+    """Check that Asterisk has loaded the hook that idtone exports.
 
     `digest` and `sounds` are the hook's variables, and both are empty if no hook is loaded. The variables survive a
     reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, or None if Asterisk cannot
@@ -79,7 +79,7 @@ def loaded_hook(
 
 
 def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
-    """Finding on the hook's file.
+    """Check that the hook's file is the one that idtone exports.
 
     `text` is the content, or None if the file could not be read. `trouble` is the reason, and is empty if the file does
     not exist.
@@ -107,7 +107,7 @@ def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Pa
 
 
 def hook_include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
-    """Finding on the #include of the hook.
+    """Check that Asterisk's dialplan includes the hook.
 
     `including` are the files in `folder` that include the hook, or None if they could not be read.
     """

@@ -1,4 +1,4 @@
-"""The doctor's findings on the ledger."""
+"""The doctor's checks of the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class FreeSpace:
 
 
 def ledger_access(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
-    """Finding on access to the ledger.
+    """Check that the current user can read and write the ledger.
 
     `writable` means that the user may write to the file, or to the nearest existing folder if the file is missing.
     """
@@ -80,7 +80,7 @@ TOKEN_REMEDY: Final = Message(
 
 
 def token(place: str, trouble: str) -> Finding:
-    """Finding on the token that holds the log's key.
+    """Check that the hardware token has the key of the log.
 
     The check does not need the PIN. `trouble` is empty if the token has the key.
     """
@@ -95,7 +95,7 @@ def token(place: str, trouble: str) -> Finding:
 
 
 def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
-    """Finding on the ends of earlier logs.
+    """Check that the ends of all earlier logs are signed.
 
     `waiting` has the place of the key for each log whose end is not signed yet. `given_up` are logs whose end will not
     be signed. `trouble` is the reason why neither is known.
@@ -121,7 +121,7 @@ def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], troubl
 
 
 def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
-    """Finding on the free space of the ledger's disk.
+    """Check that the ledger's disk has enough free space.
 
     `growth` is None while the growth rate is not known.
     """
@@ -149,7 +149,7 @@ def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """Finding on the disk space reserved for evidence.
+    """Check that the disk space reserved for evidence is complete and unused.
 
     `size` is ledger.reserve, `left` the size of the reserve file (None without a file), and `free` the free space, all
     in bytes. `owed` is evidence that could not be written yet.
@@ -188,7 +188,7 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
 
 
 def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
-    """Finding on damaged ledgers that were set aside.
+    """Check that no damaged ledger was set aside.
 
     `earlier` are the existing files of earlier ledgers. A ledger that was restored, or that ended with its key, is not
     reported, because commands and backups need it.
@@ -209,7 +209,7 @@ def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
 
 
 def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
-    """Finding on the ledger's key file.
+    """Check that the ledger's key file exists and is private.
 
     `status` is the mode and size, or None if the file is missing or unreadable. `trouble` is the reason why it cannot
     be read.
@@ -248,7 +248,7 @@ def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_ex
 
 
 def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
-    """Finding on the ledger's signature.
+    """Check that the ledger's leaves are signed.
 
     `leaves` is the number of signed leaves, or None if the signature is wrong. `trouble` then has the fault, and
     `remedy` the remedy, if one is known. `looked` is False if the ledger or its signing key cannot be read.
@@ -275,7 +275,7 @@ def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") 
 def timestamps(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
-    """Finding on the ledger's timestamps.
+    """Check that the newest timestamp on the ledger is recent.
 
     `url` is the authority's address. `newest` has the size and the time of the largest timestamped tree. `leaves` is
     the number of signed leaves.
@@ -295,7 +295,7 @@ def timestamps(
 
 
 def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
-    """Finding on the ledger's replica.
+    """Check that the ledger's replica in PostgreSQL is up to date.
 
     `copy` is None if PostgreSQL has no replica of the node, or does not answer. `trouble` is the reason.
     """
@@ -350,7 +350,7 @@ def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -
 
 
 def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
-    """Finding on the PostgreSQL servers in ledger.others.
+    """Check that the PostgreSQL servers in ledger.others can be read.
 
     `silent` has the error of each server that cannot be read.
     """
@@ -371,7 +371,7 @@ def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Find
 
 
 def retention(kept: timedelta | None) -> Finding:
-    """Finding on the retention of telephone numbers.
+    """Check that telephone numbers are kept neither too short nor too long.
 
     `kept` is ledger.retention, or None if numbers are kept for ever.
     """
@@ -401,7 +401,7 @@ def retention(kept: timedelta | None) -> Finding:
 
 
 def legal_holds(due: Sequence[str], standing: int) -> Finding:
-    """Finding on legal holds.
+    """Check that no legal hold needs a person's decision.
 
     `due` are the ids of the holds that need a decision now. `standing` is the number of holds in force.
     """
@@ -419,7 +419,7 @@ def legal_holds(due: Sequence[str], standing: int) -> Finding:
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
-    """Finding on the version of SQLite.
+    """Check that SQLite is free of the WAL-reset bug, or that the ledger does not use WAL.
 
     `is_wal` means that the ledger's file is in WAL mode.
     """

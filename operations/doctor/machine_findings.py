@@ -1,4 +1,4 @@
-"""The doctor's findings on the machine and the service."""
+"""The doctor's checks of the machine and the service."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +16,7 @@ EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
-    """Finding on the lookup of a host name.
+    """Check that a host name resolves quickly.
 
     `took_s` is at least the deadline if the lookup did not end.
     """
@@ -40,7 +40,7 @@ def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Findin
 
 
 def clock_synchronisation(state: bool | None) -> Finding:
-    """Finding on the synchronisation of the machine's clock.
+    """Check that the machine's clock is synchronised.
 
     `state` is the kernel's answer, or None without an answer.
     """
@@ -65,7 +65,7 @@ def clock_date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """Finding on the running service.
+    """Check that one instance of the service runs.
 
     `running` is True if a process holds the ledger's lock, and None if other users' processes cannot be read.
     """
@@ -100,7 +100,7 @@ def application(registered: bool, running: bool | None) -> Finding:
 
 
 def listener(address: str, trouble: str) -> Finding:
-    """Finding on the service's AGI listener.
+    """Check that the service's AGI listener answers.
 
     `trouble` is the reason why the listener does not answer, and is empty if it does.
     """
@@ -117,7 +117,7 @@ def listener(address: str, trouble: str) -> Finding:
 
 
 def watchdog(usec: str | None) -> Finding:
-    """Finding on systemd's watchdog for the service.
+    """Check that systemd restarts the service when it hangs.
 
     `usec` is systemd's WatchdogUSec of the unit, or None if systemd does not run.
     """

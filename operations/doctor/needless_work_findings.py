@@ -1,4 +1,4 @@
-"""Findings on per-call work of Asterisk that may be unnecessary.
+"""The doctor's checks for per-call work of Asterisk that may be unnecessary.
 
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """
@@ -30,7 +30,7 @@ MANY_CHANNELS: Final = 300
 
 
 def cel(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """Finding on Asterisk's channel event logging.
+    """Check that Asterisk does not log channel events needlessly.
 
     `running` are the running modules. `text` is the content of cel.conf, or None if it could not be read. `trouble` is
     the reason, and is empty if the file does not exist.
@@ -55,7 +55,7 @@ def cel(running: Collection[str], text: str | None, trouble: str, path: Path) ->
 
 
 def channels_per_endpoint(channels: Mapping[str, int]) -> Finding:
-    """Finding on PJSIP endpoints with many channels.
+    """Check that no PJSIP endpoint has too many channels.
 
     `channels` has the present number of channels of each endpoint.
     """

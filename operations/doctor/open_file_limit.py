@@ -1,4 +1,4 @@
-"""The finding on Asterisk's limit of open files, which limits its calls."""
+"""The doctor's check of Asterisk's limit of open files, which limits its calls."""
 
 import re
 from pathlib import Path
@@ -70,7 +70,7 @@ def drop_in_path(unit: str, units: Path) -> Path:
 
 
 def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
-    """Finding on Asterisk's limit of open files.
+    """Check that Asterisk may open enough files for its calls.
 
     `limit` is that of the running Asterisk, or None if its process was not found. `unit` is its systemd unit.
     """

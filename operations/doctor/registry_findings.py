@@ -1,4 +1,4 @@
-"""The doctor's findings on the registry and its licences, which show no telephone number."""
+"""The doctor's checks of the registry and its licences, whose findings show no telephone number."""
 
 import stat
 from collections import Counter
@@ -34,7 +34,7 @@ none.
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
-    """Finding for a faulty registry.
+    """Explain that the registry is faulty.
 
     The finding shows only the places of the faults, because their texts may quote telephone numbers.
     """
@@ -104,7 +104,7 @@ def trusted(trust: Trust, source: str) -> Finding:
 def verified_copy(
     folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
 ) -> Finding:
-    """Finding on the verified copy of the registry.
+    """Check that only the service can change the verified copy of the registry.
 
     `held` has the access rights of the copy's folder and files, and is empty if the folder does not exist yet. `above`
     has those of the parent folders. `ourselves` is the current user id, and `service` the service's, if known.
@@ -167,7 +167,7 @@ def verified_copy(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """Finding that the service can neither read nor renew the copy of the registry.
+    """Explain that the service can neither read nor renew the copy of the registry.
 
     `service` is the user id of the service.
     """
@@ -195,7 +195,7 @@ def no_verified_copy() -> Finding:
 
 
 def registry_age(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
-    """Finding on the registry's age.
+    """Check that the registry has not expired and will not expire soon.
 
     `grace` is `policy.registry_stale`.
     """
@@ -239,7 +239,7 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """Finding on the certifications on which the numbers of a member depend.
+    """Check that the certifications on which a member's numbers depend are in force.
 
     With `member` None, all certifications are checked.
     """
@@ -283,7 +283,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
 
 
 def node_member(member: str | None, index: RegistryIndex) -> Finding:
-    """Finding on `association.member`, which must be set and in the registry."""
+    """Check that `association.member` is set and in the registry."""
     topic, trouble = "registry-member", member_trouble(member, index)
     if trouble:
         return bad(topic, trouble, REMEDY)
@@ -294,7 +294,7 @@ _RENEW: Final = Message("Ask the association to renew them")
 
 
 def licence_states(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
-    """Finding on the licences in the registry.
+    """Check that the node's licences are valid and will not lapse soon.
 
     `own` are the lapses of the node's member.
     """
@@ -333,7 +333,7 @@ def licence_states(document: RegistryDocument, now: datetime, own: Sequence[Lice
 
 
 def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
-    """Finding on the sounds of valid licences, which must be playable."""
+    """Check that the sounds of all valid licences can be played."""
     topic = "registry-sounds"
     named = {tone.id: tone.sha256 for tone in document.tones}
     licensed = {
@@ -363,7 +363,7 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
 
 
 def chosen_sounds(tones: Tones, member: str | None, index: RegistryIndex, now: datetime) -> Finding | None:
-    """Finding for a faulty policy.tones; None if the setting is correct."""
+    """Explain a faulty policy.tones; None if the setting is correct."""
     trouble = tones_trouble(tones, member, index, now)
     return bad("registry-sounds", trouble, TONES_REMEDY) if trouble else None
 

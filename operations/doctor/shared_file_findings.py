@@ -1,4 +1,4 @@
-"""Findings on the sound files, fallback.conf and the journal, and on their access rights."""
+"""The doctor's checks of the sound files, fallback.conf and the journal, with their access rights."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ def sound_files(
     *,
     by_list: bool = False,
 ) -> Finding:
-    """Finding on the sound files.
+    """Check that the sound files exist and have the expected content.
 
     `wanted` has the expected content of each file, and `there` the present content, None for a missing file. `further`
     are other files that Asterisk could play in their place. `by_list` means that the expected content of imported
@@ -108,7 +108,7 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
 
 
 def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
-    """Finding on Asterisk's access to the sounds.
+    """Check that Asterisk can read the sound files.
 
     `who` is Asterisk's user, or None if its process was not found. `group` is its group. `folders` are the parent
     folders of the files.
@@ -166,7 +166,7 @@ def journal_access(
     group: str,
     sounds: Path,
 ) -> Finding:
-    """Finding on Asterisk's access to the journal.
+    """Check that Asterisk can write to the journal.
 
     `who` is Asterisk's user, and `group` its group. `held` is the present journal, or None if it does not exist. `left`
     is the number of journals that the service has taken but not entered into the ledger. `sounds` is the folder of the
@@ -242,7 +242,7 @@ class PutTrial:
 def put_access(
     topic: str, trial: PutTrial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
-    """Finding on the service's right to write files into a folder.
+    """Check that the service can write files into a folder.
 
     `who` is the service. `owner` is USER:GROUP for `chown`: the service's user and Asterisk's group. `mode` is the
     folder's mode in the remedy. `group` is only for the journal, whose folder the service gives the group of the
@@ -311,7 +311,7 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 
 
 def fallback_file(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """Finding on fallback.conf.
+    """Check that fallback.conf has the content that the registry requires.
 
     `wanted` is the content by the registry, or None without a registry. `text` is the present content. The finding
     shows neither, because both contain telephone numbers. `trouble` is the reason why the file could not be read, and

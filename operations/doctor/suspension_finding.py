@@ -1,4 +1,4 @@
-"""The doctor's finding on the node's own suspensions, which shows no telephone number."""
+"""The doctor's check of the node's own suspensions, whose finding shows no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ waits for approval waits for a person, who is reached by telephone.
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """Finding for a file of suspensions that cannot be read.
+    """Explain that the file of suspensions cannot be read.
 
     `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """

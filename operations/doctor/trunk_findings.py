@@ -1,4 +1,4 @@
-"""Findings on the sound and the number that a called party receives.
+"""The doctor's checks of the sound and the number that a called party receives.
 
 The sources are Asterisk's PJSIP endpoints and the operator's own Dial().
 """
@@ -86,7 +86,7 @@ def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
 def codecs(
     found: Mapping[str, Mapping[str, str]] | None, running: Collection[str], trouble: str, path: Path
 ) -> Finding:
-    """Finding on the codecs of the trunks.
+    """Check that Asterisk can play sounds in all codecs of the trunks.
 
     `found` are the options of the endpoints, or None if pjsip.conf could not be read. `running` are the running
     modules, without `.so`.
@@ -121,7 +121,7 @@ def codecs(
 def presented_numbers(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
-    """Finding on presented numbers.
+    """Check that the called party sees the number that idtone checked.
 
     `found` are the options of the endpoints, or None if pjsip.conf could not be read. `dialplan` are the lines of
     extensions.conf.

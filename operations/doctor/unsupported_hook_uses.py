@@ -90,7 +90,7 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
 def judge(
     found: Collection[UnsupportedUse] | None, callers: Collection[UnsupportedUse], trouble: str, folder: Path
 ) -> Finding:
-    """Finding on the uses of the hook in the dialplan.
+    """Check that the dialplan does not use the hook where it cannot work.
 
     `found` is None if the files could not be read, and `trouble` is the reason. `callers` are the places that would cut
     a sound for the caller.

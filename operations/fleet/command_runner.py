@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The outcome of a command.
+    """The exit code and the output of a command that was run.
 
     `status` is its exit code, or None if the command could not be started or did not end in time.
     """

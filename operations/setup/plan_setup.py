@@ -76,7 +76,7 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """The operator's options for setup.
+    """The choices of the operator who runs `idtone setup`.
 
     `registry`, `trust` and `member` are only for new settings, and None takes the default.
     """
