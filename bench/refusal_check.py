@@ -115,7 +115,6 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of processor time that `done` took, and its result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result

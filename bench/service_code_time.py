@@ -155,7 +155,6 @@ class ServiceCode:
 
 
 def _overwrite_caches() -> float:
-    """Overwrite the processor's caches; returns the processor time of that."""
     began_s = time.thread_time()
     first, second = CACHES
     assert first == second

@@ -1,4 +1,4 @@
-"""Commands on Asterisk's console: `asterisk -rx COMMAND`."""
+"""Runs commands on Asterisk's console: `asterisk -rx COMMAND`."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Output about changes on the PBX, before and after they are made."""
+"""Shows changes on the PBX before and after they are made."""
 
 import textwrap
 from collections.abc import Collection, Iterable

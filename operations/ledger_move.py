@@ -1,4 +1,4 @@
-"""`idtone-evidence log move`: moving a node's ledger to another folder.
+"""`idtone-evidence log move`: moves a node's ledger to another folder.
 
 The long copy is made while the service writes. Then the service stops, the changes since then are copied, and the
 service starts with the new settings. In these few seconds the hook decides calls without the service, and the journal

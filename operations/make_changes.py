@@ -148,7 +148,6 @@ class Changer:
             ) from error
 
     def _forget(self, known: int) -> None:
-        """Remove the copies and entries of a reverted group."""
         for entry in self._entries[known:]:
             if "copy" in entry:
                 (self.folder / entry["copy"]).unlink(missing_ok=True)

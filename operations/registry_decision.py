@@ -1,4 +1,4 @@
-"""`idtone registry decide`: a registry's decision on a call, or the decisions of an evidence pack again."""
+"""`idtone registry decide`: shows a registry's decision, or repeats the decisions in an evidence pack."""
 
 from __future__ import annotations
 

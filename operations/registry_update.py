@@ -1,4 +1,4 @@
-"""`idtone registry update`: fetching the registry, and writing its suspended numbers for Asterisk."""
+"""`idtone registry update`: fetches the registry, and writes its suspended numbers for Asterisk."""
 
 from __future__ import annotations
 

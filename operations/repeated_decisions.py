@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: repeating the decisions on the calls of an evidence pack."""
+"""`idtone registry decide --pack`: repeats the decisions on the calls of an evidence pack."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`idtone suspend`: stopping a number immediately, when the police call the operator."""
+"""`idtone suspend`: stops a number immediately, when the police call the operator."""
 
 from __future__ import annotations
 

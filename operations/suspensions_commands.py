@@ -1,4 +1,4 @@
-"""`idtone suspensions`, and commands of `idtone-evidence` for the duties after a node's own suspensions."""
+"""Commands for a node's own suspensions, their duties and their papers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,6 @@ def list_suspensions(
 
 
 def _shown(duty: Duty, now: datetime) -> str:
-    """A duty as text; an overdue duty has an exclamation mark."""
     return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 
@@ -127,7 +126,6 @@ def lift(
 
 
 def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
-    """Apply a changed suspension, record the act, and print the outcome."""
     one = desk.wait_for_other_nodes(desk.finish(one))
     if as_json:
         command_line.print_json(as_json_object(one))

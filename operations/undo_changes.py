@@ -1,4 +1,4 @@
-"""Undoing of a command's recorded changes, the latest first.
+"""Undoes the changes of a command from their record, the latest first.
 
 If a file was changed since, only the added lines are removed. If the lines cannot be found, the file is left and
 reported. The present content is copied first.
@@ -73,9 +73,9 @@ def removed_hook(folder: Path) -> Path | None:
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:
-    """Undo one run: first the files, the latest first, then the commands, which read the files.
+    """Undo the recorded changes of one run.
 
-    Raises OSError.
+    The files are restored first, the latest first. Then the commands run, which read the files. Raises OSError.
     """
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     done = Undone()

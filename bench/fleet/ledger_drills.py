@@ -117,7 +117,6 @@ class ClonedNodeDrill:
 
 
 def _move(ledger: Path, folder: Path) -> None:
-    """Move a ledger's database and the files beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in ledger.parent.glob(f"{ledger.name}*"):
         shutil.move(path, folder / path.name)

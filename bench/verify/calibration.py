@@ -94,7 +94,6 @@ def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
-    """The share of all trials whose log-odds reach the threshold."""
     return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
 
 

@@ -34,7 +34,6 @@ def events_at_most(events: int) -> float:
 
 
 def _crossing(rising: Callable[[float], float]) -> float:
-    """The zero of a function that rises between 0 and 1."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -46,7 +45,6 @@ def _crossing(rising: Callable[[float], float]) -> float:
 
 
 def _binomial_up_to(hits: int, trials: int, rate: float) -> float:
-    """The probability of at most `hits` hits in `trials` trials."""
     if rate <= 0 or rate >= 1:
         return 1.0 if rate <= 0 or hits >= trials else 0.0
     factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, trials + 1)))))

@@ -75,7 +75,10 @@ def _take(what: str, part: Part, index: int) -> Take:
 
 
 def verify_trial(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
-    """Verify a trial; returns whether the sound conforms in its place, whether it was found, and the failed criteria."""
+    """Verify a trial.
+
+    Returns whether the sound conforms in its place, whether it was found there, and the failed criteria.
+    """
     report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
     here = _here(trial, report)
     conforms = report.verdict == "conforms" and any(f.verdict == "conforms" for f in here)
@@ -97,7 +100,6 @@ def _profile(name: str) -> Profile:
 
 
 def _here(trial: Trial, report: Report) -> list[Match]:
-    """The matches at the true place of the sound."""
     return [found for found in report.findings if -BEFORE_MS < found.start_ms - trial.start_ms < AFTER_MS]
 
 
@@ -201,7 +203,10 @@ def throughput(profile: str, what: str, part: Part) -> float:
 
 
 def inspection_time(what: str, length_s: float, part: Part) -> float:
-    """Processor time of `idtone tone inspect` as a share of the recording's length, the worst of three takes."""
+    """Processor time of `idtone tone inspect`, as a share of the recording's length.
+
+    The result is the worst of three takes.
+    """
     shares = []
     for index in range(_THROUGHPUT_TAKES):
         samples = _take(what, part, index).samples[: round(length_s * RATE_HZ)]

@@ -233,7 +233,7 @@ def _at_most(value: float, bound: float, goal: float) -> GoalStatus:
 
 
 def print_tables(found: Sequence[Row]) -> None:
-    """Print the rows by measure, the rows of all profiles together, and the commonest reasons for a missed goal."""
+    """Print the rows by measure, the rows over all profiles, and the main reasons for missed goals."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
         print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])

@@ -297,7 +297,6 @@ def _line(samples: Signal, chance: np.random.Generator) -> Signal:
 
 
 def _band(samples: Signal, low_hz: float, high_hz: float) -> Signal:
-    """The signal limited to a band, with linear phase."""
     taps = 257
     time_s = (np.arange(taps) - taps // 2) / RATE_HZ
     ideal = 2 * high_hz * np.sinc(2 * high_hz * time_s) - 2 * low_hz * np.sinc(2 * low_hz * time_s)

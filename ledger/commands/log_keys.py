@@ -257,7 +257,6 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
 
 
 def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
-    """A new key in a file, or the key in the token."""
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:

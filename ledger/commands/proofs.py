@@ -83,7 +83,6 @@ def verify(
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """Key that verifies a node's ledger, and its source."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     return (given, "given") if given else replica_key(ledger, settings)
 

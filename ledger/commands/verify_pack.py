@@ -237,7 +237,6 @@ def _numbers(told: PackRecord) -> dict[str, str]:
 
 
 def _print(line: str) -> None:
-    """Print a line, with unprintable characters as escapes."""
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in translated(line)))
 
 

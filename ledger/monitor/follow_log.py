@@ -38,7 +38,7 @@ TILES_A_STEP: Final = 32
 def follow(
     log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Read a log once, compare its head, and check its new leaves.
+    """Follow a log once: verify that its head continues the known head, and check its new leaves.
 
     `state` keeps the findings, and the folder `proofs` the proofs of split views. The look ends as soon as `is_over`
     returns True; everything verified until then is kept. Raises LedgerError if nothing can be kept.

@@ -184,7 +184,6 @@ class LogState:
                 )
 
     def _held(self) -> list[tuple[str, str]]:
-        """Kinds and texts of the kept alarms."""
         return self._database.execute("SELECT kind, text FROM alarms").fetchall()
 
 

@@ -190,7 +190,6 @@ class _ServerReader:
 
     @contextmanager
     def _reading(self) -> Iterator[PostgreSQLConnection]:
-        """One transaction for reading."""
         if self._connection is None:
             self._connection = self._server.connect()
         self._connection.execute(self._database.begin)

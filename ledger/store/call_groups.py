@@ -35,7 +35,7 @@ _ANY: Final = "any"
 
 
 class CallGroup(NamedTuple):
-    """A number of calls that began in the same quarter of an hour and count the same.
+    """A number of calls with the same counted details that began in the same quarter of an hour.
 
     `begun` is the start of the quarter. `record` has only the details that count, which all calls of the group share.
     """

@@ -190,7 +190,6 @@ def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
 
 
 def _has(kind: StepKind, *more: str) -> str:
-    """SQL condition that the call has a step of a kind."""
     conditions = " AND ".join(("other.call_id = steps.call_id", f"other.kind = '{kind}'", *more))
     return f"EXISTS (SELECT 1 FROM steps AS other WHERE {conditions})"  # noqa: S608 - of our own words
 

@@ -109,7 +109,6 @@ def _with_cosignatures(note: Note, held: Note) -> Note:
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Turn errors of the file system into LedgerError."""
     try:
         yield
     except OSError as error:
@@ -202,7 +201,6 @@ class _Writing:
         self._written.octets += len(octets)
 
     def _remove_partial(self) -> None:
-        """Remove the partial tiles that have become full."""
         for tile in edge(self._written.before):
             if self._written.leaves >> BITS * (tile.level + 1) > tile.number:
                 for path in (tile.path, tile.bundle_path)[: 2 if tile.level == 0 else 1]:

@@ -118,7 +118,6 @@ class RecomputedTree:
         return ordinary
 
     def _ungroup(self, steps: Sequence[Text], closed: list[_Closed]) -> None:
-        """Undo `_group`."""
         for index, call_id, _ in reversed(steps):
             if index is not None and index != OPENS:
                 was = closed.pop()

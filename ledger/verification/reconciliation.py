@@ -171,7 +171,7 @@ class Reconciliation:
         return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
 
     def compared(self) -> ComparisonCounts:
-        """Compute the counts.
+        """Compute the counts of calls that one side of the comparison lacks.
 
         Call this after all ledgers and rows are added.
         """

@@ -298,7 +298,6 @@ class _Verification:
             self._verdict.fault(_against_rules(closing.call_id, closing.leaf, error))
 
     def _look_at_acts(self, last: int) -> None:
-        """Check the references between acts, calls and times."""
         known: set[str] = set()
         selected: dict[str, int] = {}
         for call_id, kind, at, details, index in self._rows.judged_acts(last):

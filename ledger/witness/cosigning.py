@@ -127,7 +127,6 @@ class Cosigning:
         self._kept_s = time.monotonic()
 
     def _count(self, note: Note) -> int:
-        """Number of the configured witnesses that have cosigned the note."""
         try:
             return len(note.signed_by(each.key for each in self._asked))
         except ProofError:

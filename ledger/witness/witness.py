@@ -150,7 +150,7 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
 
 
 class Witness:
-    """Answers `add-checkpoint` requests, and shows the last cosigned heads."""
+    """The HTTP endpoints of a witness: `add-checkpoint` requests, and the last cosigned heads."""
 
     def __init__(
         self,

@@ -163,7 +163,6 @@ class Reserve:
         return next((path for path in beside if path.exists()), None)
 
     def _wanted_by_journal(self) -> int:
-        """Bytes that the journal still needs to reach its largest size."""
         journal = self._journal()
         return max(0, min(JOURNAL, self._size) - 512 * journal.stat().st_blocks) if journal else 0
 
@@ -199,7 +198,6 @@ def _held(status: os.stat_result) -> int:
 
 
 def _free(folder: Path) -> int:
-    """Bytes that the service's user can still write."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 

@@ -345,7 +345,6 @@ class LedgerWriter:
         return True
 
     def _failed(self, error: NotWrittenError, again_s: float) -> None:
-        """Note the error, and retry the kept steps after `again_s` seconds."""
         now_s = time.monotonic()
         self._trouble, self._retry_s = error, now_s + again_s
         if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:

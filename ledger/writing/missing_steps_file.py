@@ -35,7 +35,7 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """Content of the file: that of the last `write`, or that found on opening."""
+        """Unwritten steps by the last `write` of the file, or by its content when it was opened."""
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:

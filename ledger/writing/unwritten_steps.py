@@ -94,7 +94,7 @@ class UnwrittenSteps:
         return len(self._kept)
 
     def keep(self, steps: Iterable[Step]) -> None:
-        """Keep steps, after the steps that are already kept."""
+        """Append steps to those that wait to be written."""
         for step in steps:
             absent = MissingSteps.of(step)
             self._owed = _sum(self._owed, absent)

@@ -117,7 +117,7 @@ class ArchiveWriter:
 
 @contextmanager
 def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWriter]:
-    """Write an archive, encrypted for the recipients, in the block.
+    """Open an encrypted archive for writing, for the recipients' keys.
 
     The archive is complete when the block ends without an error. Raises OSError.
     """
@@ -226,7 +226,6 @@ def _members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
 
 @contextmanager
 def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
-    """Open the tar in an archive, which may already be decrypted."""
     with path.open("rb") as file:
         encrypted = file.read(4) == b"age-"
         file.seek(0)

@@ -1,4 +1,4 @@
-"""Unpacking of archives into a folder: files by role, and databases rebuilt from packs."""
+"""Unpacks backup archives into a folder, and rebuilds the ledgers' databases from packs."""
 
 import json
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Unpacked archives.
+    """The content of unpacked backup archives: files, ledger trees and their owners.
 
     `header` is that of the newest archive. `folder` has the files by role, and `owners` the users who own them.
     """

@@ -1,4 +1,4 @@
-"""Reader of Asterisk's configuration files, with the files that they include."""
+"""Reads Asterisk's configuration files, with the files that they include."""
 
 import glob
 import re

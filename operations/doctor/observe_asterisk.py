@@ -1,4 +1,4 @@
-"""Observation of Asterisk over ARI, with a few HTTP requests that change nothing.
+"""Reader of Asterisk's state over ARI, with a few HTTP requests that change nothing.
 
 A WebSocket, which the service uses, would take the application over from the service.
 """

@@ -1,4 +1,4 @@
-"""Observation of the machine: files, ports, processes, names and the clock.
+"""Reader of the machine's state: files, ports, processes, names and the clock.
 
 The functions change nothing and take no lock.
 """

@@ -128,6 +128,5 @@ def _tried(
 
 
 def _group(reader: shared_file_findings.Identity | None, folder: shared_file_findings.Rights | None) -> str:
-    """Name of Asterisk's group, for remedies."""
     group = shared_file_findings.group_for(reader, folder)
     return "asterisk" if group is None else observe_machine.group_name(group)

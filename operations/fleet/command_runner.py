@@ -1,4 +1,4 @@
-"""Execution of commands on this machine, or on others with a prefix such as ssh."""
+"""Runs commands on this machine, or on others with a prefix such as ssh."""
 
 import os
 import signal

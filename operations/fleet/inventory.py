@@ -1,4 +1,4 @@
-"""The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, with prefixes for remote commands."""
+"""The inventory of a fleet, `fleet.yaml`: its nodes and its dispatchers."""
 
 import shlex
 from collections import Counter

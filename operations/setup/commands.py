@@ -1,4 +1,4 @@
-"""`idtone setup`: planned changes, their making or undoing, and the doctor's findings."""
+"""`idtone setup`: shows the planned changes, makes or undoes them, and shows the doctor's findings."""
 
 from __future__ import annotations
 

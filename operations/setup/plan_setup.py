@@ -288,7 +288,6 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
 
 
 def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret: str) -> list[Change]:
-    """Changes for the files of settings and password, and for their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
     own = own_file(config)
@@ -313,7 +312,6 @@ _ROOT: Final = (str(os.geteuid()), str(os.getegid()))
 
 
 def _folder(path: Path, mode: int, user: str, group: str) -> list[Change]:
-    """Changes for a folder and its missing parents."""
     missing = [place for place in (path, *path.parents) if not place.exists()]
     changes: list[Change] = [FolderChange(place, 0o755, *_ROOT) for place in reversed(missing[1:])]
     return [*changes, FolderChange(path, mode, user, group)] if missing else []
@@ -420,7 +418,6 @@ def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) 
 
 
 def _group(said: dict[str, str], folder: Path) -> str:
-    """Asterisk's group, from its process, or else from its configuration folder."""
     who = observe_machine.identity_by_pid_file(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 

@@ -71,14 +71,12 @@ def place(
 
 
 def _listen_s(profiles: Iterable[Profile]) -> int:
-    """Recording time of the extension in seconds, longer than every possible sound."""
     longest_ms = max((each.duration_ms for each in profiles if each.duration_ms <= CALL_LIMIT_MS), default=0)
     return math.ceil(longest_ms / 1000) + AFTERWARDS_S
 
 
 @contextmanager
 def _recorder(console: AsteriskConsole) -> Iterator[None]:
-    """Load the recording module for the block."""
     if _RECORD in console.running():
         yield
         return
@@ -124,7 +122,6 @@ def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: 
 
 
 def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Callable[[], None]) -> tuple[str, str]:
-    """The hook's status and reason."""
     body = {
         "endpoint": f"Local/call@{name}/n",
         "context": f"{name}-end",

@@ -1,4 +1,4 @@
-"""`idtone-fleet wait`: waiting until all nodes use a registry, with its suspensions."""
+"""`idtone-fleet wait`: waits until all nodes use a registry, with its suspensions."""
 
 from __future__ import annotations
 
