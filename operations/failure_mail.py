@@ -132,7 +132,7 @@ def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: 
 
 
 def send(message: EmailMessage) -> None:
-    """Send an email.
+    """Send an email with the machine's own sendmail.
 
     Raises UsageError if sendmail is missing or fails.
     """

@@ -192,7 +192,7 @@ def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> N
 
 
 def run_program(command: Sequence[str]) -> None:
-    """Run a program.
+    """Run a program, and wait for its end.
 
     Raises ChangeError if the program fails.
     """

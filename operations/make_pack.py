@@ -43,7 +43,7 @@ from .registry_excerpts import registry_excerpts
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """A finished evidence pack.
+    """An evidence pack that was made, with its files and its record in the ledger.
 
     `record` is the id of the act by which the ledger records the disclosure. `sha256` is the digest of the pack's
     manifest.

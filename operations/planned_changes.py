@@ -17,7 +17,7 @@ MOST_LINES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """New content of a file.
+    """A change on the PBX that replaces the content of a file.
 
     `before` is None if the file does not exist. `mode`, `user` and `group` describe the changed file. None keeps the
     present value, or the default of a new file.
@@ -48,7 +48,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class FolderChange:
-    """A new folder."""
+    """A change on the PBX that creates a folder."""
 
     path: Path
     mode: int
@@ -61,7 +61,7 @@ class FolderChange:
 
 @dataclass(frozen=True, slots=True)
 class RightsChange:
-    """New access rights of a file or folder; None keeps the present value."""
+    """A change on the PBX that sets the access rights of a file or folder; None keeps the present value."""
 
     path: Path
     mode: int | None = None
@@ -79,7 +79,7 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A command on Asterisk's console, with its proof.
+    """A change on the PBX by a command on Asterisk's console, with its proof.
 
     After the command, the output of the command `proof` must match `wanted`, a regular expression. `back` is the
     command that reverts the change.
@@ -98,7 +98,7 @@ class AsteriskChange:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """A program that changes the machine.
+    """A change on the PBX by a program that the operator's machine runs.
 
     `back` is the command that reverts the change.
     """
@@ -115,7 +115,7 @@ Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChan
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Changes that are made together or not at all.
+    """A group of changes on the PBX that are made together or not at all.
 
     `ids` are their topics for programs, and `title` is for people.
     """

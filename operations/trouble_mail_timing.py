@@ -48,7 +48,7 @@ class MailedTroubles:
         return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
 
     def after(self, present: Iterable[Trouble], now_s: float) -> TroubleChanges:
-        """Changes since the last run.
+        """Troubles that began or ended since the last run.
 
         After a restart of the machine, nothing counts as seen, because the clock starts at zero.
         """

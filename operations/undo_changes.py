@@ -26,7 +26,7 @@ UNDONE: Final = "undone.json"
 
 @dataclass
 class Undone:
-    """The result of undoing changes.
+    """The restored paths after undoing changes, and the paths left unchanged.
 
     `left` has the reason for each path that was left unchanged.
     """

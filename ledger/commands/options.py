@@ -237,7 +237,7 @@ def responsible_person(settings: LedgerSettings) -> Person:
 
 
 def disclosing_person(settings: LedgerSettings) -> Person:
-    """Person who runs the command.
+    """Person who runs a command that discloses evidence.
 
     If disclosures require two persons, the account must belong to one person. Raises UsageError.
     """

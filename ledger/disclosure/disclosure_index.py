@@ -168,7 +168,7 @@ NO_BASIS: Final = "not recorded"
 
 
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
-    """Count disclosures by legal basis.
+    """Count disclosures, refusals and calls by legal basis, for a transparency report.
 
     The total is added only if no count is suppressed. A reader could otherwise compute a suppressed count from the
     total.

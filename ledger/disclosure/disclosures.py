@@ -43,7 +43,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """A disclosure of evidence.
+    """A recorded disclosure of the evidence of calls to an authority.
 
     `sha256` is the digest of the evidence pack. `request` is the id of the approved request.
     """

@@ -56,7 +56,7 @@ _LAWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A legal hold on calls.
+    """A legal hold, which keeps the telephone numbers of calls for a case.
 
     The hold needs a person's decision after `until`, a day in Japan. With None, it never needs one.
     """

@@ -1,4 +1,4 @@
-"""Evidence packs as ZIP files.
+"""Evidence packs written and read as ZIP files.
 
 The same pack always gives the same file, and a hostile file cannot exhaust the memory.
 """

@@ -95,7 +95,7 @@ def verify_pack_files(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
 ) -> PackVerdict:
-    """Verify an evidence pack.
+    """Verify an evidence pack: its seal, its files, and the proof of each record.
 
     The log must have sealed the pack, and the log's signed tree must contain each record. `log` is the log's key from a
     source other than the pack. Without it, the key in the pack is used, which anyone could have made. `now` is the

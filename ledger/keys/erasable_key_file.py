@@ -60,7 +60,7 @@ class ErasableKeyFile:
         return self._content().lines
 
     def by_name(self) -> dict[str, str]:
-        """Encrypted keys by name.
+        """Encrypted keys in the file, by the names of their lines.
 
         If a name occurs twice, the later line counts. Raises LedgerError.
         """

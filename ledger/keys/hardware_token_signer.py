@@ -250,5 +250,4 @@ class TokenSigner:
         return SignatureLine(self.key.name, self.key.key_id, signature)
 
     def close(self) -> None:
-        """End the token's signing process."""
         self._process.close()

@@ -21,7 +21,7 @@ from .successor_trees import NextKey, SuccessorTrees
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The keys of one ledger.
+    """All keys of one ledger: day keys, signing keys of its trees, and last checkpoints.
 
     `signer` signs with the key of the log, under the log's origin.
     """

@@ -178,7 +178,7 @@ class SuccessorTrees:
         return self._path.with_name(f"{self._path.name}.next")
 
     def next_origin(self, is_restored: bool = False) -> str:
-        """Name of the next tree."""
+        """Name for the tree that follows the current tree."""
         is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
         number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
         return f"{self._base}.{number}"

@@ -62,7 +62,7 @@ class NodeLedger:
 
 @dataclass
 class Ledgers:
-    """The ledgers at one address.
+    """The ledgers at one address: a node's own file, or replicas in PostgreSQL.
 
     Create it with `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read, with the reasons.
     `doubts` names nodes whose identity is doubtful.

@@ -46,7 +46,7 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReports:
-    """The reports of all nodes.
+    """The last reports of all nodes about themselves, from PostgreSQL.
 
     `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be read, with the reasons.
     `silent` are the servers among them.

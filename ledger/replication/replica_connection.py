@@ -165,7 +165,7 @@ class ReplicaConnection:
         return ReportResult(at_s - answered_s, at_s - sent_s, writer, before)
 
     def abort_waits(self) -> None:
-        """Abort every wait for PostgreSQL.
+        """Abort every wait for PostgreSQL, from any thread.
 
         Thread-safe.
         """

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """The state of the replication.
+    """The progress of a ledger's replication to PostgreSQL, and its last failure.
 
     `behind` is the number of steps that the replica lacks, or None if unknown. `trouble` is the reason for a failure.
     `lost_leaves` counts leaves of damaged ledgers that never arrived.

@@ -88,7 +88,7 @@ class LedgerReader:
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
-        """Open a node's own ledger.
+        """Open a node's own ledger for reading.
 
         Raises LedgerError if the ledger does not exist, or if this version cannot read it.
         """
@@ -473,7 +473,7 @@ class LedgerReader:
             rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
 
     def records_of(self, call_ids: Iterable[str]) -> list[Record]:
-        """Evidence of calls, oldest first.
+        """Read the evidence of several calls, sorted with the oldest first.
 
         Unknown calls are left out.
         """

@@ -55,7 +55,7 @@ class PostgreSQLConnection:
         self.driver.commit()
 
     def copy(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Append rows to a table.
+        """Append rows to a table with PostgreSQL's COPY.
 
         `table` is the table's name with its columns.
         """
@@ -123,7 +123,7 @@ class Server:
         return urlunsplit((parsed.scheme, parsed.netloc, parsed.path, "", ""))
 
     def connect(self) -> PostgreSQLConnection:
-        """Open a connection.
+        """Open a connection to the PostgreSQL server.
 
         Raises LedgerError if psycopg is not installed, and psycopg's own errors.
         """

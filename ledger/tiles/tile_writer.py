@@ -45,7 +45,7 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The result of `write_tiles`.
+    """The numbers of leaves, files and octets that `write_tiles` wrote.
 
     `leaves` is the number of leaves of the folder's checkpoint, and `before` that of its previous checkpoint. `files`
     and `octets` count what was written. `cosigners` are the names in the other signatures on the checkpoint, which are

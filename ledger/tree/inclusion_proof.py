@@ -39,7 +39,7 @@ class InclusionProof:
 
     @classmethod
     def parse(cls, octets: bytes) -> InclusionProof:
-        """Parse a proof file.
+        """Parse an inclusion proof from its file.
 
         Raises ProofError if the octets are not a proof.
         """

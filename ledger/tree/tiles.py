@@ -104,7 +104,7 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """Verified hashes of a tile.
+        """Read the hashes of a tile, verified against the signed root.
 
         Raises ProofError if the hashes differ from the signed tree, and the errors of the tree's `read`.
         """

@@ -145,7 +145,7 @@ class LedgerRows:
         return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
 
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
-        """Steps of a call's leaf.
+        """Steps in a leaf of a call, read from the ledger.
 
         `number` is the step that closes the leaf.
         """

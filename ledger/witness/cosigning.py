@@ -73,7 +73,7 @@ class Cosigning:
         return self._asked
 
     async def run(self) -> None:
-        """Request cosignatures until cancelled.
+        """Send new checkpoints to the witnesses regularly, until cancelled.
 
         Returns immediately if there are no witnesses.
         """
@@ -197,7 +197,7 @@ def _refused(status: int, text: str) -> LedgerError:
 
 
 def witness_of(text: str) -> WitnessStatus:
-    """Parse an entry of `ledger.witnesses`.
+    """Parse the address and key of a witness from an entry of `ledger.witnesses`.
 
     Raises UsageError if the entry has no verifier key of a witness.
     """

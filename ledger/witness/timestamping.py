@@ -58,7 +58,7 @@ class Timestamping:
         return self
 
     async def run(self) -> None:
-        """Request timestamps until cancelled.
+        """Request timestamps on the tree's head regularly, until cancelled.
 
         Returns immediately if the settings name no authority.
         """

@@ -272,7 +272,6 @@ class LogStore:
 
     @property
     def next_id(self) -> int:
-        """Id of the next step."""
         return self._next_id
 
     @property

@@ -147,7 +147,7 @@ def _encrypt(reading: int, file: BinaryIO, recipients: Sequence[Recipient]) -> N
 
 
 class Member(NamedTuple):
-    """A member of an archive.
+    """A file in an archive, with its name, size, mode and owner.
 
     Read its content before the next member.
     """

@@ -86,7 +86,7 @@ class Target:
 
 @dataclass
 class Restored:
-    """The result of a restore.
+    """The result of restoring a node: its settings, its new log, and what the archives lacked.
 
     `heads` are the heads known outside the archives. `lost` is the number of signed leaves that the archives lack.
     """

@@ -23,7 +23,7 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 @dataclass(frozen=True, slots=True)
 class PlacedCall:
-    """A placed canary call.
+    """A canary call that was placed, with its times and its record.
 
     It has the call's time, its duration, the step of the clock during the call, and its record, or None without a
     record.

@@ -34,7 +34,7 @@ ENDS: Final[Mapping[int, date]] = {
 
 @dataclass(frozen=True, slots=True)
 class Vulnerability:
-    """A security advisory on Asterisk.
+    """A security advisory on Asterisk, with the versions that fixed the vulnerability.
 
     `fixed` has the first fixed version of each branch. Later branches were never affected; the other branches have no
     fix.

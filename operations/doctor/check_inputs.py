@@ -48,7 +48,7 @@ class CheckInputs:
     _seen: Future[AsteriskObservation] = field(default_factory=Future)
 
     def look(self, secret: str) -> AsteriskObservation:
-        """Observe Asterisk for all checks.
+        """Observe Asterisk over ARI once, for all checks.
 
         Raises AriError.
         """

@@ -202,7 +202,7 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 
 def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """Plan the corrections of findings.
+    """Plan the corrections that `idtone doctor --fix` can make for findings.
 
     The result is the groups of changes, and the reasons, by topic, for the findings that remain for the operator. An
     Asterisk version that idtone refuses gets no changes.

@@ -36,7 +36,7 @@ class Answer:
 
 
 def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
-    """Observe Asterisk over ARI.
+    """Read Asterisk's version, modules, variables and clock over ARI.
 
     Raises AriRefused if Asterisk refuses a request, and AriUnavailable if its answers are unusable.
     """

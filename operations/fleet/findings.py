@@ -25,7 +25,7 @@ ENOUGH_DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class NodeFinding:
-    """A fault of a node.
+    """A fault of a node, with its remedy.
 
     `rule` is the name of the fault for programs.
     """

@@ -164,7 +164,7 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the fleet.
+    """A node of the fleet, with its condition and its last reported state.
 
     `silent_for` is the time since its last report by PostgreSQL's clock, or None before its first report. `state` is
     the last reported state, even of a silent or stopped node, or None if this version of idtone cannot read it. `raw`

@@ -55,7 +55,7 @@ class Progress(Protocol):
     """A display of an upgrade's progress."""
 
     def begin(self, node: str, step: Step) -> None:
-        """Show that a step begins."""
+        """Show that a step begins on a node."""
 
     def waiting(self, words: str) -> None:
         """Show the current reason for waiting."""
