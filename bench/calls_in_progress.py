@@ -163,7 +163,7 @@ class ProgressResults:
 
 
 class AsteriskDied(Exception):
-    """Asterisk ended unexpectedly."""
+    """Asterisk ended unexpectedly during the bench."""
 
 
 @dataclass
@@ -185,7 +185,7 @@ class ProgressBench:
     """The loads of lasting calls."""
 
     def fill(self) -> None:
-        """Place the lasting calls.
+        """Place the calls that last until the end of the bench.
 
         A third of them have the number that is suspended later.
         """

@@ -1,4 +1,4 @@
-"""Random changes of a ledger's database pages, of its tiles and of evidence packs.
+"""Random changes of ledger databases, tiles and evidence packs, to test the verifiers.
 
 A change that a verifier misses must be harmless: readers still get the same rows or the same files.
 """
@@ -98,7 +98,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
 
 
 def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutate octets in the ledger's database file."""
+    """Change octets of the ledger's database file at random, and run the verifiers."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -126,7 +126,7 @@ def _faults(verify: Callable[[], object]) -> bool:
 
 
 def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutate the files of a published tree."""
+    """Change the files of a published tree at random, and run the verifiers."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
     note = key_ring_of(url_of(file)).seen.latest(LOG)
@@ -170,7 +170,7 @@ def _octets(file: Path) -> bytes | None:
 
 
 def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutate an evidence pack.
+    """Change an evidence pack at random, and run the verifiers.
 
     Half of the mutations change octets of the ZIP file, and half change a file inside it.
     """

@@ -111,9 +111,9 @@ class Attack:
                 return
 
     def start_or_stop(self) -> None:
-        """Start the attack.
+        """Start the attack, or end a running attack.
 
-        A second call hangs up the held calls and ends the attack.
+        The second call hangs up the held calls.
         """
         assert self._process.stdin
         self._process.stdin.write(b"\n")

@@ -62,7 +62,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """The authority's folder, and the files next to it."""
+    """The authority's folder in the bench, with the files that its commands read and write."""
 
     folder: Path
     numbers: int
@@ -312,7 +312,7 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
 def measure(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
-    """Run all commands; returns a row for each.
+    """Run all commands of the office with a large registry, and return a row of costs for each.
 
     The first row is the baseline, which only parses registry.yaml.
     """

@@ -348,7 +348,7 @@ def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Call
 
 
 def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    """Measure a registry.
+    """Measure the times and the memory of a large registry.
 
     In each of `rounds` rounds, other members and a hundred suspensions are published.
     """

@@ -51,9 +51,9 @@ def write(found: Found) -> None:
 
 
 def tables(found: Found, words: Words) -> str:
-    """Three tables of results.
+    """Tables of the tampering results in Markdown.
 
-    They show the kinds by verifier, the random changes by their object, and the cost of the worst inputs.
+    Three tables show the kinds by verifier, the random changes by their object, and the cost of the worst inputs.
     """
     lines = [words["kinds"], "|---|---|---|---|"]
     for row in found["kinds"]:

@@ -32,7 +32,7 @@ KEY: Final = "hsm:1?label=bench"
 
 
 def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
-    """Ledger settings with the key in a token, or in a file without a library."""
+    """Settings of a ledger whose key is in a token, or in a file if `library` is None."""
     folder.mkdir()
     (folder / "pin").write_text(pkcs11_token.PIN)
     placed = TokenSettings(library=library, key=KEY if library else None, pin_file=folder / "pin")
@@ -40,7 +40,6 @@ def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds that `work` takes."""
     begin_s = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - begin_s)

@@ -119,7 +119,7 @@ def compare_reading(one: Layout, two: Layout) -> dict[str, float]:
 
 
 def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
-    """Kill the second server, and return the times.
+    """Kill the second PostgreSQL server, and measure the nodes of both servers.
 
     A node of the first server continues, and the nodes of the second server wait.
     """

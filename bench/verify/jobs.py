@@ -75,7 +75,7 @@ def _take(what: str, part: Part, index: int) -> Take:
 
 
 def verify_trial(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
-    """Verify a trial.
+    """Verify a leg that contains a sound, and compare the verdict with the truth.
 
     Returns whether the sound conforms in its place, whether it was found there, and the failed criteria.
     """

@@ -52,7 +52,7 @@ class GoalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure of the experiment.
+    """A measured figure of the experiment, with its confidence bound and its goal.
 
     `bound` is its one-sided 95 % bound on the worse side. `trials` and `hours` are the size of the sample.
     """

@@ -366,7 +366,7 @@ def suspended(
     registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
 ) -> Step:
-    """Create the step that records that the forwarding number was suspended during the call.
+    """Create the step for a suspension of the forwarding number during the call.
 
     `registry_version` and `registry_sha256` identify the registry in use. That registry contains the suspension if the
     association ordered it.
@@ -513,7 +513,7 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """Create the step that records that a person saw the numbers of a call, or searched for the calls of a number.
+    """Create the step for opening the numbers of a call, or searching the calls of a number.
 
     `token` is the searched number's (day, token). The ledger does not keep the number itself.
     """
@@ -544,7 +544,7 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """Create the step that records that steps are missing because they could not be written.
+    """Create the step for missing steps, which could not be written.
 
     `missing` has their number, and the times of the first and the last missing step (`MissingSteps`).
     """
@@ -592,7 +592,7 @@ def end_given_up(
     persons: int,
     request: str | None = None,
 ) -> Step:
-    """Create the step that records that a person gives up the end of an earlier log, because the log's key is lost.
+    """Create the step for giving up the end of an earlier log whose key is lost.
 
     `end` is (origin, leaves, root in hexadecimal). The lost key signed only the first `signed` leaves. `persons` is the
     number of persons who must give up the end. `request` is the first person's act, which this act confirms.
@@ -606,7 +606,7 @@ def end_given_up(
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
-    """Create the step that records that foreign or changed steps were set aside.
+    """Create the step for foreign or changed steps that were set aside.
 
     `count` is the number of steps set aside, and `missing` the number of written steps that are gone.
     """

@@ -1,4 +1,4 @@
-"""MACs of the ledger's steps (docs/adr/0025).
+"""Message authentication codes (MACs) of the ledger's steps (docs/adr/0025).
 
 Only a process with the ledger's key can compute them. Each MAC depends on the previous MAC, so a step is valid only at
 its own place, after all earlier steps.

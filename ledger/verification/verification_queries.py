@@ -166,7 +166,7 @@ class LedgerRows:
         return self._all(self._texts, (node, *ends, after, until))
 
     def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
-        """For each step that closes a leaf: the number of steps of its call that the index finds.
+        """Number of steps of its call that the index finds, for each step that closes a leaf.
 
         Steps after `after` up to `until` are examined. A count is at most `LED_TO_LIMIT`. None in PostgreSQL, because
         its indexes are trusted.
@@ -200,7 +200,7 @@ class LedgerRows:
         return before + int(count)
 
     def indexed_steps(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """For each step that the index of calls finds for a call: (kind, leaf, is in the index of times).
+        """Steps that the index of calls finds for a call, as (kind, leaf, is in the index of times).
 
         Only steps up to `until` are included.
         """

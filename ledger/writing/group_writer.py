@@ -469,7 +469,9 @@ class GroupWriter:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """Begin a tree that `key` signs, and return the new path of the old database.
+        """End the current tree, and begin a tree that the new key signs.
+
+        The result is the new path of the old database.
 
         `ending` is the last leaf of the old tree. If `ending` is None, the old key is compromised, and `trusted` is the
         last head that counts. Raises NotWrittenError, LedgerError and OSError.
