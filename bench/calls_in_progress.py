@@ -141,7 +141,6 @@ class ProgressResults:
 
     @property
     def faults(self) -> list[str]:
-        """Faults of the run; empty if there are none."""
         if self.died:
             return [self.died]
         quiet = self.rows[0].p99_ms
@@ -353,7 +352,6 @@ class ProgressBench:
         return self.found.suspended_ended_s
 
     def hang_up_all(self) -> None:
-        """Hang up all calls with Asterisk's own command."""
         calls, began_s, (spent_s, _) = self.count_calls(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
         while self.count_calls() and time.monotonic() < began_s + SETTLE_S:
@@ -362,7 +360,6 @@ class ProgressBench:
         self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
 
     def _spent_s(self) -> tuple[float, float]:
-        """Processor time of Asterisk and of the service, in seconds."""
         assert self.asterisk.process
         return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 

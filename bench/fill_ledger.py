@@ -150,7 +150,6 @@ class _Filling:
         return "".join((first, noise[:32], second, noise[32:64], third, noise[64:], rest))
 
     def _day(self, at_us: int) -> str:
-        """The day of a time. It is computed once for each day."""
         number = at_us // _DAY_US
         if number != self._newest_day[0]:
             self._newest_day = number, day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))

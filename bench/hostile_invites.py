@@ -85,7 +85,6 @@ class AttackResults:
 
     @property
     def faults(self) -> list[str]:
-        """Faults of the run; empty if there are none."""
         return [
             *self.died,
             *self.unheard,
@@ -265,7 +264,6 @@ def run_attacks(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None] = lambda _: None,
 ) -> AttackResults:
-    """Attack a newly started Asterisk, and return the results."""
     found = AttackResults(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)

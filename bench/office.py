@@ -88,7 +88,6 @@ class Office:
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
-        """A range of a member's numbers."""
         return f"{self.number(member, place)}-{self.number(member, place + count - 1)}"
 
 

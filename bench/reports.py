@@ -73,7 +73,6 @@ def make_reports(members: Members, count: int, now: datetime) -> str:
 def _made(
     members: Members, number: int, count: int, now: datetime, chance: random.Random
 ) -> tuple[KeptReport, str, KeptRequest]:
-    """A report, its number, and its request."""
     called = f"03{chance.randrange(10_000_000, 99_999_999)}" if number else NUMBER
     received = now - timedelta(days=364) * (1 - number / count)
     sealed = members.sealed(report(called, named=number % 2 == 0), f"R{number:04}")

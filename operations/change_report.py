@@ -42,7 +42,6 @@ class Attempt:
     copies: Path | None = None
 
     def make(self, changer: Changer) -> None:
-        """Make the changes, and record the outcome."""
         try:
             changer.make(self.group.changes)
             self.made = True

@@ -60,7 +60,6 @@ def failed(
 
 
 def main() -> None:
-    """Entry point of the `idtone-failed` command."""
     command_line.run(command_line.lone_command(failed))
 
 
@@ -82,7 +81,6 @@ def mail_trouble_changes(config: Path | None, to: str) -> None:
 
 
 def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
-    """Compose the email about trouble, in English and Japanese."""
     wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
     if wrong:
         subject = "異常が発生しています / trouble"
@@ -109,7 +107,6 @@ def _said(language: str, present: Sequence[Trouble]) -> list[str]:
 
 
 def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
-    """Create an email without a body."""
     made = EmailMessage(policy=SMTP)
     made["To"], made["Subject"] = to, subject
     made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"

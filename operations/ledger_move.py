@@ -198,7 +198,6 @@ def _check_settings(one: _Move) -> None:
 
 
 def _renamed(one: _Move) -> Path:
-    """Rename the old ledger, remove the files next to it, and return its new path."""
     kept = one.old.with_name(f"{one.old.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for path in one.files():
         if path == one.old:
@@ -251,7 +250,6 @@ def _in(draft: Path) -> list[Path]:
 
 
 def _write_difference(path: Path, target: Path) -> None:
-    """Copy the blocks that differ to the target, and sync it to the disk."""
     with path.open("rb") as source, target.open("r+b" if target.exists() else "w+b") as copy:
         while block := source.read(_BLOCK):
             at = copy.tell()

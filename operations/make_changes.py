@@ -160,7 +160,6 @@ class Changer:
                 self.folder.rmdir()
 
     def _put_back(self, made: Sequence[tuple[Change, PriorState | None]]) -> list[str]:
-        """Revert changes, files first, and return the changes that could not be reverted."""
         left = []
         for change, before in reversed(made):
             if not isinstance(change, AsteriskChange | ProgramChange) and before is not None:

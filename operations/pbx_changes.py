@@ -159,7 +159,6 @@ def _place(folder: Path, purpose: str) -> CustomFile:
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:
-    """Change that adds lines to a section of the operator's file for a purpose."""
     place = _place(folder, purpose)
     path = folder / place.file
     before = observe_machine.content(path)

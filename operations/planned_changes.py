@@ -175,7 +175,6 @@ def with_section(content: bytes, section: str, lines: Sequence[str]) -> bytes:
 
 
 def with_lines(content: bytes, lines: Sequence[str]) -> bytes:
-    """Add lines at the end of a configuration file."""
     return _inserted(content, len(content), lines)
 
 

@@ -127,6 +127,5 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
 
 
 def cell(value: Any) -> str:
-    """Format a value of a decision for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)

@@ -110,7 +110,6 @@ def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEn
 
 
 def _asked(file: str, numbers: Mapping[NumberRole, Number]) -> list[int]:
-    """Numbers of a call that the decision looks up in a file."""
     also = (NumberRole.CALLER,) if file in tuf_roles.OPTIONAL else ()
     roles = (NumberRole.FORWARDING, *also)
     return [int(numbers[role].e164) for role in roles if role in numbers and numbers[role].e164]

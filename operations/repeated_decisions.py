@@ -64,7 +64,6 @@ def _again(one: RepeatedDecision) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """Facts of a record or a decision, for the comparison."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

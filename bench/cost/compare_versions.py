@@ -163,7 +163,6 @@ def measure(before: Path, turns: int, rate: float, seconds: float) -> list[tuple
 
 
 def version_of(folder: Path) -> str:
-    """Commit of a checkout, and its day."""
     command = ["git", "-C", folder, "log", "-1", "--format=%h (%cs)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -120,8 +120,6 @@ def is_clean(run: Run, native: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """A goal, the measured value, and the limit."""
-
     what: str
     found: float
     goal: float

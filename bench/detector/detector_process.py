@@ -25,8 +25,6 @@ RATE_HZ: Final = 8000
 
 @dataclass(frozen=True, slots=True)
 class DetectorResult:
-    """The detector's result, and its processor time."""
-
     result: dict[str, Any]
     found: list[dict[str, Any]]
     cpu_s: float

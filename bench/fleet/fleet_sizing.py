@@ -24,7 +24,6 @@ class PartCost:
     """Processor time without calls, for probes, watchdogs and timers."""
 
     def processors(self, calls_per_s: float, nodes: int) -> float:
-        """Number of busy processors of the part."""
         return (self.per_call_ms * calls_per_s + self.per_node_second_ms * nodes) / 1000
 
 
@@ -183,7 +182,6 @@ def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms
 
 
 def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
-    """Calculate the size of a fleet for a demand."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes
     yearly = demand.calls_per_day * YEAR_DAYS
     processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}

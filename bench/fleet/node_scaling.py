@@ -137,7 +137,6 @@ def _processors(before: Counters, after: Counters) -> dict[str, float]:
 
 
 def call_cost(one: ScalingRun) -> CallCost:
-    """Cost of one call, calculated from a measurement."""
     rate, stored = one.calls_per_s, one.stored_per_s
     parts = {
         name: PartCost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
@@ -160,7 +159,6 @@ def model_ratios(model: CallCost, one: ScalingRun) -> dict[str, float]:
 
 
 def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) -> list[ScalingRun]:
-    """Measure a new fleet for each number of nodes."""
     found = []
     with postgresql_programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()

@@ -80,7 +80,6 @@ class SituationResults:
         return [each for each in self.soundings if each.party is party]
 
     def to_json(self) -> dict[str, Any]:
-        """Figures of the situation as plain values."""
         parties = {}
         for party in Party:
             if found := self.of(party):

@@ -41,7 +41,6 @@ _JAPANESE: Final[Words] = {
 
 
 def write(rows: Sequence[dict[str, Any]], count: int) -> None:
-    """Write the table of results into both pages."""
     write_texts({ENGLISH: table(rows, _ENGLISH, count), JAPANESE: table(rows, _JAPANESE, count)}, BENCH)
 
 

@@ -124,7 +124,6 @@ class Trial:
         return calls
 
     def _records(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Name of a call → its record."""
         endings: dict[str, Ending] = self.pbx.endings()
         records = self.service.records()
         return {
@@ -229,7 +228,6 @@ class _Desk:
         return None
 
     async def _look(self) -> None:
-        """Find the sockets of the other makers' phones in this call."""
         programs = {Party.CALLED: self.called, Party.CALLER: self.caller}
         self.sockets = {
             party: await asyncio.to_thread(sockets, program.process.pid)

@@ -59,7 +59,6 @@ class Job:
 
 
 def run(job: Job) -> dict[Key, Tally]:
-    """Run a job, and return its tallies."""
     found: dict[Key, Tally] = {}
     for name in job.profiles:
         tally: Tally = Counter()

@@ -116,7 +116,6 @@ def _cadence(*segments: tuple[tuple[float, ...], float, float], repeat: int = 1)
 
 
 def _dtmf(on_ms: float) -> Sound:
-    """A function that makes ten random DTMF digits, each `on_ms` long."""
     rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
     def dial(chance: np.random.Generator) -> Signal:
@@ -139,7 +138,6 @@ def _fsk(rate: int, mark_hz: float, space_hz: float) -> Sound:
 
 
 def _ced(chance: np.random.Generator) -> Signal:
-    """The tone of ITU-T V.25 with its phase reversals each 450 ms."""
     samples = np.arange(int(3.3 * RATE_HZ))
     reversed_ = np.where(samples * 1000 // RATE_HZ // 450 % 2, -1, 1)
     return _loud(reversed_ * np.sin(2 * np.pi * 2100 * samples / RATE_HZ))

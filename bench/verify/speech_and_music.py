@@ -174,7 +174,6 @@ def _is_speech(path: Path) -> bool:
 
 
 def _save(path: Path, clips: Sequence[npt.NDArray[np.int16]]) -> None:
-    """Save the clips in a row, with a fifth of a second between them."""
     gap = np.zeros(RATE_HZ // 5, np.int16)
     np.save(path, np.concatenate([part for clip in clips for part in (clip, gap)]))
 

@@ -133,7 +133,6 @@ def _ending(profile: Profile, chance: np.random.Generator) -> Signal:
 
 
 def _one_more(profile: Profile, chance: np.random.Generator) -> Signal:
-    """The sound with its first burst repeated at the end."""
     sound, (first, end) = sound_of(profile), _spans(profile)[0]
     pause_ms = max(burst.segment.off_ms for burst in profile.bursts()) or 100.0
     return np.concatenate([sound, np.zeros(round(pause_ms * RATE_HZ / 1000), np.float32), sound[first:end]])

@@ -92,7 +92,6 @@ def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str
 
 
 def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
-    """Given keys and checkpoints that belong to no ledger."""
     given = [(f"--log-key {key.name}", key.name) for key in keys]
     given += [
         (Message("{source}: a checkpoint of {origin}", source=source, origin=origin), origin)

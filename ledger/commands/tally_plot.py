@@ -61,7 +61,6 @@ def _place(counted: Tally) -> str:
 
 
 def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
-    """Name, colour and tallies of each line of the sent ratio."""
     calls: Counter[str] = Counter()
     for each in tallies:
         if each.day and each.member is not None:

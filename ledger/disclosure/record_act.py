@@ -201,7 +201,6 @@ def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules, ri
 
 
 def _refuse(path: Path, error: Exception) -> None:
-    """Set the file aside, so that it is not read again and again."""
     _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path.with_suffix(_REFUSED))

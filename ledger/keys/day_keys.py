@@ -66,7 +66,6 @@ class DayKeys:
         return self.ledger_key.unwrap(day, base64.b64decode(kept))
 
     def _tell(self, what: str) -> None:
-        """Log each failure once."""
         if what not in self._told:
             self._told.add(what)
             _log.error(
@@ -102,11 +101,9 @@ class DayKeys:
         return self._keys[day]
 
     def destroyed(self) -> set[str]:
-        """Days whose keys are destroyed."""
         return {day for day, kept in self._days().items() if kept == DESTROYED}
 
     def days(self) -> list[str]:
-        """Days whose keys exist, in order."""
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:

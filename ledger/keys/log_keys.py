@@ -137,7 +137,6 @@ class LogKeys:
         return LogKeys(self._settings, self.successor_trees)
 
     def close(self) -> None:
-        """End the signing processes of the tokens."""
         for process in self._tokens.values():
             process.close()
 
@@ -192,7 +191,6 @@ def _unusable(path: Path, error: Exception) -> LedgerError:
 
 
 def same_key(text: str, key: VerifierKey) -> bool:
-    """True if `text` is the verifier key `key`."""
     try:
         return VerifierKey.parse(text) == key
     except ProofError:

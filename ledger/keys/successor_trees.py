@@ -111,7 +111,6 @@ class SuccessorTrees:
 
     @property
     def origin(self) -> str:
-        """Name of the tree that is currently signed."""
         return self.origins[-1]
 
     def tree_without_database(self, ledger: Path) -> SuccessorTree | None:

@@ -215,7 +215,6 @@ class _Look:
         return found
 
     def _compare(self, shown: Sequence[FetchedHead]) -> None:
-        """Compare the heads that others show with the known one and with each other."""
         places = {each.place for each in shown}
         self._known.pending = {place: each for place, each in self._known.pending.items() if place in places}
         later: dict[int, Note] = {}

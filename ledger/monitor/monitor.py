@@ -107,7 +107,6 @@ class Monitor:
         return report
 
     def _keep(self, report: LogReport, alarm: Alarm) -> None:
-        """Add an alarm from the comparison of logs to the alarms of this log."""
         if any((each.kind, each.text) == (alarm.kind, alarm.text) for each in report.alarms):
             return
         try:

@@ -70,7 +70,6 @@ class MonitoredLog(Model):
         return self.log_key.name
 
     def witness_keys(self) -> list[tuple[str, VerifierKey]]:
-        """Address and key of each witness."""
         lines = (line.partition(" ") for line in self.witnesses)
         return [(url, VerifierKey.parse(key)) for url, _, key in lines]
 

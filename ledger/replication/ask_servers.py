@@ -49,7 +49,6 @@ def await_all(answers: Iterable[Future[Any]]) -> None:
 
 
 def not_answered(server: Server) -> LedgerError:
-    """The error for a server that did not answer."""
     return LedgerError(
         "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
         server=server,

@@ -196,10 +196,6 @@ class ReplicaConnection:
 
     @contextmanager
     def _writing(self, begin: str = "") -> Iterator[PostgreSQLConnection]:
-        """Run the block in one transaction.
-
-        After an error in the block, `close` ends the transaction.
-        """
         if self._connection is None:
             self._connection = self._server.connect()
         with self._connection.writing(begin_writing(self._schema) + begin):

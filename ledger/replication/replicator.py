@@ -205,7 +205,6 @@ class Replicator:
             return newest_id(connection) - last
 
     def _tell(self, error: Exception) -> None:
-        """Log each trouble once, not at every attempt."""
         trouble = in_words(error)
         if trouble != self.status.trouble:
             _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))

@@ -315,7 +315,6 @@ class LedgerReader:
         return ordered if limit is None else ordered[-limit:]
 
     def _in_progress_with(self, tokens: Sequence[str]) -> list[str]:
-        """Ids of calls in progress that may have one of the tokens."""
         query = f"SELECT call_id, details FROM steps WHERE call_id IN ({_IN_PROGRESS}) AND kind IN ({_FIRST})"  # noqa: S608
         digits = {token[:16] for token in tokens}
         return [call_id for call_id, details in self._all(query) if not digits.isdisjoint(search_digits(details))]

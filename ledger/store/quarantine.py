@@ -125,7 +125,6 @@ def _backwards(connection: Connection) -> Iterator[_Row]:
 
 
 def _move(connection: Connection, which: str, values: Sequence[object], found: int) -> SetAside:
-    """Move the rows of `steps` that meet the SQL condition `which` to the table `quarantine`."""
     # With DISTINCT, SQLite would read the index of all calls that there are, at each start.
     rows = connection.execute(f"SELECT call_id FROM steps WHERE {which} ORDER BY id", values).fetchall()  # noqa: S608
     calls = dict.fromkeys(call_id for (call_id,) in rows)
@@ -140,7 +139,6 @@ def _move(connection: Connection, which: str, values: Sequence[object], found: i
 
 
 def _cut_macs(connection: Connection, last: int) -> int:
-    """Remove the MACs of all steps after `last`, and return their number."""
     others = 0
     for end, macs in connection.execute("SELECT last, macs FROM macs WHERE last > ?", (last,)).fetchall():
         count = len(macs) // MAC_BYTES if isinstance(macs, bytes) else 0

@@ -102,7 +102,6 @@ def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
 
 
 def _with_cosignatures(note: Note, held: Note) -> Note:
-    """The note with the cosignatures of `held` that it lacks."""
     known = {(line.name, line.key_id) for line in note.signatures}
     return note.with_lines(line for line in held.signatures if (line.name, line.key_id) not in known)
 

@@ -94,7 +94,6 @@ class LedgerRows:
         return rows
 
     def extent(self) -> Extent:
-        """Current range of the ledger's rows."""
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 

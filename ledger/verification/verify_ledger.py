@@ -233,7 +233,6 @@ class _Verification:
             self._progress(reached, last)
 
     def _page(self, after: int, last: int) -> int:
-        """Check the steps of a page one by one, report faults, and return the last step."""
         grown = self._grown
         made: list[bytes] = []
         closed: list[str] = []
@@ -291,7 +290,6 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Check a leaf against the rules for leaves."""
         try:
             check_call(read_leaf(content), before)
         except ProofError as error:
@@ -316,7 +314,6 @@ class _Verification:
                 self._verdict.fault(_against_rules(call_id, first, early_selection_error()))
 
     def _step(self, step: StoredRow) -> list[str]:
-        """Add a step to its call, and return the texts of the call."""
         grown = self._grown
         grown.node = step.node
         texts = grown.calls[step.call_id]

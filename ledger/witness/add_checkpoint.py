@@ -73,7 +73,6 @@ def log_digest(origin: str) -> str:
 
 
 def origin_of(request: AddCheckpoint) -> str:
-    """Origin of the log that a request names."""
     return request.note.text.partition("\n")[0]
 
 

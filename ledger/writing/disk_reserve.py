@@ -41,7 +41,6 @@ class RoomLeft(StrEnum):
 
 
 def reserve_file(ledger: Path) -> Path:
-    """Path of the reserve file of a ledger."""
     return ledger.with_name(ledger.name + ".reserve")
 
 
@@ -77,7 +76,6 @@ class Reserve:
 
     @property
     def size(self) -> int:
-        """Size in bytes that the reserve should have."""
         return self._size
 
     @property

@@ -215,7 +215,6 @@ class LogStore:
                 self._open[call_id] = call
 
     def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
-        """Read a call, and set aside its steps that the service did not write."""
         call = open_call(connection, call_id)
         if not self._is_known_key:
             return call
@@ -480,6 +479,5 @@ def _next_key(details: Any) -> str:
 
 
 def _refusing(path: Path, reason: str, remedy: str) -> str:
-    """Log the reason why signing stops, and return it."""
     _log.error("%s: %s. Evidence is written and no longer signed: %s", path, reason, remedy)
     return reason

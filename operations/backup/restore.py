@@ -286,7 +286,6 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
 
 
 def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target, ask: bool) -> Restored:
-    """Set the restored ledger aside, and name the one that continues it."""
     present = next(tree for tree in trees if tree.is_present)
     role = present.role
     database, key = target.path(f"{role}/ledger.sqlite3"), target.path(f"{role}/ledger.key")

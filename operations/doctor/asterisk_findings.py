@@ -105,7 +105,6 @@ def _not_there(ari: AriSettings) -> str:
 
 
 def url_without_password(ari: AriSettings) -> str:
-    """`ari.url` without a user name and password."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 

@@ -48,7 +48,6 @@ def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding
 
 
 def _names(holds: Sequence[Hold], zone: tzinfo | None) -> Message:
-    """Describe holds, the oldest first: kind, name, signal, start, node."""
     oldest = sorted(holds, key=lambda hold: hold.since_s)
     shown = [
         Message(

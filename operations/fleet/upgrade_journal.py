@@ -45,7 +45,6 @@ class UpgradeJournal:
 
     @property
     def nodes(self) -> set[str]:
-        """Names of all nodes that the run should upgrade."""
         return {name for entry in self.entries for name in entry.get("nodes", ())}
 
     @property

@@ -22,7 +22,6 @@ class PlannedStep:
 
 
 def plan_steps(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
-    """Steps for the upgrade of one node, in order."""
     status = node.command((*node.idtone, "status", "--json"))
     doctor = node.command((*node.idtone, "doctor", "--json"))
     out, back = [], []

@@ -150,7 +150,6 @@ class StateBefore:
 
 
 def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
-    """Reasons why a node must not be upgraded now."""
     if not status.running:
         yield Message("no service runs there; start it first")
     elif not status.ari:
@@ -168,7 +167,6 @@ def is_handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
 def faults_after_upgrade(
     before: StateBefore, status: NodeStatus, findings: Mapping[str, DoctorFinding], installed: str
 ) -> Iterator[str]:
-    """Faults of a node after its upgrade."""
     if not status.running:
         yield Message("no service runs")
         return
