@@ -332,7 +332,7 @@ class ProgressBench:
         return took_s if took_s < SETTLE_S else None
 
     def suspend(self) -> float | None:
-        """Suspend `STOPPED`, the number of a third of the calls.
+        """Suspend the number `STOPPED`, which a third of the calls use.
 
         Returns the seconds until the last of these calls ended.
         """

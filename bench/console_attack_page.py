@@ -13,7 +13,7 @@ MOST_ROWS: Final = 8
 
 
 def write_page(found: Found) -> None:
-    """Write the table of results into the page.
+    """Write the table of waiting times into docs/reference/console-security.md.
 
     Raises ValueError if the page has no place for it.
     """

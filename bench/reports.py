@@ -148,7 +148,7 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command, and return its output.
+    """Run an office command on the reports, and return its output.
 
     Raises RuntimeError if the command fails. A negative verdict is not a failure.
     """

@@ -176,7 +176,7 @@ def thread_or_step(stack: Stack) -> str:
 
 
 def part_shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
-    """Share of each part in the samples."""
+    """Share of the samples by part, such as an activity or a thread."""
     counted = Counter[str]()
     for stack, samples in stacks.items():
         counted[of(stack)] += samples

@@ -33,7 +33,7 @@ def continuation(begun: SuccessorTree) -> Step:
 
 
 def empty_file_error() -> sqlite3.DatabaseError:
-    """The error for an empty database file.
+    """The error by which an empty database file counts as damaged.
 
     SQLite raises none, because it takes an empty file for a new database.
     """

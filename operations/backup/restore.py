@@ -59,14 +59,14 @@ class Target:
     """The folder's final name, if `folder` is a draft. Restored files name this one."""
 
     def path(self, role: str) -> Path:
-        """Path for the file of a role.
+        """Path where the restore puts the file of a role.
 
         Raises BackupError for a role without a place.
         """
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """Final path for the file of a role.
+        """Final path of the file of a role, after the restore's folder has its final name.
 
         Raises BackupError for a role without a place.
         """

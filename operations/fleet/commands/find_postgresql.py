@@ -1,4 +1,4 @@
-"""The nodes' PostgreSQL servers, for all commands of `idtone-fleet`."""
+"""The reader of the nodes' reports in PostgreSQL, for all commands of `idtone-fleet`."""
 
 from pathlib import Path
 
