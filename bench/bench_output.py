@@ -1,4 +1,4 @@
-"""Parts that all benches share: options, results as a table or as JSON, and progress."""
+"""Helpers for all benches: command-line options, results as a table or as JSON, and progress."""
 
 import argparse
 import json
@@ -18,7 +18,10 @@ Found = Mapping[str, Any]
 
 
 def options(description: str | None, **numbers: float) -> argparse.ArgumentParser:
-    """A parser with --json and, for each of `numbers`, an option with that default."""
+    """Create a parser with --json and one numeric option for each of `numbers`.
+
+    The value in `numbers` is the option's default.
+    """
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     for name, number in numbers.items():
         parser.add_argument(f"--{name}", type=type(number), default=number, help="default %(default)s")
@@ -27,7 +30,7 @@ def options(description: str | None, **numbers: float) -> argparse.ArgumentParse
 
 
 def report(title: str, found: Found, as_json: bool) -> None:
-    """Print the results as JSON, or as a table with a line for each name."""
+    """Print results as JSON, or as a table with a line for each name."""
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -41,7 +44,7 @@ def report(title: str, found: Found, as_json: bool) -> None:
 
 
 def print_table(title: str, rows: Sequence[Found], width: int = _WIDTH) -> None:
-    """Print a row for each result, with a column for each figure."""
+    """Print a table with a row for each result and a column for each figure."""
     shown = Table(title=title)
     for name, value in rows[0].items():
         shown.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")

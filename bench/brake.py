@@ -60,8 +60,9 @@ def new_brake(**limits: int) -> Brake:
 
 
 def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
-    """Offer a call for a licensed number, as call control does. Returns True if it passed, and the holds whose step
-    rose.
+    """Offer a call for a licensed number to the brake, without Asterisk.
+
+    Returns True if the call passed, and the holds whose step rose.
     """
     at_s, call = attempt.at_s, attempt.call
     reason = brake.refusal(call, at_s)
@@ -73,8 +74,9 @@ def offer(brake: Brake, attempt: Attempt) -> tuple[bool, list[Hold]]:
 
 
 def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
-    """Replay the case of 2025. Returns the number of calls that passed, and for each step the number of calls before it
-    began.
+    """Replay the fraud of November 2025 against the brake.
+
+    Returns the number of calls that passed, and for each step the number of calls before it began.
     """
     brake, attack, passed = new_brake(), CaseOf2025(seed), 0
     steps: dict[str, int] = {}
@@ -88,8 +90,9 @@ def replay_case(seed: int, calls: int = CASE_CALLS) -> dict[str, Any]:
 
 
 def replay_fraud(name: str, seed: int, ordinary_days: int) -> dict[str, Any]:
-    """Replay a fraud of `misuse` on a line after `ordinary_days` of ordinary use. Returns the fraud's calls, those that
-    passed, and the highest step.
+    """Replay a fraud of `misuse` on a line after `ordinary_days` of ordinary use.
+
+    Returns the fraud's calls, the number that passed, and the highest step of the brake.
     """
     brake, line = new_brake(), "line"
     ordinary = Dice(seed)
@@ -112,8 +115,9 @@ def _ordinary(dice: Dice) -> Iterable[Any]:
 
 
 def replay_year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
-    """Replay ordinary traffic from day `first` of the year on. Returns the calls, the refused ones, and how often a
-    subject rose to each step.
+    """Replay ordinary traffic from the day `first` of the year on.
+
+    Returns the number of calls, the refused calls, and how often a subject rose to each step.
     """
     brake, customers = new_brake(), Customers(seed)
     calls = refused = 0
@@ -142,7 +146,10 @@ def replay_year(seed: int, days: int, first: int = 0) -> dict[str, Any]:
 
 
 def call_through_asterisk(calls: int = 2000, rate: float = 30.0) -> dict[str, Any]:
-    """Place the first calls of the case on a real Asterisk, with licensed numbers; returns the counts by reason."""
+    """Place the first calls of the fraud on a real Asterisk, with licensed numbers.
+
+    Returns the number of calls by reason.
+    """
     numbers = [f"0612345{each:03}" for each in range(1000)]
     random.Random(1).shuffle(numbers)
     scratch = Path(tempfile.mkdtemp(prefix="idtone-brake-"))
@@ -169,7 +176,7 @@ def call_through_asterisk(calls: int = 2000, rate: float = 30.0) -> dict[str, An
 
 
 def _upper(count: int) -> float:
-    """Upper 95 % bound of a Poisson distribution's mean, after `count` events were seen (0 events: 3.0)."""
+    """Upper 95 % bound of a Poisson distribution's mean after `count` events (0 events: 3.0)."""
     low, high = float(count), count + 10.0 * (count + 1) ** 0.5
     for _ in range(60):
         middle = (low + high) / 2
@@ -182,9 +189,10 @@ def _upper(count: int) -> float:
 
 
 def decision_cost(invented: int = 300_000) -> dict[str, float]:
-    """Median microseconds of a decision with and without the brake, and of the counting after it; and the subjects'
-    memory in MB. There are `invented` endpoints, customers, trunks and numbers. Decisions with and without the brake
-    take turns.
+    """Median microseconds of a decision with and without the brake, and of counting afterwards.
+
+    The result also has the subjects' memory in MB. `invented` is the number of endpoints, customers, trunks and
+    numbers. Decisions with and without the brake take turns.
     """
     dice, registry, policy, brake = random.Random(1), FakeRegistry(), Policy(), new_brake()
     numbers = [Number(NumberKind.FIXED, f"+813{dice.randrange(10**8):08}") for _ in range(5000)]

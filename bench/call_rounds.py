@@ -52,7 +52,7 @@ def draw_kills(seed: int, count: int) -> Iterator[Round]:
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Context with a progress bar on a terminal; yields the function that advances it."""
+    """Show a progress bar on a terminal during the block; yields the function that advances it."""
     with Progress(*_COLUMNS, console=PROGRESS, transient=True, disable=not PROGRESS.is_terminal) as progress:
         bar = progress.add_task(what, total=total)
         yield lambda: progress.advance(bar)
@@ -63,7 +63,7 @@ def reference_sounds() -> dict[str, Any]:
 
 
 def walk_rounds(rounds: Sequence[Round], what: str) -> list[FinishedRound]:
-    """Walk each round on a separate Asterisk, so that a fault belongs to one round."""
+    """Run each round on a separate Asterisk, so that a fault belongs to one round."""
     heard, installation, done = reference_sounds(), find_or_get(), []
     with progress_bar(what, sum(len(drawn.paths) for drawn in rounds)) as advance:
         for drawn in rounds:

@@ -61,8 +61,9 @@ READY_S: Final = 120.0
 
 
 class BusyAsterisk(Asterisk):
-    """Asterisk with RTP ports and file descriptors for `calls` calls. A call gets ten descriptors, or six if the
-    machine allows no more.
+    """An Asterisk with RTP ports and file descriptors for `calls` calls.
+
+    A call has ten descriptors, or six if the machine allows no more.
     """
 
     calls: int = 0
@@ -93,7 +94,7 @@ class BusyAsterisk(Asterisk):
 
 @dataclass(frozen=True, slots=True)
 class WindowResults:
-    """Results of one window: the new calls in it, and the calls in progress."""
+    """The results of one window: its new calls, and the calls in progress."""
 
     what: str
     probes: int
@@ -112,7 +113,7 @@ class WindowResults:
 
 @dataclass
 class ProgressResults:
-    """Results of all calls."""
+    """The results of a run of `calls_in_progress`, over all calls."""
 
     calls: int
     endpoints: int
@@ -140,7 +141,6 @@ class ProgressResults:
 
     @property
     def faults(self) -> list[str]:
-        """Faults; empty if there are none."""
         if self.died:
             return [self.died]
         quiet = self.rows[0].p99_ms
@@ -162,12 +162,12 @@ class ProgressResults:
 
 
 class AsteriskDied(Exception):
-    """Asterisk ended by itself."""
+    """Asterisk ended unexpectedly during the bench."""
 
 
 @dataclass
 class ProgressBench:
-    """One Asterisk with its service, and the calls in progress."""
+    """An Asterisk with its service, and the calls in progress on it."""
 
     asterisk: BusyAsterisk
     service: Supervisor
@@ -184,7 +184,10 @@ class ProgressBench:
     """The loads of lasting calls."""
 
     def fill(self) -> None:
-        """Place the calls that stay up. A third of them have the number that is suspended later."""
+        """Place the calls that last until the end of the bench.
+
+        A third of them have the number that is suspended later.
+        """
         process = self.asterisk.process
         assert process
         files, spent_s, began_s = open_files(process.pid), processor_s(process.pid), time.monotonic()
@@ -195,7 +198,10 @@ class ProgressBench:
         self.found.descriptors_a_call = (open_files(process.pid) - files) / max(1, self.expected)
 
     def offer(self, calls: int, numbers: Sequence[str]) -> None:
-        """Place `calls` more calls that stay up until the end of the run. They take the numbers in turn."""
+        """Place more calls that last until the end of the run.
+
+        The calls take `numbers` in turn.
+        """
         began_s, seconds, awaited = time.monotonic(), calls / self.rate, self.expected + calls
         load = Load(
             self.asterisk.sip_address,
@@ -218,7 +224,10 @@ class ProgressBench:
         self.expected = self.count_calls()
 
     def count_calls(self) -> int:
-        """Number of calls in progress. Raises AsteriskDied."""
+        """Number of calls in progress.
+
+        Raises AsteriskDied.
+        """
         if self.asterisk.process is None or self.asterisk.process.poll() is not None:
             code = self.asterisk.process and self.asterisk.process.poll()
             raise AsteriskDied(f"Asterisk ended with {code}")
@@ -228,8 +237,9 @@ class ProgressBench:
             raise AsteriskDied(str(error)) from error
 
     def measure_window(self, what: str, happens: Callable[[], float | None] = lambda: None) -> WindowResults:
-        """Offer new calls for a window; after a tenth of it call `happens`, which returns a duration. Returns the
-        window's results.
+        """Offer new calls for a window, and return the window's results.
+
+        `happens` is called after a tenth of the window, and returns a duration.
         """
         self.windows += 1
         load = Load(
@@ -287,17 +297,21 @@ class ProgressBench:
         return self._until_ready(self.service.reload)
 
     def kill(self) -> float:
-        """Kill the service; systemd starts it again. Returns the seconds until it is ready."""
+        """Kill the service, which systemd restarts; returns the seconds until it is ready."""
         return self._until_ready(lambda: os.kill(self.service.pid, signal.SIGKILL))
 
     def reconnect(self) -> float:
-        """Take the ARI application over with another connection, until the service takes it back; returns the
-        seconds.
+        """Take the ARI application over with another connection.
+
+        Returns the seconds until the service has taken the application back.
         """
         return self._until_ready(self._take_application)
 
     def hang_up_calls(self) -> float | None:
-        """End the calls of `STOPPED` with Asterisk's command, one by one; returns the seconds until the last end."""
+        """End the calls of `STOPPED` with Asterisk's command, one by one.
+
+        Returns the seconds until the last end.
+        """
         channels = self.asterisk.command("core show channels concise").splitlines()
         callers = [row.partition("!")[0] for row in channels if f"sip:{STOPPED}@" in row]
         began_s, (spent_s, _) = time.monotonic(), self._spent_s()
@@ -318,7 +332,10 @@ class ProgressBench:
         return took_s if took_s < SETTLE_S else None
 
     def suspend(self) -> float | None:
-        """Suspend `STOPPED`, the number of a third of the calls; returns the seconds until the last of them ended."""
+        """Suspend the number `STOPPED`, which a third of the calls use.
+
+        Returns the seconds until the last of these calls ended.
+        """
         gone = self.expected // 3
         registry = self.service.registry
         draft = registry.with_name("draft.yaml")
@@ -335,7 +352,6 @@ class ProgressBench:
         return self.found.suspended_ended_s
 
     def hang_up_all(self) -> None:
-        """Hang up all calls by Asterisk's own command."""
         calls, began_s, (spent_s, _) = self.count_calls(), time.monotonic(), self._spent_s()
         self.asterisk.command("channel request hangup all")
         while self.count_calls() and time.monotonic() < began_s + SETTLE_S:
@@ -344,7 +360,6 @@ class ProgressBench:
         self.found.hang_up_all_asterisk_ms_a_call = 1000 * (self._spent_s()[0] - spent_s) / max(1, calls)
 
     def _spent_s(self) -> tuple[float, float]:
-        """Processor time of Asterisk and of the service, in seconds."""
         assert self.asterisk.process
         return processor_s(self.asterisk.process.pid), processor_s(self.service.pid)
 
@@ -402,7 +417,7 @@ def progress_bench(
     window_s: float,
     tell: Callable[[str], None],
 ) -> Iterator[ProgressBench]:
-    """Context with a running Asterisk and service."""
+    """Run Asterisk and the service for the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     registry = scratch / "registry.yaml"
@@ -424,7 +439,7 @@ def progress_bench(
 
 
 def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
-    """Place the calls that stay up, run all events (or those of `only`), and check the evidence."""
+    """Place the lasting calls, run all events or those in `only`, and check the evidence."""
     found = bed.found
     try:
         bed.fill()
@@ -448,7 +463,6 @@ def measure(bed: ProgressBench, only: Sequence[str] = ()) -> ProgressResults:
 
 
 def main() -> int:
-    """Measure, and print the results. The exit code is 1 after a fault."""
     parser = options(__doc__, calls=3000, endpoints=25, rate=15.0, window=20.0)
     parser.add_argument("--only", nargs="*", default=(), choices=HAPPENINGS, help="what happens; default all")
     chosen = parser.parse_args()

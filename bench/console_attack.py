@@ -65,8 +65,10 @@ RISES_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HostileRequest:
-    """A kind of hostile request, each on a new connection. `{n}` becomes a new number in each request; `share` is its
-    weight among the kinds. With `is_half` the head of the request never ends.
+    """A kind of hostile request, each on a new connection.
+
+    `{n}` becomes a new number in each request. `share` is the weight among the kinds. With `is_half`, the head of the
+    request never ends.
     """
 
     path: str
@@ -91,8 +93,10 @@ KINDS: Final = (
 
 
 def attack(address: str, cookies: Sequence[str], hostile: int, begun: Event, over: Event, counted: Any) -> None:
-    """Attack until `over` is set; the main function of a process. Sets `begun` once the attack runs. Puts the number of
-    answers by status, and the highest number in flight, into `counted`.
+    """Attack the console until `over` is set, as the main function of a process.
+
+    `begun` is set once the attack runs. `counted` receives the number of answers by status, and the highest number in
+    flight.
     """
     os.nice(19)
     counted.put(asyncio.run(_attack(address, cookies, hostile, begun, over)))
@@ -221,7 +225,7 @@ def _descendants(pid: int) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class UsedTime:
-    """Seconds by the clock, and processor seconds of the console's process and of its child processes."""
+    """Elapsed seconds, and processor seconds of the console's process and its child processes."""
 
     clock_s: float = 0.0
     console_s: float = 0.0
@@ -239,13 +243,13 @@ class UsedTime:
         return self + UsedTime(-other.clock_s, -other.console_s, -other.reads_s)
 
     def shares(self) -> dict[str, float]:
-        """Share of one processor that each used."""
+        """Share of one processor that the console and its child processes each used."""
         return {"console": self.console_s / self.clock_s, "long_reads": self.reads_s / self.clock_s}
 
 
 @dataclass(frozen=True, slots=True)
 class UsedMemory:
-    """Proportional set size in MiB, of the console and of each child process."""
+    """Proportional set size in MiB of the console and of each child process."""
 
     console: float
     reads: tuple[float, ...]

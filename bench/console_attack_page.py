@@ -1,6 +1,4 @@
-"""The table of waiting times during an attack, in docs/reference/console-security.md, from the results of
-`bench.console_attack`: the slowest pages, the sign-ins, processors and memory.
-"""
+"""The tables of `bench.console_attack` in docs/reference/console-security.md."""
 
 from typing import Final
 
@@ -15,7 +13,10 @@ MOST_ROWS: Final = 8
 
 
 def write_page(found: Found) -> None:
-    """Write the table into the page. Raises ValueError if the page has no place for it."""
+    """Write the table of waiting times into docs/reference/console-security.md.
+
+    Raises ValueError if the page has no place for it.
+    """
     write_texts({PAGE: table_of(found)}, BENCH)
 
 

@@ -67,7 +67,7 @@ class PagesLoad(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The results of one turn."""
+    """The results of one turn of the bench."""
 
     run: Run
     console_share: float
@@ -78,8 +78,9 @@ class Turn:
 
 
 def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
-    """The settings of a node whose ledger has `calls` calls, with the path of their file. An existing ledger in
-    `folder` is used again.
+    """Settings of a node whose ledger has `calls` calls, with the path of their file.
+
+    An existing ledger in `folder` is reused.
     """
     config = write_config(
         folder,
@@ -101,7 +102,7 @@ def filled_node(folder: Path, calls: int) -> tuple[Path, Settings]:
 
 
 def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]:
-    """Measure each page; returns a row for each, with the milliseconds to its first byte."""
+    """Measure each page of the console: milliseconds to the first byte."""
     config, settings = filled_node(folder, calls)
     with console_process(config) as console:
         PROGRESS.print("asking for pages …")
@@ -131,7 +132,7 @@ def measure_pages(folder: Path, calls: int, rounds: int) -> list[dict[str, Any]]
 
 
 def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Mapping[str, str]) -> float:
-    """Milliseconds to the first byte, on a connection that stays open as a browser's does."""
+    """Milliseconds to the first byte of a page, on a persistent connection."""
     began = time.perf_counter()
     connection.request("GET", path, headers={"Cookie": cookie_header(cookies)})
     answer = connection.getresponse()
@@ -145,7 +146,7 @@ def first_byte_ms(connection: http.client.HTTPConnection, path: str, cookies: Ma
 
 
 def measure_open_pages(folder: Path, streams: int, turns: int, seconds: float) -> dict[str, Any]:
-    """Measure the service, the console and the calls' waiting times under each load. The loads take turns."""
+    """Measure the service, the console and the calls' waiting times under each load, in turns."""
     found: dict[PagesLoad, list[Turn]] = {each: [] for each in PagesLoad}
     with cost_bench(folder) as bed:
         config = write_config(folder, yaml.safe_load(bed.service.settings.read_text("utf-8")))
@@ -180,8 +181,9 @@ def run_turn(bed: CostBench, config: Path, beside: PagesLoad, streams: int, seco
 
 @contextmanager
 def follow_state(console: ConsoleProcess, streams: int) -> Iterator[None]:
-    """Context with `streams` open pages, which a thread reads. Each page has received its first state before the
-    context begins.
+    """Keep `streams` pages of the console open during the block.
+
+    Each page has received its first state before the block begins.
     """
     cookies = [sign_in(console, user_name(user)) for user in range(USERS)]
     over, all_open = threading.Event(), threading.Event()
@@ -232,7 +234,7 @@ def follow_state(console: ConsoleProcess, streams: int) -> Iterator[None]:
 
 
 def write_config(folder: Path, settings: Mapping[str, Any]) -> Path:
-    """Write the settings file of a console whose users have every role; returns its path."""
+    """Write the settings file of a console whose users have every role, and return its path."""
     users_file(folder / "users.yaml", {user_name(user): Role for user in range(USERS)})
     (port,) = free_ports(1)
     console = {"listen": f"{LOOPBACK}:{port}", "users": str(folder / "users.yaml")}
@@ -255,7 +257,7 @@ def sign_in_answer(
 
 
 def sign_in(console: ConsoleProcess, name: str) -> dict[str, str]:
-    """Sign in; returns the cookies of the session, and the cookie that marks a known browser."""
+    """Sign in to the console; returns the session's cookies, and the cookie that marks a known browser."""
     connection = http.client.HTTPConnection(urlsplit(console.address).netloc, timeout=60)
     answer = sign_in_answer(connection, console, name, {})
     connection.close()

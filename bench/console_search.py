@@ -58,7 +58,7 @@ SEARCHES: Final = {
 
 
 def rare_calls(ms: float) -> list[Step]:
-    """Steps of three rare calls: a refusal, a rare licence, and a fallback. They are decided at `ms`."""
+    """Steps of three rare calls, decided at `ms`: a refusal, a rare licence, and a fallback."""
     licensed = Decision(Outcome.PLAY, Reason.LICENCE_VALID, "L-0777", {Party.CALLED: "sample"}, 42, member="m-0777")
     alone = fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id="rare-3", ms=ms)
     return [
@@ -94,7 +94,10 @@ def make_ledger(settings: Settings, folder: Path, count: int) -> None:
 
 
 def clock_at(now: datetime) -> type[datetime]:
-    """A `datetime` class that always says `now`, because the ledger's calls are from the last month."""
+    """A `datetime` class whose `now` is constant.
+
+    The bench needs it because the ledger's calls are from the last month.
+    """
 
     class Clock(datetime):
         @classmethod

@@ -81,8 +81,9 @@ def calls_of(made: list[Entry]) -> dict[str, list[ForwardedCall]]:
 def with_policies(
     registry: RegistryIndex, calls: list[ForwardedCall], now: datetime
 ) -> list[tuple[ForwardedCall, Policy]]:
-    """Each call with the policy of a node of the member that holds its number. Without a member, a decision would not
-    reach the licences.
+    """Pair each call with the policy of a node of the member that holds its number.
+
+    Without a member, a decision would not reach the licences.
     """
     policies: dict[str | None, Policy] = {}
     members = [registry.member(call.forwarding_number, now) for call in calls]

@@ -1,4 +1,4 @@
-"""Random changes of a ledger's database pages, of its tiles and of packs, and whether verifiers find them.
+"""Random changes of ledger databases, tiles and evidence packs, to test the verifiers.
 
 A change that a verifier misses must be harmless: readers still get the same rows or the same files.
 """
@@ -30,7 +30,10 @@ _META: Final = "SELECT value FROM meta WHERE key = ?"
 
 
 class Mutation(NamedTuple):
-    """A change, and the verifiers that missed it. `harmless` is the reason why it is harmless; empty if it is not."""
+    """A random change, and the verifiers that missed it.
+
+    `harmless` is the reason why the change is harmless, and is empty if it is not.
+    """
 
     where: str
     what: str
@@ -39,7 +42,7 @@ class Mutation(NamedTuple):
 
 
 def mutate(dice: random.Random, octets: bytes) -> tuple[str, bytes]:
-    """Change the octets at random; returns a description of the change, and the changed octets."""
+    """Change octets at random; returns a description of the change, and the changed octets."""
     while True:
         way = dice.choice(["bit", "bit", "octet", "cut out", "put in", "swap", "copy", "cut off", "number"])
         made = bytearray(octets)
@@ -95,7 +98,7 @@ def _harmless(before: dict[str, list[str]] | None, after: dict[str, list[str]] |
 
 
 def mutate_pages(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of octets in the ledger's database file."""
+    """Change octets of the ledger's database file at random, and run the verifiers."""
     file = folder / "pages" / "ledger.sqlite3"
     write(url_of(file), evidence(20))
     with closing(sqlite3.connect(file)) as connection:
@@ -123,7 +126,7 @@ def _faults(verify: Callable[[], object]) -> bool:
 
 
 def mutate_tiles(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of the files of a published tree."""
+    """Change the files of a published tree at random, and run the verifiers."""
     file, out = folder / "tiles" / "ledger.sqlite3", folder / "published"
     write(url_of(file), evidence(220))
     note = key_ring_of(url_of(file)).seen.latest(LOG)
@@ -167,7 +170,10 @@ def _octets(file: Path) -> bytes | None:
 
 
 def mutate_packs(folder: Path, count: int, seed: int) -> Iterator[Mutation]:
-    """Mutations of a pack: half of them change octets of the ZIP file, half change a file inside it."""
+    """Change an evidence pack at random, and run the verifiers.
+
+    Half of the mutations change octets of the ZIP file, and half change a file inside it.
+    """
     dice, known = random.Random(seed), bases()
     octets, files = PACK.read_bytes(), read_zip(PACK)
     path = folder / "x.zip"

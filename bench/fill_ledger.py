@@ -1,7 +1,8 @@
-"""Fills a ledger with millions of records within minutes, for benches of reading.
+"""A ledger with millions of records, filled within minutes, for benches of reading.
 
-Every step, leaf, hash, entry and signature looks as the ledger writer would write it, and `idtone ledger verify` finds
-no fault. But nearly all sealed numbers are fake: their tokens are random, and their ciphertext comes from another call.
+Every step, leaf, hash, entry and signature has the form that the ledger's writer gives it, and `idtone ledger verify`
+finds no fault. But nearly all sealed numbers are fake: their tokens are random, and their ciphertext is from another
+call.
 """
 
 import random
@@ -39,8 +40,9 @@ _TOKEN: Final = re.compile(r'(?<=_token":")[0-9a-f]{32}')
 def fill(
     path: Path, key_ring: KeyRing, count: int, period: timedelta, known: Callable[[int], bool], seed: int = 1
 ) -> None:
-    """Make a ledger of `count` calls with six steps each, spread evenly over `period` from `NOW` on. Only the calls
-    that `known` selects have really sealed numbers, and so has the first call of each day.
+    """Create a ledger of `count` calls with six steps each, spread evenly over `period` from `NOW` on.
+
+    Only the calls that `known` selects, and the first call of each day, have really sealed numbers.
     """
     with LedgerWriter.open(f"sqlite:///{path}", NODE, key_ring):
         pass
@@ -148,7 +150,6 @@ class _Filling:
         return "".join((first, noise[:32], second, noise[32:64], third, noise[64:], rest))
 
     def _day(self, at_us: int) -> str:
-        """The day of a time. It is computed once for each day."""
         number = at_us // _DAY_US
         if number != self._newest_day[0]:
             self._newest_day = number, day_of(datetime.fromtimestamp(at_us // 1_000_000, UTC))

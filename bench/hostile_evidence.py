@@ -1,4 +1,4 @@
-"""Processor time and memory of verifiers for the worst inputs. Each runs in a separate process."""
+"""Processor time and memory of verifiers for the worst inputs, each in a separate process."""
 
 # ruff: noqa: S608 - the statements are what is tried
 
@@ -38,7 +38,10 @@ class Cost(NamedTuple):
 
 
 def hostile_packs() -> Iterator[tuple[str, bytes]]:
-    """Names and contents of hostile ZIP files. Each is made when the iterator reaches it, because they are large."""
+    """Names and contents of hostile ZIP files.
+
+    Each file is made when the iterator reaches it, because the files are large.
+    """
     zeros = bytes(511 * 2**20)
     small = Plan(cosigned=[]).files()
     yield "511 MiB of zeros", zipped({**small, "report.html": zeros}, 9)

@@ -47,8 +47,9 @@ EMPTY_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class AttackPlan:
-    """An attack of `count` INVITEs, `rate` per second, in rounds of `round`. With `weapon`, only that part of each
-    INVITE is hostile.
+    """An attack of `count` INVITEs, `rate` per second, in rounds of `round`.
+
+    With `weapon`, only that part of each INVITE is hostile.
     """
 
     count: int
@@ -60,7 +61,7 @@ class AttackPlan:
 
 @dataclass
 class AttackResults:
-    """The results of all calls."""
+    """The results of all calls during an attack."""
 
     seed: int
     sent: int = 0
@@ -84,7 +85,6 @@ class AttackResults:
 
     @property
     def faults(self) -> list[str]:
-        """The faults; empty if there are none."""
         return [
             *self.died,
             *self.unheard,
@@ -110,14 +110,17 @@ class Attack:
                 return
 
     def start_or_stop(self) -> None:
-        """Start the attack. A second call hangs up the held calls and ends the attack."""
+        """Start the attack, or end a running attack.
+
+        The second call hangs up the held calls.
+        """
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
 
 @asynccontextmanager
 async def attack(asterisk: AttackedTrunk, plan: AttackPlan, first: int, count: int) -> AsyncIterator[Attack]:
-    """Context with hostile INVITEs in progress. At its end it hangs up all their calls."""
+    """Run hostile INVITEs during the block, and hang up all their calls at its end."""
     words = [
         "--seed", plan.seed, "--first", first, "--count", count, "--rate", plan.rate,
         "--weapon", plan.weapon, "--pbx", asterisk.sip_port,
@@ -184,8 +187,9 @@ async def attack_and_call(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None],
 ) -> None:
-    """Run the rounds, with honest calls beside them. At the end of a round the service is restarted during its hostile
-    calls.
+    """Run the rounds of an attack, with honest calls at the same time.
+
+    At the end of a round, the service is restarted during its hostile calls.
     """
     async with lab(asterisk) as phones:
         honest = HonestCalls(phones, found)
@@ -229,7 +233,7 @@ def _start(service: Service, found: AttackResults) -> None:
 
 
 def dead_process(asterisk: Asterisk, service: Service) -> str:
-    """The program that ended by itself, with its exit code; empty if both run."""
+    """The program that ended unexpectedly, with its exit code; empty if both run."""
     for name, process in (("Asterisk", asterisk.process), ("the service", service.process)):
         if process is None or process.poll() is not None:
             return f"{name} ended with {process and process.poll()}"
@@ -260,7 +264,6 @@ def run_attacks(
     plan: AttackPlan,
     tell: Callable[[AttackResults], None] = lambda _: None,
 ) -> AttackResults:
-    """Attack a newly started Asterisk; returns the results."""
     found = AttackResults(plan.seed)
     with AttackedTrunk(installation, scratch) as asterisk:
         service = Service(asterisk, LAB_REGISTRY)
@@ -275,7 +278,6 @@ def run_attacks(
 
 
 def main() -> int:
-    """Attack, and print the results."""
     parser = options(__doc__, count=100_000, seed=1, rate=40.0, round=5_000)
     parser.add_argument("--weapon", choices=["", *WEAPONS], default="", help="all INVITEs are hostile by this alone")
     chosen = parser.parse_args()

@@ -63,7 +63,7 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def draw_customer(chance: random.Random) -> Fields:
-    """A random customer; a quarter of them are companies."""
+    """Draw a random customer; a quarter of them are companies."""
     (family, family_kana), (given, given_kana) = _split(chance.choice(FAMILIES)), _split(chance.choice(GIVEN))
     prefecture, town = chance.choice(PLACES).split("|")
     block = [chance.randint(1, 9), chance.randint(1, 40), chance.randint(1, 30)]
@@ -90,7 +90,7 @@ def draw_customer(chance: random.Random) -> Fields:
 
 
 def usual_spelling(one: Fields) -> CustomerIdentity:
-    """The customer as the association spells them."""
+    """Spell a customer as the association does."""
     first, second, third = one["block"]
     address = f"{one['prefecture']}{one['town']}{first}丁目{second}番{third}号{one['building']}"
     name = " ".join(one["words"])
@@ -98,7 +98,7 @@ def usual_spelling(one: Fields) -> CustomerIdentity:
 
 
 def other_spelling(one: Fields, chance: random.Random, table: IdentityTable) -> CustomerIdentity:
-    """The customer as another member might spell them."""
+    """Spell a customer as another member might."""
     name = chance.choice(("", " ", "　")).join(one["words"])
     name = "".join(VARIANTS.get(each, each) if chance.random() < 0.5 else each for each in name)
     if _is_company(one):
@@ -150,7 +150,7 @@ def _address(one: Fields, chance: random.Random) -> str:
 
 
 def wrong_entry(one: Fields, chance: random.Random, table: IdentityTable, count: int) -> CustomerIdentity:
-    """The customer in another spelling, with `count` fields wrong or left out."""
+    """Spell a customer differently, with `count` fields wrong or left out."""
     good = other_spelling(one, chance, table)
     block = [*one["block"][:2], one["block"][2] + 1]
     changes: list[Fields] = [
@@ -181,8 +181,9 @@ def _is_company(one: Fields) -> bool:
 
 
 def error_rates(customers: int, refused: int, seed: int, table: IdentityTable) -> dict[str, Any]:
-    """The share (0 … 1) of refused customers that are missed, and of other customers that match a refused one.
-    `spelling` has for each kind of key the share of refused customers whose key differs under another spelling.
+    """Share (0 … 1) of refused customers that are missed, and of other customers that match a refused one.
+
+    `spelling` has, for each kind of key, the share of refused customers whose key differs in another spelling.
     """
     chance = random.Random(seed)
     people = [draw_customer(chance) for _ in range(refused)]

@@ -1,4 +1,7 @@
-"""A large registry, and suspensions in it. Each member has a range, a prefix and single numbers."""
+"""A large registry, and suspensions in it.
+
+Each member has a range, a prefix and single numbers.
+"""
 
 import random
 from datetime import datetime
@@ -29,18 +32,21 @@ MEMBER: Final = """\
 
 
 def first_number(member: int, each: int) -> tuple[str, int]:
-    """The area code and the first number of a member with `each` numbers. Each member has a block in Tokyo or Osaka."""
+    """Area code and first number of a member with `each` numbers.
+
+    Each member has a block in Tokyo or Osaka.
+    """
     width = RANGE + PREFIX + 2 * (each - RANGE - PREFIX)
     return ("03", "06")[member % 2], 10_000_000 + (member // 2) * (width + -width % 10)
 
 
 def single_number(place: int) -> int:
-    """Offset of the single number at this place from the member's first number."""
+    """Offset of a single number from the member's first number."""
     return 2 * place - RANGE - PREFIX + 1
 
 
 def registry_text(numbers: int, members: int, version: int = 1) -> str:
-    """The YAML text of a registry of `numbers` numbers, spread evenly over the members."""
+    """YAML text of a registry of `numbers` numbers, spread evenly over the members."""
     each = numbers // members
     lines = [HEADER % version]
     for member in range(members):
@@ -53,7 +59,7 @@ def registry_text(numbers: int, members: int, version: int = 1) -> str:
 
 
 def some_number(dice: random.Random, numbers: int, members: int) -> str:
-    """A random number that a member holds; all are equally likely."""
+    """Draw a random number that a member holds; all are equally likely."""
     each = numbers // members
     area, first = first_number(dice.randrange(members), each)
     place = dice.randrange(each)
@@ -61,8 +67,9 @@ def some_number(dice: random.Random, numbers: int, members: int) -> str:
 
 
 def suspend_ranges(spans: int, members: int, each: int, stock: bool) -> SuspensionsDocument:
-    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members. With `stock`, all numbers of the
-    first member are suspended too.
+    """Suspensions of `spans` ranges of ten numbers, spread evenly over the members.
+
+    With `stock`, all numbers of the first member are suspended too.
     """
     since = FIRST_ISSUED
     entries = [SuspensionEntry(member="m-00000", since=since, reference="R-0")] if stock else []

@@ -73,7 +73,7 @@ def key_ring(folder: Path) -> KeyRing:
 
 
 def calls(count: int) -> list[Step]:
-    """The steps of `count` overlapping calls, 50 calls per second."""
+    """Steps of `count` overlapping calls, 50 calls per second."""
     return sorted(
         (step for number in range(count) for step in heard_call(f"pbx-1-1793491200.{number}", number * 20)),
         key=lambda step: step.at,
@@ -81,8 +81,9 @@ def calls(count: int) -> list[Step]:
 
 
 def bare_loop(folder: Path, told: list[Step], group: int) -> float:
-    """Steps per second of bare INSERTs of the same rows, without tree and keys. The journal mode is the ledger's, and a
-    transaction has `group` steps.
+    """Steps per second of bare INSERTs of the same rows, without tree and keys.
+
+    The journal mode is the ledger's, and a transaction has `group` steps.
     """
     connection = sqlite3.connect(folder / f"bare-{group}.sqlite3", isolation_level=None)
     connection.execute(f"PRAGMA journal_mode={journal_mode()}")
@@ -105,7 +106,7 @@ def bare_loop(folder: Path, told: list[Step], group: int) -> float:
 
 
 def measure_writing(folder: Path, told: list[Step]) -> dict[str, float]:
-    """Steps per second through the ledger writer, without waiting and with a wait for each step."""
+    """Steps per second through the ledger's writer, without waiting and with a wait for each step."""
     url = f"sqlite:///{folder}/ledger.sqlite3"
     with LedgerWriter.open(url, "pbx-1", key_ring(folder)) as writer:
         began = time.perf_counter()
@@ -159,8 +160,9 @@ def measure_verification(folder: Path) -> dict[str, float]:
 
 
 def measure_tiles(folder: Path, records_s_core: float) -> dict[str, float]:
-    """Tiles of the ledger: their bytes, and the processor time to write and to verify them as a ratio to that of
-    verifying the ledger (`records_s_core`).
+    """Size and processor time of the ledger's tiles.
+
+    The times for writing and verifying are ratios to that of verifying the ledger (`records_s_core`).
     """
     out, log = folder / "tiles", key_ring(folder).signer.key
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3") as reader:
@@ -183,7 +185,10 @@ def measure_tiles(folder: Path, records_s_core: float) -> dict[str, float]:
 
 
 def measure_search(folder: Path) -> dict[str, float]:
-    """Milliseconds to find all calls of a number in a month: a number with `KNOWN` calls, and other numbers."""
+    """Milliseconds to find all calls of a number in a month.
+
+    Both a number with `KNOWN` calls and other numbers are searched.
+    """
     took: dict[bool, list[float]] = {True: [], False: []}
     with LedgerReader.open(f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder).days) as reader:
         for number in range(FINDS):
@@ -197,8 +202,10 @@ def measure_search(folder: Path) -> dict[str, float]:
 
 
 def measure_common_acts(folder: Path, records: int) -> dict[str, float]:
-    """Times on a large ledger: to open the writer, to read the newest calls, to make the statistics of all calls, and
-    to destroy a day's key.
+    """Times of common operations on a large ledger.
+
+    They are opening the writer, reading the newest calls, making the statistics of all calls, and destroying a day's
+    key.
     """
     url, held = f"sqlite:///{folder}/ledger.sqlite3", key_ring(folder)
     began = time.perf_counter()
@@ -221,7 +228,7 @@ def measure_common_acts(folder: Path, records: int) -> dict[str, float]:
 
 
 def measure_storage(folder: Path, records: int) -> dict[str, float]:
-    """Bytes per call in the file, by table and index."""
+    """Bytes per call in the ledger's file, by table and index."""
     with closing(sqlite3.connect(folder / "ledger.sqlite3")) as connection:
         rows = connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY 1 ORDER BY 2 DESC").fetchall()
     whole = sum(octets for _, octets in rows)
@@ -231,8 +238,10 @@ def measure_storage(folder: Path, records: int) -> dict[str, float]:
 def measure(
     count: int, records: int, tell: Callable[[str], None], kept: Path | None = None
 ) -> dict[str, dict[str, float]]:
-    """The figures of writing for `count` calls, and those of searching in a ledger of `records` records. `records` is a
-    multiple of `KNOWN`, and `KNOWN` records are of one number. If `kept` is given, that folder keeps the ledger.
+    """Measure writing with `count` calls, and searching in a ledger of `records` records.
+
+    `records` is a multiple of `KNOWN`, and `KNOWN` records are of one number. If `kept` is given, that folder keeps the
+    ledger.
     """
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:

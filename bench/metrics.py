@@ -57,7 +57,7 @@ async def _read_slowly(port: int) -> None:
 
 @contextmanager
 def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
-    """Context in which threads scrape the service."""
+    """Scrape the service's metrics in threads during the block."""
     if scrapers is Scrapers.OFF:
         yield
         return
@@ -81,7 +81,7 @@ def scraping(scrapers: Scrapers, port: int) -> Iterator[None]:
 
 
 def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run:
-    """Start the service and run a load; returns the results."""
+    """Start the service, run a load, and return the results."""
     (port,) = free_ports(1)
     bed.service.stop()
     bed.service.metrics = "" if scrapers is Scrapers.OFF else f"127.0.0.1:{port}"
@@ -92,8 +92,9 @@ def turn(bed: CostBench, scrapers: Scrapers, rate: float, seconds: float) -> Run
 
 
 def row(run: Run, off: Run) -> dict[str, Any]:
-    """The figures of a run: the time from the caller's INVITE to the called phone's, and the service's processor time.
-    Each also as a difference from the run `off`.
+    """Figures of a run, each also as a difference from the run `off`.
+
+    They are the time from the caller's INVITE to the called phone's, and the service's processor time.
     """
     waited = [sample.post_dial_ms for sample in run.samples]
     without = [sample.post_dial_ms for sample in off.samples]
@@ -108,7 +109,6 @@ def row(run: Run, off: Run) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and print a table or JSON."""
     chosen = options(__doc__, rounds=6, seconds=15.0, rate=20.0).parse_args()
     end_in_order()
     runs: dict[Scrapers, list[Run]] = {scrapers: [] for scrapers in Scrapers}

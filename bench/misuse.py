@@ -33,7 +33,7 @@ SEEDS: Final = 20
 
 
 def costs(config: Path, calls: int, program: Path, *command: str) -> dict[str, float]:
-    """Processor time in microseconds per call, and peak memory, of a command that reads `calls` calls."""
+    """Processor time in µs per call, and peak memory, of a command that reads `calls` calls."""
     with subprocess.Popen([program, *command, "-c", str(config)], stdout=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -50,7 +50,7 @@ def make_ledger(folder: Path, calls: int) -> None:
 
 
 def judging_time() -> dict[str, float]:
-    """Processor time of judging in microseconds per call, for generated days."""
+    """Processor time of judging generated days, in µs per call."""
     limits = load_limits(None)
     days = [
         day_of(traffic, seed)

@@ -62,7 +62,7 @@ read_tree(read_text(pathlib.Path(sys.argv[1])), "")
 
 @dataclass(frozen=True)
 class Office:
-    """The authority's folder, and the files beside it."""
+    """The authority's folder in the bench, with the files that its commands read and write."""
 
     folder: Path
     numbers: int
@@ -83,17 +83,16 @@ class Office:
         return [word for name in names for word in ("--key", str(self.beside("keys") / f"{name}.pem"))]
 
     def number(self, member: int, place: int) -> str:
-        """A number of the member."""
+        """A number of a member, at `place` from the member's first number."""
         area, first = first_number(member, self.numbers // self.members)
         return f"{area}{first + place}"
 
     def range(self, member: int, place: int, count: int) -> str:
-        """A range of the member's numbers."""
         return f"{self.number(member, place)}-{self.number(member, place + count - 1)}"
 
 
 def prepare(office: Office, chains: int, stops: int) -> None:
-    """Write a registry with wholesale chains, suspensions of ranges, a year's applications and its history."""
+    """Write a registry with wholesale chains and suspended ranges, and a year's applications and history."""
     office.folder.mkdir()
     members = range(1, office.members)
     links = []
@@ -148,7 +147,7 @@ Command = tuple[str, Sequence[object], str]
 
 
 def commands(office: Office) -> Iterator[Command]:
-    """The commands, in an order in which each can run after those before it."""
+    """Commands of the office, in an order in which each can run."""
     folder, registry, numbers = office.folder, office.registry, office.beside("numbers.txt")
     node = Signer("m-00001/pbx-1", b"n" * 32).key
     held, free = office.number(2, 1), "05030000000"
@@ -288,7 +287,10 @@ class Cost:
 
 
 def run(command: Sequence[object], typed: str = "") -> Cost:
-    """Run a command; returns its cost. Raises RuntimeError if it fails; a negative verdict is not a failure."""
+    """Run a command, and return its cost.
+
+    Raises RuntimeError if the command fails. A negative verdict is not a failure.
+    """
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as said:
         given.write(typed)
         given.seek(0)
@@ -309,7 +311,10 @@ def run(command: Sequence[object], typed: str = "") -> Cost:
 def measure(
     numbers: int, members: int, tell: Callable[[str], None], chains: int = CHAINS, stops: int = STOPS
 ) -> list[Found]:
-    """Run all commands; returns a row for each. The first row is the baseline, which only parses registry.yaml."""
+    """Run all commands of the office with a large registry, and return a row of costs for each.
+
+    The first row is the baseline, which only parses registry.yaml.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-office-") as scratch:
         office = Office(Path(scratch) / "authority", numbers, members)
         prepare(office, chains, stops)

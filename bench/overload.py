@@ -68,7 +68,10 @@ class LoadResults:
 
     @property
     def served_per_processor_s(self) -> float:
-        """Served calls per second of processor time. It depends less than goodput on other work of the machine."""
+        """Served calls per second of processor time.
+
+        This figure depends less than goodput on other work of the machine.
+        """
         return 1000 * self.served / self.offered / (self.asterisk_ms_per_call + self.service_ms_per_call)
 
     @property
@@ -86,8 +89,9 @@ class OverloadBench:
     loads: int = 0
 
     def run(self, rate: float, seconds: float, after_s: float = 0.0) -> tuple[LoadResults, float | None]:
-        """Run a load, then occasional calls for `after_s` seconds. Returns the load's results, and the time until calls
-        were normal again.
+        """Run a load, then occasional calls for `after_s` seconds.
+
+        Returns the load's results, and the seconds until calls were normal again.
         """
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
@@ -186,7 +190,7 @@ def _normal_after_s(outcomes: Sequence[Outcome], later: Load) -> float | None:
 
 
 def measure(bench: OverloadBench, tell: Callable[[LoadResults], None]) -> dict[str, Any]:
-    """Raise the rate until goodput falls, then offer three times the sustained rate; returns the results."""
+    """Raise the rate until goodput falls, then offer three times the sustained rate."""
     rows: list[LoadResults] = []
     rate = FIRST_RATE
 
@@ -220,7 +224,6 @@ def measure(bench: OverloadBench, tell: Callable[[LoadResults], None]) -> dict[s
 
 
 def main() -> None:
-    """Measure, and print tables or JSON."""
     chosen = options(__doc__).parse_args()
     end_in_order()
 

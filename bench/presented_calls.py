@@ -1,4 +1,4 @@
-"""The calls of `presented_number_check`, each with its presented number, spelling and required outcome.
+"""The calls of `presented_number_check`, with presented number, spelling and required outcome.
 
 The required outcome follows from how the call is made; it does not use the product's code.
 """
@@ -31,7 +31,7 @@ AREAS: Final = ("03", "06", "011", "045", "052", "092", "050")
 
 
 def registry_text(now: datetime) -> str:
-    """The YAML text of a registry with these numbers."""
+    """YAML text of a registry with the numbers of the check."""
     past = (now - timedelta(days=1)).isoformat(timespec="seconds")
     valid = "{from: 2026-01-10T00:00:00+09:00, until: 2036-01-10T00:00:00+09:00}"
     members = "".join(
@@ -68,7 +68,10 @@ never_originates:
 
 
 class Line(NamedTuple):
-    """An endpoint of the PBX. On a `trusted` one, Asterisk takes the caller's number from P-Asserted-Identity."""
+    """An endpoint of the PBX.
+
+    From a `trusted` endpoint, Asterisk takes the caller's number from P-Asserted-Identity.
+    """
 
     name: str
     trusted: bool
@@ -92,8 +95,9 @@ lines:
 
 
 class Kind(NamedTuple):
-    """A kind of number: a function that draws one, and the required outcomes of incoming calls, of incoming calls while
-    the service is down, and of outgoing calls.
+    """A kind of number: a function that draws one, and the required outcomes of its calls.
+
+    `away` is the outcome of incoming calls while the service is down.
     """
 
     number: Callable[[random.Random], str]
@@ -176,7 +180,10 @@ _SHOWN: Final = re.compile(r"[^\x00-\x1f\x7f;]{1,26}")
 
 @dataclass(frozen=True, slots=True)
 class OfferedCall:
-    """One call. `shows` is the caller's number for Asterisk, `decoy` the number in the other header."""
+    """One call of the check.
+
+    `shows` is the caller's number for Asterisk, and `decoy` the number in the other header.
+    """
 
     name: str
     kind: str
@@ -193,7 +200,10 @@ class OfferedCall:
     dialled: str
 
     def required_outcome(self, is_away: bool) -> str:
-        """The required outcome of the call."""
+        """Required outcome of the call.
+
+        `is_away` means that the service is down.
+        """
         kind = KINDS[self.kind]
         if self.group in OUT_OF_ORDER:
             return REFUSED
@@ -202,7 +212,10 @@ class OfferedCall:
         return kind.away if is_away else kind.incoming
 
     def row(self) -> str:
-        """The call's line in SIPp's input file. SIPp separates fields by `;`, so all text from outside is encoded."""
+        """Line of the call in SIPp's input file.
+
+        SIPp separates fields by `;`, so all text from outside is encoded.
+        """
         sender, asserted = (self.decoy, self.shows) if self.line.trusted and self.decoy else (self.shows, self.decoy)
         header = f"P-Asserted-Identity: <sip:{_uri(asserted)}@x>" if asserted else "X-Lab-Nothing: 1"
         return ";".join(

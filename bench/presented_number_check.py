@@ -91,8 +91,9 @@ def endpoints() -> str:
 
 @dataclass(frozen=True, slots=True)
 class PresentedHeaders:
-    """The user parts of the INVITE that the called phone got. `identities` are those in P-Asserted-Identity and
-    Remote-Party-ID.
+    """The user parts of the INVITE that the called phone received.
+
+    `identities` are those in P-Asserted-Identity and Remote-Party-ID.
     """
 
     sender: str
@@ -102,7 +103,7 @@ class PresentedHeaders:
 
     @classmethod
     def read(cls, line: str) -> tuple[str, PresentedHeaders]:
-        """The call's name, and its numbers, from a line of the called phone's log."""
+        """Parse the call's name and its numbers from a line of the called phone's log."""
         name, sender, _, *identities, diversion, history = line.split("|")
         return name.removeprefix("lab="), cls(
             _user(sender), tuple(_user(each) for each in identities if each), _user(diversion), _user(history)
@@ -114,20 +115,20 @@ def _user(header: str) -> str:
 
 
 def national(text: str) -> str:
-    """A Japanese number in national form, from any form that the hook sends."""
+    """Convert a Japanese number to national form, from any form that the hook sends."""
     return f"0{text.removeprefix('+')[2:]}" if text.removeprefix("+").startswith("81") else text
 
 
 @dataclass
 class ObservedCall:
-    """Two tables by the calls' names: their final status, and the numbers at the called phone."""
+    """The observed calls, by name: their final status, and the numbers at the called phone."""
 
     status: dict[str, str] = field(default_factory=dict)
     shown: dict[str, PresentedHeaders] = field(default_factory=dict)
 
 
 def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Sequence[Record]) -> str:
-    """The reason why the call is wrong; empty if it is right."""
+    """Reason why a call is wrong; empty if it is right."""
     status = seen.status.get(call.name)
     if status is None:
         return "has no end"
@@ -147,7 +148,7 @@ def find_fault(call: OfferedCall, state: str, seen: ObservedCall, records: Seque
 
 
 def find_shown_fault(call: OfferedCall, shown: PresentedHeaders | None, became: str) -> str:
-    """The fault in the numbers at the called phone; empty if there is none."""
+    """Fault in the numbers at the called phone; empty if there is none."""
     if shown is None:
         return "" if became == REFUSED else "did not arrive"
     if became == REFUSED:
@@ -169,7 +170,7 @@ def find_shown_fault(call: OfferedCall, shown: PresentedHeaders | None, became: 
 def offer_calls(
     asterisk: Asterisk, calls: Sequence[OfferedCall], rate: float, folder: Path, seen: ObservedCall
 ) -> None:
-    """Place the calls with SIPp, and wait until they end."""
+    """Place calls with SIPp, and wait until they end."""
     caller = folder / "caller"
     caller.mkdir(parents=True)
     (caller / "numbers.csv").write_text("SEQUENTIAL\n" + "".join(f"{call.row()}\n" for call in calls))
@@ -211,7 +212,10 @@ def restart_repeatedly(service: Service, dice: random.Random, over: threading.Ev
 
 @contextmanager
 def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None]:
-    """Context in which the service restarts repeatedly. After it, the service is up."""
+    """Restart the service repeatedly during the block.
+
+    The service is up after the block.
+    """
     over, failed = threading.Event(), list[Exception]()
 
     def restart() -> None:
@@ -233,7 +237,7 @@ def restarting(service: Service, seed: int, done: Counter[str]) -> Iterator[None
 
 @dataclass
 class NumberResults:
-    """The results: counts of calls by kind, spelling and state, and the faults."""
+    """The results of the check: counts of calls by kind, spelling and state, and the faults."""
 
     seed: int
     restarts: Counter[str] = field(default_factory=Counter)
@@ -245,7 +249,7 @@ class NumberResults:
 
 
 def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
-    """Run the calls on a newly started Asterisk; returns the results."""
+    """Run the calls on a newly started Asterisk, and return the results."""
     found, seen, began_s = NumberResults(seed), ObservedCall(), time.monotonic()
     asterisk = Asterisk(find_or_get(), scratch / "pbx", exported={"IDTONE_POLICY_WAITING": str(WAITING)}, site=BARE)
     asterisk.dialplan_files = {
@@ -287,7 +291,7 @@ def run(scratch: Path, seed: int, count: int, rate: float) -> NumberResults:
 def judge(
     service: Service, parts: Mapping[str, Sequence[OfferedCall]], seen: ObservedCall, found: NumberResults
 ) -> None:
-    """Compare what happened to the calls with the requirements and with the ledger; add the faults to `found`."""
+    """Compare the calls with the requirements and the ledger, and add the faults to `found`."""
     service.entered()
     records: dict[str, list[Record]] = defaultdict(list)
     with service._reader() as reader:
@@ -313,8 +317,9 @@ def judge(
 
 
 def rows(found: NumberResults, state: str) -> list[dict[str, Any]]:
-    """A row for each kind of number. For each group of spellings it has `calls = connected + refused`, and the number
-    of wrong calls.
+    """Table rows, one for each kind of number.
+
+    For each group of spellings, a row has `calls = connected + refused`, and the number of wrong calls.
     """
 
     def text(cells: Sequence[Counter[str]]) -> str:

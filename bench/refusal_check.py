@@ -47,8 +47,9 @@ SINCE, UNTIL = date(2026, 1, 1), date(2096, 1, 1)
 
 
 def measure(tokens: int, checks: int) -> dict[str, Any]:
-    """Check `checks` customers. Half of them are refused, and the checks must find them all. Returns median
-    milliseconds of processor time.
+    """Check customers against `tokens` refused ones; returns median milliseconds of processor time.
+
+    Half of the customers are refused, and the checks must find them all.
     """
     chance = random.Random(7)
     table, pair = default_table(), KEY.key_pair(1)
@@ -114,7 +115,6 @@ def _asked(customer: Any, refusals: RefusalList, now: datetime) -> tuple[Refusal
 
 
 def _timed(done: Callable[[], Any]) -> tuple[float, Any]:
-    """Milliseconds of processor time that `done` took, and its result."""
     begun = time.process_time()
     result = done()
     return (time.process_time() - begun) * 1000, result

@@ -56,7 +56,7 @@ ASKED: Final = ("0312345677", "0312345678")
 
 @dataclass(frozen=True, slots=True)
 class RegistryFolder:
-    """The paths of a member's registry. They can be sent to another process."""
+    """The paths of a member's registry, which can be sent to another process."""
 
     trust: Path
     source: str
@@ -72,7 +72,7 @@ def in_a_process(work: Callable[..., dict[str, float]], *arguments: Any) -> dict
 
 
 def measure_load(place: RegistryFolder) -> dict[str, float]:
-    """Verify and read the registry; returns the seconds of each, and the process's peak memory in megabytes."""
+    """Verify and read the registry; returns the seconds of each, and the process's peak memory in MB."""
     source = place.open()
     began = time.perf_counter()
     source.refresh()
@@ -110,7 +110,9 @@ def measure_decisions(place: RegistryFolder, numbers: int, members: int) -> dict
 
 
 def chain_cost(numbers: int, members: int, chains: int, questions: int = QUESTIONS // 10) -> dict[str, float]:
-    """Microseconds of a decision without wholesale chains in the registry, and two ratios to it with `chains` chains:
+    """Cost of wholesale chains for a decision.
+
+    Returns the microseconds of a decision without chains in the registry, and two ratios to it with `chains` chains:
     for numbers outside the chains, and for numbers in a chain. The registries take turns.
     """
     document = parse_registry(registry_text(numbers, members), "registry.yaml")
@@ -145,11 +147,11 @@ def _chain_of(registry: RegistryIndex, call: ForwardedCall) -> WholesaleChain | 
 
 
 def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[str, float]:
-    """Median nanoseconds of each look-up, and two ratios.
+    """Median nanoseconds of each lookup, and two ratios.
 
     `few`, `many` and `stock` look up a number's suspensions: in a registry with few suspended ranges, with many, and
-    with many and one member's complete stock. `single` looks in a table of single numbers, which would be enough if
-    there were no ranges. `holder` looks up the number's holder.
+    with many and one member's complete stock. `single` looks in a table of single numbers, which would suffice without
+    ranges. `holder` looks up the number's holder.
     """
     source, dice = place.open(), random.Random(2)
     source.refresh()
@@ -183,15 +185,16 @@ def measure_look_ups(place: RegistryFolder, numbers: int, members: int) -> dict[
 
 
 def suspending(generation: int) -> str:
-    """The suspensions file of a generation. It suspends one of two numbers, in turn."""
+    """Text of the suspensions file of a generation, which suspends one of two numbers in turn."""
     issued = (FIRST_ISSUED + timedelta(seconds=generation)).isoformat()
     entry = f"{{number: {ASKED[generation % 2]!r}, since: {FIRST_ISSUED.isoformat()}, reference: R-1}}"
     return f"issued: {issued}\nsuspensions: [{entry}]\n"
 
 
 def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: int) -> None:
-    """Decide in an event loop, while a thread asks for new generations of the registry. In every second turn the thread
-    takes them over. Sends the results over `line`.
+    """Decide in an event loop, while a thread fetches new generations of the registry.
+
+    In every second turn the thread takes them over. The results are sent over `line`.
     """
     from idtone.core.responsive_loop import (
         prefer_event_loop,  # where memory is measured, without the rest of the service
@@ -247,8 +250,9 @@ def run_as_service(place: RegistryFolder, line: Connection, rounds: int, each: i
 
 
 def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
-    """Decide in an event loop every few milliseconds. Meanwhile a registry with other members is published and, while
-    it is compiled, a suspension. Sends over `line` the delays of the suspension and of the loop, and the memory.
+    """Decide in an event loop while a new registry is compiled and a suspension is published.
+
+    The delays of the suspension and of the loop, and the memory, are sent over `line`.
     """
     from idtone.core.responsive_loop import prefer_event_loop
     from idtone.service.source_watch import SourceWatch
@@ -299,8 +303,9 @@ def suspend_during_compilation(place: RegistryFolder, line: Connection) -> None:
 
 
 def measure_during_compilation(place: RegistryFolder, *publish: Callable[[], None]) -> dict[str, float]:
-    """Call each of `publish` in turn, when the process that plays the service asks for it. Returns that process's
-    results.
+    """Call each of `publish` in turn, when the process that plays the service requests it.
+
+    Returns that process's results.
     """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
@@ -323,9 +328,10 @@ def delay_figures(name: str, late_ms: list[float]) -> dict[str, float]:
 
 
 def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Callable[[], None]) -> dict[str, float]:
-    """Measure, in a process that reads the registry as the service does, how reloads delay it; returns the delays.
+    """Measure how reloads of the registry delay the service; returns the delays.
 
-    The process asks before each reload, and `publish` then publishes a new version.
+    A process reads the registry as the service does. It requests each reload, and `publish` then publishes a new
+    version.
     """
     context = multiprocessing.get_context("spawn")
     line, other = context.Pipe()
@@ -342,7 +348,10 @@ def measure_reloads(place: RegistryFolder, rounds: int, each: int, publish: Call
 
 
 def measure(numbers: int, members: int, rounds: tuple[int, int], tell: Callable[[str], None]) -> dict[str, Any]:
-    """The figures of a registry. In each of `rounds` rounds other members are published, and a hundred suspensions."""
+    """Measure the times and the memory of a large registry.
+
+    In each of `rounds` rounds, other members and a hundred suspensions are published.
+    """
     found: dict[str, Any] = {}
     generations, versions = itertools.count(1), itertools.count(2)
     with tempfile.TemporaryDirectory(prefix="idtone-registry-") as folder:

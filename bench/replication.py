@@ -48,7 +48,10 @@ TABLES: Final = (
 
 
 def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], way: str) -> float:
-    """Steps per second to write the same rows into the same tables, without tree, comparison and stored position."""
+    """Steps per second to write the same rows into the same tables by PostgreSQL's own means.
+
+    The bare way has no tree, no comparison and no stored position.
+    """
     with psycopg.connect(
         host="127.0.0.1", port=server.port, user=server.user, password=server.password, dbname="postgres"
     ) as connection:
@@ -76,7 +79,7 @@ def bare_speed(server: PostgreSQL, told: dict[str, list[tuple[object, ...]]], wa
 
 
 def write_waits_ms(node: Node, name: str) -> list[float]:
-    """Milliseconds from handing over a step until it is durable, for each step of complete calls."""
+    """Milliseconds until a step is on the disk, for each step of complete calls."""
     took = []
     with LedgerWriter.open(node.settings.own_url(), node.name, KeyRing.of(node.settings, node.name)) as writer:
         for number in range(WAITED // 6):
@@ -90,7 +93,7 @@ def write_waits_ms(node: Node, name: str) -> list[float]:
 
 
 def median_wait_ms(folder: Path, name: str, way: str, server: Server) -> float:
-    """The median wait of a round under the condition `way`, in milliseconds."""
+    """Median wait of a round under the condition `way`, in milliseconds."""
     node = Node.at(folder, name, server)
     if way.startswith("none"):
         return statistics.median(write_waits_ms(node, way))

@@ -73,7 +73,6 @@ def make_reports(members: Members, count: int, now: datetime) -> str:
 def _made(
     members: Members, number: int, count: int, now: datetime, chance: random.Random
 ) -> tuple[KeptReport, str, KeptRequest]:
-    """A report, its number, and its request."""
     called = f"03{chance.randrange(10_000_000, 99_999_999)}" if number else NUMBER
     received = now - timedelta(days=364) * (1 - number / count)
     sealed = members.sealed(report(called, named=number % 2 == 0), f"R{number:04}")
@@ -105,7 +104,7 @@ def _shown(numbers: range, what: str) -> Iterator[int]:
 
 
 def commands(folder: Path, one: str) -> dict[str, tuple[list[str], str]]:
-    """Command → its words, and the bare query of the same rows."""
+    """Words of each command, and the bare query of the same rows."""
     recent = "SELECT * FROM reports ORDER BY received DESC LIMIT 50"
     since = _micros(datetime.now(UTC) - timedelta(days=365))
     return {
@@ -149,7 +148,10 @@ def _figures(ours: list[float], bare: list[float]) -> dict[str, float]:
 
 
 def run(words: list[str]) -> str:
-    """Run a command; returns its output. Raises RuntimeError if it fails; a negative verdict is not a failure."""
+    """Run an office command on the reports, and return its output.
+
+    Raises RuntimeError if the command fails. A negative verdict is not a failure.
+    """
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
         try:

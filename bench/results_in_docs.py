@@ -1,4 +1,4 @@
-"""Writes a bench's results into pages of the documentation, between two marks."""
+"""The results of a bench in pages of the documentation, between two marks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +13,18 @@ def begin(bench: str) -> str:
 
 
 def text_in(page: Path, bench: str) -> str:
-    """The bench's text on the page. Raises ValueError if the page has no place for it."""
+    """Text of a bench on a page.
+
+    Raises ValueError if the page has no place for it.
+    """
     return _parts(page, bench)[1]
 
 
 def write_texts(texts: Mapping[Path, str], bench: str) -> None:
-    """Write the texts into their pages, or none of them. Raises ValueError if a page has no place for its text."""
+    """Write texts into their pages, or none of them.
+
+    Raises ValueError if a page has no place for its text.
+    """
     made = {}
     for page, text in texts.items():
         before, _, after = _parts(page, bench)

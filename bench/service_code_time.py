@@ -52,7 +52,7 @@ CACHES: Final = b"1" * 2**25, bytearray(b"1" * 2**25)
 
 
 def event(call_id: str, nonce: str, at: datetime) -> str:
-    """The text of a StasisStart event, as Asterisk sends it."""
+    """Text of a StasisStart event, in the form that Asterisk sends."""
     from_outside = (LICENSED, "incoming", CALLED, f"PJSIP/{CALLED}@trunk", CALLER, CHANNEL)
     arguments = [
         "decide", call_id, nonce, hook_lines.hook_time(at), *map(hook_lines.encode_text, from_outside), "", "", "",
@@ -100,8 +100,9 @@ class ServiceCode:
         raise AssertionError(f"lines were refused: {lines}")
 
     async def run(self, groups: int, cold: bool = False) -> Mapping[str, float]:
-        """Process groups of calls; returns the processor time in microseconds per call. With `cold`, the caches are
-        emptied before.
+        """Process groups of calls; returns the processor time in µs per call.
+
+        With `cold`, the caches are overwritten first.
         """
         application = AriApplication(self._calls, _no_journal)
         application._ari = _SilentAri()  # type: ignore[assignment]
@@ -154,7 +155,6 @@ class ServiceCode:
 
 
 def _overwrite_caches() -> float:
-    """Overwrite the processor's caches; returns the processor time of that."""
     began_s = time.thread_time()
     first, second = CACHES
     assert first == second
@@ -162,7 +162,7 @@ def _overwrite_caches() -> float:
 
 
 def measure(calls: int) -> dict[str, float]:
-    """Median processor time of a call in microseconds, over several rounds."""
+    """Median processor time of a call in µs, over several rounds."""
     groups = max(1, calls // GROUP // ROUNDS)
     with tempfile.TemporaryDirectory(prefix="idtone-service-code-") as folder, ExitStack() as resources:
         code = ServiceCode(Path(folder), resources)

@@ -30,7 +30,7 @@ from .hostile_evidence import costs
 
 
 def kinds(folder: Path) -> list[Outcome]:
-    """The results of the verifiers for each kind of manipulation."""
+    """Results of the verifiers for each kind of manipulation."""
     ledger = folder / "forged" / "ledger.sqlite3"
     write(url_of(ledger), evidence(8), [decided(call_id="open")])
     return [
@@ -41,7 +41,7 @@ def kinds(folder: Path) -> list[Outcome]:
 
 
 def of_kinds(outcomes: list[Outcome]) -> list[dict[str, object]]:
-    """A row of counts for each verifier."""
+    """Counts of the results as rows, one for each verifier."""
     rows = []
     for verifier in dict.fromkeys(each.verifier for each in outcomes):
         own = [each for each in outcomes if each.verifier == verifier]

@@ -1,4 +1,4 @@
-"""The tables in docs/explanation/evidence.md and its Japanese page, made from the results of `bench.tampering`."""
+"""The results of `bench.tampering` as tables in docs/explanation/evidence.md and its Japanese page."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -43,12 +43,18 @@ _JAPANESE: Final[Words] = {
 
 
 def write(found: Found) -> None:
-    """Write the tables into both pages. Raises ValueError if a page has no place for them."""
+    """Write the tables into both pages.
+
+    Raises ValueError if a page has no place for them.
+    """
     write_texts({ENGLISH: tables(found, _ENGLISH), JAPANESE: tables(found, _JAPANESE)}, BENCH)
 
 
 def tables(found: Found, words: Words) -> str:
-    """Three tables: the kinds by verifier, the random changes by their object, and the cost of the worst inputs."""
+    """Tables of the tampering results in Markdown.
+
+    Three tables show the kinds by verifier, the random changes by their object, and the cost of the worst inputs.
+    """
     lines = [words["kinds"], "|---|---|---|---|"]
     for row in found["kinds"]:
         counts = [

@@ -32,7 +32,7 @@ KEY: Final = "hsm:1?label=bench"
 
 
 def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
-    """Settings with the key in the token, or in a file if there is no library."""
+    """Settings of a ledger whose key is in a token, or in a file if `library` is None."""
     folder.mkdir()
     (folder / "pin").write_text(pkcs11_token.PIN)
     placed = TokenSettings(library=library, key=KEY if library else None, pin_file=folder / "pin")
@@ -40,7 +40,6 @@ def settings_of(folder: Path, library: Path | None) -> LedgerSettings:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds that `work` takes."""
     begin_s = time.perf_counter()
     work()
     return 1000 * (time.perf_counter() - begin_s)
@@ -57,7 +56,6 @@ def commit_times(writer: LedgerWriter, count: int, numbers: Iterator[int]) -> li
 
 
 def main() -> None:
-    """Measure, and print."""
     asked = options(__doc__, signatures=SIGNATURES, commits=COMMITS).parse_args()
     ledger_writer.LINGER_S = 0.0  # type: ignore[misc]  # of each commit, only its own time
     with ExitStack() as stack:
@@ -106,7 +104,7 @@ def main() -> None:
 
 
 def percentiles(taken: list[float]) -> dict[str, float]:
-    """The p50 and p99 of these times, in milliseconds."""
+    """The p50 and p99 of times, in milliseconds."""
     ordered = sorted(taken)
     return {"p50": round(statistics.median(ordered), 3), "p99": round(ordered[int(0.99 * (len(ordered) - 1))], 3)}
 

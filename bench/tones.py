@@ -34,7 +34,7 @@ _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only a folder in it is used
 
 
 def profiles(seconds: float) -> Mapping[str, Profile]:
-    """Name → a profile of an hour, made of bursts of 0.18 s with the highest allowed number of repeats."""
+    """Profiles of an hour by name, made of bursts of 0.18 s with the most repeats allowed."""
 
     def profile(
         name: str, *frequencies_hz: float, on_ms: float = 1000 * seconds, off_ms: float = 0, **more: Any
@@ -81,7 +81,7 @@ def other_programs(seconds: float, path: Path) -> Sequence[list[str]]:
 
 
 def measure(seconds: float, repeats: int) -> dict[str, dict[str, float] | str]:
-    """The times that each program takes to make each format. The programs run in turns."""
+    """Times that each program takes to make each format, with the programs in turns."""
     samples = np.arange(round(seconds * RATE_HZ), dtype=np.int16)
     elsewhere = np.empty_like(samples)
     with tempfile.TemporaryDirectory(dir=_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None) as folder:

@@ -1,1 +1,1 @@
-"""Evidence: the decision for each call, and the sounds that were sent (再生証跡)."""
+"""Evidence ledger: the decision on each forwarded call, and the sounds sent to its parties."""

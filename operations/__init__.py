@@ -1,1 +1,1 @@
-"""The operator's commands that need more than one room: checks, set-up, exports and imports."""
+"""Commands for operators that need more than one part of idtone: checks, setup, exports and imports."""

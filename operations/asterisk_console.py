@@ -1,4 +1,4 @@
-"""Runs commands on Asterisk's console: `asterisk -rx COMMAND`. I/O."""
+"""Runs commands on Asterisk's console: `asterisk -rx COMMAND`."""
 
 import os
 import shutil
@@ -15,13 +15,16 @@ _SYSTEM_PATH: Final = ("/usr/sbin", "/usr/local/sbin")
 
 
 class AsteriskConsole:
-    """The console of the Asterisk that uses this configuration folder."""
+    """The console of the Asterisk that uses a given configuration folder."""
 
     def __init__(self, folder: Path) -> None:
         self._conf = folder / "asterisk.conf"
 
     def run(self, command: str) -> str:
-        """Run a command; returns its output. Raises ChangeError if Asterisk does not answer."""
+        """Run a console command, and return its output.
+
+        Raises ChangeError if Asterisk does not answer.
+        """
         named = ["-C", str(self._conf)] if self._conf.exists() else []
         return self._ended(command, [*named, "-rx", command])
 
@@ -52,7 +55,10 @@ class AsteriskConsole:
         return ended.stdout
 
     def running(self) -> frozenset[str]:
-        """The running modules, without `.so`. Raises ChangeError."""
+        """Names of the running modules, without `.so`.
+
+        Raises ChangeError if Asterisk does not answer.
+        """
         rows = (line.split() for line in self.run("module show").splitlines())
         return frozenset(
             row[0].removesuffix(".so")
@@ -61,7 +67,7 @@ class AsteriskConsole:
         )
 
     def version(self) -> str | None:
-        """The version of the running Asterisk, or else of the installed program; None without both."""
+        """Version of the running Asterisk, or else of the installed program; None without either."""
         with suppress(ChangeError):
             if text := self.settings().get("Version"):
                 return text
@@ -70,12 +76,15 @@ class AsteriskConsole:
         return None
 
     def process(self) -> int | None:
-        """The pid of the running Asterisk; None if it does not answer."""
+        """Process id of the running Asterisk; None if Asterisk does not answer."""
         with suppress(ChangeError, KeyError, OSError, ValueError):
             return int(Path(self.settings()["PID file"]).read_text())
         return None
 
     def settings(self) -> dict[str, str]:
-        """The output of `core show settings` by name: `Version`, `Module directory`, `PID file`. Raises ChangeError."""
+        """Output of `core show settings` by name, such as `Version` or `Module directory`.
+
+        Raises ChangeError if Asterisk does not answer.
+        """
         pairs = (line.partition(":") for line in self.run("core show settings").splitlines())
         return {name.strip(): value.strip() for name, _, value in pairs if value}

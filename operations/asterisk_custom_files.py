@@ -1,8 +1,7 @@
-"""Configuration files for an operator's own lines: Asterisk's files, or those that a distribution reserves for the
-operator.
+"""The Asterisk configuration files that are reserved for the operator's own lines.
 
-A distribution rewrites its own files, so that lines in them would be lost. The #includes in the files show which
-distribution it is. Pure.
+A distribution such as FreePBX rewrites its own files, and lines added to them would be lost. The #includes in the files
+show which distribution it is.
 """
 
 import re
@@ -13,7 +12,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class CustomFile:
-    """A file for the operator's lines, relative to Asterisk's configuration folder."""
+    """A configuration file for the operator's lines, relative to Asterisk's configuration folder."""
 
     distribution: str
     """The distribution's name; empty for a plain Asterisk."""
@@ -53,7 +52,10 @@ _INCLUDE: Final = re.compile(r"^\s*#(?:try)?include\s+[\"<]?([^\s\">;]+)", re.MU
 
 
 def custom_file_for(purpose: str, main: str) -> CustomFile:
-    """The file for a purpose. `main` is the text of Asterisk's own file for it, empty if it does not exist."""
+    """File for the operator's lines of a given purpose.
+
+    `main` is the text of Asterisk's own file for the purpose, empty if that file does not exist.
+    """
     included = _INCLUDE.findall(main)
     for name, place in _PLACES[purpose].items():
         if any(each == name or each.endswith(f"/{name}") for each in included):

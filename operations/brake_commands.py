@@ -1,6 +1,4 @@
-"""`idtone brake list | release`: the subjects that the brake has marked, slowed or stopped, and their release by a
-person.
-"""
+"""`idtone brake list | release`: the subjects that the brake restricts, and their release by a person."""
 
 from __future__ import annotations
 
@@ -104,7 +102,10 @@ def release(
 
 
 def _wait_until_released(settings: Settings, hold: Hold) -> None:
-    """Wait until the service has released the subject. Raises UsageError if it does not."""
+    """Wait until the service has released the subject.
+
+    Raises UsageError if the service does not.
+    """
     deadline_s = time.monotonic() + _OBEYED_WITHIN_S
     while any(each.token == hold.token and each.since_s <= hold.since_s for each in _holds(settings)):
         if time.monotonic() > deadline_s:
@@ -115,5 +116,8 @@ def _wait_until_released(settings: Settings, hold: Hold) -> None:
 
 
 def _holds(settings: Settings) -> list[Hold]:
-    """The present holds, the newest first. Raises UsageError."""
+    """Current holds of the brake, the newest first.
+
+    Raises UsageError.
+    """
     return sorted(read_state(state_path(settings)).holds, key=lambda hold: -hold.since_s)

@@ -17,7 +17,10 @@ from .planned_changes import Group
 
 
 class AttemptReport(TypedDict):
-    """A group of changes in JSON. `made` is None if the group was not attempted."""
+    """A group of changes in JSON.
+
+    `made` is None if the changes were not attempted.
+    """
 
     ids: list[str]
     changes: list[str]
@@ -28,7 +31,10 @@ class AttemptReport(TypedDict):
 
 @dataclass
 class Attempt:
-    """An attempt to make a group of changes, with its outcome. `made` is None before the attempt."""
+    """An attempt to make a group of changes, with its outcome.
+
+    `made` is None before the attempt.
+    """
 
     group: Group
     made: bool | None = None
@@ -36,7 +42,6 @@ class Attempt:
     copies: Path | None = None
 
     def make(self, changer: Changer) -> None:
-        """Make the changes; if that fails, record the reason."""
         try:
             changer.make(self.group.changes)
             self.made = True
@@ -55,7 +60,7 @@ class Attempt:
 
 
 def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
-    """Print the planned changes with their purpose, or the text `nothing` if there are none."""
+    """Print planned changes with their purpose, or the text `nothing` if there are none."""
     if not groups:
         out.print(Text(translated(nothing)))
     for group in groups:
@@ -66,7 +71,7 @@ def show_plan(groups: Collection[Group], out: Console, nothing: str) -> None:
 
 
 def show_attempts(attempts: Iterable[Attempt], out: Console) -> None:
-    """Print the outcome of the attempted changes, and the folder of the copies."""
+    """Print the outcome of attempted changes, and the folders with copies of changed files."""
     tried = [attempt for attempt in attempts if attempt.made is not None]
     for attempt in tried:
         if attempt.made:

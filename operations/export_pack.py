@@ -1,4 +1,4 @@
-"""`idtone ledger export`: makes an evidence pack, or requests one."""
+"""`idtone ledger export`: an evidence pack, or the request for one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""`idtone-failed`: sends a mail when a systemd unit has failed, and when trouble begins or ends. Uses the machine's own
-sendmail.
+"""`idtone-failed`: emails about failed systemd units, and about trouble that begins or ends.
+
+The emails are sent with the machine's own sendmail.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def failed(
 
 
 def main() -> None:
-    """Entry point of the `idtone-failed` command."""
     command_line.run(command_line.lone_command(failed))
 
 
 def mail_trouble_changes(config: Path | None, to: str) -> None:
-    """Mail the troubles that have begun or ended since the last run. The record of the run is written only after
-    sendmail has taken the mail.
+    """Send an email about troubles that have begun or ended since the last run.
+
+    The record of the run is written only after sendmail has accepted the email.
     """
     kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
@@ -80,7 +81,6 @@ def mail_trouble_changes(config: Path | None, to: str) -> None:
 
 
 def trouble_mail(present: Sequence[Trouble], node: str, to: str, now: datetime, is_over: bool = False) -> EmailMessage:
-    """The mail about trouble, in English and Japanese. Pure."""
     wrong, soon = ([each for each in present if each.is_warning is expected] for expected in (False, True))
     if wrong:
         subject = "異常が発生しています / trouble"
@@ -107,7 +107,6 @@ def _said(language: str, present: Sequence[Trouble]) -> list[str]:
 
 
 def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
-    """A new mail without a text. Pure."""
     made = EmailMessage(policy=SMTP)
     made["To"], made["Subject"] = to, subject
     made["Date"], made["Auto-Submitted"] = format_datetime(now), "auto-generated"
@@ -115,7 +114,10 @@ def new_mail(to: str, subject: str, now: datetime) -> EmailMessage:
 
 
 def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: datetime) -> EmailMessage:
-    """The mail about a failed unit, in English and Japanese: the reader's language is not known. Pure."""
+    """Compose the email about a failed systemd unit, in English and Japanese.
+
+    The reader's language is not known.
+    """
     made = new_mail(to, f"[idtone] {node}: {unit} が異常終了しました / has failed", now)
     made.set_content(
         f"{node} の {unit} が異常終了しました。`idtone status` と `idtone doctor` で状態を確認してください。\n"
@@ -127,7 +129,10 @@ def failed_unit_mail(unit: str, node: str, to: str, state: str, said: str, now: 
 
 
 def send(message: EmailMessage) -> None:
-    """Send the mail. Raises UsageError if there is no sendmail, or if it fails."""
+    """Send an email with the machine's own sendmail.
+
+    Raises UsageError if sendmail is missing or fails.
+    """
     program = shutil.which("sendmail", path=_PATH)
     if program is None:
         raise UsageError("there is no sendmail, so nobody gets a mail; install one, for example: apt install msmtp-mta")

@@ -1,6 +1,4 @@
-"""Places in the operator's dialplan that call the hook, in Asterisk's files and in the loaded dialplan.
-I/O, read only.
-"""
+"""Places in the operator's dialplan that call the hook, in files and in the loaded dialplan."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +25,10 @@ reload.
 
 
 def hook_calls(folder: Path, console: AsteriskConsole) -> list[str]:
-    """The places that call the hook, as `FILE:LINE` or the name of a loaded context. Raises OSError."""
+    """Places that call the hook, as `FILE:LINE` or the name of a loaded context.
+
+    Raises OSError.
+    """
     return [*_in_files(folder), *_loaded(console)]
 
 
@@ -46,7 +47,7 @@ def _in_files(folder: Path) -> Iterator[str]:
 
 
 def _loaded(console: AsteriskConsole) -> Iterator[str]:
-    """Contexts that come from a database or from the console, not from a file; empty if Asterisk does not answer."""
+    """Contexts in a database or from the console that call the hook; empty if Asterisk does not answer."""
     with suppress(ChangeError):
         context = ""
         named = set()

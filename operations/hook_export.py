@@ -1,4 +1,4 @@
-"""`idtone dialplan export`: writes the hook into Asterisk's configuration folder."""
+"""`idtone dialplan export`: the hook in Asterisk's configuration folder."""
 
 from __future__ import annotations
 

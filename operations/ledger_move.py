@@ -1,9 +1,9 @@
-"""`idtone-evidence log move`: moves this node's ledger to another folder, with the unit's rights and the settings. I/O.
+"""`idtone-evidence log move`: moves a node's ledger to another folder.
 
 The long copy is made while the service writes. Then the service stops, the changes since then are copied, and the
-service starts with the new settings. In these few seconds the hook decides calls itself, and the journal keeps their
-evidence. If the move is killed at any step, the settings name one complete ledger, and no service has written to the
-other one.
+service starts with the new settings. In these few seconds the hook decides calls without the service, and the journal
+keeps their evidence. If the move is killed at any step, the settings name one complete ledger, and no service has
+written to the other.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Move:
         return self.folder / self.old.name
 
     def files(self) -> list[Path]:
-        """The ledger, and the service's files beside it whose names begin with the ledger's."""
+        """The ledger, and the service's files next to it whose names begin with the ledger's."""
         beside = (each for each in self.old.parent.glob(f"{self.old.name}*"))
         endings = ((each, each.name.removeprefix(self.old.name)) for each in beside)
         return sorted(
@@ -71,9 +71,7 @@ class _Move:
 
     @property
     def drop_ins(self) -> list[Path]:
-        """Drop-ins of the two units that write beside the ledger: the service, and the console, which writes its
-        requests.
-        """
+        """Drop-ins of the two units that write next to the ledger: the service and the console."""
         return [UNITS / f"{unit}.service.d" / _DROP_IN for unit in (UNIT, f"{UNIT}-console")]
 
     @property
@@ -112,7 +110,10 @@ def move(
 
 
 def _check(one: _Move) -> None:
-    """Check that the move is possible. Raises UsageError."""
+    """Check that the move is possible.
+
+    Raises UsageError.
+    """
     if not one.old.exists():
         raise UsageError("{path} does not exist yet; set ledger.url instead", path=one.old)
     if one.new.exists() or one.folder == one.old.parent:
@@ -138,8 +139,9 @@ def _check(one: _Move) -> None:
 
 
 def _moved(one: _Move) -> Path:
-    """Move the ledger. Returns the new path of the old one. Raises ChangeError; the service then runs with the old
-    ledger.
+    """Move the ledger, and return the new path of the old one.
+
+    After a ChangeError, the service runs with the old ledger.
     """
     owner = one.old.stat()
     draft = one.folder / _MOVING
@@ -185,7 +187,10 @@ def _moved(one: _Move) -> Path:
 
 
 def _check_settings(one: _Move) -> None:
-    """Check that the service would find the new ledger. Raises ChangeError if not."""
+    """Check that the service would find the new ledger.
+
+    Raises ChangeError if not.
+    """
     if path_of(load_settings(one.config).ledger.own_url()) != one.new:
         raise ChangeError(
             "another file of settings, or the environment, names the ledger too: write {new} there", new=one.new
@@ -193,7 +198,6 @@ def _check_settings(one: _Move) -> None:
 
 
 def _renamed(one: _Move) -> Path:
-    """Rename the old ledger, which is no longer in use, and remove the files beside it. Returns its new path."""
     kept = one.old.with_name(f"{one.old.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     for path in one.files():
         if path == one.old:
@@ -213,7 +217,10 @@ def _settings_text(one: _Move) -> str:
 
 
 def _copy(one: _Move, draft: Path) -> None:
-    """Make the draft equal to the present files. A second call writes only the differences. Raises ChangeError."""
+    """Make the draft equal to the present files.
+
+    A second call writes only the differences. Raises ChangeError.
+    """
     try:
         present = one.files()
         for path in present:
@@ -243,7 +250,6 @@ def _in(draft: Path) -> list[Path]:
 
 
 def _write_difference(path: Path, target: Path) -> None:
-    """Copy the blocks that differ, durably, to the target."""
     with path.open("rb") as source, target.open("r+b" if target.exists() else "w+b") as copy:
         while block := source.read(_BLOCK):
             at = copy.tell()

@@ -1,7 +1,7 @@
-"""Makes changes on the PBX, keeps copies of the old content, and restores it if a change fails. I/O.
+"""Changes on the PBX with copies of the old content, which is restored if a change fails.
 
-The copies of one run are in one folder, not beside their files: an `#include` with a pattern must not find them.
-`record.json` there has what a copy cannot hold: new files, owners and modes.
+The copies of one run are in one folder, not next to their files, because an `#include` with a pattern must not find
+them. `record.json` in that folder has what a copy cannot hold: new files, owners and modes.
 """
 
 import grp
@@ -44,14 +44,17 @@ command: `back`, the command that reverts it.
 
 @dataclass(frozen=True, slots=True)
 class PriorState:
-    """The state before a change. `content` is None for a folder or a new file, `rights` for anything new."""
+    """The state of a file or folder before a change.
+
+    `content` is None for a folder or a new file, and `rights` is None for anything new.
+    """
 
     content: bytes | None
     rights: tuple[int, int, int] | None
 
 
 class Changer:
-    """Makes changes, group by group."""
+    """Makes changes on the PBX, group by group."""
 
     def __init__(self, console: AsteriskConsole, copies: Path, now: datetime, command: str = "doctor") -> None:
         self._console = console
@@ -65,7 +68,10 @@ class Changer:
         self._entries: list[Entry] = []
 
     def make(self, group: Sequence[Change]) -> None:
-        """Make all changes of a group, or none. Raises ChangeError."""
+        """Make all changes of a group, or none.
+
+        Raises ChangeError.
+        """
         made: list[tuple[Change, PriorState | None]] = []
         known = len(self._entries)
         path: object = ""
@@ -108,7 +114,10 @@ class Changer:
         return re.search(change.wanted, self._console.run(change.proof)) is not None
 
     def _keep(self, change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
-        """Copy a file before its change, and record what the copy cannot hold. Raises ChangeError."""
+        """Copy a file before its change, and record what the copy cannot hold.
+
+        Raises ChangeError.
+        """
         entry: Entry = {"path": str(change.path), "rights": before.rights}
         if isinstance(change, FileChange):
             entry["after"] = digest(change.after)
@@ -124,7 +133,10 @@ class Changer:
         self._write(self.folder / RECORD, json.dumps(record, indent=1).encode())
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Write a file of the copies. Raises ChangeError."""
+        """Write a file of the copies.
+
+        Raises ChangeError.
+        """
         try:
             self.folder.mkdir(0o700, parents=True, exist_ok=True)
             replace_durably(path, content, 0o600)
@@ -136,7 +148,6 @@ class Changer:
             ) from error
 
     def _forget(self, known: int) -> None:
-        """Remove the copies and entries after the first `known` entries: their group was reverted."""
         for entry in self._entries[known:]:
             if "copy" in entry:
                 (self.folder / entry["copy"]).unlink(missing_ok=True)
@@ -149,9 +160,6 @@ class Changer:
                 self.folder.rmdir()
 
     def _put_back(self, made: Sequence[tuple[Change, PriorState | None]]) -> list[str]:
-        """Revert changes: files first, because Asterisk's commands read them. Returns those that could not be
-        reverted.
-        """
         left = []
         for change, before in reversed(made):
             if not isinstance(change, AsteriskChange | ProgramChange) and before is not None:
@@ -167,12 +175,15 @@ class Changer:
 
 
 def reverting_command(change: AsteriskChange | ProgramChange) -> list[str]:
-    """The command that reverts a change, as the record stores it."""
+    """Command that reverts a change, as the record of changes stores it."""
     return ["asterisk", "-rx", change.back] if isinstance(change, AsteriskChange) else list(change.back)
 
 
 def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> None:
-    """Run a command that `reverting_command` has recorded. Raises ChangeError."""
+    """Run a command that reverts a change on the PBX, from `reverting_command`.
+
+    Raises ChangeError.
+    """
     if command[:2] == ["asterisk", "-rx"]:
         console.run(command[2])
     elif command:
@@ -180,7 +191,10 @@ def run_reverting_command(command: Sequence[str], console: AsteriskConsole) -> N
 
 
 def run_program(command: Sequence[str]) -> None:
-    """Run a program. Raises ChangeError if it fails."""
+    """Run a program, and wait for its end.
+
+    Raises ChangeError if the program fails.
+    """
     try:
         ended = subprocess.run(  # noqa: S603  the arguments are ours
             ["/usr/bin/env", *command],
@@ -201,7 +215,7 @@ def run_program(command: Sequence[str]) -> None:
 
 
 def inserted_text(before: bytes, after: bytes) -> bytes:
-    """The bytes that were inserted at one place; empty if the content differs in any other way."""
+    """Bytes that were inserted at one place; empty if the content differs in any other way."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), len(before))
     end = len(before) - start
     return after[start : len(after) - end] if after.endswith(before[start:]) else b""
@@ -222,9 +236,9 @@ def _with_left(reason: str, left: Sequence[str]) -> str:
 
 
 def obstacle(change: Change) -> str:
-    """The reason why a person has to check this change first; empty without one. Raises OSError.
+    """Reason why a person must check a change first; empty if there is none.
 
-    A link could lead root to another file. A file that is replaced would lose its access control list.
+    A link could lead root to another file. A replaced file would lose its access control list. Raises OSError.
     """
     if isinstance(change, AsteriskChange | ProgramChange):
         return ""
@@ -243,9 +257,9 @@ def obstacle(change: Change) -> str:
 
 
 def is_done(change: Change) -> bool:
-    """True if a folder or file already has the rights that the change would give it; False for other changes.
+    """True if a file or folder already has the rights of the change; False for any other change.
 
-    Raises OSError, LookupError.
+    Raises OSError and LookupError.
     """
     if not isinstance(change, RightsChange):
         return False
@@ -264,7 +278,10 @@ def prior_state(path: Path) -> PriorState:
 
 
 def _apply(change: FileChange | FolderChange | RightsChange, before: PriorState) -> None:
-    """Make one change. Raises ChangeError, OSError."""
+    """Make one change.
+
+    Raises ChangeError and OSError.
+    """
     try:
         user, group = _user(change.user), _group(change.group)
     except LookupError as error:
@@ -287,7 +304,10 @@ def _apply(change: FileChange | FolderChange | RightsChange, before: PriorState)
 
 
 def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
-    """Set mode, user and group without following a link that someone could have put there meanwhile. Raises OSError."""
+    """Set mode, user and group without following a link.
+
+    Raises OSError.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if (user, group) != (-1, -1):
@@ -299,7 +319,10 @@ def _set_rights(path: Path, mode: int | None, user: int, group: int) -> None:
 
 
 def restore(path: Path, before: PriorState) -> None:
-    """Restore a file or folder to its earlier state. Raises OSError."""
+    """Restore a file or folder to its earlier state.
+
+    Raises OSError.
+    """
     if before.rights is None:
         with suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
@@ -314,7 +337,10 @@ def restore(path: Path, before: PriorState) -> None:
 
 
 def _user(name: str | None) -> int:
-    """The user's id; -1 for None. Raises LookupError that names the user."""
+    """Id of a user; -1 for None.
+
+    Raises LookupError that names the user.
+    """
     if name is None or name.isdecimal():
         return int(name or -1)
     try:
@@ -324,7 +350,10 @@ def _user(name: str | None) -> int:
 
 
 def _group(name: str | None) -> int:
-    """The group's id; -1 for None. Raises LookupError that names the group."""
+    """Id of a group; -1 for None.
+
+    Raises LookupError that names the group.
+    """
     if name is None or name.isdecimal():
         return int(name or -1)
     try:

@@ -1,4 +1,4 @@
-"""Makes evidence packs, and requests for them, by the rules in the settings."""
+"""Evidence packs, and requests for packs, by the rules in the settings."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -43,8 +43,10 @@ from .registry_excerpts import registry_excerpts
 
 @dataclass(frozen=True, slots=True)
 class MadePack:
-    """A pack. `record` is the id of the act with which the ledger has recorded the export. `sha256` is the digest of
-    the pack's manifest.
+    """An evidence pack that was made, with its files and its record in the ledger.
+
+    `record` is the id of the act by which the ledger records the disclosure. `sha256` is the digest of the pack's
+    manifest.
     """
 
     files: Mapping[str, bytes]
@@ -55,14 +57,18 @@ class MadePack:
 
 
 def require_keys(settings: Settings) -> None:
-    """Check that the ledger's keys exist, because no export and no answer to a request may create one. Raises
-    LedgerError if a key is missing.
+    """Raise LedgerError if a key of the ledger is missing.
+
+    No export and no answer to a request may create a key.
     """
     require_log_keys(settings.ledger, settings.node)
 
 
 def checked_case(case: str | None) -> str:
-    """The case with this text. Raises UsageError if the text is not valid for a case."""
+    """Validate the reference of a case.
+
+    Raises UsageError if the text cannot be recorded.
+    """
     if character := forbidden_character(case or ""):
         raise UsageError(
             "--case needs 1 to 200 printable characters; {character} is not printable", character=character
@@ -73,9 +79,10 @@ def checked_case(case: str | None) -> str:
 
 
 def basis_of(settings: Settings, case: str, sealed: bool, demand: Mapping[str, str | None]) -> LegalBasis:
-    """The legal basis of a demand. `demand` has the texts by the names of the options of `idtone ledger export`.
+    """Legal basis of a demand for evidence.
 
-    Raises UsageError if a text that the basis needs is missing.
+    `demand` has the texts by the option names of `idtone ledger export`. Raises UsageError if a required text is
+    missing.
     """
     bases, now = load_legal_bases(settings.ledger.legal_bases), datetime.now(UTC)
     if demand["basis"] is None:
@@ -106,7 +113,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
-    """The complete ids of the calls. Prints the ids of calls that were given by a beginning only."""
+    """Complete the beginnings of call ids, and print the completed ids."""
     whole = [whole_id([reader], call) for call in calls]
     for given, call in zip(calls, whole, strict=True):
         if call != given:
@@ -115,8 +122,9 @@ def _whole(reader: LedgerReader, calls: Sequence[str]) -> list[str]:
 
 
 def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Check that the calls are this node's. Raises UsageError for another node's call: only that node has the key to
-    seal a pack of it.
+    """Raise UsageError for another node's call.
+
+    Only that node has the key to seal a pack of it.
     """
     unknown = [call for call in calls if not reader.knows(call)]
     if not unknown or not settings.ledger.is_shared():
@@ -133,7 +141,10 @@ def _refuse_other_nodes(settings: Settings, reader: LedgerReader, calls: Sequenc
 def request_pack(
     settings: Settings, person: Person, case: str, calls: Sequence[str], sealed: bool, basis: LegalBasis
 ) -> dict[str, object]:
-    """Record a request for a pack; another person has to approve it. Raises UsageError, LedgerError."""
+    """Record a request for an evidence pack, which another person must approve.
+
+    Raises UsageError and LedgerError.
+    """
     now = datetime.now(UTC)
     key_ring = KeyRing.of(settings.ledger, settings.node)
     with LedgerReader.open(settings.ledger.own_url()) as reader:
@@ -162,7 +173,10 @@ def request_pack(
 
 
 def approved_pack(settings: Settings, person: Person, request_id: str) -> MadePack:
-    """Make the pack of an approved request. After an error nothing may be given out. Raises UsageError, LedgerError."""
+    """Make the evidence pack of an approved request.
+
+    After an error, nothing may be disclosed. Raises UsageError and LedgerError.
+    """
     with LedgerReader.open(settings.ledger.own_url()) as reader:
         request = requests(reader.acts()).get(request_id)
     if request is None:
@@ -191,7 +205,10 @@ def make_pack(
     request: DisclosureRequest | None = None,
     ledger: str | None = None,
 ) -> MadePack:
-    """Record that `person` exports these calls, then make the pack. Raises UsageError, LedgerError."""
+    """Record the disclosure of calls by a person, then make the evidence pack.
+
+    Raises UsageError and LedgerError.
+    """
     key_ring = KeyRing.of(settings.ledger, settings.node)
     now = datetime.now(UTC)
     with LedgerReader.open(ledger if ledger is not None else settings.ledger.own_url(), key_ring.days) as reader:
@@ -252,8 +269,9 @@ def make_pack(
 
 
 def _profiles(summaries: Sequence[PackRecord], library: ProfileLibrary) -> Mapping[str, Mapping[str, Any]]:
-    """The profiles of the played sounds by their ids. The association's own sound appears without its form, which is
-    secret.
+    """Profiles of the played sounds by id.
+
+    The form of the association's own sound is secret and left out.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for name, played in played_files(summary.record for summary in summaries).items():

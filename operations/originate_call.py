@@ -1,4 +1,4 @@
-"""Calls that idtone places itself, for `idtone setup` and `idtone canary`. I/O."""
+"""Calls that idtone places itself, for `idtone setup` and `idtone canary`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,10 @@ from .doctor import observe_asterisk
 
 
 def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> None:
-    """Place a call by POST /channels with this `body`. Raises UsageError if Asterisk refuses it, AriError."""
+    """Place a call by ARI's POST /channels.
+
+    Raises UsageError if Asterisk refuses the call, and AriError.
+    """
     answer = observe_asterisk.request(ari, secret, "POST", "channels", dict(body))
     if answer.status >= 400:
         raise UsageError("Asterisk refused the call: {status} {reason}", status=answer.status, reason=answer.reason)
@@ -23,8 +26,9 @@ def place_channel(ari: AriSettings, secret: str, body: Mapping[str, Any]) -> Non
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[], None]]:
-    """Context that shows on standard error how long the call has lasted. Each call of the yielded function updates the
-    display.
+    """Show the duration of a call on standard error during the block.
+
+    Each call of the yielded function updates the display.
     """
     began_s = time.monotonic()
     with Console(stderr=True).status("") as status:

@@ -1,7 +1,7 @@
-"""The changes that a PBX needs for idtone: the hook, modules, the HTTP server, the ARI user. I/O, read only.
+"""The changes that a PBX still needs for idtone: hook, modules, HTTP server and ARI user.
 
-Each function reads the present files and returns the changes that are still needed. All raise OSError, and ChangeError
-if a file cannot be read or is not idtone's.
+The functions read the present files and change nothing. All functions raise OSError, and ChangeError if a file cannot
+be read or is not idtone's.
 """
 
 import os
@@ -32,7 +32,7 @@ SECRET_MODE: Final = 0o640
 
 
 def hook_changes(folder: Path, ours: bytes) -> list[Change]:
-    """The changes that the hook still needs: its export, its #include, and its loading."""
+    """Changes that the hook still needs: its export, its #include, and its loading."""
     path = folder / HOOK_FILE
     before = observe_machine.content(path)
     if before is not None and f"\n{HOOK_GLOBAL}=".encode() not in before:
@@ -54,8 +54,9 @@ def hook_changes(folder: Path, ours: bytes) -> list[Change]:
 
 
 def module_changes(folder: Path, wanted: Iterable[str]) -> list[Change]:
-    """The changes that load the wanted modules now and at each start of Asterisk. Modules that run, or are not
-    installed, are left out.
+    """Changes that load modules now and at each start of Asterisk.
+
+    Modules that run, or are not installed, are left out.
     """
     console = AsteriskConsole(folder)
     running, installed = console.running(), console.settings().get("Module directory")
@@ -79,13 +80,16 @@ _OPTION: Final = re.compile(r"^\s*(autoload|load|preload|require|noload)\s*=>?\s
 
 
 def _module_options(text: str) -> set[tuple[str, str]]:
-    """The options in a text of modules.conf. The names of modules have no `.so`."""
+    """Options in the text of modules.conf, with module names without `.so`."""
     kinds = {"preload": "load", "require": "load"}
     return {(kinds.get(name, name), value.removesuffix(".so")) for name, value in _OPTION.findall(text)}
 
 
 def http_changes(folder: Path) -> list[Change]:
-    """The changes that enable the HTTP server on the loopback address. An enabled server stays as it is."""
+    """Changes that enable Asterisk's HTTP server on the loopback address.
+
+    An enabled server stays unchanged.
+    """
     if options(folder, "http.conf", "general").get("enabled", "no").lower() in asterisk_findings.TRUE:
         return []
     reload = AsteriskChange("module reload http", "http show status", "Enabled and Bound", "module reload http")
@@ -96,8 +100,9 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change]:
-    """The changes that enable ARI and add the user. Only `group`, which is Asterisk's, may read the file with the
-    password.
+    """Changes that enable ARI and add a user.
+
+    Only `group`, which is Asterisk's, may read the file with the password.
     """
     changes: list[FileChange] = []
     if options(folder, "ari.conf", "general").get("enabled", "yes").lower() not in asterisk_findings.TRUE:
@@ -118,7 +123,10 @@ def ari_changes(folder: Path, user: str, secret: str, group: str) -> list[Change
 
 
 def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
-    """The changes that reload ARI, or load it. Asterisk has not loaded it if ari.conf is missing or disables ARI."""
+    """Changes that reload ARI, or load it.
+
+    Asterisk has not loaded ARI if ari.conf is missing or disables ARI.
+    """
     running = AsteriskConsole(folder).running()
     if "res_ari" in running:
         return [AsteriskChange("module reload res_ari.so", "ari show users", user, "module reload res_ari.so")]
@@ -126,7 +134,10 @@ def _ari_reload(folder: Path, user: str) -> Sequence[Change]:
 
 
 def options(folder: Path, name: str, section: str) -> dict[str, str]:
-    """The options of a section, from the file and all included ones. Raises ChangeError if they cannot be read."""
+    """Options of a section in a configuration file and its included files.
+
+    Raises ChangeError if a file cannot be read.
+    """
     text, trouble = asterisk_config_files.text(folder / name)
     if trouble:
         raise ChangeError("{path}: {trouble}", path=folder / name, trouble=trouble)
@@ -134,7 +145,10 @@ def options(folder: Path, name: str, section: str) -> dict[str, str]:
 
 
 def owners(folder: Path) -> tuple[str | None, str]:
-    """User and group for a new file in Asterisk's folder: those of the folder. The user is None if we are not root."""
+    """User and group for a new file in Asterisk's folder.
+
+    Both are those of the folder. The user is None if the process is not root.
+    """
     held = observe_machine.rights(folder)
     user = observe_machine.user_name(held.user) if os.geteuid() == 0 else None
     return user, observe_machine.group_name(held.group)
@@ -145,7 +159,6 @@ def _place(folder: Path, purpose: str) -> CustomFile:
 
 
 def _with_lines(folder: Path, purpose: str, section: str, lines: Sequence[str]) -> FileChange:
-    """The change that adds lines in a section of the operator's file for this purpose."""
     place = _place(folder, purpose)
     path = folder / place.file
     before = observe_machine.content(path)

@@ -1,4 +1,4 @@
-"""Changes on the PBX as values, with their text. Pure."""
+"""Changes on the PBX, with their text for the operator."""
 
 import difflib
 import re
@@ -17,9 +17,10 @@ MOST_LINES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """New content of a file. `before` is None if the file does not exist.
+    """A change on the PBX that replaces the content of a file.
 
-    `mode`, `user` and `group` describe the file afterwards; None keeps the present ones, or the defaults of a new file.
+    `before` is None if the file does not exist. `mode`, `user` and `group` describe the changed file. None keeps the
+    present value, or the default of a new file.
     """
 
     path: Path
@@ -32,7 +33,6 @@ class FileChange:
     """True if the whole content is secret, and is not shown."""
 
     def __str__(self) -> str:
-        """A unified diff, without secrets, and the rights. Of a new file with many lines, only the name is shown."""
         rights = str(RightsChange(self.path, self.mode, self.user, self.group))
         if self.is_secret:
             return joined("\n", [Message("{path}: a secret, which is not shown", path=self.path), rights])
@@ -48,7 +48,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class FolderChange:
-    """A new folder."""
+    """A change on the PBX that creates a folder."""
 
     path: Path
     mode: int
@@ -61,7 +61,7 @@ class FolderChange:
 
 @dataclass(frozen=True, slots=True)
 class RightsChange:
-    """New access rights of a file or folder. None keeps the present value."""
+    """A change on the PBX that sets the access rights of a file or folder; None keeps the present value."""
 
     path: Path
     mode: int | None = None
@@ -79,8 +79,10 @@ class RightsChange:
 
 @dataclass(frozen=True, slots=True)
 class AsteriskChange:
-    """A command of Asterisk's console. After it, the output of the command `proof` must match `wanted`, a regular
-    expression. `back` is the command that reverts it.
+    """A change on the PBX by a command on Asterisk's console, with its proof.
+
+    After the command, the output of the command `proof` must match `wanted`, a regular expression. `back` is the
+    command that reverts the change.
     """
 
     command: str
@@ -96,7 +98,10 @@ class AsteriskChange:
 
 @dataclass(frozen=True, slots=True)
 class ProgramChange:
-    """A program that changes the machine. `back` is the command that reverts the change."""
+    """A change on the PBX by a program that the operator's machine runs.
+
+    `back` is the command that reverts the change.
+    """
 
     command: tuple[str, ...]
     back: tuple[str, ...]
@@ -110,7 +115,10 @@ Change = FileChange | FolderChange | RightsChange | AsteriskChange | ProgramChan
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Changes that are made together or not at all. `ids` are their topics for programs, `title` is for people."""
+    """A group of changes on the PBX that are made together or not at all.
+
+    `ids` are their topics for programs, and `title` is for people.
+    """
 
     ids: tuple[str, ...]
     title: str
@@ -123,7 +131,7 @@ HOOK_RELOAD: Final = AsteriskChange(
 
 
 def module_load(module: str) -> AsteriskChange:
-    """The command that loads a module; `module` is its name without `.so`."""
+    """Change that loads an Asterisk module, named without `.so`."""
     return AsteriskChange(
         f"module load {module}", f"module show like {module}.so", r"(?<!Not) Running ", f"module unload {module}", True
     )
@@ -135,8 +143,9 @@ _SECTION: Final = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 
 
 def with_include(content: bytes, name: str) -> bytes:
-    """A dialplan file with an #include of another one. The #include comes before the first section: the operator's
-    lines after it would otherwise belong to the last section of the included file.
+    """Add an #include to a dialplan file, before its first section.
+
+    After the first section, the operator's lines would belong to the last section of the included file.
     """
     first = _SECTION.search(content)
     at = first.start() if first else len(content)
@@ -144,10 +153,10 @@ def with_include(content: bytes, name: str) -> bytes:
 
 
 def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | None:
-    """A configuration file with more options in a section; None if it has no such section.
+    """Add options to a section of a configuration file; None without such a section.
 
-    Asterisk uses the last of several options with one name. So the lines come after options with the same names, or
-    else at the beginning of the section.
+    Asterisk uses the last of several options with one name. So the lines are added after options with the same names,
+    or else at the beginning of the section.
     """
     head = re.search(rb"^[ \t]*\[%b\].*(?:\n|\Z)" % re.escape(section.encode()), content, re.MULTILINE)
     if head is None:
@@ -161,12 +170,11 @@ def with_options(content: bytes, section: str, lines: Sequence[str]) -> bytes | 
 
 
 def with_section(content: bytes, section: str, lines: Sequence[str]) -> bytes:
-    """A configuration file with a new section at its end."""
+    """Add a section at the end of a configuration file."""
     return with_lines(content, [f"[{section}]", *lines])
 
 
 def with_lines(content: bytes, lines: Sequence[str]) -> bytes:
-    """A configuration file with more lines at its end."""
     return _inserted(content, len(content), lines)
 
 

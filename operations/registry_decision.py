@@ -1,4 +1,4 @@
-"""`idtone registry decide`: shows a registry's decision for a call, or repeats the decisions in an evidence pack."""
+"""`idtone registry decide`: shows a registry's decision, or repeats the decisions in an evidence pack."""
 
 from __future__ import annotations
 
@@ -127,6 +127,5 @@ def _answer(call: ForwardedCall, decision: Decision, now: datetime) -> dict[str,
 
 
 def cell(value: Any) -> str:
-    """The value of a decision as text for people."""
     text = ", ".join(value) if isinstance(value, list) else value
     return "-" if text in (None, "") else str(text)

@@ -1,6 +1,4 @@
-"""The registries of a pack: their entries for the numbers of its calls, and a check that they lead to the same
-decisions.
-"""
+"""Excerpts of registries in an evidence pack, and the check that they lead to the recorded decisions."""
 
 from __future__ import annotations
 
@@ -52,10 +50,11 @@ NOT_BY_REGISTRY: Final = frozenset(
 def registry_excerpts(
     told: Iterable[PackRecord], used: UsedRegistries, policy: Policy
 ) -> tuple[dict[str, bytes], str | None, list[TrustError]]:
-    """Excerpts, by digest, of the registries that decided these calls; the digest of the last signed one, which shows
-    whose log it is; and the errors of missing registries. An excerpt has the entries for the calls' numbers.
+    """Excerpts, by digest, of the registries that decided the calls of an evidence pack.
 
-    `policy` is the member's present one. An excerpt for calls with sealed numbers has only the metadata.
+    An excerpt has the entries for the calls' numbers. An excerpt for calls with sealed numbers has only the metadata.
+    The result also has the digest of the last signed registry, which shows whose log it is, and the errors of missing
+    registries. `policy` is the member's present policy.
     """
     found: dict[str, bytes] = {}
     missing: list[TrustError] = []
@@ -98,7 +97,10 @@ def _shown(registry: UsedRegistry, used: UsedRegistries, told: Iterable[PackReco
 
 
 def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEntries]:
-    """The entries of a registry for the numbers of its calls, by file. Raises TrustError, DocumentError."""
+    """Entries of a registry for the numbers of its calls, by file.
+
+    Raises TrustError and DocumentError.
+    """
     texts = {file: used.octets(registry, file) for file in registry.files}
     if UNSIGNED in texts:
         return unsigned_entries(texts[UNSIGNED], parse_document(texts[UNSIGNED].decode(), UNSIGNED))
@@ -108,7 +110,6 @@ def _entries(registry: UsedRegistry, used: UsedRegistries) -> dict[str, NumberEn
 
 
 def _asked(file: str, numbers: Mapping[NumberRole, Number]) -> list[int]:
-    """The numbers of a call that the decision looks up in a file."""
     also = (NumberRole.CALLER,) if file in tuf_roles.OPTIONAL else ()
     roles = (NumberRole.FORWARDING, *also)
     return [int(numbers[role].e164) for role in roles if role in numbers and numbers[role].e164]
@@ -128,7 +129,7 @@ def _proven(entries: NumberEntries, numbers: Iterable[int]) -> list[dict[str, An
 
 
 def policy_json(policy: Policy) -> dict[str, Any]:
-    """The policy as JSON, without the called numbers that get no sound: they only let a sound be skipped."""
+    """The policy as JSON, without the called numbers that never receive a sound."""
     check = policy.chain_check
     return {
         "member": policy.member,
@@ -169,9 +170,11 @@ def _policy(shown: Mapping[str, Any]) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedDecision:
-    """A repeated decision. `decision` is None if it could not be repeated. `why` gives the reason for that, or for a
-    difference from the recorded one. `signed`: the association has signed the excerpt. `root_is_known`: the signature
-    is by the given root.
+    """A decision that was repeated from an evidence pack.
+
+    `decision` is None if it could not be repeated. `why` is the reason for that, or for a difference from the recorded
+    decision. `signed` means that the association signed the excerpt. `root_is_known` means that the signature was
+    verified with the given root.
     """
 
     record: Record
@@ -191,15 +194,18 @@ class RepeatedDecision:
 
     @property
     def is_good(self) -> bool:
-        """True if the decision is the recorded one. Also true with a `why`, if the recorded reason does not depend on
-        the registry alone.
+        """True if the repeated decision is the recorded one.
+
+        Also True, with a `why`, if the recorded reason does not depend on the registry alone.
         """
         return self.is_same or (bool(self.why) and self.record.reason in NOT_BY_REGISTRY)
 
 
 def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata[Root] | None) -> RepeatedDecision:
-    """The repeated decision on a call of a pack, by the excerpt of its registry. `root` is the association's root from
-    a source other than the pack, or None. Raises TrustError if the pack contradicts itself.
+    """Repeat the decision on a call from the registry's excerpt in an evidence pack.
+
+    `root` is the association's root from a source other than the pack, or None. Raises TrustError if the pack
+    contradicts itself.
     """
     record = told.record
     if record.reason in NOT_BY_REGISTRY or record.registry_sha256 is None:
@@ -235,8 +241,9 @@ def repeat_decision(files: Mapping[str, bytes], told: PackRecord, root: Metadata
 def _registry(
     shown: Mapping[str, Any], record: Record, root: Metadata[Root] | None
 ) -> tuple[RegistryExcerpt, bool, bool]:
-    """The registry's excerpt; True if it is signed; and True if the signature is by the known root. Raises TrustError,
-    and errors of reading.
+    """The registry's excerpt; True if it is signed; and True if the known root verifies the signature.
+
+    Raises TrustError, and errors of reading.
     """
     metadata = {str(name): base64.b64decode(text, validate=True) for name, text in shown["metadata"].items()}
     given: Mapping[str, Sequence[Mapping[str, Any]]] = shown["numbers"][record.call_id]

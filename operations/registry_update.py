@@ -1,4 +1,4 @@
-"""`idtone registry update`: brings the registry to this machine and its suspended numbers to Asterisk."""
+"""`idtone registry update`: fetches the registry, and writes its suspended numbers for Asterisk."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _Read = tuple[str, RegistryIndex | None, str]
 
 
 def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """The registry from its file.
+    """Read an unsigned registry from its file.
 
     Raises DocumentError and FallbackError.
     """
@@ -86,8 +86,10 @@ def _unsigned(settings: Settings, config: Path | None, quiet: bool) -> _Read:
 
 
 def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) -> _Read:
-    """The signed registry, from its source. If the source cannot be used, fallback.conf is written from the cache.
-    Raises TrustError, DocumentError and FallbackError.
+    """Fetch a signed registry from its source.
+
+    If the source cannot be used, fallback.conf is written from the cache. Raises TrustError, DocumentError and
+    FallbackError.
     """
     from idtone.registry.trust.publication_client import (
         PublicationClient,  # here, because TUF takes longer to import than all the rest
@@ -127,7 +129,7 @@ def _signed(root: Path, settings: Settings, config: Path | None, quiet: bool) ->
 
 
 def _kept(repository: PublicationClient) -> Published | None:
-    """The generation in the cache. None without one, or if it is damaged and has to be fetched again."""
+    """The generation in the cache; None if there is none, or if it is damaged."""
     try:
         return repository.last_good()
     except TrustError:
@@ -139,7 +141,10 @@ def _is_kept(repository: PublicationClient, published: Published) -> bool:
 
 
 class _Suspended:
-    """Writes fallback.conf if this machine has a folder for it. The association's machines have none."""
+    """Writes fallback.conf if the machine has a folder for it.
+
+    The association's machines have none.
+    """
 
     def __init__(self, settings: Settings, is_latest: Callable[[], bool]) -> None:
         folder = settings.sounds.directory
@@ -152,7 +157,10 @@ class _Suspended:
         return self._fallback is None or self._fallback.is_made_of(origin)
 
     def write(self, index: RegistryIndex) -> str:
-        """Write the file; returns `written`, `current`, or `none` without a folder. Raises FallbackError."""
+        """Write fallback.conf; returns `written`, `current`, or `none` without a folder.
+
+        Raises FallbackError.
+        """
         if self._fallback is None:
             return "none"
         return "written" if self._fallback.update(index) else "current"

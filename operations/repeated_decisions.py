@@ -1,4 +1,4 @@
-"""`idtone registry decide --pack`: repeats the decisions on the calls of a pack with the registries in the pack."""
+"""`idtone registry decide --pack`: repeats the decisions on the calls of an evidence pack."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from .registry_excerpts import RepeatedDecision, repeat_decision
 
 
 def repeat_decisions(pack: Path, root: Path | None, log_key: str | None, as_json: bool) -> None:
-    """Decide the calls of a pack again, and print for each call if the decision is the recorded one.
+    """Repeat the decisions on the calls of an evidence pack, and print the differences.
 
-    Exit 1: a decision by the registry differs, or cannot be repeated.
+    Exits with 1 if a decision by the registry differs, or cannot be repeated.
     """
     files = read_zip(pack)
     log = parse_key("--log-key", log_key, Algorithm.ED25519) if log_key else None
@@ -64,7 +64,6 @@ def _again(one: RepeatedDecision) -> dict[str, Any]:
 
 
 def _decided(made: Any) -> dict[str, Any]:
-    """The facts of a record, or of a decision, for the comparison."""
     names = ("outcome", "reason", "member", "wholesale_chain", "licence")
     return {name: getattr(made, name) for name in names}
 

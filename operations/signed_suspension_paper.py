@@ -1,4 +1,4 @@
-"""The paper for the police about one suspension by this node, signed with the ledger's key. I/O."""
+"""The signed paper for the police about one suspension by the node."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from .suspension_acts import SuspensionActs
 
 @dataclass(frozen=True, slots=True)
 class SignedPaper:
-    """The paper as PDF, and `note`, which signs it. `idtone-evidence verify paper` looks for the note beside the PDF,
-    in FILE.note.
+    """The paper about a suspension as PDF, with the signed note.
+
+    `idtone-evidence verify paper` expects the note in FILE.note, next to the PDF.
     """
 
     pdf: bytes
@@ -27,7 +28,10 @@ class SignedPaper:
 
 
 def signed_paper(desk: SuspensionActs, one: OwnSuspension, now: datetime) -> SignedPaper:
-    """The signed paper on the present state of a suspension, recorded in the ledger. Raises LedgerError."""
+    """Create and sign the paper about a suspension, and record it in the ledger.
+
+    Raises LedgerError.
+    """
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that others do not need
 
     settings = desk.settings

@@ -1,4 +1,4 @@
-"""`idtone suspend`: stop a number at once, because the police call this operator directly."""
+"""`idtone suspend`: stops a number immediately, when the police call the operator."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ def suspend(
 
 
 def outcome_message(one: OwnSuspension, spans: list[NumberSpan]) -> Message:
-    """A message that the suspension waits for approval or is in force. It names at most five of the `spans`, masked."""
+    """A message that a suspension awaits approval or is in force.
+
+    The message names at most five of the `spans`, masked.
+    """
     which = ", ".join(map(masked, spans[:5])) + (", …" if len(spans) > 5 else "")
     if one.in_force is None:
         return Message(
@@ -121,7 +124,7 @@ def not_recorded(failure: LedgerError) -> LedgerError:
 
 
 def show_nodes(one: OwnSuspension) -> None:
-    """Print the confirmations by the other nodes of the fleet, if there are any."""
+    """Print which other nodes of the fleet have confirmed the suspension."""
     waiting, of = one.waiting_nodes(), len(one.elsewhere) + 1
     if one.elsewhere and not waiting and (one.over or one.in_force):
         command_line.say("confirmed by all {count} nodes", count=of)
@@ -134,13 +137,16 @@ def show_nodes(one: OwnSuspension) -> None:
 
 
 def as_json_object(one: OwnSuspension) -> dict[str, object]:
-    """The suspension for JSON, without telephone numbers."""
+    """The suspension as a JSON object, without telephone numbers."""
     found = one.model_dump(mode="json", exclude={"numbers", "covered"}, exclude_none=True)
     return {**found, "state": one.state, "numbers": one.count}
 
 
 def _spans(source: str | None, customer: str | None, settings: Settings) -> list[NumberSpan]:
-    """The spans of the numbers to suspend. Raises UsageError."""
+    """The spans of the numbers to suspend.
+
+    Raises UsageError.
+    """
     if customer is not None:
         if source is not None:
             raise UsageError("--customer and FILE cannot go together; choose one")
@@ -164,7 +170,10 @@ def _spans(source: str | None, customer: str | None, settings: Settings) -> list
 
 
 def spans_of_customer(customer: str, settings: Settings) -> list[NumberSpan]:
-    """The number spans that the table of customers' lines has for a customer now. Raises UsageError."""
+    """Number spans that the table of lines currently has for a customer.
+
+    Raises UsageError.
+    """
     if settings.lines.source is None:
         raise UsageError(
             "the numbers of a customer come from the table of lines; set lines.source, or give the numbers"

@@ -1,5 +1,6 @@
-"""Acts on this node's own suspensions, for several commands: order one, apply it without the service,
-record it. I/O.
+"""Acts on the node's own suspensions: ordering, applying without the service, and recording.
+
+Several commands share them.
 """
 
 import time
@@ -43,12 +44,14 @@ ELSEWHERE_WITHIN_S: Final = 6.0
 
 
 class SuspensionActs:
-    """The acts of one command, run as the service's user or as root. A file that root replaces keeps its owner."""
+    """The acts of one command on the node's own suspensions.
+
+    The command runs as the service's user or as root. A file that root replaces keeps its owner. If a suspension needs
+    two persons, raises UsageError for an account that belongs to no single person (root or the service's user). Raises
+    LedgerError if the ledger's key cannot be read.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises UsageError; also if a suspension needs two persons and this account belongs to no single person (root,
-        or the service's user).
-        """
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here
@@ -69,15 +72,19 @@ class SuspensionActs:
         return Act.of(self.person, datetime.now(UTC), why)
 
     def change(self, beginning: str, changed: Callable[[OwnSuspension], OwnSuspension]) -> OwnSuspension:
-        """Change the suspension in the file. Raises UsageError."""
+        """Change a suspension in the file of suspensions, found by the beginning of its id.
+
+        Raises UsageError.
+        """
         with changing(self.path) as draft:
             after = changed(draft.held.find(beginning))
             draft.put(after)
         return after
 
     def enter(self, one: OwnSuspension) -> None:
-        """Enter a new suspension in the file. Call this before `record`, because the ledger may be in trouble. Raises
-        UsageError.
+        """Add a new suspension to the file of suspensions.
+
+        Call this before `record`, because the ledger may be in trouble. Raises UsageError.
         """
         wanted = set(one.numbers)
         with changing(self.path) as draft:
@@ -87,8 +94,10 @@ class SuspensionActs:
             draft.put(one)
 
     def order(self, one: OwnSuspension) -> tuple[OwnSuspension, LedgerError | None]:
-        """Enter a new suspension, apply it if it is approved, and record it. Returns it, and the error if the ledger
-        has not recorded it: the calls are refused even then. Raises UsageError and FallbackError.
+        """Add a new suspension, apply it if it is approved, and record it in the ledger.
+
+        The result has the LedgerError if the ledger did not record the suspension. The calls are refused even then.
+        Raises UsageError and FallbackError.
         """
         self.enter(one)
         if one.approved:
@@ -100,7 +109,10 @@ class SuspensionActs:
         return one, None
 
     def finish(self, one: OwnSuspension) -> OwnSuspension:
-        """Apply a changed suspension, and record the act. Raises UsageError, FallbackError and LedgerError."""
+        """Apply a changed suspension, and record the act.
+
+        Raises UsageError, FallbackError and LedgerError.
+        """
         if one.withdrawn:
             self.record(one, WITHDRAWN, {"why_withdrawn": one.withdrawn.why})
         elif one.lifted:
@@ -116,10 +128,10 @@ class SuspensionActs:
     # -- in force -----------------------------------------------------------------------------------------------------
 
     def wait_for_service(self, one: OwnSuspension, is_done: Callable[[OwnSuspension], bool]) -> OwnSuspension:
-        """The suspension after the service has confirmed it. If no service answers, this command applies and confirms
-        it.
+        """Wait until the service confirms a suspension.
 
-        Raises UsageError and FallbackError.
+        If no service answers, the command applies and confirms the suspension itself. Raises UsageError and
+        FallbackError.
         """
         if _runs(self.settings):
             deadline_s = time.monotonic() + PUT_TO_USE_WITHIN_S
@@ -131,7 +143,7 @@ class SuspensionActs:
         return self._put_to_use(one.id)
 
     def wait_for_other_nodes(self, one: OwnSuspension) -> OwnSuspension:
-        """The suspension with the confirmations that other nodes of the fleet have given in time."""
+        """Wait a limited time for the other nodes of the fleet to confirm a suspension."""
         waits = one.state is SuspensionState.ASKED or one.withdrawn or (one.lift_asked and not one.lifted)
         if waits or not shares_with_nodes(self.settings) or not _runs(self.settings):
             return one
@@ -181,7 +193,10 @@ class SuspensionActs:
     # -- the ledger ---------------------------------------------------------------------------------------------------
 
     def record(self, one: OwnSuspension, act: str, more: dict[str, Scalar] | None = None) -> str:
-        """Record an act of this person; returns its id. Raises LedgerError."""
+        """Record an act of the command's person in the ledger, and return its id.
+
+        Raises LedgerError.
+        """
         details = {**act_details(one), **(more or {})}
         return self._recorded(lambda act_id, _: steps.duty(act_id, _now(), self.person, act, one.id, details))
 

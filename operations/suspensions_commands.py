@@ -1,6 +1,4 @@
-"""This node's own suspensions: `idtone suspensions`, and the commands of `idtone-evidence` for their duties
-and papers.
-"""
+"""Commands for a node's own suspensions, their duties and their papers."""
 
 from __future__ import annotations
 
@@ -81,7 +79,6 @@ def list_suspensions(
 
 
 def _shown(duty: Duty, now: datetime) -> str:
-    """A duty as text; an overdue one has an exclamation mark."""
     return f"{translated(Message(DUTY_WORDS[duty.kind]))} {duty.due}{'!' if duty.is_overdue(now) else ''}"
 
 
@@ -129,7 +126,6 @@ def lift(
 
 
 def _finish(desk: SuspensionActs, one: OwnSuspension, as_json: bool) -> None:
-    """Apply a changed suspension, record the act, and print the outcome."""
     one = desk.wait_for_other_nodes(desk.finish(one))
     if as_json:
         command_line.print_json(as_json_object(one))

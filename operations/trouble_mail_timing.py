@@ -1,5 +1,6 @@
-"""The times of mails about trouble. A mail is due when trouble begins, when it comes back, and once when all is well
-again. Pure.
+"""The times of emails about trouble.
+
+An email is due when trouble begins, when trouble returns, and once when all is well again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ OVER_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class MailedTroubles:
-    """The times at which earlier runs observed each trouble, in seconds since the start of the machine."""
+    """The times at which earlier runs observed each trouble, in seconds since the machine started."""
 
     first_s: dict[str, float] = field(default_factory=dict)
     """Id → time at which a trouble began that every run since then has seen."""
@@ -30,7 +31,10 @@ class MailedTroubles:
 
     @classmethod
     def of(cls, kept: bytes) -> MailedTroubles:
-        """The troubles in a text by `to_json`. Empty for any other content: then trouble is reported again."""
+        """Parse the text that `to_json` wrote.
+
+        The result is empty for any other content, so that trouble is reported again.
+        """
         try:
             found = json.loads(kept)
             return cls(
@@ -44,8 +48,9 @@ class MailedTroubles:
         return json.dumps({"first_s": self.first_s, "last_s": self.last_s}).encode()
 
     def after(self, present: Iterable[Trouble], now_s: float) -> TroubleChanges:
-        """The changes since the last run. After a restart of the machine nothing counts as seen, because this clock
-        starts at zero.
+        """Troubles that began or ended since the last run.
+
+        After a restart of the machine, nothing counts as seen, because the clock starts at zero.
         """
         before = (
             self if all(at_s <= now_s for at_s in (*self.first_s.values(), *self.last_s.values())) else MailedTroubles()

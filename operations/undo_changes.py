@@ -1,7 +1,7 @@
-"""Undoes the recorded changes of a command, the latest first. I/O.
+"""Undoes the changes of a command from their record, the latest first.
 
-If a file was changed since, only the added lines are removed. If they cannot be found, the file is left and reported.
-The present content is copied first.
+If a file was changed since, only the added lines are removed. If the lines cannot be found, the file is left and
+reported. The present content is copied first.
 """
 
 import json
@@ -26,16 +26,20 @@ UNDONE: Final = "undone.json"
 
 @dataclass
 class Undone:
-    """The restored paths; and path → reason for those that were left as they are."""
+    """The restored paths after undoing changes, and the paths left unchanged.
+
+    `left` has the reason for each path that was left unchanged.
+    """
 
     restored: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
 
 
 def runs(copies: Path, command: str) -> list[Path]:
-    """The folders of the command's runs that were not undone, the latest first. Raises UsageError.
+    """Folders of a command's runs that were not undone, the latest first.
 
-    Only records that belong to root or to this account are used, because a record says which files are written.
+    Only records that belong to root or to the current account are used, because a record names the files to write.
+    Raises UsageError.
     """
     found = []
     for record in sorted(copies.glob(f"*/{RECORD}"), reverse=True):
@@ -54,7 +58,10 @@ def runs(copies: Path, command: str) -> list[Path]:
 
 
 def removed_hook(folder: Path) -> Path | None:
-    """The hook's file if undoing this run removes the hook from the dialplan; else None. Raises OSError."""
+    """File of the hook if undoing a run removes the hook from the dialplan; otherwise None.
+
+    Raises OSError.
+    """
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     for entry in entries:
         path = Path(entry.get("path", ""))
@@ -66,7 +73,10 @@ def removed_hook(folder: Path) -> Path | None:
 
 
 def undo(folder: Path, console: AsteriskConsole) -> Undone:
-    """Undo one run: first the files, the latest first, then the commands, which read the files. Raises OSError."""
+    """Undo the recorded changes of one run.
+
+    The files are restored first, the latest first. Then the commands run, which read the files. Raises OSError.
+    """
     entries: list[Entry] = json.loads((folder / RECORD).read_text())["entries"]
     done = Undone()
     for number, entry in reversed(list(enumerate(entries))):

@@ -1,1 +1,1 @@
-"""The cost of the hook over Asterisk's own Dial(…,A(file)), on a real Asterisk, in one run: `make bench`."""
+"""The cost of the hook over Asterisk's own Dial(…,A(file)), on a real Asterisk: `make bench`."""

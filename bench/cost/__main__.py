@@ -42,7 +42,10 @@ COLD_NUMBERS: Final = 100_000
 
 
 class Pace:
-    """Divides `seconds` among runs. A run takes longer than its load; the overhead is learnt from earlier runs."""
+    """Divides an amount of time among runs.
+
+    A run takes longer than its load, and the overhead is estimated from earlier runs.
+    """
 
     def __init__(self, seconds: float, least_s: float) -> None:
         self._ends_s = time.monotonic() + seconds
@@ -60,8 +63,9 @@ class Pace:
 def run_in_turns(
     bed: CostBench, pace: Pace, ways: Iterable[Way], rate: float, rounds: int, to_come: int
 ) -> dict[Way, Run]:
-    """One run for each way, merged from `rounds` rounds. The ways take turns in each round. `to_come` is the number
-    of runs that share the remaining time.
+    """Run each way of forwarding, in turns, and merge the rounds of each way.
+
+    `to_come` is the number of runs that share the remaining time.
     """
     runs: dict[Way, list[Run]] = {way: [] for way in ways}
     for turn, way in enumerate([*runs] * rounds):
@@ -70,12 +74,15 @@ def run_in_turns(
 
 
 def run_single_calls(bed: CostBench, seconds: float) -> dict[Way, Run]:
-    """Runs of calls that do not overlap, the ways in turns."""
+    """Run calls that do not overlap, the ways in turns."""
     return run_in_turns(bed, Pace(seconds, 5.0), COMPARED, ALONE, ROUNDS[ALONE], ROUNDS[ALONE] * len(COMPARED))
 
 
 def run_rising_rates(bed: CostBench, seconds: float, tell: Callable[[Run], None]) -> Iterator[Run]:
-    """Runs at rising rates, all ways in turns at each rate. A way that is not clean is left out of the higher rates."""
+    """Run rising rates, all ways in turns at each rate.
+
+    A way that is not clean is left out of the higher rates.
+    """
     going = dict.fromkeys(COMPARED)
     native: Run | None = None
     pace = Pace(seconds, 3.0)
@@ -93,7 +100,7 @@ def run_rising_rates(bed: CostBench, seconds: float, tell: Callable[[Run], None]
 
 
 def measure_calls_in_progress(bed: CostBench) -> Iterator[GoalResult]:
-    """The service's memory with many calls in progress."""
+    """Measure the service's memory with many calls in progress."""
     hold_s = IN_PROGRESS / BUSY + 5
     run = bed.run_and_observe(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
     again = bed.run_and_observe(HOOK, BUSY, IN_PROGRESS / BUSY, hold_s)
@@ -106,7 +113,10 @@ def measure_calls_in_progress(bed: CostBench) -> Iterator[GoalResult]:
 
 
 def measure_cold_start(scratch: Path) -> GoalResult:
-    """Time from the service's start to the first decided call. The registry is large, and was never read before."""
+    """Time from the service's start to the first decided call.
+
+    The registry is large, and was never read before.
+    """
     path = scratch / "large.yaml"
     path.write_text(registry_text(COLD_NUMBERS, COLD_NUMBERS // 100))
     with cost_bench(scratch / "cold", path) as bed:
@@ -120,7 +130,7 @@ def measure_cold_start(scratch: Path) -> GoalResult:
 
 
 def describe_machine() -> dict[str, Any]:
-    """The machine: processor, kernel, Python, and the load before the measurement."""
+    """Facts about the machine: processor, kernel, Python, and the load before the measurement."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
@@ -144,7 +154,7 @@ def print_results(table: RunTable, found: list[GoalResult]) -> None:
 
 
 def main() -> None:
-    """Measure, print a table, and write JSON and the picture."""
+    """Measure, print a table, and write JSON and the plot."""
     parser = argparse.ArgumentParser(description="What the hook costs over Asterisk's own announcement.")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it may take, about")
     parser.add_argument("--json", type=Path, help="write the findings there")

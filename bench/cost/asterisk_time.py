@@ -49,8 +49,9 @@ Times = dict[str, list[dict[str, Any]]]
 
 @contextmanager
 def sample_stacks(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[None]:
-    """Context in which the process's stacks are sampled. Raises CalledProcessError if `perf` cannot read its
-    samples.
+    """Sample a process's stacks during the block.
+
+    Raises CalledProcessError if `perf` cannot read its samples.
     """
     data = scratch / "perf.data"
     command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", f"{SAMPLES_S}", "-g", "-o", data, "-p", f"{pid}"]
@@ -66,7 +67,7 @@ def sample_stacks(pid: int, into: Counter[Stack], scratch: Path) -> Iterator[Non
 
 
 def measure(bed: CostBench, calls: int, rate: float, turns: int, folder: Path) -> None:
-    """Measure all ways in turns, and write the results into the folder after each of them."""
+    """Measure all ways of forwarding in turns, and write the results to a folder after each turn."""
     times: Times = {way.value: [] for way in TIMED}
     found = {way: Counter[Stack]() for way in PROFILED}
     assert bed.asterisk.process
@@ -103,16 +104,19 @@ def _plain(run: Run) -> dict[str, Any]:
 
 
 def read_stacks(folder: Path, way: Way) -> Counter[Stack]:
-    """The stacks that `measure` wrote. Raises OSError."""
+    """Read the stacks that `measure` wrote.
+
+    Raises OSError.
+    """
     lines = (line.rpartition(" ") for line in (folder / f"{way}.folded").read_text().splitlines())
     return Counter({tuple(stack.split(";")): int(samples) for stack, _, samples in lines})
 
 
 def compare_ways(times: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """A row for each way. It has two differences from native: of the fastest tenth of all calls, and the median over
-    the turns.
+    """Compare each way of forwarding with the native way.
 
-    Other work of the machine makes some calls late, but not the fastest ones.
+    A row has two differences from native: of the fastest tenth of all calls, and the median over the turns. Other work
+    of the machine makes some calls late, but not the fastest calls.
     """
     native = times[Way.NATIVE]
 
@@ -150,8 +154,9 @@ def _us(blocks: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def time_by_part(found: Mapping[Way, Mapping[Stack, int]], us: Mapping[Way, float]) -> dict[str, list[dict[str, Any]]]:
-    """Processor time of each part in µs per call, by activity and by thread or step. Each also as an addition to
-    native.
+    """Processor time of each part in µs per call, by activity and by thread or step.
+
+    Each time is also given as an addition to native.
     """
     tables = {}
     for title, of in (("what", call_stacks.activity), ("where", call_stacks.thread_or_step)):

@@ -1,4 +1,4 @@
-"""The text of `make bench-profile` on its page of the documentation, in two languages, and the two flame graphs."""
+"""The results of `make bench-profile` in the documentation: text in both languages, and flame graphs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -69,8 +69,9 @@ _JAPANESE: Final = {
 def page_text(
     measured: Mapping[str, Any], rows: Sequence[Row], tables: Mapping[str, Sequence[Row]], words: Mapping[str, str]
 ) -> str:
-    """The three tables: each way compared with native, Asterisk's time by activity, and Asterisk's time by thread or
-    step.
+    """Text of the page with three tables.
+
+    The tables compare each way with native, and show Asterisk's time by activity and by thread or step.
     """
     profiled = measured["profiled"]
     lines = [
@@ -103,7 +104,7 @@ def write_page(
     tables: Mapping[str, Sequence[Row]],
     found: Mapping[Way, Mapping[Stack, int]],
 ) -> None:
-    """Write the tables into both pages, and the flame graphs beside them."""
+    """Write the tables into both pages, with the flame graphs next to them."""
     write_texts(
         {
             page: page_text(measured, rows, tables, words)

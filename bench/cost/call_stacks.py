@@ -1,6 +1,6 @@
-"""A program's processor time from sampled call stacks: the share of each part, and a flame graph. Pure.
+"""Analysis of sampled call stacks: the share of each part, and a flame graph.
 
-A stack is a tuple of function names, from the thread's first function to the running one. A kernel function's name
+A stack is a tuple of function names, from the thread's first function to the running function. A kernel function's name
 ends in `_[k]`.
 """
 
@@ -18,7 +18,7 @@ _STARTS: Final = frozenset({"dummy_start", "start_thread", "clone3", "__clone3",
 
 
 def fold_stacks(lines: Iterable[str]) -> Counter[Stack]:
-    """Stack → number of its samples, from the output of `perf script -F ip,sym,dso`."""
+    """Number of samples of each stack, from the output of `perf script -F ip,sym,dso`."""
     found, frames = Counter[Stack](), list[str]()
     for line in lines:
         if read := _FRAME.match(line):
@@ -105,10 +105,10 @@ to its caller.
 
 
 def activity(stack: Stack) -> str:
-    """The activity in this sample: a name of `WHAT`, THREADS, NETWORK, MEMORY, or ELSE.
+    """Activity in a sampled stack: a name of `WHAT`, THREADS, NETWORK, MEMORY, or ELSE.
 
-    If the kernel runs, the system call decides between THREADS, NETWORK and the function that called the kernel. Of the
-    stack's other functions, the last one that `WHAT` names decides. MEMORY is for stacks that show only the C library.
+    If the kernel runs, the system call decides between THREADS, NETWORK and the function that called the kernel.
+    Otherwise the last function that `WHAT` names decides. MEMORY is for stacks that show only the C library.
     """
     for name in reversed(stack):
         if name.endswith(KERNEL):
@@ -163,7 +163,7 @@ _TASKS: Final = (
 
 
 def thread_or_step(stack: Stack) -> str:
-    """The call's step, or the thread that serves all calls, in this sample."""
+    """The call's step, or the thread that serves all calls, in a sampled stack."""
     inside = frozenset(stack)
     if "__ast_pbx_run" in inside or _HANGUP_RUN in inside:
         return next((step for step, function in _CALL if function in inside), PRIORITIES)
@@ -176,7 +176,7 @@ def thread_or_step(stack: Stack) -> str:
 
 
 def part_shares(stacks: Mapping[Stack, int], of: Callable[[Stack], str]) -> dict[str, float]:
-    """The share of each part in the samples."""
+    """Share of the samples by part, such as an activity or a thread."""
     counted = Counter[str]()
     for stack, samples in stacks.items():
         counted[of(stack)] += samples
@@ -196,7 +196,10 @@ _STYLE: Final = (
 
 
 def flame_graph(stacks: Mapping[Stack, int], title: str) -> str:
-    """An SVG. A function is as wide as its share of the samples, and stands on its caller. `title` is its heading."""
+    """Draw a flame graph of sampled stacks as SVG.
+
+    A function is as wide as its share of the samples, and stands on its caller.
+    """
     whole, ordered = sum(stacks.values()), sorted(stacks.items())
     boxes = [*_boxes(ordered, 0, whole)]
     height = _TOP + _ROW * (1 + max((depth for depth, *_ in boxes), default=0)) + 10

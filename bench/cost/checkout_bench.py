@@ -1,9 +1,8 @@
-"""One PBX with the hook and the service of the present checkout; it runs loads on request.
+"""One PBX with the hook and the service of a checkout, which runs loads on request.
 
-    PYTHON checkout_bench.py
-
-First it prints `ready`. Then it reads a line `WAY RATE SECONDS` for each load, and prints a line of JSON with the
-results. `compare_versions` starts this file by its path in two checkouts; each uses its own `bench.cost`.
+Run it as `PYTHON checkout_bench.py`. It prints `ready`, reads a line `WAY RATE SECONDS` for each load, and prints a
+line of JSON with the results. `compare_versions` starts this file by its path in two checkouts, and each uses its own
+`bench.cost`.
 """
 
 import json

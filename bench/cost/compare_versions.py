@@ -64,7 +64,7 @@ _ENGLISH: Final = {
 
 
 def costs_per_call(loads: Loads) -> dict[str, float]:
-    """The cost of the hook over the native way of the same turn."""
+    """Cost of the hook over the native way of the same turn."""
     hook, native = loads[HOOK], loads[Way.NATIVE]
     connected, post_dial = (
         percentile(hook[name], 0.5) - percentile(native[name], 0.5) for name in ("connected_ms", "post_dial_ms")
@@ -78,8 +78,9 @@ def costs_per_call(loads: Loads) -> dict[str, float]:
 
 
 def compare(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]:
-    """Each figure before and now: its median over the turns. `difference` is the median difference within a turn; `low`
-    and `high` enclose the medians of 95 of 100 resamplings.
+    """Each figure in the earlier version and in this version, as the median over the turns.
+
+    `difference` is the median difference within a turn. `low` and `high` enclose the medians of 95 of 100 resamplings.
     """
     pairs = [(costs_per_call(before), costs_per_call(now)) for before, now in turns]
     dice = random.Random(_SEED)
@@ -98,14 +99,17 @@ def compare(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, dict[str, float]]
 
 
 def count_failures(turns: Sequence[tuple[Loads, Loads]]) -> dict[str, int]:
-    """Numbers of offered calls, of failed calls, and of calls without a complete record."""
+    """Numbers of offered calls, failed calls, and calls without a complete record."""
     loads = [load for turn in turns for version in turn for load in version.values()]
     return {name: sum(load[name] for load in loads) for name in ("offered", "failed", "unrecorded")}
 
 
 @contextmanager
 def checkout_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Context with the PBX of a checkout. Raises RuntimeError if it does not start."""
+    """Run the PBX of a checkout during the block.
+
+    Raises RuntimeError if it does not start.
+    """
     python = folder / ".venv" / "bin" / "python"
     with subprocess.Popen(
         [python, BED],
@@ -130,7 +134,7 @@ def checkout_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def request_load(of: subprocess.Popen[str], way: Way, rate: float, seconds: float) -> dict[str, Any]:
-    """Run one load in a checkout; returns its results."""
+    """Run one load in a checkout, and return its results."""
     assert of.stdin
     assert of.stdout
     of.stdin.write(f"{way} {rate} {seconds}\n")
@@ -159,13 +163,12 @@ def measure(before: Path, turns: int, rate: float, seconds: float) -> list[tuple
 
 
 def version_of(folder: Path) -> str:
-    """The commit of a checkout, and its day."""
     command = ["git", "-C", folder, "log", "-1", "--format=%h (%cs)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def table_text(found: Found, words: Mapping[str, str]) -> str:
-    """The section of the page: the compared versions, and a line for each figure."""
+    """Section of the page with the compared versions, and a line for each figure."""
     lines = [
         words["title"], "", words["summary"].format(**found["calls"], **found["versions"]), "",
         f"| {words['what']} | {words['before']} | {words['now']} | {words['difference']} |", "|---|---|---|---|",

@@ -36,7 +36,7 @@ MILLISECOND: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class ServiceObservation:
-    """Failed calls of a load, and the service's highest resident memory (MB) during it."""
+    """The failed calls of a load, and the service's highest resident memory (MB) during the load."""
 
     failed: int
     most_mb: float
@@ -44,7 +44,10 @@ class ServiceObservation:
 
 @dataclass
 class CostBench:
-    """The PBX, the service and the reference applications of a measurement; `cost_bench` makes one."""
+    """The PBX, the service and the reference applications of a measurement.
+
+    Create it with `cost_bench`.
+    """
 
     asterisk: Asterisk
     service: Service
@@ -55,7 +58,7 @@ class CostBench:
     """Channels of earlier loads that even a hang-up did not end; later loads do not count them."""
 
     def run(self, way: Way, rate: float, seconds: float, hold_s: float = HOLD_S) -> Run:
-        """Run a load, and wait until its last call has ended; returns its results."""
+        """Run a load, wait until its last call has ended, and return its results."""
         self.loads += 1
         folder = self.scratch / f"load-{self.loads}"
         pids = self._pids(way)
@@ -91,7 +94,7 @@ class CostBench:
         )
 
     def run_and_observe(self, way: Way, rate: float, seconds: float, hold_s: float) -> ServiceObservation:
-        """Run a load; returns its number of failed calls, and the service's highest memory (MB) during it."""
+        """Run a load; returns its failed calls, and the service's highest memory (MB) during it."""
         (_, service) = self._pids(way)
         most_mb, over = 0.0, threading.Event()
 
@@ -118,7 +121,10 @@ class CostBench:
         return [asterisk.pid, *beside]
 
     def records(self, since: datetime) -> int:
-        """Number of complete records since `since` of calls that were connected after all their sounds."""
+        """Number of complete records of calls that were connected after all their sounds.
+
+        Only calls since `since` count.
+        """
         return sum(
             record["complete"]
             and record["known_by"].keys() == record["profiles"].keys()
@@ -170,7 +176,7 @@ def _first(streams: Sequence[float], answered_s: float) -> float | None:
 
 @contextmanager
 def cost_bench(scratch: Path, registry: Path = LAB_REGISTRY) -> Iterator[CostBench]:
-    """Context with a started PBX, service and reference applications."""
+    """Start a PBX, the service and the reference applications for the block."""
     with (
         Asterisk(find_or_get(), scratch / "pbx", {"extensions.conf": EXTENSIONS}, site=BARE) as asterisk,
         Service(asterisk, registry, NOTIFY) as service,

@@ -1,4 +1,4 @@
-"""The picture of a bench's results: added time and processor time against the rate of calls."""
+"""Plots of a bench's results: added time and processor time against the rate of calls."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from .run_statistics import percentile
 
 
 def plot(table: RunTable, path: Path) -> None:
-    """Write the picture as PNG."""
+    """Plot the results of a bench as a PNG file."""
     import matplotlib as mpl
 
     mpl.use("agg")

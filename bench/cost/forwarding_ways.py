@@ -1,4 +1,4 @@
-"""The ways to forward a call that the bench compares, in one dialplan."""
+"""The compared ways to forward a call, in one dialplan."""
 
 from enum import StrEnum
 from typing import Final
@@ -7,8 +7,9 @@ SOUND: Final = "sample"
 
 
 class Way(StrEnum):
-    """Ways of forwarding. `called` and `both` are the parties that hear the sound, `ari` and `agi` the interface to the
-    service.
+    """A way of forwarding a call.
+
+    `called` and `both` are the parties that hear the sound. `ari` and `agi` are the interfaces to the service.
     """
 
     DIAL = "dial"

@@ -1,4 +1,7 @@
-"""The goals: upper limits of the hook's cost, on two cores that it shares with Asterisk and both SIPps. Pure."""
+"""The goals of the bench: upper limits of the hook's cost.
+
+The limits hold on two cores that the hook shares with Asterisk and both SIPps.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +33,7 @@ class RunTable:
         return next(run for rate in self.rates if (run := self.get(Way.NATIVE, rate)))
 
     def clean_rate(self, way: Way) -> float:
-        """Highest rate up to which all runs of the way are clean; 0 if the first one is not."""
+        """Highest rate up to which all runs of a way are clean; 0 if the first run is not clean."""
         highest = 0.0
         for rate in self.rates:
             run = self.get(way, rate)
@@ -41,7 +44,7 @@ class RunTable:
 
 
 def judge_goals(table: RunTable) -> Iterator[GoalResult]:
-    """The result for each goal that this table can judge."""
+    """Compare the results with the goals that the table of runs can judge."""
     hook, native, dial = (table.get(way, ALONE) for way in (HOOK, Way.NATIVE, Way.DIAL))
     busy, native_busy, both = (table.get(way, BUSY) for way in (HOOK, Way.NATIVE, Way.ARI_BOTH))
     busier, native_busier = (table.get(way, BUSIER) for way in (HOOK, Way.NATIVE))
@@ -85,7 +88,7 @@ def _post_dial(run: Run) -> Sequence[float]:
 
 
 def table_row(run: Run, native: Run) -> dict[str, float | int | str | None]:
-    """A row of the printed table."""
+    """A row of the printed table of runs."""
     base = percentile(_connected(native), 0.5)
     connected = [value - base for value in _connected(run)]
     return {

@@ -1,4 +1,4 @@
-"""The receiver of the called phones' media: one socket that records the first packet of each stream."""
+"""The receiver of the called phones' media, which records the first packet of each stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _SO_TIMESTAMPNS: Final = 35
 
 
 class PacketSink:
-    """Receiver of RTP. A stream is a source port and an SSRC, because Asterisk reuses its ports."""
+    """A receiver of RTP packets.
+
+    A stream is a source port and an SSRC, because Asterisk reuses its ports.
+    """
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -51,7 +54,7 @@ class PacketSink:
                 self._first[stream] = seconds + nanoseconds / 1e9
 
     def by_port(self) -> dict[int, list[float]]:
-        """Source port → times of its streams' first packets, in seconds since the epoch, in order."""
+        """Times of the streams' first packets by source port, in seconds since the epoch, in order."""
         found: dict[int, list[float]] = {}
         for (port, _), at in sorted(self._first.items(), key=lambda each: each[1]):
             found.setdefault(port, []).append(at)

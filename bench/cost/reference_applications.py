@@ -1,9 +1,9 @@
-"""Two applications for comparison, without licence, evidence, or a way back after a failure.
+"""Two reference applications without licence, evidence, or recovery after a failure.
 
 One works like most ARI applications: it creates, dials, sounds and bridges both legs over HTTP. The other lets each
-channel continue at once, over the WebSocket as idtone does: this gives the cost of an empty Stasis().
+channel continue immediately, over the WebSocket. It shows the cost of an empty Stasis().
 
-    python -m bench.cost.reference_applications URL PASSWORD_FILE SOUNDS
+Run it as `python -m bench.cost.reference_applications URL PASSWORD_FILE SOUNDS`.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class _Call:
 
 @dataclass
 class Reference:
-    """The application that creates, dials, sounds and bridges both legs."""
+    """The ARI application that creates, dials, sounds and bridges both legs."""
 
     session: aiohttp.ClientSession
     url: str
@@ -108,7 +108,10 @@ class Reference:
 
 
 async def continue_channels(session: aiohttp.ClientSession, url: str) -> None:
-    """Send each channel back to the dialplan, at the extension in its Stasis argument. Ends with the connection."""
+    """Send each channel back to the dialplan, at the extension in its Stasis argument.
+
+    Ends with the connection.
+    """
     async with session.ws_connect(f"{url}/events", params={"app": ANSWERER, "subscribeAll": "false"}) as events:
         _ready()
         async for message in events:

@@ -1,4 +1,4 @@
-"""Statistics of runs of calls: percentiles, differences with their confidence, and results beside goals. Pure."""
+"""Statistics of runs of calls: percentiles, differences with their confidence, and goals."""
 
 import math
 import random
@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The calls of one way of forwarding at one rate, of one load or of several merged ones."""
+    """The calls of one way of forwarding at one rate, from one load or several merged loads."""
 
     way: Way
     rate: float
@@ -54,7 +54,7 @@ class Run:
 
 
 def merge_runs(runs: Sequence[Run]) -> Run:
-    """One run from several of the same way and rate."""
+    """Merge several runs of the same way and rate."""
     first, offered = runs[0], sum(run.offered for run in runs)
     return Run(
         first.way,
@@ -71,14 +71,17 @@ def merge_runs(runs: Sequence[Run]) -> Run:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share (0 … 1) of the values does not exceed; NaN for no values."""
+    """Smallest value that at least `share` (0 … 1) of the values do not exceed; NaN for no values."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class AddedTime:
-    """Difference of a percentile from the native way's, in milliseconds, with the interval of 95 of 100 resamplings."""
+    """The difference of a percentile from the native way's, in milliseconds.
+
+    `low` and `high` enclose 95 of 100 resamplings.
+    """
 
     value: float
     low: float
@@ -89,8 +92,9 @@ class AddedTime:
 
 
 def added_percentile(values: Sequence[float], native: Sequence[float], share: float) -> AddedTime:
-    """The difference of a percentile (share 0 … 1) from the native way's, with its interval by bootstrap; NaN for no
-    values.
+    """Difference of a percentile from the native way's, with its interval by bootstrap.
+
+    `share` is 0 … 1. The values are NaN for no calls.
     """
     value = percentile(values, share) - percentile(native, share)
     if not values or not native:
@@ -104,8 +108,9 @@ def added_percentile(values: Sequence[float], native: Sequence[float], share: fl
 
 
 def is_clean(run: Run, native: Run) -> bool:
-    """True if no call failed, and the addition stays within CLEAN_MS at p95. `native` is the native run at its lowest
-    rate; the addition is measured from its median.
+    """True if no call of a run failed, and the added time is within CLEAN_MS at p95.
+
+    `native` is the native run at its lowest rate. The addition is measured from the median of `native`.
     """
     if run.failed or run.unrecorded or run.left:
         return False
@@ -115,8 +120,6 @@ def is_clean(run: Run, native: Run) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """A goal (`what`), the measured value, and the limit."""
-
     what: str
     found: float
     goal: float

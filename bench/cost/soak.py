@@ -70,7 +70,7 @@ def growth_per_hour(looks: Sequence[ResourceUse]) -> dict[str, float]:
 
 
 def soak(bed: CostBench, minutes: float, rate: float) -> dict[str, Any]:
-    """Results of `minutes` of calls. ARI and AGI take turns, a minute each."""
+    """Run calls for `minutes`, ARI and AGI in turns of a minute, and return the results."""
     looks: list[ResourceUse] = []
     over = threading.Event()
     looking = threading.Thread(target=_looks, args=(bed, over, looks))
@@ -92,9 +92,7 @@ def soak(bed: CostBench, minutes: float, rate: float) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run the soak, and print its results. The exit code is 1 if a call failed, has no record, or left a channel
-    behind.
-    """
+    """Run the soak and print its results; returns 1 if a call failed, has no record, or left a channel."""
     parser = argparse.ArgumentParser(description="Calls for a long time, and what grows.")
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--rate", type=float, default=RATE, help="calls per second")

@@ -36,8 +36,9 @@ SHOWN: Final = 20
 
 
 def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, Signal]]:
-    """Legs of every kind with their names. Positions of lost packets are left out, because a browser does not know
-    them.
+    """Legs of every kind with their names.
+
+    Positions of lost packets are left out, because a browser cannot see them.
     """
     numbers = range(start, start + count)
     for condition in CONDITIONS.values():
@@ -51,7 +52,10 @@ def every_leg(profile: Profile, start: int, count: int) -> Iterator[tuple[str, S
 
 
 def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[str, Any]:
-    """Compare both verdicts on each leg; returns their counts, and the legs on which they differ."""
+    """Compare the detector's and Python's verdicts on each leg.
+
+    Returns the counts of verdicts, and the legs with different verdicts.
+    """
     both: Counter[str] = Counter()
     differing: list[str] = []
     worst_s = worst_score = 0.0
@@ -82,7 +86,7 @@ def measure_agreement(judge: DetectorProcess, start: int, count: int) -> dict[st
 
 
 def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> dict[str, Any]:
-    """Count the false alarms of each profile in a stream of speech without a sound, and measure the processor time."""
+    """Count false alarms of each profile in a stream of speech, and measure the processor time."""
     seconds: Counter[str] = Counter()
     cpu: Counter[str] = Counter()
     alarms = left_open = 0
@@ -110,7 +114,7 @@ def measure_false_alarms(judge: DetectorProcess, start: int, hours: float) -> di
 
 
 def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
-    """Results of one clean leg of each profile in an AudioWorklet at 48 kHz."""
+    """Verdicts on one clean leg of each profile in an AudioWorklet at 48 kHz."""
     found = {}
     for profile in profiles().values():
         PROGRESS.print(f"Web Audio: {profile.id} …")
@@ -120,7 +124,6 @@ def run_in_web_audio(judge: DetectorProcess) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure and print. The exit code is 0 if every goal was reached."""
     chosen = options(__doc__, trials=1, hours=1.0, start=0).parse_args()
     speech_and_music.base(PART)
     with tempfile.TemporaryDirectory(prefix="idtone-detector-") as folder, DetectorProcess(Path(folder)) as judge:

@@ -1,4 +1,4 @@
-"""The browser's detector in a process of Node, which judges one leg after the other."""
+"""The browser's detector in a Node process, which judges one leg after the other."""
 
 import json
 import subprocess
@@ -25,15 +25,16 @@ RATE_HZ: Final = 8000
 
 @dataclass(frozen=True, slots=True)
 class DetectorResult:
-    """The detector's result, and its processor time."""
-
     result: dict[str, Any]
     found: list[dict[str, Any]]
     cpu_s: float
 
 
 class DetectorProcess(AbstractContextManager["DetectorProcess"]):
-    """The detector's process, as a context. It writes the samples and profiles for Node into `folder`."""
+    """The detector's Node process, as a context manager.
+
+    Samples and profiles for Node are written into `folder`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -49,7 +50,7 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
             self._process.communicate()
 
     def judge(self, profile: Profile, samples: NDArray[np.float32], *, stream: bool = False) -> DetectorResult:
-        """The detector's result for samples at 8 kHz."""
+        """Run the detector on samples at 8 kHz."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -60,7 +61,10 @@ class DetectorProcess(AbstractContextManager["DetectorProcess"]):
         return DetectorResult(**json.loads(process.stdout.readline()))
 
     def judge_in_web_audio(self, profile: Profile, samples: NDArray[np.float32]) -> dict[str, Any]:
-        """The result in Web Audio, as `node-web-audio-api` runs it. Raises PackagesUnavailable."""
+        """Run the detector in Web Audio, with `node-web-audio-api`.
+
+        Raises PackagesUnavailable.
+        """
         command = [*find_or_get_node(), str(BESIDE / "hear.mjs"), str(DETECTOR)]
         files = [self._profile(profile), self._samples(samples), str(RATE_HZ)]
         done = subprocess.run(

@@ -27,7 +27,6 @@ DISK_MB: Final = 24
 
 
 def main() -> int:
-    """Run the drills, and print a table or JSON."""
     parser = options(__doc__, rate=30.0, minutes=10.0)
     parser.add_argument("--only", default="", help="only drills whose name has this in it")
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Results of the calls around a failure in the fleet, by the carrier, the called phones and the evidence."""
+"""Results of the calls around a failure in the fleet, by carrier, called phones and evidence."""
 
 import shutil
 import tempfile
@@ -29,8 +29,8 @@ ENTERED_S: Final = 60.0
 class CallResults:
     """Counts of calls in a drill.
 
-    On the dead part, `lost_on_dead` calls were in set-up and `cut_on_dead` calls were in progress. `lost_elsewhere` and
-    `touched_elsewhere` count the same on the other parts.
+    On the failed part, `lost_on_dead` calls were in set-up and `cut_on_dead` calls were in progress. `lost_elsewhere`
+    and `touched_elsewhere` count the same on the other parts.
     """
 
     offered: int
@@ -85,8 +85,8 @@ def judge_calls(
 ) -> CallResults:
     """Wait for the evidence, and count the results of the calls.
 
-    `struck_s` is the time of the failure, since the epoch. `dead_nodes` has the names of the nodes that failed. If a
-    Kamailio failed, the ids of the calls through it begin with `dead_proxy`. The wait is at most `within_s`.
+    `struck_s` is the time of the failure, since the epoch. `dead_nodes` has the names of the failed nodes. If a
+    Kamailio failed, the ids of its calls begin with `dead_proxy`. The wait is at most `within_s`.
     """
     names = {node.asterisk.sip_address: node.name for node in fleet.nodes}
     names |= {each.address: each.name for each in fleet.apart if each.address}
@@ -201,7 +201,10 @@ def _evidence(fleet: Fleet, since: datetime) -> _Evidence:
 
 
 def own_records(node: Node, since: datetime) -> list[Record]:
-    """The records of the node's own ledger. A ledger on another file system is copied before it is read."""
+    """Records of a node's own ledger.
+
+    A ledger on another file system is copied before it is read.
+    """
     if not node.service.disk_mb:
         return LedgerReader.open(f"sqlite:///{node.service.ledger}").records(since=since)
     with tempfile.TemporaryDirectory(prefix="idtone-ledger-") as folder:

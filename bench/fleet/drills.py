@@ -1,4 +1,4 @@
-"""Drills: a part of the fleet fails during calls, and comes back. Each shows the effect on calls and evidence."""
+"""Drills in which a part of the fleet fails during calls and recovers."""
 
 import os
 import signal
@@ -25,9 +25,9 @@ FILLING_S: Final = 6.0
 
 @dataclass(frozen=True)
 class Drill:
-    """A drill. `strike` makes a part fail, and `mend` repairs it after `away_s`; `is_back` is True once the part works
-    again.
+    """A drill in which a part of the fleet fails.
 
+    `strike` makes the part fail, and `mend` repairs it after `away_s`. `is_back` is True once the part works again.
     Calls may be lost on `dead_nodes` and, with `dead_proxy`, through the first Kamailio.
     """
 
@@ -48,8 +48,10 @@ class Drill:
 
 @dataclass(frozen=True)
 class DrillResult:
-    """The result of a drill. `noticed_s` is from the failure to a node's report of it, `back_s` from the repair until
-    the part works again; None if that did not happen. `faults` are the missed goals.
+    """The result of a drill.
+
+    `noticed_s` is from the failure to a node's report of it. `back_s` is from the repair until the part works again.
+    Both are None if that did not happen. `faults` are the missed goals.
     """
 
     name: str
@@ -61,7 +63,7 @@ class DrillResult:
 
 
 def run_drill(fleet: Fleet, one: Drill, rate: float, folder: Path) -> DrillResult:
-    """Run a drill with calls before, during and after the failure; returns its result."""
+    """Run a drill with calls before, during and after the failure, and return its result."""
     one.prepare(fleet)
     away_s, noticed_s = one.away_s, None
     seconds = BEFORE_S + away_s + AFTER_S
@@ -203,7 +205,10 @@ def _fail_over(fleet: Fleet) -> None:
 
 
 def all_drills(cut_s: float) -> tuple[Drill, ...]:
-    """All drills, the longest ones last. One cuts the network between a node and the database for `cut_s` seconds."""
+    """All drills, the longest last.
+
+    One drill cuts the network between a node and the database for `cut_s` seconds.
+    """
     first, second = _node(0), _node(1)
     return (
         Drill(

@@ -61,7 +61,7 @@ _GB, _MB, _KB = 1e9, 1e6, 1e3
 
 
 def tables(figures: Mapping[str, Any], language: str) -> dict[str, str]:
-    """Name of a marker → its table in Markdown."""
+    """Tables of docs/explanation/fleet.md in Markdown, by the names of their markers."""
     place = 0 if language == "en" else 1
     measured = CallCost.of_json(figures["measured"])
     return {
@@ -310,7 +310,7 @@ def _model(compared: Sequence[Mapping[str, float]], place: int) -> str:
 
 
 def replace_tables(text: str, made: Mapping[str, str]) -> str:
-    """The page with these tables between its markers."""
+    """Put tables into a page, between their markers."""
     for name, table in made.items():
         text, count = re.subn(
             rf"(?<=<!-- {name} -->\n)(.*?)(?=<!-- end -->)",
@@ -324,7 +324,7 @@ def replace_tables(text: str, made: Mapping[str, str]) -> str:
 
 
 def main() -> None:
-    """Store the figures of these runs, and write the tables into both pages."""
+    """Store the figures of new runs, and write the tables into both pages."""
     figures = json.loads(FIGURES.read_text("utf-8"))
     for path in sys.argv[1:]:
         found = json.loads(Path(path).read_text("utf-8"))

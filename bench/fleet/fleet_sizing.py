@@ -1,7 +1,7 @@
-"""The size of a fleet, calculated from the cost of one call on this lab's fleet. Pure.
+"""The size of a fleet, calculated from the cost of one call on the lab's fleet.
 
 Processor time and WAL have two components: one for each node and second, and one for each call. Rows and bytes depend
-only on the calls; transactions and witness requests depend only on the time.
+only on the calls. Transactions and witness requests depend only on the time.
 """
 
 from collections.abc import Mapping
@@ -17,20 +17,22 @@ WRITTEN_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PartCost:
-    """The cost of one part, in milliseconds of processor time."""
+    """The cost of one part of a fleet, in milliseconds of processor time."""
 
     per_call_ms: float
     per_node_second_ms: float
     """Processor time without calls, for probes, watchdogs and timers."""
 
     def processors(self, calls_per_s: float, nodes: int) -> float:
-        """Number of busy processors."""
         return (self.per_call_ms * calls_per_s + self.per_node_second_ms * nodes) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
-    """The cost of one call. Bytes in PostgreSQL include tables and indexes. `parts` has the processor time by part."""
+    """The cost of one call on a fleet.
+
+    Bytes in PostgreSQL include tables and indexes. `parts` has the processor time by part.
+    """
 
     parts: Mapping[str, PartCost]
     rows_per_call: float
@@ -59,8 +61,10 @@ class TalkCost:
 
 @dataclass(frozen=True, slots=True)
 class FleetDemand:
-    """The demand on a fleet. `busy_share` is the busiest hour's share of the day's calls. Each of the registered
-    witnesses asks every `witness_every_s`.
+    """The demand on a fleet.
+
+    `busy_share` is the busiest hour's share of the day's calls. Each of the registered witnesses sends a request every
+    `witness_every_s`.
     """
 
     calls_per_day: float
@@ -76,7 +80,10 @@ class FleetDemand:
 
 @dataclass(frozen=True, slots=True)
 class FleetSize:
-    """The size of a fleet, in processors of the lab's machine. Busy processors are those of the busiest hour."""
+    """The size of a fleet, in processors of the lab's machine.
+
+    Busy processors are those of the busiest hour.
+    """
 
     busy_calls_per_s: float
     busy_calls_per_s_of_node: float
@@ -106,7 +113,10 @@ class MillionCallsCost:
 
 @dataclass(frozen=True, slots=True)
 class TalkLoad:
-    """The load of long calls on a node in the busiest hour. Processors are counted as in `FleetSize`."""
+    """The load of long calls on a node in the busiest hour.
+
+    Processors are counted as in `FleetSize`.
+    """
 
     in_progress: float
     """Calls in progress on all nodes."""
@@ -120,7 +130,7 @@ class TalkLoad:
 
 
 def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float) -> TalkLoad:
-    """The load from calls of `talk_s` seconds in the busiest hour."""
+    """Load from calls of `talk_s` seconds in the busiest hour."""
     in_progress = demand.busy_calls_per_s * talk_s
     each = in_progress / demand.nodes
     return TalkLoad(
@@ -135,7 +145,7 @@ def talk_load(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: f
 
 
 def nodes_for(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: float, processors: float) -> int:
-    """The smallest number of nodes with at most `processors` busy processors on each."""
+    """Smallest number of nodes with at most `processors` busy processors on each node."""
     nodes = 1
     while True:
         needed = talk_load(measured, talk, replace(demand, nodes=nodes), talk_s)
@@ -146,7 +156,10 @@ def nodes_for(measured: CallCost, talk: TalkCost, demand: FleetDemand, talk_s: f
 
 @dataclass(frozen=True, slots=True)
 class ServerSizing:
-    """One of several PostgreSQL servers, each with its share of the nodes. Processors are counted as in `FleetSize`."""
+    """The load of one of several PostgreSQL servers, each with its share of the nodes.
+
+    Processors are counted as in `FleetSize`.
+    """
 
     nodes: float
     rows_per_s: float
@@ -157,7 +170,7 @@ class ServerSizing:
 
 
 def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms_per_call: float) -> ServerSizing:
-    """The load on each server, if `servers` servers share the nodes."""
+    """Load on each of several PostgreSQL servers that share the nodes."""
     whole = size_fleet(measured, demand)
     return ServerSizing(
         demand.nodes / servers,
@@ -169,7 +182,6 @@ def size_server(measured: CallCost, demand: FleetDemand, servers: int, replay_ms
 
 
 def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
-    """The size of a fleet for a demand."""
     busy, nodes = demand.busy_calls_per_s, demand.nodes
     yearly = demand.calls_per_day * YEAR_DAYS
     processors = {name: measured.parts[name].processors(busy, nodes) for name in PARTS}
@@ -192,7 +204,7 @@ def size_fleet(measured: CallCost, demand: FleetDemand) -> FleetSize:
 
 
 def million_calls_cost(measured: CallCost) -> MillionCallsCost:
-    """The cost of a million calls, without the constant cost of the nodes."""
+    """Cost of a million calls, without the constant cost of the nodes."""
     return MillionCallsCost(
         {name: measured.parts[name].per_call_ms * 1e6 / 1000 / 3600 for name in PARTS},
         1e6 * measured.database_bytes_per_call,
@@ -202,7 +214,7 @@ def million_calls_cost(measured: CallCost) -> MillionCallsCost:
 
 
 def predict_load(measured: CallCost, calls_per_s: float, nodes: int) -> dict[str, float]:
-    """The predicted load of this number of nodes: busy processors by part; rows, bytes and WAL per second."""
+    """Predicted load of a fleet: busy processors by part, and rows, bytes and WAL per second."""
     return {
         **{name: measured.parts[name].processors(calls_per_s, nodes) for name in PARTS},
         "rows_per_s": calls_per_s * measured.rows_per_call,

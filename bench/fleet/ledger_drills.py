@@ -20,8 +20,9 @@ FORKED: Final = ("is not the beginning of", "steps of this node, and")
 
 
 class RestoredLedgerDrill:
-    """A drill: a node's service starts with an old backup of its ledger. The ledger's last signed head is on another
-    disk.
+    """A drill in which a node's service starts with an old backup of its ledger.
+
+    The ledger's last signed head is on another disk.
     """
 
     def __init__(self, folder: Path, place: int) -> None:
@@ -67,7 +68,10 @@ class RestoredLedgerDrill:
 
 
 class ClonedNodeDrill:
-    """A drill: a copy of a node takes calls beside the original, with the same name, keys and ledger."""
+    """A drill in which a copy of a node takes calls in addition to the original.
+
+    The copy has the same name, keys and ledger.
+    """
 
     def __init__(self, folder: Path, place: int, asterisk: AsteriskInstallation) -> None:
         self._folder, self._place, self._asterisk = folder, place, asterisk
@@ -113,7 +117,6 @@ class ClonedNodeDrill:
 
 
 def _move(ledger: Path, folder: Path) -> None:
-    """Move a ledger's database and the files beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in ledger.parent.glob(f"{ledger.name}*"):
         shutil.move(path, folder / path.name)

@@ -35,7 +35,10 @@ _STORED: Final = """
 
 @dataclass(frozen=True)
 class Counters:
-    """Counters of the fleet since its start; processor time in seconds."""
+    """Counters of the fleet since its start.
+
+    Processor time is in seconds.
+    """
 
     at_s: float
     processor_s: dict[str, float]
@@ -47,8 +50,10 @@ class Counters:
 
 @dataclass(frozen=True)
 class ScalingRun:
-    """The measurement of `nodes` nodes: busy processors by part, without calls and at `calls_per_s`; rows and bytes
-    that were stored.
+    """The measurement of a fleet of `nodes` nodes.
+
+    `idle` and `busy` are busy processors by part, without calls and at `calls_per_s`. `stored_per_s` has the stored
+    rows and bytes.
     """
 
     nodes: int
@@ -60,7 +65,10 @@ class ScalingRun:
 
 
 def read_counters(running: Fleet) -> Counters:
-    """The fleet's current counters. Those of PostgreSQL are for all nodes together."""
+    """Read the fleet's current counters.
+
+    PostgreSQL's counters are for all nodes together.
+    """
     pids: dict[str, Iterable[int]] = {
         "kamailio": [pid for proxy in running.proxies for pid in proxy.pids],
         "asterisk": [node.asterisk.process.pid for node in running.nodes if node.asterisk.process],
@@ -129,7 +137,6 @@ def _processors(before: Counters, after: Counters) -> dict[str, float]:
 
 
 def call_cost(one: ScalingRun) -> CallCost:
-    """The cost of one call, calculated from a measurement."""
     rate, stored = one.calls_per_s, one.stored_per_s
     parts = {
         name: PartCost(1000 * max(0.0, one.busy[name] - one.idle[name]) / rate, 1000 * one.idle[name] / one.nodes)
@@ -146,13 +153,12 @@ def call_cost(one: ScalingRun) -> CallCost:
 
 
 def model_ratios(model: CallCost, one: ScalingRun) -> dict[str, float]:
-    """Ratio of each measured figure to the predicted one."""
+    """Ratio of each measured figure to the predicted figure."""
     told = predict_load(model, one.calls_per_s, one.nodes)
     return {name: value / told[name] for name, value in {**one.busy, **one.stored_per_s}.items() if told[name]}
 
 
 def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) -> list[ScalingRun]:
-    """Measure a new fleet for each number of nodes."""
     found = []
     with postgresql_programs() as postgresql:
         asterisk, kamailio = find_asterisk(), find_kamailio()
@@ -167,7 +173,6 @@ def measure_scaling(rate: float, seconds: float, tell: Callable[[str], None]) ->
 
 
 def main() -> None:
-    """Measure, and print tables or JSON."""
     chosen = options(__doc__, rate=20.0, seconds=30.0).parse_args()
     end_in_order()
     found = measure_scaling(chosen.rate, chosen.seconds, PROGRESS.print)

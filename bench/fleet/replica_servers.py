@@ -46,14 +46,14 @@ def write_calls(node: Node, first: int, calls: int) -> None:
 
 
 def replicate(node: Node) -> float:
-    """Replicate the node's ledger until no step waits; returns its steps per second."""
+    """Replicate a node's ledger until no step waits; returns its steps per second."""
     began_s = time.perf_counter()
     steps = node.replicate()
     return steps / (time.perf_counter() - began_s)
 
 
 def server_time_s(server: PostgreSQL) -> float:
-    """Processor time of all processes of the server, in seconds, including those that have ended."""
+    """Processor time of all processes of a server in seconds, including ended processes."""
     while True:
         try:
             return sum(map(processor_s, server.pids)) + ended_children_s(server.pids[0])
@@ -63,7 +63,7 @@ def server_time_s(server: PostgreSQL) -> float:
 
 @contextmanager
 def databases(servers: Sequence[PostgreSQL], nodes: Sequence[Node]) -> Iterator[Layout]:
-    """Context with new, empty databases on these servers, and the nodes spread evenly over them."""
+    """Create empty databases on the servers for the block, and spread the nodes evenly over them."""
     with ExitStack() as opened:
         urls = [opened.enter_context(server.database()) for server in servers]
         share = len(nodes) // len(servers)
@@ -90,7 +90,10 @@ def _calls(node: Node) -> int:
 
 
 def median_ratio(one: Callable[[], object], two: Callable[[], object]) -> tuple[float, float]:
-    """Median time of `one` in milliseconds, and the median ratio of `two` to `one`. They run in turns."""
+    """Median time of `one` in milliseconds, and the median ratio of `two` to `one`.
+
+    Both run in turns.
+    """
 
     def took_ms(work: Callable[[], object]) -> float:
         began_s = time.perf_counter()
@@ -116,8 +119,9 @@ def compare_reading(one: Layout, two: Layout) -> dict[str, float]:
 
 
 def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str, float]:
-    """Kill the second server. A node of the first one continues, and the nodes of the second one wait. Returns the
-    times.
+    """Kill the second PostgreSQL server, and measure the nodes of both servers.
+
+    A node of the first server continues, and the nodes of the second server wait.
     """
     beside, waiting = layout[0], layout[len(layout) // 2 :]
     with_s, without_s = list[float](), list[float]()
@@ -150,7 +154,10 @@ def measure_failure(second: PostgreSQL, layout: Layout, calls: int) -> dict[str,
 
 
 def measure_move(first: PostgreSQL, second: PostgreSQL, layout: Layout) -> dict[str, float]:
-    """Move a node to the other server by its settings alone; its replica is filled again there. Returns the times."""
+    """Move a node to the other server by its settings alone, and return the times.
+
+    The replica is filled again on the other server.
+    """
     node = layout[0].changed(url=layout[-1].settings.url)
     began_s = time.perf_counter()
     steps = node.replicate()

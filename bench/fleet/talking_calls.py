@@ -78,7 +78,7 @@ class _Receiver:
 
 @contextmanager
 def receiver() -> Iterator[_Receiver]:
-    """Context with a running receiver for the called parties."""
+    """Run a receiver for the called parties during the block."""
     found = _Receiver()
     thread = threading.Thread(target=found.run)
     thread.start()
@@ -100,7 +100,7 @@ def _started(service: Service) -> Iterator[None]:
 
 
 def rtp_ports(pid: int) -> list[int]:
-    """The RTP ports of all legs at Asterisk: the even ports that it has open in `BusyAsterisk`'s range."""
+    """RTP ports of all legs at Asterisk: its open even ports in `BusyAsterisk`'s range."""
     own = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
     sockets = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
     ports = {int(each[1].rpartition(":")[2], 16) for each in sockets if f"socket:[{each[9]}]" in own}
@@ -108,7 +108,7 @@ def rtp_ports(pid: int) -> list[int]:
 
 
 def send_talk(ports: Sequence[int], seconds: float) -> int:
-    """Send packets to all of these ports; returns the number of packets for each port."""
+    """Send packets to all ports; returns the number of packets for each port."""
     sent = 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         began_s = time.monotonic()
@@ -124,7 +124,7 @@ def send_talk(ports: Sequence[int], seconds: float) -> int:
 
 
 def measure(scratch: Path, calls: int, seconds: float) -> TalkResults:
-    """Measure silent calls, then the same calls with talk; returns the cost."""
+    """Measure silent calls, then the same calls with talk, and return the cost."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asterisk = BusyAsterisk(find_or_get(), scratch / "pbx")

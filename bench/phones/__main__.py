@@ -45,8 +45,9 @@ STARTS_WITHIN_S: Final = 60.0
 
 
 def enter_namespace() -> None:
-    """Restart this program in a network namespace of its own, if root may create one. It has loopback and one more
-    address, and no route to the network.
+    """Restart the program in a new network namespace, if root may create one.
+
+    The namespace has loopback and one more address, and no route to the network.
     """
     if os.environ.get(MEDIA) or os.geteuid() or not (shutil.which("unshare") and shutil.which("ip")):
         return
@@ -65,7 +66,7 @@ def enter_namespace() -> None:
 
 
 def fetch_all() -> None:
-    """Download all phones while there is still a network."""
+    """Download all phones while the network is available."""
     for kind in (*KINDS.values(), Rtpengine):
         try:
             kind.fetch()
@@ -76,7 +77,7 @@ def fetch_all() -> None:
 async def try_situations(
     trial: Trial, situations: Sequence[Situation], count: int, at_once: int
 ) -> dict[Situation, SituationResults]:
-    """Try the situations, `at_once` of them in parallel; returns the results of each."""
+    """Try the situations, `at_once` of them in parallel, and return the results of each."""
     places = asyncio.Semaphore(at_once)
     rows: dict[Situation, SituationResults] = {}
 
@@ -114,7 +115,6 @@ def run(scratch: Path, situations: Sequence[Situation], count: int, at_once: int
 
 
 def main() -> int:
-    """Try all situations, and print the results."""
     parser = options(__doc__, count=20, at_once=2)
     parser.add_argument("--only", default="", help="the situations whose phone or words have this text")
     chosen = parser.parse_args()

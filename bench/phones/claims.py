@@ -1,4 +1,4 @@
-"""The record's claims about a sound, compared with the phone's input. Pure."""
+"""Comparison of a record's claims about a sound with the sound that the phone received."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +13,10 @@ FRAME_MS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """One sound for one party: what the phone received, and what the record claims. `played_for`: the record says that
-    the sound was played to its end. `astray`: the situation loses packets on purpose after Asterisk sent them.
+    """One sound for one party: what the phone received, and what the record claims.
+
+    `played_for` means that the record reports a complete sound. `astray` means that the situation loses packets on
+    purpose after Asterisk sent them.
     """
 
     party: Party
@@ -29,8 +31,10 @@ class PlayedSound:
 
     @property
     def claims_more(self) -> bool:
-        """True if the record claims too much: `confirmed` although the phone did not receive all of the sound, or
-        `sent` although it did not arrive over a lossless path.
+        """True if the record claims more than the phone received.
+
+        That is `confirmed` although the phone did not receive all of the sound, or `sent` although the sound did not
+        arrive over a lossless path.
         """
         if self.received.whole:
             return False
@@ -38,8 +42,10 @@ class PlayedSound:
 
     @property
     def claims_less(self) -> bool:
-        """True if the phone received all of the sound, and the record does not even claim that it was sent. For the
-        caller, whose packets are not counted, the record must claim that it was played.
+        """True if the phone received all of the sound, and the record claims less.
+
+        For the called party, the record must claim at least that the sound was sent. For the caller, whose packets are
+        not counted, it must claim that the sound was played.
         """
         if not self.received.whole:
             return False
@@ -48,7 +54,10 @@ class PlayedSound:
 
 @dataclass
 class SituationResults:
-    """The results of one situation's calls. `missing` is the reason if no call was possible."""
+    """The results of one situation's calls.
+
+    `missing` is the reason if no call was possible.
+    """
 
     name: str
     phone: str
@@ -71,7 +80,6 @@ class SituationResults:
         return [each for each in self.soundings if each.party is party]
 
     def to_json(self) -> dict[str, Any]:
-        """The figures of the row as plain values."""
         parties = {}
         for party in Party:
             if found := self.of(party):
@@ -97,7 +105,7 @@ def _range(values: Sequence[int]) -> list[int]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """The figures of all rows together; `rows` are in the form of `to_json`."""
+    """Figures of all situations together; `rows` are from `to_json`."""
     tried = [row for row in rows if row["calls"]]
     behind = [row["parties"]["called"] for row in tried if row["nat"] and "called" in row["parties"]]
     return {

@@ -1,4 +1,4 @@
-"""Writes the bench's results as a table into docs/explanation/phones.md and its Japanese page."""
+"""The results of the phones bench in docs/explanation/phones.md and its Japanese page."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -41,12 +41,11 @@ _JAPANESE: Final[Words] = {
 
 
 def write(rows: Sequence[dict[str, Any]], count: int) -> None:
-    """Write the table into both pages."""
     write_texts({ENGLISH: table(rows, _ENGLISH, count), JAPANESE: table(rows, _JAPANESE, count)}, BENCH)
 
 
 def table(rows: Sequence[dict[str, Any]], words: Words, count: int) -> str:
-    """The summary, and a line for each party of each situation, in Markdown."""
+    """Summary of the results, and a line for each party of each situation, in Markdown."""
     of = next((party["of"] for row in rows for party in row["parties"].values()), 0)
     lines = [
         words["summary"].format(**summary(rows), count=count),

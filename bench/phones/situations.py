@@ -1,4 +1,7 @@
-"""The situations, each with its phones, the devices between them and the PBX, and the events of the call."""
+"""The situations of the phones bench.
+
+Each situation has its phones, the devices between them and the PBX, and the events of the call.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,8 +37,9 @@ BetweenFactory = Callable[[Path], MediaPath]
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """A situation. `what` and `japanese` describe it in the tables; `phone` and `caller` are kinds of
-    `trial_calls.KINDS`.
+    """A situation in which phones are called.
+
+    `what` and `japanese` describe it in the tables. `phone` and `caller` are kinds of `trial_calls.KINDS`.
     """
 
     what: str
@@ -69,8 +73,9 @@ class Situation:
 
     @property
     def is_exclusive(self) -> bool:
-        """True if no other situation may run at the same time, because the lab could not tell their calls apart, or two
-        phones would register as one.
+        """True if no other situation may run at the same time.
+
+        The lab could not tell their calls apart, or two phones would register as one.
         """
         return self.way != "hook" or bool({self.endpoint, self.caller_endpoint} & {*REGISTERED})
 
@@ -108,7 +113,7 @@ def just_before(before_ms: int, signalled: bool) -> Callable[[IncomingCall], Awa
 
 
 async def silent(call: IncomingCall) -> None:
-    """Answer the call, and send no media."""
+    """Answer a call, and send no media."""
     call.stream.quiet = True
     call.answer()
 

@@ -1,4 +1,4 @@
-"""Places the calls of a situation on a real Asterisk, and reads the record's claims about them."""
+"""The calls of a situation on a real Asterisk, and the record's claims about them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Trial:
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(100))
 
     async def run(self, situation: Situation, count: int) -> SituationResults:
-        """Place `count` calls, one after the other; returns their results."""
+        """Place `count` calls of a situation, one after the other, and return their results."""
         row = SituationResults(
             situation.what, situation.phone if situation.phone != OWN else situation.caller, nat=situation.nat
         )
@@ -124,7 +124,6 @@ class Trial:
         return calls
 
     def _records(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Name of a call → its record."""
         endings: dict[str, Ending] = self.pbx.endings()
         records = self.service.records()
         return {
@@ -229,7 +228,6 @@ class _Desk:
         return None
 
     async def _look(self) -> None:
-        """Find the sockets of the other makers' phones in this call."""
         programs = {Party.CALLED: self.called, Party.CALLER: self.caller}
         self.sockets = {
             party: await asyncio.to_thread(sockets, program.process.pid)

@@ -1,4 +1,7 @@
-"""Starts the experiment. Each process computes on one thread only, so that the times can be compared."""
+"""Entry point of the experiment.
+
+Each process computes on one thread only, so that the times can be compared.
+"""
 
 import os
 import sys

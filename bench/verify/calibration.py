@@ -50,8 +50,9 @@ class Task:
 
 
 def gather_evidence(task: Task) -> tuple[Task, Rows, float]:
-    """The features of a task's fits, and the hours of its material. For trials, the number of trials without a fit
-    instead of hours.
+    """Features of a task's fits, and the hours of its material.
+
+    For trials, the last value is the number of trials without a fit.
     """
     verifier = Verifier(profiles()[task.profile])
     rows: Rows = []
@@ -93,7 +94,6 @@ def learn_weights(false: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 
 def _found(trials: list[tuple[np.ndarray, int]], threshold: float) -> float:
-    """The share of all trials whose log-odds reach the threshold."""
     return sum(int(np.sum(each >= threshold)) for each, _ in trials) / sum(count for _, count in trials)
 
 

@@ -1,6 +1,6 @@
-"""Speech codecs, encoded and decoded: from samples at 8 kHz to the samples at the far end.
+"""Speech codecs, from samples at 8 kHz to the samples at the far end.
 
-Each takes many legs in a row as one signal, because starting a program or codec takes longer than coding one leg.
+Each codec takes many legs in a row as one signal, because starting a program or codec takes longer than coding one leg.
 """
 
 import ctypes
@@ -28,24 +28,24 @@ _folder = functools.cache(packages.find_or_get_ffmpeg)
 
 
 def g711_mu(samples: Pcm) -> Pcm:
-    """The samples through ITU-T G.711, µ-law."""
+    """Pass samples through ITU-T G.711, µ-law."""
     return g711.decode(g711.encode(samples, g711.PCMU), g711.PCMU)
 
 
 def g711_a(samples: Pcm) -> Pcm:
-    """The samples through ITU-T G.711, A-law."""
+    """Pass samples through ITU-T G.711, A-law."""
     return g711.decode(g711.encode(samples, g711.PCMA), g711.PCMA)
 
 
 def g722(samples: Pcm) -> Pcm:
-    """The samples through ITU-T G.722 at 64 kbit/s, fed at 16 kHz."""
+    """Pass samples through ITU-T G.722 at 64 kbit/s, fed at 16 kHz."""
     coded = _ffmpeg(_resampled(samples, RATE_HZ, 16000).tobytes(), *_raw(16000), "-i", "-", "-f", "g722", "-")
     decoded = _ffmpeg(coded, "-f", "g722", "-i", "-", *_raw(16000), "-")
     return _resampled(np.frombuffer(decoded, "<i2"), 16000, RATE_HZ)
 
 
 def gsm(samples: Pcm) -> Pcm:
-    """The samples through GSM 06.10 full rate, 13 kbit/s."""
+    """Pass samples through GSM 06.10 full rate, 13 kbit/s."""
     raw = {"samplerate": RATE_HZ, "subtype": "GSM610", "format": "RAW"}
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", channels=1, **raw) as coded:
@@ -56,7 +56,7 @@ def gsm(samples: Pcm) -> Pcm:
 
 
 def opus_12k(samples: Pcm) -> Pcm:
-    """The samples through Opus, narrowband, 12 kbit/s, for speech."""
+    """Pass samples through narrowband Opus for speech, 12 kbit/s."""
     opus = "-c:a libopus -b:a 12k -application voip -f ogg".split()
     coded = _ffmpeg(samples.tobytes(), *_raw(RATE_HZ), "-i", "-", *opus, "-")
     decoded = _ffmpeg(coded, "-c:a", "libopus", "-f", "ogg", "-i", "-", *_raw(48000), "-")
@@ -64,7 +64,7 @@ def opus_12k(samples: Pcm) -> Pcm:
 
 
 def amr_12_2(samples: Pcm) -> Pcm:
-    """The samples through 3GPP AMR narrowband at 12.2 kbit/s, by OpenCORE."""
+    """Pass samples through 3GPP AMR narrowband at 12.2 kbit/s, by OpenCORE."""
     library, mode, frame = _library("libopencore-amrnb0", "libopencore-amrnb.so.0"), 7, 160
     for name in ("Encoder_Interface_init", "Decoder_Interface_init"):
         getattr(library, name).restype = ctypes.c_void_p
@@ -83,7 +83,7 @@ def amr_12_2(samples: Pcm) -> Pcm:
 
 
 def g729(samples: Pcm) -> Pcm:
-    """The samples through ITU-T G.729 annex A at 8 kbit/s, by bcg729."""
+    """Pass samples through ITU-T G.729 annex A at 8 kbit/s, by bcg729."""
     library, frame = _library("libbcg729-0", "libbcg729.so.0"), 80
     for name in ("initBcg729EncoderChannel", "initBcg729DecoderChannel"):
         getattr(library, name).restype = ctypes.c_void_p

@@ -1,6 +1,6 @@
-"""Codecs with lost packets of 20 ms, and their decoders' concealment.
+"""Codecs with lost packets of 20 ms, and the concealment of their decoders.
 
-A recording made after such a decoder does not show the losses: it has the decoder's guess there.
+A recording made after such a decoder does not show the losses, because the decoder fills them.
 """
 
 import ctypes
@@ -28,7 +28,10 @@ _library = functools.cache(packages.library)
 
 
 def g711(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples through µ-law. The receiver repeats the last period, as in ITU-T G.711 appendix I."""
+    """Pass samples through µ-law, with the concealment of ITU-T G.711 appendix I.
+
+    The receiver repeats the last period.
+    """
     return _repeated(codecs.g711_mu(samples), lost)
 
 
@@ -41,7 +44,7 @@ def gsm(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def amr(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples through 3GPP AMR at 12.2 kbit/s, by OpenCORE, with the concealment of its decoder."""
+    """Pass samples through 3GPP AMR at 12.2 kbit/s, by OpenCORE, with its decoder's concealment."""
     library = _library("libopencore-amrnb0", "libopencore-amrnb.so.0")
     frames, coded = _frames(samples, FRAME), (ctypes.c_ubyte * 64)()
     decoded = np.zeros_like(frames)
@@ -56,7 +59,10 @@ def amr(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def amr_wb(samples: Pcm, lost: Lost, mode: int = 2) -> Pcm:
-    """The samples through 3GPP AMR-WB (ITU-T G.722.2), by VisualOn and OpenCORE; mode 2 has 12.65 kbit/s."""
+    """Pass samples through 3GPP AMR-WB (ITU-T G.722.2), by VisualOn and OpenCORE.
+
+    Mode 2 has 12.65 kbit/s.
+    """
     encoding = _library("libvo-amrwbenc0", "libvo-amrwbenc.so.0")
     decoding = _library("libopencore-amrwb0", "libopencore-amrwb.so.0")
     frames, coded = _frames(_resampled(samples, RATE_HZ, 16000), _WIDE), (ctypes.c_ubyte * 128)()
@@ -72,7 +78,7 @@ def amr_wb(samples: Pcm, lost: Lost, mode: int = 2) -> Pcm:
 
 
 def g729(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples through ITU-T G.729 annex A, by bcg729: two frames of 10 ms in a packet."""
+    """Pass samples through ITU-T G.729 annex A, by bcg729, with two frames of 10 ms in a packet."""
     library = _library("libbcg729-0", "libbcg729.so.0")
     frames, coded, length = _frames(samples, FRAME // 2), (ctypes.c_ubyte * 16)(), ctypes.c_ubyte()
     decoded = np.zeros_like(frames)
@@ -89,8 +95,9 @@ def g729(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def opus(samples: Pcm, lost: Lost, *, bit_rate: int = 16000, dtx: bool = False) -> Pcm:
-    """The samples through Opus for speech at 16 kHz, with the concealment of its decoder; with `dtx` it stops sending
-    in silence.
+    """Pass samples through Opus for speech at 16 kHz, with its decoder's concealment.
+
+    With `dtx`, Opus sends nothing in silence.
     """
     library = _library("libopus0", "libopus.so.0")
     library.opus_encode.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int32]
@@ -134,7 +141,7 @@ class _SpeexBits(ctypes.Structure):
 
 
 def speex(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples through Speex narrowband at its default quality, with the concealment of its decoder."""
+    """Pass samples through Speex narrowband at its default quality, with its decoder's concealment."""
     library = _library("libspeex1", "libspeex.so.1")
     library.speex_lib_get_mode.restype = ctypes.c_void_p
     mode = ctypes.c_void_p(library.speex_lib_get_mode(0))
@@ -157,7 +164,7 @@ def speex(samples: Pcm, lost: Lost) -> Pcm:
 
 
 def plain(samples: Pcm, lost: Lost) -> Pcm:
-    """The samples through µ-law, with silence for lost packets."""
+    """Pass samples through µ-law, with silence for lost packets."""
     heard = codecs.g711_mu(samples).copy()
     for index in np.flatnonzero(lost):
         heard[index * FRAME : (index + 1) * FRAME] = 0

@@ -1,6 +1,7 @@
-"""Confidence bounds of counts, exact, one-sided, at 95 %: Clopper and Pearson for trials, Garwood for events in hours.
+"""Exact one-sided 95 % confidence bounds of counts.
 
-Without an event both agree with the rule of three: at most 3 in n.
+The bounds are Clopper and Pearson's for trials, and Garwood's for events in hours. Without an event, both agree with
+the rule of three: at most 3 in n.
 """
 
 import math
@@ -13,17 +14,17 @@ _RISK: Final = 0.05
 
 
 def at_least(hits: int, trials: int) -> float:
-    """The lower bound of the rate, after `hits` hits in `trials` trials."""
+    """Lower bound of the rate after `hits` hits in `trials` trials."""
     return 0.0 if hits == 0 else _crossing(lambda rate: 1 - _binomial_up_to(hits - 1, trials, rate) - _RISK)
 
 
 def at_most(hits: int, trials: int) -> float:
-    """The upper bound of the rate, after `hits` hits in `trials` trials."""
+    """Upper bound of the rate after `hits` hits in `trials` trials."""
     return 1.0 - at_least(trials - hits, trials)
 
 
 def events_at_most(events: int) -> float:
-    """The upper bound of the mean number of events in a period in which `events` were seen."""
+    """Upper bound of the mean number of events in a period in which `events` were observed."""
 
     def up_to(mean: float) -> float:
         return sum(math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)) for n in range(events + 1))
@@ -33,7 +34,6 @@ def events_at_most(events: int) -> float:
 
 
 def _crossing(rising: Callable[[float], float]) -> float:
-    """The zero of a function that rises between 0 and 1."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -45,7 +45,6 @@ def _crossing(rising: Callable[[float], float]) -> float:
 
 
 def _binomial_up_to(hits: int, trials: int, rate: float) -> float:
-    """The probability of at most `hits` hits in `trials` trials."""
     if rate <= 0 or rate >= 1:
         return 1.0 if rate <= 0 or hits >= trials else 0.0
     factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, trials + 1)))))

@@ -55,7 +55,10 @@ _TAKES_AT_ONCE: Final = 2
 
 
 def make_jobs(wanted: Iterable[str], names: Sequence[str], hours: float, count: int, start: int = 0) -> Iterator[Job]:
-    """All jobs for the processes, the longest first. Their first trial or take has the number `start`."""
+    """Split the wanted measurements into jobs, the longest first.
+
+    The first trial or take has the number `start`.
+    """
     everybody = tuple(names)
     near = max(1, round(count * NEAR_MISS_SHARE))
     split = partial(_split, start=start)
@@ -91,7 +94,7 @@ def _split(kind: str, names: tuple[str, ...], what: str, coding: str, count: int
 
 
 def measure(work: Sequence[Job], workers: int) -> dict[Key, Tally]:
-    """The sum of all jobs' results, in the order of the jobs."""
+    """Run all jobs, and add up their results in the order of the jobs."""
     found: dict[Key, Tally] = {}
     with (
         Progress(*_COLUMNS, console=PROGRESS) as progress,

@@ -26,8 +26,9 @@ it.
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A leg that contains the sound from `start_ms` on, before a codec's delay. It is `gain_db` louder than the
-    profile's level. `lost` has the spans of missing samples, which are zero.
+    """A leg that contains the sound from `start_ms` on, before a codec's delay.
+
+    The sound is `gain_db` louder than the profile's level. `lost` has the spans of missing samples, which are zero.
     """
 
     samples: Signal
@@ -38,7 +39,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The impairments of a leg. The noise covers the whole leg, `snr_db` below the level of the sounding parts."""
+    """The impairments of a leg.
+
+    The noise covers the whole leg, `snr_db` below the level of the sounding parts.
+    """
 
     name: str
     coding: Coding | None = codecs.g711_mu
@@ -67,7 +71,10 @@ CONDITIONS: Final = {
 
 
 def trials(profile: Profile, condition: Condition, first: int, count: int, part: Part) -> list[Trial]:
-    """The `count` trials from number `first` on. A trial depends only on its number and on the state of the codec."""
+    """Make `count` trials from number `first` on.
+
+    A trial depends only on its number and on the state of the codec.
+    """
     sound, rms = sound_of(profile), sounding_rms(profile)
     chances = [_chance(profile, condition, part, first + n) for n in range(count)]
     return apply_coding([leg_of(sound, rms, condition, chance, part) for chance in chances], condition.coding)
@@ -76,7 +83,7 @@ def trials(profile: Profile, condition: Condition, first: int, count: int, part:
 def legs_through(
     sounds: Sequence[Signal], coding: Coding | None, chances: Sequence[np.random.Generator], part: Part
 ) -> list[Trial]:
-    """Legs through a codec, one for each of these sounds."""
+    """Pass legs through a codec, one for each sound."""
     condition = Condition("any", coding)
     return apply_coding(
         [leg_of(sound, 0.0, condition, chance, part) for sound, chance in zip(sounds, chances, strict=True)], coding
@@ -89,13 +96,13 @@ def _synthesised(tree: str) -> Signal:
 
 
 def sound_of(profile: Profile) -> Signal:
-    """The profile's samples at 8 kHz, without the pause at its end."""
+    """Samples of a profile at 8 kHz, without the pause at its end."""
     samples = _synthesised(profile.model_dump_json())
     return samples[: int(np.flatnonzero(samples)[-1]) + 1]
 
 
 def sounding_rms(profile: Profile) -> float:
-    """The RMS of the bursts, with their ramps and without the pauses."""
+    """RMS of a profile's bursts, with their ramps and without the pauses."""
     sound = sound_of(profile)
     sounding = np.zeros(len(sound), bool)
     for burst in profile.bursts():
@@ -104,8 +111,9 @@ def sounding_rms(profile: Profile) -> float:
 
 
 def shift(sound: Signal, delay: float, phase: float) -> Signal:
-    """The sound with a delay of `delay` samples, which may be a fraction, and every frequency turned by `phase`, as
-    filters and clocks of a line do.
+    """Delay a sound, and turn the phase of every frequency, as a line's filters and clocks do.
+
+    `delay` is in samples and may be a fraction.
     """
     size = 1 << (len(sound) + 128).bit_length()
     padded = np.zeros(size)
@@ -116,7 +124,10 @@ def shift(sound: Signal, delay: float, phase: float) -> Signal:
 
 
 def apply_coding(legs: Sequence[Trial], coding: Coding | None) -> list[Trial]:
-    """The legs after one run of the codec over all of them. Lost samples stay lost."""
+    """Pass all legs through one run of the codec.
+
+    Lost samples stay lost.
+    """
     if coding is None:
         return list(legs)
     guard = np.zeros(_GUARD, np.float32)
@@ -140,7 +151,10 @@ def _chance(profile: Profile, condition: Condition, part: Part, number: int) -> 
 
 
 def leg_of(sound: Signal, rms: float, condition: Condition, chance: np.random.Generator, part: Part) -> Trial:
-    """A leg with this sound. `rms` is that of the sounding parts; it counts only for a leg with noise."""
+    """Make a leg with a sound.
+
+    `rms` is that of the sounding parts, and matters only for a leg with noise.
+    """
     gain_db = float(chance.uniform(*LOUDER_DB))
     heard = shift(sound, float(chance.uniform(-0.5, 0.5)), float(chance.uniform(0, 2 * np.pi)))
     heard *= np.float32(10 ** (gain_db / 20))

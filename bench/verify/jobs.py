@@ -1,4 +1,4 @@
-"""Jobs of the experiment: independent pieces of work in which the verifier judges the material."""
+"""Jobs of the experiment, in which the verifier judges independent pieces of material."""
 
 import functools
 import math
@@ -44,8 +44,9 @@ _TAKES: Final = {"speech": speech_and_music.speech_take, "music": speech_and_mus
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work: `count` trials or takes from number `first` on, for each of `profiles`. A search for false
-    alarms judges all profiles in one pass.
+    """A piece of work: `count` trials or takes from number `first` on, for each of `profiles`.
+
+    A search for false alarms judges all profiles in one pass.
     """
 
     kind: str
@@ -58,7 +59,6 @@ class Job:
 
 
 def run(job: Job) -> dict[Key, Tally]:
-    """The tallies of a job. They are added to those of the others."""
     found: dict[Key, Tally] = {}
     for name in job.profiles:
         tally: Tally = Counter()
@@ -74,8 +74,9 @@ def _take(what: str, part: Part, index: int) -> Take:
 
 
 def verify_trial(profile: Profile, trial: Trial) -> tuple[bool, bool, tuple[str, ...]]:
-    """Verify a trial. Returns True if the sound was found in its place as conforming; True if it was found there at
-    all; and the failed criteria.
+    """Verify a leg that contains a sound, and compare the verdict with the truth.
+
+    Returns whether the sound conforms in its place, whether it was found there, and the failed criteria.
     """
     report = verifier(profile.id).verify(trial.samples, RATE_HZ, trial.lost)
     here = _here(trial, report)
@@ -98,7 +99,6 @@ def _profile(name: str) -> Profile:
 
 
 def _here(trial: Trial, report: Report) -> list[Match]:
-    """The matches at the true place of the sound."""
     return [found for found in report.findings if -BEFORE_MS < found.start_ms - trial.start_ms < AFTER_MS]
 
 
@@ -189,7 +189,10 @@ def frequency_bound(profile: Profile, snr_db: float) -> float:
 
 
 def throughput(profile: str, what: str, part: Part) -> float:
-    """The speed of verification on one processor, as a multiple of real time, over half an hour of decoded audio."""
+    """Speed of verification on one processor, as a multiple of real time.
+
+    It is measured over half an hour of decoded audio.
+    """
     takes = [_take(what, part, index) for index in range(_THROUGHPUT_TAKES)]
     verifier(profile).verify(takes[0].samples[: 10 * RATE_HZ], RATE_HZ)
     began_s = time.process_time()
@@ -199,7 +202,10 @@ def throughput(profile: str, what: str, part: Part) -> float:
 
 
 def inspection_time(what: str, length_s: float, part: Part) -> float:
-    """Processor time of `idtone tone inspect` as a share of the recording's length, the worst of three takes."""
+    """Processor time of `idtone tone inspect`, as a share of the recording's length.
+
+    The result is the worst of three takes.
+    """
     shares = []
     for index in range(_THROUGHPUT_TAKES):
         samples = _take(what, part, index).samples[: round(length_s * RATE_HZ)]

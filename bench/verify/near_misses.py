@@ -1,4 +1,4 @@
-"""Sounds that are almost a profile, and network signals. The verifier must reject all of them."""
+"""Sounds that are almost a profile, and network signals, all of which the verifier must reject."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,14 +25,14 @@ _LEVEL_DBM0: Final = -16
 
 
 def near_misses(profile: Profile) -> dict[str, Sound]:
-    """Name → near miss: like this profile, but with a difference beyond its tolerance."""
+    """Near misses of a profile by name, each with a difference beyond the profile's tolerance."""
     altered = {name: _fixed(sound_of(other)) for name, other in _altered(profile)}
     others = {f"profile {name}": _fixed(sound_of(other)) for name, other in profiles().items() if name != profile.id}
     return altered | others | _NETWORK
 
 
 def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count: int, part: Part) -> list[Trial]:
-    """Legs with the near miss, from number `first` on, through one of CODINGS."""
+    """Make legs with a near miss, from number `first` on, through one of CODINGS."""
     make = near_misses(profile)[name]
     seed = zlib.crc32(f"{part.value} {profile.id} {name} {coding}".encode())
     chances = [np.random.default_rng([seed, first + n]) for n in range(count)]
@@ -40,7 +40,7 @@ def near_miss_trials(profile: Profile, name: str, coding: str, first: int, count
 
 
 def signal_take(part: Part, index: int) -> Take:
-    """The take with this number: on a noisy line, all the network's signals in a row with noise between them."""
+    """Make a take of network signals with noise between them, on a noisy line."""
     chance = np.random.default_rng([zlib.crc32(f"{part.value} signals".encode()), index])
     kinds, pieces, length = list(_NETWORK.values()), [], 0
     while length < TAKE_S * RATE_HZ:
@@ -116,7 +116,6 @@ def _cadence(*segments: tuple[tuple[float, ...], float, float], repeat: int = 1)
 
 
 def _dtmf(on_ms: float) -> Sound:
-    """A function that makes ten random DTMF digits, each `on_ms` long."""
     rows, columns = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 
     def dial(chance: np.random.Generator) -> Signal:
@@ -139,7 +138,6 @@ def _fsk(rate: int, mark_hz: float, space_hz: float) -> Sound:
 
 
 def _ced(chance: np.random.Generator) -> Signal:
-    """The tone of ITU-T V.25 with its phase reversals each 450 ms."""
     samples = np.arange(int(3.3 * RATE_HZ))
     reversed_ = np.where(samples * 1000 // RATE_HZ // 450 % 2, -1, 1)
     return _loud(reversed_ * np.sin(2 * np.pi * 2100 * samples / RATE_HZ))

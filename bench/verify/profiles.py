@@ -1,4 +1,4 @@
-"""The sounds that the experiment uses: the shipped ones, and one of each kind that a licensee might bring."""
+"""The sounds of the experiment: the shipped sounds, and one of each kind that a licensee might bring."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ _OTHERS: Final[dict[str, list[dict[str, Any]]]] = {
 
 
 def profiles() -> dict[str, Profile]:
-    """The profiles by id, the shipped ones first."""
+    """Sound profiles by id, the shipped profiles first."""
     return dict(load_library()) | {
         name: build_profile({"id": name, "title": name, "level_dbm0": -16, "segments": segments}, name)
         for name, segments in _OTHERS.items()

@@ -38,8 +38,10 @@ HOURS_GOAL: Final = {"speech": 300, "music": 20, "signals": 20}
 
 
 class GoalStatus(StrEnum):
-    """State of a goal. `SHOWN`: its 95 % bound reaches it too. `SO_FAR`: only the figure reaches it, because there were
-    too few trials.
+    """The state of a goal.
+
+    `SHOWN` means that the 95 % bound reaches the goal too. `SO_FAR` means that only the figure reaches it, because
+    there were too few trials.
     """
 
     SHOWN = "reached"
@@ -50,8 +52,9 @@ class GoalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A figure. `bound` is its one-sided 95 % bound on the worse side; `trials` and `hours` are the size of
-    the sample.
+    """A measured figure of the experiment, with its confidence bound and its goal.
+
+    `bound` is its one-sided 95 % bound on the worse side. `trials` and `hours` are the size of the sample.
     """
 
     measure: str
@@ -69,7 +72,7 @@ class Row:
 
 
 def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
-    """A row for each tally, and rows over all profiles if there are several."""
+    """Convert tallies to rows, and add rows over all profiles if there are several."""
     found: list[Row] = []
     for (kind, profile, what), tally in tallies.items():
         if kind == "detection":
@@ -83,8 +86,9 @@ def rows(tallies: Mapping[Key, Tally]) -> list[Row]:
 
 
 def state_false_alarms(found: Sequence[Row]) -> None:
-    """Write the rate of false alarms in speech, music and signals, for all profiles together, into the verifier's
-    calibration.
+    """Write the rate of false alarms into the verifier's calibration.
+
+    The rate is that in speech, music and signals, for all profiles together.
     """
     alarms = [row for row in found if row.measure == "false alarms"]
     hours, count = sum(row.hours or 0.0 for row in alarms), sum(row.hits or 0 for row in alarms)
@@ -229,7 +233,7 @@ def _at_most(value: float, bound: float, goal: float) -> GoalStatus:
 
 
 def print_tables(found: Sequence[Row]) -> None:
-    """Print the rows by measure, the rows of all profiles together, and the commonest reasons for a missed goal."""
+    """Print the rows by measure, the rows over all profiles, and the main reasons for missed goals."""
     for measure in dict.fromkeys(row.measure for row in found):
         mine = [row for row in found if row.measure == measure]
         print_table(measure, [_shown(row) for row in (*mine, *_together(mine))])

@@ -25,8 +25,9 @@ _BUSY: Final = 0.6
 
 
 def adaptive_playout(samples: Signal, chance: np.random.Generator) -> Signal:
-    """The samples after an adaptive buffer, which at times repeats or leaves out a period, at most once in 60 ms. It
-    drains or fills for some hundred milliseconds, and then rests.
+    """Pass samples through an adaptive buffer, which at times repeats or leaves out a period.
+
+    That happens at most once in 60 ms. The buffer drains or fills for some hundred milliseconds, and then rests.
     """
     pieces: list[Signal] = []
     place = 0
@@ -68,7 +69,7 @@ def _period(piece: Signal) -> int:
 
 
 def add_room(samples: Signal, chance: np.random.Generator, snr_db: float, rt60_s: float) -> Signal:
-    """The sound in a room: direct sound, early reflections, a decaying tail, and noise."""
+    """Put a sound into a room: direct sound, early reflections, a decaying tail, and noise."""
     length = int(min(rt60_s, 0.6) * RATE_HZ)
     times_s = np.arange(length) / RATE_HZ
     density = np.minimum(1.0, 0.005 + (times_s / 0.05) ** 2)
@@ -97,7 +98,7 @@ _library = functools.cache(packages.library)
 
 
 def suppress_by_speex(samples: Pcm) -> Pcm:
-    """The samples after the noise suppression of libspeexdsp, in frames of 20 ms."""
+    """Pass samples through the noise suppression of libspeexdsp, in frames of 20 ms."""
     library, frame = _library("libspeexdsp1", "libspeexdsp.so.1"), RATE_HZ // 50
     library.speex_preprocess_state_init.restype = ctypes.c_void_p
     state = ctypes.c_void_p(library.speex_preprocess_state_init(frame, RATE_HZ))
@@ -112,7 +113,7 @@ def suppress_by_speex(samples: Pcm) -> Pcm:
 
 
 def suppress_by_webrtc(samples: Pcm, level: int = 2) -> Pcm:
-    """The samples after the noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
+    """Pass samples through the noise suppression of WebRTC, at 16 kHz in frames of 10 ms."""
     wide = np.clip(soxr.resample(samples.astype(np.float64), RATE_HZ, 16000, "HQ"), -32768, 32767).astype("<i2")
     processor = AudioProcessor(0, level)
     heard = b"".join(

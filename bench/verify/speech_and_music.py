@@ -1,4 +1,4 @@
-"""Speech and music without an identification sound: Debian's Asterisk prompts, espeak-ng's voices, music on hold.
+"""Speech and music without an identification sound: Asterisk prompts, espeak-ng voices, music on hold.
 
 The material has two fixed parts: one that shaped the verifier's thresholds (DEVELOPMENT), and one that judges it
 (HELD_OUT). It is unpacked and decoded into the user's cache. Any number of hours is made from it by changes of pitch,
@@ -39,7 +39,7 @@ _PEAK_0_DBM0: Final = 22827 / 32768
 
 
 class Part(StrEnum):
-    """A part of the material. The two parts share no prompt, voice or piece of music."""
+    """A part of the material; the two parts share no prompt, voice or piece of music."""
 
     DEVELOPMENT = "development"
     HELD_OUT = "held-out"
@@ -83,7 +83,7 @@ def takes_in(hours: float) -> int:
 
 
 def speech_take(part: Part, index: int) -> Take:
-    """The speech take with this number: clips of one source in a row, as a telephone line carries them."""
+    """Make a take of speech: clips of one source in a row, with the effects of a telephone line."""
     chance = _chance(part, "speech", index)
     source = _voice(part, chance)
     tempo = float(chance.uniform(0.78, 1.3))
@@ -96,7 +96,7 @@ def _voice(part: Part, chance: np.random.Generator) -> Path:
 
 
 def music_take(part: Part, index: int) -> Take:
-    """The music take with this number: a part of one piece, at another pitch."""
+    """Make a take of music: a part of one piece, at another pitch."""
     sources = [path for path in base(part) if path.stem.startswith("music")]
     chance = _chance(part, "music", index)
     source = sources[index % len(sources)]
@@ -110,7 +110,7 @@ def music_take(part: Part, index: int) -> Take:
 
 
 def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
-    """`length` samples of one talker without long pauses, with an active RMS of 1."""
+    """Samples of one talker without long pauses, with an active RMS of 1."""
     source = _load(_voice(part, chance))
     tempo = float(chance.uniform(0.85, 1.2))
     wanted = int(length * tempo) + 64
@@ -123,20 +123,21 @@ def talker(part: Part, length: int, chance: np.random.Generator) -> Signal:
 
 
 def babble(part: Part, length: int, chance: np.random.Generator, talkers: int = 8) -> Signal:
-    """Several talkers at once, with an RMS of 1."""
+    """Samples of several talkers together, with an RMS of 1."""
     samples = np.sum([talker(part, length, chance) for _ in range(talkers)], axis=0)
     return np.asarray(samples / np.sqrt(np.mean(samples**2)), np.float32)
 
 
 def rms_of_level(level_dbm0: float) -> float:
-    """The RMS of a signal of this level."""
+    """RMS of a signal of a given level."""
     return float(10 ** (level_dbm0 / 20) * _PEAK_0_DBM0 / np.sqrt(2))
 
 
 @functools.cache
 def base(part: Part) -> tuple[Path, ...]:
-    """The decoded sources of a part, each a file with an array of int16 at 8 kHz. The first call makes them, in a
-    minute.
+    """Decoded sources of a part, each a file with an array of int16 at 8 kHz.
+
+    The first call creates the files, which takes about a minute.
     """
     cache = cache_directory(os.environ, print_progress) / f"material-{_SEAL}"
     folder = cache / part.value
@@ -173,7 +174,6 @@ def _is_speech(path: Path) -> bool:
 
 
 def _save(path: Path, clips: Sequence[npt.NDArray[np.int16]]) -> None:
-    """Save the clips in a row, with a fifth of a second between them."""
     gap = np.zeros(RATE_HZ // 5, np.int16)
     np.save(path, np.concatenate([part for clip in clips for part in (clip, gap)]))
 
@@ -296,7 +296,6 @@ def _line(samples: Signal, chance: np.random.Generator) -> Signal:
 
 
 def _band(samples: Signal, low_hz: float, high_hz: float) -> Signal:
-    """The signal limited to a band, with linear phase."""
     taps = 257
     time_s = (np.arange(taps) - taps // 2) / RATE_HZ
     ideal = 2 * high_hz * np.sinc(2 * high_hz * time_s) - 2 * low_hz * np.sinc(2 * low_hz * time_s)

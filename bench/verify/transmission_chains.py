@@ -32,7 +32,7 @@ Handling = Callable[[Signal, np.random.Generator], Signal]
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Codecs in order, each after a packet loss, then the phone's processing."""
+    """The codecs on a call's path, each after a packet loss, and then the phone's processing."""
 
     lines: tuple[Line, ...]
     handlings: tuple[Handling, ...] = ()
@@ -71,8 +71,10 @@ CHAINS: Final = {
 
 
 def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: int) -> Trial:
-    """The leg with this number. The number also chooses loss and room: fifteen in a row have all combinations, and a
-    shorter row has all rooms. The verifier does not get the lost packets, as with a recording.
+    """Make a leg through a chain; its number also chooses loss and room.
+
+    Fifteen legs in a row have all combinations, and a shorter row has all rooms. The verifier does not receive the
+    positions of the lost packets, because a recording has none.
     """
     loss = LOSSES[number % len(LOSSES)]
     room = list(ROOMS.values())[number % len(ROOMS)]
@@ -92,7 +94,7 @@ def chain_trial(profile: Profile, chain: str, damage: str, part: Part, number: i
 
 
 def lost_packets(count: int, loss: float, chance: np.random.Generator) -> Lost:
-    """Flags of lost packets, in bursts of 1.5 packets on average (Gilbert's model)."""
+    """Draw lost packets, in bursts of 1.5 packets on average (Gilbert's model)."""
     leave = 1 / 1.5
     enter = loss * leave / (1 - loss)
     lost, state = np.zeros(count, bool), False
@@ -131,7 +133,6 @@ def _ending(profile: Profile, chance: np.random.Generator) -> Signal:
 
 
 def _one_more(profile: Profile, chance: np.random.Generator) -> Signal:
-    """The sound with its first burst repeated at the end."""
     sound, (first, end) = sound_of(profile), _spans(profile)[0]
     pause_ms = max(burst.segment.off_ms for burst in profile.bursts()) or 100.0
     return np.concatenate([sound, np.zeros(round(pause_ms * RATE_HZ / 1000), np.float32), sound[first:end]])

@@ -1,4 +1,7 @@
-"""`idtone ledger`: reads, verifies and proves the evidence. `idtone-evidence` has the other commands for evidence."""
+"""Commands of `idtone ledger`, which read, verify and prove the evidence.
+
+`idtone-evidence` has the other commands for evidence.
+"""
 
 from idtone.core.terminal import command_line
 

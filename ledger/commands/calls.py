@@ -1,4 +1,4 @@
-"""`idtone ledger list | show | find | stats`: reads the evidence."""
+"""`idtone ledger list | show | find | stats`: commands that read the evidence."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _print(records: Sequence[Record], form: command_line.Form, with_node: bool) 
 
 
 def _printer(form: command_line.Form, with_node: bool) -> Callable[[Sequence[Record]], None]:
-    """The function that prints records as they come: one JSON line for each, or rows below one heading."""
+    """Function that prints records as they arrive: one JSON line for each, or rows under one heading."""
 
     def lines(records: Sequence[Record]) -> None:
         for record in records:
@@ -266,7 +266,10 @@ def stats(
 
 
 def _wanted_number(text: str | None) -> Number:
-    """The number to search for, from the option, or asked for. Raises UsageError."""
+    """Telephone number to search for, from the option or from a prompt.
+
+    Raises UsageError.
+    """
     wanted = parse(text if text is not None else _asked_for("telephone number"))
     if not wanted.known or wanted.kind is NumberKind.EMERGENCY:
         raise UsageError("only telephone numbers can be found; write it like 0312345678")
@@ -274,7 +277,10 @@ def _wanted_number(text: str | None) -> Number:
 
 
 def _wanted_sip_call_id(text: str) -> str:
-    """The SIP Call-ID in the form of the ledger. Raises UsageError."""
+    """Shorten a SIP Call-ID to the part that the ledger keeps.
+
+    Raises UsageError.
+    """
     wanted = truncated_sip_call_id(_asked_for("SIP Call-ID") if text == "-" else text)
     if not wanted:
         raise UsageError("the SIP Call-ID is empty; copy it from the header Call-ID")
@@ -340,7 +346,6 @@ def show(
 
 
 def _line(record: Record) -> tuple[str, ...]:
-    """The record as a line for people, in the order of `_COLUMNS`."""
     first = record.steps[0]
     if first.kind in ACTS:
         about = (first.details.get(name) for name in ("case", "basis", "receiver", "reference", "request", "purpose"))
@@ -361,7 +366,7 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 def _details(record: Record, step: Step) -> dict[str, object]:
-    """The details of the step for people: masked numbers instead of tokens, and without the nonce."""
+    """Details of a step for people: masked numbers in place of tokens, and no nonce."""
     shown: dict[str, object] = {
         name: value for name, value in step.details.items() if not name.endswith(("_kind", "_token", "_last4", "nonce"))
     }

@@ -1,6 +1,4 @@
-"""`idtone-evidence disclosure approve | refuse | requests`: answers requests for exports that need a second person's
-approval.
-"""
+"""`idtone-evidence disclosure approve | refuse | requests`: approval of disclosures by another person."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivers packs, and records their receipts and
-confirmations.
-"""
+"""`idtone-evidence disclosure deliver | receipt | confirm | list`: delivery of evidence packs."""
 
 from __future__ import annotations
 

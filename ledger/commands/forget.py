@@ -1,4 +1,4 @@
-"""`idtone-evidence forget`: destroys day keys; the telephone numbers of those days can never be opened again."""
+"""`idtone-evidence forget`: destruction of the keys that open the telephone numbers of past days."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ def forget(
 
 
 def _parse_day(text: str, now: datetime) -> str:
-    """A day in UTC that is not in the future. Raises UsageError."""
+    """Parse a UTC day that is not in the future.
+
+    Raises UsageError.
+    """
     try:
         day = date.fromisoformat(text).isoformat()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`idtone-evidence hold place | list | lift`: keeps the numbers of calls while a case needs them."""
+"""`idtone-evidence hold place | list | lift`: legal holds, which keep the numbers of calls for a case."""
 
 from __future__ import annotations
 
@@ -179,8 +179,9 @@ def _holds(settings: Settings) -> dict[str, LegalHold]:
 
 
 def _need_own_steps(settings: Settings, ring: KeyRing) -> None:
-    """Raise LedgerError if a step is missing, or was not written by the service. Such a ledger must not decide which
-    keys are destroyed.
+    """Raise LedgerError if a step is missing, or was not written by the service.
+
+    Such a ledger must not decide which keys are destroyed.
     """
     ledger = settings.ledger.own_url()
     foreign = first_foreign_step(Database.in_file(ledger), ring.days.ledger_key.step_key(ring.successor_trees.origin))

@@ -1,6 +1,4 @@
-"""`idtone-evidence log replace-key | end | give-up`: replaces the log's key, ends the log, and gives up the end of an
-earlier log.
-"""
+"""`idtone-evidence log replace-key | end | give-up`: replacement of the log's key, and ends of logs."""
 
 from __future__ import annotations
 
@@ -195,7 +193,7 @@ def give_up(
 
 
 def _given_up(settings: Settings, ring: KeyRing, following: SuccessorTree) -> EndGivenUp | None:
-    """The end, if it was given up earlier; otherwise None. The earlier command may have been killed since."""
+    """The end of the earlier log if it was given up already; otherwise None."""
     ledger = settings.ledger
     found = None
     with suppress(LedgerError):  # a database between was lost; the present log is asked again before it records the act
@@ -217,7 +215,10 @@ def _tell_given_up(report: dict[str, Any], as_json: bool) -> None:
 
 
 def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
-    """The successor of the tree whose end is given up. Raises UsageError."""
+    """The tree after the log whose end is given up.
+
+    Raises UsageError.
+    """
     without = ring.successor_trees.without_end
     waiting = {each.after: each for each in (without if log else ring.successor_trees.unsigned or without)}
     if log is None and len(waiting) > 1:
@@ -234,8 +235,9 @@ def _unsigned(ring: KeyRing, log: str | None) -> SuccessorTree:
 
 @contextmanager
 def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWriter, KeyRing]]:
-    """Open an existing ledger as its only writer during the block. `follows` as in `GroupWriter.open`. Raises
-    LedgerError.
+    """Open an existing ledger as its only writer during the block.
+
+    If the log has ended and `follows` is True, another log begins. Raises LedgerError.
     """
     ledger = settings.ledger
     path = path_of(ledger.own_url())
@@ -255,7 +257,6 @@ def _writing(settings: Settings, follows: bool = True) -> Iterator[tuple[GroupWr
 
 
 def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
-    """A new key in a file, or the key in the token."""
     keys = ring.keys
     assert isinstance(keys, LogKeys)
     if token is None:
@@ -272,7 +273,10 @@ def _new_key(ring: KeyRing, token: str | None, origin: str) -> NextKey:
 
 
 def _trusted(compromised: str, log: VerifierKey) -> Note | None:
-    """The last trusted head that the old key has signed; None if there is none. Raises UsageError and ProofError."""
+    """The last trusted head that the old key signed; None if there is none.
+
+    Raises UsageError and ProofError.
+    """
     if compromised == NONE:
         return None
     [(_, note)] = read_checkpoints([Path(compromised)])

@@ -1,6 +1,4 @@
-"""`idtone-evidence monitor` and `verify split-view`: follows the logs of others, and verifies the proof that a log has
-two histories.
-"""
+"""`idtone-evidence monitor` and `verify split-view`: monitoring of logs, and proofs of split views."""
 
 from __future__ import annotations
 
@@ -68,7 +66,10 @@ def monitor(
 
 @contextmanager
 def _ended_by_signal(over: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `over` during the block, so that everything verified until then is kept."""
+    """Make SIGTERM and SIGINT set `over` during the block.
+
+    Everything verified until then is kept.
+    """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, lambda *_: over.set()) for number in numbers]
     try:

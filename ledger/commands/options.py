@@ -1,4 +1,4 @@
-"""The common parts of the commands of `idtone ledger`: options, reading of times, and opening of the ledger."""
+"""Options and helpers that the commands of `idtone ledger` share."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _OFFERED: Final = 50
 
 
 def complete_call(context: typer.Context, incomplete: str) -> list[str]:
-    """The newest call ids that begin with this text, for the shell's completion; none if the ledger cannot be read."""
+    """Newest call ids that begin with `incomplete`, for shell completion; empty if no ledger is readable."""
     given = context.params
     # The command itself will report errors.
     with suppress(IdtoneError), redirect_stderr(io.StringIO()):
@@ -85,13 +85,17 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_until(text: str, now: datetime) -> datetime:
-    """The moment in a text, as from `parse_since`. A day means its end."""
+    """Parse the time of `--until`; a day means the end of that day.
+
+    Raises UsageError.
+    """
     return parse_since(text, now, "--until") + timedelta(days=bool(_DAY.fullmatch(text)))
 
 
 def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
-    """The moment in a text: `2h` (s, m, h, d) before `now`, the start of a day in Japan, or ISO 8601 with an offset.
-    Raises UsageError.
+    """Parse a time: `2h` (s, m, h, d) before `now`, a day in Japan, or ISO 8601 with an offset.
+
+    A day means its start. `option` is the option that an error names. Raises UsageError.
     """
     ago = _AGO.fullmatch(text)
     try:
@@ -110,7 +114,10 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
 
 def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None, keys: Sequence[str] = ()) -> Ledgers:
-    """The ledgers that these options name. Unreadable ones are reported. Raises UsageError and LedgerError."""
+    """Open the ledgers that command-line options name, and report unreadable ledgers.
+
+    Raises UsageError and LedgerError.
+    """
     ledgers = ledgers_now(config, ledger, node, keys)
     for trouble in (*ledgers.unreadable, *ledgers.doubts):
         print(trouble, file=sys.stderr)
@@ -118,7 +125,10 @@ def ledgers_of(config: Path | None, ledger: str | None, node: str | None = None,
 
 
 def ledgers_now(config: Path | None, ledger: str | None, node: str | None, keys: Sequence[str]) -> Ledgers:
-    """The same as `ledgers_of` without reports about unreadable ledgers, for a command that looks again and again."""
+    """Open the ledgers that command-line options name, without reporting unreadable ledgers.
+
+    For a command that opens the ledgers repeatedly. Raises UsageError and LedgerError.
+    """
     whole = load_settings(config)
     settings = whole.ledger
     days = days_of(settings)
@@ -141,7 +151,10 @@ def _keys(option: str) -> tuple[str, DayKeys]:
 
 
 def parse_key(option: str, text: str, algorithm: Algorithm) -> VerifierKey:
-    """The verifier key that an option gives. Raises UsageError."""
+    """Parse the verifier key of an option, which must use `algorithm`.
+
+    Raises UsageError.
+    """
     try:
         key = VerifierKey.parse(text)
     except ProofError as error:
@@ -158,7 +171,10 @@ _MEANT: Final = {
 
 
 def read_roots(path: Path) -> list[Certificate]:
-    """The root certificates in a PEM file. Raises UsageError."""
+    """Read root certificates from a PEM file.
+
+    Raises UsageError.
+    """
     from ..tree.timestamps import roots_of
 
     try:
@@ -168,7 +184,10 @@ def read_roots(path: Path) -> list[Certificate]:
 
 
 def read_checkpoints(paths: Sequence[Path]) -> list[tuple[str, Note]]:
-    """The checkpoints in files, each with its path. Raises UsageError."""
+    """Read checkpoints from files, each with its path.
+
+    Raises UsageError.
+    """
     return [(str(path), _note(path)) for path in paths]
 
 
@@ -180,7 +199,10 @@ def _note(path: Path) -> Note:
 
 
 def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, str]:
-    """The key that verifies a node's replica, and its source: `own` or `postgresql`. Raises LedgerError."""
+    """Key that verifies a node's replica, and its source: `own` or `postgresql`.
+
+    Raises LedgerError.
+    """
     trees = successor_trees_of(settings.ledger, settings.node)
     if ledger.origin in trees.origins and LogKeys(settings.ledger, trees).is_here(ledger.origin):
         return own_key(settings.ledger, settings.node, ledger.origin), "own"
@@ -189,7 +211,7 @@ def replica_key(ledger: NodeLedger, settings: Settings) -> tuple[VerifierKey, st
 
 
 def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
-    """Print which ends of earlier logs were given up in a log (`EndGivenUp.to_json`)."""
+    """Print the ends of earlier logs that a log gave up, each from `EndGivenUp.to_json`."""
     for each in ends:
         said = Message(
             "  gives up     the end of {log}, on {at}, by {by}: {why}; of its {leaves:,} leaves the first {signed:,} "
@@ -200,7 +222,10 @@ def print_given_up_ends(ends: Iterable[Mapping[str, Any]]) -> None:
 
 
 def responsible_person(settings: LedgerSettings) -> Person:
-    """The person who runs this command. Raises UsageError for an account that several persons use."""
+    """Person who runs the command, from an account of that person alone.
+
+    Raises UsageError for an account that several persons use.
+    """
     person = acting_person()
     if not person.is_by_console and person.uid in (0, settings.key_file.stat().st_uid):
         raise UsageError(
@@ -212,22 +237,23 @@ def responsible_person(settings: LedgerSettings) -> Person:
 
 
 def disclosing_person(settings: LedgerSettings) -> Person:
-    """The person who runs this command. If exports take two persons, it must be a person's own account. Raises
-    UsageError.
+    """Person who runs a command that discloses evidence.
+
+    If disclosures require two persons, the account must belong to one person. Raises UsageError.
     """
     return responsible_person(settings) if settings.exports is Exports.TWO_PERSONS else acting_person()
 
 
 def days_of(settings: LedgerSettings) -> DayKeys | None:
-    """The keys that open the numbers of each day; None if this user may not read the key file of the ledger."""
+    """Keys that open the numbers of each day; None if the user must not read the ledger's key file."""
     return day_keys_beside(settings.key_file) if os.access(settings.key_file, os.R_OK) else None
 
 
 def local_time(at: datetime) -> str:
-    """The moment in the time zone of this machine."""
+    """Format a time in the time zone of the machine."""
     return at.astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
 def listed_time(at: datetime, form: command_line.Form) -> str:
-    """A time in a list: in the time zone of this machine for people, in UTC for programs."""
+    """Format a time for a list: local time for people, UTC for programs."""
     return local_time(at) if form is command_line.Form.TABLE else iso_ms(at)

@@ -1,4 +1,4 @@
-"""`idtone ledger verify | prove | key`: verifies that the evidence is unchanged, and makes proofs for others."""
+"""`idtone ledger verify | prove | key`: verification of the evidence, and proofs for others."""
 
 from __future__ import annotations
 
@@ -83,18 +83,15 @@ def verify(
 
 
 def _shared_key(ledger: NodeLedger, keys: Sequence[VerifierKey], settings: Settings) -> tuple[VerifierKey, str]:
-    """The key that verifies a node's ledger, and its source."""
     given = next((key for key in keys if key.name == ledger.origin), None)
     return (given, "given") if given else replica_key(ledger, settings)
 
 
 def _of(ledger: NodeLedger, notes: Sequence[tuple[str, Note]]) -> list[tuple[str, Note]]:
-    """The checkpoints of this node."""
     return [(source, note) for source, note in notes if _origin(note) == ledger.origin]
 
 
 def _unused(origins: Sequence[str], keys: Sequence[VerifierKey], notes: Sequence[tuple[str, Note]]) -> list[str]:
-    """The given keys and checkpoints that belong to no ledger here."""
     given = [(f"--log-key {key.name}", key.name) for key in keys]
     given += [
         (Message("{source}: a checkpoint of {origin}", source=source, origin=origin), origin)

@@ -1,4 +1,4 @@
-"""`idtone-evidence log replicas`: the progress of the replica of each node's ledger."""
+"""`idtone-evidence log replicas`: the progress of each ledger's replica in PostgreSQL."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Statistics as a PNG: calls by day, member or licence, and the share of calls whose sounds were sent."""
+"""Plots of call statistics as PNG: calls, and the share of calls whose sounds were sent."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,12 +20,11 @@ _OTHERS: Final = "#888888"
 
 
 def plot(path: Path, tallies: Sequence[Tally]) -> None:
-    """Write the picture; an existing file is replaced in one step.
+    """Plot tallies of calls as a PNG file.
 
     The horizontal axis shows days, or members or licences if calls are not counted by day. If calls are counted by day
-    and member, each of the members with the most calls has a separate line.
-
-    Raises UsageError if matplotlib is not installed or the file cannot be written.
+    and member, the members with the most calls have separate lines. An existing file is replaced in one step. Raises
+    UsageError if matplotlib is not installed or the file cannot be written.
     """
     places = sorted({_place(each) for each in tallies})
     figure = new_figure(max(8.0, 2 + 0.35 * len(places)), 6)
@@ -62,7 +61,6 @@ def _place(counted: Tally) -> str:
 
 
 def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
-    """Name, colour and tallies of each line of the sent ratio."""
     calls: Counter[str] = Counter()
     for each in tallies:
         if each.day and each.member is not None:
@@ -79,7 +77,7 @@ def _lines(tallies: Sequence[Tally]) -> list[tuple[str, str, Sequence[Tally]]]:
 
 
 def _ratio(tallies: Iterable[Tally]) -> float:
-    """The sent ratio; NaN if no party was to hear a sound. NaN is not drawn."""
+    """Share of connected calls whose sounds were sent; NaN, which is not drawn, if there are none."""
     sent, connected = 0, 0
     for each in tallies:
         sent, connected = sent + each.sent, connected + each.connected

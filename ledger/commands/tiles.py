@@ -1,4 +1,4 @@
-"""`idtone-evidence log tiles` and `verify tiles`: writes the evidence as static files, and verifies such files."""
+"""`idtone-evidence log tiles` and `verify tiles`: the evidence as static files, and its verification."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def tiles(
 def _written(
     ledger: NodeLedger, directory: Path, settings: Settings, is_shared: bool, uncosigned: bool
 ) -> tuple[TilesWritten | None, int]:
-    """The files written for a ledger (None if it has no checkpoint), and the number of its signed leaves.
+    """Files written for a ledger (None if it has no checkpoint), and the number of its signed leaves.
 
     Raises LedgerError.
     """
@@ -110,7 +110,10 @@ def _key_and_cosigned(
 
 
 def _folder(origin: str) -> str:
-    """The folder of a ledger below the common folder. Raises LedgerError if the name would lead elsewhere."""
+    """Folder of a ledger in the common folder.
+
+    Raises LedgerError if the name would lead elsewhere.
+    """
     parts = origin.split("/")
     if not all(map(_PART.fullmatch, parts)) or {"tile", "checkpoint"} & set(parts):
         raise LedgerError("its name cannot be that of a folder; give it another one (ledger.origin)")

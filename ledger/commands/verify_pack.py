@@ -1,4 +1,4 @@
-"""`idtone-evidence verify pack`: verifies that a pack has the content that its log has sealed."""
+"""`idtone-evidence verify pack`: verification of an evidence pack."""
 
 from __future__ import annotations
 
@@ -114,8 +114,9 @@ def verify_pack(
 
 
 def omitted_leaves(source: TileSource, verdict: PackVerdict) -> Iterator[Breach]:
-    """Breaches for leaves of the pack's calls that are in the published tree but not in the pack. Raises LedgerError if
-    the tree cannot be read.
+    """Leaves of a pack's calls that are in the published tree but not in the pack.
+
+    Each is reported as a violation. Raises LedgerError if the tree cannot be read.
     """
     assert verdict.log
     packed = {each.record.call_id: set(each.leaves) for each in verdict.told}
@@ -236,7 +237,6 @@ def _numbers(told: PackRecord) -> dict[str, str]:
 
 
 def _print(line: str) -> None:
-    """Print a line. Unprintable characters, which a pack may contain, are shown as escapes."""
     print("".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in translated(line)))
 
 
@@ -295,7 +295,10 @@ def _tell(verdict: PackVerdict, stamps_verified: bool) -> None:
 
 
 def _read_association_root(path: Path) -> Metadata[Root]:
-    """The association's root in a file. Raises UsageError if the file is something else."""
+    """Read the association's root metadata from a file.
+
+    Raises UsageError if the file is something else.
+    """
     from tuf.api.exceptions import RepositoryError
     from tuf.api.metadata import Metadata, Root
 
@@ -308,8 +311,9 @@ def _read_association_root(path: Path) -> Metadata[Root]:
 
 
 def _read_association_metadata(folder: Path) -> dict[str, bytes]:
-    """The association's current metadata about logs, from a folder with ROLE.json, or the latest N.ROLE.json. Raises
-    UsageError if one is missing.
+    """Read the association's current metadata about logs from a folder.
+
+    A file is named ROLE.json or N.ROLE.json; of the latter, the latest is read. Raises UsageError if a role is missing.
     """
     found: dict[str, tuple[int, Path]] = {}
     for path in folder.glob("*.json"):

@@ -1,4 +1,4 @@
-"""`idtone-evidence witness`: cosigns the trees of other logs."""
+"""`idtone-evidence witness`: a witness that cosigns the trees of other logs."""
 
 from __future__ import annotations
 

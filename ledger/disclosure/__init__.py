@@ -1,1 +1,1 @@
-"""Disclosure of evidence: request, approval and pack."""
+"""Disclosure of evidence to authorities: requests, approvals, evidence packs and legal holds."""

@@ -1,4 +1,4 @@
-"""Deliveries of packs: finds the disclosure of a pack, and records its receipt and confirmation."""
+"""Delivery of evidence packs: the disclosure of a pack, its receipt and its confirmation."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,8 +21,9 @@ from .record_act import record_act
 def disclosure_of_pack(
     pack: Path, known: Mapping[str, Disclosure], key: VerifierKey, limit: int = BYTES_LIMIT
 ) -> Disclosure:
-    """The disclosure that made this pack. Raises LedgerError, and UsageError if the pack was changed or is unknown to
-    the ledger.
+    """Find the disclosure that made an evidence pack.
+
+    Raises LedgerError, and UsageError if the pack was changed or is unknown to the ledger.
     """
     files = read_zip(pack, limit)
     if faults := verify_pack_files(files, key, now=datetime.now(UTC)).faults:
@@ -34,7 +35,10 @@ def disclosure_of_pack(
 
 
 def record_delivery(settings: Settings, known: Mapping[str, Disclosure], make: Callable[[str], Step]) -> str:
-    """Record a receipt or a confirmation, and return the id of the act. Raises UsageError and LedgerError."""
+    """Record a receipt or a confirmation in the ledger, and return the id of the act.
+
+    Raises UsageError if the act is not allowed, and LedgerError.
+    """
     require_keys(settings.ledger, settings.node)
     if why := receipt_objection(make("act"), known, datetime.now(UTC)):
         raise UsageError(why)

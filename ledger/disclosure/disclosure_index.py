@@ -1,4 +1,4 @@
-"""The index of all disclosures of a year, and figures for a transparency report. Pure."""
+"""The yearly index of disclosures, and figures for a transparency report."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """A disclosure, or a request without a disclosure so far."""
+    """A disclosure, or a request that has no disclosure yet."""
 
     export: Disclosure | None
     request: DisclosureRequest | None
@@ -63,7 +63,7 @@ class IndexEntry:
         return self.request
 
     def persons(self) -> dict[str, str | None]:
-        """The persons who requested, approved or refused this disclosure, and the one who made its pack, by role."""
+        """Names of the persons who requested, approved or refused the disclosure and made the pack, by role."""
         asked = self.request
         return {
             "requested": asked.by.name if asked else None,
@@ -73,7 +73,10 @@ class IndexEntry:
         }
 
     def row(self, at: str, today: date, pack_digits: int | None = None) -> tuple[object, ...]:
-        """The entry's values in the order of `COLUMNS`. `pack_digits`: number of digits shown of the pack's digest."""
+        """Values of the entry in the order of `COLUMNS`.
+
+        `pack_digits` is the number of digits of the pack's digest to show; None shows all.
+        """
         export, basis = self.export, self.basis
         return (
             self.act, at, self.state, self.case, basis and basis.basis, basis and basis.authority, self.calls,
@@ -132,14 +135,15 @@ def all_entries(acts: Sequence[Step], now: datetime) -> list[IndexEntry]:
 
 
 def disclosure_index(acts: Sequence[Step], year: int, now: datetime) -> list[IndexEntry]:
-    """The disclosures and requests of a year in Japan."""
+    """Disclosures and requests of a year in Japan, the oldest first."""
     return [each for each in all_entries(acts, now) if each.at.astimezone(JAPAN).year == year]
 
 
 @dataclass(frozen=True, slots=True)
 class BasisFigures:
-    """Counts for one legal basis: disclosures, refusals and calls. None means that the count is too small to be
-    published.
+    """Counts of disclosures, refusals and calls for one legal basis.
+
+    None means that the count is too small to be published.
     """
 
     basis: str
@@ -148,7 +152,10 @@ class BasisFigures:
     calls: int | None
 
     def row(self) -> tuple[str, str, str, str]:
-        """The figures as text, in the order of the fields. A suppressed total is empty."""
+        """Figures as text, in the order of the fields.
+
+        A suppressed total is empty.
+        """
         hidden = "" if self.basis == TOTAL else f"<{SMALL}"
         disclosed, refused, calls = (
             hidden if count is None else str(count) for count in (self.disclosed, self.refused, self.calls)
@@ -161,8 +168,10 @@ NO_BASIS: Final = "not recorded"
 
 
 def figures(entries: Iterable[IndexEntry]) -> list[BasisFigures]:
-    """The figures by legal basis. The total is added only if no count is suppressed, because a reader could compute a
-    suppressed count from it.
+    """Count disclosures, refusals and calls by legal basis, for a transparency report.
+
+    The total is added only if no count is suppressed. A reader could otherwise compute a suppressed count from the
+    total.
     """
     counts: dict[str, list[int]] = {}
     for each in entries:

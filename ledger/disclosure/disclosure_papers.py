@@ -1,4 +1,4 @@
-"""Papers about disclosures, in Japanese and English: the receipt to be signed, and the index of a year. Pure."""
+"""Papers about disclosures, in Japanese and English: the receipt to sign, and the index of a year."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,7 +30,10 @@ _LINE: Final = "＿" * 40
 
 
 def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key: str, now: datetime) -> Paper:
-    """The receipt for the signature of the receiving officer. `file_sha256` is the digest of the delivered file."""
+    """The receipt that the receiving officer signs.
+
+    `file_sha256` is the digest of the delivered file.
+    """
     about = {
         "案件 / case": export.case,
         **basis_facts(export.basis),
@@ -70,7 +73,10 @@ def receipt_sheet(export: Disclosure, file_name: str, file_sha256: str, log_key:
 
 
 def index_paper(year: int, entries: Sequence[IndexEntry], by_basis: Sequence[BasisFigures], now: datetime) -> Paper:
-    """The index of a year; only the figures if there are no entries."""
+    """The yearly index of disclosures as a paper.
+
+    Without `entries`, the paper has only the figures.
+    """
     today = now.astimezone(JAPAN).date()
     overdue = [each for each in entries if each.export and each.export.overdue(today)]
     about = {

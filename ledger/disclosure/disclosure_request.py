@@ -1,7 +1,7 @@
-"""Requests for disclosure, which a second person approves: their states, and the acts that each state allows. Pure.
+"""Requests for disclosure that a second person approves: states, and allowed acts.
 
-One person requests, another approves, and one of the two makes the pack; each is an act in the ledger. The writer of
-the ledger refuses an act that is not allowed. If such an act is in the ledger anyway, it has no effect.
+One person requests, another approves, and one of the two makes the evidence pack. Each step is an act in the ledger.
+The ledger's writer refuses an act that is not allowed. If such an act is in the ledger anyway, it has no effect.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class RequestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """The answer to a request. An approval is valid until `until`; a refusal gives its reason in `why`."""
+    """The answer to a request for disclosure.
+
+    An approval is valid until `until`. A refusal gives its reason in `why`.
+    """
 
     act: str
     at: datetime
@@ -45,7 +48,10 @@ class RequestAnswer:
 
 @dataclass(slots=True)
 class DisclosureRequest:
-    """A request for disclosure. `selection` is the digest of the requested evidence (`pack.selection`)."""
+    """A person's request to disclose the evidence of calls.
+
+    `selection` is the digest of the requested evidence (`pack.selection`). `until` is the deadline for an approval.
+    """
 
     act: str
     at: datetime
@@ -81,7 +87,10 @@ _READY: Final = {
 
 
 def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
-    """The requests by their ids, oldest first, from all acts in the order of writing."""
+    """Requests for disclosure by id, the oldest first.
+
+    `acts` are all acts in the order of writing.
+    """
     found: dict[str, DisclosureRequest] = {}
     for step in acts:
         if objection(step, found, DisclosureRules()) is None:
@@ -91,11 +100,11 @@ def requests(acts: Iterable[Step]) -> dict[str, DisclosureRequest]:
 
 @dataclass(frozen=True, slots=True)
 class DisclosureRules:
-    """The rules by which the writer of the ledger judges acts.
+    """The rules by which the ledger's writer accepts or refuses acts.
 
-    `two_persons`: an export needs the approval of another person. `term`: how long a request may wait, and how long an
-    approval is valid. `bases`: the requirements of each legal basis. None: legal bases are not judged, as in acts of
-    earlier versions.
+    `two_persons` means that a disclosure needs another person's approval. `term` limits how long a request may wait,
+    and how long an approval is valid. `bases` has the requirements of each legal basis. With None, legal bases are not
+    checked, because acts of earlier versions have none.
     """
 
     two_persons: bool = False
@@ -104,7 +113,10 @@ class DisclosureRules:
 
     @classmethod
     def of(cls, settings: LedgerSettings) -> DisclosureRules:
-        """The rules of these settings, with the file of legal bases. Raises DocumentError."""
+        """The rules in a node's settings, with the file of legal bases.
+
+        Raises DocumentError.
+        """
         bases = load_legal_bases(settings.legal_bases)
         return cls(settings.exports is Exports.TWO_PERSONS, settings.approval, bases)
 
@@ -112,9 +124,10 @@ class DisclosureRules:
 def objection(
     step: Step, known: Mapping[str, DisclosureRequest], rules: DisclosureRules, now: datetime | None = None
 ) -> str | None:
-    """The reason why this act is not allowed; None if it is allowed. `known` are the earlier requests.
+    """Reason why an act is not allowed; None if it is allowed.
 
-    `now` is the time by the clock of the judging process, not of the acting person's.
+    `known` are the earlier requests. `now` is the time by the clock of the checking process, not of the acting
+    person's.
     """
     try:
         if step.kind is StepKind.EXPORT_REQUESTED:

@@ -1,4 +1,4 @@
-"""Disclosures, the receipts of the offices that got them, and confirmations in writing. Pure.
+"""Disclosures of evidence, receipts of the receiving offices, and written confirmations.
 
 An act is never changed: one receipt and one confirmation count for each disclosure.
 """
@@ -21,7 +21,10 @@ from .legal_basis import LegalBasis, text_objection
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receiver's signature for a pack, and its day in Japan. `proof` as in `steps.export_received`."""
+    """The receipt that an office signed for an evidence pack.
+
+    `received` is a day in Japan. `proof` is explained in `steps.export_received`.
+    """
 
     act: str
     receiver: str
@@ -31,7 +34,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The document that confirms a demand, and the day in Japan on which it came."""
+    """The document that confirms an emergency demand, and the day in Japan when it arrived."""
 
     act: str
     reference: str
@@ -40,7 +43,10 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """A disclosure. `sha256` is the digest of the pack; `request` is the act that requested it."""
+    """A recorded disclosure of the evidence of calls to an authority.
+
+    `sha256` is the digest of the evidence pack. `request` is the id of the approved request.
+    """
 
     act: str
     at: datetime
@@ -55,13 +61,19 @@ class Disclosure:
     confirmation: Confirmation | None = None
 
     def overdue(self, today: date) -> bool:
-        """True if the written confirmation is overdue."""
+        """True if the written confirmation is overdue.
+
+        `today` is a day in Japan.
+        """
         by = self.basis.confirm_by if self.basis else None
         return by is not None and self.confirmation is None and today > by
 
 
 def disclosures_in(acts: Iterable[Step]) -> dict[str, Disclosure]:
-    """The disclosures by their ids, oldest first. `acts` are all acts in the order of writing."""
+    """Disclosures by id, the oldest first.
+
+    `acts` are all acts in the order of writing.
+    """
     found: dict[str, Disclosure] = {}
     for step in acts:
         if step.kind is StepKind.EXPORTED:
@@ -83,10 +95,10 @@ _RECEIPT: Final = frozenset({"by", "by_uid", "by_way", "export", "sha256", "rece
 
 
 def receipt_objection(step: Step, known: Mapping[str, Disclosure], now: datetime | None = None) -> str | None:
-    """The reason why this receipt or confirmation is not allowed; None if it is allowed, or if the act is of another
-    kind.
+    """Reason why a receipt or a confirmation is not allowed; None if it is allowed.
 
-    `now` is the time by the clock of the judging process; None for an act that is in the ledger already.
+    None also for an act of another kind. `now` is the time by the clock of the checking process, or None for an act
+    that is in the ledger already.
     """
     if step.kind not in _ANSWERS:
         return None

@@ -1,4 +1,4 @@
-"""The report of a pack, in Japanese and English. Pure."""
+"""The report of an evidence pack, in Japanese and English."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -76,8 +76,10 @@ def report(
     request: DisclosureRequest | None = None,
     registration: LogRegistration | None = None,
 ) -> Paper:
-    """The report. Times are in Japan Standard Time. `request` is the request that another person has approved,
-    `registration` has the owner and the witnesses of the log as the pack shows them.
+    """The report of an evidence pack for people, in Japanese and English.
+
+    Times are in Japan Standard Time. `request` is the approved request. `registration` has the owner and the witnesses
+    of the log.
     """
     registration = registration or LogRegistration()
     approval = request.approval if request else None
@@ -107,7 +109,7 @@ def report(
 
 
 def basis_facts(basis: LegalBasis | None) -> dict[str, str | None]:
-    """The legal basis of a disclosure, as facts for a section."""
+    """Facts about the legal basis of a disclosure, by their labels."""
     if basis is None:
         return {"法的根拠 / legal basis": "記録なし / not recorded"}
     texts = {name: str(text) for name, text in basis.details().items()}
@@ -176,5 +178,5 @@ def _profile(profile_id: str, profile: Mapping[str, Any]) -> Section:
 
 
 def japanese_time(at: datetime) -> str:
-    """The moment in Japan Standard Time."""
+    """Format a time in Japan Standard Time, with milliseconds."""
     return at.astimezone(JAPAN).isoformat(sep=" ", timespec="milliseconds")

@@ -1,6 +1,6 @@
-"""The legal bases of a disclosure: the recorded facts, and the requirements of each basis. Pure, except for loading.
+"""The legal bases of disclosures: the recorded facts, and the requirements of each basis.
 
-The requirements are data: `config/legal_bases.yaml`, or the file that `ledger.legal_bases` names.
+The requirements are data, in `config/legal_bases.yaml` or the file that `ledger.legal_bases` names.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _SIZE_LIMIT: Final = 2**20
 
 
 class BasisFact(StrEnum):
-    """A fact of the demand that a legal basis may require. Its value is its name in the ledger and in a pack."""
+    """A fact about a demand for evidence that a legal basis may require.
+
+    The value is the fact's name in the ledger and in an evidence pack.
+    """
 
     AUTHORITY = "authority"
     REFERENCE = "reference"
@@ -51,8 +54,9 @@ def _word(text: str) -> str:
 
 
 class BasisRule(Model):
-    """The requirements of one legal basis. `confirm` is the time allowed for a written confirmation, counted from the
-    receipt of the demand.
+    """The requirements of one legal basis.
+
+    `confirm` is the time allowed for a written confirmation, counted from the receipt of the demand.
     """
 
     ja: Annotated[str, Field(min_length=1, max_length=120)]
@@ -63,18 +67,21 @@ class BasisRule(Model):
 
     @property
     def law(self) -> str:
-        """The name of the basis in both languages, as it is recorded."""
+        """Name of the legal basis in both languages, as the ledger records it."""
         return f"{self.ja} / {self.en}"
 
 
 class LegalBases(Model):
-    """The rules of all legal bases, by the word for `--basis`."""
+    """The requirements of all legal bases, by the value of `--basis`."""
 
     bases: Annotated[dict[Annotated[str, AfterValidator(_word)], BasisRule], Field(min_length=1)]
 
 
 def load_legal_bases(path: Path | None) -> LegalBases:
-    """The rules in a file; None means the rules that idtone ships. Raises DocumentError."""
+    """Load the requirements of the legal bases.
+
+    Without a path, the requirements that idtone ships are loaded. Raises DocumentError.
+    """
     if path is not None:
         return load(path, LegalBases, size_limit=_SIZE_LIMIT)
     return parse((resources.files("idtone.config") / FILE).read_text("utf-8"), FILE, LegalBases)
@@ -82,11 +89,10 @@ def load_legal_bases(path: Path | None) -> LegalBases:
 
 @dataclass(frozen=True, slots=True)
 class LegalBasis:
-    """The basis of one disclosure, as the ledger and the pack have it.
+    """The legal basis of one disclosure, as recorded in the ledger and in the evidence pack.
 
-    `basis` is the word for `--basis`. `law` is the name of the basis in both languages, as it was when the act was
-    recorded. `received` is a moment. `deadline`, `valid_until` and `confirm_by` are days in Japan; each counts until
-    its end.
+    `basis` is the value of `--basis`. `law` is the name of the basis in both languages at the time of the act.
+    `received` is a time. `deadline`, `valid_until` and `confirm_by` are days in Japan; each counts until its end.
     """
 
     basis: str
@@ -102,7 +108,7 @@ class LegalBasis:
     confirm_by: date | None = None
 
     def details(self) -> dict[str, Scalar]:
-        """The basis as texts for a step and a manifest, without unknown values."""
+        """Known facts of the legal basis as text, for a step and a manifest."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
             name: value if isinstance(value, str) else value.isoformat()
@@ -112,8 +118,9 @@ class LegalBasis:
 
     @classmethod
     def of(cls, details: Mapping[str, object]) -> LegalBasis | None:
-        """The legal basis in the details of a step, as the method `details` wrote it; None if the step has none. Raises
-        ValueError if a detail has another form.
+        """Parse a legal basis from the details of a step; None if the step has none.
+
+        Raises ValueError if a detail is not in the form that `details` writes.
         """
         if "basis" not in details:
             return None
@@ -146,7 +153,7 @@ _NAMES: Final = {
 
 
 def basis_lines(basis: LegalBasis | None) -> dict[str, str]:
-    """The legal basis for a terminal: the name of each fact, with its value."""
+    """Lines about a legal basis for a terminal: the name of each fact, with its value."""
     if basis is None:
         return {template("legal basis"): Message("not recorded")}
     return {_NAMES[name]: str(text) for name, text in basis.details().items() if name != "basis"}
@@ -167,7 +174,10 @@ def can_be_recorded(text: str) -> bool:
 
 
 def text_objection(name: str, text: str | None) -> Message | None:
-    """The reason why a text must not be recorded for ever; None if it may be recorded. `name` is the text's option."""
+    """Reason why a text must not be recorded permanently; None if it may be.
+
+    `name` is the command-line option of the text.
+    """
     if text is not None and (character := forbidden_character(text)):
         return Message(
             "--{name} needs 1 to {limit} printable characters; {character} is not printable",
@@ -187,7 +197,10 @@ def text_objection(name: str, text: str | None) -> Message | None:
 
 
 def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
-    """The basis with its name and the last day for its confirmation, both from its rule. Raises UsageError."""
+    """Complete a legal basis with its name and the deadline of its confirmation.
+
+    Raises UsageError if the basis is unknown or a text must not be recorded.
+    """
     rule = bases.bases.get(basis.basis)
     if rule is None:
         raise UsageError(
@@ -201,8 +214,9 @@ def complete_basis(basis: LegalBasis, bases: LegalBases) -> LegalBasis:
 
 
 def basis_objection(basis: LegalBasis | None, sealed: bool, bases: LegalBases, now: datetime) -> str | None:
-    """The reason why evidence must not be given on this basis; None if it may be given. `sealed`: the numbers stay
-    sealed.
+    """Reason why evidence must not be disclosed on a legal basis; None if it may be.
+
+    `sealed` means that the telephone numbers stay sealed.
     """
     if basis is None:
         return Message("it names no legal basis; give --basis, and what it needs")

@@ -1,7 +1,7 @@
-"""Legal holds: calls whose numbers are kept while a case needs them. Pure.
+"""Legal holds, which keep the telephone numbers of calls for a case.
 
-One person places a hold, and a person lifts it; both are acts in the ledger, with a basis and a reference. A hold never
-ends by itself. After `until`, a person must decide about it; it stays until then.
+One person places a hold, and a person lifts it. Both are acts in the ledger, with a basis and a reference. A hold never
+ends on its own: after `until`, a person must decide about it.
 """
 
 import json
@@ -31,7 +31,10 @@ Procedure, article 197, paragraphs 3 and 4).
 
 
 class HoldBasis(StrEnum):
-    """The basis on which calls are kept longer than others. These words are idtone's; a lawyer must confirm them."""
+    """The basis on which numbers of calls are kept longer than others.
+
+    The words are idtone's, and a lawyer must confirm them.
+    """
 
     PRESERVATION = "preservation"
     DISPUTE = "dispute"
@@ -39,7 +42,7 @@ class HoldBasis(StrEnum):
 
     @property
     def law(self) -> str:
-        """The name of the basis in both languages, as it is recorded."""
+        """Name of the basis in both languages, as the ledger records it."""
         return _LAWS[self]
 
 
@@ -53,7 +56,10 @@ _LAWS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """A hold. It needs a decision after `until`, a day in Japan; if `until` is None, never."""
+    """A legal hold, which keeps the telephone numbers of calls for a case.
+
+    The hold needs a person's decision after `until`, a day in Japan. With None, it never needs one.
+    """
 
     id: str
     at: datetime
@@ -66,7 +72,7 @@ class LegalHold:
     lifted: Step | None = None
 
     def is_due(self, now: datetime) -> bool:
-        """True if the hold is in force and needs a decision."""
+        """True if the hold is in force and needs a person's decision."""
         return self.lifted is None and self.until is not None and now.astimezone(JAPAN).date() > self.until
 
 
@@ -75,7 +81,7 @@ def new_hold_id() -> str:
 
 
 def check_until(basis: HoldBasis, until: date | None, now: datetime) -> None:
-    """Raise UsageError unless the basis allows `until` as the last day of a hold."""
+    """Raise UsageError unless the basis allows `until` as the last day of a legal hold."""
     today = now.astimezone(JAPAN).date()
     if until is not None and until < today:
         raise UsageError("--until {until} is over; write a day that comes", until=until)
@@ -97,8 +103,9 @@ def placed_step(
     calls: Sequence[str],
     until: date | None,
 ) -> Step:
-    """The record that a person has placed a hold. Raises UsageError for a text that must not be recorded, and
-    LedgerError for more calls than a leaf can name.
+    """Create the step for placing a legal hold.
+
+    Raises UsageError for a text that must not be recorded, and LedgerError for more calls than a leaf can name.
     """
     for name, text in (("reference", reference), ("why", why)):
         if fault := text_objection(name, text):
@@ -114,14 +121,20 @@ def placed_step(
 
 
 def lifted_step(act_id: str, at: datetime, by: Person, hold: LegalHold, why: str) -> Step:
-    """The record that a person has lifted a hold. Raises UsageError for a reason that must not be recorded."""
+    """Create the step for lifting a legal hold.
+
+    Raises UsageError for a reason that must not be recorded.
+    """
     if fault := text_objection("why", why):
         raise UsageError(fault)
     return steps.duty(act_id, at, by, LIFTED, hold.id, {"reference": hold.reference, "why": why})
 
 
 def legal_holds(acts: Iterable[Step]) -> dict[str, LegalHold]:
-    """The holds by their ids, the oldest first. `acts` are all duties in the order of writing."""
+    """Legal holds by id, the oldest first.
+
+    `acts` are all duties in the order of writing.
+    """
     found: dict[str, LegalHold] = {}
     for step in acts:
         if step.kind is not StepKind.DUTY:
@@ -153,5 +166,5 @@ def _hold(hold_id: str, details: Mapping[str, Scalar], at: datetime) -> LegalHol
 
 
 def held_calls(holds: Iterable[LegalHold]) -> set[str]:
-    """The calls of all holds that are in force."""
+    """Ids of the calls under a legal hold that is in force."""
     return {call for hold in holds if hold.lifted is None for call in hold.calls}

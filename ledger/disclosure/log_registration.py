@@ -1,7 +1,7 @@
-"""The registration of a pack's log with the association: its owner, and the cosignatures that it needs. Pure.
+"""The registration of a log with the association: its owner, and its required cosignatures.
 
-The association signs both facts with its registry (`custom.logs` of the target `registry.yaml`); packs contain its
-metadata. docs/evidence-format.md, section 6.8, has the form and the rules.
+The association signs both facts with its registry (`custom.logs` of the target `registry.yaml`). Evidence packs contain
+the registry's metadata. docs/evidence-format.md, section 6.8, has the form and the rules.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Registry = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class KeyTerm:
-    """The period of a key: its signatures count from `since` to `until` (exclusive)."""
+    """The period in which a key's signatures count: from `since` to `until` (exclusive)."""
 
     key: VerifierKey
     since: datetime
@@ -46,7 +46,7 @@ class KeyTerm:
 
 @dataclass(frozen=True, slots=True)
 class LogOwner:
-    """The legal person that is responsible for a log."""
+    """The legal person that is responsible for a log, by the association's registry."""
 
     member: str
     japanese: str
@@ -57,7 +57,7 @@ class LogOwner:
 
 @dataclass(frozen=True, slots=True)
 class SignedLogs:
-    """The association's signed entries about logs and witnesses, from one version of `registry.json`."""
+    """The association's signed entries about logs and witnesses, from one version of the registry."""
 
     version: int
     owners: tuple[LogOwner, ...]
@@ -65,8 +65,9 @@ class SignedLogs:
     cosignatures: int
 
     def owner(self, log: VerifierKey) -> LogOwner | None:
-        """The owner of the log; None if there is none. If a tree continues another one with the same key, its name is
-        the other's name and a number.
+        """Owner of a log; None if the registry names none.
+
+        A later log with the same key has the earlier log's name and a number.
         """
         for each in self.owners:
             base, _, number = log.name.rpartition(".")
@@ -78,12 +79,13 @@ class SignedLogs:
 
 @dataclass(frozen=True, slots=True)
 class LogRegistration:
-    """The owner and the witnesses of a pack's log. `logs` is None if no registry in the pack names logs. `owner` is
-    None if the registry names no owner of this log.
+    """The owner and the witnesses of an evidence pack's log, by the association's registry.
 
-    `cosigners` are the names of the witnesses that count and have cosigned each tree of the pack in time. `is_met`:
-    each tree has enough of them. `is_verified`: the association's signatures were verified by the given root.
-    `is_read`: the registries' statements about logs were readable.
+    `logs` is None if no registry in the pack names logs. `owner` is None if the registry names no owner of this log.
+    `cosigners` are the names of the witnesses that count and cosigned each tree of the pack in time.
+
+    `is_met` means that each tree has enough of these cosignatures. `is_verified` means that the association's
+    signatures were verified with the given root. `is_read` means that the registries' entries about logs were readable.
     """
 
     logs: SignedLogs | None = None
@@ -95,7 +97,7 @@ class LogRegistration:
 
     @property
     def witnesses(self) -> tuple[str, ...]:
-        """The names of the witnesses that count."""
+        """Names of the witnesses that count."""
         return tuple(dict.fromkeys(each.key.name for each in self.logs.witnesses)) if self.logs else ()
 
     @property
@@ -104,7 +106,10 @@ class LogRegistration:
 
 
 def registries_of(files: Mapping[str, bytes]) -> list[Registry]:
-    """The signed registries of a pack. `registry_faults` has checked their form."""
+    """Signed registries in an evidence pack.
+
+    `registry_faults` checks their form.
+    """
     found = []
     for name, content in files.items():
         if REGISTRY.fullmatch(name):
@@ -127,14 +132,14 @@ def log_registration(
     today: Sequence[Registry] = (),
     now: datetime | None = None,
 ) -> tuple[LogRegistration, list[Breach]]:
-    """The owner of a pack's log, its witnesses, and the breaches, by the latest registry in the pack.
+    """Owner and witnesses of an evidence pack's log, and violations of the registry's rules.
 
-    The verifier's registries of `today` replace the pack's, because a pack made with a stolen key may contain any
-    version. `heads` are the signed heads to which the pack's proofs lead; `stamps` are the times that an authority
-    gives for them. If a key is announced to end after `now`, that end does not count yet.
+    The latest registry in the pack counts. The verifier's own registries, `today`, replace the pack's, because a pack
+    made with a stolen key may contain any version. `heads` are the signed heads to which the pack's proofs lead.
+    `stamps` are the times that an authority gives for them. A key's announced end after `now` does not count yet.
 
-    `root` is the association's root from another source than the pack. If it is given, the registries' signatures are
-    verified, the registry must name the log, and enough of its witnesses must have cosigned.
+    `root` is the association's root from a source other than the pack. With `root`, the registries' signatures are
+    verified, the registry must name the log, and enough witnesses must have cosigned.
     """
     try:
         if root is not None:

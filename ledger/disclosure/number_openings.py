@@ -1,6 +1,4 @@
-"""Acts that show telephone numbers to a person: the numbers of one call, or a search. Each act names its purpose.
-Pure.
-"""
+"""Acts that show telephone numbers to a person, each with a recorded purpose."""
 
 from datetime import datetime
 
@@ -16,7 +14,7 @@ from .legal_basis import TEXT_LIMIT, can_be_recorded
 
 
 def purpose_objection(purpose: str) -> Message | None:
-    """The reason why this purpose must not be recorded for ever; None if it may be recorded."""
+    """Reason why a purpose must not be recorded permanently; None if it may be."""
     if character := forbidden_character(purpose):
         return Message(
             "The purpose needs 1 to {limit} printable characters; {character} is not printable.",
@@ -34,7 +32,10 @@ def purpose_objection(purpose: str) -> Message | None:
 
 
 def opening_objection(step: Step) -> str | None:
-    """The reason why this act is not allowed; None if it is allowed, or if it is of another kind."""
+    """Reason why the opening of telephone numbers is not allowed; None if it is allowed.
+
+    None also for an act of another kind.
+    """
     if step.kind is not StepKind.NUMBERS_OPENED:
         return None
     try:
@@ -45,8 +46,9 @@ def opening_objection(step: Step) -> str | None:
 
 
 def search_act(act_id: str, at: datetime, by: Person, purpose: str, wanted: Number | str, days: DayKeys) -> Step:
-    """The act of a search for a number or a SIP Call-ID. The act itself shows neither. With the key of the newest
-    day, a number can be compared with it later.
+    """Create the step for a search by telephone number or SIP Call-ID.
+
+    The step shows neither. With the key of the newest day, a number can later be compared with it.
     """
     kept = days.days()
     key = days.get(kept[-1]) if kept else None

@@ -1,19 +1,19 @@
-"""Evidence packs: sealed records with their proofs. A third party can verify a pack without anything else. Pure.
+"""Evidence packs: sealed records with their proofs, which a third party can verify on its own.
 
-    manifest.json   what the pack holds, for which case, on which legal basis, and the SHA-256 of every other file
-    manifest.note   the log's signature on it
-    leaves/N.json   the leaf N of the log's tree
-    proofs/N.tlog-proof
-    profiles/ID.json  the profile of a played sound, as at the time of the export
-    report.html     the report for people
-    report.pdf      the same report on paper
-    timestamps/N.tsr  the timestamp of the signed tree of N leaves (RFC 3161)
-    registry/DIGEST.json  an excerpt of the registry with this digest, for the calls' numbers
+A pack is a ZIP file with these files:
 
-If exports take two persons, the pack also has the leaves of the request and its approval.
+- `manifest.json`: the case, the legal basis, the records, and the SHA-256 of every other file
+- `manifest.note`: the log's signature on the manifest
+- `leaves/N.json`: leaf N of the log's tree
+- `proofs/N.tlog-proof`: the inclusion proof of leaf N
+- `profiles/ID.json`: the profile of a played sound at the time of the disclosure
+- `report.html`, `report.pdf`: the report for people
+- `timestamps/N.tsr`: the RFC 3161 timestamp of the signed tree of N leaves
+- `registry/DIGEST.json`: an excerpt of the registry with this digest, for the calls' numbers
 
-The leaves hold the numbers sealed. The manifest holds the key of each record, unless the numbers are to stay sealed.
-Each key opens the numbers of its own record only.
+If disclosures require two persons, the pack also has the leaves of the request and its approval. The leaves have sealed
+numbers. The manifest has the key of each record, unless the numbers stay sealed. Each key opens the numbers of its own
+record only.
 """
 
 import base64
@@ -59,7 +59,10 @@ REGISTRY: Final = re.compile(r"registry/([0-9a-f]{64})\.json")
 
 @dataclass(frozen=True, slots=True)
 class PackedCall:
-    """One call of a pack: its leaves, and the key to its numbers. The key is None if the numbers stay sealed."""
+    """One call of an evidence pack: its leaves, and the key to its numbers.
+
+    The key is None if the numbers stay sealed.
+    """
 
     call_id: str
     proven: Sequence[ProvenLeaf]
@@ -68,7 +71,7 @@ class PackedCall:
 
 @dataclass(frozen=True, slots=True)
 class PackRecord:
-    """One call in the form in which a pack records it."""
+    """The record of one call, as read from an evidence pack."""
 
     record: Record
     leaves: tuple[int, ...]
@@ -76,7 +79,10 @@ class PackRecord:
 
 
 def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | None) -> PackRecord:
-    """The record from the leaves of a call (index → content). Raises LedgerError if this version cannot read them."""
+    """Read the record of a call from its leaves (index → content).
+
+    Raises LedgerError if this version of idtone cannot read the leaves.
+    """
     try:
         rows = [row for index in sorted(leaves) for row in _rows(call_id, leaves[index])]
         steps = [Step(call_id, StepKind(row["kind"]), moment(row["at"]), row["details"]) for row in rows]
@@ -93,8 +99,9 @@ def read_record(call_id: str, leaves: Mapping[int, bytes], record_key: bytes | N
 
 
 def parse_strict_json(octets: bytes) -> Any:
-    """The value of a JSON text that every program reads alike: no object has a name twice, and all numbers are
-    integers. Raises ValueError.
+    """Parse JSON that every program reads the same way.
+
+    No object may have a name twice, and all numbers must be integers. Raises ValueError.
     """
     return json.loads(octets, object_pairs_hook=_once, parse_float=int, parse_constant=int)
 
@@ -116,8 +123,9 @@ def _rows(call_id: str, content: bytes) -> list[dict[str, Any]]:
 
 
 def selection(case: str, sealed: bool, leaves: Mapping[str, Sequence[bytes]], basis: LegalBasis | None = None) -> str:
-    """The SHA-256, in hexadecimal digits, over the content of a future pack: the case, whether numbers stay sealed,
-    call → leaves, and the legal basis.
+    """SHA-256 of the content of a future evidence pack, in hexadecimal digits.
+
+    The digest covers the case, whether numbers stay sealed, the leaves of each call, and the legal basis.
     """
     calls = [[call_id, [hashlib.sha256(leaf).hexdigest() for leaf in each]] for call_id, each in leaves.items()]
     chosen: Any = {
@@ -143,11 +151,12 @@ def pack_files(
     timestamps: Mapping[int, bytes] = MappingProxyType({}),
     registry: str | None = None,
 ) -> dict[str, bytes]:
-    """The files of a pack, except its seal. `act_id` is the id of the act that records the export.
+    """Files of an evidence pack, except its seal.
 
-    `reports` are the pack's files for people. `approval` are the records of the request and of its approval, if there
-    was one. `registries` has excerpts of registries, by digest. `timestamps` are the replies of authorities, by the
-    size of the tree. `registry` is the digest of the registry at the time of the export, if it is signed.
+    `act_id` is the act that records the disclosure. `reports` are the files for people. `approval` has the records of
+    the request and of its approval. `registries` has excerpts of registries, by digest. `timestamps` has the
+    authorities' replies, by the size of the tree. `registry` is the digest of the registry at the time of the
+    disclosure, if it is signed.
     """
     files = {**reports, **{f"registry/{digest}.json": content for digest, content in registries.items()}}
     files |= {f"timestamps/{size}.tsr": reply for size, reply in timestamps.items()}
@@ -179,7 +188,7 @@ def pack_files(
 
 
 def leaf_files(index: int) -> tuple[str, str]:
-    """The file names of a leaf and of its proof."""
+    """File names of a leaf and of its proof in an evidence pack."""
     return f"leaves/{index}.json", f"proofs/{index}.tlog-proof"
 
 
@@ -188,11 +197,11 @@ def _entry(call: PackedCall) -> dict[str, Any]:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """The SHA-256 of the manifest, in hexadecimal digits. It identifies the whole pack."""
+    """SHA-256 of an evidence pack's manifest, in hexadecimal digits, which identifies the pack."""
     return hashlib.sha256(files[MANIFEST]).hexdigest()
 
 
 def seal(files: Mapping[str, bytes], case: str, signer: NoteSigner) -> bytes:
-    """The signature on a pack."""
+    """Sign an evidence pack with the key of the log."""
     text = SEAL_TEXT.format(case=case, digest=digest(files))
     return str(Note(text, (signer.sign(text),))).encode()

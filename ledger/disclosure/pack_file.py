@@ -1,4 +1,7 @@
-"""Packs as ZIP files. The same pack always gives the same file, and a hostile file cannot fill the memory."""
+"""Evidence packs written and read as ZIP files.
+
+The same pack always gives the same file, and a hostile file cannot exhaust the memory.
+"""
 
 import io
 import struct
@@ -25,7 +28,10 @@ _UTF8: Final = 0x800
 
 
 def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
-    """Replace the file in one step; only its owner can read it. Raises LedgerError."""
+    """Write an evidence pack as a ZIP file that only its owner can read.
+
+    An existing file is replaced in one step. Raises LedgerError.
+    """
     if len(files) > FILES_LIMIT:
         raise LedgerError(
             "{path}: a pack holds {files_limit:,} files at most; export fewer calls at a time",
@@ -38,7 +44,7 @@ def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def zip_octets(files: Mapping[str, bytes]) -> bytes:
-    """The content of the file that `write_zip` writes."""
+    """Content of the ZIP file that `write_zip` writes."""
     made = io.BytesIO()
     _write(made, files)
     return made.getvalue()
@@ -51,8 +57,10 @@ def _write(file: IO[bytes], files: Mapping[str, bytes]) -> None:
 
 
 def read_zip(path: Path, limit: int = BYTES_LIMIT) -> dict[str, bytes]:
-    """The files of a pack. `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises
-    LedgerError if it is not a pack.
+    """Read the files of an evidence pack.
+
+    `limit` is the maximum size in bytes of the ZIP file, and of its unpacked content. Raises LedgerError if the file is
+    not a pack.
     """
     try:
         with zipfile.ZipFile(path) as archive:

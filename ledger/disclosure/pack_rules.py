@@ -1,4 +1,4 @@
-"""Rules for the leaves, the times and the legal basis of a pack, independent of the key that has sealed it. Pure."""
+"""Rules for the leaves, times and legal basis of an evidence pack, apart from its signature."""
 
 import base64
 import json
@@ -37,7 +37,10 @@ _ALIKE: Final = re.compile(
 
 
 class PackedLeaf(NamedTuple):
-    """A proven leaf. `checkpoint` is the signed head of its proof."""
+    """A proven leaf of an evidence pack.
+
+    `checkpoint` is the signed head to which its proof leads.
+    """
 
     number: int
     content: bytes
@@ -45,7 +48,7 @@ class PackedLeaf(NamedTuple):
 
 
 def leaf_faults(leaves: Sequence[PackedLeaf], exported: datetime, witnesses: Sequence[VerifierKey]) -> Iterator[Breach]:
-    """The faults in a pack's leaves and acts, including their times and checkpoints."""
+    """Violations in the leaves and acts of an evidence pack, including their times and checkpoints."""
     rules, last = LeafRules({}, has_all=False), -1
     roots: dict[int, bytes] = {}
     for leaf in sorted(leaves, key=lambda each: each.number):
@@ -98,7 +101,10 @@ def _cosigned(note: Note, witnesses: Sequence[VerifierKey]) -> Iterator[tuple[st
 def time_faults(
     exported: datetime, basis: LegalBasis | None, request: DisclosureRequest | None, now: datetime | None
 ) -> Iterator[Breach]:
-    """The faults in the times of a disclosure. `now` is the verifier's time, or None without a clock."""
+    """Violations in the times of a disclosure.
+
+    `now` is the verifier's time, or None without a clock.
+    """
     if now and exported > now + timedelta(days=1):
         future = Message("the pack says that it was made in the future, at {exported}", exported=exported)
         yield breach(Rule.EXPORT_TIME, future)
@@ -112,7 +118,7 @@ def time_faults(
 
 
 def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
-    """Breaches for texts of a legal basis that could be taken for other texts."""
+    """Texts of a legal basis that could be mistaken for other texts."""
     for name, value in details.items():
         text = str(value)
         alike = (name == "basis" and not text.isascii()) or unicodedata.normalize("NFC", text) != text
@@ -126,8 +132,7 @@ def basis_faults(details: Mapping[str, object]) -> Iterator[Breach]:
 def timestamp_times(
     files: Mapping[str, bytes], leaves: Sequence[PackedLeaf], exported: datetime, roots: Sequence[Certificate]
 ) -> tuple[dict[int, datetime], list[Breach]]:
-    """Size of a tree of the pack → the time of its timestamp, which proves that the tree existed. Also the faults of
-    the timestamps.
+    """Times of the timestamps of a pack's trees, by tree size, and violations in the timestamps.
 
     With `roots`, each tree needs a timestamp whose certificates lead to one of these roots.
     """
@@ -168,8 +173,10 @@ def timestamp_times(
 
 
 def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Scalar, Scalar]]) -> Iterator[Breach]:
-    """Breaches for registries in a pack that decided none of its calls. `decided_by` has pairs: the digest of a
-    registry, and the trust in it, if known. The content of the registries is checked elsewhere.
+    """Registries in an evidence pack that decided none of its calls.
+
+    `decided_by` has pairs: the digest of a registry, and the trust in it, if known. The content of the registries is
+    checked elsewhere.
     """
     for name, content in files.items():
         if not (match := REGISTRY.fullmatch(name)):
@@ -189,7 +196,7 @@ def registry_faults(files: Mapping[str, bytes], decided_by: Collection[tuple[Sca
 
 
 def stated_trust(content: bytes) -> str | None:
-    """The trust that a registry of a pack states; None if the registry's metadata contradicts the statement."""
+    """Trust that a registry in an evidence pack states; None if its metadata contradicts the statement."""
     is_signed = metadata_digest(content) is not None
     try:
         trust = json.loads(content)["trust"]
@@ -199,8 +206,9 @@ def stated_trust(content: bytes) -> str | None:
 
 
 def metadata_digest(content: bytes) -> str | None:
-    """The digest of the signed metadata in a registry of a pack; None for an unsigned registry, empty for an unreadable
-    one.
+    """Digest of the signed metadata in a registry of an evidence pack.
+
+    None for an unsigned registry, empty for an unreadable one.
     """
     try:
         shown = json.loads(content)
@@ -214,5 +222,5 @@ def metadata_digest(content: bytes) -> str | None:
 
 
 def _mixed(word: str) -> bool:
-    """True if the word mixes Latin letters with others that look like them."""
+    """True if a word mixes Latin letters with letters that look like them."""
     return bool(_LATIN.search(word) and _ALIKE.search(word))

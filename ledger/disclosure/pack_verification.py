@@ -1,4 +1,4 @@
-"""Verification of an evidence pack: its seal, its files, and the proof of each record. Pure."""
+"""Verification of an evidence pack: its seal, its files, and the proof of each record."""
 
 from __future__ import annotations
 
@@ -56,9 +56,11 @@ _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass
 class PackVerdict:
-    """The result of a verification. `told` are the proven records; `cosigners` are the witnesses that cosigned a tree
-    with all these records. `basis` is the legal basis; None in a pack of the first format. `request` is the approved
-    request, also proven; None if the pack shows no approval.
+    """The result of verifying an evidence pack.
+
+    `told` are the proven records. `cosigners` are the witnesses that cosigned a tree with all these records. `basis` is
+    the legal basis, or None in a pack of the first format. `request` is the approved request, also proven, or None if
+    the pack shows no approval.
     """
 
     case: str = ""
@@ -93,13 +95,15 @@ def verify_pack_files(
     root: Metadata[Root] | None = None,
     today: Sequence[Registry] = (),
 ) -> PackVerdict:
-    """The verdict on a pack: it must be what its log has sealed, and each record must be in the tree that the log has
-    signed.
+    """Verify an evidence pack: its seal, its files, and the proof of each record.
 
-    `log` is the log's key from another source than the pack. Without it, the key in the pack is used; anyone could have
-    made that key. `now` is the verifier's time. With `stamp_roots`, each tree needs a timestamp whose certificates lead
-    to one of these roots. With `root`, the association's root, the registry must name the log and enough witnesses must
-    have cosigned. `today` are the current registries; if there are any, the registries in the pack do not count.
+    The log must have sealed the pack, and the log's signed tree must contain each record. `log` is the log's key from a
+    source other than the pack. Without it, the key in the pack is used, which anyone could have made. `now` is the
+    verifier's time.
+
+    With `stamp_roots`, each tree needs a timestamp whose certificates lead to one of these roots. With `root`, the
+    association's root, the registry must name the log, and enough witnesses must have cosigned. `today` are the current
+    registries. If there are any, the registries in the pack do not count.
     """
     verdict = PackVerdict(log_is_known=log is not None)
     wrong = [each.name for each in (log,) if each and each.algorithm is not Algorithm.ED25519]

@@ -1,4 +1,4 @@
-"""The calls of a pack, as the ledger has them at present."""
+"""The calls of an evidence pack, read from the ledger."""
 
 from collections.abc import Callable, Iterable
 
@@ -18,8 +18,10 @@ def packed_calls(
     sealed: bool,
     stamp_of: Callable[[int], Stamp | None] = lambda leaf: None,
 ) -> list[PackedCall]:
-    """The calls for a pack, each once. `stamp_of` gives the earliest timestamped head with a leaf. The proofs of a call
-    lead to that head, or else to `cosigned`. Raises UsageError if a call is in no leaf.
+    """Read calls for an evidence pack, each once.
+
+    `stamp_of` returns the earliest timestamped head with a leaf. The proofs of a call lead to that head, or else to
+    `cosigned`. Raises UsageError if a call is in no leaf.
     """
     found = []
     for call_id in dict.fromkeys(calls):
@@ -35,5 +37,5 @@ def packed_calls(
 
 
 def selection_digest(case: str, sealed: bool, chosen: Iterable[PackedCall], basis: LegalBasis | None) -> str:
-    """The digest of the content of a future pack with these calls (`pack.selection`)."""
+    """Digest of the content of a future evidence pack with these calls (`pack.selection`)."""
     return selection(case, sealed, {each.call_id: [one.content for one in each.proven] for each in chosen}, basis)

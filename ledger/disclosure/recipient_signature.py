@@ -1,9 +1,8 @@
-"""The signature of a receiving office on a pack. Any office with a key can make it with OpenSSL.
+"""The receiving office's signature on an evidence pack, made with OpenSSL.
 
-    openssl dgst -sha256 -sign office.key -out pack.sig pack.zip
-
-A signed note (C2SP) would need idtone at the office. CMS (RFC 5652) would need a library to verify it, and would prove
-no more, because the office's key must come from another source in either case.
+Any office with a key can sign: `openssl dgst -sha256 -sign office.key -out pack.sig pack.zip`. A signed note (C2SP)
+would need idtone at the office. CMS (RFC 5652) would need a library to verify it. CMS would prove no more, because the
+office's key must come from another source in either case.
 """
 
 import hashlib
@@ -23,10 +22,10 @@ _RSA_BITS: Final = 2048
 
 
 def office_key_digest(pack: bytes, signature: bytes, key: bytes) -> str:
-    """The SHA-256 of the office's public key (DER, SubjectPublicKeyInfo), after the check that it has signed the pack's
-    file.
+    """Verify an office's signature on a pack, and return the SHA-256 of its public key.
 
-    `key` is a public key or a certificate (PEM): RSA with PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.
+    The digest is that of the key in DER (SubjectPublicKeyInfo). `key` is a public key or a certificate (PEM): RSA with
+    PKCS #1 v1.5, or ECDSA, both over SHA-256. Raises ProofError.
     """
     try:
         public = load_pem_x509_certificate(key).public_key() if b"CERTIFICATE" in key else load_pem_public_key(key)

@@ -1,9 +1,11 @@
-"""Records acts of the ledger's keepers, such as disclosures, through the ledger's one writer.
+"""Recording of acts, such as disclosures, through the ledger's only writer.
 
-While the service runs, the service is the writer. A command puts the act as a file into a folder beside the ledger; the
-service records the act and removes the file. Only the service's own user may use the folder, and files of other users
-are not recorded. The writer judges each act by its own settings (`disclosure_request.objection`,
-`disclosures.receipt_objection`, `number_openings.opening_objection`, `EndsGivenUp.objection`). If an act gives up the
+While the service runs, the service is the writer. A command puts the act as a file into a folder next to the ledger,
+and the service records the act and removes the file. Only the service's own user may use the folder, and files of other
+users are not recorded.
+
+The writer checks each act by its own settings. The checks are `disclosure_request.objection`,
+`disclosures.receipt_objection`, `number_openings.opening_objection` and `EndsGivenUp.objection`. If an act gives up the
 end of a log, the writer also reads the logs.
 """
 
@@ -52,10 +54,11 @@ _log = logging.getLogger(__name__)
 
 
 def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Step], rules: DisclosureRules) -> str:
-    """Record an act durably, and return its id. `make` makes the step from the id.
+    """Record an act in the ledger, and return its id.
 
-    If the service runs, its own rules apply instead of `rules`. Raises LedgerError if the act is not allowed or cannot
-    be recorded. Do not carry out an act that is not recorded.
+    `make` creates the step from the id. While the service runs, the service's rules apply instead of `rules`. Raises
+    LedgerError if the act is not allowed or cannot be recorded. The caller must not carry out an act that is not
+    recorded.
     """
     step = make(new_act_id())
     try:
@@ -68,7 +71,6 @@ def record_act(url: str, node: str, key_ring: KeyRing, make: Callable[[str], Ste
 
 
 def _write(step: Step, evidence: Evidence) -> None:
-    """Write the step at once, because a person is waiting for it. Raises LedgerError."""
     written = evidence.append(step)
     evidence.hurry()
     written.result()
@@ -149,8 +151,9 @@ def _ask_the_service(url: str, step: Step) -> None:
 async def record_queued_acts(
     url: str, evidence: Evidence, rules: DisclosureRules, key_ring: KeyRing | None = None
 ) -> None:
-    """Record the acts that commands put into the folder, until cancelled. The service runs this. Without `key_ring`, an
-    act that gives up an end is refused, because it cannot be judged.
+    """Record the acts that commands queue for the service, until cancelled.
+
+    Without `key_ring`, an act that gives up the end of a log is refused, because it cannot be checked.
     """
     folder, seen, looked_s = _folder(url), 0, -math.inf
     while True:
@@ -198,7 +201,6 @@ def _record(path: Path, url: str, evidence: Evidence, rules: DisclosureRules, ri
 
 
 def _refuse(path: Path, error: Exception) -> None:
-    """Set the file aside, so that it is not read again and again."""
     _log.error("%s: is not recorded: %s", path, error if isinstance(error, LedgerError) else type(error).__name__)
     with contextlib.suppress(FileNotFoundError):
         os.replace(path, path.with_suffix(_REFUSED))

@@ -1,4 +1,4 @@
-"""The report of a pack as files, and the check that these files agree with the leaves."""
+"""The report of an evidence pack as files, and the check that they agree with the leaves."""
 
 import json
 import re
@@ -27,16 +27,20 @@ _PLACES: Final = re.compile(rb"/Length \d+|^\d{10} \d{5} [nf]|startxref\n\d+", r
 
 
 def report_files(content: Paper) -> dict[str, bytes]:
-    """The report as HTML and PDF. Raises ModuleNotFoundError if the part `office` is not installed."""
+    """Render a report as HTML and PDF.
+
+    Raises ModuleNotFoundError if the part `office` is not installed.
+    """
     from idtone.core.paper.pdf import as_pdf  # takes time and memory that other commands do not need
 
     return {REPORT: as_html(content), PAPER: as_pdf(content)}
 
 
 def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[Breach]:
-    """The places where a pack's reports and profiles contradict its leaves. The pack must have passed the other checks.
+    """Contradictions between a pack's reports and profiles and its leaves.
 
-    If the part `office` is not installed, the PDF is not compared, and the verdict says so.
+    The pack must have passed the other checks. If the part `office` is not installed, the PDF is not compared, and the
+    verdict lists it.
     """
     try:
         content = remade_report(files, verdict)
@@ -58,7 +62,7 @@ def report_faults(files: Mapping[str, bytes], verdict: PackVerdict) -> Iterator[
 
 
 def played_files(records: Iterable[Record]) -> dict[str, str | None]:
-    """Each played profile → the digests and formats of its files, if known (`played_sha256` of a pack)."""
+    """Digests and formats of the files of each played profile, if known (`played_sha256` of a pack)."""
     found: dict[str, set[str]] = {}
     for step in (step for record in records for step in record.steps):
         if step.kind is StepKind.SOUND_STARTED:
@@ -68,8 +72,9 @@ def played_files(records: Iterable[Record]) -> dict[str, str | None]:
 
 
 def remade_report(files: Mapping[str, bytes], verdict: PackVerdict) -> Paper:
-    """The report, made again from the leaves and profiles. Raises ProofError if a profile belongs to no played
-    sound.
+    """Recreate the report of an evidence pack from its leaves and profiles.
+
+    Raises ProofError if a profile belongs to no played sound.
     """
     played = played_files(each.record for each in verdict.told)
     found = {path.removeprefix("profiles/").removesuffix(".json") for path in files if PROFILE.fullmatch(path)}

@@ -1,4 +1,4 @@
-"""The codes of a record in words for people. Pure."""
+"""Descriptions of a record's codes for people, in Japanese and English."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ NOT_NAMED: Final = Words(
 
 
 def owner_in_both(registration: LogRegistration) -> str:
-    """The owner of the log by the association's registry, in both languages."""
+    """Owner of the log by the association's registry, in both languages."""
     if registration.logs is None:
         return str(NOT_KNOWN)
     if (owner := registration.owner) is None:
@@ -71,7 +71,7 @@ def owner_in_both(registration: LogRegistration) -> str:
 
 
 def policy_in_both(registration: LogRegistration) -> str:
-    """The witnesses that the association requires, and whether enough of them have cosigned, in both languages."""
+    """Witnesses that the association requires, and whether enough have cosigned, in both languages."""
     if registration.logs is None:
         return str(NOT_KNOWN)
     if not registration.required:
@@ -84,13 +84,14 @@ _HIDDEN: Final = ("_token", "_kind", "_last4", "numbers", "numbers_key", "day", 
 
 
 def shown_details(step: Step) -> dict[str, Scalar]:
-    """The details of a step that have a meaning for people."""
+    """Details of a step that have a meaning for people."""
     return {name: value for name, value in step.details.items() if not name.endswith(_HIDDEN)}
 
 
 def delivery_in_english(record: Record) -> str:
-    """The delivery of each party's sound and its proof, such as `called party: sent (by packets), caller: not known (by
-    time)`; empty if no party was to hear a sound.
+    """Delivery of each party's sound and its proof, in English.
+
+    Example: `called party: sent (by packets), caller: not known (by time)`. Empty if no party was to hear a sound.
     """
     return ", ".join(
         f"{PARTIES[party].english}: {_english(DELIVERY.get(word), word)}{_behind(_english(KNOWN_BY.get(code), code))}"
@@ -99,7 +100,7 @@ def delivery_in_english(record: Record) -> str:
 
 
 def delivery_in_both(record: Record) -> str:
-    """The delivery of each party's sound and its proof, in Japanese and English."""
+    """Delivery of each party's sound and its proof, in Japanese and English."""
     return ", ".join(
         f"{PARTIES[party]}: {DELIVERY.get(word, word)}{_behind(str(KNOWN_BY.get(code, code)))}"
         for party, word, code in _deliveries(record)

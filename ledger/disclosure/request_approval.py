@@ -1,4 +1,4 @@
-"""Answers to requested exports: the information for the person who decides, and the act that records the decision."""
+"""Approval and refusal of requests for disclosure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ from .record_act import record_act
 
 @dataclass(frozen=True, slots=True)
 class RequestApproval:
-    """An approval that is allowed but not recorded yet. `records` are the calls, with masked numbers."""
+    """An allowed approval that is not recorded yet.
+
+    `records` are the requested calls, with masked numbers.
+    """
 
     request: DisclosureRequest
     step: Step
@@ -30,8 +33,10 @@ class RequestApproval:
 
 
 def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: str, now: datetime) -> RequestApproval:
-    """The approval of a request, not recorded yet. Raises LedgerError, and UsageError if this person may not approve it
-    or if more was recorded about its calls since the request.
+    """Prepare the approval of a request for disclosure, without recording it.
+
+    Raises LedgerError. Raises UsageError if the person may not approve the request, or if the evidence of its calls has
+    changed since.
     """
     with LedgerReader.open(settings.ledger.own_url(), key_ring.days) as reader:
         known = requests(reader.acts())
@@ -45,7 +50,10 @@ def approval(settings: Settings, key_ring: KeyRing, person: Person, request_id: 
 
 
 def refusal(settings: Settings, person: Person, request_id: str, why: str, now: datetime) -> Step:
-    """The refusal of a request, not recorded yet. Raises LedgerError, and UsageError if it is not allowed."""
+    """Prepare the refusal of a request for disclosure, without recording it.
+
+    Raises LedgerError, and UsageError if the refusal is not allowed.
+    """
     if character := forbidden_character(why):
         raise UsageError(
             "--why needs a reason, in printable characters; {character} is not printable", character=character
@@ -60,7 +68,10 @@ def refusal(settings: Settings, person: Person, request_id: str, why: str, now: 
 
 
 def record_answer(settings: Settings, key_ring: KeyRing, step: Step) -> str:
-    """Record an approval or a refusal durably, and return its id. Raises LedgerError."""
+    """Record an approval or a refusal in the ledger, and return its id.
+
+    Raises LedgerError.
+    """
     return record_act(
         settings.ledger.own_url(),
         settings.node,

@@ -1,1 +1,1 @@
-"""Evidence of calls: the steps of a call, and the leaf and the record made from them. Pure."""
+"""The evidence of one call: its steps, its leaf in the Merkle tree, and its record."""

@@ -1,4 +1,4 @@
-"""Ids of records that are not calls: acts of the ledger's keepers, and events of the ledger itself."""
+"""Ids of ledger records that are not calls, such as a disclosure of evidence."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The person who did an act of the ledger's keepers, as the act names them. Pure."""
+"""The person who performed an act that the ledger records, such as a disclosure."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,9 @@ from .steps import Scalar
 
 
 def person_of(details: Mapping[str, Scalar]) -> Person:
-    """The person who did an act, from its details. Raises TypeError, ValueError or KeyError for details of another
-    form.
+    """The person named in the details of an act.
+
+    Raises TypeError, ValueError or KeyError if the details do not name a person.
     """
     uid, name = details["by_uid"], details["by"]
     if not isinstance(uid, int) or isinstance(uid, bool) or not isinstance(name, str):

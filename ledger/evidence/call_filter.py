@@ -1,4 +1,4 @@
-"""The conditions of a search for calls. Pure."""
+"""Search conditions for calls in the ledger."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +10,10 @@ _OF_THE_DECISION: Final = ("direction", "outcome", "reason", "member", "licence"
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Conditions for a search. A call must meet each condition that is not None. `delivery` is the least certain
-    delivery that is accepted for the call's sounds (`Delivery`). `odd`: the call's steps contradict each other.
+    """Conditions of a search for calls; a call must meet all that are not None.
+
+    `delivery` is the least certain delivery among the call's sounds, a value of `Delivery`. `odd` selects calls whose
+    steps contradict each other.
     """
 
     direction: str | None = None
@@ -33,5 +35,5 @@ class CallFilter:
 
     @property
     def decision_details(self) -> dict[str, str]:
-        """Details that the decision of a wanted call must have."""
+        """Details that the decision on a matching call must have, by name."""
         return {name: value for name in _OF_THE_DECISION if (value := getattr(self, name)) is not None}

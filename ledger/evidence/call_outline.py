@@ -1,8 +1,7 @@
-"""The outline of a call for the search for misuse, from its steps in the order of writing. Pure. Canary calls are left
-out.
+"""Short outlines of calls for misuse detection, made from the steps in the ledger.
 
-An outline takes a tenth of the time that a record takes (`call_record.record_of_steps`). Its fields have the same
-values.
+Canary calls are left out. An outline takes a tenth of the time of a full record (`call_record.record_of_steps`) and has
+the same field values.
 """
 
 import json
@@ -31,11 +30,11 @@ _LATE_S: Final = LATE / timedelta(seconds=1)
 
 @dataclass(slots=True)
 class CallOutline:
-    """The outline of one call. Times are in seconds since 1970 (UTC), tokens in lower-case hexadecimal digits. None
-    means not known.
+    """A short outline of one call, for misuse detection.
 
-    `suspended` means that the forwarding number was suspended during the call. `connected_s` and `ended_s` are None
-    while the call is in progress.
+    Times are in seconds since 1970 (UTC). Tokens are lower-case hexadecimal digits. None means not known. `suspended`
+    is True if the forwarding number was suspended during the call. `connected_s` and `ended_s` are None while the call
+    is in progress.
     """
 
     call_id: str
@@ -55,22 +54,26 @@ class CallOutline:
 
     @property
     def talk_s(self) -> float | None:
-        """Seconds from the connection to the end; None if the parties were not connected, or while the call is in
-        progress.
+        """Seconds from the connection of the parties to the end of the call.
+
+        None for a call that was never connected, and while the call is in progress.
         """
         return None if self.connected_s is None or self.ended_s is None else self.ended_s - self.connected_s
 
 
 @dataclass(frozen=True, slots=True)
 class OutlinedDay:
-    """The calls that were decided on one day in UTC, `2026-11-01`, in the order of their decisions."""
+    """The outlines of the calls decided on one UTC day, such as `2026-11-01`, oldest first."""
 
     day: str
     calls: list[CallOutline]
 
 
 class Outlines:
-    """Makes outlines from steps. `left_out` counts calls that were written too late (`LATE`)."""
+    """Converts the ledger's steps into call outlines, one day at a time.
+
+    `left_out` counts the calls that were written more than `LATE` after the end of their day.
+    """
 
     def __init__(self) -> None:
         self.left_out = 0
@@ -81,8 +84,10 @@ class Outlines:
         self._in_progress: dict[str, CallOutline] = {}
 
     def days(self, steps: Iterable[StoredStep]) -> Iterator[OutlinedDay]:
-        """Days in order, each as soon as it is over, so at most two days are in memory. Steps of kinds outside
-        `OUTLINED` are skipped. Raises LedgerError if a step cannot be read.
+        """Yield the outlined days in order, each as soon as the steps have passed it.
+
+        At most two days are in memory. Steps of kinds outside `OUTLINED` are skipped. Raises LedgerError if a step
+        cannot be read.
         """
         for step in steps:
             if not isinstance(step.at, int) or not 0 <= step.at < _END_US:
@@ -131,7 +136,6 @@ class Outlines:
             call.status = _text(_details(step), "status")
 
     def _over(self, until: int) -> Iterator[OutlinedDay]:
-        """Yield the days before `until`, which counts days since 1970."""
         if until <= self._given:
             return
         self._given = until

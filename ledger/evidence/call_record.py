@@ -1,6 +1,7 @@
-"""The record of one call, from its steps. Pure. Only this module of the ledger interprets evidence.
+"""The record of one call, interpreted from its steps.
 
-Steps in an impossible order are accepted; the record lists the contradictions.
+No other module of the ledger interprets evidence. Steps in an impossible order are accepted; the record lists the
+contradictions.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,17 +40,18 @@ _NUMBER_KINDS: Final = frozenset(NumberKind)
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The evidence of one call.
+    """The evidence of one call, interpreted from its steps.
 
-    Codes (`direction`, `outcome`, `reason`, `status`) are texts as written, equal to the members of their enumerations,
-    so that codes of a newer version can still be read. `profile` is the sound that was decided on, `profiles` has it
-    for each party, and `skip` is the reason for no sound. `delivery` is the delivery of each of these sounds
-    (`Delivery`), and `known_by` its proof, for sounds that were played to their end. `complete` means that the end of
-    the call was seen, `fallback` that the hook decided without the service. `nonce` binds the lines of the journal to
-    the call. `chain_call` is the call that announces this call; it is on the node `chain_node`. `sip_call_id_token` is
-    the token of the caller's SIP Call-ID. `customer` is the id of the operator's customer whose call it is, from the
-    table of lines. `canary` means a canary call (`idtone canary`), which is no customer's. `registry_sha256` is the
-    digest of the registry by which the call was decided.
+    `direction`, `outcome`, `reason` and `status` are plain text, so codes of a newer version remain readable. `profile`
+    is the sound that was decided on, and `profiles` has the sound of each party. `skip` is the reason for playing no
+    sound. `delivery` has the delivery of each sound (`Delivery`). `known_by` has the proof for each sound that was
+    played to its end.
+
+    `complete` is True if the end of the call was recorded. `fallback` is True if the dialplan hook decided without the
+    service. `nonce` binds lines of the journal to the call. `chain_call`, on the node `chain_node`, is the call that
+    announces this call. `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the id of the
+    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`. `registry_sha256` is the
+    digest of the registry that decided the call.
     """
 
     call_id: str
@@ -85,12 +87,12 @@ class Record:
 
     @property
     def clear_numbers(self) -> Mapping[NumberRole, Number]:
-        """The telephone numbers of the call, as far as their key was available."""
+        """Telephone numbers of the call by role; empty if the key that opens them is not available."""
         return _opened(self.steps)
 
     @property
     def times(self) -> dict[StepKind, datetime]:
-        """The time of the first step of each kind."""
+        """Time of the first step of each kind."""
         first: dict[StepKind, datetime] = {}
         for step in self.steps:
             first.setdefault(step.kind, step.at)
@@ -98,21 +100,23 @@ class Record:
 
     @property
     def least_delivery(self) -> str:
-        """The least certain delivery of the call's sounds (`Delivery`); empty if no party was to hear a sound."""
+        """The least certain delivery among the call's sounds; empty if no party was to hear a sound."""
         return max(self.delivery.values(), key=_DELIVERIES.index, default="")
 
     @property
     def sent(self) -> bool:
-        """True if a party was to hear a sound, and each such sound was sent or is confirmed."""
+        """True if every sound of the call was sent or confirmed.
+
+        False if no party was to hear a sound.
+        """
         return self.least_delivery in (Delivery.SENT, Delivery.CONFIRMED)
 
     @property
     def connected(self) -> bool:
-        """True if the parties were connected."""
         return StepKind.CONNECTED in self.times
 
     def to_json(self) -> dict[str, Any]:
-        """The record for programs; times in UTC, ISO 8601 with offset and milliseconds."""
+        """The record as a JSON object, with times in UTC (ISO 8601, milliseconds)."""
         return {
             "call_id": self.call_id,
             "node": self.node,
@@ -151,17 +155,20 @@ class Record:
 
     @property
     def first_decision(self) -> Mapping[str, Scalar]:
-        """The details of the call's first decision, as signed. A later decision may have replaced it."""
+        """Signed details of the call's first decision, which a later decision may have replaced."""
         return next((step.details for step in self.steps if step.kind in FIRST), {})
 
 
 def iso_ms(at: datetime) -> str:
-    """The time in UTC with milliseconds: `2026-11-01T00:00:00.123+00:00`."""
+    """Format a time in UTC with milliseconds, such as `2026-11-01T00:00:00.123+00:00`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def record_of_steps(node: str, steps: Sequence[Step]) -> Record:
-    """The record of one call from its steps (at least one), in the order of writing."""
+    """Interpret the steps of one call as a record.
+
+    `steps` has at least one step, in the order of writing.
+    """
     decision, opened = _decision(steps), _opened(steps)
     end = _details(steps, StepKind.ENDED)
     outcome, profile = _text(decision, "outcome"), _text(decision, "profile")
@@ -310,31 +317,28 @@ def _anomalies(steps: Sequence[Step], outcome: str | None, profiles: Mapping[str
 
 
 def _played(step: Step) -> bool:
-    """True if the sound that was decided on was played to its end."""
     details = step.details
     played_ms = _whole(details, "played_ms") or _whole(details, _PLAYED_MS_BEFORE) or 0
     return step.kind is StepKind.SOUND_ENDED and played_ms > 0 and "instead" not in details
 
 
 def _confirms(step: Step) -> bool:
-    """True if the phone's reports confirm the sound."""
     return step.kind is StepKind.SOUND_REPORTED and step.details.get("confirmed") is True
 
 
 def _delivery(known_by: str | None, confirmed: bool) -> Delivery:
-    """The delivery of a sound, by the proof that it was played."""
     if known_by != SENT_BY:
         return Delivery.NOT_KNOWN
     return Delivery.CONFIRMED if confirmed else Delivery.SENT
 
 
 def _party(step: Step) -> str:
-    """The party whose sound a step concerns; by default the called party."""
+    """Party whose sound a step concerns; by default the called party."""
     return _text(step.details, "party") or Party.CALLED
 
 
 def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
-    """Party → the sound that was decided on for it."""
+    """Sound that was decided on, by party."""
     profile, apart = _text(decision, "profile"), _text(decision, "profiles")
     if apart:
         return dict(pair.split("=", 1) for pair in apart.split(",") if "=" in pair)
@@ -343,7 +347,7 @@ def _profiles(decision: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
-    """The decision that took effect: the hook's, if it acted before the service decided."""
+    """The decision that took effect: the hook's, if the hook acted before the service decided."""
     alone, decided = _details(steps, StepKind.FALLBACK), _details(steps, StepKind.DECIDED)
     return alone if "outcome" in alone or not decided else decided
 
@@ -351,7 +355,7 @@ def _decision(steps: Sequence[Step]) -> Mapping[str, Scalar]:
 def _acted_alone(steps: Sequence[Step]) -> bool:
     """True if the hook decided the call without the service.
 
-    Its line in the journal counts only with the nonce of the request, which others do not know.
+    The hook's line in the journal counts only with the nonce of the request.
     """
     alone = _details(steps, StepKind.FALLBACK)
     return bool(alone) and ("outcome" in alone or not _details(steps, StepKind.DECIDED))

@@ -1,4 +1,4 @@
-"""The canonical text of a JSON object (RFC 8785), so that its hash can be computed again. Pure."""
+"""Canonical JSON text (RFC 8785), so that the hash of an object can be recomputed."""
 
 import json
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ _plain: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=
 
 
 def canonical(members: Mapping[str, Any]) -> str:
-    """The canonical text of an object of JSON scalars.
+    """Serialize a JSON object of scalars as canonical text (RFC 8785).
 
-    Raises LedgerError for values that have none: numbers from 2^53 on, surrogates, NaN.
+    Raises LedgerError for values without canonical text: numbers from 2^53 on, surrogates and NaN.
     """
     if is_plain(members):
         return _plain(members)
@@ -35,15 +35,16 @@ def canonical(members: Mapping[str, Any]) -> str:
 
 
 def check(members: Mapping[str, Any]) -> None:
-    """Raise LedgerError for members that have no canonical text."""
+    """Raise LedgerError if the object has no canonical text (RFC 8785)."""
     if not is_plain(members):
         canonical(members)
 
 
 def is_plain(members: Mapping[str, Any]) -> bool:
-    """True if the standard library writes the canonical text of these members; it is six times as fast.
+    """True if the standard library's JSON encoder already writes the canonical text of `members`.
 
-    Its text differs for keys beyond ASCII (their order), floats, large numbers, and text that is not Unicode.
+    The standard encoder is six times as fast. Its text differs for keys beyond ASCII (their order), floats, large
+    numbers, and text that is not Unicode.
     """
     # One loop and no function of our own in it: each step of a call comes here several times.
     for key, value in members.items():

@@ -1,4 +1,4 @@
-"""The interface through which steps enter the ledger."""
+"""The interface through which evidence enters the ledger."""
 
 from concurrent.futures import Future
 from typing import Protocol
@@ -7,7 +7,7 @@ from .steps import Step
 
 
 class Evidence(Protocol):
-    """Takes the steps of calls and of acts: the ledger's writer, or an object that passes steps on to it."""
+    """A writer of evidence: the ledger, or an object that forwards steps to the ledger."""
 
     @property
     def full(self) -> bool:
@@ -15,11 +15,13 @@ class Evidence(Protocol):
         ...
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step. For a decision, the returned future is done when the decision would survive this process. For
-        another step, it is done when the step is on the disk.
+        """Append a step of evidence to the ledger.
+
+        For a decision, the future is done as soon as the decision would survive a crash of this process. For any other
+        step, the future is done when the step is on the disk.
         """
         ...
 
     def hurry(self) -> None:
-        """Write the appended steps at once, because a caller is waiting for them."""
+        """Write the appended steps immediately, because a caller is waiting for them."""
         ...

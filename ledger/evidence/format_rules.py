@@ -1,5 +1,6 @@
-"""The named rules for leaves, proofs and packs, as in docs/evidence-format.md, section 7, and the test vectors beside
-it. Pure.
+"""The named rules for leaves, proofs and evidence packs.
+
+docs/evidence-format.md, section 7, explains each rule and lists the test vectors.
 """
 
 from datetime import timedelta
@@ -14,7 +15,7 @@ SKEW: Final = timedelta(minutes=5)
 
 
 class Rule(StrEnum):
-    """A rule that a verifier checks."""
+    """A rule that a verifier checks in a leaf, a proof or an evidence pack."""
 
     LEAF_FORM = "leaf-form"
     """A leaf is the canonical JSON of an object of section 2.1."""
@@ -105,20 +106,20 @@ class Rule(StrEnum):
 
 
 class Breach(Message):
-    """A fault with the rule that it breaks; made by `breach`."""
+    """A violation of a rule of the evidence format; `breach` creates one."""
 
     rule: Rule
 
 
 def breach(rule: Rule, text: Message) -> Breach:
-    """A breach of `rule` with this text."""
+    """Create the description of a violation of `rule`."""
     self = Breach(text.template, **text.fields)
     self.rule = rule
     return self
 
 
 class RuleError(ProofError):
-    """A leaf breaks a rule."""
+    """The error for a leaf that violates a rule of the evidence format."""
 
     def __init__(self, rule: Rule, text: Message) -> None:
         super().__init__(text)

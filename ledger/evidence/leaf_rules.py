@@ -1,7 +1,7 @@
-"""Rules for the leaves of a ledger, in their order: the form of each, and the order of their steps. Pure.
+"""The rules for the ledger's leaves: the form of a leaf, and the order of the leaves and their steps.
 
-docs/evidence-format.md, section 2.1, has the rules. The tree shows that the leaves were signed. These rules show that a
-ledger could have written them.
+docs/evidence-format.md, section 2.1, lists the rules. The Merkle tree proves that the leaves were signed. The rules
+prove that a ledger could have written them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ON_A_BASIS: Final = frozenset({StepKind.EXPORT_REQUESTED.value, StepKind.EXPORT
 """Acts that name the legal basis of giving evidence."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SELECTED: Final = -1
-"""Value in place of a count if a request has selected the call, and the call has no leaf yet."""
+"""Value in place of a count if a request selected the call before its first leaf."""
 _TEXT: Final = rb'"[^"\\\x00-\x1f]*+"'
 _WHOLE: Final = rb"(?:0|-?(?:[1-9][0-9]{0,14}|[1-8][0-9]{15}))"
 _VALUE: Final = re.compile(rb':(?<!"kind":)(?:%b|%b)(?=[,}])' % (_TEXT, _WHOLE))
@@ -53,10 +53,10 @@ AFTER_END: Final = Message("it follows the leaf with which its log has ended")
 
 
 class ReadLeaf(NamedTuple):
-    """The content of a leaf: its call, the number of earlier steps of that call, and the ids, kinds and times of its
-    own steps.
+    """The parsed content of a leaf: the ids, kinds and times of the steps of one call.
 
-    `act` has the details of an act of `JUDGED_ACTS`.
+    `after` is the number of steps of the same call in earlier leaves. `act` has the details if the leaf is one of
+    `JUDGED_ACTS`.
     """
 
     call_id: str
@@ -68,7 +68,10 @@ class ReadLeaf(NamedTuple):
 
 
 def read_leaf(content: bytes) -> ReadLeaf:
-    """The content of a leaf. Raises RuleError unless it is the canonical JSON of a leaf."""
+    """Parse the content of a leaf.
+
+    Raises RuleError unless `content` is the canonical JSON of a leaf.
+    """
     odd = RuleError(Rule.LEAF_FORM, Message("it is not the canonical JSON of a leaf"))
     try:
         members: dict[str, Any] = json.loads(content.decode())
@@ -94,7 +97,7 @@ def read_leaf(content: bytes) -> ReadLeaf:
 
 
 def check_call(read: ReadLeaf, before: int) -> None:
-    """Raise RuleError unless the leaf can follow earlier leaves with `before` steps of its call."""
+    """Raise RuleError unless the leaf can follow `before` earlier steps of the same call."""
     if read.after != before:
         raise RuleError(
             Rule.LEAF_AFTER,
@@ -115,10 +118,10 @@ def check_call(read: ReadLeaf, before: int) -> None:
 
 
 class LeafShapes:
-    """Accepts quickly each leaf of the ledger that resembles an earlier one: it has the same kinds of steps and the
-    same details, with other texts or integers.
+    """A fast check for leaves that resemble a leaf already accepted.
 
-    The leaf must be made of rows (`leaves.leaf`), so its ids, `after` and call come from rows and have their types.
+    Two leaves resemble each other if they differ only in texts and integers. The checked leaf must be written from rows
+    of the ledger (`leaves.leaf`), because ids, `after` and the call id are not checked.
     """
 
     def __init__(self) -> None:
@@ -130,8 +133,9 @@ class LeafShapes:
         """Octets of the leaves from which shapes were made."""
 
     def accept(self, content: bytes, call_id: str, before: int) -> bool:
-        """True if the leaf is accepted; False if it needs a closer look. `before` is the number of the call's steps in
-        earlier leaves.
+        """True if the leaf is known to be valid; False if it needs the full check.
+
+        `before` is the number of steps of the call in earlier leaves.
         """
         alike = content.count(b'"'), before > 0
         known = self._known.get(alike, [])
@@ -151,8 +155,9 @@ class LeafShapes:
 
 
 def _shape(content: bytes) -> re.Pattern[bytes]:
-    """A pattern that matches this leaf with other values. One match takes a third of the time that replacing all values
-    takes.
+    """A pattern that matches the leaf with any other texts and integers.
+
+    A match takes a third of the time of replacing all values.
     """
     parts, end = [], 0
     for value in _VALUE.finditer(content):
@@ -162,23 +167,23 @@ def _shape(content: bytes) -> re.Pattern[bytes]:
 
 
 class StepCounts(Protocol):
-    """The number of steps in the leaves of each call: a dict, or a store larger than memory."""
+    """Number of steps of each call in the leaves so far: a dict, or a store larger than memory."""
 
     def get(self, call_id: str, default: int, /) -> int: ...
     def __setitem__(self, call_id: str, count: int, /) -> None: ...
 
 
 class RequestIds(Protocol):
-    """The ids of the requests of exports: a set, or a store larger than memory."""
+    """Ids of the requests for disclosure so far: a set, or a store larger than memory."""
 
     def add(self, call_id: str, /) -> None: ...
     def __contains__(self, call_id: object, /) -> bool: ...
 
 
 class LeafRules:
-    """All rules for the leaves of a tree. Add the leaves in the order of their numbers.
+    """All rules for the leaves of a tree, checked leaf by leaf in the tree's order.
 
-    `has_all` means that every leaf of the tree is added. Otherwise all leaves of some calls are added, and other steps
+    `has_all` means that every leaf of the tree is added. Otherwise only the leaves of some calls are added, and steps
     may be missing.
     """
 
@@ -190,9 +195,6 @@ class LeafRules:
         order: StepOrder | None = None,
         has_ended: bool = False,
     ) -> None:
-        """`counts`, `requests`, `order` and `has_ended` describe the earlier leaves; without earlier leaves they are
-        empty.
-        """
         self._counts = counts
         self._has_all = has_all
         self._order: StepOrder | PartialStepOrder = order or StepOrder() if has_all else PartialStepOrder()
@@ -204,11 +206,14 @@ class LeafRules:
 
     @property
     def steps_without_leaf(self) -> int:
-        """Number of steps that are in no leaf yet, because their calls are in progress; 0 if unknown."""
+        """Number of steps that are in no leaf yet because their calls are in progress; 0 if unknown."""
         return self._order.steps_without_leaf
 
     def add(self, content: bytes) -> ReadLeaf:
-        """Check the next leaf, and return its content. Raises RuleError if it breaks a rule."""
+        """Check the next leaf of the tree, and return its parsed content.
+
+        Raises RuleError if the leaf violates a rule.
+        """
         read = read_leaf(content)
         if self._has_all and self.has_ended:
             raise RuleError(Rule.LOG_ENDED, AFTER_END)
@@ -240,19 +245,18 @@ class LeafRules:
 
 
 def request_name(kind: str, call_id: str, details: Mapping[str, Any]) -> str | None:
-    """The name by which later acts can refer to this act in `request`; None if they cannot."""
+    """Name by which later acts can refer to this act as their request; None if they cannot."""
     if kind == GIVEN_UP and details.get("request") is None:
         return _given_up(call_id)
     return call_id if kind == StepKind.EXPORT_REQUESTED else None
 
 
 def _given_up(call_id: str) -> str:
-    """The name of an act that gives up an end. Other kinds of requests have other names."""
     return f"{GIVEN_UP} {call_id}"
 
 
 def check_request(kind: str, details: Mapping[str, Any], known: RequestIds | Collection[str]) -> None:
-    """Raise RuleError if an act names a request that does not come before it."""
+    """Raise RuleError if an act names a request that no earlier leaf contains."""
     request = details.get("request") if kind in ANSWERS or kind == GIVEN_UP else None
     if request is None:
         return
@@ -264,7 +268,10 @@ def check_request(kind: str, details: Mapping[str, Any], known: RequestIds | Col
 
 
 def selected_calls(kind: str, details: Mapping[str, Any]) -> list[str]:
-    """The calls that a request selects; empty for other acts. Raises RuleError if they are not a list of call ids."""
+    """Ids of the calls that a request for disclosure selects; empty for any other act.
+
+    Raises RuleError if `selected` is not a list of call ids.
+    """
     text = details.get("selected") if kind == StepKind.EXPORT_REQUESTED else None
     if text is None:
         return []
@@ -278,12 +285,15 @@ def selected_calls(kind: str, details: Mapping[str, Any]) -> list[str]:
 
 
 def early_selection_error() -> RuleError:
-    """The error for a request that selects a call before the call's first leaf."""
+    """The error for a request that selects a call before the first leaf of that call."""
     return RuleError(Rule.ACT_CALLS, Message("its call was selected by a request before it was over"))
 
 
 def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
-    """Raise RuleError if the legal basis of an act was not valid at its time `at`, in µs since 1970 below 2^53."""
+    """Raise RuleError if the legal basis of an act was not valid at the time of the act.
+
+    `at` is in µs since 1970.
+    """
     if kind not in _ON_A_BASIS:
         return
     received, until = details.get("received"), details.get("valid_until")
@@ -303,7 +313,6 @@ def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
 
 
 def _day(text: str) -> date:
-    """A day in ISO 8601, in its only spelling. Raises ValueError and TypeError."""
     found = date.fromisoformat(text)
     if found.isoformat() != text:
         raise ValueError(text)
@@ -311,7 +320,10 @@ def _day(text: str) -> date:
 
 
 def strict_time(text: str) -> datetime:
-    """A time in the form of docs/evidence-format.md, section 1. Raises ValueError and TypeError."""
+    """Parse a time in the one spelling that docs/evidence-format.md, section 1, allows.
+
+    Raises ValueError or TypeError for any other spelling.
+    """
     found = datetime.fromisoformat(text)
     offset = found.utcoffset()
     if offset is None or offset % timedelta(minutes=1) or found.isoformat() != text:
@@ -320,7 +332,7 @@ def strict_time(text: str) -> datetime:
 
 
 class PartialStepOrder:
-    """The same as `StepOrder` for an incomplete series of leaves."""
+    """Checks the order of steps in an incomplete series of leaves."""
 
     steps_without_leaf = 0
 
@@ -329,7 +341,10 @@ class PartialStepOrder:
         self._seen: set[int] = set()
 
     def add(self, ids: Sequence[int]) -> None:
-        """Add the ids of the next leaf. Raises RuleError if it cannot follow the earlier ones."""
+        """Add the step ids of the next leaf.
+
+        Raises RuleError if the leaf cannot follow the earlier leaves.
+        """
         _check_last(ids, self._reached)
         self._reached = ids[-1]
         for before, step in zip((0, *ids), ids, strict=False):
@@ -339,16 +354,19 @@ class PartialStepOrder:
 
 
 class StepOrder:
-    """The order of the steps: each step is in one leaf, and the leaves are in the order of their last steps."""
+    """Checks the order of steps in a complete series of leaves.
+
+    Each step is in one leaf, and the leaves are sorted by their last steps. `reached` is the last step of the earlier
+    leaves, and `missing` has the earlier steps that are in no leaf.
+    """
 
     def __init__(self, reached: int = 0, missing: Iterable[int] = ()) -> None:
-        """`reached` is the last step of the earlier leaves; `missing` are the steps before it that are in no leaf."""
         self.reached = reached
         self._awaited = set(missing)
 
     @property
     def steps_without_leaf(self) -> int:
-        """Number of steps that are in no leaf yet, because their calls are in progress."""
+        """Number of steps that are in no leaf yet because their calls are in progress."""
         return len(self._awaited)
 
     @property
@@ -357,7 +375,10 @@ class StepOrder:
         return sorted(self._awaited)
 
     def add(self, ids: Sequence[int]) -> None:
-        """Add the ids of the next leaf. Raises RuleError if it cannot follow the earlier ones."""
+        """Add the step ids of the next leaf.
+
+        Raises RuleError if the leaf cannot follow the earlier leaves.
+        """
         _check_last(ids, self.reached)
         if ids[-1] - self.reached + len(self._awaited) > AWAITED_LIMIT:
             missing = Message("the steps before its last one, {step}, are missing", step=ids[-1])

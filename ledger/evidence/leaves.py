@@ -1,9 +1,10 @@
-"""A leaf of the ledger's tree: the steps of a call that is over, as one canonical text (RFC 8785). Pure.
+"""Leaves of the ledger's Merkle tree: the steps of one finished call as canonical JSON (RFC 8785).
 
-A call is over with its first closing step, and the steps until then are its leaf. A step that is recorded later (mostly
-a sound that the hangup cut off) cannot change that leaf. It becomes a separate leaf, with the number of earlier steps
-of the call. A leaf contains everything that the ledger has about a step. The numbers in it are sealed, so they can be
-made unreadable without a change of any leaf.
+A call is over with its first closing step; the steps up to this one are the call's leaf. A later step, mostly for a
+sound that the hangup cut off, becomes a separate leaf. The separate leaf has the number of earlier steps of the call.
+
+A leaf contains everything that the ledger has about a step. Telephone numbers in a leaf are sealed, so destroying their
+key makes them unreadable without changing the leaf.
 """
 
 import re
@@ -55,7 +56,10 @@ _TOKEN: Final = re.compile(r'_token":"([0-9a-f]{16})[0-9a-f]{16}"')
 
 
 class StoredStep(NamedTuple):
-    """A row of the ledger. `at` is in µs since 1970, `details` canonical JSON."""
+    """A row of the ledger's table of steps.
+
+    `at` is in µs since 1970. `details` is canonical JSON.
+    """
 
     id: int
     node: str
@@ -70,36 +74,44 @@ class StoredStep(NamedTuple):
 
 
 def step_text(number: int, node: str, kind: str, at: int, details: str) -> str:
-    """A step as text for a leaf. `number` is its place in the ledger, counted from 1."""
+    """Serialize a step for a leaf.
+
+    `number` is the place of the step in the ledger, counted from 1. `at` is in µs since 1970.
+    """
     return f'{{"at":{at},"details":{details},"id":{number},"kind":{quoted(kind)},"node":{quoted(node)}}}'
 
 
 def leaf(call_id: str, steps: Sequence[str], after: int) -> bytes:
-    """The leaf of these steps (`step_text`), in their order. The call has `after` earlier steps."""
+    """Build the leaf of a call from the texts of its steps (`step_text`).
+
+    `after` is the number of steps of the call in earlier leaves.
+    """
     before = f'"after":{after},' if after else ""
     return f'{{{before}"call":{quoted(call_id)},"steps":[{",".join(steps)}]}}'.encode()
 
 
 def may_continue_call(kinds: Sequence[str]) -> bool:
-    """True if the call may have earlier steps: the first of these does not begin a call, or this is a single step,
-    perhaps recorded late.
+    """True if a leaf with steps of these kinds may continue a call that has an earlier leaf.
+
+    Such a leaf does not begin with an opening step, or has a single step.
     """
     return len(kinds) == 1 or kinds[0] not in OPENING
 
 
 def search_digits(text: str) -> set[str]:
-    """The search keys of a step in `OPENING`, as 16 hexadecimal digits. `text` is the step's details or its whole
-    text.
+    """Search keys of an opening step: the first 16 hexadecimal digits of each number token.
+
+    `text` is the step's details or its whole text.
     """
     return set(_TOKEN.findall(text))
 
 
 def search_keys(kind: str, details: str) -> Iterable[int]:
-    """The search keys of a step: the first 64 bits of the token of each of its numbers."""
+    """Search keys of a step: the first 64 bits of the token of each telephone number."""
     return map(search_key, _TOKEN.findall(details)) if kind in OPENING else ()
 
 
 def search_key(token: str) -> int:
-    """The first 64 bits of a token (hexadecimal), as a signed integer for SQLite."""
+    """The first 64 bits of a hexadecimal token, as a signed integer for SQLite."""
     value = int(token[:16], 16)
     return value if value < _SIGN else value - 2 * _SIGN

@@ -1,8 +1,8 @@
-"""The ends of logs that were given up: the persons, the time, the reason, and the acts that count. Pure.
+"""Ends of earlier logs that were given up, and the acts that give them up.
 
-If the key of an earlier log is lost, it can never sign that log's end. A person gives that end up by an act in the
-present log. If two persons are needed, the second person's act names the first person's act, and only both together
-count.
+A log whose key is lost can never sign its own end. A person gives up that end by an act in the node's current log. If
+two persons are required, the second person's act names the first person's act, and the end is given up only with the
+second act.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ _ROOT: Final = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class EndGivenUp:
-    """The end of the log `origin` that was given up. Its key signed the first `signed` of its `leaves` leaves, and
-    signs no more. `root` is the root of all leaves. `by` are the persons, `why` is the first person's reason, and `at`
-    the time of the last act.
+    """The unsigned end of the log `origin`, which one or two persons gave up.
+
+    The log has `leaves` leaves with the root `root`, and its key signed only the first `signed`. `why` is the first
+    person's reason. `at` is the time of the last act.
     """
 
     act: str
@@ -49,7 +50,7 @@ class EndGivenUp:
 
     @property
     def end(self) -> tuple[str, int, str, int]:
-        """The end that is given up, without the persons."""
+        """Origin, number of leaves, root and number of signed leaves, without the persons."""
         return self.origin, self.leaves, self.root, self.signed
 
     @property
@@ -82,7 +83,10 @@ class EndGivenUp:
 
 @dataclass
 class EndsGivenUp:
-    """The acts in a log that give up ends, in order: those that count, and those that wait for another person."""
+    """The acts in a log that give up the ends of earlier logs, in order.
+
+    `counted` has the acts in effect. `waiting` has the acts that another person must still confirm, by act id.
+    """
 
     counted: list[EndGivenUp] = field(default_factory=list)
     waiting: dict[str, EndGivenUp] = field(default_factory=dict)
@@ -93,14 +97,14 @@ class EndsGivenUp:
 
     @classmethod
     def of(cls, acts: Iterable[Step]) -> EndsGivenUp:
-        """The ends that these acts of `KINDS` give up."""
+        """Collect the ends that the given acts (`KINDS`) give up."""
         found = cls()
         for step in acts:
             found.add(step)
         return found
 
     def add(self, step: Step) -> None:
-        """Add an act. An act that is not allowed has no effect."""
+        """Add an act; ignore an act that is not allowed."""
         if step.kind is StepKind.CONTINUED and self.continues is None:
             self.continues = tuple(map(step.details.get, ("origin", "leaves", "root")))
             self.counts_less = bool(step.details.get("compromised"))
@@ -116,18 +120,25 @@ class EndsGivenUp:
             self.waiting[given.act] = given
 
     def add_leaf(self, read: ReadLeaf) -> None:
-        """Add the act in this leaf, if it is such an act."""
+        """Add the act in a leaf.
+
+        A leaf with a step of any other kind is ignored.
+        """
         if read.kinds[0] in KINDS and read.act is not None:
             self.add_act(read.call_id, read.kinds[0], read.times[0], read.act)
 
     def add_act(self, act_id: str, kind: str, at: int, details: Mapping[str, Any]) -> None:
-        """Add an act from its parts. `at` is in µs since 1970, as in a leaf."""
+        """Add an act from its parts.
+
+        `at` is in µs since 1970.
+        """
         with suppress(LedgerError, OverflowError):  # a step that no ledger could contain
             self.add(Step(act_id, StepKind(kind), _EPOCH + timedelta(microseconds=at), details))
 
     def objection(self, step: Step, two_persons: bool = False) -> str | None:
-        """The reason why this act is not allowed after the earlier ones; None if it is allowed. `two_persons`: giving
-        up an end takes two persons here.
+        """Reason why an act is not allowed after the earlier acts; None if it is allowed.
+
+        `two_persons` means that the settings require two persons to give up an end.
         """
         try:
             given = _read(step)
@@ -156,12 +167,12 @@ class EndsGivenUp:
         return next((each for each in self.counted if each.origin == origin), None)
 
     def awaiting_confirmation(self, end: tuple[str, int, str, int]) -> EndGivenUp | None:
-        """The first person's act for this end, if another person still has to confirm it; otherwise None."""
+        """The first person's act for an end that another person must still confirm; otherwise None."""
         return next((each for each in self.waiting.values() if each.end == end), None)
 
 
 def act_words(step: Step) -> str:
-    """The words for an act that gives up an end; empty for another step."""
+    """Description of an act that gives up the end of a log; empty for any other step."""
     if step.kind is not StepKind.END_GIVEN_UP:
         return ""
     try:
@@ -181,7 +192,6 @@ def act_words(step: Step) -> str:
 
 
 def _read(step: Step) -> EndGivenUp:
-    """The end that an act gives up. Raises ValueError, KeyError and TypeError."""
     details: Mapping[str, Scalar] = step.details
     root, why = details["root"], details["why"]
     origin, by = str(details["origin"]), (person_of(details),)

@@ -1,4 +1,4 @@
-"""Masked telephone numbers, as records show them. Pure."""
+"""Masked telephone numbers in the records of calls."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,10 @@ from idtone.core.numbers import Number, NumberKind
 
 @dataclass(frozen=True, slots=True)
 class MaskedNumber:
-    """A number that may be shown. `token` is in lower-case hexadecimal digits, and None without a number. An emergency
-    number has no token, and `last4` contains it in full. Without the ledger's key `last4` is empty.
+    """A telephone number reduced to its kind, its token and its last four digits.
+
+    `token` is in lower-case hexadecimal digits, or None if there is no number. An emergency number has no token, and
+    `last4` contains it in full. `last4` is empty if the ledger's key is not available.
     """
 
     kind: NumberKind
@@ -20,5 +22,5 @@ class MaskedNumber:
 
 
 def mask_number(number: Number, token: str | None) -> MaskedNumber:
-    """The number in the form for a person who has the key."""
+    """Mask a telephone number, keeping its last four digits."""
     return MaskedNumber(number.kind, token, number.last4)

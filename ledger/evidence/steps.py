@@ -1,7 +1,7 @@
-"""Steps of evidence: an append-only list. Pure.
+"""The steps of a call as evidence: one constructor for each event.
 
-An interface records each event that it sees as a step, with the constructor of that name, and nothing more.
-`call_record.record_of_steps` interprets the steps of a call.
+An interface to Asterisk records each event as one step, and does not interpret it. `call_record.record_of_steps`
+interprets the steps of a call.
 """
 
 import json
@@ -73,7 +73,7 @@ class StepKind(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """The end of a call, in the words of the dialplan's IDTONE_STATUS."""
+    """The outcome of a call, as in the dialplan variable IDTONE_STATUS."""
 
     CONNECTED = "CONNECTED"
     REFUSED = "REFUSED"
@@ -85,7 +85,7 @@ class CallStatus(StrEnum):
 
 
 class NumberRole(StrEnum):
-    """The role of the party whose number it is."""
+    """The role in a call of the party whose number is recorded."""
 
     FORWARDING = "forwarding"
     CALLER = "caller"
@@ -128,10 +128,12 @@ _NOTHING: Final[Mapping[str, Scalar]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One event of one call. `at` has a time zone; `details` are JSON scalars.
+    """One event of a call, or one act.
 
-    `numbers` are sealed when the step is written, and are written nowhere else. `sip_call_id` is the SIP Call-ID of
-    the caller's channel; only a token of it is written.
+    `at` must have a time zone. `details` are JSON scalars.
+
+    `numbers` are sealed when the step is written, and are written nowhere else. `sip_call_id` is the SIP Call-ID of the
+    caller's channel; the ledger keeps only its token.
 
     Raises LedgerError for values that could not be stored and read back unchanged.
     """
@@ -162,7 +164,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SuspendedBy:
-    """The origin of a suspension: the association, or the operator's own suspension with this id."""
+    """The party that ordered a suspension: the node's operator or the association.
+
+    `own` is the id of the operator's suspension, and empty for a suspension by the association.
+    """
 
     own: str = ""
 
@@ -180,10 +185,10 @@ def decided(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """The decision for the call with its reason, and the interface of Asterisk's request; `nonce` is the request's.
+    """Create the step for the service's decision on a call.
 
-    `number_suspended`: an emergency call is connected although its forwarding number is suspended. `canary`: the call
-    is a canary call.
+    `interface` is the interface of Asterisk's request, and `nonce` the nonce of that request. `number_suspended` marks
+    an emergency call whose forwarding number is suspended. `canary` marks a call of `idtone canary`.
     """
     apart = len(set(decision.profiles.values())) > 1
     details: dict[str, Scalar] = {
@@ -227,8 +232,9 @@ def fallback(
     canary: bool = False,
     suspended_by: SuspendedBy | None = None,
 ) -> Step:
-    """The decision of the dialplan without the service, and the sound of each party. The outcome is None if the call
-    ended before a decision.
+    """Create the step for the decision that the dialplan hook made without the service.
+
+    `profiles` has the sound of each party. `outcome` is None if the call ended before a decision.
     """
     details: dict[str, Scalar] = {
         "direction": call.direction,
@@ -245,7 +251,7 @@ def fallback(
 
 
 def truncated_sip_call_id(text: str) -> str:
-    """The kept part of a SIP Call-ID: its first `SIP_CALL_ID_LIMIT` characters."""
+    """Shorten a SIP Call-ID to the first `SIP_CALL_ID_LIMIT` characters."""
     return text.strip()[:SIP_CALL_ID_LIMIT]
 
 
@@ -284,9 +290,11 @@ def sound_started(
     party: Party = Party.CALLED,
     file_format: str | None = None,
 ) -> Step:
-    """The start of a sound. `sha256` (64 lower-case hexadecimal digits) is the digest of the file in `file_format` that
-    is played to the party. Without a format it is the digest of all files of the sound together. It is None if Asterisk
-    plays tones and no file.
+    """Create the step for the start of a sound.
+
+    `sha256` (64 lower-case hexadecimal digits) is the digest of the played file, whose format is `file_format`. Without
+    a format, `sha256` is the digest of all files of the sound together. `sha256` is None if Asterisk plays tones
+    without a file.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise LedgerError("the SHA-256 of a sound has 64 lower-case hexadecimal digits")
@@ -305,10 +313,10 @@ def sound_ended(
     packets: int | None = None,
     instead: str | None = None,
 ) -> Step:
-    """The end of a sound that was played completely, for `played_ms`. For other sounds use `sound_failed`.
+    """Create the step for a sound that was played completely, for `played_ms`.
 
-    `known_by` is the proof of this, `packets` the number of RTP packets that were sent meanwhile. `instead` is the
-    profile that was played if it differs from the one that was decided on.
+    Use `sound_failed` for an incomplete sound. `known_by` is the proof, and `packets` the number of RTP packets sent
+    during the sound. `instead` is the profile that was played in place of the one decided on.
     """
     if played_ms <= 0:
         raise LedgerError("a sound that was played lasted longer than 0 ms; record what was not played as sound_failed")
@@ -323,8 +331,9 @@ def sound_ended(
 
 
 def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALLED) -> Step:
-    """A sound that was not played completely. `why` may quote another program: digits that could be a telephone number
-    are removed.
+    """Create the step for a sound that was not played completely, and the reason.
+
+    `why` may quote another program. Digits in `why` that could be a telephone number are removed.
     """
     return Step(call_id, StepKind.SOUND_FAILED, at, {"party": party, "why": _without_numbers(why)})
 
@@ -332,8 +341,10 @@ def sound_failed(call_id: str, at: datetime, why: str, party: Party = Party.CALL
 def sound_reported(
     call_id: str, at: datetime, confirmed: bool, lost: int, lost_back: int, party: Party = Party.CALLED
 ) -> Step:
-    """The phone's report on a sound. `lost` are the packets that the phone missed by its last report, `lost_back` those
-    from the phone that did not arrive. `confirmed` is True if the report confirms that the party received its sound.
+    """Create the step for the phone's report (RTCP) on a sound.
+
+    `lost` is the number of packets that the phone missed. `lost_back` is the number of packets from the phone that did
+    not arrive. `confirmed` is True if the report confirms that the party received its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
     return Step(call_id, StepKind.SOUND_REPORTED, at, details)
@@ -355,8 +366,10 @@ def suspended(
     registry_sha256: str | None = None,
     by: SuspendedBy | None = None,
 ) -> Step:
-    """A suspension during the call. `registry_version` is the version in use, which contains the suspension if it is
-    the association's; `registry_sha256` is its digest.
+    """Create the step for a suspension of the forwarding number during the call.
+
+    `registry_version` and `registry_sha256` identify the registry in use. That registry contains the suspension if the
+    association ordered it.
     """
     known: dict[str, Scalar] = {"registry_version": registry_version, "registry_sha256": registry_sha256}
     details = {key: value for key, value in known.items() if value is not None}
@@ -364,7 +377,10 @@ def suspended(
 
 
 def q850_cause(value: object) -> int | None:
-    """A Q.850 cause from Asterisk's value; None for 0, which means no cause, and for any other value."""
+    """Convert Asterisk's hangup cause to a Q.850 cause.
+
+    None for 0, which means no cause, and for any other value outside 1 to 127.
+    """
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and 0 < int(text) <= 127 else None
 
@@ -372,10 +388,12 @@ def q850_cause(value: object) -> int | None:
 def ended(
     call_id: str, at: datetime, status: CallStatus, hangup_cause: int | None = None, reason: str | None = None
 ) -> Step:
-    """The end of the call. `hangup_cause` is from ITU-T Q.850; 0, which means no cause in Asterisk, is left out like
-    None.
+    """Create the step for the end of a call.
 
-    `reason` is the reason on which the hook acted, if it gave one.
+    `hangup_cause` is from ITU-T Q.850; 0, which means no cause in Asterisk, is left out. `reason` is the reason on
+    which the dialplan hook acted.
+
+    Raises LedgerError for a cause outside 0 to 127.
     """
     if hangup_cause is not None and not 0 <= hangup_cause <= 127:
         raise LedgerError("a Q.850 cause lies between 1 and 127; {hangup_cause} does not", hangup_cause=hangup_cause)
@@ -398,11 +416,12 @@ def export_requested(
     until: datetime,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """A request of a person for evidence of these calls, for a case; `selection` is the digest of the requested
-    evidence (`pack.selection`).
+    """Create the step for a person's request to disclose the evidence of calls.
 
-    `until` is the end of the time for an approval by another person. `basis` is `LegalBasis.details`. Raises
-    LedgerError for more calls than an entry of a tile can name.
+    `selection` is the digest of the requested evidence (`pack.selection`). `until` is the deadline for another person's
+    approval. `basis` has the details of a `LegalBasis`.
+
+    Raises LedgerError for more calls than one entry of a tile can name.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": len(calls), "selected": json.dumps(list(calls), ensure_ascii=False),
@@ -414,13 +433,19 @@ def export_requested(
 
 
 def export_approved(act_id: str, at: datetime, by: Person, request: str, selection: str, until: datetime) -> Step:
-    """An approval. `until` is the end of the time in which the pack can be made."""
+    """Create the step for another person's approval of a request for disclosure.
+
+    `until` is the deadline for making the evidence pack.
+    """
     details: dict[str, Scalar] = {**_by(by), "request": request, "selection": selection, "until": until.isoformat()}
     return Step(act_id, StepKind.EXPORT_APPROVED, at, details)
 
 
 def export_refused(act_id: str, at: datetime, by: Person, request: str, why: str) -> Step:
-    """A refusal. `why` as in `sound_failed`."""
+    """Create the step for the refusal of a request for disclosure.
+
+    Digits in `why` that could be a telephone number are removed.
+    """
     return Step(act_id, StepKind.EXPORT_REFUSED, at, {**_by(by), "request": request, "why": _without_numbers(why)})
 
 
@@ -435,10 +460,10 @@ def exported(
     approved: tuple[str, str] | None = None,
     basis: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """A disclosure of evidence of `calls` calls for a case; `digest` is the SHA-256 of the pack.
+    """Create the step for the disclosure of the evidence of `calls` calls.
 
-    `approved` is the request that another person has approved, and the digest of its selection. `basis` is
-    `LegalBasis.details`.
+    `digest` is the SHA-256 of the evidence pack. `approved` has the id of the approved request and the digest of its
+    selection. `basis` has the details of a `LegalBasis`.
     """
     details: dict[str, Scalar] = {
         **_by(by), **basis, "case": case, "calls": calls, "numbers_sealed": sealed, "sha256": digest,
@@ -457,11 +482,13 @@ def export_received(
     received: date,
     proof: Mapping[str, Scalar] = _NOTHING,
 ) -> Step:
-    """The receipt of an office for the pack of the act `export`; `digest` is the SHA-256 of the pack.
+    """Create the step for the receipt that an office signed for an evidence pack.
 
-    `receiver` names the office and the officer, without telephone numbers. `received` is the day, in Japan. `proof` is
-    `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`, the digests of a signature on the
-    pack and of its public key (DER); it is empty if only the paper is kept.
+    `export` is the act that disclosed the pack, and `digest` the SHA-256 of the pack. `receiver` names the office and
+    the officer, without telephone numbers. `received` is the day in Japan.
+
+    `proof` has either `scan`, the SHA-256 of the scanned receipt, or `signature` and `signature_key`. Those are the
+    digests of a signature on the pack and of its public key (DER). `proof` is empty if only the paper is kept.
     """
     details: dict[str, Scalar] = {
         **_by(by), "export": export, "sha256": digest, "receiver": receiver, "received": received.isoformat(), **proof
@@ -470,8 +497,10 @@ def export_received(
 
 
 def export_confirmed(act_id: str, at: datetime, by: Person, export: str, reference: str, received: date) -> Step:
-    """The written confirmation of the demand for the disclosure `export`: the document `reference`, received on this
-    day (in Japan).
+    """Create the step for the written confirmation of an emergency demand for evidence.
+
+    `export` is the act that disclosed the evidence. `reference` is the confirming document. `received` is the day in
+    Japan.
     """
     details: dict[str, Scalar] = {**_by(by), "export": export, "reference": reference, "received": received.isoformat()}
     return Step(act_id, StepKind.EXPORT_CONFIRMED, at, details)
@@ -484,8 +513,9 @@ def _by(person: Person) -> dict[str, Scalar]:
 def numbers_opened(
     act_id: str, at: datetime, by: Person, purpose: str, call: str | None = None, token: tuple[str, str] | None = None
 ) -> Step:
-    """A person's access to the numbers of `call`, or a search for the calls of a number. For a search the ledger keeps
-    only the number's token on a day: (day, token).
+    """Create the step for opening the numbers of a call, or searching the calls of a number.
+
+    `token` is the searched number's (day, token). The ledger does not keep the number itself.
     """
     details: dict[str, Scalar] = {**_by(by), "purpose": purpose}
     if call is not None:
@@ -496,15 +526,16 @@ def numbers_opened(
 
 
 def forgotten(act_id: str, at: datetime, before: str, days: int) -> Step:
-    """The destruction of the keys of `days` days: of all days before `before` (UTC)."""
+    """Create the step for the destruction of the keys of `days` days, all before the UTC day `before`."""
     return Step(act_id, StepKind.FORGOTTEN, at, {"before": before, "days": days})
 
 
 def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details: Mapping[str, Scalar]) -> Step:
-    """An act that the association's rules require, such as an answered report or a filed form. `subject` is the id of
-    the object that it concerns.
+    """Record an act that the association's rules require, such as answering a report.
 
-    The details contain no telephone numbers. Documents are kept elsewhere, and the details name them by their SHA-256.
+    `subject` is the id of the object of the act. `details` contain no telephone numbers. Documents are kept elsewhere,
+    and `details` name them by their SHA-256.
+
     Raises ValueError for a detail with the name of a sealed detail, because readers skip those.
     """
     if reserved := details.keys() & {DAY, SEALED, SEALED_KEY}:
@@ -513,32 +544,39 @@ def duty(act_id: str, at: datetime, by: Person, act: str, subject: str, details:
 
 
 def gap(act_id: str, at: datetime, missing: Mapping[str, Scalar]) -> Step:
-    """Steps that are missing. `missing` has their number, and the times of the first and the last (`MissingSteps`)."""
+    """Create the step for missing steps, which could not be written.
+
+    `missing` has their number, and the times of the first and the last missing step (`MissingSteps`).
+    """
     return Step(act_id, StepKind.GAP, at, missing)
 
 
 def continued(
     act_id: str, at: datetime, origin: str, size: int, root: str, file: str, replaced: Mapping[str, Scalar] = _NOTHING
 ) -> Step:
-    """The previous tree of this ledger. It had the name `origin` and ended with `size` leaves and this root
-    (hexadecimal), as far as known; its database is now `file`. `replaced` has the reason for a new key, if there is one
-    (`key_replaced`).
+    """Create the step for the previous log that this log continues.
+
+    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal). `file` is
+    the present name of its database. `replaced` has the reason for a new key (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
     return Step(act_id, StepKind.CONTINUED, at, details)
 
 
 def key_replaced(by: Person, why: str, key: str, compromised: bool) -> dict[str, Scalar]:
-    """Details of `continued`: the verifier key of the previous tree. If the key was `compromised`, only one head that
-    it signed is trusted: the one that `continued` names.
+    """Details for `continued` that name the person, the reason and the replaced verifier key.
+
+    If the key was `compromised`, only the head that `continued` names is still trusted.
     """
     told: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why), "key": key}
     return {**told, "compromised": True} if compromised else told
 
 
 def log_ended(act_id: str, at: datetime, by: Person, why: str, successor: str | None = None) -> Step:
-    """The end of a tree: no leaf follows this one. `successor` is the verifier key of the next tree, with that tree's
-    name; None if the person names none. `why` as in `sound_failed`.
+    """Create the step for the end of a log: no leaf follows this one.
+
+    `successor` is the verifier key of the next log, or None if the person named no key. Digits in `why` that could be a
+    telephone number are removed.
     """
     details: dict[str, Scalar] = {**_by(by), "why": _without_numbers(why)}
     return Step(act_id, StepKind.LOG_ENDED, at, {**details, "next_key": successor} if successor else details)
@@ -554,9 +592,10 @@ def end_given_up(
     persons: int,
     request: str | None = None,
 ) -> Step:
-    """The log that `end` names (origin, leaves, root in hexadecimal) gets no signature after its first `signed` leaves.
-    `persons` is the number of persons who must give it up; `request` is the first person's act, which this act
-    confirms. `why` as in `sound_failed`.
+    """Create the step for giving up the end of an earlier log whose key is lost.
+
+    `end` is (origin, leaves, root in hexadecimal). The lost key signed only the first `signed` leaves. `persons` is the
+    number of persons who must give up the end. `request` is the first person's act, which this act confirms.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {
@@ -567,10 +606,16 @@ def end_given_up(
 
 
 def quarantined(act_id: str, at: datetime, count: int, missing: int) -> Step:
-    """Steps that were set aside (`count`), and steps that were written but are gone (`missing`)."""
+    """Create the step for foreign or changed steps that were set aside.
+
+    `count` is the number of steps set aside, and `missing` the number of written steps that are gone.
+    """
     return Step(act_id, StepKind.QUARANTINED, at, {"steps": count, "missing": missing})
 
 
 def clock(act_id: str, at: datetime, known: Mapping[str, Scalar]) -> Step:
-    """The known state of the machine's clock (`clock_status`); empty if nothing is known."""
+    """Create the step for the state of the machine's clock (`clock_status`).
+
+    `known` is empty if nothing is known.
+    """
     return Step(act_id, StepKind.CLOCK, at, known)

@@ -1,4 +1,4 @@
-"""Counts of calls and of sounds that were sent, by day, member and licence. Pure."""
+"""Counts of calls and of sent sounds, by day, member and licence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .steps import CANARY, FIRST, StepKind
 
 
 class Part(StrEnum):
-    """A property of calls by which they can be counted."""
+    """A property by which calls can be counted."""
 
     DAY = "day"
     MEMBER = "member"
@@ -35,13 +35,16 @@ COUNTED_BY: Final[Mapping[StepKind, tuple[str, ...]]] = {
 
 @dataclass
 class Tally:
-    """The calls of one day, one member and one licence. Each of the three is None if calls are not counted by it.
+    """Counts of calls of one day, one member and one licence.
 
-    `member` is empty if the registry had no holder of the number. `licence` is empty if no licence decided. `fallback`
-    are the calls that the hook decided without the service. They are also counted in another column, except calls that
-    ended before a decision. `connected` are the connected calls on which a party was to hear a sound. On the `sent`
-    ones of these, each sound was sent. On the `confirmed` ones of the `sent`, the phone's reports confirm each sound
-    (`Delivery`).
+    `day`, `member` and `licence` are None if calls are not counted by them. `member` is empty if no member holds the
+    number. `licence` is empty if no licence decided.
+
+    `fallback` counts the calls that the dialplan hook decided without the service. Another column counts such a call
+    too, except a call that ended before a decision.
+
+    `connected` counts the connected calls on which a party was to hear a sound. `sent` counts those of them on which
+    each sound was sent. `confirmed` counts those on which the phone's reports confirm each sound (`Delivery`).
     """
 
     day: date | None
@@ -59,7 +62,7 @@ class Tally:
     confirmed: int = 0
 
     def add(self, record: Record, times: int = 1) -> None:
-        """Count a call `times` times; -1 takes one back."""
+        """Count a call `times` times; -1 subtracts the call."""
         self.calls += times
         self.played += times * (record.outcome == Outcome.PLAY)
         self.noticed += times * (record.outcome == Outcome.NOTICE)
@@ -73,13 +76,13 @@ class Tally:
             self.confirmed += times * (record.least_delivery == Delivery.CONFIRMED)
 
     def include(self, other: Tally) -> None:
-        """Add the counts of another tally."""
+        """Add the counts of another tally to this one."""
         for name in COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def sent_ratio(self) -> float | None:
-        """The share of calls on which each sound was sent; None if no party was to hear a sound."""
+        """Share of connected calls whose sounds were all sent; None if no party was to hear a sound."""
         return self.sent / self.connected if self.connected else None
 
     def to_json(self) -> dict[str, Any]:
@@ -92,14 +95,14 @@ COUNTED: Final = tuple(each.name for each in fields(Tally) if each.name not in E
 
 
 def columns(by: Collection[Part]) -> tuple[str, ...]:
-    """The names of the values in `Tally.to_json`."""
+    """Names of the values in `Tally.to_json`, for counts by the given properties."""
     return (*(each.name for each in fields(Tally) if each.name not in EACH or each.name in by), "sent_ratio")
 
 
 def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Collection[Part] = EACH) -> list[Tally]:
-    """The calls, counted by the parts `by`, in order. `day_of` gives the day of a moment.
+    """Count calls by the properties in `by`, sorted by those properties.
 
-    Canary calls are left out.
+    `day_of` converts a time to the day under which the call is counted. Canary calls are left out.
     """
     return tally_groups(((record.steps[0].at, record, 1) for record in records), day_of, by)
 
@@ -107,8 +110,9 @@ def tally(records: Iterable[Record], day_of: Callable[[datetime], date], by: Col
 def tally_groups(
     calls: Iterable[tuple[datetime, Record, int]], day_of: Callable[[datetime], date], by: Collection[Part] = EACH
 ) -> list[Tally]:
-    """The same counts as from `tally`, for groups of calls. Each group has its beginning, a record, and its number of
-    calls.
+    """Count groups of calls, each given as its beginning, a record, and its number of calls.
+
+    The groups are counted as `tally` counts single calls.
     """
     tallies: dict[tuple[date | None, str | None, str | None], Tally] = {}
     for begun, record, times in calls:

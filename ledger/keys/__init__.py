@@ -1,1 +1,1 @@
-"""Keys and the files beside the ledger: day keys, the key ring, sealed numbers, and the last signed checkpoints."""
+"""The ledger's secret keys, and files next to the database, such as the last signed checkpoints."""

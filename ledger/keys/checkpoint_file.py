@@ -1,5 +1,6 @@
-"""A file with the latest checkpoint that was signed or cosigned. The writer compares it with the database to recognise
-an older database.
+"""A file with the latest checkpoint that was signed or cosigned.
+
+The ledger's writer compares the checkpoint with the database to detect an older copy of the database.
 """
 
 import hashlib
@@ -15,19 +16,21 @@ from .private_files import replace_private
 
 
 class CheckpointFile:
-    """The file of the latest checkpoint; it may be missing."""
+    """The file with the latest signed checkpoint of a log; the file may be missing.
+
+    With `keeps_earlier`, a separate file keeps the last checkpoint of each earlier tree.
+    """
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
-        """`keeps_earlier`: the last checkpoint of each earlier tree is kept in a separate file."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 
     def of_tree(self, origin: str) -> Path:
-        """The file with the last checkpoint of an earlier tree."""
+        """Path of the separate file for the last checkpoint of the tree `origin`."""
         return self.path.with_name(f"{self.path.name}-{hashlib.sha256(origin.encode()).hexdigest()[:16]}")
 
     def latest(self, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
-        """The latest checkpoint; None if nothing has been signed under this name.
+        """The latest checkpoint of `log`, as a note and parsed; None if nothing is signed under its name.
 
         A checkpoint with another name belongs to another log. Raises LedgerError if the file contains anything else.
         """
@@ -35,7 +38,10 @@ class CheckpointFile:
         return self._latest(self.of_tree(log.name), log) if found is None and self._keeps_earlier else found
 
     def path_for(self, log: VerifierKey) -> Path:
-        """The file in which `latest` finds the checkpoint. Raises LedgerError."""
+        """Path of the file in which `latest` finds the checkpoint of `log`.
+
+        Raises LedgerError if the file cannot be read.
+        """
         is_earlier = self._keeps_earlier and self._latest(self.path, log) is None
         return self.of_tree(log.name) if is_earlier else self.path
 
@@ -60,13 +66,16 @@ class CheckpointFile:
         return note, checkpoint
 
     def remember(self, note: Note) -> None:
-        """Replace the checkpoint in the file. Raises OSError."""
+        """Replace the checkpoint in the file.
+
+        Raises OSError.
+        """
         if self._keeps_earlier:
             self._keep_earlier(note)
         replace_private(self.path, str(note).encode())
 
     def _keep_earlier(self, note: Note) -> None:
-        """Copy the present checkpoint to a separate file if `note` is of another tree. Raises OSError."""
+        """Copy the present checkpoint to a separate file if `note` is of another tree."""
         try:
             octets = self.path.read_bytes()
             origin = Note.parse(octets[: NOTE_LIMIT + 1]).text.partition("\n")[0]
@@ -77,5 +86,8 @@ class CheckpointFile:
 
 
 def cosigned_file(settings: LedgerSettings) -> CheckpointFile:
-    """The file of the last checkpoint that witnesses have cosigned. Last checkpoints of earlier trees are kept too."""
+    """The file of the last checkpoint that witnesses cosigned.
+
+    The last cosigned checkpoints of earlier trees are kept in separate files.
+    """
     return CheckpointFile(settings.cosigned_file(), keeps_earlier=True)

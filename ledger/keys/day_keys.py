@@ -1,7 +1,7 @@
-"""The file of the day keys, each encrypted with the ledger's key. A key that is destroyed here is gone for ever.
+"""The file of the ledger's day keys, each encrypted with the ledger's key.
 
-One line for each day (`erasable_key_file`): `2026-11-01 BASE64`. A damaged line makes only the numbers of its day
-unreadable.
+A day key seals the telephone numbers in the evidence of one day. A destroyed day key cannot be recovered. Each day has
+one line: `2026-11-01 BASE64`. A damaged line makes only the numbers of its day unreadable.
 """
 
 import base64
@@ -21,10 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class DayKeys:
-    """The day keys that are not destroyed. Thread-safe; several processes may use one file."""
+    """The keys that seal the telephone numbers of each day.
+
+    Thread-safe. Several processes may use one file. The file `path` need not exist yet.
+    """
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
-        """`path` need not exist yet."""
         self._path = path
         self.ledger_key = ring
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)
@@ -36,7 +38,7 @@ class DayKeys:
         self._told: set[str] = set()
 
     def get(self, day: str) -> DayKey | None:
-        """The key of a day; None if it never existed, or is destroyed or damaged.
+        """Key that opens the numbers of a day; None if the key never existed, or is destroyed or damaged.
 
         Raises LedgerError if the file cannot be read, or belongs to another ledger's key.
         """
@@ -61,11 +63,9 @@ class DayKeys:
             return False
 
     def _unwrapped(self, day: str, kept: str) -> DayKey:
-        """The day key from its stored form. Raises LedgerError."""
         return self.ledger_key.unwrap(day, base64.b64decode(kept))
 
     def _tell(self, what: str) -> None:
-        """Log each failure once."""
         if what not in self._told:
             self._told.add(what)
             _log.error(
@@ -73,13 +73,14 @@ class DayKeys:
             )
 
     def knows(self, day: str) -> bool:
-        """True if the file has a key of that day, even if the key is destroyed."""
+        """True if the file has a key of the day, even a destroyed one."""
         return day in self._days()
 
     def writing(self, day: str) -> DayKey:
-        """The key that seals numbers of this day. A new key is on the disk before this returns.
+        """Key that seals numbers of a day, created if the day has none.
 
-        Raises LedgerError if the key cannot be made or read, or is destroyed.
+        A new key is on the disk before the method returns. Raises LedgerError if the key cannot be created or read, or
+        is destroyed.
         """
         if day in self._keys:
             return self._keys[day]
@@ -100,15 +101,13 @@ class DayKeys:
         return self._keys[day]
 
     def destroyed(self) -> set[str]:
-        """The days whose keys are destroyed."""
         return {day for day, kept in self._days().items() if kept == DESTROYED}
 
     def days(self) -> list[str]:
-        """The days whose keys exist, in order."""
         return sorted(day for day, kept in self._days().items() if kept != DESTROYED)
 
     def destroy(self, before: str) -> list[str]:
-        """Overwrite the keys of the days before `before` durably, and return these days.
+        """Overwrite the keys of all days before `before` on the disk, and return those days.
 
         Raises LedgerError if the file cannot be written.
         """
@@ -126,7 +125,6 @@ class DayKeys:
         return sorted(days)
 
     def _days(self) -> dict[str, str]:
-        """Day → its key in the stored form."""
         return dict(filter(None, self._lines()))
 
     def _lines(self) -> list[KeyLine | None]:

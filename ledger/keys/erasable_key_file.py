@@ -1,7 +1,7 @@
-"""A file with one key on each line, all of one length. Keys are added at the end, and destroyed by overwriting in
-place. I/O.
+"""A file of encrypted keys, one on each line.
 
-These files are separate from the database, so its free pages, journals and backups contain no key.
+New keys are added at the end. A key is destroyed by overwriting its characters in place. Key files are separate from
+the database, so the database's free pages, journals and backups contain no key.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ class _Content(NamedTuple):
 
 
 class ErasableKeyFile:
-    """The lines of a file of keys. The file may be missing. Thread-safe; several processes may use it."""
+    """A file with one named key on each line; the file may be missing.
+
+    `name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` creates the error for a file that
+    cannot be used. Thread-safe. Several processes may use one file.
+    """
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
-        """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file
-        that cannot be used.
-        """
         self.path = path
         self._name_bytes = name_bytes
         self._line = re.compile(rf"({name}) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{DESTROYED})\n".encode())
@@ -51,13 +52,18 @@ class ErasableKeyFile:
         """Time and size of the file at the last reading, with its content."""
 
     def read(self) -> list[KeyLine | None]:
-        """The lines of the file, None for a damaged line; a last line that was cut off is left out. The list stays the
-        same object until the file changes. Raises LedgerError.
+        """Lines of the file, with None for each damaged line.
+
+        An incomplete last line is left out. The method returns the same list object until the file changes. Raises
+        LedgerError.
         """
         return self._content().lines
 
     def by_name(self) -> dict[str, str]:
-        """Name → key in the stored form. If a name comes twice, the later line counts. Raises LedgerError."""
+        """Encrypted keys in the file, by the names of their lines.
+
+        If a name occurs twice, the later line counts. Raises LedgerError.
+        """
         return self._content().by_name
 
     def _content(self) -> _Content:
@@ -80,8 +86,9 @@ class ErasableKeyFile:
 
     @contextmanager
     def changing(self) -> Iterator[KeyFileChange]:
-        """Keep other processes from changing the file during the block. The change is on the disk afterwards. Raises
-        LedgerError.
+        """Lock the file against other processes for the block.
+
+        Changes are on the disk when the block ends. Raises LedgerError.
         """
         try:
             make_parents(self.path)
@@ -98,7 +105,10 @@ class ErasableKeyFile:
 
 
 class KeyFileChange:
-    """Adds and destroys keys in the file, which the caller has locked. Raises OSError."""
+    """Adds and destroys keys in a file that the caller has locked.
+
+    All methods raise OSError.
+    """
 
     def __init__(self, path: Path, descriptor: int, line_bytes: int, key_at: int) -> None:
         self._path = path
@@ -107,7 +117,7 @@ class KeyFileChange:
         self._key_at = key_at
 
     def add(self, keys: Iterable[tuple[str, bytes]]) -> None:
-        """Add lines with these names and wrapped keys at the end."""
+        """Append one line for each name and its encrypted key."""
         whole = os.fstat(self._descriptor).st_size // self._line_bytes * self._line_bytes
         os.ftruncate(self._descriptor, whole)  # a line that was cut off when the machine died sealed nothing
         lines = [f"{name} {base64.b64encode(wrapped).decode()}\n" for name, wrapped in keys]
@@ -117,7 +127,7 @@ class KeyFileChange:
             sync_folder(self._path.parent)
 
     def destroy(self, numbers: Iterable[int]) -> None:
-        """Overwrite the keys of these lines, counted from 0."""
+        """Overwrite the keys in the given lines, counted from 0."""
         for number in numbers:
             os.pwrite(self._descriptor, DESTROYED.encode(), number * self._line_bytes + self._key_at)
         os.fsync(self._descriptor)

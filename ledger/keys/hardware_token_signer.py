@@ -1,7 +1,8 @@
-"""The log's key in a hardware token. A separate process signs, so no call waits for the token.
+"""Signing with a log key in a hardware token (PKCS#11).
 
-While the token is away, each signature fails at once, and from time to time a new attempt is made in the background. A
-refused PIN is not tried again, because tokens lock themselves after a few attempts.
+A separate process signs, so no call waits for the token. While the token is not available, each signature fails
+immediately, and idtone retries from time to time in the background. idtone does not retry a refused PIN, because tokens
+lock themselves after a few attempts.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ _ANSWER_LIMIT: Final = 4096
 
 @dataclass
 class TokenProcess:
-    """The process that has a session with the token. It starts with the first signature. Thread-safe."""
+    """The process that signs with a key in a hardware token.
+
+    The process starts with the first signature. Thread-safe.
+    """
 
     library: Path
     name: str
@@ -56,16 +60,22 @@ class TokenProcess:
         self._again_s = 0.0
 
     def public(self) -> bytes:
-        """The public half of the key, from the token. Raises TokenAwayError."""
+        """Read the public half of the key from the token.
+
+        Raises TokenAwayError if the token is not available.
+        """
         self._signed(None)
         return self._public
 
     def sign(self, octets: bytes) -> bytes:
-        """The token's signature. Raises TokenAwayError at once or after `WITHIN_S`."""
+        """Sign with the key in the token.
+
+        Raises TokenAwayError immediately if the token is not available, otherwise after `WITHIN_S` without an answer.
+        """
         return self._signed(octets)
 
     def close(self) -> None:
-        """End the process; the next signature starts it again."""
+        """End the signing process; the next signature starts a new one."""
         with self._lock:
             # A starting process keeps the ledger's lock until it has become another program.
             until_s = time.monotonic() + WITHIN_S
@@ -122,7 +132,10 @@ class TokenProcess:
     # -- one at a time, in a thread beside --------------------------------------------------------------------------
 
     def _asked(self, octets: bytes | None) -> bytes:
-        """The answer of the process. Raises TokenError."""
+        """Send octets to the process, and return its answer.
+
+        Raises TokenError.
+        """
         try:
             process = self._process or self._started()
             if octets is None:
@@ -172,7 +185,10 @@ class TokenProcess:
 
 
 def _line_of(stream: IO[bytes], within_s: float) -> bytes:
-    """A line without its newline; empty at the end of the stream, `…` if none arrived in time."""
+    """Read a line without its newline.
+
+    The result is empty at the end of the stream, and `…` if no line arrived in time.
+    """
     line, until_s = b"", time.monotonic() + within_s
     waiting = select.poll()
     waiting.register(stream, select.POLLIN)
@@ -198,21 +214,28 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class TokenSigner:
-    """Signs notes under one name with the key in a token. The same as `signed_notes.Signer`, but it may fail."""
+    """Signs notes under one name with a key in a hardware token.
+
+    The interface is that of `signed_notes.Signer`, but signing can fail. `public` is the public key that the token must
+    have. Raises ProofError if the name cannot be used in signatures.
+    """
 
     def __init__(self, name: str, public: bytes, process: TokenProcess) -> None:
-        """`public` is the public key that the token must have. Raises ProofError if the name cannot be used in
-        signatures.
-        """
         self.key = VerifierKey(name, Algorithm.ED25519, public)
         self._process = process
 
     def named(self, name: str) -> TokenSigner:
-        """The same key under another name. Raises ProofError."""
+        """A signer with the same key under another name.
+
+        Raises ProofError if the name cannot be used in signatures.
+        """
         return TokenSigner(name, self.key.public, self._process)
 
     def sign(self, text: str) -> SignatureLine:
-        """The signature line for the text. Raises TokenAwayError."""
+        """Sign a text with the key in the token.
+
+        Raises TokenAwayError if the token is not available, or has another key.
+        """
         signature = self._process.sign(text.encode())
         if not self.key.verifies(text, signature):
             raise TokenAwayError(
@@ -227,5 +250,4 @@ class TokenSigner:
         return SignatureLine(self.key.name, self.key.key_id, signature)
 
     def close(self) -> None:
-        """Release the token."""
         self._process.close()

@@ -1,7 +1,7 @@
-"""Files of keys. Those of the ledger are made at the first start. All of them are kept for ever.
+"""Files with the ledger's secret keys, created at the first start and never overwritten.
 
-Without them no number can be opened and nothing can be signed; anyone who can read them can do both. So idtone never
-overwrites them, and refuses files that others can read.
+Without the keys, no number can be opened and nothing can be signed. idtone refuses a key file that other users can
+read.
 """
 
 import os
@@ -18,9 +18,10 @@ KEY_BYTES: Final = 32
 
 
 def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
-    """The key in a file. A missing key is made with this mode, which may allow its group to read it.
+    """Read a secret key from a file, and create the key if the file is missing.
 
-    Raises LedgerError if it cannot be made or read, if others than its owner may use it, or if its size is wrong.
+    `mode` is the mode of a new file; it may allow the file's group to read. Raises LedgerError if the key cannot be
+    created or read, if other users can read it, or if its size is wrong.
     """
     try:
         make_parents(path)
@@ -35,7 +36,11 @@ def load_key(path: Path, mode: int = PRIVATE_FILE) -> bytes:
 
 
 def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
-    """The existing key. Raises LedgerError as `load_key` does, and if the file is missing."""
+    """Read an existing secret key from a file.
+
+    Raises LedgerError if the file is missing or unreadable, if its mode allows more than `allowed`, or if its size is
+    wrong.
+    """
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -61,7 +66,7 @@ def read_key(path: Path, allowed: int = PRIVATE_FILE) -> bytes:
 
 
 def _create(path: Path, mode: int) -> None:
-    """Make the key file if it is missing. It appears complete, or not at all."""
+    """Create a key file if it is missing, complete or not at all."""
     if path.exists():
         return
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")

@@ -1,4 +1,4 @@
-"""The keys of a ledger and the files beside it: day keys, signing key, latest checkpoints, and the list of trees."""
+"""All keys of a ledger: day keys, log signing keys, and the list of the ledger's trees."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from .successor_trees import NextKey, SuccessorTrees
 
 @dataclass(frozen=True)
 class KeyRing:
-    """The keys of one ledger. `signer` signs with the log's origin as its name; its key is the log's key."""
+    """All keys of one ledger: day keys, signing keys of its trees, and last checkpoints.
+
+    `signer` signs with the key of the log, under the log's origin.
+    """
 
     days: DayKeys
     signer: NoteSigner
@@ -35,27 +38,32 @@ class KeyRing:
 
     @property
     def step_key(self) -> StepKey:
-        """The key for the MACs of the steps of the current tree."""
+        """Key for the MACs of the current tree's steps."""
         return self.days.ledger_key.step_key(self.signer.key.name)
 
     def for_next_tree(
         self, checkpoint: Note | None, ledger: Path, file: Path, key: NextKey | None = None, unsigned: str = ""
     ) -> KeyRing:
-        """The key ring of the next tree, with `key` if its key is new. `checkpoint` is the last signed checkpoint.
-        `unsigned` is the text of the checkpoint of the whole tree, if its end is not signed yet. Raises OSError and
-        LedgerError.
+        """Record the next tree of the ledger, and return the key ring with that tree's signer.
+
+        `key` is the next tree's key, if it is new. `checkpoint` is the last signed checkpoint. `unsigned` is the text
+        of the whole tree's checkpoint, if the end of the tree is not signed yet. Raises OSError and LedgerError.
         """
         self.successor_trees.add(checkpoint, ledger, file, key=key, unsigned=unsigned)
         return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def reloaded(self) -> KeyRing:
-        """The key ring with the tree that another process may have begun in the meantime. Raises LedgerError."""
+        """The key ring after reading the list of trees again.
+
+        Another process may have begun a new tree. Raises LedgerError.
+        """
         self.successor_trees.reload()
         return replace(self, signer=self._signer(self.successor_trees.origin))
 
     def signer_of(self, origin: str | None) -> NoteSigner:
-        """The signer of the tree with this name; for an unknown name, the signer of the current tree. Raises
-        LedgerError.
+        """Signer of the tree `origin`; for an unknown name, the signer of the current tree.
+
+        Raises LedgerError.
         """
         return self._signer(origin) if origin in self.successor_trees.origins else self.signer
 
@@ -63,11 +71,17 @@ class KeyRing:
         return self.keys.signer(origin) if self.keys else self.signer.named(origin)
 
     def with_new_attempts(self) -> KeyRing:
-        """A key ring that tries the tokens of earlier trees again, including one that was away. Close it after use."""
+        """A key ring that tries again to reach tokens that were not available.
+
+        Close the key ring after use.
+        """
         return replace(self, keys=self.keys.with_new_attempts()) if self.keys else self
 
     def close(self) -> None:
-        """Release the tokens. The next signature opens them again."""
+        """End the signing processes of the tokens.
+
+        The next signature starts them again.
+        """
         if self.keys:
             self.keys.close()
         elif isinstance(self.signer, TokenSigner):
@@ -75,7 +89,10 @@ class KeyRing:
 
     @classmethod
     def of(cls, settings: LedgerSettings, node: str) -> KeyRing:
-        """The key ring of a ledger. Missing keys are made. Raises LedgerError if the keys cannot be used."""
+        """Open the keys of a ledger, and create missing keys.
+
+        Raises LedgerError if the keys cannot be used.
+        """
         ledger_key = LedgerKey(load_key(settings.key_file))
         successor_trees = successor_trees_of(settings, node)
         keys = LogKeys(settings, successor_trees)
@@ -90,14 +107,18 @@ class KeyRing:
 
 
 def successor_trees_of(settings: LedgerSettings, node: str) -> SuccessorTrees:
-    """The trees of a ledger that continue its first one. Raises LedgerError if their file cannot be read."""
+    """The trees with which a ledger continued after its first tree.
+
+    Raises LedgerError if their file cannot be read.
+    """
     return SuccessorTrees(settings.successors_file(), settings.log_origin(node))
 
 
 def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> VerifierKey:
-    """The key that verifies this node's checkpoints; if `origin` names an earlier tree of this node, that tree's key.
+    """Public key that verifies this node's checkpoints.
 
-    Raises LedgerError if there is no signing key here.
+    If `origin` names an earlier tree of the node, the key is the key of that tree. Raises LedgerError if this machine
+    has no signing key.
     """
     successor_trees = successor_trees_of(settings, node)
     name = origin if origin in successor_trees.origins else successor_trees.origin
@@ -105,15 +126,18 @@ def own_key(settings: LedgerSettings, node: str, origin: str | None = None) -> V
 
 
 def require_keys(settings: LedgerSettings, node: str) -> None:
-    """Raise LedgerError if a key of the current tree is missing. A command that only reads must not make one."""
+    """Raise LedgerError if a key of the current tree is missing.
+
+    For commands that only read and must not create keys.
+    """
     read_key(settings.key_file)
     LogKeys(settings, successor_trees_of(settings, node)).require()
 
 
 def cosigned_note(settings: LedgerSettings, node: str, origin: str | None) -> Note | None:
-    """The last checkpoint, cosigned by witnesses, of the tree with this name; None if there is none here.
+    """The last checkpoint of the tree `origin` that witnesses cosigned; None if this machine has none.
 
-    Raises LedgerError if it cannot be used.
+    Raises LedgerError if the checkpoint's file cannot be used.
     """
     file = cosigned_file(settings)
     if not any(os.access(path, os.R_OK) for path in (file.path, file.of_tree(origin or ""))):

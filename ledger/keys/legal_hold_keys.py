@@ -1,8 +1,8 @@
-"""The keys of single records under a legal hold, each encrypted with the ledger's key, in a file beside the day keys.
+"""Keys of single records under a legal hold, in a file next to the day keys.
 
-A record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). After the day key is
-destroyed, the record's key in this file still opens the numbers of that record, and of no other. One line for each
-record (`erasable_key_file`): `SHA256-OF-THE-CALL-ID BASE64`.
+Each record's numbers are sealed under a separate key, which the day key encrypts (`sealing`). After the day key is
+destroyed, a held key still opens the numbers of its own record. Each held record has one line: `SHA256-OF-THE-CALL-ID
+BASE64`. The ledger's key encrypts the held keys.
 """
 
 import base64
@@ -20,7 +20,10 @@ _NAME_BYTES: Final = 64
 
 
 class LegalHoldKeys:
-    """The keys under a legal hold, in a file that may be missing. Thread-safe; several processes may use it."""
+    """The keys of records under a legal hold, in a file that may be missing.
+
+    Thread-safe. Several processes may use one file.
+    """
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
         self.path = path
@@ -28,12 +31,18 @@ class LegalHoldKeys:
         self._lines = ErasableKeyFile(path, f"[0-9a-f]{{{_NAME_BYTES}}}", _NAME_BYTES, self._unusable)
 
     def get(self, call_id: str) -> bytes | None:
-        """The key of the record; None if it is not held. Raises LedgerError if the file or the key cannot be used."""
+        """Key that opens the numbers of a held call; None if the call is not held.
+
+        Raises LedgerError if the file or the key cannot be used.
+        """
         kept = self._lines.by_name().get(_name(call_id), DESTROYED)
         return None if kept == DESTROYED else self._ring.unwrap_record(call_id, base64.b64decode(kept))
 
     def add(self, keys: Mapping[str, bytes]) -> None:
-        """Write these keys of records, given by call id, durably. Raises LedgerError."""
+        """Write the keys of records to the disk, given by call id.
+
+        Raises LedgerError.
+        """
         with self._lines.changing() as change:
             there = self._lines.by_name()
             change.add(
@@ -43,7 +52,10 @@ class LegalHoldKeys:
             )
 
     def destroy(self, call_ids: Collection[str]) -> int:
-        """Overwrite the keys of these records, and return how many there were. Raises LedgerError."""
+        """Overwrite the keys of the given calls, and return the number of destroyed keys.
+
+        Raises LedgerError.
+        """
         if not self.path.exists():
             return 0
         names = set(map(_name, call_ids))

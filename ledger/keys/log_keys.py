@@ -1,7 +1,7 @@
-"""The keys that sign the trees of a node, one after the other, each with its place and its signer. I/O.
+"""The keys that sign the successive logs of a node, in files or hardware tokens.
 
-A place is a text: `sign` is the ending of a file beside the ledger's key; `sign-2` is the ending of the second tree's
-key file; `hsm:…` is a key in a token.
+The place of a key is a text. `sign` is the ending of a file next to the ledger's key. `sign-2` is the ending of the
+second tree's key file. `hsm:…` is a key in a token.
 """
 
 from __future__ import annotations
@@ -25,14 +25,20 @@ FILE: Final = "sign"
 
 
 class LogKey(NamedTuple):
-    """The place of a key, and its public half; None if the public half is not recorded."""
+    """The place of a log's signing key, and its public half.
+
+    `public` is None if the public half is not recorded.
+    """
 
     place: str
     public: bytes | None = None
 
 
 class LogKeys:
-    """The keys of the trees of `successor_trees`. Each token has one process for all of them."""
+    """The signing keys of a node's logs.
+
+    Each token has one process for all logs.
+    """
 
     def __init__(self, settings: LedgerSettings, successor_trees: SuccessorTrees) -> None:
         self._settings = settings
@@ -40,7 +46,7 @@ class LogKeys:
         self._tokens: dict[str, TokenProcess] = {}
 
     def of(self, origin: str | None) -> LogKey:
-        """The key of the tree with this name; for an unknown name, the key of the current tree."""
+        """Key of the log `origin`; for an unknown name, the key of the current log."""
         trees = self.successor_trees.trees
         names = self.successor_trees.origins
         reached = names.index(origin) if origin in names else len(trees)
@@ -52,35 +58,42 @@ class LogKeys:
         return LogKey(self._settings.token.key or FILE, VerifierKey.parse(before).public if before else None)
 
     def is_here(self, origin: str) -> bool:
-        """True if this machine can verify the tree with this name."""
+        """True if this machine has what it needs to verify the log `origin`."""
         key = self.of(origin)
         if key.public is not None:
             return True
         return (self._settings.token_public() if is_in_token(key.place) else self.file(key.place)).exists()
 
     def check(self, origin: str) -> None:
-        """Check that the key can be reached. Raises TokenAwayError if its PKCS#11 token is not connected."""
+        """Check that the log's key can be reached.
+
+        Raises TokenAwayError if the key is in a token that is not available.
+        """
         if (place := self.of(origin).place).startswith(PREFIX):
             self.read_token(place)
 
     def file(self, place: str) -> Path:
-        """The file of a key outside a token."""
+        """Path of the file for a key outside a token."""
         own = self._settings.key_file
         return own.with_name(f"{own.name}.{place}")
 
     def require(self) -> None:
-        """Raise LedgerError if the key of the current tree is missing. `signer` would make one."""
+        """Raise LedgerError if the key file of the current log is missing.
+
+        Unlike `signer`, this method creates no key.
+        """
         if not (place := self.of(None).place).startswith(PREFIX):
             read_key(self.file(place))
 
     def files(self) -> Iterable[Path]:
-        """The files of all keys outside tokens."""
+        """Key files of all logs whose keys are not in tokens."""
         places = [self.of(origin).place for origin in self.successor_trees.origins]
         return [self.file(place) for place in dict.fromkeys(places) if not is_in_token(place)]
 
     def signer(self, origin: str, key: LogKey | None = None) -> NoteSigner:
-        """The signer of the tree with this name, with `key` if it is given. A missing key file is made, unless the
-        public half of its key is recorded. Raises LedgerError.
+        """Signer for the log `origin`, with the log's own key or the given `key`.
+
+        A missing key file is created, unless the public half of its key is recorded. Raises LedgerError.
         """
         key = key or self.of(origin)
         if not is_in_token(key.place):
@@ -89,19 +102,26 @@ class LogKeys:
         return TokenSigner(origin, key.public or self._public(key.place), self._token(key.place))
 
     def verifier(self, origin: str) -> VerifierKey:
-        """The key that verifies the tree with this name. Raises LedgerError if the key is not known here."""
+        """Public key that verifies the log `origin`.
+
+        Raises LedgerError if this machine does not have the key.
+        """
         key = self.of(origin)
         if key.public is None and not is_in_token(key.place):
             return Signer(origin, read_key(self.file(key.place))).key
         return VerifierKey(origin, Algorithm.ED25519, key.public or self._public(key.place))
 
     def read_token(self, place: str) -> bytes:
-        """The public half of a key in a token. Raises TokenAwayError."""
+        """Read the public half of a key in a token.
+
+        Raises TokenAwayError if the token is not available.
+        """
         return self._token(place).public()
 
     def read_token_without_pin(self, place: str) -> bytes:
-        """The public half as from `read_token`, but without the PIN, because a wrong PIN would count. Raises
-        TokenAwayError.
+        """Read the public half of a key in a token without the PIN.
+
+        A wrong PIN would count as a failed attempt. Raises TokenAwayError if the token is not available.
         """
         process = TokenProcess(self._library(place), place, lambda: "")
         try:
@@ -110,16 +130,18 @@ class LogKeys:
             process.close()
 
     def with_new_attempts(self) -> LogKeys:
-        """The same keys with new attempts at tokens that were away. Close them after use."""
+        """The same keys with new attempts to reach tokens that were not available.
+
+        Close the copy after use.
+        """
         return LogKeys(self._settings, self.successor_trees)
 
     def close(self) -> None:
-        """Release the tokens."""
         for process in self._tokens.values():
             process.close()
 
     def _public(self, place: str) -> bytes:
-        """The public half of the key in the settings' token. The token is asked once, and its answer kept."""
+        """Public half of the token's key, read from the token once and then kept in a file."""
         path = self._settings.token_public()
         try:
             name, _, digits = path.read_text("ascii").strip().partition(" ")
@@ -150,7 +172,6 @@ class LogKeys:
 
 
 def is_in_token(place: str) -> bool:
-    """True if the key at this place is in a token."""
     return place.startswith(PREFIX)
 
 
@@ -170,7 +191,6 @@ def _unusable(path: Path, error: Exception) -> LedgerError:
 
 
 def same_key(text: str, key: VerifierKey) -> bool:
-    """True if this text is this verifier key."""
     try:
         return VerifierKey.parse(text) == key
     except ProofError:

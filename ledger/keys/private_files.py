@@ -1,7 +1,6 @@
-"""Files that only the service's own user may read, with any umask.
+"""Files that only the user of the service can read, whatever the umask is.
 
-If root makes them, by a command while the service is down, they get the owner of their folder. Otherwise the service
-could not use them.
+A file that root creates gets the owner of its folder, so the service can still use the file.
 """
 
 import os
@@ -15,7 +14,10 @@ PRIVATE_DIRECTORY: Final = 0o700
 
 
 def make_parents(path: Path) -> None:
-    """Make the missing directories above `path`, each closed to others. Raises OSError."""
+    """Create the missing directories above `path`, closed to other users.
+
+    Raises OSError.
+    """
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
@@ -23,7 +25,10 @@ def make_parents(path: Path) -> None:
 
 
 def open_private(path: Path) -> int:
-    """A descriptor for reading and writing. A missing file is made. Raises OSError."""
+    """Open a file for reading and writing, and return the descriptor.
+
+    A missing file is created. Raises OSError.
+    """
     try:
         return os.open(path, os.O_RDWR)
     except FileNotFoundError:
@@ -37,16 +42,25 @@ def open_private(path: Path) -> int:
 
 
 def make_private(path: Path) -> None:
-    """Make an empty file if it is missing; an existing file is unchanged. Raises OSError."""
+    """Create an empty file; leave an existing file unchanged.
+
+    Raises OSError.
+    """
     os.close(open_private(path))
 
 
 def replace_private(path: Path, octets: bytes) -> None:
-    """Replace a file in one step, and make its missing directories. Raises OSError; then nothing has changed."""
+    """Replace a file in one step, and create its missing directories.
+
+    After an OSError, the file is unchanged.
+    """
     make_parents(path)
     replace_durably(path, octets, PRIVATE_FILE, owner=owner_in(path.parent))
 
 
 def owner_in(folder: Path) -> int:
-    """The owner for new files in the folder: a user's id, or -1 for the present user. Raises OSError."""
+    """User id of the owner for new files in a folder; -1 for the current user.
+
+    Raises OSError.
+    """
     return folder.stat().st_uid if os.geteuid() == 0 else -1

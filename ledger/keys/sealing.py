@@ -1,9 +1,10 @@
-"""Telephone numbers as the ledger writes them: sealed under the key of their day. Pure, except for fresh keys.
+"""Sealing of telephone numbers with the key of their day.
 
-Each record's numbers are encrypted (AES-256-GCM) with a separate key, which is encrypted with the day key. So the
-destruction of a day's key makes its numbers unreadable in every copy of the ledger. A search finds a record by tokens,
-without opening it. Tokens depend on the day key too. Without the day key, they reveal neither a number nor that the
-same number was used on two days.
+Each record's numbers are encrypted (AES-256-GCM) with a separate key, which is encrypted with the day key. Destroying a
+day's key makes that day's numbers unreadable in every copy of the ledger.
+
+A search finds a record by tokens, without opening its numbers. Tokens depend on the day key too. Without the day key,
+tokens reveal no number, and not whether a number was used on two days.
 """
 
 import base64
@@ -39,12 +40,15 @@ TOKEN_BYTES: Final = 16
 
 
 def day_of(at: datetime) -> str:
-    """The day in UTC, `2026-11-01`, whose key seals a record's numbers."""
+    """The UTC day whose key seals a record's numbers, such as `2026-11-01`."""
     return at.astimezone(UTC).date().isoformat()
 
 
 class DayKey:
-    """Seals and opens the numbers of one day. Its secret has `KEY_BYTES` bytes."""
+    """The key that seals and opens the telephone numbers of one day.
+
+    `secret` has `KEY_BYTES` bytes.
+    """
 
     def __init__(self, day: str, secret: bytes) -> None:
         self.day = day
@@ -52,18 +56,22 @@ class DayKey:
         self._wrap = AESGCM(derive_key(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
-        """The token of a number: 32 hexadecimal digits, the same for the same number on this day."""
+        """Search token of a number: 32 hexadecimal digits, the same for all calls of the day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
-        """The token of a SIP Call-ID, which can contain a number or an address. It differs from the token of every
-        number, because the text of a number begins with +.
+        """Search token of a SIP Call-ID: 32 hexadecimal digits.
+
+        A SIP Call-ID is kept only as a token, because it can contain a number or an address. No token of a number is
+        the same, because the text of a number begins with +.
         """
         return hmac.digest(self._tokens, b"sip call-id\0" + sip_call_id.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def seal(self, call_id: str, numbers: Mapping[NumberRole, Number], sip_call_id: str = "") -> dict[str, Scalar]:
-        """The numbers as details of a step of this call: a token of each, and all of them encrypted together. A SIP
-        Call-ID, which is empty if there is none, gives only a token.
+        """Seal the numbers of a call as details of a step.
+
+        Each number gets a token, and all numbers are encrypted together. `sip_call_id` is empty if there is none, and
+        is kept only as a token.
         """
         key, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         text = canonical({role: number.e164 for role, number in numbers.items()}).ljust(_PADDED)
@@ -77,7 +85,10 @@ class DayKey:
         return details
 
     def record_key(self, call_id: str, details: Mapping[str, Scalar]) -> bytes:
-        """The key of one record, which opens only its numbers. Raises LedgerError as `open` does."""
+        """The separate key of one record, which opens only that record's numbers.
+
+        Raises LedgerError if the sealed numbers were changed.
+        """
         try:
             wrapped = base64.b64decode(str(details[SEALED_KEY]), validate=True)
             return self._wrap.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], call_id.encode())
@@ -85,12 +96,18 @@ class DayKey:
             raise _changed(call_id) from error
 
     def open(self, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-        """The numbers that `seal` has sealed for this call. Raises LedgerError if they were changed."""
+        """Open the sealed numbers of a call.
+
+        Raises LedgerError if the sealed numbers were changed.
+        """
         return open_with(self.record_key(call_id, details), call_id, details)
 
 
 def open_with(record_key: bytes, call_id: str, details: Mapping[str, Scalar]) -> dict[NumberRole, Number]:
-    """The numbers of one record, opened with its own key. Raises LedgerError if they were not sealed with this key."""
+    """Open the sealed numbers of a call with the record's own key.
+
+    Raises LedgerError if the numbers were not sealed with this key.
+    """
     try:
         sealed = base64.b64decode(str(details[SEALED]), validate=True)
         plain = AESGCM(record_key).decrypt(_ONCE, sealed, call_id.encode())
@@ -107,10 +124,12 @@ def _changed(call_id: str) -> LedgerError:
 
 
 class LedgerKey:
-    """Makes, wraps and unwraps day keys. The ledger's key has `KEY_BYTES` bytes."""
+    """The ledger's main key, which encrypts the day keys.
+
+    `key` has `KEY_BYTES` bytes; any other size raises LedgerError.
+    """
 
     def __init__(self, key: bytes) -> None:
-        """`key` must have `KEY_BYTES` bytes. Raises LedgerError if it has another size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(
                 "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",
@@ -122,21 +141,22 @@ class LedgerKey:
         self._held = AESGCM(derive_key(key, b"idtone ledger held record key"))
 
     def step_key(self, origin: str) -> StepKey:
-        """The key for the MACs of the steps of the tree that is signed under this name."""
+        """Key for the MACs of the steps in the tree `origin`."""
         return StepKey(derive_key(self._key, b"idtone ledger steps of " + origin.encode()))
 
     def pending_key(self) -> StepKey:
-        """The key for the MACs of decisions that are not in the ledger yet."""
+        """Key for the MACs of decisions that are not in the ledger yet."""
         return StepKey(derive_key(self._key, b"idtone ledger pending decisions"))
 
     def wrap_record(self, call_id: str, key: bytes) -> bytes:
-        """The stored form of a record's key that is kept without the key of its day."""
+        """Encrypt a record's key to keep it without the key of its day."""
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._held.encrypt(nonce, key, call_id.encode())
 
     def unwrap_record(self, call_id: str, kept: bytes) -> bytes:
-        """The key of a record from its stored form. Raises LedgerError if it was wrapped with another ledger's key, or
-        for another call.
+        """Decrypt a record's key that `wrap_record` encrypted.
+
+        Raises LedgerError if it was encrypted with another ledger's key, or for another call.
         """
         try:
             return self._held.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], call_id.encode())
@@ -148,12 +168,15 @@ class LedgerKey:
             ) from error
 
     def make(self, day: str) -> tuple[DayKey, bytes]:
-        """A new day key, and its stored form."""
+        """Create the key of a day, and return it with its encrypted form."""
         secret, nonce = os.urandom(KEY_BYTES), os.urandom(NONCE_BYTES)
         return DayKey(day, secret), nonce + self._wrap.encrypt(nonce, secret, day.encode())
 
     def unwrap(self, day: str, kept: bytes) -> DayKey:
-        """The day key from its stored form. Raises LedgerError if it was wrapped with another ledger's key."""
+        """Decrypt the key of a day.
+
+        Raises LedgerError if it was encrypted with another ledger's key.
+        """
         try:
             return DayKey(day, self._wrap.decrypt(kept[:NONCE_BYTES], kept[NONCE_BYTES:], day.encode()))
         except (InvalidTag, ValueError) as error:
@@ -163,7 +186,10 @@ class LedgerKey:
 
 
 def derive_key(secret: bytes, purpose: bytes) -> bytes:
-    """A derived key: HKDF-Expand of one block (RFC 5869, section 2.3), because the secret is uniform already."""
+    """Derive a key from a secret: one block of HKDF-Expand (RFC 5869, section 2.3).
+
+    HKDF-Extract is not needed, because the secret is already uniform.
+    """
     return hmac.digest(secret, purpose + b"\1", hashlib.sha256)
 
 

@@ -1,6 +1,7 @@
-"""MACs of steps. A process without the ledger's key cannot make them (docs/adr/0025). Pure.
+"""Message authentication codes (MACs) of the ledger's steps (docs/adr/0025).
 
-Each MAC depends on the previous MAC, so a step counts only at its own place, after all earlier steps.
+Only a process with the ledger's key can compute them. Each MAC depends on the previous MAC, so a step is valid only at
+its own place, after all earlier steps.
 """
 
 import hashlib
@@ -12,14 +13,19 @@ MAC_BYTES: Final = 16
 
 
 class StepKey:
-    """Makes the MACs of one tree's steps. Its secret has at most 64 bytes."""
+    """Computes the MACs of the steps in one tree.
+
+    `secret` has at most 64 bytes.
+    """
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def mac(self, before: bytes, step: StoredStep, leaf: int | None) -> bytes:
-        """The MAC of a step and of the leaf that it closed. `before` is the MAC of the previous step; empty for the
-        first step. Keyed BLAKE2b (RFC 7693) takes half the time of HMAC-SHA-256.
+        """MAC of a step, and of the leaf that the step closed.
+
+        `before` is the MAC of the previous step, and empty for the first step. Keyed BLAKE2b (RFC 7693) takes half the
+        time of HMAC-SHA-256.
         """
         number, node, call_id, kind, at, details = step
         # No value that idtone writes has a newline, so no two steps have the same content.
@@ -27,5 +33,5 @@ class StepKey:
         return hashlib.blake2b(before + content.encode(), digest_size=MAC_BYTES, key=self._secret).digest()
 
     def line_mac(self, line: bytes) -> str:
-        """The MAC of a line in a file beside the ledger, in hexadecimal digits."""
+        """MAC of a line in a file next to the ledger, in hexadecimal digits."""
         return hashlib.blake2b(line, digest_size=MAC_BYTES, key=self._secret).hexdigest()

@@ -1,10 +1,11 @@
-"""The trees of one ledger after its first one. When a damaged database is set aside, the next tree gets a new name.
+"""The successive trees of one ledger.
 
-A second tree with the same name would look like a fork of what was signed. So the next tree is called NODE/idtone.2. A
-file beside the key remembers this, and the first leaf of the new tree says which tree it continues.
+A damaged database is set aside, and the ledger continues with a new tree. A second tree with the same name would look
+like a fork of the signed tree. So the next tree is called NODE/idtone.2. A file next to the key records the name, and
+the first leaf of the new tree names the tree that it continues.
 
 A restored node also begins a new tree, because the old tree may have grown after the backup. A backup may be restored
-twice, so this tree's name has the time and a random number instead: NODE/idtone.202611010000001234.
+twice, so this tree's name has the time and a random number: NODE/idtone.202611010000001234.
 """
 
 import json
@@ -36,9 +37,11 @@ _COUNTED: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class SuccessorTree:
-    """A tree that continues another one. `base` is the first tree's name. `checkpoint` is the last checkpoint of the
-    previous tree; empty if nothing was signed. `ledger` is the path of the database, `file` the path to which the
-    previous database was set aside.
+    """A tree that continues an earlier tree of the same ledger.
+
+    `base` is the name of the ledger's first tree. `checkpoint` is the last signed checkpoint of the previous tree, and
+    empty if nothing was signed. `ledger` is the path of the database. `file` is the path to which the previous database
+    was set aside.
     """
 
     base: str
@@ -62,7 +65,7 @@ class SuccessorTree:
 
     @property
     def ended(self) -> tuple[str, int, bytes]:
-        """Name, leaves and root of the previous tree."""
+        """Name, number of leaves and root of the previous tree."""
         if self.unsigned:
             whole = Checkpoint.parse(self.unsigned)
             return whole.origin, whole.size, whole.root
@@ -73,8 +76,9 @@ class SuccessorTree:
 
 
 class NextKey(NamedTuple):
-    """The key of the next tree, under any name. `told` are the details about the replacement for the first leaf of that
-    tree.
+    """The key of the next tree.
+
+    The name in `public` does not matter. `told` has the details about the replacement for the next tree's first leaf.
     """
 
     public: VerifierKey
@@ -83,10 +87,12 @@ class NextKey(NamedTuple):
 
 
 class SuccessorTrees:
-    """The file with the trees that followed the first tree, `base`."""
+    """The file that lists the trees that followed a ledger's first tree.
+
+    `base` is the name of the first tree. Raises LedgerError if the file cannot be read.
+    """
 
     def __init__(self, path: Path, base: str) -> None:
-        """Read the file. Raises LedgerError if it cannot be read."""
         self._path = path
         self._base = base
         self._changing = threading.Lock()
@@ -96,7 +102,7 @@ class SuccessorTrees:
 
     @property
     def trees(self) -> list[SuccessorTree]:
-        """The trees after the first, the latest last."""
+        """Trees after the first, the latest last."""
         return [each for each in self._all if each.base == self._base]
 
     @property
@@ -105,25 +111,27 @@ class SuccessorTrees:
 
     @property
     def origin(self) -> str:
-        """The name of the tree that is signed at present."""
         return self.origins[-1]
 
     def tree_without_database(self, ledger: Path) -> SuccessorTree | None:
-        """The tree whose database does not exist yet; None if there is none."""
+        """The tree whose database does not exist yet; None if every tree has one."""
         return next((each for each in self.trees if not each.begun and each.ledger == str(ledger.absolute())), None)
 
     @property
     def unsigned(self) -> list[SuccessorTree]:
-        """The trees whose predecessor's end still waits for its signature."""
+        """Trees whose previous tree still awaits the signature of its end."""
         return [each for each in self.without_end if not each.given_up]
 
     @property
     def without_end(self) -> list[SuccessorTree]:
-        """The trees whose predecessor's end is not signed, even if that end was given up."""
+        """Trees whose previous tree has no signed end, even if that end was given up."""
         return [each for each in self.trees if each.begun and each.unsigned]
 
     def database_of(self, tree: SuccessorTree, present: Path) -> Path:
-        """The current path of the database of `tree`. `present` is the path of the newest tree's database."""
+        """Current path of the database of a tree.
+
+        `present` is the path of the newest tree's database.
+        """
         return next((Path(each.file) for each in self.trees if each.after == tree.origin), present)
 
     def add(
@@ -135,7 +143,11 @@ class SuccessorTrees:
         key: NextKey | None = None,
         unsigned: str = "",
     ) -> None:
-        """Record the name of the next tree durably. Raises OSError."""
+        """Write the next tree to the file.
+
+        `checkpoint` is the last signed checkpoint, `ledger` the database, and `file` the path to which the previous
+        database is set aside. Raises OSError.
+        """
         after, following = self.origin, self.next_origin(is_restored)
         text = str(checkpoint) if checkpoint else ""
         added = SuccessorTree(self._base, following, after, text, str(ledger.absolute()), str(file), unsigned=unsigned)
@@ -145,12 +157,15 @@ class SuccessorTrees:
             self._write([*self._all, added])
 
     def record_next_key(self, key: NextKey) -> None:
-        """Remember the key of the next tree, before the end of the current tree names it. Raises OSError."""
+        """Record the key of the next tree, before the end of the current tree names that key.
+
+        Raises OSError.
+        """
         kept = {"public": str(key.public), "place": key.place, "told": dict(key.told)}
         replace_private(self._intended(), json.dumps(kept).encode())
 
     def next_key(self, public: str) -> NextKey | None:
-        """The key from `record_next_key` if it has this public half; otherwise None."""
+        """The recorded key of the next tree if its verifier key is `public`; otherwise None."""
         try:
             kept = json.loads(self._intended().read_text("utf-8"))
             key = NextKey(VerifierKey.parse(kept["public"]), str(kept["place"]), dict(kept["told"]))
@@ -162,30 +177,38 @@ class SuccessorTrees:
         return self._path.with_name(f"{self._path.name}.next")
 
     def next_origin(self, is_restored: bool = False) -> str:
-        """The name of the next tree."""
+        """Name for the tree that follows the current tree."""
         is_alone = not is_restored and all(len(each.origin) <= len(self._base) + 1 + _COUNTED for each in self.trees)
         number = str(len(self.origins) + 1) if is_alone else _unique(datetime.now(UTC))
         return f"{self._base}.{number}"
 
     def record_start(self, begun: SuccessorTree) -> None:
-        """Record that the database of this tree exists. Forget the key from `record_next_key`, with its person and
-        reason. Raises OSError.
+        """Record that the database of a tree exists.
+
+        The key recorded by `record_next_key` is removed, with its person and reason. Raises OSError.
         """
         if begun.key:
             self._intended().unlink(missing_ok=True)
         self._replace(begun, replace(begun, begun=True))
 
     def record_signed_end(self, following: SuccessorTree, end: Note) -> None:
-        """Record that the end of the previous tree is signed now. Raises OSError."""
+        """Record that the end of the previous tree is now signed.
+
+        Raises OSError.
+        """
         self._replace(following, replace(following, checkpoint=str(end), unsigned=""))
 
     def record_unsigned_end(self, following: SuccessorTree, end: Checkpoint) -> None:
-        """Record that the previous tree ends, unsigned, with `end`, whatever this file had. Raises OSError."""
+        """Record that the previous tree ends with `end`, unsigned.
+
+        Raises OSError.
+        """
         self._replace(following, replace(following, unsigned=end.text))
 
     def give_up(self, following: SuccessorTree, act: str) -> None:
-        """Record that the end of the previous tree no longer waits for a signature. Without an act it waits again.
-        Raises OSError.
+        """Record that the end of the previous tree no longer awaits a signature.
+
+        An empty `act` makes the end await a signature again. Raises OSError.
         """
         self._replace(following, replace(following, given_up=act))
 
@@ -194,7 +217,10 @@ class SuccessorTrees:
             self._write([now if each == before else each for each in self._all])
 
     def reload(self) -> None:
-        """Read the file again for a new writer, because another process may have added to it. Raises LedgerError."""
+        """Read the file again, because another process may have added a tree.
+
+        Raises LedgerError.
+        """
         self._all = self._read()
 
     def _read(self) -> list[SuccessorTree]:
@@ -218,7 +244,7 @@ def _unique(now: datetime) -> str:
 
 
 def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
-    """A free name for a database that is set aside now."""
+    """Unused path for a database that is set aside at `now`."""
     dated = path.absolute().with_name(f"{path.name}.{why}-{now:%Y%m%dT%H%M%SZ}")
     number = 1
     while any(_beside(dated, suffix).exists() for suffix in ("", *_COMPANIONS)):
@@ -228,7 +254,10 @@ def name_aside(path: Path, now: datetime, why: str = DAMAGED) -> Path:
 
 
 def move_aside(path: Path, aside: Path) -> None:
-    """Move a database with its journal, or finish an interrupted move. Raises OSError."""
+    """Move a database and its journal files to `aside`, or finish an interrupted move.
+
+    Raises OSError.
+    """
     if not aside.exists() and path.exists():
         path.chmod(PRIVATE_FILE)
         path.rename(aside)

@@ -1,10 +1,8 @@
-"""The checkpoints with a timestamp of an authority (RFC 3161), in a folder beside the keys.
+"""Checkpoints with RFC 3161 timestamps, in a folder next to the keys.
 
-    ORIGIN/SIZE.checkpoint   the signed checkpoint of so many leaves, with its cosignatures
-    ORIGIN/SIZE.tsr          the authority's reply
-
-`ORIGIN` is the beginning of the SHA-256 of the tree's name. All of them are kept, because the earliest one that
-contains a leaf says most about its time.
+`ORIGIN/SIZE.checkpoint` is the signed and cosigned checkpoint of `SIZE` leaves. `ORIGIN/SIZE.tsr` is the authority's
+reply. `ORIGIN` is the beginning of the SHA-256 of the tree's name. All timestamps are kept, because the earliest
+checkpoint that contains a leaf gives the best bound on the leaf's time.
 """
 
 import hashlib
@@ -27,15 +25,17 @@ _AHEAD: Final = timedelta(minutes=1)
 
 
 def is_overdue(at: datetime | None, every: timedelta, now: datetime) -> bool:
-    """True if a timestamp is overdue. `at` is the time of the last timestamp of the newest head, or None if there never
-    was one. The alert `IdtoneTimestampOverdue` has the same limit.
+    """True if the last timestamp is too old, so that the next timestamp is overdue.
+
+    `at` is the time of the last timestamp, or None if there never was one. The alert `IdtoneTimestampOverdue` has the
+    same limit.
     """
     return at is None or not -_AHEAD <= now - at <= _SLACK * every + _MORE
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A checkpoint and the reply with its timestamp."""
+    """A checkpoint, and the timestamp authority's reply for it."""
 
     note: Note
     size: int
@@ -43,7 +43,7 @@ class Stamp:
 
 
 class Stamps:
-    """The folder of timestamps, which may be missing."""
+    """The folder of timestamped checkpoints, which may be missing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,12 +52,13 @@ class Stamps:
         return self.folder / hashlib.sha256(origin.encode()).hexdigest()[:16]
 
     def sizes(self, origin: str) -> list[int]:
-        """Sizes of the trees that have a timestamp, ascending."""
+        """Sizes of the timestamped checkpoints of a tree, ascending."""
         return sorted(int(path.stem) for path in self._of(origin).glob("*.checkpoint") if path.stem.isdecimal())
 
     def newest(self, origin: str) -> tuple[int, datetime] | None:
-        """The size of the largest tree with a timestamp, and the time of its arrival by this machine's clock; None if
-        no tree has one.
+        """Size of the newest timestamped checkpoint, and the local time when its timestamp arrived.
+
+        None if the tree has no timestamp.
         """
         sizes = self.sizes(origin)
         if not sizes:
@@ -66,14 +67,20 @@ class Stamps:
         return sizes[-1], datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def put(self, note: Note, reply: bytes) -> None:
-        """Keep a checkpoint with its timestamp. Raises OSError."""
+        """Store a checkpoint with the reply of the timestamp authority.
+
+        Raises OSError.
+        """
         checkpoint = Checkpoint.parse(note.text)
         path = self._of(checkpoint.origin) / str(checkpoint.size)
         replace_private(path.with_suffix(".tsr"), reply)
         replace_private(path.with_suffix(".checkpoint"), str(note).encode())
 
     def covering(self, origin: str, leaf: int) -> Stamp | None:
-        """The earliest timestamp whose tree contains this leaf; None if there is none. Raises LedgerError."""
+        """The earliest timestamped checkpoint whose tree contains a leaf; None if there is none.
+
+        Raises LedgerError if its files cannot be read.
+        """
         size = next((size for size in self.sizes(origin) if size > leaf), None)
         if size is None:
             return None

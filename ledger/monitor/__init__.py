@@ -1,1 +1,1 @@
-"""A monitor, which follows the published trees of many logs, asks their witnesses, and raises alarms."""
+"""A monitor of published logs, which compares their heads with their witnesses' and raises alarms."""

@@ -1,4 +1,4 @@
-"""The alarms of a monitor, and the rules for a late log or witness. Pure."""
+"""The alarms of a log monitor, and the rules for a late log or witness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from idtone.core.translation import Message
 
 
 class AlarmKind(StrEnum):
-    """Kinds of faults of a log or of a witness, the worst first."""
+    """The kind of a fault that a monitor finds in a log or a witness, the worst first."""
 
     SPLIT_VIEW = "split-view"
     """The log's key has signed two histories."""
@@ -43,7 +43,10 @@ lasts.
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm. `since` is when the monitor first saw its cause; `proof` is the file that proves it to others."""
+    """An alarm of a log monitor.
+
+    `since` is the time when the monitor first saw the cause. `proof` is the file that proves the fault to others.
+    """
 
     kind: AlarmKind
     text: str
@@ -53,10 +56,10 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The leaves that a witness has cosigned, as far as the monitor knows.
+    """The leaves of a log that a witness has cosigned, as far as a monitor knows.
 
-    `size` leaves are cosigned. If the log has shown more, `waiting` is their number, and `since` the time at which it
-    was first seen.
+    `size` leaves are cosigned. If the log has shown more, `waiting` is their number, and `since` the time when they
+    were first seen.
     """
 
     size: int = 0
@@ -64,7 +67,7 @@ class Coverage:
     since: datetime | None = None
 
     def updated(self, head: int, cosigned: int, now: datetime) -> Coverage:
-        """The coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
+        """Coverage after the log has shown `head` leaves and the witness has cosigned `cosigned` of them."""
         size = max(self.size, cosigned)
         if size >= head:
             return Coverage(size)
@@ -87,7 +90,10 @@ def cosignature_alarm(witness: str, coverage: Coverage, within: timedelta, now: 
 
 
 def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) -> Alarm | None:
-    """The alarm for a log that does not grow. `grown` is when it last grew; None if it was never read."""
+    """Alarm for a log that has not grown for longer than `silent_for`; None if the log is in time.
+
+    `grown` is the time of the last growth. None means that the log was never read, and gives no alarm.
+    """
     if grown is None or now - grown <= silent_for:
         return None
     return Alarm(AlarmKind.SILENCE, Message("no new leaf since {since}", since=to_second(grown)), now)
@@ -96,8 +102,9 @@ def silence_alarm(grown: datetime | None, silent_for: timedelta, now: datetime) 
 def withheld_alarm(
     place: str, shown: int, head: int, since: datetime, within: timedelta, now: datetime
 ) -> Alarm | None:
-    """The alarm for a log that withholds leaves: a witness or a copy has shown `shown` leaves since `since`, for longer
-    than `within`. None until then.
+    """Alarm for a log that withholds leaves that a witness or a copy has shown; None within the tolerance.
+
+    `place` has shown `shown` leaves since `since`, and the log shows `head`. The tolerance is `within`.
     """
     if now - since <= within:
         return None

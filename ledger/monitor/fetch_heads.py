@@ -1,4 +1,4 @@
-"""The heads of a log that its witnesses and its copies show."""
+"""Heads of a log that its witnesses and its copies show."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +17,10 @@ from .monitored_logs import MonitoredLog
 
 @dataclass(frozen=True, slots=True)
 class FetchedHead:
-    """The head that a witness or a copy shows, signed by the log's key. `trouble` is its fault, if it has one.
-    Otherwise, `witness` is the name of the witness that has cosigned it.
+    """A signed head of a log that a witness or a copy shows.
+
+    `trouble` describes the fault of the head, if any. Otherwise, `witness` is the name of the witness that cosigned the
+    head.
     """
 
     place: str
@@ -32,7 +34,10 @@ class FetchedHead:
 
 
 def fetch_heads(log: MonitoredLog) -> Iterator[FetchedHead]:
-    """The current head of each witness and each copy. A witness without such a page (HTTP 404) shows nothing."""
+    """Fetch the current head of a log from each witness and each copy.
+
+    A witness without such a page (HTTP 404) shows nothing.
+    """
     for url, key in log.witness_keys():
         yield _shown(TileSite(url), f"checkpoint/{log_digest(log.origin)}", url, log.log_key, key)
     for place in log.copies:
@@ -66,7 +71,7 @@ def _is_cosigned(note: Note, witness: VerifierKey) -> bool:
 
 
 def cosigners(note: Note, witness: VerifierKey) -> dict[str, datetime]:
-    """The witness, and the time of its latest cosignature on the head; empty if it has not cosigned.
+    """Time of a witness's latest cosignature on a head, by the witness's name; empty if there is none.
 
     Raises ProofError if a line names the witness but is not its cosignature, or has no usable time.
     """

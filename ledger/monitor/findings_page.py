@@ -1,4 +1,4 @@
-"""The findings of a monitor as a page in Japanese and English. Pure."""
+"""The findings of a log monitor as a page in Japanese and English."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,10 @@ _MEANS: Final = (
 
 @dataclass
 class LogReport:
-    """The findings about a log after a look at it. `trouble` is the reason why these findings could not be kept."""
+    """A monitor's findings about one log.
+
+    `trouble` is the reason why the findings could not be kept.
+    """
 
     origin: str
     place: str
@@ -72,8 +75,9 @@ class LogReport:
 
 
 def add_given_up_ends(reports: Sequence[LogReport]) -> None:
-    """Add the statements of later logs about the end of a log to the report on that log. A later log of the same node
-    has the earlier log's name and a number.
+    """Add the statements that later logs of a node make about the ends of its earlier logs.
+
+    A later log of a node has the earlier log's name and a number.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:
@@ -88,10 +92,10 @@ def _is_of_node(later: str, earlier: str) -> bool:
 
 
 def compare_ends(reports: Sequence[LogReport], now: datetime) -> Iterator[tuple[LogReport, Alarm]]:
-    """Alarms, each with its log, for logs that contradict an earlier log: the first leaf continues another end than the
-    earlier log showed, or an act gives up signed leaves.
+    """Alarms for logs that contradict an earlier log of the same node.
 
-    The text stays the same while the earlier log grows, so that the alarm is recognised at the next look.
+    The first leaf of such a log continues an end that the earlier log did not show, or an act gives up signed leaves.
+    The text stays the same while the earlier log grows, so the next look recognises the alarm.
     """
     by_origin = {each.origin: each for each in reports}
     for later in reports:

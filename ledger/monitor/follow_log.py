@@ -1,5 +1,6 @@
-"""One look at a log. It compares the head with the heads seen before and elsewhere, and judges the new leaves by the
-rules.
+"""One look of a monitor at a log: its head, and the rules for its new leaves.
+
+The monitor compares the head with heads seen before and elsewhere.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,10 +38,10 @@ TILES_A_STEP: Final = 32
 def follow(
     log: MonitoredLog, state: LogState, proofs: Path, now: datetime, is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Look at the log once. Keep the findings in `state`, and proofs of a split view in the folder `proofs`.
+    """Follow a log once: verify that its head continues the known head, and check its new leaves.
 
-    It ends as soon as `is_over` returns true; everything verified until then is kept. Raises LedgerError if nothing can
-    be kept.
+    `state` keeps the findings, and the folder `proofs` the proofs of split views. The look ends as soon as `is_over`
+    returns True; everything verified until then is kept. Raises LedgerError if nothing can be kept.
     """
     with writing_into(proofs, LedgerError):
         _Look(log, state, proofs, now, is_over).run()
@@ -214,7 +215,6 @@ class _Look:
         return found
 
     def _compare(self, shown: Sequence[FetchedHead]) -> None:
-        """Compare the heads that others show with the known one and with each other."""
         places = {each.place for each in shown}
         self._known.pending = {place: each for place, each in self._known.pending.items() if place in places}
         later: dict[int, Note] = {}

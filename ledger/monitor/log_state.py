@@ -1,8 +1,7 @@
-"""The file in which a monitor keeps what it knows about one log. It is an SQLite file; each part of the work is one
-transaction.
+"""The SQLite file in which a monitor keeps what it knows about one log.
 
-It grows by some 25 bytes for each call, because a later leaf of a call has the number of the call's earlier steps.
-Everything else is in memory, and small.
+Each part of the work is one transaction. The file grows by about 25 bytes for each call, because the monitor counts the
+steps of each call. Everything else is in memory, and small.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ALARMS_LIMIT: Final = 100
 
 @dataclass
 class PendingHead:
-    """A head that a witness or a copy has shown. The log itself has not reached it yet."""
+    """A head that a witness or a copy has shown, and the log itself has not reached yet."""
 
     note: Note
     since: datetime
@@ -54,7 +53,7 @@ class PendingHead:
 
 @dataclass
 class Known:
-    """The verified part of a log."""
+    """The verified part of a monitored log."""
 
     head: Note | None = None
     """The newest head whose tree continues everything seen before."""
@@ -78,14 +77,14 @@ class Known:
 
     @property
     def ends_given_up(self) -> EndsGivenUp:
-        """This log's statements about the ends of earlier logs."""
+        """Statements of the log about the ends of earlier logs."""
         found = EndsGivenUp()
         for act in self.gives_up:
             found.add_act(*act)
         return found
 
     def note_given_up(self, read: ReadLeaf) -> None:
-        """Note the act in this leaf, if it gives up an end."""
+        """Keep the act in a leaf if the act gives up the end of an earlier log."""
         if read.kinds[0] in KINDS and read.act is not None and len(self.gives_up) < LIMIT:
             self.gives_up.append((read.call_id, read.kinds[0], read.times[0], dict(read.act)))
 
@@ -96,7 +95,10 @@ class _DamagedError(Exception):
 
 
 class LogState:
-    """The kept state of one log: counts and requests for `LeafRules`, `Known`, and the alarms. Use `opened`."""
+    """The state of one monitored log, kept in a file.
+
+    Open it with `opened`. It has the counts and requests for `LeafRules`, the verified part (`Known`), and the alarms.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -106,7 +108,10 @@ class LogState:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[LogState]:
-        """The state in a file. Raises LedgerError if the file cannot be used, also later in the `with` block."""
+        """Open the state of a monitored log.
+
+        Raises LedgerError if the file cannot be used, also later in the `with` block.
+        """
         try:
             make_parents(path)
             with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
@@ -141,7 +146,7 @@ class LogState:
             raise _DamagedError from error
 
     def alarms(self) -> list[Alarm]:
-        """The alarms, the worst kind first."""
+        """Alarms about the log, the worst kind first."""
         order = list(AlarmKind)
         rows = self._database.execute("SELECT kind, text, since, proof FROM alarms ORDER BY since").fetchall()
         found = [
@@ -151,10 +156,10 @@ class LogState:
         return sorted(found, key=lambda alarm: order.index(alarm.kind))
 
     def raise_alarms(self, alarms: Iterable[Alarm], seen: Collection[AlarmKind] = ()) -> None:
-        """Replace the alarms by those of this run. `seen` are the kinds of `IN_FILES` whose files this run has read.
+        """Replace the alarms by those of the current look.
 
-        A continuing alarm keeps its `since`. Other alarms end, except the kinds in `LASTING`, and the kinds in
-        `IN_FILES` that are not in `seen`.
+        `seen` are the kinds in `IN_FILES` whose files the look has read. A continuing alarm keeps its `since`. Alarms
+        that do not continue end, except the kinds in `LASTING`, and the kinds in `IN_FILES` that are not in `seen`.
         """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         stay = LASTING | IN_FILES.difference(seen)
@@ -163,7 +168,10 @@ class LogState:
         self.add_alarms(now.values())
 
     def add_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Add further alarms of this run. An existing alarm keeps its `since`."""
+        """Add alarms of the current look.
+
+        An existing alarm keeps its `since`.
+        """
         now = {(str(each.kind), _text(each)): each for each in alarms}
         held = self._held()
         room = {kind: ALARMS_LIMIT - count for kind, count in Counter(kind for kind, _ in held).items()}
@@ -176,7 +184,6 @@ class LogState:
                 )
 
     def _held(self) -> list[tuple[str, str]]:
-        """Kinds and texts of the kept alarms."""
         return self._database.execute("SELECT kind, text FROM alarms").fetchall()
 
 

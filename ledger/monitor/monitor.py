@@ -1,4 +1,4 @@
-"""The monitor: it looks at all logs, one after the other, and writes the page of findings."""
+"""The log monitor, which reads all logs in turn and writes the page of its findings."""
 
 from __future__ import annotations
 
@@ -31,15 +31,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Monitor:
-    """The monitor of a folder. Use `locked`."""
+    """A monitor of logs that keeps its state in a folder.
+
+    Open it with `locked`.
+    """
 
     logs: MonitoredLogs
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @contextmanager
     def locked(self) -> Iterator[Monitor]:
-        """The only monitor of this folder. Raises UsageError if another monitor uses the folder, or if the folder
-        cannot be used.
+        """Lock the monitor's folder for the block.
+
+        Raises UsageError if another monitor uses the folder, or if the folder cannot be used.
         """
         lock = self.logs.state / "lock"
         busy = UsageError("{folder}: another monitor keeps its state here", folder=self.logs.state)
@@ -51,7 +55,10 @@ class Monitor:
             yield self
 
     def look(self, is_over: Callable[[], bool] = lambda: False) -> list[LogReport]:
-        """Look at each log once; then write the page. Raises UsageError if the page cannot be written."""
+        """Read and check each monitored log once, then write the page of findings.
+
+        Raises UsageError if the page cannot be written.
+        """
         reports = []
         for log in self.logs.logs:
             if is_over():
@@ -65,8 +72,9 @@ class Monitor:
         return reports
 
     def run(self, over: threading.Event) -> None:
-        """Look at all logs again and again until `over` is set. Each alarm is logged when it begins and when it
-        ends.
+        """Look at all logs repeatedly until `over` is set.
+
+        Each alarm is logged when it begins and when it ends.
         """
         before: dict[str, set[str]] = {}
         while not over.is_set():
@@ -99,7 +107,6 @@ class Monitor:
         return report
 
     def _keep(self, report: LogReport, alarm: Alarm) -> None:
-        """Add an alarm from the comparison of logs to the alarms of this log."""
         if any((each.kind, each.text) == (alarm.kind, alarm.text) for each in report.alarms):
             return
         try:

@@ -1,4 +1,4 @@
-"""The file with the logs that a monitor follows (`config/monitor.yaml`)."""
+"""The file that lists the logs for a monitor (`config/monitor.yaml`)."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -50,7 +50,7 @@ Limit = Annotated[timedelta, Field(ge=timedelta(minutes=1), le=timedelta(days=36
 
 
 class MonitoredLog(Model):
-    """A log, the witnesses and copies that know its heads, and its permitted delays."""
+    """A log to monitor, its witnesses and copies, and its permitted delays."""
 
     place: RegistrySource
     """The folder with the file `checkpoint`, or its address."""
@@ -70,13 +70,12 @@ class MonitoredLog(Model):
         return self.log_key.name
 
     def witness_keys(self) -> list[tuple[str, VerifierKey]]:
-        """The address and the key of each witness."""
         lines = (line.partition(" ") for line in self.witnesses)
         return [(url, VerifierKey.parse(key)) for url, _, key in lines]
 
 
 class MonitoredLogs(Model):
-    """The logs that a monitor follows, and the place of its files."""
+    """The logs to monitor, and the folder and page for the findings."""
 
     state: Path
     page: Path | None = None
@@ -85,7 +84,10 @@ class MonitoredLogs(Model):
 
 
 def read_monitored(path: Path) -> MonitoredLogs:
-    """The logs that the file names. Raises DocumentError with all faults of the file."""
+    """Load the list of logs to monitor.
+
+    Raises DocumentError with all faults of the file.
+    """
     return load(path, MonitoredLogs, _faults, size_limit=SIZE_LIMIT)
 
 

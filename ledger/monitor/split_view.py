@@ -1,6 +1,6 @@
-"""The proof that a log has shown two histories: two heads that its key has signed, and that cannot both be true. Pure.
+"""The proof that a log has signed two histories: two heads that contradict each other.
 
-A third party needs only this file (`format` 1) and the log's key. If the heads have the same size, their roots differ.
+A third party needs only the file (`format` 1) and the log's key. If the heads have the same size, their roots differ.
 Otherwise the consistency proof (RFC 6962, section 2.1.2) leads from `root` to the second head. `root` is the root of
 the second tree at the size of the first head, and differs from the root of that head.
 """
@@ -27,8 +27,9 @@ _HASHES_LIMIT: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class SplitView:
-    """Two heads that contradict each other. `first` has no more leaves than `second`. `root` is the root of the second
-    tree at the size of the first head.
+    """Two signed heads of a log that contradict each other.
+
+    `first` has no more leaves than `second`. `root` is the root of the second tree at the size of the first head.
     """
 
     first: Note
@@ -40,11 +41,11 @@ class SplitView:
 
     @property
     def size(self) -> int:
-        """Size, in leaves, at which the histories differ."""
+        """Number of leaves at which the two histories differ."""
         return Checkpoint.parse(self.first.text).size
 
     def check(self, log: VerifierKey) -> None:
-        """Raise ProofError unless this proves that `log` has signed two histories."""
+        """Raise ProofError unless the heads prove that `log` signed two histories."""
         first, second = verified_checkpoint(self.first, log), verified_checkpoint(self.second, log)
         if first.size > second.size:
             raise ProofError("the first head has more leaves than the second")
@@ -65,7 +66,10 @@ class SplitView:
 
     @classmethod
     def parse(cls, octets: bytes) -> SplitView:
-        """The proof in a file. Raises ProofError."""
+        """Parse the proof of a split view from a file.
+
+        Raises ProofError.
+        """
         odd = ProofError("this is no proof of a split view")
         try:
             members: dict[str, Any] = json.loads(octets)

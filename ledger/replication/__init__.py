@@ -1,1 +1,1 @@
-"""The replica of each node's ledger in PostgreSQL, and readers for the ledgers of all nodes together."""
+"""Replicas of the nodes' ledgers in PostgreSQL, and readers for the ledgers of all nodes together."""

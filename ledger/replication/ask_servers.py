@@ -1,5 +1,6 @@
-"""Asks several PostgreSQL servers at once. A server that accepts a connection and never answers delays the others only
-once.
+"""Parallel queries to several PostgreSQL servers.
+
+A server that accepts a connection and never answers delays the others only once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,10 @@ shown. PostgreSQL's own limit would not help if its process hangs.
 
 
 def ask_all(servers: Sequence[Server], ask: Callable[[Server], T]) -> tuple[list[tuple[Server, T]], list[LedgerError]]:
-    """The servers that answer, with the results of `ask`, and the errors of the others."""
+    """Query servers in parallel, and return the results by server and the errors of the other servers.
+
+    A server without an answer within `HOLDS_UP_S` counts as an error.
+    """
     asked = [(server, in_daemon(partial(ask, server), f"asking {server}")) for server in servers]
     await_all(answer for _, answer in asked)
     answers: list[tuple[Server, T]] = []
@@ -45,7 +49,6 @@ def await_all(answers: Iterable[Future[Any]]) -> None:
 
 
 def not_answered(server: Server) -> LedgerError:
-    """The error for a server that gave no answer at all."""
     return LedgerError(
         "{server}: no answer within {seconds:.0f} s; see that PostgreSQL runs, and that its machine does not hang",
         server=server,

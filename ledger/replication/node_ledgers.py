@@ -1,4 +1,4 @@
-"""The ledgers at one address: a node's own file, or the replicas of all nodes in a PostgreSQL."""
+"""Ledgers at one address: a node's own file, or the replicas of all nodes in PostgreSQL."""
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,9 +30,10 @@ from .replica_batch import replica_position
 
 @dataclass(frozen=True, slots=True)
 class ReplicaProgress:
-    """The progress of a node's replica. At its last report (`heard`), the node had `lag` steps more than the replica.
+    """The progress of a ledger's replica.
 
-    `signed` is the number of leaves of the signed head, or None if there is none yet.
+    At the node's last report (`heard`), the replica lacked `lag` steps. `signed` is the number of leaves of the signed
+    head, or None if there is no signed head yet.
     """
 
     steps: int
@@ -44,8 +45,9 @@ class ReplicaProgress:
 
 @dataclass(frozen=True)
 class NodeLedger:
-    """The ledger of one node. `key` is the verifier key that the node wrote into PostgreSQL; None for a node's own
-    file.
+    """The ledger of one node, in its file or as a replica.
+
+    `key` is the verifier key that the node wrote into PostgreSQL, or None for a node's own file.
     """
 
     node: str
@@ -60,8 +62,10 @@ class NodeLedger:
 
 @dataclass
 class Ledgers:
-    """The ledgers of one address. Use `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read,
-    with the reasons. `doubts` names nodes whose identity is doubtful.
+    """The ledgers at one address: a node's own file, or replicas in PostgreSQL.
+
+    Create it with `of_file` or `in_postgresql`. `unreadable` names ledgers that cannot be read, with the reasons.
+    `doubts` names nodes whose identity is doubtful.
     """
 
     nodes: list[NodeLedger]
@@ -71,14 +75,18 @@ class Ledgers:
 
     @classmethod
     def of_file(cls, url: str, node: str, origin: str, days: DayKeys | None) -> Self:
-        """The ledger of a node in its own file. Raises LedgerError if it cannot be read."""
+        """The ledger of a node in its own file.
+
+        Raises LedgerError if the ledger cannot be read.
+        """
         return cls([NodeLedger(node, origin, LedgerReader.open(url, days), has_keys=days is not None)], False)
 
     @classmethod
     def in_postgresql(cls, servers: Sequence[Server], days: Mapping[str, DayKeys], node: str | None = None) -> Self:
-        """The ledgers of all nodes, or of one. `days` has the day keys that this machine has, by node.
+        """The replicas of all nodes, or of one node.
 
-        Raises LedgerError if no server answers, and UsageError if they have no such node.
+        `days` has the day keys on this machine, by node. Raises LedgerError if no server answers, and UsageError if
+        there is no such node.
         """
         found = cls([], True)
         answers, silent = ask_all(servers, lambda server: server.schemas(WITHIN_S))
@@ -110,7 +118,10 @@ class Ledgers:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """The records of all ledgers together, as from `LedgerReader.records`."""
+        """Whole calls of all ledgers with a step at or after `since` and before `until`, the newest last.
+
+        `keep` filters the records. With `limit`, only the newest calls are returned.
+        """
 
         def latest(record: Record) -> datetime:
             return max(step.at for step in record.steps if until is None or step.at < until)
@@ -119,16 +130,19 @@ class Ledgers:
         return newest(filter(keep, heapq.merge(*each, key=latest, reverse=True)), limit)
 
     def find(self, number: Number, start: datetime | None = None, end: datetime | None = None) -> list[Record]:
-        """The calls as from `LedgerReader.find`, without the ledgers whose keys are not here (`nodes_without_keys`).
+        """Calls of a telephone number in the ledgers whose keys this machine has.
 
-        Raises LedgerError if no keys are here.
+        Raises LedgerError if the machine has no keys.
         """
         return self._found(lambda reader: reader.find(number, start, end))
 
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """The calls as from `LedgerReader.find_sip_call_id`, in the ledgers whose keys are here."""
+        """Calls with a SIP Call-ID in the ledgers whose keys this machine has.
+
+        Raises LedgerError if the machine has no keys.
+        """
         return self._found(lambda reader: reader.find_sip_call_id(sip_call_id, start, end))
 
     def _found(self, find: Callable[[LedgerReader], list[Record]]) -> list[Record]:
@@ -138,7 +152,10 @@ class Ledgers:
         )
 
     def ledger_of_call(self, call_id: str) -> NodeLedger | None:
-        """The ledger that knows the call; None if none does. Raises UsageError if several do."""
+        """Ledger that has a call; None if no ledger has it.
+
+        Raises UsageError if several ledgers have the call.
+        """
         knowing = [ledger for ledger in self.nodes if ledger.reader.knows(call_id)]
         if len(knowing) > 1:
             names = " and ".join(ledger.node for ledger in knowing)
@@ -181,7 +198,10 @@ def _doubts(ledgers: Iterable[NodeLedger]) -> Iterator[str]:
 def ledger_in(
     server: Server, schema: str, wanted: str | None = None, days: Mapping[str, DayKeys] = MappingProxyType({})
 ) -> NodeLedger | None:
-    """The ledger in one schema; None if it belongs to another node than `wanted`. Raises LedgerError."""
+    """Ledger in one schema; None if it belongs to a node other than `wanted`.
+
+    Raises LedgerError.
+    """
     database = server.database(schema, f"{server}, schema {schema}")
     with database.reading() as connection:
         held = facts(connection)
@@ -217,7 +237,10 @@ def ledger_in(
 
 
 def replica_of(servers: Sequence[Server], node: str) -> NodeLedger:
-    """The replica that this node fills at present. Raises LedgerError, and UsageError if there is none."""
+    """Replica that a node currently fills.
+
+    Raises LedgerError, and UsageError if there is none.
+    """
     answers, silent = ask_all(servers, lambda server: _replicas_in(server, node))
     if found := list(chain.from_iterable(replicas for _, replicas in answers)):
         return max(found, key=_come)
@@ -243,10 +266,13 @@ def _names(servers: Sequence[Server]) -> str:
 
 
 def day_keys_beside(key_file: Path) -> DayKeys:
-    """The day keys beside a copy of a node's key file. Raises LedgerError if they cannot be used."""
+    """Day keys next to a copy of a node's key file.
+
+    Raises LedgerError if the keys cannot be used.
+    """
     return DayKeys(LedgerSettings(key_file=key_file).day_keys(), LedgerKey(read_key(key_file)))
 
 
 def nodes_without_keys(ledgers: Sequence[NodeLedger]) -> list[str]:
-    """The nodes whose keys this machine lacks, so that their numbers cannot be opened or searched for."""
+    """Names of the nodes whose keys this machine lacks."""
     return sorted({ledger.node for ledger in ledgers if not ledger.has_keys})

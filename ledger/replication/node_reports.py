@@ -1,4 +1,4 @@
-"""The nodes' reports about themselves, read for all nodes at once from the PostgreSQL servers that they share."""
+"""Reports of all nodes about themselves, read from the PostgreSQL servers that the nodes share."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ meanwhile.
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The last report of one node, and its ledger's name. `heard` is the time of the report, by PostgreSQL's clock;
-    None if there is none.
+    """The last report of one node about itself.
 
-    `state` is the unchecked object of `service.node_state`; None if the node has not reported one.
+    `heard` is the time of the report by PostgreSQL's clock, or None if there is no report. `state` is the unchecked
+    object of `service.node_state`, or None if the node has not reported one.
     """
 
     node: str
@@ -46,8 +46,10 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeReports:
-    """The reports of all nodes. `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be
-    read, with the reasons. `silent` are the servers among them.
+    """The last reports of all nodes about themselves, from PostgreSQL.
+
+    `now` is by PostgreSQL's clock. `unreadable` names schemas and servers that cannot be read, with the reasons.
+    `silent` are the servers among them.
     """
 
     now: datetime
@@ -57,16 +59,19 @@ class NodeReports:
 
 
 class NodeReportsReader:
-    """Reads all servers, and keeps its connections between the readings. For one thread at a time."""
+    """Reads the nodes' reports from PostgreSQL servers, and keeps its connections open.
+
+    For one thread at a time. Raises LedgerError if psycopg is not installed.
+    """
 
     def __init__(self, *servers: Server) -> None:
-        """Prepare the readers. Raises LedgerError if the library is missing."""
         self._readers = [_ServerReader(server) for server in servers]
 
     def read(self) -> NodeReports:
-        """The reports from all servers. Raises LedgerError if no server can be read; then the next call connects anew.
+        """Read the nodes' reports from all servers.
 
-        A server that does not answer delays one call, for some seconds. Later it is asked in the background.
+        A server that does not answer delays one call for some seconds. Later calls query that server in the background.
+        Raises LedgerError if no server can be read. The next call then reconnects.
         """
         waited = [(each, begun) for each in self._readers if (begun := each.begin()) is not None]
         await_all(begun for _, begun in waited)
@@ -101,10 +106,12 @@ def _together(read: Iterable[NodeReports], silent: tuple[str, ...]) -> NodeRepor
 
 
 class _ServerReader:
-    """Reads one server, in a thread that may never end. For one thread at a time."""
+    """Reads one server in a background thread.
+
+    For one thread at a time. Raises LedgerError if psycopg is not installed.
+    """
 
     def __init__(self, server: Server) -> None:
-        """Prepare the reader. Raises LedgerError if the library is missing."""
         self._server = server
         self._database = server.database("pg_catalog", str(server), WITHIN_S)
         self._connection: PostgreSQLConnection | None = None
@@ -183,7 +190,6 @@ class _ServerReader:
 
     @contextmanager
     def _reading(self) -> Iterator[PostgreSQLConnection]:
-        """One transaction for reading."""
         if self._connection is None:
             self._connection = self._server.connect()
         self._connection.execute(self._database.begin)

@@ -1,4 +1,4 @@
-"""The state of this node's own ledger in PostgreSQL."""
+"""The replica of the node's own ledger in PostgreSQL, for checks of the node."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +20,11 @@ ASKED_WITHIN_S: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class OwnReplica:
-    """The replica of this node's ledger. `behind` is the number of steps that the replica still lacks. `lost_leaves`
-    counts leaves that never arrived, in ledgers that were set aside.
+    """The replica of the node's own ledger.
 
-    `is_own` is False if another node replicates under this node's name. `is_private` is True if others cannot read the
-    connection.
+    `behind` is the number of steps that the replica still lacks. `lost_leaves` counts leaves of ledgers that were set
+    aside that never arrived. `is_own` is False if another node replicates under this node's name. `is_private` is True
+    if the connection is encrypted or local.
     """
 
     is_own: bool
@@ -35,8 +35,9 @@ class OwnReplica:
 
 
 def own_replica(server: Server, settings: LedgerSettings, node: str) -> OwnReplica | None:
-    """The replica of this node's ledger; None if there is none. Raises LedgerError if PostgreSQL or the ledger cannot
-    be read.
+    """State of the replica of the node's own ledger; None if there is no replica.
+
+    Raises LedgerError if PostgreSQL or the ledger cannot be read.
     """
     key = own_key(settings, node)
     schema = schema_of(key.name)

@@ -1,4 +1,4 @@
-"""Batches of the steps that a node's replica lacks, and the comparison of the ledger with its replica."""
+"""Batches of steps for a ledger's replica, and the comparison of the ledger with its replica."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ COMPARED: Final = 1000
 
 
 class ReplicaPosition(NamedTuple):
-    """A position in a ledger: its end, or the progress of its replica."""
+    """A position in a ledger: its end, or the end of its replica."""
 
     steps: int = 0
     leaves: int = 0
@@ -37,7 +37,10 @@ class ReplicaPosition(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows after a position in the ledger. `behind` is the number of steps that are left after them."""
+    """The rows after a position in the ledger, for its replica.
+
+    `behind` is the number of steps that remain after them.
+    """
 
     steps: Sequence[tuple[Any, ...]]
     hashes: Sequence[tuple[int, bytes]]
@@ -49,14 +52,16 @@ class Batch:
 
 
 def replica_position(connection: Connection) -> ReplicaPosition:
-    """The position of the end of a ledger, from its rows."""
+    """Position of the end of a ledger or replica, from its rows."""
     ((hashes,),) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM hashes").fetchall()
     return ReplicaPosition(newest_id(connection), count_leaves(connection), hashes)
 
 
 def batch_after(ledger: Database, position: ReplicaPosition, key: StepKey | None) -> Batch:
-    """The next batch after a position. Raises LedgerError if the ledger cannot be read, if its tree does not fit its
-    steps, or if a step lacks the MAC of `key`: a replica gets only what the service wrote.
+    """Read the rows after a position for the replica.
+
+    Raises LedgerError if the ledger cannot be read, or if its tree does not fit its steps. Raises LedgerError also if a
+    step lacks the MAC of `key`, because a replica receives only what the service wrote.
     """
     with ledger.reading() as connection:
         rows = connection.execute(_STEPS, (position.steps, BATCH_STEPS)).fetchall()
@@ -141,10 +146,10 @@ def _sample(connection: Connection, position: ReplicaPosition) -> _Sample:
 
 
 def check_replica(replica: Connection, ledger: Database, position: ReplicaPosition) -> None:
-    """Raise ReplicaDiffersError unless the replica is the beginning of the ledger. `position` is the replica's end.
+    """Raise ReplicaDiffersError unless the replica is the beginning of the ledger.
 
-    The ledger is read only after the replica has answered, because a reader that waits for a network would delay the
-    writer.
+    `position` is the replica's end. The ledger is read only after the replica has answered, because a reader that waits
+    for a network would delay the ledger's writer.
     """
     if position.hashes != stored_hashes(position.leaves):
         raise ReplicaDiffersError(

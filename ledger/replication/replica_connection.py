@@ -1,6 +1,7 @@
-"""A connection to PostgreSQL that writes the replica of a node's ledger, and compares before it writes (docs/adr/0015).
+"""The PostgreSQL connection that writes the replica of a node's ledger (docs/adr/0015).
 
-While it waits for PostgreSQL, the ledger is not locked: the service continues to write evidence.
+The connection compares the replica with the ledger before it writes. While it waits for PostgreSQL, the ledger is not
+locked: the service continues to write evidence.
 """
 
 import logging
@@ -39,7 +40,10 @@ _log = logging.getLogger(__name__)
 
 
 def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
-    """The key of the log in this node's database. Raises LedgerError while a new ledger replaces a damaged one."""
+    """Verifier key of the log in the node's database.
+
+    Raises LedgerError while a new ledger replaces a damaged one.
+    """
     key = own_key(settings, node)
     # In this order: the ledger that follows another one is named first, and then its database is begun.
     path = path_of(settings.own_url())
@@ -51,7 +55,10 @@ def key_of_own_ledger(settings: LedgerSettings, node: str) -> VerifierKey:
 
 
 def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> int:
-    """Number of signed leaves that never arrived in PostgreSQL, in ledgers that were damaged and set aside."""
+    """Number of signed leaves that never arrived in PostgreSQL.
+
+    Such leaves are in ledgers that were damaged and set aside.
+    """
     lost = 0
     for tree in successor_trees_of(settings, node).trees:
         origin, size, _ = tree.ended
@@ -66,9 +73,10 @@ def lost_leaves(connection: Connection, settings: LedgerSettings, node: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class ReportResult:
-    """The result of a report of the node's state. PostgreSQL's clock is ahead of this machine's clock by
-    `ahead_least_s` to `ahead_most_s`. `writer` wrote this report; `before` wrote the previous report; None if there was
-    none.
+    """The result of reporting the node's state to PostgreSQL.
+
+    PostgreSQL's clock is ahead of the machine's clock by `ahead_least_s` to `ahead_most_s`. `writer` wrote this report.
+    `before` wrote the previous report; it is None if there was none.
     """
 
     ahead_least_s: float
@@ -78,10 +86,13 @@ class ReportResult:
 
 
 class ReplicaConnection:
-    """A connection to the replica for one thread. It compares before it writes, and waits only for a limited time."""
+    """A connection that writes a ledger's replica, for one thread.
+
+    The replica is compared with the ledger before a write. Every wait is limited in time. Raises LedgerError if the
+    settings cannot be used. PostgreSQL need not be available on creation.
+    """
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._server = Server.of(settings)
         self._ledger = Database.in_file(settings.own_url())
@@ -98,7 +109,7 @@ class ReplicaConnection:
 
     @property
     def key(self) -> VerifierKey:
-        """The key of the replicated log. It changes after a damaged ledger was set aside."""
+        """Verifier key of the replicated log, which changes after a damaged ledger was set aside."""
         return self._key
 
     def _turn_to(self, key: VerifierKey) -> None:
@@ -108,7 +119,10 @@ class ReplicaConnection:
         self._schema = schema_of(key.name)
 
     def replicate(self) -> Batch:
-        """Write one batch in one transaction, and return it. After a LedgerError the next call connects anew."""
+        """Write one batch of steps to the replica in one transaction, and return it.
+
+        After a LedgerError, the next call reconnects.
+        """
         try:
             if (key := key_of_own_ledger(self._settings, self._node)) != self._key:
                 self.close()
@@ -127,8 +141,10 @@ class ReplicaConnection:
         return batch
 
     def report(self, writer: str, state: str) -> ReportResult:
-        """Write the node's state, a JSON object, beside its replica, with PostgreSQL's time and the writer's name (only
-        letters and digits). The replica may lag or differ. After a LedgerError the next call connects anew.
+        """Write the node's state, a JSON object, next to its replica, with PostgreSQL's time.
+
+        `writer` is a name of letters and digits. The replica may lag or differ. After a LedgerError, the next call
+        reconnects.
         """
         try:
             # A report lost in a crash of PostgreSQL comes again a second later, so the commit does not wait for a disk.
@@ -149,7 +165,10 @@ class ReplicaConnection:
         return ReportResult(at_s - answered_s, at_s - sent_s, writer, before)
 
     def abort_waits(self) -> None:
-        """Abort every wait. Thread-safe."""
+        """Abort every wait for PostgreSQL, from any thread.
+
+        Thread-safe.
+        """
         connection = self._connection
         if connection is None or connection.driver.closed:
             return
@@ -177,14 +196,16 @@ class ReplicaConnection:
 
     @contextmanager
     def _writing(self, begin: str = "") -> Iterator[PostgreSQLConnection]:
-        """One transaction for writing. After an error in the block, `close` ends it."""
         if self._connection is None:
             self._connection = self._server.connect()
         with self._connection.writing(begin_writing(self._schema) + begin):
             yield self._connection
 
     def _enter(self, connection: PostgreSQLConnection, timer: threading.Timer) -> None:
-        """Make the schema, or upgrade it to this version. Raises LedgerError if the schema belongs to another log."""
+        """Create the replica's schema, or upgrade it to this version.
+
+        Raises LedgerError if the schema belongs to another log.
+        """
         if (encoding := scalar(connection, "SHOW server_encoding")) not in ENCODINGS:
             raise LedgerError(
                 "{server}: its encoding is {encoding}, which does not hold every character; make another "
@@ -209,7 +230,7 @@ class ReplicaConnection:
             self._check_key(scalar(connection, _LOG_KEY))
 
         def upgrading() -> None:
-            """Lift the time limits: an upgrade takes longer for a larger ledger."""
+            """Lift the time limits, because an upgrade takes longer for a larger ledger."""
             timer.cancel()
             connection.execute("SET LOCAL statement_timeout = 0")
 

@@ -1,7 +1,8 @@
-"""Keeps the replica of this node's ledger in PostgreSQL up to date (docs/adr/0015).
+"""Continuous replication of a node's ledger to PostgreSQL (docs/adr/0015).
 
-No call waits for it: the evidence is durable in the node's own file. Each transaction reads the replica's progress in
-PostgreSQL and adds the following steps. So each step arrives exactly once, even if either side dies at any moment.
+No call waits for the replication, because the evidence is on the disk in the node's own file. Each transaction reads
+the replica's progress in PostgreSQL and adds the following steps. So each step arrives exactly once, even if either
+side dies at any moment.
 """
 
 import logging
@@ -39,10 +40,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """The state of the replication. `behind` is the number of steps that the replica lacks, or None if unknown;
-    `trouble` is the reason for a failure.
+    """The progress of a ledger's replication to PostgreSQL, and its last failure.
 
-    `lost_leaves` counts leaves that never arrived, in ledgers that were damaged and set aside.
+    `behind` is the number of steps that the replica lacks, or None if unknown. `trouble` is the reason for a failure.
+    `lost_leaves` counts leaves of damaged ledgers that never arrived.
     """
 
     behind: int | None = None
@@ -62,10 +63,12 @@ class ReplicaStatus:
 
 
 class Replicator:
-    """Replicates in a separate thread, from `begin` to `close`."""
+    """Replicates a node's ledger in a separate thread, from `begin` to `close`.
+
+    Raises LedgerError if the settings cannot be used. PostgreSQL need not be available on creation.
+    """
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
-        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._node = node
         self._connection = ReplicaConnection(settings, node)
@@ -94,14 +97,18 @@ class Replicator:
         self._thread.start()
 
     def report(self, state: Callable[[ReportResult | None], str] | None) -> None:
-        """Write the node's state beside the replica each second from now on, even while nothing is replicated. The
-        function `state` makes it from the previous `ReportResult`, in this object's thread. None ends the reports.
+        """Write the node's state next to the replica each second from now on, even if replication fails.
+
+        `state` creates the report from the previous `ReportResult`, in the replicator's thread. None ends the reports.
         Thread-safe.
         """
         self._state = state
 
     def report_soon(self) -> None:
-        """Send the next report at once, without waiting for the interval. Thread-safe."""
+        """Send the next report immediately, without waiting for the interval.
+
+        Thread-safe.
+        """
         self._woken.set()
 
     def close(self) -> None:
@@ -198,7 +205,6 @@ class Replicator:
             return newest_id(connection) - last
 
     def _tell(self, error: Exception) -> None:
-        """Log each trouble once, not at every attempt."""
         trouble = in_words(error)
         if trouble != self.status.trouble:
             _log.error("evidence is not replicated, and kept here: %s", trouble, exc_info=unexpected(error))

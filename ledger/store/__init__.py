@@ -1,1 +1,1 @@
-"""The ledger's databases, SQLite and PostgreSQL: schema, rows, the stored tree, and the reader."""
+"""The ledger's databases in SQLite and PostgreSQL: schema, rows, the stored tree, and the reader."""

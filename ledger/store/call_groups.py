@@ -1,8 +1,8 @@
-"""Groups of calls for statistics. Calls that began in the same quarter of an hour and count alike are one group.
+"""Counts of calls for statistics, grouped by quarter of an hour.
 
-For each step the database reads only the details on which counting depends (`evidence.tally.COUNTED_BY`). So a call
-takes some eight microseconds, and no number is opened. The same rules as elsewhere make the records
-(`call_record.record_of_steps`).
+Calls that began in the same quarter of an hour, with the same counted details, are one group. The database reads only
+the details on which counting depends (`evidence.tally.COUNTED_BY`). A call takes about eight microseconds, and no
+number is opened. `call_record.record_of_steps` interprets the details.
 """
 
 import json
@@ -35,8 +35,9 @@ _ANY: Final = "any"
 
 
 class CallGroup(NamedTuple):
-    """A group of `times` calls that began in the quarter of an hour from `begun` on. `record` has the details that
-    count; all calls of the group share them.
+    """A number of calls with the same counted details that began in the same quarter of an hour.
+
+    `begun` is the start of the quarter. `record` has only the details that count, which all calls of the group share.
     """
 
     begun: datetime
@@ -51,9 +52,9 @@ def call_groups(
     last: int = _LAST_STEP,
     progress: Callable[[int], None] = lambda steps: None,
 ) -> Iterator[CallGroup]:
-    """The calls that began from `start` on and before `end`, in their state at the step `last`.
+    """Group the calls that began at or after `start` and before `end`.
 
-    `progress` gets the number of steps that were read. Raises LedgerError.
+    Steps after the step `last` are ignored. `progress` receives the number of steps read so far. Raises LedgerError.
     """
     counted: Counter[tuple[int, str]] = Counter()
     first: dict[str, int] = {}
@@ -75,7 +76,7 @@ def call_groups(
 def _pages(
     connection: Connection, start: datetime | None, end: datetime | None, last: int, is_sqlite: bool
 ) -> Iterator[list[tuple[int, str, int]]]:
-    """Pages of calls. Each call has the first step's time, the details that count, and the first step."""
+    """Pages of calls: the time of the first step, the details that count, and the id of the first step."""
     reached = _BEFORE_ALL if start is None else (microseconds(start), 0)
     stop = _AFTER_ALL if end is None else (microseconds(end), 0)
     query = _CALLS if is_sqlite else _CALLS_IN_POSTGRESQL
@@ -86,8 +87,9 @@ def _pages(
 
 
 def _record(reader: LedgerReader, text: str, first: int) -> Record:
-    """The record from the text of a call's details that count. `first` is the first step of such a call, which a
-    LedgerError names.
+    """Interpret the counted details of a call.
+
+    `first` is the first step of such a call; a LedgerError names it.
     """
     try:
         return _folded(text)
@@ -112,7 +114,7 @@ def _folded(text: str) -> Record:
 
 
 def _counted(array: Callable[[tuple[str, ...]], str]) -> str:
-    """SQL for the details of a step on which counting depends: its kind, and an array of values from `array`."""
+    """SQL for the kind of a step and an array of the details on which counting depends."""
     cases = (f"WHEN {literals([kind])} THEN {array(names)}" for kind, names in COUNTED_BY.items())
     return f"step.kind || CASE step.kind {' '.join(cases)} ELSE '' END"
 

@@ -1,9 +1,11 @@
-"""The search for calls of a ledger by time. A caller can continue it as long as it wants, so it also finds rare calls.
+"""The search for calls of a ledger by time, in resumable parts.
 
-Calls are in the order of their first steps. (A call has two decisions if the hook acted although the service had
-decided. Both have the time of the request, and the call's place is that of the first decision that matches.) The ledger
-has no index of decisions, so a search reads it from the newest call to the oldest. The database selects the decisions
-that match (`CallFilter.decision_details`), and Python interprets only their calls.
+A caller can continue a search as long as it needs, so a search also finds rare calls. Calls are sorted by their first
+steps. The ledger has no index of decisions, so a search reads from the newest call to the oldest. The database selects
+matching decisions (`CallFilter.decision_details`), and Python interprets only the calls of those decisions.
+
+A call has two decisions if the hook acted although the service had decided. Both decisions have the time of the
+request. The call's place is that of the first decision that matches.
 """
 
 import json
@@ -31,7 +33,10 @@ AT_ONCE: Final = 25
 
 
 class CallPlace(NamedTuple):
-    """The place of a call in the order of calls: its first step, and that step's time `at` in µs since 1970."""
+    """The position of a call in the search order.
+
+    `step` is the id of the call's first step, and `at` its time in µs since 1970.
+    """
 
     at: int
     step: int
@@ -47,8 +52,9 @@ OLDEST: Final = CallPlace(-(2**62), 0)
 
 @dataclass(slots=True)
 class FoundCalls:
-    """Calls, the newest first, with their places. All calls up to the place `reached` were examined; None means that no
-    call is left.
+    """Calls that a search found, newest first, with their positions.
+
+    All calls up to the position `reached` were examined. `reached` is None if no calls remain.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -74,10 +80,10 @@ def search_calls(
     limit: int,
     enough: Callable[[], bool] = lambda: False,
 ) -> FoundCalls:
-    """At most `limit` wanted calls that began from `start` on and before `end`: the next ones before `place`, or after
-    it if `newer`.
+    """Find at most `limit` calls that began at or after `start` and before `end`.
 
-    The search calls `enough` again and again, and ends early as soon as it returns true. Raises LedgerError.
+    The search begins at `place`, and goes to earlier calls, or to later calls if `newer`. The search calls `enough`
+    repeatedly, and stops early when it returns True. Raises LedgerError.
     """
     first = OLDEST if start is None else CallPlace(microseconds(start), 0)
     last = NEWEST if end is None else CallPlace(microseconds(end), 0)
@@ -109,7 +115,7 @@ def search_calls(
 
 
 def _sought(record: Record, wanted: CallFilter) -> Step:
-    """The step by which the search finds the call: its first step, or the first decision that matches."""
+    """The step by which the search finds a call: its first step, or the first decision that matches."""
     words = wanted.decision_details.items()
     decisions = (step for step in record.steps if step.kind in FIRST and step.details.items() >= words)
     return next(decisions, record.steps[0]) if words else record.steps[0]
@@ -132,7 +138,7 @@ class _Looking:
     newer: bool
 
     def windows(self, reader: LedgerReader) -> Iterator[tuple[CallPlace | None, Sequence[_Candidate]]]:
-        """Groups of candidates, each with the place that the search has reached; None at the end."""
+        """Yield groups of candidate calls, each with the position that the search has reached; None at the end."""
         count, reached = FIRST_STEPS, self.place
         while True:
             with reader.database.reading() as connection:
@@ -166,7 +172,10 @@ class _Looking:
 
 
 def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
-    """SQL conditions on the first step of a wanted call. Some other steps and calls meet them too."""
+    """SQL conditions on the first step of a wanted call.
+
+    Some other steps and calls meet the conditions too.
+    """
     has = f"{'instr' if is_sqlite else 'strpos'}(details, ?) > 0"  # which takes a third of the time of LIKE
     # Canonical JSON writes a member in one way only.
     texts = [
@@ -181,7 +190,6 @@ def _conditions(wanted: CallFilter, is_sqlite: bool) -> tuple[str, list[Any]]:
 
 
 def _has(kind: StepKind, *more: str) -> str:
-    """The SQL condition that the call has a step of this kind."""
     conditions = " AND ".join(("other.call_id = steps.call_id", f"other.kind = '{kind}'", *more))
     return f"EXISTS (SELECT 1 FROM steps AS other WHERE {conditions})"  # noqa: S608 - of our own words
 

@@ -1,7 +1,7 @@
-"""The table `in_progress`: the calls whose end is not recorded.
+"""The database table of calls whose end is not recorded.
 
-Calls can last for days. Without this table, a search for calls in progress would have to look at every call. So each
-transaction that writes steps also updates it.
+Calls can last for days. Without the table, a search for calls in progress would have to read every call. Each
+transaction that writes steps updates the table.
 """
 
 from collections.abc import Set
@@ -23,8 +23,9 @@ _OVER: Final = (
 
 
 def update_calls_in_progress(connection: Connection, after: int, kinds: Set[str]) -> None:
-    """Update the table for the steps that this transaction has written after the place `after`. `kinds` are their
-    kinds.
+    """Update the table of calls in progress for newly written steps.
+
+    The current transaction wrote the steps with ids greater than `after`. `kinds` are the kinds of those steps.
     """
     if kinds & OPENING:
         connection.execute(_BEGUN, (after,))

@@ -1,4 +1,4 @@
-"""A database with one ledger, for reading. All differences between SQLite and PostgreSQL are in `Database`."""
+"""Read access to a ledger's database, the same for SQLite and PostgreSQL."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,12 +12,13 @@ from . import sqlite
 
 
 class Connection(Protocol):
-    """Takes queries in the SQL that both databases share, with `?` for values. `sqlite3.Connection` is such a
-    connection.
+    """A database connection that takes queries valid in SQLite and PostgreSQL.
+
+    Values are written as `?`. `sqlite3.Connection` is such a connection.
     """
 
     def execute(self, query: str, values: Sequence[Any] = (), /) -> Any:
-        """A cursor with `fetchone` and `fetchall`."""
+        """Run a query, and return a cursor with `fetchone` and `fetchall`."""
 
     def rollback(self) -> None: ...
 
@@ -37,12 +38,11 @@ class _Lent:
         self.connection.rollback()
 
     def close(self) -> None:
-        """End the transaction."""
         self.connection.rollback()
 
 
 def scalar(connection: Connection, query: str, values: Sequence[Any] = ()) -> Any:
-    """The first value of the first row; None if there is no row."""
+    """First value of the first row of a query; None if there is no row."""
     row = connection.execute(query, values).fetchone()
     return row[0] if row else None
 
@@ -53,14 +53,18 @@ def placeholders(values: Sequence[object]) -> str:
 
 
 def literals(words: Sequence[str] | frozenset[str]) -> str:
-    """The words as SQL literals for `IN (…)`. They must come from the program itself."""
+    """SQL string literals for `IN (…)`.
+
+    The words must come from the program itself, not from input.
+    """
     return ", ".join("'" + word.replace("'", "''") + "'" for word in sorted(words))
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database. `name` is for people, without a password. `explain` turns an error of the driver into a
-    LedgerError.
+    """A database with one ledger, in SQLite or PostgreSQL.
+
+    `name` identifies the database to people, without a password. `explain` converts a driver error to a LedgerError.
     """
 
     name: str
@@ -74,7 +78,10 @@ class Database:
 
     @classmethod
     def in_file(cls, url: str) -> Self:
-        """A node's own ledger, in SQLite. Raises LedgerError if there is none."""
+        """A node's own ledger, in an SQLite file.
+
+        Raises LedgerError if the file does not exist or cannot be read.
+        """
         path = sqlite.path_of(url)
         try:
             os.stat(path)
@@ -97,14 +104,18 @@ class Database:
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
-        """A connection that changes nothing, outside a transaction. Raises LedgerError for errors of the database."""
+        """Open a read-only connection, outside a transaction.
+
+        Raises LedgerError for errors of the database.
+        """
         with self.explaining(), closing(self.connect()) as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection in one transaction, which sees one state of the database. Raises LedgerError for errors of the
-        database.
+        """Open a read-only connection in one transaction, which sees one state of the database.
+
+        Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             connection.execute(self.begin)
@@ -112,8 +123,10 @@ class Database:
 
     @contextmanager
     def paged(self) -> Iterator[Connection]:
-        """A connection for a long reading with many queries. In SQLite each query is a short transaction, which does
-        not delay the writer; in PostgreSQL all queries see one state. Raises LedgerError for errors of the database.
+        """Open a read-only connection for many queries over a long time.
+
+        In SQLite, each query is a short transaction that does not delay the ledger's writer. In PostgreSQL, all queries
+        see one state. Raises LedgerError for errors of the database.
         """
         with self.connected() as connection:
             if not self.is_sqlite:
@@ -122,15 +135,17 @@ class Database:
 
     @contextmanager
     def on_one_connection(self) -> Iterator[Self]:
-        """The same database on one connection, for several short reads of one thread. SQLite reads the schema anew for
-        each connection, which takes longer than such reads. Raises LedgerError for errors of the database.
+        """Reuse one connection for several short reads of one thread.
+
+        SQLite reads the schema again for each connection, which takes longer than the reads. Raises LedgerError for
+        errors of the database.
         """
         with self.connected() as connection:
             yield replace(self, connect=lambda: _Lent(connection))
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turn errors of the database into LedgerError."""
+        """Convert database errors in the block to LedgerError."""
         try:
             yield
         except (self.error, UnicodeDecodeError) as error:  # the driver raises both for text that is not UTF-8

@@ -1,4 +1,4 @@
-"""The identity of a ledger's file on its machine. A copy with the same content has another identity. I/O."""
+"""Identity of a ledger's file on its machine, which distinguishes the file from its copies."""
 
 import fcntl
 import os
@@ -18,11 +18,10 @@ a new file from a removed one with the same inode number.
 
 
 def identity_of(descriptor: int) -> str:
-    """An identity of an open file. Writing the file, or renaming it on its disk, does not change it. A copy of the file
-    has another identity.
+    """An identity of an open file that no copy of the file shares.
 
-    Two kinds of copies cannot be recognised: one that was written over this very file, and the copy of a whole disk.
-    Raises OSError.
+    The identity survives writes, and a rename on the same disk. Two kinds of copies are not detected: a copy that was
+    written over the file itself, and a copy of a whole disk. Raises OSError.
     """
     machine = ""
     with suppress(OSError, ValueError):
@@ -34,8 +33,9 @@ def identity_of(descriptor: int) -> str:
 
 
 def record_identity(path: Path) -> None:
-    """Record this file as the ledger's own file, because the original is gone. Nothing may write to it meanwhile.
-    Raises OSError and sqlite3.Error.
+    """Record a restored copy as the ledger's own file, because the original is gone.
+
+    No other process may write to the file during the call. Raises OSError and sqlite3.Error.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""The contents of a ledger's leaves, one after the other, from the database."""
+"""The contents of a ledger's leaves, read one after the other from the database."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,7 +15,10 @@ PAGE_ROWS: Final = 500
 
 
 class LeafContent(NamedTuple):
-    """A leaf of the tree; `number` counts from 0. `content` are the octets that are hashed."""
+    """A leaf of the ledger's tree.
+
+    `number` counts from 0. `content` are the octets that the leaf hash covers.
+    """
 
     number: int
     call_id: str
@@ -23,9 +26,10 @@ class LeafContent(NamedTuple):
 
 
 def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[LeafContent]:
-    """The leaves from `first` up to `size`. Only the steps of calls that are not over yet are kept in memory.
+    """Read the leaves from `first` up to, but not including, `size`.
 
-    `connection` is of `Database.paged`. Raises LedgerError if steps are missing or damaged.
+    Only the steps of unfinished calls are kept in memory. `connection` is from `Database.paged`. Raises LedgerError if
+    steps are missing or damaged.
     """
     open_texts: defaultdict[str, list[str]] = defaultdict(list)
     place = _closing_step(connection, first - 1) if first else 0
@@ -58,8 +62,9 @@ def leaf_contents(connection: Connection, first: int, size: int) -> Iterator[Lea
 
 
 def _closing_step(connection: Connection, index: int) -> int:
-    """The id of the step that closed this leaf. It is found by bisection: no index has the leaves, but they are in the
-    order of these steps.
+    """Id of the step that closed a leaf, found by bisection.
+
+    Leaves have no index, but they are in the order of their closing steps.
     """
     low, high = 0, newest_id(connection)
     while low < high:

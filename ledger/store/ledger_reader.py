@@ -1,4 +1,4 @@
-"""Reads one ledger, and changes nothing."""
+"""Read access to the calls, acts and proofs of one ledger."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,8 +40,9 @@ PAGE_ROWS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The ledger's size in steps, in all and since a moment. `first_at` is the time of the first step since that
-    moment.
+    """The number of steps in a ledger, in total and since a given time.
+
+    `first_at` is the time of the first step since that time.
     """
 
     steps: int
@@ -51,9 +52,9 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class OpenCalls:
-    """The calls without a recorded end, by call id, in the order of their beginning.
+    """The calls without a recorded end, by call id, oldest first.
 
-    Their records contain all steps up to the id `place`; later steps may be missing.
+    The records contain all steps up to the id `place`. Later steps may be missing.
     """
 
     place: int
@@ -61,21 +62,23 @@ class OpenCalls:
 
 
 def newest(records: Iterable[Record], limit: int | None) -> list[Record]:
-    """The first `limit` of `records`, which come with the latest first. The result has the newest last."""
+    """The first `limit` of `records`, sorted with the newest last.
+
+    `records` must have the newest first.
+    """
     found = list(islice(records, limit))
     found.reverse()  # calls of one instant stay in the order of their writing
     return sorted(found, key=lambda record: record.steps[0].at)
 
 
 class LedgerReader:
-    """Reads a ledger, even while it is being written. It keeps nothing open between two reads. Thread-safe."""
+    """Reads the calls, acts and proofs of a ledger, even while the ledger is being written.
+
+    Without `days`, telephone numbers stay sealed. `node` overrides the node of all records. The reader keeps no
+    connection open between two reads. Thread-safe. Raises LedgerError if this version cannot read the ledger.
+    """
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
-        """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that
-        each step names its node.
-
-        Raises LedgerError if this version cannot read it.
-        """
         self.database = database
         self._days = days
         self._node = node
@@ -85,23 +88,29 @@ class LedgerReader:
 
     @classmethod
     def open(cls, url: str, days: DayKeys | None = None) -> Self:
-        """The reader of a node's own ledger. Raises LedgerError if there is none, or if this version cannot read it."""
+        """Open a node's own ledger for reading.
+
+        Raises LedgerError if the ledger does not exist, or if this version cannot read it.
+        """
         return cls(Database.in_file(url), days)
 
     @contextmanager
     def on_one_connection(self) -> Iterator[Self]:
-        """The same reader on one connection, for several short reads of one thread. Raises LedgerError."""
+        """Reuse one connection for several short reads of one thread.
+
+        Raises LedgerError.
+        """
         with self.database.on_one_connection() as database:
             held = copy(self)
             held.database = database
             yield held
 
     def record(self, call_id: str) -> Record | None:
-        """The evidence of one call; None if the ledger does not know it."""
+        """The evidence of one call; None if the ledger has no such call."""
         return next(iter(self.records_of([call_id])), None)
 
     def acts(self, kinds: frozenset[StepKind] = OF_THE_LEDGER) -> list[Step]:
-        """The acts of these `kinds`, in the order of writing."""
+        """Acts of the given kinds, in the order of writing."""
         # Their ids are indexed, and their kinds are not.
         query = (
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind IN ({literals(kinds)}) ORDER BY id"  # noqa: S608
@@ -109,10 +118,10 @@ class LedgerReader:
         return [step_of(StoredStep._make(row), self._key_of) for row in self._all(query, ACT_ID, AFTER_ACTS)]
 
     def decided_by_minute(self, since: datetime, until: datetime) -> list[tuple[datetime, str, int]]:
-        """Counts of the calls that were decided from `since` on and before `until`: minute, outcome and count. Only for
-        a node's own ledger.
+        """Number of calls decided in each minute, by outcome: (minute, outcome, count).
 
-        Calls that ended before a decision have the outcome ''.
+        `since` is included, and `until` is not. Calls that ended before a decision have the outcome ''. Works only with
+        a node's own ledger in SQLite.
         """
         query = (
             "SELECT at / 60000000, coalesce(json_extract(details, '$.outcome'), ''), count(*) FROM steps "  # noqa: S608
@@ -125,30 +134,31 @@ class LedgerReader:
         return bool(self._all("SELECT 1 FROM steps WHERE call_id = ? LIMIT 1", call_id))
 
     def tokens(self, numbers: Iterable[Number], day: str) -> frozenset[str]:
-        """The tokens of these numbers on that day; empty if the day's key is not here or is destroyed."""
+        """Search tokens of telephone numbers on a day; empty if the key of the day is not available."""
         key = self._key_of(day)
         return frozenset(map(key.token, numbers)) if key else frozenset()
 
     @property
     def days(self) -> DayKeys | None:
-        """The day keys; None if this reader has none."""
+        """The keys that open sealed numbers; None if the reader has no keys."""
         return self._days
 
     def step_key(self, origin: str) -> StepKey | None:
-        """The key for the MACs of the steps of the tree with this name; None if this reader has no keys."""
+        """Key for the MACs of the steps in the tree `origin`; None if the reader has no keys."""
         return self._days.ledger_key.step_key(origin) if self._days else None
 
     def call_ids(self, beginning: str, limit: int) -> list[str]:
-        """The last `limit` call ids, in sorted order, that begin with `beginning`. They are the newest if Asterisk made
-        them.
+        """The last `limit` call ids that begin with `beginning`, in descending order.
+
+        Ids that Asterisk created sort by time, so these are the newest calls.
         """
         query = "SELECT DISTINCT call_id FROM steps WHERE call_id >= ? AND call_id <= ? ORDER BY call_id DESC LIMIT ?"
         return [call_id for (call_id,) in self._all(query, beginning, f"{beginning}\U0010ffff", limit)]
 
     def ended_since(self, place: int) -> tuple[int, list[Record]]:
-        """The place from which to continue, and the calls that ended after `place`, in order, each once.
+        """Calls that ended after the step `place`, in order, with the place from which to continue.
 
-        If the ledger has fewer steps, `place` is from a ledger that was set aside, and counts as 0.
+        A place beyond the end belongs to a ledger that was set aside, and counts as 0.
         """
         last = self.newest_place()
         rows = self._all(_OVER_BETWEEN, (place if place <= last else 0) + 1, last)
@@ -157,30 +167,38 @@ class LedgerReader:
         return last, [found[call_id] for call_id in ids if call_id in found]
 
     def first_at(self) -> datetime | None:
-        """The time of the earliest step; None if there is none."""
+        """Time of the earliest step; None if the ledger is empty."""
         ((first,),) = self._all("SELECT min(at) FROM steps")
         return None if first is None else moment(first)
 
     def newest_place(self) -> int:
-        """The id of the latest step; 0 if there is none."""
+        """Id of the latest step; 0 if the ledger is empty."""
         ((newest,),) = self._all("SELECT max(id) FROM steps")
         return newest or 0
 
     def place_before(self, at: datetime) -> int:
-        """The id of the step before the first step since `at`; `newest_place` if no step was written since then."""
+        """Id of the last step before `at`.
+
+        `newest_place` if no step was written since `at`.
+        """
         since = self.extent(at)
         return since.steps - since.recent if since else self.newest_place()
 
     def steps_in_order(self, after: int, until: int, kinds: frozenset[StepKind]) -> Iterator[StoredStep]:
-        """The stored steps of these kinds, after the place `after` up to `until`, in the order of writing."""
+        """Stored steps of the given kinds, in the order of writing.
+
+        `after` is excluded, and `until` is included.
+        """
         query = f"SELECT {STEP} FROM steps WHERE id > ? AND id <= ? AND kind IN ({literals(kinds)}) ORDER BY id LIMIT ?"  # noqa: S608
         while rows := self._all(query, after, until, PAGE_ROWS):
             yield from map(StoredStep._make, rows)
             after = rows[-1][0]
 
     def changed_records(self, after: int, until: int) -> Iterator[tuple[Record | None, Record]]:
-        """The calls with a step after `after` up to `until`. Each has two records: its state at `after` (None if it did
-        not exist yet), and its state at `until`.
+        """Each call that changed between two steps, as its earlier and its later record.
+
+        The earlier record is the call's state at the step `after`, or None for a new call. The later record is the
+        state at the step `until`.
         """
         calls = iter(dict.fromkeys(call_id for (call_id,) in self._all(_CALLS_BETWEEN, after, until)))
         while part := list(islice(calls, PAGE_ROWS // 5)):
@@ -200,17 +218,18 @@ class LedgerReader:
         until: datetime | None = None,
         keep: Callable[[Record], bool] = lambda record: True,
     ) -> list[Record]:
-        """Whole calls with a step from `since` on and before `until`, if `keep` accepts the record.
+        """Whole calls with a step at or after `since` and before `until`, the newest last.
 
-        Only the `limit` newest calls, the newest last.
+        `keep` filters the records. With `limit`, only the newest calls are returned.
         """
         return newest(filter(keep, self.each_record(call_id, since, until)), limit)
 
     def each_record(
         self, call_id: str | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[Record]:
-        """The calls as from `records`, one by one. The call with the latest step comes first. Records of the clock come
-        only if their id is given.
+        """Yield whole calls one by one, the call with the latest step first.
+
+        `since` is included, and `until` is not. Records of the clock are yielded only if their id is given.
         """
         conditions = [] if call_id else [f"kind <> '{StepKind.CLOCK}'"]
         values: list[object] = []
@@ -237,10 +256,10 @@ class LedgerReader:
         end: datetime | None = None,
         limit: int | None = None,
     ) -> list[Record]:
-        """Calls of this number that began from `start` on and before `end`, with the newest last; only the `limit`
-        newest.
+        """Calls of a number that began at or after `start` and before `end`, the newest last.
 
-        Calls of days whose key is destroyed are not found. Raises LedgerError without keys.
+        With `limit`, only the newest calls are returned. Calls of days whose key is destroyed are not found. Raises
+        LedgerError if the reader has no keys.
         """
         return self._find(
             lambda key: key.token(number), lambda record, _: number in record.clear_numbers.values(), start, end, limit
@@ -249,7 +268,11 @@ class LedgerReader:
     def find_sip_call_id(
         self, sip_call_id: str, start: datetime | None = None, end: datetime | None = None
     ) -> list[Record]:
-        """The calls in which the caller's channel had this SIP Call-ID. The period and the order are as in `find`."""
+        """Calls whose caller's channel had a SIP Call-ID, the newest last.
+
+        `start` is included, and `end` is not. Calls of days whose key is destroyed are not found. Raises LedgerError if
+        the reader has no keys.
+        """
         return self._find(
             lambda key: key.sip_call_id_token(sip_call_id),
             lambda record, tokens: record.sip_call_id_token in tokens,
@@ -265,7 +288,10 @@ class LedgerReader:
         end: datetime | None,
         limit: int | None = None,
     ) -> list[Record]:
-        """The calls with one of the tokens. `token_of` makes the token of a day; `has` is True for a wanted record."""
+        """Calls with one of the tokens.
+
+        `token_of` computes the token of a day. `has` decides whether a record is wanted.
+        """
         if self._days is None:
             raise LedgerError("numbers can be found with the ledger's key only: run this as a user who may read it")
         keys = [
@@ -289,14 +315,14 @@ class LedgerReader:
         return ordered if limit is None else ordered[-limit:]
 
     def _in_progress_with(self, tokens: Sequence[str]) -> list[str]:
-        """Ids of calls in progress that may have one of these tokens."""
         query = f"SELECT call_id, details FROM steps WHERE call_id IN ({_IN_PROGRESS}) AND kind IN ({_FIRST})"  # noqa: S608
         digits = {token[:16] for token in tokens}
         return [call_id for call_id, details in self._all(query) if not digits.isdisjoint(search_digits(details))]
 
     def _over_with(self, tokens: Sequence[str], limit: int | None) -> Iterator[list[str]]:
-        """Ids of calls that are over and have one of these tokens, in parts, the newest first. The tokens are in the
-        order of their days. `limit` is the number of calls that usually suffices.
+        """Ids of finished calls with one of the tokens, in parts, the newest first.
+
+        The tokens are in the order of their days. `limit` is the number of calls that usually suffices.
         """
         days, calls = (PAGE_ROWS, PAGE_ROWS // 5) if limit is None else (_WEEK, min(limit, PAGE_ROWS // 5))
         for last in range(len(tokens), 0, -days):
@@ -310,9 +336,9 @@ class LedgerReader:
                 before = rows[-1][0]
 
     def open_calls(self, earlier: OpenCalls | None = None) -> OpenCalls:
-        """The calls whose end is not recorded, however old they are.
+        """Calls without a recorded end, however old.
 
-        Calls without a new step since the answer `earlier` are taken from it, because reading a record takes 0.2 ms.
+        A record takes 0.2 ms to read. Calls without a new step are therefore copied from the `earlier` result.
         """
         place = self.newest_place()
         known = dict(earlier.records) if earlier and earlier.place <= place else {}
@@ -326,7 +352,7 @@ class LedgerReader:
         return OpenCalls(place, {record.call_id: record for record in begun})
 
     def times(self, call_ids: Iterable[str]) -> dict[str, dict[str, datetime]]:
-        """The time of the first step of each kind, for each of these calls."""
+        """Time of the first step of each kind, for each of the calls."""
         found: dict[str, dict[str, datetime]] = {name: {} for name in call_ids}
         wanted = list(found)
         for first in range(0, len(wanted), PAGE_ROWS):
@@ -337,7 +363,10 @@ class LedgerReader:
         return found
 
     def extent(self, since: datetime) -> Extent | None:
-        """The size of the ledger, without counting rows; None if nothing was written since then."""
+        """Number of steps in the ledger, in total and since a time; None if nothing was written since.
+
+        The numbers are taken from step ids, without counting rows.
+        """
         first = self._all("SELECT id, at FROM steps WHERE at >= ? ORDER BY at LIMIT 1", microseconds(since))
         if not first:
             return None
@@ -345,49 +374,67 @@ class LedgerReader:
         return Extent(newest, newest - number + 1, moment(at))
 
     def signed_leaves(self, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-        """The number of leaves of the tree. All must be signed, and the tree must begin with the checkpoints in `kept`.
+        """Number of leaves, after a quick check that the tree's head is signed.
 
-        This is a quick check of the head alone. Raises LedgerError if it fails.
+        Raises LedgerError if a leaf is not signed, or if the tree does not begin with each checkpoint in `kept`.
         """
         with self.database.reading() as connection:
             return signed_leaves(connection, log, kept)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Raises LedgerError."""
+        """The proof that the tree of `size` leaves begins with the tree of `old` leaves.
+
+        Raises LedgerError.
+        """
         with self.database.reading() as connection:
             return consistency_proof(old, size, lambda places: read_hashes(connection, places))
 
     def proofs(self, call_id: str, cosigned: Note | None = None) -> list[ProvenLeaf]:
-        """The proof of each leaf of a call, its record first; empty if the call has no leaf yet.
+        """Inclusion proof of each leaf of a call, its main leaf first; empty if the call has no leaf yet.
 
-        The proofs lead to the `cosigned` checkpoint if it contains all these leaves, otherwise to the ledger's own.
-        Raises LedgerError if no signed checkpoint contains all of them.
+        The proofs lead to the `cosigned` checkpoint if that tree contains all leaves of the call. Otherwise they lead
+        to the ledger's own checkpoint. Raises LedgerError if no signed checkpoint contains all leaves.
         """
         with self.database.reading() as connection:
             return prove(connection, call_id, cosigned)
 
     def origin(self) -> str | None:
-        """The name of the tree at its last signature; None if it was not signed. Raises LedgerError."""
+        """Name of the tree at its last signature; None if it was never signed.
+
+        Raises LedgerError.
+        """
         held = self.checkpoint()
         return held.partition("\n")[0] if held else None
 
     def leaves(self) -> int:
-        """Number of leaves of the tree, signed or not. Raises LedgerError."""
+        """Number of leaves of the tree, signed or not.
+
+        Raises LedgerError.
+        """
         with self.database.reading() as connection:
             return count_leaves(connection)
 
     def checkpoint(self) -> str | None:
-        """The signed head of the tree; None if it was not signed. Raises LedgerError."""
+        """Signed head of the tree; None if it was never signed.
+
+        Raises LedgerError.
+        """
         with self.database.reading() as connection:
             return facts(connection).get(CHECKPOINT)
 
     def continuation(self) -> Step | None:
-        """The ledger's first step, about the previous ledger; None if there was none. Raises LedgerError."""
+        """The step that names the previous log; None if the ledger continues no other log.
+
+        Raises LedgerError.
+        """
         rows = self._all(f"SELECT {STEP} FROM steps WHERE id = 1 AND kind = ?", StepKind.CONTINUED.value)  # noqa: S608
         return step_of(StoredStep._make(rows[0]), self._key_of) if rows else None
 
     def log_end(self) -> Step | None:
-        """The end of the log; None if the log has not ended. Raises LedgerError."""
+        """The step that ends the log; None if the log has not ended.
+
+        Raises LedgerError.
+        """
         rows = self._all(
             f"SELECT {STEP} FROM steps WHERE call_id >= ? AND call_id < ? AND kind = ? ORDER BY id LIMIT 1",  # noqa: S608
             ACT_ID,
@@ -408,7 +455,7 @@ class LedgerReader:
         self.close()
 
     def _newest_calls(self, conditions: Sequence[str], values: Sequence[object]) -> Iterator[str]:
-        """The distinct call ids of the steps that meet these conditions, the call with the latest step first."""
+        """Distinct call ids of the steps that meet the conditions, the call with the latest step first."""
 
         def page(*conditions: str) -> str:
             where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
@@ -425,7 +472,10 @@ class LedgerReader:
             rows = self._all(page(*conditions, "(at, id) < (?, ?)"), *values, at, number, PAGE_ROWS)
 
     def records_of(self, call_ids: Iterable[str]) -> list[Record]:
-        """The evidence of these calls, ordered by their beginning. Unknown calls are left out."""
+        """Read the evidence of several calls, sorted with the oldest first.
+
+        Unknown calls are left out.
+        """
         wanted = list(call_ids)
         found: dict[str, list[StoredStep]] = {}
         for start in range(0, len(wanted), PAGE_ROWS // 5):
@@ -454,10 +504,10 @@ class LedgerReader:
         )
 
     def record_key(self, call_id: str) -> bytes | None:
-        """The key that opens the numbers of this call alone; None if the call has no numbers, or if the day key is
-        destroyed and the call is not held.
+        """Key that opens the numbers of one call; None if no key can open them.
 
-        Raises LedgerError if the sealed numbers were changed.
+        None also for a call without numbers. A held call has a key even after the day key is destroyed. Raises
+        LedgerError if the sealed numbers were changed.
         """
         query = f"SELECT details FROM steps WHERE call_id = ? AND kind IN ({_FIRST}) ORDER BY id LIMIT 1"  # noqa: S608
         for (text,) in self._all(query, call_id):
@@ -495,9 +545,9 @@ _OVER_BETWEEN: Final = (
 
 
 def whole_id(readers: Sequence[LedgerReader], given: str) -> str:
-    """The id of the only call whose id begins with this text; the text itself if there is no such call.
+    """Complete the beginning of a call id.
 
-    Raises UsageError if there are several.
+    `given` itself is returned if no call id begins with it. Raises UsageError if several calls match.
     """
     if not given or any(reader.knows(given) for reader in readers):
         return given

@@ -1,4 +1,4 @@
-"""The table `meta`: facts of a ledger, by their keys."""
+"""The table `meta`: named facts about a ledger, such as its schema version."""
 
 from typing import Final
 
@@ -30,6 +30,9 @@ SET_META: Final = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key)
 
 
 def facts(connection: Connection) -> dict[str, str]:
-    """The facts in the table `meta`. A value that is not text counts as missing, because idtone writes only texts."""
+    """All facts in the table `meta`, by key.
+
+    A value that is not text counts as missing, because idtone writes only texts.
+    """
     rows = connection.execute("SELECT key, value FROM meta").fetchall()
     return {key: value for key, value in rows if isinstance(key, str) and isinstance(value, str)}

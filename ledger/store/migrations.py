@@ -1,7 +1,7 @@
-"""The scripts that make the tables of the ledger. Pure.
+"""SQL scripts that create and upgrade the ledger's tables.
 
-A ledger of schema version n has run the first n scripts. A script works in SQLite and in PostgreSQL; the words in
-braces are types with different names. Never change a script that was released.
+A ledger of schema version n has run the first n scripts. A script works in SQLite and in PostgreSQL; words in braces
+are types with different names. Never change a released script.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,5 +42,8 @@ MIGRATIONS: tuple[Sequence[str], ...] = (_FIRST, _MACS)
 
 
 def scripts(after: int, types: Mapping[str, str]) -> list[str]:
-    """The statements that lead from schema version `after` (0 for an empty database) to the latest."""
+    """SQL statements that upgrade a ledger from schema version `after` to the latest.
+
+    `after` is 0 for an empty database.
+    """
     return [statement.format_map(types) for script in MIGRATIONS[after:] for statement in script]

@@ -1,4 +1,4 @@
-"""A PostgreSQL server with the replicas of several nodes' ledgers: its connections, and the meaning of its errors.
+"""PostgreSQL servers with replicas of several nodes' ledgers: connections and error messages.
 
 Each replica is a separate schema, with the same tables as a ledger in SQLite (docs/adr/0015).
 """
@@ -34,7 +34,7 @@ _EXAMPLE: Final = Message("write it like postgresql://idtone@db.example/idtone?s
 
 
 class PostgreSQLConnection:
-    """A connection to PostgreSQL that works as a `store.database.Connection`."""
+    """A PostgreSQL connection with the interface of `store.database.Connection`."""
 
     def __init__(self, driver: psycopg.Connection) -> None:
         self.driver = driver
@@ -46,13 +46,19 @@ class PostgreSQLConnection:
 
     @contextmanager
     def writing(self, begin: str) -> Iterator[None]:
-        """One transaction for writing. After an error in the block nothing is written; close the connection then."""
+        """Run the block in one transaction.
+
+        After an error in the block, nothing is written. The caller must then close the connection.
+        """
         self.execute(begin)
         yield
         self.driver.commit()
 
     def copy(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Append rows; `table` names the columns too."""
+        """Append rows to a table with PostgreSQL's COPY.
+
+        `table` is the table's name with its columns.
+        """
         if not rows:
             return
         with self.driver.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
@@ -60,7 +66,7 @@ class PostgreSQLConnection:
                 copy.write_row(row)
 
     def is_private(self) -> bool:
-        """True if others cannot read the connection."""
+        """True if the connection is encrypted or local."""
         pgconn, info = self.driver.pgconn, self.driver.info
         return bool(pgconn.ssl_in_use) or info.host.startswith("/") or _is_loopback(info.hostaddr)
 
@@ -73,15 +79,19 @@ class PostgreSQLConnection:
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL database, by libpq's URI without a password. As text, it shows neither password nor parameters."""
+    """A PostgreSQL server with ledger replicas, given by a libpq URI without a password.
+
+    `str()` shows neither the password nor the parameters.
+    """
 
     url: str
     password: str | None = field(default=None, repr=False)
 
     @classmethod
     def named(cls, url: str, password: str | None = None) -> Server:
-        """The server at an address. Raises LedgerError, which never shows the address, because it may contain a
-        password.
+        """Parse the address of a PostgreSQL server.
+
+        Raises LedgerError. The error never shows the address, because the address may contain a password.
         """
         try:
             parsed = urlsplit(url)
@@ -104,7 +114,7 @@ class Server:
 
     @classmethod
     def all_of(cls, settings: LedgerSettings) -> list[Server]:
-        """All servers with replicas of this fleet: those of `ledger.url` and of `ledger.others`."""
+        """All servers with replicas of the node's ledger: `ledger.url` and `ledger.others`."""
         urls = dict.fromkeys((settings.url, *settings.others))
         return [cls.of(settings, url) for url in urls]
 
@@ -113,13 +123,17 @@ class Server:
         return urlunsplit((parsed.scheme, parsed.netloc, parsed.path, "", ""))
 
     def connect(self) -> PostgreSQLConnection:
-        """A new connection. Raises LedgerError if the library is missing, otherwise psycopg's errors."""
+        """Open a connection to the PostgreSQL server.
+
+        Raises LedgerError if psycopg is not installed, and psycopg's own errors.
+        """
         return PostgreSQLConnection(_psycopg().connect(self.url, **self._arguments()))
 
     def database(self, schema: str, name: str, within_s: int = 0) -> Database:
-        """The database for reading. Each transaction sees one state, and waits for locks only a limited time.
+        """A replica on the server, for reading.
 
-        `within_s` is the time limit of a statement; 0 means none. Raises LedgerError if the library is missing.
+        Each transaction sees one state. `within_s` limits the time of a statement; 0 means no limit. Waiting for locks
+        is always limited. Raises LedgerError if psycopg is not installed.
         """
         return Database(
             name,
@@ -132,20 +146,26 @@ class Server:
         )
 
     def schemas(self, within_s: int = 0) -> list[str]:
-        """The schemas that contain ledgers. Raises LedgerError if PostgreSQL does not answer."""
+        """Names of the schemas that contain ledger replicas.
+
+        Raises LedgerError if PostgreSQL does not answer.
+        """
         with self.database("pg_catalog", str(self), within_s).reading() as connection:
             return [name for (name,) in connection.execute(_SCHEMAS).fetchall()]
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turn errors of the database into LedgerError."""
+        """Convert psycopg errors in the block to LedgerError."""
         try:
             yield
         except _psycopg().Error as error:
             raise self.explained(error) from error
 
     def explained(self, error: psycopg.Error) -> LedgerError:
-        """The error in words for the operator of the PBX, without the statements and rows that PostgreSQL may quote."""
+        """Explain a psycopg error to the operator of the PBX.
+
+        The text leaves out statements and rows that PostgreSQL may quote.
+        """
         state = error.sqlstate or ""
         first = str(error).strip().partition("\n")[0]
         if not state:  # without a connection the driver has none
@@ -184,7 +204,10 @@ def _psycopg() -> Any:
 
 
 def begin_writing(schema: str) -> str:
-    """The statements that begin a transaction for writing to one replica. Its waits are limited in time."""
+    """SQL statements that begin a transaction for writing to one replica.
+
+    The transaction's waits are limited in time.
+    """
     return (
         f"SET LOCAL search_path TO {_quoted(schema)}; SET LOCAL lock_timeout = '{STATEMENT_WITHIN_S}s'; "
         f"SET LOCAL statement_timeout = '{STATEMENT_WITHIN_S}s'; "
@@ -200,13 +223,12 @@ def _is_loopback(address: str) -> bool:
 
 
 def schema_of(origin: str) -> str:
-    """The name of the schema for the ledger that signs under this name. It is readable and unique."""
+    """Name of the PostgreSQL schema for the ledger `origin`, readable and unique."""
     readable = re.sub(r"[^a-z0-9]+", "_", origin.lower()).strip("_")[:40]
     return f"{PREFIX}{readable}_{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
 
 
 def _quoted(schema: str) -> str:
-    """The schema's name as an identifier."""
     return '"' + schema.replace('"', '""') + '"'
 
 

@@ -1,4 +1,4 @@
-"""Leaves of a call with their proofs, from the database."""
+"""Leaves of a call with their inclusion proofs, from the database."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,17 +16,20 @@ from .stored_tree import leaf_closed_by, open_call, read_hashes
 
 @dataclass(frozen=True, slots=True)
 class ProvenLeaf:
-    """A leaf of a call, and the proof that the tree contains it. `content` are the octets that are hashed."""
+    """A leaf of a call, and the proof that the ledger's tree contains the leaf.
+
+    `content` are the octets that the leaf hash covers.
+    """
 
     content: bytes
     proof: InclusionProof
 
 
 def prove(connection: Connection, call_id: str, cosigned: Note | None) -> list[ProvenLeaf]:
-    """The leaves of a call with their proofs, in order. The proofs lead to the `cosigned` checkpoint if it contains all
-    leaves, otherwise to the ledger's own.
+    """Read the leaves of a call, with a proof of each.
 
-    Others have seen the `cosigned` checkpoint. Raises LedgerError.
+    The proofs lead to the `cosigned` checkpoint, which others have seen, if that tree contains all leaves. Otherwise
+    they lead to the ledger's own checkpoint. Raises LedgerError.
     """
     query = "SELECT id, leaf FROM steps WHERE call_id = ? AND leaf IS NOT NULL ORDER BY id"
     closing = connection.execute(query, (call_id,)).fetchall()

@@ -1,7 +1,7 @@
-"""Steps that were changed, or that the service did not write. They are set aside and named, and never signed.
+"""Quarantine for ledger rows that were changed, or that the service did not write.
 
-This happens only in a node's own file. Rows of `steps` go to the table `quarantine` unchanged; everything derived from
-them is removed.
+Such steps are set aside and named, and never signed. Only a node's own file has a quarantine. Rows of `steps` move
+unchanged to the table `quarantine`. Everything derived from them is removed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ FAR: Final = 1_000_000_000
 
 @dataclass(slots=True)
 class SetAside:
-    """Steps that were set aside: their number, and the ids of their calls. `missing` is the number of lost steps: they
-    were written at the end, and are gone.
+    """Steps that were moved to quarantine.
+
+    `steps` is their number, and `calls` has the ids of their calls. `missing` is the number of steps that the service
+    wrote last and that are gone.
     """
 
     steps: int = 0
@@ -56,10 +58,10 @@ class _Row(NamedTuple):
 
 
 def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | None, found: int) -> SetAside:
-    """Set aside all steps after the last one that the service wrote. `signed` is the known number of signed leaves;
-    None if nothing was ever signed. `found` is the time, in µs since 1970.
+    """Quarantine all steps after the last step that the service wrote.
 
-    Raises LedgerError if none of the latest steps has the MAC of this key; then nothing is set aside.
+    `signed` is the known number of signed leaves, or None if nothing was ever signed. `found` is the time in µs since
+    1970. Raises LedgerError if none of the latest steps has a MAC of the ledger's key. Nothing is then set aside.
     """
     last = _last_of_ours(connection, macs, signed)
     if last is None:
@@ -74,7 +76,10 @@ def set_aside_end(connection: sqlite3.Connection, macs: StepMacs, signed: int | 
 
 
 def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: int) -> SetAside:
-    """Set aside these steps of calls in progress."""
+    """Quarantine single steps of calls in progress.
+
+    `found` is the time in µs since 1970.
+    """
     aside = SetAside()
     for step in steps:
         aside.add(_move(connection, "id = ?", (step.id,), found))
@@ -82,7 +87,10 @@ def set_aside_steps(connection: Connection, steps: Iterable[StoredStep], found: 
 
 
 def _last_of_ours(connection: Connection, macs: StepMacs, signed: int | None) -> int | None:
-    """The last step that the service wrote. If it cannot be found, None; then nothing must be set aside."""
+    """Id of the last step that the service wrote.
+
+    None if the step cannot be found. Nothing must then be set aside.
+    """
     if not newest_id(connection):
         return None
     ours: int | None = None
@@ -117,9 +125,6 @@ def _backwards(connection: Connection) -> Iterator[_Row]:
 
 
 def _move(connection: Connection, which: str, values: Sequence[object], found: int) -> SetAside:
-    """Move the rows of `steps` that meet the SQL condition `which` to the table `quarantine`, in the order of their
-    ids.
-    """
     # With DISTINCT, SQLite would read the index of all calls that there are, at each start.
     rows = connection.execute(f"SELECT call_id FROM steps WHERE {which} ORDER BY id", values).fetchall()  # noqa: S608
     calls = dict.fromkeys(call_id for (call_id,) in rows)
@@ -134,7 +139,6 @@ def _move(connection: Connection, which: str, values: Sequence[object], found: i
 
 
 def _cut_macs(connection: Connection, last: int) -> int:
-    """Remove the MACs of all steps after `last`, and return how many there were."""
     others = 0
     for end, macs in connection.execute("SELECT last, macs FROM macs WHERE last > ?", (last,)).fetchall():
         count = len(macs) // MAC_BYTES if isinstance(macs, bytes) else 0

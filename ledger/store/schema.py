@@ -1,6 +1,4 @@
-"""The ledger's tables in a database: makes them, upgrades them to this version, or refuses tables that are not
-idtone's.
-"""
+"""The schema of a ledger's database: creation, upgrade, and detection of foreign entries."""
 
 import logging
 import re
@@ -28,9 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], None] = lambda: None) -> None:
-    """Make the tables, or upgrade existing ones. Raises LedgerError, which shows `name`, if they are not idtone's.
+    """Create the ledger's tables, or upgrade existing tables to the latest schema.
 
-    `upgrading` is called before a step that may take long. All runs in the transaction of `connection`.
+    All statements run in the transaction of `connection`. `upgrading` is called before an upgrade, which may take long.
+    Raises LedgerError, which shows `name`, if the tables are not idtone's.
     """
     version = _version(connection, name) if _tables(connection) else 0
     if version < _latest():
@@ -42,7 +41,7 @@ def make_or_upgrade(connection: Connection, name: str, upgrading: Callable[[], N
 
 
 def check_version(connection: Connection, name: str) -> None:
-    """Raise LedgerError if this is not a ledger that this version can read."""
+    """Raise LedgerError if this version of idtone cannot read the ledger."""
     version = _version(connection, name)
     if version < _latest():
         raise LedgerError(
@@ -55,16 +54,19 @@ def check_version(connection: Connection, name: str) -> None:
 
 
 def log_unexpected_entries(connection: Connection, name: str) -> None:
-    """Log the `unexpected_entries` of an SQLite file. In PostgreSQL there is nothing to check."""
+    """Log the entries of an SQLite catalogue that idtone did not create.
+
+    PostgreSQL is not checked.
+    """
     if _is_sqlite(connection):
         for odd in _strange(tuple(map(tuple, connection.execute(CATALOGUE).fetchall()))):
             _log.error("%s: %s; calls can be missing in what is shown: run `idtone ledger verify`", name, odd)
 
 
 def unexpected_entries(catalogue: Iterable[Sequence[Any]]) -> list[Message]:
-    """The entries of `CATALOGUE` that idtone does not make, and those of idtone that are missing.
+    """Describe catalogue entries that idtone does not create, and entries of idtone that are missing.
 
-    A partial index, a column of another type, or a trigger can make readers miss calls, although each step is there.
+    A partial index, a column of another type, or a trigger can make readers miss calls although every step exists.
     """
     found = {(kind, name): _words(made or "") for kind, name, made in catalogue}
     made_here = _made(_latest())
@@ -87,7 +89,10 @@ def _words(made: str) -> str:
 
 @cache
 def _made(version: int) -> dict[tuple[str, str], str]:
-    """(Kind, name) → the statement that makes the entry; empty for an index that SQLite itself makes for a text key."""
+    """Statements that create each entry, by (kind, name).
+
+    The statement is empty for an index that SQLite creates for a text key.
+    """
     assert version == _latest()
     with closing(sqlite3.connect(":memory:")) as connection:
         for statement in migrations.scripts(0, migrations.SQLITE):
@@ -113,7 +118,10 @@ def _tables(connection: Connection) -> list[str]:
 
 
 def _version(connection: Connection, name: str) -> int:
-    """The version of the ledger's schema. Raises LedgerError if it is missing, or newer than this version's schema."""
+    """Schema version of the ledger.
+
+    Raises LedgerError if the version is missing, or newer than this version of idtone.
+    """
     tables = _tables(connection)
     if not tables:
         raise LedgerError("{name}: the ledger is still empty; start `idtone serve` first", name=name)

@@ -1,6 +1,6 @@
-"""The SQLite file of a node's ledger: its permitted users, its journal, its connections, and the meaning of its errors.
+"""The SQLite file of a node's ledger: locking, journal mode, connections and error messages.
 
-docs/adr/0001-sqlite-journal.md has the reasons for this journal.
+docs/adr/0001-sqlite-journal.md explains the choice of the journal mode.
 """
 
 import fcntl
@@ -31,8 +31,9 @@ ROOM: Final = 2**20
 
 
 def path_of(url: str) -> Path:
-    """The file that `ledger.url` names. Raises LedgerError, which never shows the address, because it may contain a
-    password.
+    """Path of the SQLite file that `ledger.url` names.
+
+    Raises LedgerError. The error never shows the address, because the address may contain a password.
     """
     example = Message("write it like sqlite:////var/lib/idtone/ledger.sqlite3")
     scheme, separator, place = url.partition("://")
@@ -51,22 +52,25 @@ def path_of(url: str) -> Path:
 
 
 def wal_is_safe(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
-    """True if this SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
+    """True if a version of SQLite is free of the WAL-reset bug (sqlite.org/wal.html#walresetbug).
 
-    Fixed in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
+    SQLite fixed the bug in 3.51.3, and in 3.50.7 and 3.44.6 for those branches.
     """
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
 def journal_mode() -> str:
-    """The fastest journal mode that is safe in this version of SQLite. Both modes survive a power failure."""
+    """Fastest journal mode that is safe in this version of SQLite.
+
+    `wal` and `persist` both survive a power failure.
+    """
     return "wal" if wal_is_safe() else "persist"
 
 
 def lock_for_writing(path: Path) -> int:
-    """Become the one writer of `path`, until the returned descriptor is closed.
+    """Lock a ledger for the only writer, until the returned descriptor is closed.
 
-    Raises LedgerError if another process is the writer, and OSError if the lock file cannot be made.
+    Raises LedgerError if another process is the writer, and OSError if the lock file cannot be created.
     """
     descriptor = open_private(path.with_name(path.name + ".lock"))
     try:
@@ -83,20 +87,24 @@ def lock_for_writing(path: Path) -> int:
 
 
 def mark_as_ledger(lock: int, origin: str) -> None:
-    """Note in the lock file that the database beside it is a ledger with this name."""
+    """Write the ledger's name to the lock file next to the database."""
     os.pwrite(lock, f"{origin}\n".encode(), 0)
     os.ftruncate(lock, len(origin.encode()) + 1)
 
 
 def was_ledger(lock: int, origins: Collection[str]) -> bool:
-    """True if, by the lock file, the database was a ledger with one of these names when it was last opened."""
+    """True if the lock file names one of the `origins`.
+
+    The lock file has the ledger's name from the last time the database was opened.
+    """
     return os.pread(lock, 1024, 0).decode(errors="replace").rstrip("\n") in origins
 
 
 def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """A connection for `writing`. Its commits are on the disk when they return.
+    """Open a connection whose commits are on the disk when they return.
 
-    It waits for another connection's lock for `patience_s` seconds. Raises OSError if the file cannot be made.
+    The connection waits up to `patience_s` seconds for another connection's lock. Raises OSError if the file cannot be
+    created.
     """
     make_private(path)  # SQLite gives the journals the mode of the file itself.
 
@@ -116,8 +124,9 @@ def connect_for_writing(path: Path, patience_s: float = BUSY_TIMEOUT_S) -> sqlit
 
 
 def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """A connection that changes neither rows nor the journal. A row larger than any of idtone's is an error, so that it
-    cannot fill the memory.
+    """Open a connection that changes neither rows nor the journal.
+
+    A row larger than any row of idtone is an error, so it cannot exhaust the memory.
     """
 
     def harmless(connection: sqlite3.Connection) -> None:
@@ -129,7 +138,10 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """One transaction, which locks the database from its beginning. It is written completely or not at all."""
+    """Run the block in one transaction, which locks the database from the beginning.
+
+    The transaction is written completely or not at all.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -160,13 +172,16 @@ def _connect(
 
 
 def _authorize(action: int, _one: str | None, _other: str | None, _database: str | None, within: str | None) -> int:
-    """SQLITE_DENY for reading a view in place of a table. Such a view is not idtone's, and may have endless rows."""
+    """SQLITE_DENY for reading a view in place of a table.
+
+    idtone creates no views, and a foreign view may have endless rows.
+    """
     is_endless = action == sqlite3.SQLITE_RECURSIVE
     return sqlite3.SQLITE_DENY if is_endless or within in TABLES else sqlite3.SQLITE_OK
 
 
 class WriteFailure(Enum):
-    """The kind of failure after which a group of steps could not be written. It decides what happens next."""
+    """The kind of error that prevented a group of steps from being written."""
 
     FULL = auto()
     """There is no room on the disk."""
@@ -186,14 +201,17 @@ def write_failure(error: sqlite3.Error, path: Path) -> WriteFailure:
 
 
 def code_of(error: Exception) -> int:
-    """SQLite's extended error code; 0 if it gives none."""
+    """Extended error code of an SQLite error; 0 if the error has none."""
     if _is_not_utf8(error):
         return sqlite3.SQLITE_CORRUPT
     return getattr(error, "sqlite_errorcode", 0)
 
 
 def _is_not_utf8(error: Exception) -> bool:
-    """True if a text is not UTF-8. The driver gives no code for this error, and its message quotes the text."""
+    """True if a text is not UTF-8.
+
+    The driver gives no code for this error, and its message quotes the text.
+    """
     is_told = isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_UTF8)
     return is_told or isinstance(error, UnicodeDecodeError)
 
@@ -202,8 +220,9 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 
 
 def _has_room(path: Path) -> bool:
-    """True if the disk has room. SQLite reports a full disk as a disk error if the file system looks for blocks only at
-    a flush.
+    """True if the disk has room.
+
+    SQLite reports a full disk as a disk error if the file system allocates blocks only at a flush.
     """
     found = os.statvfs(path.parent)
     return found.f_bavail * found.f_frsize >= ROOM
@@ -235,7 +254,7 @@ _TROUBLES: Final = {
 
 
 def explain_error(error: Exception, path: Path) -> LedgerError:
-    """The error in words for the operator of the PBX."""
+    """Explain an SQLite error to the operator of the PBX."""
     code = code_of(error)
     said: str = Message("a text in it is not UTF-8")
     if code == sqlite3.SQLITE_AUTH:

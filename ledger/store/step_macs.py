@@ -1,4 +1,4 @@
-"""The table `macs`. Its MACs show that the service wrote a step, at its current place."""
+"""The table of MACs that prove that the service wrote a step, at its current place."""
 
 import hmac
 from typing import Final
@@ -14,24 +14,26 @@ _GROUP: Final = "SELECT last, macs FROM macs WHERE last >= ? ORDER BY last LIMIT
 
 
 class StepMacs:
-    """Reads MACs within one transaction, and keeps those of the last group."""
+    """Reads the MACs of steps within one transaction.
+
+    `key` checks the MACs. Without a key, no step can be confirmed. The MACs of the last group are cached.
+    """
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
-        """`key` checks the MACs. Without a key, no step can be confirmed."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0
         self._macs = b""
 
     def of(self, number: int) -> bytes:
-        """The MAC of this step; empty if there is none."""
+        """MAC of a step; empty if the step has none."""
         if not self._first <= number <= self._last and not self._read(number):
             return b""
         begin = (number - self._first) * MAC_BYTES
         return self._macs[begin : begin + MAC_BYTES]
 
     def confirms(self, step: StoredStep, leaf: int | None) -> bool:
-        """True if the service wrote this step, with this content, at this place."""
+        """True if the service wrote the step, with this content and at this place."""
         held = self.of(step.id)
         if self._key is None or not held:
             return False

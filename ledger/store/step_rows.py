@@ -1,4 +1,4 @@
-"""The conversion between a step and its row in the table `steps`. Pure."""
+"""Conversion between a step of evidence and its row in the database."""
 
 import json
 from collections.abc import Callable
@@ -18,19 +18,22 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def microseconds(at: datetime) -> int:
-    """The microseconds since 1970. The result is exact, unlike `timestamp()`."""
+    """Microseconds from 1970 to a time, exact unlike `timestamp()`."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def moment(at: int) -> datetime:
-    """The time of a value from `microseconds`. Raises OverflowError."""
+    """Time that is `at` microseconds after 1970 (UTC).
+
+    Raises OverflowError.
+    """
     return _EPOCH + at * _MICROSECOND
 
 
 def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
-    """The step in its written form, with its sealed numbers among its details. `key_of` gives the key of a day.
+    """Seal the telephone numbers of a step, and add them to its details.
 
-    Raises LedgerError if there is no key.
+    `key_of` returns the key of a day. Raises LedgerError if there is no key.
     """
     if not step.numbers and not step.sip_call_id:
         return step
@@ -39,7 +42,10 @@ def seal_numbers(step: Step, key_of: Callable[[str], DayKey]) -> Step:
 
 
 def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, Any]:
-    """The row of a step. `key_of` gives the key of a day. Raises LedgerError if there is no key."""
+    """Convert a step to a database row, with its numbers sealed.
+
+    `key_of` returns the key of a day. Raises LedgerError if there is no key.
+    """
     details = seal_numbers(step, key_of).details
     return {
         "node": node,
@@ -53,10 +59,10 @@ def row_of(node: str, step: Step, key_of: Callable[[str], DayKey]) -> dict[str, 
 def step_of(
     row: StoredStep, key_of: Callable[[str], DayKey | None], held: Callable[[str], bytes | None] = lambda call_id: None
 ) -> Step:
-    """The step that `row_of` wrote, with its time in UTC. It has its numbers if `key_of` has the key of their day, or
-    `held` that of the call.
+    """Convert a database row to a step, with its time in UTC.
 
-    Raises LedgerError if this version cannot read it.
+    `key_of` returns the key of a day, and `held` the key of a held call. Without either key, the step has no telephone
+    numbers. Raises LedgerError if this version of idtone cannot read the row.
     """
     try:
         details = json.loads(row.details)

@@ -1,4 +1,4 @@
-"""The acts that gave up ends of earlier logs, and the check that the service wrote every step of a log. I/O."""
+"""Stored acts that gave up ends of earlier logs, and the check that the service wrote every step."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +23,9 @@ _PAGE: Final = f"SELECT {STEP}, leaf FROM steps WHERE id > ? ORDER BY id LIMIT 1
 
 
 def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
-    """The ends that were given up, without acts that were changed or that the service did not write. Raises
-    LedgerError.
+    """Ends of earlier logs that were given up by acts that the service wrote.
+
+    Changed and foreign acts are ignored. Raises LedgerError.
     """
     with database.reading() as connection:
         macs = StepMacs(connection, key)
@@ -34,10 +35,9 @@ def ends_given_up(database: Database, key: StepKey) -> EndsGivenUp:
 
 
 def first_foreign_step(database: Database, key: StepKey) -> int | None:
-    """The first step that is missing, was changed, or was not written by the service; None if there is none. Raises
-    LedgerError.
+    """Number of the first step that is missing, changed or foreign; None if the service wrote all steps.
 
-    It checks every step: an act may have been changed to look like a step of a call.
+    Every step is checked, because a changed act may look like a step of a call. Raises LedgerError.
     """
     with database.paged() as connection:
         macs, reached = StepMacs(connection, key), 0
@@ -58,9 +58,10 @@ def _is_ours(macs: StepMacs, step: StoredStep, leaf: Any) -> bool:
 
 
 def end_given_up(trees: SuccessorTrees, following: SuccessorTree, key: LedgerKey, ledger: Path) -> EndGivenUp | None:
-    """The act that gave up the end of the log before `following`; None if there is no such act. It may be in the log
-    `following` or in a later one. `ledger` is the current database. Raises LedgerError if no act is found and a log
-    that may contain one cannot be read.
+    """The act that gave up the end of the log before `following`; None if there is none.
+
+    The act may be in the log `following` or in a later log. `ledger` is the current database. Raises LedgerError if no
+    act is found and one of these logs cannot be read.
     """
     all_trees = trees.trees
     later = all_trees[all_trees.index(following) :]

@@ -1,4 +1,4 @@
-"""The tree in the database: hashes, calls and their leaves, and the comparison with what was signed."""
+"""The Merkle tree in the database: hashes, leaves, and the comparison with signed checkpoints."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ STEP: str = "id, node, call_id, kind, at, details"
 
 
 class OpenCall(NamedTuple):
-    """The state of a call before its next step."""
+    """The steps of a call that are not in a leaf yet."""
 
     steps: tuple[StoredStep, ...] = ()
     """Steps that are in no leaf yet."""
@@ -29,7 +29,9 @@ class OpenCall(NamedTuple):
 
 
 def open_call(connection: Connection, call_id: str, until: int | None = None, closing: int | None = None) -> OpenCall:
-    """The state of a call in the database: at present, or before the step `until`, or before the leaf `closing` was
+    """The state of a call in the database before its next step.
+
+    With `until`, later steps are ignored from that step on. With `closing`, the leaf `closing` counts as not yet
     closed.
     """
     query = f"SELECT {STEP}, leaf FROM steps WHERE call_id = ?"  # noqa: S608 - of our own words
@@ -43,24 +45,33 @@ def open_call(connection: Connection, call_id: str, until: int | None = None, cl
 
 
 def leaf_closed_by(unclosed: Sequence[StoredStep], before: int) -> bytes:
-    """The leaf that the last of these steps closes. The call has `before` earlier steps."""
+    """Build the leaf that the last of these steps closes.
+
+    `before` is the number of earlier steps of the call.
+    """
     after = before if may_continue_call([step.kind for step in unclosed]) else 0
     return leaf(unclosed[-1].call_id, [step.text for step in unclosed], after)
 
 
 def count_leaves(connection: Connection) -> int:
-    """Number of leaves, taken from the newest leaf. A query for the largest number would read every step."""
+    """Number of leaves in the tree, taken from the newest leaf.
+
+    A query for the largest number would read every step.
+    """
     newest = scalar(connection, "SELECT leaf FROM steps WHERE leaf IS NOT NULL ORDER BY id DESC LIMIT 1")
     return 0 if newest is None else int(newest) + 1
 
 
 def newest_id(connection: Connection) -> int:
-    """The id of the last step; 0 if there is none."""
+    """Id of the last step; 0 if there is none."""
     return int(scalar(connection, "SELECT coalesce(max(id), 0) FROM steps"))
 
 
 def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, bytes]:
-    """The hashes at these places. Raises ProofError if one is missing."""
+    """Read hashes of the tree by their places.
+
+    Raises ProofError if a hash is missing.
+    """
     query = f"SELECT place, hash FROM hashes WHERE place IN ({placeholders(places)})"  # noqa: S608 - only question marks
     found: dict[int, bytes] = dict(connection.execute(query, tuple(places)).fetchall()) if places else {}
     if len(found) < len(set(places)):
@@ -69,7 +80,10 @@ def read_hashes(connection: Connection, places: Sequence[int]) -> Mapping[int, b
 
 
 def read_frontier(connection: Connection, size: int) -> Frontier:
-    """The right edge of the tree. Raises LedgerError if the stored hashes do not fit the number of leaves."""
+    """Read the right edge of the tree from the database.
+
+    Raises LedgerError if the number of stored hashes does not fit `size` leaves.
+    """
     count = scalar(connection, "SELECT coalesce(max(place) + 1, 0) FROM hashes")
     if count != stored_hashes(size):
         raise LedgerError(
@@ -82,7 +96,7 @@ def read_frontier(connection: Connection, size: int) -> Frontier:
 
 
 def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> None:
-    """Raise LedgerError unless the tree of `size` leaves begins with the signed tree."""
+    """Raise LedgerError unless the tree of `size` leaves begins with the tree of the checkpoint `signed`."""
     if size < signed.size:
         raise LedgerError(
             "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -94,15 +108,15 @@ def check_beginning(connection: Connection, size: int, signed: Checkpoint) -> No
 
 
 class UnsignedError(LedgerError):
-    """The last leaves are not signed. The check found nothing else wrong with the tree."""
+    """The last leaves of the tree are not signed; the rest of the check passed."""
 
 
 def signed_leaves(connection: Connection, log: VerifierKey, kept: Iterable[Checkpoint]) -> int:
-    """The number of leaves of the tree. The log must have signed all, and the tree must begin with each checkpoint in
-    `kept`.
+    """Number of leaves of the tree, after a quick check of its signatures.
 
-    Raises UnsignedError if only signatures are missing, otherwise LedgerError. It reads only a few hashes;
-    `verification` reads everything.
+    The log must have signed all leaves, and the tree must begin with each checkpoint in `kept`. Raises UnsignedError if
+    only signatures are missing, otherwise LedgerError. The check reads only a few hashes; `verification` reads
+    everything.
     """
     size = count_leaves(connection)
     read_frontier(connection, size)

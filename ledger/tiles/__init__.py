@@ -1,1 +1,1 @@
-"""A ledger as static files, which any client of transparency logs can read and verify (C2SP tlog-tiles)."""
+"""A ledger as static files (C2SP tlog-tiles), which any client of transparency logs can verify."""

@@ -1,4 +1,7 @@
-"""Reads a published tree from a folder, or from a web server over HTTPS. `tiles_verification` trusts neither."""
+"""Readers of a published tree, from a folder or from a web server over HTTPS.
+
+`tiles_verification` trusts neither.
+"""
 
 import netrc
 import os
@@ -29,16 +32,21 @@ _MISSING: Final = (404, 410)
 
 
 class TileSource(Protocol):
-    """The source of a tree's files."""
+    """The source of a published tree's files."""
 
     def read(self, path: str, limit: int) -> bytes | None:
-        """The content of a file, with a bundle expanded; None if the file is missing. Raises ProofError if it is larger
-        than `limit` bytes or cannot be expanded, and LedgerError if it cannot be read.
+        """Read a file of a published tree, with a bundle expanded; None if the file is missing.
+
+        Raises ProofError if the file is larger than `limit` bytes or cannot be expanded, and LedgerError if it cannot
+        be read.
         """
 
 
 def tile_source(place: str) -> TileSource:
-    """The source at a folder's path or an `https:` address. Raises UsageError."""
+    """Source of a published tree at a folder's path or an `https:` address.
+
+    Raises UsageError.
+    """
     if place.startswith(_SCHEME):
         return TileSite(place.rstrip("/"))
     if "://" in place:
@@ -47,7 +55,7 @@ def tile_source(place: str) -> TileSource:
 
 
 class TileFolder:
-    """A `TileSource` on this machine."""
+    """A source of a published tree's files in a local folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,9 +75,10 @@ class TileFolder:
 
 
 class TileSite:
-    """A `TileSource` on a web server. It repeats requests that may succeed later, and does not follow redirects.
+    """A source of a published tree's files on a web server.
 
-    If ~/.netrc has a user and a password for the server, they are sent, over HTTPS only.
+    The source repeats requests that may succeed later, and does not follow redirects. A user and password for the
+    server in ~/.netrc are sent, over HTTPS only.
     """
 
     def __init__(self, address: str) -> None:
@@ -141,8 +150,9 @@ def _bounded(octets: bytes, path: str, limit: int) -> bytes:
 
 
 def _login(host: str) -> str | None:
-    """The `USER:PASSWORD` for a host, from ~/.netrc; None if the file has none. Raises UsageError if the file cannot be
-    used.
+    """Read the `USER:PASSWORD` for a host from ~/.netrc; None if there is none.
+
+    Raises UsageError if the file cannot be used.
     """
     try:
         found = netrc.netrc().authenticators(host)
@@ -161,6 +171,6 @@ def _remedy(status: int) -> str:
 
 
 def _short(error: urllib3.exceptions.HTTPError) -> str:
-    """The error's text without the memory address of the connection."""
+    """Text of an error without the memory address of the connection."""
     cause = getattr(error, "reason", None) or error.__cause__ or error
     return str(getattr(cause, "args", ["?"])[-1] if isinstance(cause, urllib3.exceptions.HTTPError) else cause)

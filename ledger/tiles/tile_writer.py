@@ -1,7 +1,7 @@
-"""Writes a ledger's signed tree as a folder of tiles, and later adds new tiles.
+"""Writer of a ledger's signed tree as a folder of tiles.
 
-Everything is proven by the signed root before it is written. The checkpoint comes last, so the folder contains the
-whole tree of its checkpoint at every moment. Full tiles never change. A partial tile is removed once it is full.
+Everything is proven by the signed root before it is written. The checkpoint is written last, so the folder always
+contains the whole tree of its checkpoint. Full tiles never change. A partial tile is removed once it is full.
 """
 
 import fcntl
@@ -45,9 +45,11 @@ FILE_MODE: Final = 0o640
 
 @dataclass
 class TilesWritten:
-    """The result of `write_tiles`. `leaves` is the number of leaves of the folder's checkpoint, `before` that of the
-    previous checkpoint. `files` and `octets` were written now. `cosigners` are the names in the other signatures on the
-    checkpoint; they are not verified.
+    """The numbers of leaves, files and octets that `write_tiles` wrote.
+
+    `leaves` is the number of leaves of the folder's checkpoint, and `before` that of its previous checkpoint. `files`
+    and `octets` count what was written. `cosigners` are the names in the other signatures on the checkpoint, which are
+    not verified.
     """
 
     folder: Path
@@ -65,12 +67,11 @@ def write_tiles(
     folder: Path,
     progress: Callable[[int, int], None] = lambda leaves, total: None,
 ) -> TilesWritten:
-    """Write the tree of the checkpoint `note` into `folder`. If root writes, the files get the folder's owner and
-    group.
+    """Write the tree of a signed checkpoint as tiles into a folder, or add the missing tiles.
 
-    A folder that has more leaves already stays unchanged. `progress` gets the number of written leaves and their total.
-    Raises LedgerError if the ledger differs from what `log` has signed, or if the folder has another tree. In both
-    cases the checkpoint there stays, and with it the tree.
+    A folder that already has more leaves stays unchanged. If root writes, the files get the folder's owner and group.
+    `progress` receives the number of leaves written and their total. Raises LedgerError if the ledger differs from what
+    `log` signed, or if the folder has another tree. In both cases the folder keeps its checkpoint and tree.
     """
     checkpoint = verified_checkpoint(note, log)
     with _explained(folder), _alone(folder):
@@ -101,14 +102,12 @@ def _held(path: Path, log: VerifierKey) -> tuple[Note, Checkpoint] | None:
 
 
 def _with_cosignatures(note: Note, held: Note) -> Note:
-    """The note with the cosignatures of `held` that it lacks."""
     known = {(line.name, line.key_id) for line in note.signatures}
     return note.with_lines(line for line in held.signatures if (line.name, line.key_id) not in known)
 
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Turn errors of the file system into LedgerError."""
     try:
         yield
     except OSError as error:
@@ -201,7 +200,6 @@ class _Writing:
         self._written.octets += len(octets)
 
     def _remove_partial(self) -> None:
-        """Remove the partial tiles that have become full."""
         for tile in edge(self._written.before):
             if self._written.leaves >> BITS * (tile.level + 1) > tile.number:
                 for path in (tile.path, tile.bundle_path)[: 2 if tile.level == 0 else 1]:

@@ -1,7 +1,7 @@
-"""Verifies a published tree by its log's key alone: every tile against the root, and every entry by the ledger's rules.
+"""Verification of a published tree by its log's key alone.
 
-It finds the same faults as `verify` does in a database, except in parts that only the database has: calls in progress,
-indexes and search entries.
+Every tile is compared with the root, and every entry is checked by the ledger's rules. The faults found are those that
+`verify` finds in a database, except in parts that only the database has: calls in progress, indexes and search entries.
 """
 
 import sqlite3
@@ -27,9 +27,10 @@ FAULTS_LIMIT: Final = 100
 
 @dataclass
 class TilesVerdict:
-    """The verdict on a published tree. `steps` is the number of steps in leaves; `awaited` counts the steps between
-    these that are in no leaf. `cosigners` are the given witnesses that have cosigned the checkpoint. `root` is empty if
-    the checkpoint is not trusted.
+    """The result of verifying a published tree.
+
+    `steps` is the number of steps in leaves. `awaited` counts the steps between these that are in no leaf. `cosigners`
+    are the given witnesses that cosigned the checkpoint. `root` is empty if the checkpoint is not trusted.
     """
 
     leaves: int = 0
@@ -54,11 +55,11 @@ def verify_tiles(
     progress: Callable[[int, int], None] = lambda leaves, total: None,
     each: Callable[[int, str], None] = lambda number, call_id: None,
 ) -> TilesVerdict:
-    """The verdict on whether `log` has signed everything in the source, and whether `witnesses` have cosigned it.
+    """Verify that `log` signed everything in a published tree, and that witnesses cosigned it.
 
-    `notes` are checkpoints that were kept elsewhere, with their places. `each` gets the number and the call of each
-    leaf in the tree; `progress` gets the number of verified leaves and their total. Raises LedgerError if there is no
-    checkpoint, or if something cannot be read.
+    `notes` are checkpoints that were kept elsewhere, with their places. `each` receives the number and the call of each
+    leaf. `progress` receives the number of verified leaves and their total. Raises LedgerError if there is no
+    checkpoint, or if a file cannot be read.
     """
     verdict = TilesVerdict()
     try:
@@ -99,8 +100,9 @@ def verify_tiles(
 
 
 def signed_tree(source: TileSource, checkpoint: Checkpoint) -> TiledTree:
-    """The tree of a checkpoint, from existing tiles. Raises ProofError unless its last tiles lead to the root, and
-    LedgerError if they cannot be read.
+    """Open the published tree of a checkpoint.
+
+    Raises ProofError unless its last tiles lead to the root, and LedgerError if they cannot be read.
     """
     return TiledTree(checkpoint.size, checkpoint.root, lambda tile: _read(source, tile, tile.path))
 
@@ -126,7 +128,7 @@ def _entries(source: TileSource, tile: Tile) -> list[bytes]:
 
 
 def entries_as_signed(source: TileSource, tree: TiledTree, tile: Tile) -> list[bytes | None]:
-    """The entries of a tile of level 0; None for an entry that differs from the signed entry.
+    """Read the entries of a tile of level 0; None for an entry that differs from the signed entry.
 
     Raises ProofError if the tile differs from the signed tile or has no entries, and LedgerError if files cannot be
     read.
@@ -166,8 +168,9 @@ def not_as_signed(tile: Tile, index: int) -> Message:
 
 
 class _Counts:
-    """The number of steps in the leaves of each call (`leaf_rules.StepCounts`). If there are many, they are kept on
-    disk.
+    """Number of steps in the leaves of each call (`leaf_rules.StepCounts`).
+
+    Large numbers of calls are kept on the disk.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,4 @@
-"""The ledger's Merkle tree: its hashes, its signed heads and its proofs. All pure; `writing.log_store` stores it."""
+"""The Merkle tree of the ledger: its hashes, signed heads, proofs and tiles.
+
+The modules are pure; `writing.log_store` stores the tree.
+"""

@@ -1,4 +1,4 @@
-"""The head of a tree as a text for signing (C2SP tlog-checkpoint v1). Pure."""
+"""Tree heads in the text form that is signed (C2SP tlog-checkpoint v1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def parse_size(text: str) -> int:
-    """The size of a tree from its text: ASCII digits without leading zeroes. Raises ProofError."""
+    """Parse the number of leaves of a tree: ASCII digits without leading zeroes.
+
+    Raises ProofError for any other text.
+    """
     if not _SIZE.fullmatch(text):
         raise ProofError("a size is a decimal number without leading zeroes")
     return int(text)
@@ -25,8 +28,9 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A tree's head: its name (`origin`), number of leaves and root. `extensions` are further lines; idtone writes
-    none.
+    """The head of a Merkle tree: its name (`origin`), number of leaves and root hash.
+
+    `extensions` are additional lines; idtone writes none.
     """
 
     origin: str
@@ -35,7 +39,6 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the fields. Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
             raise ProofError("the lines of a checkpoint are neither empty nor broken")
 
@@ -46,7 +49,10 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """The checkpoint in a note's text. Raises ProofError."""
+        """Parse the text of a checkpoint.
+
+        Raises ProofError if the text is not a checkpoint.
+        """
         lines = text.split("\n")
         if len(lines) < 4 or lines[-1]:
             raise ProofError("a checkpoint has three lines: origin, size, root")
@@ -58,7 +64,10 @@ class Checkpoint:
 
 
 class RenamedError(ProofError):
-    """The tree was signed under another name than that in the settings. `remedy` says how to sign it again."""
+    """The error for a tree that was signed under a name other than the one in the settings.
+
+    `remedy` tells the operator how to sign the tree again.
+    """
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem)
@@ -69,9 +78,7 @@ _NODES_OWN: Final = re.compile(r"(.+)/idtone(\.[0-9]+)?")
 
 
 def check_name(signed: str, name: str) -> None:
-    """Raise RenamedError if the tree was signed under another name. `signed` is the signed origin, `name` the name in
-    the settings.
-    """
+    """Raise RenamedError if the signed origin differs from the name in the settings."""
     if signed == name:
         return
     match = _NODES_OWN.fullmatch(signed)
@@ -88,7 +95,10 @@ def check_name(signed: str, name: str) -> None:
 
 
 def verified_checkpoint(note: Note, log: VerifierKey) -> Checkpoint:
-    """The checkpoint in a note. Raises ProofError if `log` has not signed it."""
+    """The checkpoint in a signed note.
+
+    Raises ProofError if `log` has not signed the note, or if the checkpoint is of another log.
+    """
     if not note.signed_by([log]):
         raise ProofError("the checkpoint is not signed by the key of {log}", log=log.name)
     checkpoint = Checkpoint.parse(note.text)

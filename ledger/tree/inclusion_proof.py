@@ -1,4 +1,4 @@
-"""The proof of a leaf as a separate file (C2SP tlog-proof v1). Pure."""
+"""Inclusion proof of a leaf as a separate file (C2SP tlog-proof v1)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HASHES_LIMIT: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """The proof that a checkpoint's tree contains the leaf at `index` (from 0).
+    """The proof that a signed tree contains the leaf at `index`, counted from 0.
 
-    `hashes` lead from the leaf's sibling to the root's child. `extra` is for applications, and proves nothing.
+    `hashes` lead from the leaf's sibling to a child of the root. `extra` is for applications, and proves nothing.
     """
 
     index: int
@@ -39,7 +39,10 @@ class InclusionProof:
 
     @classmethod
     def parse(cls, octets: bytes) -> InclusionProof:
-        """The proof in a file's text. Raises ProofError if it is not a proof."""
+        """Parse an inclusion proof from its file.
+
+        Raises ProofError if the octets are not a proof.
+        """
         above, empty, checkpoint = octets.partition(b"\n\n")
         try:
             lines = above.decode("ascii").split("\n")
@@ -60,9 +63,9 @@ class InclusionProof:
         return cls(index, parse_hashes(lines[1:]), Note.parse(checkpoint), extra)
 
     def check(self, leaf: bytes, log: VerifierKey) -> Checkpoint:
-        """The checkpoint, signed by `log`, of the tree that contains the leaf with this content.
+        """Verify that the tree contains `leaf`, and return the tree's checkpoint.
 
-        Raises ProofError if the log has not signed it, or if the tree does not contain the leaf.
+        Raises ProofError if `log` has not signed the checkpoint, or if the tree does not contain the leaf.
         """
         checkpoint = verified_checkpoint(self.checkpoint, log)
         if root_by_inclusion(self.index, checkpoint.size, leaf_hash(leaf), self.hashes) != checkpoint.root:
@@ -71,7 +74,10 @@ class InclusionProof:
 
 
 def parse_hashes(lines: list[str]) -> tuple[bytes, ...]:
-    """The hashes in these lines, one in base64 on each. Raises ProofError."""
+    """Parse hashes in base64, one on each line.
+
+    Raises ProofError for anything else, and for more than `HASHES_LIMIT` lines.
+    """
     if len(lines) > HASHES_LIMIT:
         raise ProofError("a proof has at most {hashes_limit} hashes", hashes_limit=HASHES_LIMIT)
     hashes = [decode_base64(line) for line in lines]

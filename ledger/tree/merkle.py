@@ -1,8 +1,9 @@
-"""The Merkle tree of RFC 6962, section 2.1, over SHA-256. Pure; the caller passes a function that reads hashes.
+"""The Merkle tree of RFC 6962, section 2.1, over SHA-256.
 
-A tree is stored as the hashes of its complete subtrees, in the order in which they are completed: each leaf, followed
-by the subtrees that it completes. That list only grows, and has less than two hashes for each leaf. A root or a proof
-for any size needs at most about 2·log₂(size) of these hashes.
+The module does no I/O; the caller passes a function that reads hashes. A tree is stored as the list of the hashes of
+its complete subtrees. Each leaf hash is followed by the hashes of the subtrees that the leaf completes. The list only
+grows, and has fewer than two hashes for each leaf. A root or a proof for any size needs at most about 2·log₂(size) of
+these hashes.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ class Subtree:
 
     @property
     def place(self) -> int:
-        """The place of its hash in the list."""
+        """Index of the subtree's hash in the stored list of hashes."""
         last = ((self.number + 1) << self.level) - 1
         return stored_hashes(last) + self.level
 
     @classmethod
     def at(cls, place: int) -> Subtree:
-        """The subtree whose hash is at this place of the list."""
+        """The subtree whose hash is at index `place` in the stored list of hashes."""
         last = place // 2  # each leaf before takes less than two hashes
         while stored_hashes(last + 1) <= place:
             last += 1
@@ -56,23 +57,25 @@ class Subtree:
 
 
 def stored_hashes(size: int) -> int:
-    """The number of hashes in the list of a tree of `size` leaves."""
+    """Number of stored hashes for a tree of `size` leaves."""
     return 2 * size - size.bit_count()
 
 
 class Frontier:
-    """The right edge of a tree. It suffices for appending leaves and for computing the root."""
+    """The right edge of a tree: enough to append leaves and to compute the root.
+
+    `subtrees` are the hashes of the complete subtrees of the first `size` leaves, the largest first.
+    """
 
     __slots__ = ("_subtrees", "size")
 
     def __init__(self, size: int = 0, subtrees: Sequence[bytes] = ()) -> None:
-        """`subtrees` are the hashes of the complete subtrees of the first `size` leaves, the largest first."""
         self.size = size
         self._subtrees = list(subtrees)
 
     @classmethod
     def read(cls, size: int, read: Read) -> Frontier:
-        """The frontier of the tree at `size` leaves."""
+        """Read the right edge of a tree of `size` leaves from the stored hashes."""
         wanted = [subtree.place for subtree in _subtrees(0, size)]
         found = read(wanted)
         return cls(size, [found[place] for place in wanted])
@@ -81,11 +84,11 @@ class Frontier:
         return Frontier(self.size, self._subtrees)
 
     def append(self, leaf: bytes) -> list[bytes]:
-        """Append the leaf with this hash, and return the new hashes of the list, in order."""
+        """Append a leaf hash, and return the hashes to add to the stored list."""
         return self.extend([leaf])
 
     def extend(self, leaves: Iterable[bytes]) -> list[bytes]:
-        """Append these leaves one after the other, and return the new hashes of the list, in order."""
+        """Append leaf hashes in order, and return the hashes to add to the stored list."""
         grown: list[bytes] = []
         size, subtrees = self.size, self._subtrees
         for leaf in leaves:
@@ -105,14 +108,14 @@ class Frontier:
 
 
 def root(size: int, read: Read) -> bytes:
-    """The tree's root at `size` leaves (RFC 6962, section 2.1)."""
+    """Root of a tree of `size` leaves (RFC 6962, section 2.1)."""
     return Frontier.read(size, read).root()
 
 
 def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
-    """The audit path of a leaf (RFC 6962, section 2.1.1), from its sibling up.
+    """Audit path of a leaf, from its sibling up to a child of the root (RFC 6962, section 2.1.1).
 
-    Raises ProofError if the tree has no such leaf.
+    Raises ProofError if the tree has no leaf `index`.
     """
     if not 0 <= index < size:
         raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
@@ -120,9 +123,9 @@ def inclusion_proof(index: int, size: int, read: Read) -> list[bytes]:
 
 
 def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
-    """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves (RFC 6962, section 2.1.2).
+    """The proof that a tree of `size` leaves begins with the tree of `old` leaves (RFC 6962, 2.1.2).
 
-    Empty if `old` is 0 or `size`. Raises ProofError if `old` is more than `size`.
+    The proof is empty if `old` is 0 or `size`. Raises ProofError if `old` exceeds `size`.
     """
     if not 0 <= old <= size:
         raise ProofError("a tree of {size} leaves never had {old}", size=size, old=old)
@@ -130,8 +133,9 @@ def consistency_proof(old: int, size: int, read: Read) -> list[bytes]:
 
 
 class PathLevel(NamedTuple):
-    """One level of a path. The hash of the path so far and `sibling` make `hash`. `is_left` is True if the sibling is
-    on the left.
+    """One level of the path from a leaf to the root.
+
+    `hash` combines the hash of the level underneath with `sibling`. `is_left` is True if the sibling is on the left.
     """
 
     sibling: bytes
@@ -140,19 +144,18 @@ class PathLevel(NamedTuple):
 
 
 def root_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
-    """The root to which the proof leads from the leaf with this hash.
+    """The root to which an inclusion proof leads from the leaf hash `leaf`.
 
-    Raises ProofError if the proof has a wrong length for this leaf.
+    Raises ProofError if the proof has the wrong length for this leaf.
     """
     path = path_by_inclusion(index, size, leaf, proof)
     return path[-1].hash if path else leaf
 
 
 def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> list[PathLevel]:
-    """The levels from the leaf with this hash to the root. The hash of the last level is the root (RFC 9162, section
-    2.1.3.2).
+    """The levels of the path from a leaf hash to the root (RFC 9162, section 2.1.3.2).
 
-    Raises ProofError if the proof has a wrong length for this leaf.
+    The hash of the last level is the root. Raises ProofError if the proof has the wrong length for this leaf.
     """
     if not 0 <= index < size:
         raise ProofError("a tree of {size} leaves has no leaf {index}", size=size, index=index)
@@ -176,7 +179,7 @@ def path_by_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes]
 
 
 def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> None:
-    """Raise ProofError unless the proof shows that the old tree is the beginning of the new one.
+    """Raise ProofError unless the proof shows that the new tree begins with the old tree.
 
     RFC 9162, section 2.1.4.2. Every tree begins with the empty tree.
     """
@@ -216,9 +219,7 @@ def check_consistency(old: int, old_root: bytes, size: int, new_root: bytes, pro
 
 
 def _split(begin: int, end: int) -> int:
-    """The index at which RFC 6962 divides these leaves: after the largest power of two that is less than their
-    number.
-    """
+    """Index at which RFC 6962 splits a range of leaves: after the largest power of two below its length."""
     return begin + (1 << ((end - begin - 1).bit_length() - 1))
 
 
@@ -235,7 +236,10 @@ def _path(index: int, begin: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int, int]]:
-    """The ranges of leaves in a consistency proof. `whole` is True if these leaves begin where the old tree begins."""
+    """Ranges of leaves in a consistency proof.
+
+    `whole` is True if the range begins where the old tree begins.
+    """
     if old == end:
         if not whole:
             yield begin, end
@@ -250,8 +254,9 @@ def _subproof(old: int, begin: int, end: int, whole: bool) -> Iterator[tuple[int
 
 
 def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
-    """The complete subtrees of these leaves, the largest first. `begin` must be a point at which RFC 6962 divides some
-    tree.
+    """Complete subtrees of a range of leaves, the largest first.
+
+    `begin` must be an index at which RFC 6962 splits some tree.
     """
     while begin < end:
         level = (end - begin).bit_length() - 1
@@ -260,7 +265,10 @@ def _subtrees(begin: int, end: int) -> Iterator[Subtree]:
 
 
 def _hashes(ranges: Iterator[tuple[int, int]], read: Read) -> list[bytes]:
-    """The hash of each range of leaves; all hashes are read at once."""
+    """Hash of each range of leaves.
+
+    `read` is called once for all ranges.
+    """
     pieces = [[subtree.place for subtree in _subtrees(begin, end)] for begin, end in ranges]
     found = read([place for places in pieces for place in places])
     return [_fold([found[place] for place in places]) for places in pieces]

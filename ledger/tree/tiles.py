@@ -1,4 +1,4 @@
-"""A tree as tiles: its hashes in groups of 256, and the contents of its leaves in bundles (C2SP tlog-tiles). Pure."""
+"""A Merkle tree as tiles of 256 hashes, and leaf contents as bundles (C2SP tlog-tiles)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _LEVEL: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile: the hashes of `width` complete subtrees of 256**`level` leaves, from number 256 * `number` on."""
+    """A tile: the hashes of `width` complete subtrees of 256**`level` leaves each.
+
+    The first subtree has the number 256 * `number` at its level.
+    """
 
     level: int
     number: int
@@ -43,7 +46,7 @@ class Tile:
 
     @property
     def bundle_path(self) -> str:
-        """The path of the bundle with the entries of this tile of level 0."""
+        """Path of the bundle with the entries of a tile of level 0."""
         return f"{BUNDLES}{_numbered(self.number)}{self._suffix}"
 
     @property
@@ -56,7 +59,6 @@ class Tile:
 
 
 def _numbered(number: int) -> str:
-    """The number in the form of a path: 1234067 as `x001/x234/067`."""
     parts = [f"{number % 1000:03d}"]
     while number := number // 1000:
         parts.append(f"x{number % 1000:03d}")
@@ -64,7 +66,7 @@ def _numbered(number: int) -> str:
 
 
 def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
-    """The tiles of a level that a tree of `size` leaves has and a tree of `after` leaves lacks."""
+    """Tiles of a level that a tree of `size` leaves has and a tree of `after` leaves lacks."""
     count, first = size >> BITS * level, after >> BITS * (level + 1)
     if count > after >> BITS * level:
         for number in range(first, -(-count // WIDTH)):
@@ -72,22 +74,28 @@ def tiles(level: int, size: int, after: int = 0) -> Iterator[Tile]:
 
 
 def levels(size: int) -> range:
-    """The levels with tiles in a tree of `size` leaves."""
+    """Levels of tiles in a tree of `size` leaves."""
     return range(-(-size.bit_length() // BITS))
 
 
 def edge(size: int) -> Iterator[Tile]:
-    """The partial tiles at the right edge of the tree, those with the largest subtrees first."""
+    """Partial tiles at the right edge of a tree, the highest level first."""
     for level in reversed(levels(size)):
         if width := (size >> BITS * level) % WIDTH:
             yield Tile(level, size >> BITS * (level + 1), width)
 
 
 class TiledTree:
-    """The tiles of a signed tree, each proven by the root. One full tile of each level is cached."""
+    """The tiles of a signed tree, each verified against the signed root.
+
+    One full tile of each level is cached. `read` returns the octets of a tile.
+    """
 
     def __init__(self, size: int, root: bytes, read: Callable[[Tile], bytes]) -> None:
-        """Read the partial tiles. Raises ProofError unless they lead to the root, and the errors of `read`."""
+        """Read the partial tiles.
+
+        Raises ProofError unless they lead to `root`, and the errors of `read`.
+        """
         self.size = size
         self._read = read
         self._edge = {tile: self._hashes(tile) for tile in edge(size)}
@@ -96,7 +104,10 @@ class TiledTree:
             raise ProofError("the last tiles do not lead to the root that was signed")
 
     def hashes(self, tile: Tile) -> list[bytes]:
-        """The hashes of a tile. Raises ProofError if they differ from the signed tree, and the errors of `read`."""
+        """Read the hashes of a tile, verified against the signed root.
+
+        Raises ProofError if the hashes differ from the signed tree, and the errors of the tree's `read`.
+        """
         if tile in self._edge:
             return self._edge[tile]
         number, kept = self._full.get(tile.level, (-1, []))
@@ -111,7 +122,10 @@ class TiledTree:
         return found
 
     def check_beginning(self, signed: Checkpoint) -> None:
-        """Raise ProofError unless the tree begins with the signed tree. Also raises the errors of `hashes`."""
+        """Raise ProofError unless the tree begins with the tree of the checkpoint `signed`.
+
+        Also raises the errors of the tree's `read`.
+        """
         if self.size < signed.size:
             raise ProofError(
                 "it has {size} leaves, and {signed} were signed: this is an older copy, or cut off",
@@ -122,13 +136,17 @@ class TiledTree:
             raise ProofError("its first {signed} leaves are not those that were signed", signed=signed.size)
 
     def root_at(self, size: int) -> bytes:
-        """The root of the tree at `size`, which is at most the present size. Raises the errors of `hashes`."""
+        """Root of the tree when it had `size` leaves.
+
+        `size` is at most the tree's size. Raises ProofError and the errors of the tree's `read`.
+        """
         held = (Tile(each.level, each.number, self._width(each.level, each.number)) for each in edge(size))
         return _root(size, [self.hashes(tile)[: each.width] for tile, each in zip(held, edge(size), strict=True)])
 
     def read(self, places: Sequence[int]) -> Mapping[int, bytes]:
-        """The hashes at these places of the list of complete subtrees (`merkle.Read`). Raises the errors of
-        `hashes`.
+        """Read hashes by their index in the list of complete subtrees (`merkle.Read`).
+
+        Raises ProofError and the errors of the tree's `read`.
         """
         return {place: self._subtree(Subtree.at(place)) for place in places}
 
@@ -153,12 +171,11 @@ class TiledTree:
 
 
 def _root(size: int, partial: Iterable[Sequence[bytes]]) -> bytes:
-    """The root from the hashes of the tiles of `edge`."""
     return Frontier(size, [subtree for hashes in partial for subtree in _complete(hashes)]).root()
 
 
 def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
-    """The hashes of the complete subtrees above those of a partial tile, the largest first."""
+    """Hashes of the complete subtrees above the hashes of a partial tile, the largest first."""
     begin = 0
     for bit in reversed(range(BITS)):
         if len(hashes) & (1 << bit):
@@ -167,27 +184,34 @@ def _complete(hashes: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _joined(hashes: Sequence[bytes]) -> bytes:
-    """The hash above all of these hashes. Their number is a power of two."""
+    """The hash above all these hashes, whose number is a power of two."""
     while len(hashes) > 1:
         hashes = [node_hash(left, right) for left, right in zip(hashes[::2], hashes[1::2], strict=True)]
     return hashes[0]
 
 
 def bundle(entries: Iterable[bytes]) -> bytes:
-    """The bundle of these entries, each preceded by its length. No entry has more than `ENTRY_LIMIT` octets."""
+    """Join the entries of a bundle, each preceded by its length in two octets.
+
+    No entry has more than `ENTRY_LIMIT` octets.
+    """
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
 def compress_bundle(octets: bytes) -> bytes:
-    """The file of a bundle. A web server sends it with `Content-Encoding: gzip`."""
+    """Compress a bundle as a gzip file.
+
+    A web server sends the file with `Content-Encoding: gzip`.
+    """
     compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
     end = zlib.crc32(octets).to_bytes(4, "little") + (len(octets) % 2**32).to_bytes(4, "little")
     return b"".join((GZIP, compressor.compress(octets), compressor.flush(), end))
 
 
 def expand_bundle(octets: bytes, limit: int) -> bytes:
-    """The bundle that `compress_bundle` made. Raises ProofError for anything else, and for more than `limit` bytes,
-    without expanding more.
+    """Expand a bundle that `compress_bundle` compressed.
+
+    Raises ProofError for any other octets, and for a bundle of more than `limit` bytes, which is not expanded further.
     """
     if not octets.startswith(GZIP):
         raise ProofError("it is not compressed as idtone does it: not by gzip, or with a name or a time")
@@ -204,7 +228,10 @@ def expand_bundle(octets: bytes, limit: int) -> bytes:
 
 
 def entries_of(octets: bytes, count: int) -> list[bytes]:
-    """The entries of a bundle. Raises ProofError unless it has exactly `count` entries and nothing else."""
+    """Split a bundle into its entries.
+
+    Raises ProofError unless the bundle has exactly `count` entries and nothing else.
+    """
     found: list[bytes] = []
     begin = 0
     while begin < len(octets) and len(found) < count:

@@ -1,4 +1,4 @@
-"""Timestamps of authorities (RFC 3161) on checkpoints: the request for one, and the check of a reply. Pure."""
+"""RFC 3161 timestamps on checkpoints: the request, and the check of the authority's reply."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _HASHES: Final = {
 
 
 def query(text: str) -> tuple[bytes, int]:
-    """A request (TimeStampReq, DER) for the SHA-512 of a checkpoint's text, and its nonce."""
+    """Build a timestamp request (TimeStampReq, DER) for a checkpoint's text, and return it with its nonce.
+
+    The request contains the SHA-512 of the text.
+    """
     from rfc3161_client import HashAlgorithm, TimestampRequestBuilder  # takes time that other commands do not need
 
     made = TimestampRequestBuilder().data(text.encode()).hash_algorithm(HashAlgorithm.SHA512).build()
@@ -33,7 +36,10 @@ def query(text: str) -> tuple[bytes, int]:
 
 
 def roots_of(pem: bytes) -> list[Certificate]:
-    """The certificates in a PEM file. Raises ProofError."""
+    """Parse the certificates in a PEM file.
+
+    Raises ProofError if the file has none.
+    """
     from cryptography.x509 import load_pem_x509_certificates
 
     try:
@@ -43,8 +49,10 @@ def roots_of(pem: bytes) -> list[Certificate]:
 
 
 def _in_order(reply: bytes) -> bytes:
-    """The reply with its certificates in the order of DER. The library requires that order, but OpenSSL and others do
-    not keep it. The signature does not cover the order. Raises ValueError.
+    """Sort the certificates in a reply as DER requires.
+
+    The library requires that order, but OpenSSL and others do not keep it. The signature does not cover the order.
+    Raises ValueError.
     """
     at, end = 0, len(reply)
     for children in _TO_CERTIFICATES:
@@ -70,7 +78,10 @@ its content 0, in the SignedData 3 (version, digest algorithms, signed content).
 
 
 def _inside(der: bytes, at: int) -> tuple[int, int]:
-    """The start and the end of the content of the element at this place. Raises ValueError."""
+    """Start and end of the content of the DER element at `at`.
+
+    Raises ValueError.
+    """
     if at + 2 > len(der):
         raise ValueError("cut off")
     length, begin = der[at + 1], at + 2
@@ -83,10 +94,10 @@ def _inside(der: bytes, at: int) -> tuple[int, int]:
 
 
 def stamped_at(reply: bytes, text: str, roots: Sequence[Certificate] = (), nonce: int | None = None) -> datetime:
-    """The time at which this text existed, according to a reply (TimeStampResp, DER). Without `roots` no signature is
-    verified.
+    """The time at which `text` existed, according to a timestamp reply (TimeStampResp, DER).
 
-    The authority's certificates must be valid at that time. Raises ProofError.
+    Without `roots`, no signature is verified. The authority's certificates must have been valid at that time. Raises
+    ProofError if the timestamp is of another text, answers another request or has no valid signature.
     """
     from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response
 

@@ -1,1 +1,1 @@
-"""Verification of a ledger: every step is read again and every hash is computed again."""
+"""Full verification of a ledger: every step is read and every hash is recomputed."""

@@ -1,4 +1,4 @@
-"""Reads call detail records from CSV, line by line, as written by Asterisk (cdr_custom, cdr_csv) or a carrier."""
+"""Call detail records in CSV, as Asterisk (cdr_custom, cdr_csv) or a carrier writes them."""
 
 import csv
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ _LAST_S: Final = 253_402_300_799
 
 
 class CdrRow(NamedTuple):
-    """One row: the number of its last line, the SIP Call-ID (may be empty), and the time at which the call began."""
+    """A row of call detail records: its line number, SIP Call-ID and start of the call.
+
+    The line number is that of the row's last line. The SIP Call-ID may be empty.
+    """
 
     line: int
     sip_call_id: str
@@ -25,11 +28,11 @@ class CdrRow(NamedTuple):
 
 @dataclass(frozen=True)
 class CdrFile:
-    """A CSV file. A column is given by its name in the first line, or by its number, counted from 1. If both columns
-    are numbers, the first line is a record.
+    """A CSV file of call detail records.
 
-    `zone` is the time zone of times without an offset; None means this machine's. `time_format` (strptime) is for times
-    that are neither ISO 8601 nor seconds since 1970.
+    A column is given by its name in the first line, or by its number, counted from 1. If both columns are numbers, the
+    first line is a record. `zone` is the time zone of times without an offset; None means the machine's zone.
+    `time_format` (strptime) is for times that are neither ISO 8601 nor seconds since 1970.
     """
 
     path: Path
@@ -40,8 +43,9 @@ class CdrFile:
     encoding: str = "utf-8-sig"
 
     def rows(self) -> Iterator[CdrRow]:
-        """The rows, including those without a SIP Call-ID. Raises UsageError, which names the line, but never quotes
-        it.
+        """Read the rows, including rows without a SIP Call-ID.
+
+        Raises UsageError, which names the line but never quotes it.
         """
         try:
             with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
@@ -72,7 +76,6 @@ class CdrFile:
             yield line
 
     def _places(self, reader: Iterator[list[str]]) -> tuple[int, int]:
-        """The indexes of the two columns, counted from 0."""
         if self.sip_call_id.isdecimal() and self.start.isdecimal():
             names: list[str] = []
         else:

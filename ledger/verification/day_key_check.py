@@ -1,4 +1,4 @@
-"""Check of the day keys: they must open the sealed numbers of the ledger, and acts must name the destroyed keys."""
+"""Check that the day keys open the ledger's sealed numbers, and that acts name the destroyed keys."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,20 @@ from ..keys.day_keys import DayKeys
 
 
 class SealedNumbers(NamedTuple):
-    """The first sealed numbers of a day: the call, and the step's details or its whole text."""
+    """The first sealed numbers of a day, as a sample for the check of the day's key.
+
+    `text` is the step's details or its whole text.
+    """
 
     call_id: str
     text: str
 
 
 def day_key_faults(days: DayKeys, sealed: Mapping[str, SealedNumbers], forgotten: str | None) -> Iterator[Message]:
-    """The faults of the keys of these days. `forgotten` is the day before which all keys were destroyed, according to
-    the ledger. It is empty if the ledger names no day, and None if destroyed keys are not checked.
+    """Faults of the keys of the days in `sealed`.
+
+    `forgotten` is the day before which all keys were destroyed, according to the ledger. `forgotten` is empty if the
+    ledger names no day, and None if destroyed keys are not checked.
     """
     destroyed = days.destroyed()
     for day, sample in sorted(sealed.items()):

@@ -1,4 +1,4 @@
-"""Check of a leaf's proof: it must lead to a checkpoint signed by the log and cosigned by witnesses. Pure."""
+"""Check that a leaf's proof leads to a checkpoint signed by the log and cosigned by witnesses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from ..tree.merkle import PathLevel, leaf_hash, path_by_inclusion
 
 @dataclass(frozen=True, slots=True)
 class WitnessCheck:
-    """The check of one witness. `at` is the time at which it cosigned the checkpoint; None if it did not. `fault` is
-    the reason why its signature line does not count.
+    """The result of checking one witness's cosignature.
+
+    `at` is the time of the cosignature, or None if the witness did not cosign. `fault` is the reason why the signature
+    line does not count.
     """
 
     name: str
@@ -25,8 +27,10 @@ class WitnessCheck:
 
 @dataclass(frozen=True, slots=True)
 class ProofCheck:
-    """The result of a check. `path` leads from the hash of the leaf to the root, as far as that can be computed.
-    `fault` is None if the proof is good. `checkpoint` is None if the note has none.
+    """The result of checking a leaf's proof.
+
+    `path` leads from the leaf hash to the root, as far as it can be computed. `fault` is None if the proof is valid.
+    `checkpoint` is None if the note has none.
     """
 
     index: int

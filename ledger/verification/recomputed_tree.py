@@ -1,9 +1,10 @@
-"""The tree, computed again from the steps, one page at a time, as long as the pages are unchanged.
+"""The Merkle tree, recomputed from the ledger's steps page by page.
 
 A page that matches takes less than half the time of a check step by step. If a page differs or is unusual,
-`verify_ledger` checks its steps one by one. The database makes the texts of steps, and different rows must not give the
-same text. Therefore node and kind are known values, `at` and `id` are integers, and a count shows that no step's
-details contain the text of another step.
+`verify_ledger` checks its steps one by one.
+
+The database makes the texts of the steps, and different rows must not give the same text. Therefore node and kind are
+known values, and `at` and `id` are integers. A count shows that no step's details contain the text of another step.
 """
 
 import re
@@ -25,13 +26,17 @@ _DAY: Final = re.compile(r'"day":"([^"\\]*)"')
 
 
 def _holds(leaf: bytes, steps: int) -> bool:
-    """True if the leaf has exactly this number of steps. Counting its brackets nearly always suffices, and is fast."""
+    """True if the leaf has exactly `steps` steps.
+
+    Counting brackets is fast and nearly always suffices.
+    """
     return leaf.count(b"{") == 1 + 2 * steps or leaf.count(BEGINS) == steps
 
 
 class _Closed(NamedTuple):
-    """A call that a step closes, with the texts of its steps. `digits` is set if the call begins with one of
-    `leaves.OPENING`.
+    """A call that a step closes, with the texts of its steps.
+
+    `digits` is set if the call begins with an opening step.
     """
 
     number: int
@@ -43,7 +48,7 @@ class _Closed(NamedTuple):
 
 @dataclass
 class RecomputedTree:
-    """The tree of the steps that were read so far."""
+    """The Merkle tree of the steps that were read so far."""
 
     entries: EntrySum
     """The entries that the table `sought` should have."""
@@ -64,7 +69,7 @@ class RecomputedTree:
     _day: str = "?"
 
     def grow(self, frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
-        """Append leaves with these hashes to the frontier, note wanted roots, and return the new hashes."""
+        """Append leaf hashes to the tree, note the wanted roots, and return the new hashes."""
         made: list[bytes] = []
         begin = frontier.size
         end = begin + len(leaves)
@@ -75,7 +80,10 @@ class RecomputedTree:
         return made
 
     def match(self, rows: LedgerRows, after: int, until: int) -> bool:
-        """Add the steps after `after` up to `until`. False, without any change, if they need a closer look."""
+        """Add the steps after `after` up to `until` if they match the stored tree.
+
+        Returns False, without any change, if the steps need a check one by one.
+        """
         steps = rows.texts(after, until, self.node)
         closed: list[_Closed] = []
         ordinary = self._group(after, steps, closed) and not rows.missing_from_indexes(after, until)
@@ -85,7 +93,10 @@ class RecomputedTree:
         return False
 
     def _group(self, after: int, steps: Sequence[Text], closed: list[_Closed]) -> bool:
-        """Add steps to their calls, and move finished calls to `closed`. False for anything unusual."""
+        """Add steps to their calls, and move finished calls to `closed`.
+
+        False for anything unusual.
+        """
         calls, digits = self.calls, self.digits
         ordinary = not self.more_digits
         for number, (index, call_id, text) in enumerate(steps, after + 1):
@@ -107,7 +118,6 @@ class RecomputedTree:
         return ordinary
 
     def _ungroup(self, steps: Sequence[Text], closed: list[_Closed]) -> None:
-        """Undo `_group`."""
         for index, call_id, _ in reversed(steps):
             if index is not None and index != OPENS:
                 was = closed.pop()
@@ -120,7 +130,10 @@ class RecomputedTree:
                 self.digits.pop(call_id, None)
 
     def _hashed(self, rows: LedgerRows, closed: Sequence[_Closed], led_to: Sequence[tuple[int]] | None) -> bool:
-        """Append these leaves. False if the database's hashes differ, or if its indexes do not lead to the steps."""
+        """Append the leaves of closed calls.
+
+        False if the stored hashes differ, or if an index does not lead to the steps.
+        """
         leaves: list[bytes] = []
         steps: list[tuple[int]] = []
         entries: list[str] = []

@@ -41,7 +41,7 @@ CREATE TABLE found (id BLOB PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True)
 class MissingRow:
-    """A call of the CSV that the ledger lacks, with the place of its first row."""
+    """A call that the CSV has and the ledger lacks, with its first row."""
 
     line: int
     at: datetime
@@ -49,8 +49,9 @@ class MissingRow:
 
 @dataclass(frozen=True, slots=True)
 class MissingCall:
-    """A call of the ledger that the CSV lacks. `ends` is `ended` or `interrupted`; it is empty while the call is in
-    progress.
+    """A call that the ledger has and the CSV lacks.
+
+    `ends` is `ended` or `interrupted`; it is empty while the call is in progress.
     """
 
     node: str
@@ -62,8 +63,9 @@ class MissingCall:
 
 @dataclass(slots=True)
 class ComparisonCounts:
-    """The counts of a comparison. A call of the CSV is a distinct SIP Call-ID. The calls of the ledger were decided
-    from `since` until `until`.
+    """Counts from comparing a CSV of calls with ledgers.
+
+    A call of the CSV is a distinct SIP Call-ID. The ledgers' calls were decided from `since` until `until`.
     """
 
     since: datetime
@@ -83,8 +85,9 @@ class ComparisonCounts:
 
 
 class Reconciliation:
-    """A comparison in progress. Use `opened`, then `add_ledger` for each node, `add_row` for each row, and finally
-    `compared`.
+    """A comparison of call detail records with the ledgers of one or more nodes.
+
+    Create it with `opened`. Then call `add_ledger` for each node, `add_row` for each row, and finally `compared`.
     """
 
     def __init__(self, database: sqlite3.Connection, since: datetime, until: datetime) -> None:
@@ -97,7 +100,10 @@ class Reconciliation:
     @classmethod
     @contextmanager
     def opened(cls, since: datetime, until: datetime) -> Iterator[Self]:
-        """A comparison of the calls that began in this period, both ends included."""
+        """Begin a comparison of calls that began in a period, both ends included.
+
+        The comparison uses a temporary database.
+        """
         with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
             database = sqlite3.connect(f"{folder}/compared", isolation_level=None)
             try:
@@ -108,7 +114,10 @@ class Reconciliation:
                 database.close()
 
     def add_ledger(self, node: str, reader: LedgerReader, days: DayKeys) -> None:
-        """Add the calls of a node. Raises LedgerError."""
+        """Add the calls of one node.
+
+        Raises LedgerError.
+        """
         self._days.append(days)
         first = reader.place_before(self._counts.since - _DAY)
         last = reader.place_before(self._counts.until + _DAY)
@@ -154,7 +163,7 @@ class Reconciliation:
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", (name, *values))  # noqa: S608
 
     def _tokens(self, sip_call_id: str, start: datetime) -> list[bytes]:
-        """The tokens of a Call-ID for each node, on the day of the record and on the days before and after it."""
+        """Tokens of a SIP Call-ID for each node, on the day of the row and the days before and after."""
         names = {day_of(start + each * _DAY) for each in (-1, 0, 1)}
         for name in names - self._keys.keys():
             self._keys[name] = [key for days in self._days if (key := days.get(name))]
@@ -162,7 +171,10 @@ class Reconciliation:
         return [bytes.fromhex(key.sip_call_id_token(sip_call_id)) for key in keys]
 
     def compared(self) -> ComparisonCounts:
-        """The counts, after all rows and ledgers were added."""
+        """Compute the counts of calls that one side of the comparison lacks.
+
+        Call this after all ledgers and rows are added.
+        """
         counts, ask = self._counts, self._one
         window = (microseconds(counts.since), microseconds(counts.until))
         # A call has several rows, one for each destination that was tried, and may be found by one of them alone.
@@ -182,12 +194,12 @@ class Reconciliation:
         return found
 
     def missing_rows(self, limit: int) -> Iterator[MissingRow]:
-        """The calls that the ledger lacks, in the order of the file."""
+        """Calls that the ledgers lack, in the order of the CSV."""
         for line, at in self._database.execute("SELECT line, at FROM missing ORDER BY line LIMIT ?", (limit,)):
             yield MissingRow(line, moment(at))
 
     def missing_calls(self, limit: int) -> Iterator[MissingCall]:
-        """The calls that the CSV lacks, the oldest first."""
+        """Calls that the CSV lacks, the oldest first."""
         query = f"SELECT node, call, at, outcome, ends FROM calls WHERE {_LACKING} ORDER BY at LIMIT ?"  # noqa: S608
         window = (microseconds(self._counts.since), microseconds(self._counts.until))
         for node, call_id, at, outcome, ends in self._database.execute(query, (*window, limit)):
@@ -199,7 +211,10 @@ _LACKING: Final = "at BETWEEN ? AND ? AND NOT canary AND NOT seen AND token != x
 
 
 def extent(rows: Iterable[CdrRow]) -> tuple[datetime, datetime] | None:
-    """The times at which the first and the last call with a SIP Call-ID began; None if there is none."""
+    """Start times of the first and the last call with a SIP Call-ID; None if there is no such call.
+
+    The end is one second after the last start.
+    """
     first = last = None
     for row in rows:
         if row.sip_call_id:

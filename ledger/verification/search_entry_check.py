@@ -1,11 +1,12 @@
-"""Check of the search entries: a search must find all calls by their numbers, and no others. The table `sought` is
-compared with the leaves.
+"""Check that a search finds all calls by their numbers, and no other calls.
 
-The steps give the entries that should exist, in the order of time. The existing entries come in the order of tokens,
-which has nothing to do with time. Looking up each entry would take longer than the rest of the verification, so sums
-are compared. Each entry is encrypted with a key made for this run. Different sets of entries have the same sum with a
-probability of 2^-64, and no choice of entries raises it (Clarke and others, Incremental Multiset Hash Functions,
-Asiacrypt 2003). If the sums differ, the sums of smaller parts show the place.
+The check compares the database table `sought` with the leaves. The steps give the expected entries in the order of
+time. The existing entries are in the order of tokens, which is unrelated to time. Looking up each entry would take
+longer than the rest of the verification, so sums are compared.
+
+Each entry is encrypted with a key made for the run. Different sets of entries have the same sum with a probability of
+2^-64, and no choice of entries raises it. See Clarke and others, Incremental Multiset Hash Functions, Asiacrypt 2003.
+If the sums differ, the sums of smaller parts show the place.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ DIFFERING_LIMIT: Final = 100
 
 
 class EntrySum:
-    """A sum of entries of 16 bytes each: token and step, big-endian. Sums with the same key can be compared."""
+    """An order-independent sum of search entries (multiset hash).
+
+    An entry has 16 bytes: token and step, big-endian. `key` has 16 random bytes. Only sums with the same key can be
+    compared.
+    """
 
     def __init__(self, key: bytes) -> None:
-        """`key` has 16 random bytes."""
         self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as a function of one block, not to hide it
         self._count = 0  # two equal entries cancel each other out in the sum
         self._sum = 0
@@ -50,7 +54,6 @@ class EntrySum:
 
 
 def _folded(blocks: bytes) -> int:
-    """The exclusive or of blocks of 16 bytes; 0 without blocks."""
     count = len(blocks) // 16
     value = int.from_bytes(blocks, "big")
     while count > 1:
@@ -61,14 +64,18 @@ def _folded(blocks: bytes) -> int:
 
 
 def add_existing_entries(held: EntrySum, rows: LedgerRows, last: int) -> None:
-    """Add the entries up to the step `last` to `held`. Raises struct.error if one is not a pair of integers."""
+    """Add the existing search entries up to the step `last` to a sum.
+
+    Raises struct.error if an entry is not a pair of integers.
+    """
     for part in rows.entries(last):
         held.add(struct.pack(f">{2 * len(part)}q", *chain.from_iterable(part)))
 
 
 class _Buckets:
-    """Sums of entries in many buckets. A key made for each run selects an entry's bucket, so an attacker cannot choose
-    it.
+    """Sums of entries in many buckets.
+
+    A key made for each run selects an entry's bucket, so an attacker cannot choose it.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -76,14 +83,15 @@ class _Buckets:
         self._sums = [0] * BUCKETS
 
     def of(self, entries: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """The bucket of each entry, and its contribution to the bucket's sum."""
+        """Bucket of each entry, and the entry's contribution to the bucket's sum."""
         octets = self._cipher.update(struct.pack(f">{2 * len(entries)}q", *chain.from_iterable(entries)))
         blocks = [int.from_bytes(octets[begin : begin + 16], "big") for begin in range(0, len(octets), 16)]
         return [(block % BUCKETS, block) for block in blocks]
 
     def add(self, entries: Sequence[tuple[int, int]]) -> None:
-        """Add the entries. An entry that is added twice cancels out. So after the wanted and the existing entries were
-        added, only their differences remain.
+        """Add entries.
+
+        An entry that is added twice cancels out, so only differences between two sets remain.
         """
         for bucket, block in self.of(entries):
             self._sums[bucket] ^= block
@@ -94,8 +102,9 @@ class _Buckets:
 
 
 def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
-    """The faults of `sought` among the steps up to `last`. Steps and entries are read twice, and only a few entries are
-    in memory at once.
+    """Find missing and foreign search entries of the steps up to `last`.
+
+    Steps and entries are read twice, and only a few entries are in memory at once.
     """
     buckets = _Buckets(os.urandom(16))
     for wanted in _wanted(rows, last):
@@ -126,7 +135,7 @@ def search_entry_faults(rows: LedgerRows, last: int) -> Iterator[Message]:
 
 
 def _wanted(rows: LedgerRows, last: int) -> Iterator[list[tuple[tuple[int, int], str]]]:
-    """The entries that the steps up to `last` should have, page by page, each with its call."""
+    """Expected entries of the steps up to `last`, page by page, each with its call."""
     waiting: defaultdict[str, set[int]] = defaultdict(set)
     after = 0
     while part := rows.openings_and_ends(after, last, PAGE_STEPS):
@@ -151,8 +160,9 @@ def _foreign(rows: LedgerRows, step: int) -> Message:
 
 
 def later_entry_faults(rows: LedgerRows, last: int, limit: int) -> list[Message]:
-    """Faults for search entries of steps after `last`, at most `limit`. Such an entry would lead a search to a later
-    call.
+    """Faults of search entries for steps after `last`, at most `limit`.
+
+    Such an entry would lead a search to a later call.
     """
     return [
         Message("step {step}: the table `sought` has an entry for it, and it is not written or ends no call", step=step)

@@ -1,4 +1,4 @@
-"""The SQL queries by which `verify` reads a ledger."""
+"""SQL queries for the verification of a ledger."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ Text = tuple[int | None, str, str | None]
 
 
 class Extent(NamedTuple):
-    """The extent of a ledger. `last` is the last step's id, `hashes` the number of hashes up to the last place, and
-    `last_mac` the last step that has a MAC. `checkpoint` is the ledger's own, as stored (of any type); None if there is
-    none. In a replica, `node_steps` is the number of steps that its node reported.
+    """The range of a ledger's rows at the start of a verification.
+
+    `last` is the id of the last step. `hashes` is the number of hashes up to the last place. `last_mac` is the last
+    step with a MAC. `checkpoint` is the stored checkpoint, of any type, or None. `node_steps` is the number of steps
+    that the node reported to its replica.
     """
 
     last: int
@@ -51,17 +53,21 @@ class Extent(NamedTuple):
 
     @property
     def is_under_way(self) -> bool:
-        """True for a replica that does not have all steps yet. Its checkpoint comes with the last of its leaves."""
+        """True for a replica that lacks steps of its node.
+
+        The checkpoint of such a replica arrives with the last of its leaves.
+        """
         return isinstance(self.node_steps, str) and self.node_steps.isdecimal() and int(self.node_steps) > self.last
 
 
 class LedgerRows:
-    """The rows of one ledger, over one connection. All queries except that of `texts` are portable. In PostgreSQL, all
-    queries see one state.
+    """The rows of one ledger, read over one connection for verification.
+
+    Create it with `reading`. `indexed` is True if the database's indexes can be examined. In PostgreSQL, all queries
+    see one state. All queries except that of `texts` are portable.
     """
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
-        """Use `reading`. `indexed` is True if the database's indexes can be examined."""
         self._connection = connection
         self._texts = texts
         self._counted: dict[str, tuple[int, int]] = {}
@@ -71,35 +77,40 @@ class LedgerRows:
     @classmethod
     @contextmanager
     def reading(cls, database: Database) -> Iterator[LedgerRows]:
-        """The rows of a database. Raises LedgerError for errors of the database."""
+        """Open the rows of a database.
+
+        Raises LedgerError for errors of the database.
+        """
         with database.paged() as connection:
             texts = _TEXTS if database.is_sqlite else _TEXTS_IN_POSTGRESQL
             yield cls(connection, texts, indexed=database.is_sqlite)
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        """All rows at once, because a half-read statement delays the writer."""
+        """All rows of a query.
+
+        A half-read statement would delay the ledger's writer.
+        """
         rows: list[Any] = self._connection.execute(query, tuple(values)).fetchall()
         return rows
 
     def extent(self) -> Extent:
-        """The current extent of the rows."""
         found = Extent._make(self._all(_EXTENT)[0])
         return found._replace(node_steps=None) if self._indexed else found
 
     def unexpected_entries(self) -> list[Message]:
-        """Differences from the tables that idtone makes; empty in PostgreSQL."""
+        """Differences from the tables that idtone creates; empty in PostgreSQL."""
         return unexpected_entries(self._all(CATALOGUE)) if self._indexed else []
 
     def ids_below_one(self, limit: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the first steps with an id below 1, which idtone does not write."""
+        """Read the steps with an id below 1, which idtone never writes, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM steps WHERE id < 1 ORDER BY id LIMIT ?", (limit,))
 
     def quarantined(self, limit: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the first steps that the service has set aside."""
+        """Read the steps in quarantine, as (id, call_id)."""
         return self._all("SELECT id, call_id FROM quarantine ORDER BY number LIMIT ?", (limit,))
 
     def judged_acts(self, last: int) -> Iterator[tuple[str, str, int, Mapping[str, Any], int]]:
-        """(call_id, kind, at, details, leaf) of each act whose details are judged, in order."""
+        """Read the acts whose details are checked, in order, as (call_id, kind, at, details, leaf)."""
         for call_id, kind, at, details, leaf in self._all(_JUDGED_ACTS, (ACT_ID, AFTER_ACTS, last)):
             with suppress(ValueError, TypeError, RecursionError):  # the leaf is named by the rules for leaves
                 read = json.loads(details)
@@ -108,66 +119,74 @@ class LedgerRows:
                     yield call_id, kind, at, read, leaf
 
     def first_leaf(self, call_id: str, last: int) -> int | None:
-        """The first leaf of the call's steps up to `last`."""
+        """Index of the first leaf among a call's steps up to `last`; None if the call has no leaf."""
         query = "SELECT leaf FROM steps WHERE call_id = ? AND id <= ? AND leaf IS NOT NULL ORDER BY id LIMIT 1"
         return next((leaf for (leaf,) in self._all(query, (call_id, last))), None)
 
     def after_end(self, last: int) -> list[tuple[str, int]]:
-        """(call_id, leaf) of the first leaf, up to this step, after the end of the log."""
+        """Read the first leaf after the end of the log, as (call_id, leaf); empty if no leaf follows.
+
+        Only steps up to `last` are searched. Empty if no leaf follows the end.
+        """
         ends = self._all(_LOG_ENDS, (ACT_ID, AFTER_ACTS, last))
         return self._all(_FIRST_LEAF, (*ends[0], last)) if ends else []
 
     def macs(self, key: StepKey) -> StepMacs:
-        """The MACs that show which steps the service wrote."""
+        """MACs that prove which steps the service wrote."""
         return StepMacs(self._connection, key)
 
     def closing(self, first: int, last: int, limit: int) -> list[tuple[int, str, int]]:
-        """(id, call_id, leaf) of the last steps up to `last` that close the leaf `first` or a later one, at most
-        `limit`.
-        """
+        """Read the last steps that close the leaf `first` or a later leaf, as (id, call_id, leaf)."""
         return self._all(_CLOSING, (first, last, limit))[::-1]
 
     def open_steps(self, call_id: str, last: int) -> Sequence[StoredStep]:
-        """The steps of a call, up to this one, that are in no leaf."""
+        """Steps of a call, up to `last`, that are in no leaf."""
         return open_call(self._connection, call_id, min(last, _LAST) + 1).steps
 
     def leaf_steps(self, call_id: str, number: int, leaf: int) -> Sequence[StoredStep]:
-        """The steps of a call's leaf. `number` is the step that closes it."""
+        """Steps in a leaf of a call, read from the ledger.
+
+        `number` is the step that closes the leaf.
+        """
         return open_call(self._connection, call_id, min(number, _LAST) + 1, leaf).steps
 
     def steps(self, after: int, last: int, limit: int) -> list[tuple[Any, ...]]:
-        """(id, node, call_id, kind, at, details, leaf) of the steps that follow `after`."""
+        """Read the steps after `after` up to `last`, as (id, node, call_id, kind, at, details, leaf)."""
         return self._all(_STEPS, (after, last, limit))
 
     def texts(self, after: int, until: int, node: str) -> list[Text]:
-        """(leaf, call_id, `leaves.step_text`) of the steps after `after` up to `until`, made in the database.
+        """Compute the texts of steps in the database, as (leaf, call_id, `leaves.step_text`).
 
-        A step is left out if its `at` is not an integer, or if its `details` or `call_id` are bytes. Its text is None
-        in three cases: its node is another one; its kind is unknown; it has a leaf although its kind forbids one, or
-        lacks one that its kind requires. The leaf of a step in `OPENING` is `OPENS`; a leaf below 0 is not a number.
+        A step is left out if its `at` is not an integer, or if its `details` or `call_id` are bytes. The text is None
+        if the node differs from `node`, if the kind is unknown, or if the kind does not match the leaf. The leaf of an
+        opening step is `OPENS`. A leaf below 0 is not a number.
         """
         ends = (f',"kind":{quoted(kind)},"node":{quoted(node)}}}' for kind in StepKind)
         return self._all(self._texts, (node, *ends, after, until))
 
     def index_counts(self, after: int, until: int) -> list[tuple[int]] | None:
-        """For each step after `after` up to `until` that has a leaf: how many steps of its call, up to itself, the
-        index finds; at most `LED_TO_LIMIT`. None in PostgreSQL, because its indexes are trusted.
+        """Number of steps of its call that the index finds, for each step that closes a leaf.
+
+        Steps after `after` up to `until` are examined. A count is at most `LED_TO_LIMIT`. None in PostgreSQL, because
+        its indexes are trusted.
         """
         return self._all(_LED_TO, (after, until)) if self._indexed else None
 
     def missing_from_indexes(self, after: int, until: int) -> list[tuple[int, str]]:
-        """(id, call_id) of the steps after `after` up to `until` that are missing from one of the indexes; none in
-        PostgreSQL.
+        """Read the steps that are missing from an index, as (id, call_id); none in PostgreSQL.
+
+        Steps after `after` up to `until` are examined.
         """
         return self._all(_NOT_LED_TO, (after, until)) if self._indexed else []
 
     def hashes(self, place: int, count: int) -> list[tuple[bytes]]:
-        """`count` hashes from this place on; fewer if some are missing."""
+        """Read `count` stored hashes from `place` on; fewer if some are missing."""
         return self._all(_HASHES, (place, place + count))
 
     def count_steps(self, call_id: str, until: int) -> int:
-        """Number of steps of the call, up to this one. If the queries come in order and for few calls, each step is
-        counted only once.
+        """Number of steps of a call up to the step `until`.
+
+        Queries in ascending order for few calls count each step only once.
         """
         after, before = self._counted.get(call_id, (-(2**63), 0))
         if until < after:
@@ -180,8 +199,9 @@ class LedgerRows:
         return before + int(count)
 
     def indexed_steps(self, call_id: str, until: int) -> list[tuple[str, int | None, int]]:
-        """(kind, leaf, is in the index of times) of each step of this call, up to `until`, that the index of calls
-        finds.
+        """Steps that the index of calls finds for a call, as (kind, leaf, is in the index of times).
+
+        Only steps up to `until` are included.
         """
         return self._all(_OF_CALL if self._indexed else _OF_CALL_IN_POSTGRESQL, (call_id, until))
 
@@ -190,24 +210,25 @@ class LedgerRows:
         return [call_id for (call_id,) in self._all(_WRONGLY_OPEN, (limit,))]
 
     def was_in_progress(self, call_id: str, last: int) -> bool:
-        """True if the table `in_progress` has the call, or if a step after `last` ended it."""
+        """True if the table `in_progress` has the call, or if a step after `last` ended the call."""
         return bool(self._all(_KNOWN_AS_OPEN, (call_id, call_id, last)))
 
     def entries(self, last: int) -> Iterator[list[tuple[int, int]]]:
-        """The table `sought` (token, step) up to the step `last`, part by part."""
+        """Read the search entries (token, step) up to the step `last`, part by part."""
         reached = _BEFORE_ALL
         while part := self._all(_ENTRIES, (*reached, last, ENTRIES_AT_ONCE)):
             yield part
             reached = part[-1]
 
     def openings_and_ends(self, after: int, last: int, limit: int) -> list[tuple[int, str, str, Any, int | None]]:
-        """(id, call_id, kind, details, leaf) of the next steps after `after`, up to `last`, that are in `OPENING` or
-        close a leaf. Only steps in `OPENING` have `details`.
+        """Read the next steps that open a call or close a leaf, as (id, call_id, kind, details, leaf).
+
+        Steps after `after` up to `last` are read. Only opening steps have `details`.
         """
         return self._all(_OPENINGS_AND_ENDS, (after, last, limit))
 
     def entries_of_later_steps(self, last: int, limit: int) -> list[int]:
-        """The steps after `last` that have entries in `sought` although they close no leaf."""
+        """Steps after `last` that have search entries although they close no leaf."""
         return [step for (step,) in self._all(_PLANTED, (last, limit))]
 
     def call_of(self, step: int) -> str | None:
@@ -215,7 +236,7 @@ class LedgerRows:
 
 
 def _end(kind: str) -> str:
-    """The end of the text of a step of this kind; NULL if its kind does not match its leaf."""
+    """SQL for the end of the text of a step; NULL if the kind does not match the leaf."""
     text = "?"
     if kind in CLOSING or kind in OPENING:
         text = f"CASE WHEN leaf IS {'NOT ' if kind in CLOSING else ''}NULL THEN {text} END"

@@ -1,4 +1,4 @@
-"""The report on the verification of one ledger, for programs, for the terminal and for the console."""
+"""The verification report of one ledger, for programs, the terminal and the console."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -34,11 +34,11 @@ def verification_report(
     arrived: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> dict[str, Any]:
-    """Verify a ledger. If `key_from` is `own`, also compare it with the checkpoints that this node keeps.
+    """Verify a ledger, and report the result as a JSON object.
 
-    `notes` are further checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is
-    the number of leaves of a replica, which may lag. `progress` gets the number of read steps and their total. Raises
-    LedgerError.
+    If `key_from` is `own`, the ledger is also compared with the checkpoints that the node keeps. `notes` are additional
+    checkpoints with their sources. `has_keys` is True if the reader has the day keys. `arrived` is the number of leaves
+    of a replica, which may lag. `progress` receives the number of steps read and their total. Raises LedgerError.
     """
     is_own = key_from == "own"
     kept = list(_remembered(settings, key)) if is_own else []
@@ -119,8 +119,10 @@ def _end(
 
 
 def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, ending: Step | None) -> Iterator[Message]:
-    """Faults for keys of neighbouring trees. The first leaf names the key of the previous tree, and the last leaf that
-    of the next tree. This node must have the same keys.
+    """Faults of the keys of neighbouring trees.
+
+    The first leaf names the key of the previous tree, and the last leaf that of the next tree. The node must have the
+    same keys.
     """
     trees = successor_trees_of(settings.ledger, settings.node)
     keys = LogKeys(settings.ledger, trees)
@@ -139,7 +141,7 @@ def _key_faults(settings: Settings, key: VerifierKey, continues: Step | None, en
 
 
 def _remembered(settings: Settings, key: VerifierKey) -> Iterator[tuple[str, Note]]:
-    """The checkpoints of this tree that are kept elsewhere, with their sources."""
+    """Checkpoints of the tree that the node keeps in files, with their sources."""
     ledger = settings.ledger
     for file in (CheckpointFile(ledger.checkpoint_file()), cosigned_file(ledger)):
         if os.access(file.path, os.R_OK) and (latest := file.latest(key)):

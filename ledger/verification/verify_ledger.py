@@ -1,8 +1,7 @@
-"""Verification of the ledger against the signed checkpoints. Every step is read, every leaf is made again, and every
-hash is compared.
+"""Verification of a ledger against its signed checkpoints.
 
-A fault is reported with the call that it concerns. The service may write at the same time: the state at the start is
-verified, in short transactions.
+Every step is read, every leaf is rebuilt, and every hash is compared. A fault names the call that it concerns. The
+service may write during the verification. The state at the start is verified, in short transactions.
 """
 
 import gc
@@ -46,7 +45,7 @@ FAULTS_LIMIT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A signed checkpoint, with the place where it was found."""
+    """A signed checkpoint, and the place where it was found."""
 
     source: str
     checkpoint: Checkpoint
@@ -54,8 +53,9 @@ class SignedCheckpoint:
 
 @dataclass
 class LedgerVerdict:
-    """The result of a verification. `steps` and `leaves` are counts. `open_calls` is the number of calls in progress;
-    no leaf contains their steps yet.
+    """The result of verifying a ledger.
+
+    `steps` and `leaves` are counts. `open_calls` is the number of calls in progress, whose steps are in no leaf yet.
     """
 
     steps: int = 0
@@ -71,7 +71,7 @@ class LedgerVerdict:
 
 
 class StoredRow(NamedTuple):
-    """A row of `steps` as it was found."""
+    """A row of the table `steps`, whose values may have any type."""
 
     id: int
     node: str
@@ -83,7 +83,10 @@ class StoredRow(NamedTuple):
 
     @property
     def is_one_typed_step(self) -> bool:
-        """True if the row is one step and its values have the right types; SQLite would accept any."""
+        """True if the row is a single step whose values have the right types.
+
+        SQLite accepts values of any type.
+        """
         return (
             all(isinstance(value, str) for value in (self.node, self.call_id, self.kind, self.details))
             and isinstance(self.at, int)
@@ -99,12 +102,12 @@ def verify_ledger(
     is_latest: bool = True,
     progress: Callable[[int, int], None] = lambda steps, all_of_them: None,
 ) -> LedgerVerdict:
-    """The verdict on whether `log` has signed everything in a ledger.
+    """Verify that `log` has signed everything in a ledger.
 
-    `notes` are signed checkpoints with their sources; the ledger's own is checked in any case. `with_days` also checks
-    that the day keys open what they have sealed, if the reader has keys. `is_latest` is True if no other ledger of the
-    node follows; then this ledger has all acts that destroyed keys. `progress` gets the number of read steps and their
-    total. Raises LedgerError if the database cannot be read at all.
+    `notes` are signed checkpoints with their sources; the ledger's own checkpoint is always checked. `with_days` also
+    checks that the day keys open what they sealed, if the reader has keys. `is_latest` is True if no other ledger of
+    the node follows. This ledger then has all acts that destroyed keys. `progress` receives the number of steps read
+    and their total. Raises LedgerError if the database cannot be read at all.
     """
 
     def day_key_faults(sealed: Mapping[str, SealedNumbers]) -> Iterator[Message]:
@@ -119,7 +122,10 @@ def verify_ledger(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Stop garbage collection during the block. It would look in vain for cycles among millions of texts."""
+    """Stop garbage collection during the block.
+
+    A collection would search millions of texts for cycles in vain.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -227,7 +233,6 @@ class _Verification:
             self._progress(reached, last)
 
     def _page(self, after: int, last: int) -> int:
-        """Check the steps of the page after `after` one by one, report faults, and return the last step."""
         grown = self._grown
         made: list[bytes] = []
         closed: list[str] = []
@@ -285,16 +290,12 @@ class _Verification:
         return after
 
     def _apply_rules(self, content: bytes, closing: StoredRow, before: int) -> None:
-        """Apply the rules for leaves, except two that the rows satisfy already: no step is in two leaves, and leaves
-        are in order.
-        """
         try:
             check_call(read_leaf(content), before)
         except ProofError as error:
             self._verdict.fault(_against_rules(closing.call_id, closing.leaf, error))
 
     def _look_at_acts(self, last: int) -> None:
-        """Apply the rules for references between acts, calls and times."""
         known: set[str] = set()
         selected: dict[str, int] = {}
         for call_id, kind, at, details, index in self._rows.judged_acts(last):
@@ -313,7 +314,6 @@ class _Verification:
                 self._verdict.fault(_against_rules(call_id, first, early_selection_error()))
 
     def _step(self, step: StoredRow) -> list[str]:
-        """Add the step to its call, and return the texts of the call."""
         grown = self._grown
         grown.node = step.node
         texts = grown.calls[step.call_id]
@@ -327,9 +327,10 @@ class _Verification:
         return texts
 
     def _look_at_open_calls(self, last: int) -> None:
-        """Check the open calls. A call with a leaf is over, and each later step must be a leaf, except a late decision.
+        """Check calls in progress.
 
-        A late decision is the service's, for a call that the hook had already decided alone.
+        A call with a leaf is over, and each later step must be a leaf. A late decision of the service, for a call that
+        the hook had decided alone, is the exception.
         """
         for call_id, texts in self._grown.calls.items():
             if len(self._verdict.faults) >= FAULTS_LIMIT:
@@ -358,9 +359,10 @@ class _Verification:
                 self._named.add(call_id)
 
     def _look_at_unsigned(self, last: int, signed: int, is_under_way: bool) -> None:
-        """Check the steps that no signature covers: their MACs must show that the service wrote them. A leaf is signed
-        in the transaction that writes it. Only an unfinished replica may have leaves before their checkpoint; there,
-        too, only the MACs show that the service wrote them.
+        """Check by their MACs that the service wrote the unsigned steps.
+
+        A leaf is signed in the transaction that writes it. Only an incomplete replica may have leaves before their
+        checkpoint.
         """
         for number, call_id in self._rows.quarantined(FAULTS_LIMIT):
             self._verdict.fault(_set_aside(call_id, number))
@@ -423,8 +425,9 @@ class _Verification:
             self._verdict.fault(Message("the table `sought` does not lead to the records that were signed"))
 
     def _tell_changed(self, place: int, grown: list[bytes], held: list[bytes], closed: list[str]) -> None:
-        """Report the calls whose leaves have other hashes than the stored ones. If no leaf has, inner hashes were
-        changed.
+        """Report the calls whose leaf hashes differ from the stored hashes.
+
+        If no leaf hash differs, inner hashes were changed.
         """
         leaves = iter(closed)
         size = self._grown.frontier.size - len(closed)
@@ -448,7 +451,6 @@ _OWN: Final = Message("the ledger's own checkpoint")
 
 
 def _of(source: str, what: str | ProofError) -> Message:
-    """A fault of a checkpoint, with the place where it was found."""
     return Message("{source}: {what}", source=source, what=what)
 
 

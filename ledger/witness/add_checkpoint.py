@@ -1,4 +1,4 @@
-"""The request of a log to a witness, and the answer (C2SP tlog-witness, add-checkpoint). Pure."""
+"""The add-checkpoint request of a log to a witness, and the witness's answer (C2SP tlog-witness)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ REQUEST_LIMIT: Final = NOTE_LIMIT + 64 * 50
 
 @dataclass(frozen=True, slots=True)
 class AddCheckpoint:
-    """A request: the last size that the witness has cosigned, the consistency proof from there on, and the new
-    checkpoint.
+    """A request to cosign a checkpoint.
+
+    `old_size` is the last size that the witness cosigned. `proof` is the consistency proof from that size. `note` is
+    the new checkpoint.
     """
 
     old_size: int
@@ -38,7 +40,10 @@ class AddCheckpoint:
 
     @classmethod
     def parse(cls, octets: bytes) -> AddCheckpoint:
-        """The request in a body. Raises ProofError."""
+        """Parse the body of a request.
+
+        Raises ProofError.
+        """
         above, empty, note = octets.partition(b"\n\n")
         try:
             first, *hashes = above.decode("ascii").split("\n")
@@ -51,7 +56,10 @@ class AddCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class WitnessAnswer:
-    """An answer. If it has `cosigned`, the witness must store that before it gives the answer."""
+    """A witness's answer to a request.
+
+    The witness must store `cosigned` before it gives the answer.
+    """
 
     status: HTTPStatus
     text: str
@@ -60,12 +68,11 @@ class WitnessAnswer:
 
 
 def log_digest(origin: str) -> str:
-    """The name of a log in the address at which a witness shows the last cosigned head."""
+    """Name of a log in the address at which a witness shows the last cosigned head."""
     return hashlib.sha256(origin.encode()).hexdigest()
 
 
 def origin_of(request: AddCheckpoint) -> str:
-    """The origin of the log that the request names."""
     return request.note.text.partition("\n")[0]
 
 
@@ -76,9 +83,9 @@ def judge(
     witness: Signer,
     time_s: int,
 ) -> WitnessAnswer:
-    """The answer by the rules of tlog-witness, in their order.
+    """Decide on a request by the rules of tlog-witness, in their order.
 
-    `logs` are the trusted keys for each origin; `latest` is the last cosigned checkpoint of this origin.
+    `logs` has the trusted keys for each origin. `latest` is the last cosigned checkpoint of the log.
     """
     keys = logs.get(origin_of(request))
     if not keys:
@@ -109,7 +116,7 @@ def _signed(note: Note, keys: Sequence[VerifierKey]) -> Checkpoint | None:
 
 
 def cosignatures(answer: str, note: Note, witness: VerifierKey) -> list[SignatureLine]:
-    """The lines of an answer in which this witness has cosigned the note; other lines are ignored.
+    """Cosignatures of a witness in its answer; other lines are ignored.
 
     Raises ProofError if there are none, or if a signature is wrong.
     """

@@ -1,8 +1,8 @@
-"""The log's side of cosigning: it sends its latest head to the witnesses from time to time, and keeps their signatures.
+"""Cosigning from the log's side: requests to the witnesses, and their signatures.
 
-No call waits for this. A witness's refusal is logged. It is not signed, so it proves nothing. Therefore the log asks
-the witness for the head that it has cosigned. If this log's key has signed that head but the head is not of this tree,
-the present database is not the signed one. From then on, nothing is signed.
+No call waits for the cosigning. A witness's refusal is logged. The refusal is not signed and proves nothing, so the log
+requests the head that the witness cosigned. If the log's key signed that head, but the head is not of this tree, the
+present database is not the signed one. From then on, nothing is signed.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class CosignedTree(Protocol):
 
 @dataclass
 class WitnessStatus:
-    """A witness and its known state."""
+    """A witness, and the last known state of its cosigning."""
 
     url: str
     key: VerifierKey
@@ -54,10 +54,12 @@ class WitnessStatus:
 
 
 class Cosigning:
-    """Sends each new checkpoint to every witness."""
+    """Sends each new checkpoint to every witness, and keeps the cosignatures.
+
+    `witnesses` are entries of `ledger.witnesses`. Raises UsageError if an entry has no verifier key of a witness.
+    """
 
     def __init__(self, tree: CosignedTree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
-        """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
         self._asked = [witness_of(each) for each in witnesses]
@@ -71,7 +73,10 @@ class Cosigning:
         return self._asked
 
     async def run(self) -> None:
-        """Ask the witnesses until cancelled. Returns at once if there are none."""
+        """Send new checkpoints to the witnesses regularly, until cancelled.
+
+        Returns immediately if there are no witnesses.
+        """
         if not self._asked:
             return
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
@@ -81,8 +86,9 @@ class Cosigning:
                 await asyncio.sleep(self._every_s)
 
     async def ask(self, session: aiohttp.ClientSession) -> None:
-        """Ask every witness that has not cosigned the latest checkpoint. A witness that does not answer is asked again
-        later.
+        """Send the latest checkpoint to every witness that has not cosigned it.
+
+        A witness that does not answer receives a new request later.
         """
         note = self._tree.stored_checkpoint
         if note is None:
@@ -121,7 +127,6 @@ class Cosigning:
         self._kept_s = time.monotonic()
 
     def _count(self, note: Note) -> int:
-        """Number of the configured witnesses that have cosigned the note."""
         try:
             return len(note.signed_by(each.key for each in self._asked))
         except ProofError:
@@ -192,7 +197,10 @@ def _refused(status: int, text: str) -> LedgerError:
 
 
 def witness_of(text: str) -> WitnessStatus:
-    """The witness in an entry of `ledger.witnesses`. Raises UsageError if it has no verifier key of a witness."""
+    """Parse the address and key of a witness from an entry of `ledger.witnesses`.
+
+    Raises UsageError if the entry has no verifier key of a witness.
+    """
     url, _, encoded = text.partition(" ")
     try:
         key = VerifierKey.parse(encoded)

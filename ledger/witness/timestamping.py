@@ -1,5 +1,6 @@
-"""Requests timestamps of the tree's head from an authority (RFC 3161) from time to time. Calls and signatures do not
-wait for them.
+"""Regular RFC 3161 timestamps on the tree's head.
+
+Calls and signatures do not wait for timestamps.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class Timestamping:
-    """Asks the authority for a timestamp when there are new leaves, no more often than the settings allow."""
+    """Requests a timestamp when the tree has new leaves, no more often than the settings allow."""
 
     def __init__(self, tree: CosignedTree, key_ring: KeyRing, settings: TimestampSettings, stamps: Stamps) -> None:
         self._tree = tree
@@ -49,12 +50,18 @@ class Timestamping:
         """The time of the last timestamp of the newest head; None if there never was one."""
 
     def after_witnesses(self, witnesses: Sequence[object]) -> Timestamping:
-        """Request timestamps only for cosigned heads from now on, if there are witnesses. Returns the same object."""
+        """From now on, request timestamps only for cosigned heads if there are witnesses.
+
+        Returns the same object.
+        """
         self._has_witnesses = bool(witnesses)
         return self
 
     async def run(self) -> None:
-        """Ask the authority until cancelled. Returns at once if there is none."""
+        """Request timestamps on the tree's head regularly, until cancelled.
+
+        Returns immediately if the settings name no authority.
+        """
         if self._settings.url is None:
             return
         if stamped := await asyncio.to_thread(self._stamps.newest, self._key_ring.signer.key.name):
@@ -65,8 +72,9 @@ class Timestamping:
                 await asyncio.sleep(every_s if await self.ask(session) else min(AGAIN_AFTER_S, every_s))
 
     async def ask(self, session: aiohttp.ClientSession) -> bool:
-        """Get a timestamp for the latest head, if it has none. Returns False if there is no head yet, or if the request
-        failed.
+        """Request a timestamp for the latest head, if it has none.
+
+        Returns False if there is no head yet, or if the request failed.
         """
         try:
             note = await asyncio.to_thread(self._head)
@@ -122,7 +130,10 @@ class Timestamping:
 
 
 def load_roots(path: Path) -> list[Certificate]:
-    """The authority's root certificates in a file. Raises ProofError and OSError."""
+    """Read the authority's root certificates from a file.
+
+    Raises ProofError and OSError.
+    """
     try:
         return roots_of(path.read_bytes())
     except ProofError as error:

@@ -1,4 +1,7 @@
-"""A witness as an HTTP endpoint. It stores the last cosigned heads, and handles one request at a time for each log."""
+"""The HTTP server of a witness, which cosigns logs and stores the last cosigned heads.
+
+The witness handles one request at a time for each log.
+"""
 
 from __future__ import annotations
 
@@ -30,21 +33,21 @@ _log = logging.getLogger(__name__)
 
 
 class WitnessState:
-    """A folder with the witness's key and the last cosigned checkpoint of each log.
+    """A folder with a witness's key and the last cosigned checkpoint of each log.
 
-    The key and the checkpoints are in one folder on purpose: a witness that loses its checkpoints must also lose its
-    key, and begin as another witness.
+    Open it with `locked`. The key and the checkpoints share a folder on purpose: a witness that loses its checkpoints
+    must also lose its key, and begin as a new witness.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use `locked`."""
         self._folder = folder
 
     @classmethod
     @contextmanager
     def locked(cls, folder: Path) -> Iterator[WitnessState]:
-        """The state in a folder, which belongs to one witness. Raises LedgerError if the folder cannot be used, or if
-        another witness uses it.
+        """Lock a witness's folder for the block.
+
+        Raises LedgerError if the folder cannot be used, or if another witness uses it.
         """
         try:
             make_parents(folder / "lock")
@@ -64,16 +67,22 @@ class WitnessState:
             os.close(descriptor)
 
     def signer(self, name: str) -> Signer:
-        """The signer under this name, with the key of this folder. A missing key is made."""
+        """Signer under a name with the witness's key, which is created if it is missing."""
         return Signer(name, load_key(self._folder / "witness.key"))
 
     def latest(self, origin: str) -> Checkpoint | None:
-        """The last cosigned checkpoint. Raises LedgerError if it cannot be read; then nothing may be cosigned."""
+        """Last cosigned checkpoint of a log; None if there is none.
+
+        Raises LedgerError if the checkpoint cannot be read. The witness must then not cosign.
+        """
         note = self.latest_note(origin)
         return Checkpoint.parse(note.text) if note else None
 
     def latest_note(self, origin: str) -> Note | None:
-        """The last checkpoint, with the signatures of the log and of this witness. Raises LedgerError."""
+        """Last checkpoint of a log with the signatures of the log and the witness; None if there is none.
+
+        Raises LedgerError.
+        """
         path = self._path(origin)
         octets = read_if_there(path, LedgerError)
         if octets is None:
@@ -90,7 +99,10 @@ class WitnessState:
         return note
 
     def keep(self, note: Note) -> None:
-        """Store the cosigned checkpoint durably. Raises LedgerError."""
+        """Store a cosigned checkpoint on the disk.
+
+        Raises LedgerError.
+        """
         path = self._path(note.text.partition("\n")[0])
         with writing(path, LedgerError):
             replace_durably(path, str(note).encode(), PRIVATE_FILE)
@@ -100,9 +112,9 @@ class WitnessState:
 
 
 def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
-    """The keys of the logs to cosign for, by origin. The file has one key on each line; `#` begins a comment.
+    """Read the keys of the logs to cosign for, by origin.
 
-    Raises DocumentError with every line that is not a key.
+    The file has one key on each line; `#` begins a comment. Raises DocumentError with every line that is not a key.
     """
     logs: dict[str, list[VerifierKey]] = defaultdict(list)
     faults = []
@@ -138,7 +150,7 @@ def read_logs(path: Path) -> dict[str, list[VerifierKey]]:
 
 
 class Witness:
-    """Answers `add-checkpoint` requests, and shows the last cosigned heads."""
+    """The HTTP endpoints of a witness: `add-checkpoint` requests, and the last cosigned heads."""
 
     def __init__(
         self,
@@ -200,7 +212,10 @@ class Witness:
 
 
 async def attend(witness: Witness, host: str, port: int, ready: Callable[[int], None], over: asyncio.Event) -> None:
-    """Listen until `over` is set; `ready` receives the port. Raises LedgerError if it cannot listen at the address."""
+    """Run the witness's HTTP server until `over` is set.
+
+    `ready` receives the port. Raises LedgerError if the address cannot be used.
+    """
     runner = web.AppRunner(witness.application(), access_log=None)
     await runner.setup()
     try:

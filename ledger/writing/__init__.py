@@ -1,1 +1,1 @@
-"""The one writer of a node's ledger. It acknowledges steps that are on the disk, and counts lost steps."""
+"""The only writer of a node's ledger: it acknowledges written steps, and counts lost steps."""

@@ -1,4 +1,4 @@
-"""An hourly record of the state of this machine's clock, because the times in the evidence come from it."""
+"""Hourly records of the machine clock's state, because the evidence takes its times from that clock."""
 
 import asyncio
 import ctypes
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex` with the fields that are read here; the rest is space for the kernel."""
+    """`struct timex` of the kernel, with the fields that idtone reads."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -43,7 +43,7 @@ class _Timex(ctypes.Structure):
 
 
 async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
-    """Record the state of the clock until cancelled, first an hour after the start."""
+    """Record the state of the machine's clock every hour, until cancelled."""
     while True:
         await asyncio.sleep(every_s)
         found = await asyncio.to_thread(clock_status)
@@ -54,7 +54,10 @@ async def record_clock(evidence: Evidence, every_s: float = EVERY_S) -> None:
 
 
 def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]:
-    """The state of the clock, as far as the kernel and chrony report it. Blocks for at most two seconds."""
+    """State of the machine's clock, as the kernel and chrony report it.
+
+    Blocks for at most two seconds.
+    """
     found = kernel_status()
     if text := (tracking or _chrony_tracking)():
         return found | chrony_status(text)
@@ -62,7 +65,10 @@ def clock_status(tracking: Callable[[], str] | None = None) -> dict[str, Scalar]
 
 
 def kernel_status() -> dict[str, Scalar]:
-    """The state of the clock from adjtimex(2), which every user may read; empty if the system has no such call."""
+    """State of the machine's clock from adjtimex(2); empty if the system has no such call.
+
+    Every user may read the state.
+    """
     timex = _Timex()
     try:
         if ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(timex)) < 0:
@@ -88,9 +94,7 @@ def _chrony_tracking() -> str:
 
 
 def chrony_status(text: str) -> dict[str, Scalar]:
-    """Chrony's reference, and the clock's distance from it, from a line of `chronyc -c tracking`; empty if the line
-    lacks them.
-    """
+    """Parse chrony's reference and offset from a line of `chronyc -c tracking`; empty without them."""
     fields = text.strip().split(",")
     try:
         name, stratum, offset_s = fields[1], int(fields[2]), float(fields[4])

@@ -1,4 +1,4 @@
-"""The readable part of a damaged database, and the first step of the next one."""
+"""Recovery from a damaged ledger database: the readable part, and the first step of the next database."""
 
 import logging
 import sqlite3
@@ -27,14 +27,15 @@ _log = logging.getLogger(__name__)
 
 
 def continuation(begun: SuccessorTree) -> Step:
-    """The first step of the next database."""
+    """First step of a new database, which names the previous tree."""
     origin, size, root = begun.ended
     return steps.continued(new_act_id(), datetime.now(UTC), origin, size, root.hex(), Path(begun.file).name, begun.told)
 
 
 def empty_file_error() -> sqlite3.DatabaseError:
-    """The error for an empty database file. SQLite itself raises none, because it takes an empty file for a new
-    database.
+    """The error by which an empty database file counts as damaged.
+
+    SQLite raises none, because it takes an empty file for a new database.
     """
     error = sqlite3.DatabaseError("the file is empty")
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -42,8 +43,9 @@ def empty_file_error() -> sqlite3.DatabaseError:
 
 
 def latest_checkpoint(path: Path, key_ring: KeyRing, known: Note | None) -> Note | None:
-    """The latest signed checkpoint of a ledger, from memory (`known`), its damaged database, or the files beside its
-    key.
+    """The latest signed checkpoint of a damaged ledger; None if there is none.
+
+    The sources are memory (`known`), the damaged database, and the files next to the key.
     """
     found = [note for note in (known, *_kept(path, key_ring)) if note]
     return max(found, key=lambda note: Checkpoint.parse(note.text).size, default=None)
@@ -67,7 +69,7 @@ def _kept(path: Path, key_ring: KeyRing) -> Iterator[Note | None]:
 
 
 def calls_in_progress_in(path: Path, key: StepKey) -> list[dict[str, Any]]:
-    """The rows of the calls in progress in an ended ledger, in order; empty if the ledger cannot be read."""
+    """Rows of the calls in progress in an ended ledger, in order; empty if the ledger cannot be read."""
     try:
         with closing(connect_for_reading(path)) as connection:
             macs = StepMacs(connection, key)

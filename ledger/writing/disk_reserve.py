@@ -1,5 +1,7 @@
-"""Disk space that is reserved for evidence, as a file beside the ledger. When the disk is full, the file gives space
-back, piece by piece. When there is room, it is filled again.
+"""A reserve of disk space for evidence, as a file next to the ledger.
+
+When the disk is full, the file returns space to the disk piece by piece. When the disk has room, the file is filled
+again.
 """
 
 import ctypes
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class RoomLeft(StrEnum):
-    """The room on the disk for evidence."""
+    """The amount of room on the disk for evidence."""
 
     AMPLE = "ample"
     LOW = "low"
@@ -39,13 +41,13 @@ class RoomLeft(StrEnum):
 
 
 def reserve_file(ledger: Path) -> Path:
-    """The reserve file of a ledger."""
     return ledger.with_name(ledger.name + ".reserve")
 
 
 def room_left(size: int, left: int, free: int) -> RoomLeft:
-    """The room for evidence. `size` is the intended size of the reserve, `left` its current size, and `free` the disk's
-    free space, all in bytes.
+    """Classify the room on the disk for evidence.
+
+    `size` is the intended size of the reserve, `left` its current size, and `free` the disk's free space, all in bytes.
     """
     if left >= size:
         return RoomLeft.AMPLE if free >= size else RoomLeft.LOW
@@ -53,12 +55,13 @@ def room_left(size: int, left: int, free: int) -> RoomLeft:
 
 
 class Reserve:
-    """The reserve of the ledger at `ledger`. Thread-safe. Failures are logged; then evidence is written without a
-    reserve.
+    """The disk space reserved for the evidence of one ledger.
+
+    `size` is in bytes. 0 means no reserve, and None leaves the current reserve unchanged. Thread-safe. Failures are
+    logged, and evidence is then written without a reserve. Raises OSError on creation.
     """
 
     def __init__(self, ledger: Path, size: int | None) -> None:
-        """`size` is in bytes. 0 means no reserve; None leaves the current reserve unchanged. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0
@@ -73,7 +76,6 @@ class Reserve:
 
     @property
     def size(self) -> int:
-        """Bytes that the reserve should have."""
         return self._size
 
     @property
@@ -82,7 +84,7 @@ class Reserve:
 
     @property
     def words(self) -> str:
-        """The state of the disk in words for the operator; empty if there is room."""
+        """State of the ledger's disk, for the operator; empty if there is room."""
         if self._told is RoomLeft.AMPLE:
             return ""
         return Message(
@@ -93,7 +95,10 @@ class Reserve:
         )
 
     def refill(self) -> None:
-        """Fill the reserve as far as there is room, and log its state at most every ten minutes."""
+        """Fill the reserve as far as the disk has room.
+
+        The state is logged at most every ten minutes.
+        """
         if not self._size:
             return
         with self._changing:
@@ -107,9 +112,9 @@ class Reserve:
         self._tell(room)
 
     def release(self, database: int) -> bool:
-        """Give a piece back to the disk, most of it to the file with the open descriptor `database` (-1: no file).
+        """Return a piece of the reserve to the disk; False if the reserve is used up.
 
-        Returns False if the reserve is used up.
+        Most of the piece goes to the file with the open descriptor `database` (-1: no file).
         """
         with self._changing:
             if not self._left:
@@ -132,7 +137,10 @@ class Reserve:
         return True
 
     def _fill(self) -> None:
-        """Fill the reserve as far as there is room. Raises OSError."""
+        """Fill the reserve as far as the disk has room.
+
+        Raises OSError.
+        """
         descriptor = open_private(self._path)
         try:
             self._left = min(self._left, _held(os.fstat(descriptor)))  # an operator may have removed it, to make room
@@ -153,7 +161,6 @@ class Reserve:
         return next((path for path in beside if path.exists()), None)
 
     def _wanted_by_journal(self) -> int:
-        """Number of bytes that the journal still needs to reach its largest size."""
         journal = self._journal()
         return max(0, min(JOURNAL, self._size) - 512 * journal.stat().st_blocks) if journal else 0
 
@@ -189,7 +196,6 @@ def _held(status: os.stat_result) -> int:
 
 
 def _free(folder: Path) -> int:
-    """Bytes that the service's user can still write. Raises OSError."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
@@ -199,10 +205,9 @@ _KEEP_SIZE: Final = 1
 
 
 def _claim(descriptor: int, octets: int) -> None:
-    """Reserve this number of octets for a file beyond its end. Otherwise the program that filled the disk would take
-    them too.
+    """Reserve octets for a file beyond its end.
 
-    Some file systems cannot do this. There, any program can take the room.
+    Otherwise the program that filled the disk would take the space. Some file systems cannot reserve space.
     """
     fallocate = ctypes.CDLL(None, use_errno=True).fallocate
     fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)

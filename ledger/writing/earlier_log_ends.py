@@ -1,7 +1,7 @@
-"""The ends of earlier logs: some wait for their signatures, others were given up in later logs. I/O.
+"""Ends of earlier logs that await their signatures, or that were given up.
 
-The file beside the key remembers both, so that the logs are read again only after a change. That file is not signed, so
-it proves nothing. Each start reads the leaves and acts again, and an end that no log gives up waits again.
+The file next to the key records both, so idtone reads the logs again only after a change. The file is not signed and
+proves nothing. Each start reads the leaves and acts again. An end that no log gives up awaits its signature again.
 """
 
 import logging
@@ -28,8 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note in the file beside the key which ends are not signed. The first leaf of each log names the end of the
-    previous log.
+    """Record which earlier logs have no signed end.
+
+    The first leaf of each log names the end of the previous log. The file next to the key keeps the record.
     """
     for tree in ring.successor_trees.trees:
         if not tree.begun or tree.told.get("compromised"):
@@ -42,10 +43,10 @@ def note_unsigned_ends(ring: KeyRing, ledger: Path) -> None:
 
 
 def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str, int, str, int]:
-    """Name, leaves and root of the log before `following`, and the number of its signed leaves.
+    """Name, number of leaves, root and number of signed leaves of the log before `following`.
 
-    The first leaf of `following` names the end. Signatures of the previous log's key show which leaves are signed; the
-    file beside the key proves nothing. `ledger` is the current database. Raises LedgerError.
+    The first leaf of `following` names the end. Signatures of the previous log's key show which leaves are signed.
+    `ledger` is the current database. Raises LedgerError.
     """
     path = Path(following.file)
     try:
@@ -65,9 +66,10 @@ def lost_end(following: SuccessorTree, ring: KeyRing, ledger: Path) -> tuple[str
 
 
 def give_up_objection(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Message | None:
-    """The reason why the end of the log before `following` must not be given up; None if it may be given up. If that
-    log's key is here, the key signs the end now, and this is the reason. A key in a token is lost only if the token's
-    library says so. Hold `successor_trees.ending`.
+    """Reason why the end of the log before `following` must not be given up; None if it may be.
+
+    If the machine has that log's key, the key signs the end now, which is then the reason. A key in a token is lost
+    only if the token's library reports its absence. The caller must hold `successor_trees.ending`.
     """
     with closing(ring.with_new_attempts()) as asked:
         return _objection(following, asked, ledger)
@@ -95,7 +97,10 @@ def _unknown(following: SuccessorTree, reason: Exception) -> Message:
 
 
 def _end_of(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Checkpoint:
-    """The end of the log before `following`. Raises LedgerError, and `_DAMAGED` for a damaged database."""
+    """The end of the log before `following`.
+
+    Raises LedgerError, and `_DAMAGED` for a damaged database.
+    """
     database = ring.successor_trees.database_of(following, ledger)
     end = end_named(database, ring.days.ledger_key.step_key(following.origin))
     if end.origin != following.after:
@@ -104,8 +109,9 @@ def _end_of(following: SuccessorTree, ring: KeyRing, ledger: Path) -> Checkpoint
 
 
 def note_given_up_ends(ring: KeyRing, ledger: Path) -> None:
-    """Note in the file beside the key which ends were given up. `ledger` is the current database. If something cannot
-    be read or written, log it, and change nothing.
+    """Record which ends of earlier logs were given up.
+
+    `ledger` is the current database. Errors are logged, and leave the record unchanged.
     """
     for each in ring.successor_trees.without_end:
         try:

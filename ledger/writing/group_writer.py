@@ -1,4 +1,4 @@
-"""Writes groups of steps into the ledger's database, each in one transaction, as long as there is disk space."""
+"""Writes groups of steps into the ledger's database, each group in one transaction."""
 
 import errno
 import logging
@@ -56,7 +56,7 @@ _log = logging.getLogger(__name__)
 
 
 class NotWrittenError(LedgerError):
-    """The group was not written, or it is unknown whether it was."""
+    """A group of steps was not written, or it is unknown whether it was written."""
 
     def __init__(self, text: str, trouble: WriteFailure) -> None:
         super().__init__(text)
@@ -64,12 +64,14 @@ class NotWrittenError(LedgerError):
 
 
 class GroupWriter:
-    """Writes groups of steps. Only the writer's thread may use it, except `stored_checkpoint` and `distrust`."""
+    """Writes groups of steps into the ledger, each in one transaction.
+
+    Create it with `open`. Only the ledger writer's thread may use it, except for members marked thread-safe.
+    """
 
     def __init__(
         self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack, follows: bool = True
     ) -> None:
-        """Use `open`."""
         self._path = path
         self._node = node
         self._key_ring = key_ring
@@ -95,10 +97,11 @@ class GroupWriter:
 
     @classmethod
     def open(cls, path: Path, node: str, key_ring: KeyRing, reserve_bytes: int | None, follows: bool = True) -> Self:
-        """Become the one writer. If `reserve_bytes` is None, the reserve stays unchanged. If the log has ended and
-        `follows` is True, another log begins.
+        """Open a ledger as its only writer.
 
-        Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
+        `reserve_bytes` is the size of the disk reserve; None leaves the reserve unchanged. If the log has ended and
+        `follows` is True, another log begins. Raises LedgerError if another process writes to the ledger, or if its
+        file cannot be used.
         """
         with ExitStack() as resources:
             try:
@@ -125,19 +128,28 @@ class GroupWriter:
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
+        """Signed head of the tree on the disk; None if nothing was signed.
+
+        Thread-safe.
+        """
         tree = self._tree
         return tree.checkpoint if tree else None
 
     @property
     def refusal(self) -> str:
-        """The reason why nothing is signed; empty if signing works. Thread-safe."""
+        """Reason why new leaves are not signed; empty if signing works.
+
+        Thread-safe.
+        """
         tree = self._tree
         return tree.refusal if tree else ""
 
     @property
     def quarantined(self) -> int:
-        """Number of steps that were set aside because this service did not write them. Thread-safe."""
+        """Number of steps in quarantine because the service did not write them.
+
+        Thread-safe.
+        """
         tree = self._tree
         return tree.quarantined if tree else 0
 
@@ -147,7 +159,7 @@ class GroupWriter:
         return self._tree is not None and self._tree.owes_signature
 
     def sign_head(self) -> None:
-        """Try again to sign the head of the leaves on the disk."""
+        """Try again to sign the head of the tree on the disk."""
         if self._connection is None or self._tree is None:
             return
         try:
@@ -161,24 +173,34 @@ class GroupWriter:
 
     @property
     def has_ended(self) -> bool:
-        """True if the last leaf ends the log; possible only if the writer was opened without `follows`."""
+        """True if the last leaf ends the log.
+
+        Possible only if the writer was opened without `follows`.
+        """
         return self._tree is not None and self._tree.has_ended
 
     @property
     def unsigned_ends(self) -> dict[str, str]:
-        """The earlier logs of this node whose end is not signed yet, each with the reason. Thread-safe."""
+        """Reason for each earlier log of the node whose end is not signed yet.
+
+        Thread-safe.
+        """
         ends = [each.after for each in self._key_ring.successor_trees.unsigned]
         away = Message("the token of its key has not signed it yet")
         return {name: self._end_troubles.get(name, away) for name in ends}
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. Thread-safe."""
+        """Earlier logs of the node whose end was given up.
+
+        Thread-safe.
+        """
         return [each.after for each in self._key_ring.successor_trees.without_end if each.given_up]
 
     def sign_ends(self) -> None:
-        """Try to sign the ends of earlier logs whose tokens were away. Always call this from the same thread; it need
-        not be the writer's.
+        """Try to sign the ends of earlier logs whose tokens were not available.
+
+        Always call this from the same thread, which need not be the writer's thread.
         """
         ring = self._key_ring
         for each in ring.successor_trees.unsigned:
@@ -200,7 +222,10 @@ class GroupWriter:
                 _log.warning("%s: the end of the log %s is signed now", each.file, each.after)
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. Thread-safe."""
+        """Stop signing, because another tree was signed under the log's name.
+
+        Thread-safe.
+        """
         if self._tree:
             self._tree.distrust(self._path, reason)
 
@@ -209,9 +234,9 @@ class GroupWriter:
         self._resources.close()
 
     def write(self, group: Sequence[Step], patience_s: float | None = None) -> None:
-        """Write a group in one transaction, completely or not at all.
+        """Write a group of steps in one transaction, completely or not at all.
 
-        If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new one begins.
+        If the disk is full, the reserve is used. If the database is damaged, it is set aside and a new database begins.
         `patience_s` is the time to wait for another process's lock, in seconds. Raises NotWrittenError.
         """
         self._wait_no_longer_than(sqlite.BUSY_TIMEOUT_S if patience_s is None else patience_s)
@@ -231,8 +256,9 @@ class GroupWriter:
             raise NotWrittenError(what, WriteFailure.OTHER) from error
 
     def _retrying(self, work: Callable[[], None]) -> None:
-        """Do the work, and retry it after failures: after each piece of the reserve, once after reopening the file (the
-        error may be temporary), and once with a new database.
+        """Do the work, and retry it after failures.
+
+        It is retried after each piece of the reserve, once after reopening the file, and once with a new database.
         """
         anew = False
         damaged: sqlite3.Error | None = None
@@ -286,7 +312,10 @@ class GroupWriter:
             note_given_up_ends(self._key_ring, self._path)
 
     def _unwritten(self, group: Sequence[Step]) -> Sequence[Step]:
-        """The steps of the group that are not on the disk. A commit that reported an error may have written them."""
+        """Steps of the group that are not on the disk.
+
+        A commit that reported an error may have written them.
+        """
         assert self._connection is not None
         assert self._tree is not None
         assert self._doubtful is not None
@@ -309,8 +338,9 @@ class GroupWriter:
             self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience_s)}")
 
     def _row(self, step: Step) -> dict[str, Any]:
-        """The step as a row, without its numbers if they cannot be sealed. Raises OSError if the disk has no room for a
-        new day key.
+        """Convert a step to a row, without its numbers if they cannot be sealed.
+
+        Raises OSError if the disk has no room for a new day key.
         """
         try:
             return row_of(self._node, step, self._key_ring.days.writing)
@@ -324,7 +354,10 @@ class GroupWriter:
     # -- one database after the other ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Open the database. If it is being set aside, move it and open the next one."""
+        """Open the database.
+
+        If it is being set aside, move it and open the next one.
+        """
         successor_trees = self._key_ring.successor_trees
         begun = successor_trees.tree_without_database(self._path)
         if begun:
@@ -374,7 +407,7 @@ class GroupWriter:
             self._start()
 
     def _next_key(self, named: str) -> NextKey | None:
-        """The key that the end of this log names, if the replacement of the key was interrupted after that end."""
+        """The key that the end of the log names, if the replacement of the key was interrupted after that end."""
         key = self._key_ring.successor_trees.next_key(named) if named else None
         if named and key is None:
             _log.error(
@@ -387,14 +420,13 @@ class GroupWriter:
         return key
 
     def _is_ours(self) -> bool:
-        """True if this file was opened before as a ledger of this node."""
         return was_ledger(self._lock, self._key_ring.successor_trees.origins)
 
     def _may_set_aside(self) -> bool:
         return self._is_ours() and time.monotonic() >= self._set_aside_s + NEXT_AFTER_S
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        """Prepare a new database in place of the damaged one; the next `_start` begins it.
+        """Prepare a new database in place of the damaged one, which the next `_start` opens.
 
         Raises OSError if the next tree cannot be recorded; then nothing has changed.
         """
@@ -412,9 +444,10 @@ class GroupWriter:
         return latest_checkpoint(self._path, self._key_ring, self.stored_checkpoint)
 
     def _begin_next(self, why: str, head: Note | None, key: NextKey | None = None, unsigned: str = "") -> Path:
-        """Record the name of the next tree, and return the path to which this database will be moved. The next `_start`
-        moves it and begins that tree. The next tree continues this one after `head`, or after all leaves if the end is
-        still `unsigned`. It takes over the calls in progress.
+        """Record the name of the next tree, and return the path to which the database will be moved.
+
+        The next `_start` moves it and begins that tree. The next tree continues this one after `head`, or after all
+        leaves if the end is still `unsigned`. It takes over the calls in progress.
         """
         aside = name_aside(self._path, datetime.now(UTC), why)
         self._key_ring = self._key_ring.for_next_tree(head, self._path, aside, key, unsigned)
@@ -427,18 +460,21 @@ class GroupWriter:
     # -- the end of a log ---------------------------------------------------------------------------------------------
 
     def end(self, ending: Step) -> None:
-        """Write `ending`, the last leaf of this tree. The next start begins another tree. Raises NotWrittenError and
-        LedgerError.
+        """End the log with `ending` as its last leaf.
+
+        The next start begins another tree. Raises NotWrittenError and LedgerError.
         """
         self.write([ending])
         if self.refusal:
             raise LedgerError("the end is written and not signed: {why}", why=self.refusal)
 
     def replace_key(self, key: NextKey, ending: Step | None, trusted: Note | None) -> Path:
-        """End this tree with `ending`, begin a tree that `key` signs, and return the new path of the old database. If
-        `ending` is None, the old key is compromised, and `trusted` is the last head that counts.
+        """End the current tree, and begin a tree that the new key signs.
 
-        Raises NotWrittenError, LedgerError and OSError.
+        The result is the new path of the old database.
+
+        `ending` is the last leaf of the old tree. If `ending` is None, the old key is compromised, and `trusted` is the
+        last head that counts. Raises NotWrittenError, LedgerError and OSError.
         """
         if ending:
             self._key_ring.successor_trees.record_next_key(key)
@@ -453,7 +489,6 @@ class GroupWriter:
 
 
 def _why(error: Exception) -> str:
-    """The reason of an error, without the content of a database."""
     if isinstance(error, LedgerError | sqlite3.Error | OSError):
         return str(error)
     return Message("its database holds what idtone does not write ({error})", error=type(error).__name__)

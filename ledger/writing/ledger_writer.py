@@ -1,4 +1,4 @@
-"""The one writer of a ledger: it acknowledges steps that are on the disk, and counts lost steps."""
+"""The only writer of a node's ledger, with its own thread."""
 
 import logging
 import os
@@ -52,15 +52,14 @@ _Appended = tuple[Step, Future[None]]
 
 
 class LedgerWriter:
-    """The one writer of a ledger, with a separate thread.
+    """The only writer of a node's ledger, with its own thread.
 
-    Steps that are appended during a commit, or shortly after each other, go into the next commit together. Steps that
-    cannot be written are kept and written later. If there are too many, the rest are only counted, and entered as a
-    `gap`.
+    Create it with `open`. Steps that are appended during a commit, or shortly after each other, go into the next commit
+    together. Steps that cannot be written are kept and written later. Beyond a limit, further steps are only counted,
+    and a `gap` step records their number.
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
-        """Use `open`. `resources` gets everything that this opens. Raises OSError."""
         self._path = path
         self._database = database
         self._resources = ExitStack()
@@ -84,12 +83,11 @@ class LedgerWriter:
 
     @classmethod
     def open(cls, url: str, node: str, key_ring: KeyRing, reserve_bytes: int | None = None) -> Self:
-        """Open the ledger. A missing ledger is made with its directories, closed to other users.
+        """Open a ledger for writing, and create a missing ledger with its directories.
 
-        A ledger of an earlier version is upgraded. A damaged ledger of this node is set aside, and a new one begins. A
-        reserve of `reserve_bytes` is kept; None leaves the current reserve unchanged.
-
-        Raises LedgerError if another process writes to the ledger, or if its file cannot be used.
+        A ledger of an earlier version is upgraded. A damaged ledger of the node is set aside, and a new ledger begins.
+        `reserve_bytes` is the size of the disk reserve; None leaves the reserve unchanged. Raises LedgerError if
+        another process writes to the ledger, or if its file cannot be used.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -109,10 +107,11 @@ class LedgerWriter:
         return found
 
     def append(self, step: Step) -> Future[None]:
-        """Hand over a step, without waiting. Thread-safe.
+        """Queue a step for writing, without waiting.
 
-        The future is done when the step is on the disk. It fails with LedgerBehindError if the step will be written
-        later, and with another LedgerError if the step will never be written. It cannot be cancelled.
+        The future is done when the step is on the disk. The future fails with LedgerBehindError if the step will be
+        written later, and with another LedgerError if it will never be written. The future cannot be cancelled.
+        Thread-safe.
         """
         future: Future[None] = Future()
         future.set_running_or_notify_cancel()
@@ -125,13 +124,19 @@ class LedgerWriter:
         return future
 
     def hurry(self) -> None:
-        """Write the appended steps now, because something waits for them. Returns at once. Thread-safe."""
+        """Write the queued steps immediately, because a caller is waiting for them.
+
+        The method does not block. Thread-safe.
+        """
         with self._closing:
             if not self._closed:
                 os.eventfd_write(self._hurried, 1)
 
     def close(self) -> None:
-        """Write the appended steps, then close the file. Steps that cannot be written are `unwritten`."""
+        """Write the queued steps, then close the ledger.
+
+        `unwritten` has the steps that could not be written.
+        """
         with self._closing:
             if not self._closed:
                 self._queue.put(None)
@@ -143,18 +148,27 @@ class LedgerWriter:
 
     @property
     def full(self) -> bool:
-        """True if the disk has no room for evidence, and the reserve is used up. Thread-safe."""
+        """True if the disk has no room for evidence, and the reserve is used up.
+
+        Thread-safe.
+        """
         trouble = self._trouble
         return self._unwritten.owed is not None and trouble is not None and trouble.trouble is WriteFailure.FULL
 
     @property
     def unwritten(self) -> MissingSteps | None:
-        """The steps that are not in the ledger yet; after `close`, those that are lost. Thread-safe."""
+        """Steps that are not in the ledger yet, or that are lost after `close`; None if all are written.
+
+        Thread-safe.
+        """
         return self._unwritten.owed
 
     @property
     def words(self) -> str:
-        """The state of the evidence in words for the operator; empty if all is well. Thread-safe."""
+        """State of the evidence, for the operator; empty if all is well.
+
+        Thread-safe.
+        """
         owed, refusal = self._unwritten.owed, self._database.refusal
         steps, strange = owed.steps if owed else 0, self.quarantined
         late = Message("{steps} steps of evidence are not written", steps=steps) if steps else ""
@@ -168,42 +182,59 @@ class LedgerWriter:
 
     @property
     def quarantined(self) -> int:
-        """Number of steps that were set aside because this service did not write them. Thread-safe."""
+        """Number of steps in quarantine because the service did not write them.
+
+        Thread-safe.
+        """
         return self._database.quarantined
 
     @property
     def signs(self) -> bool:
-        """True if new leaves are signed. Thread-safe."""
+        """True if new leaves are signed.
+
+        Thread-safe.
+        """
         return not self._database.refusal
 
     @property
     def unsigned_ends(self) -> int:
-        """Number of earlier logs of this node whose end waits for its signature. Thread-safe."""
+        """Number of earlier logs of the node whose end awaits its signature.
+
+        Thread-safe.
+        """
         return len(self._database.unsigned_ends)
 
     @property
     def ends_given_up(self) -> list[str]:
-        """The earlier logs of this node whose end was given up. Thread-safe."""
+        """Earlier logs of the node whose end was given up.
+
+        Thread-safe.
+        """
         return self._database.ends_given_up
 
     @property
     def reserve(self) -> Reserve:
-        """The disk space that is reserved for evidence. Thread-safe."""
         return self._database.reserve
 
     @property
     def stored_checkpoint(self) -> Note | None:
-        """The tree's signed head on the disk; None if nothing was signed. Thread-safe."""
+        """Signed head of the tree on the disk; None if nothing was signed.
+
+        Thread-safe.
+        """
         return self._database.stored_checkpoint
 
     def distrust(self, reason: str) -> None:
-        """Stop signing, because another tree was signed under this name. Thread-safe."""
+        """Stop signing, because another tree was signed under the log's name.
+
+        Thread-safe.
+        """
         self._database.distrust(reason)
 
     def consistency(self, old: int, size: int) -> Sequence[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of the tree of `size` leaves. Blocks; thread-safe.
+        """The proof that the tree of `size` leaves begins with the tree of `old` leaves.
 
-        Raises LedgerError.
+        The method blocks. Thread-safe. Raises LedgerError.
         """
         with LedgerReader.open(f"sqlite:///{self._path}") as reader:
             return reader.consistency(old, size)
@@ -240,8 +271,9 @@ class LedgerWriter:
             )
 
     def _groups(self) -> Iterator[list[_Appended]]:
-        """Groups of the waiting steps, in order. While kept steps or a signature are outstanding, an empty group comes
-        from time to time. Ends after `close`.
+        """Groups of the queued steps, in order, until `close`.
+
+        While kept steps or a signature are outstanding, an empty group is yielded from time to time.
         """
         while True:
             try:
@@ -266,8 +298,9 @@ class LedgerWriter:
         return bool(self._unwritten) or self._database.owes_signature
 
     def _linger(self) -> None:
-        """Wait until `hurry`, at most `LINGER_S`. It uses poll(), because its time limit does not depend on the wall
-        clock.
+        """Wait until `hurry`, at most `LINGER_S`.
+
+        poll() has a time limit that does not depend on the wall clock.
         """
         waiting = polling.poll()
         waiting.register(self._hurried, polling.POLLIN)
@@ -312,7 +345,6 @@ class LedgerWriter:
         return True
 
     def _failed(self, error: NotWrittenError, again_s: float) -> None:
-        """Note the error, and try the kept steps again after `again_s` seconds."""
         now_s = time.monotonic()
         self._trouble, self._retry_s = error, now_s + again_s
         if not self._told_s or now_s >= self._told_s + TOLD_EVERY_S:
@@ -321,9 +353,10 @@ class LedgerWriter:
             _log.error("evidence is not written: %s", error)
 
     def _keep(self, group: Sequence[_Appended], lost: bool = False) -> None:
-        """Keep the steps of calls. An act of a keeper fails instead, because nobody may carry it out without a record.
+        """Keep the steps of calls, which could not be written.
 
-        `lost` is True if writing these steps failed for good.
+        An act of a keeper fails instead, because no act may be carried out without a record. `lost` is True if writing
+        these steps failed for good.
         """
         if not group:
             return

@@ -1,4 +1,4 @@
-"""The log store. One transaction writes steps and appends the leaves that they close to the tree."""
+"""Storage of the Merkle tree: one transaction writes steps, and the leaves that the steps close."""
 
 from __future__ import annotations
 
@@ -53,7 +53,10 @@ _RESTORE: Final = "restore the newest copy of this file, or move it away and let
 
 
 class CopiedError(LedgerError):
-    """The ledger's file is a copy. `remedy` says what to do before evidence is signed again."""
+    """The ledger's file is a copy, and the original may have been signed since.
+
+    `remedy` tells the operator what to do before evidence is signed again.
+    """
 
     def __init__(self) -> None:
         super().__init__(Message("it is a copy of a ledger whose original may have been signed on since"))
@@ -79,7 +82,7 @@ that the step is still written.
 
 @dataclass
 class LogAppend:
-    """The changes of one transaction. The log store keeps them in memory only after the commit."""
+    """The changes of one transaction, kept in memory after the commit."""
 
     frontier: Frontier | None
     next_id: int
@@ -96,13 +99,17 @@ class LogAppend:
     """The steps that were found and that the service did not write."""
 
     def is_in(self, connection: sqlite3.Connection) -> bool:
-        """True if its steps are the last ones in the database."""
+        """True if the steps of the transaction are the last steps in the database."""
         query = f"SELECT {STEP}, leaf FROM steps WHERE id >= ? ORDER BY id"  # noqa: S608 - of our own words
         return connection.execute(query, (self.rows[0][0],)).fetchall() == self.rows
 
 
 class LogStore:
-    """The tree of one database. Only the writer's thread may use it, except `checkpoint`."""
+    """The Merkle tree of one ledger database, with the calls in progress.
+
+    Create it with `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the
+    MAC of the last step. Only the ledger writer's thread may use it, except for members marked thread-safe.
+    """
 
     def __init__(
         self,
@@ -115,9 +122,6 @@ class LogStore:
         node: str,
         mac: bytes,
     ) -> None:
-        """Use `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the MAC
-        of the last step.
-        """
         self._signer = key_ring.signer
         self._key = key_ring.step_key
         self._path = path
@@ -143,11 +147,11 @@ class LogStore:
 
     @classmethod
     def open(cls, connection: sqlite3.Connection, path: Path, key_ring: KeyRing, node: str, home: str) -> LogStore:
-        """Continue the existing tree. `home` is the identity of its file. Raises LedgerError if the file of the latest
-        checkpoint cannot be read.
+        """Open the tree of an existing database.
 
-        Steps after the service's last step are set aside. If the database differs from what was signed, it is still
-        written, but no longer signed: calls and their evidence continue. A damaged tree also gets no more leaves.
+        Steps after the service's last step are set aside. If the database differs from what was signed, evidence is
+        still written but no longer signed. A damaged tree also gets no more leaves. `home` is the identity of the
+        database's file. Raises LedgerError if the file of the latest checkpoint cannot be read.
         """
         log, macs = key_ring.signer.key, StepMacs(connection, key_ring.step_key)
         frontier, checkpoint, refusal, aside, unknown_key = None, None, "", None, None
@@ -193,12 +197,16 @@ class LogStore:
 
     @property
     def has_set_aside(self) -> bool:
-        """True if steps were set aside and no act records this yet. Append that act then."""
+        """True if steps were set aside and no act records this yet.
+
+        The caller must then append that act.
+        """
         return bool(self._aside)
 
     def _read_calls_in_progress(self, connection: sqlite3.Connection) -> None:
-        """Read the calls in progress into memory, where other programs cannot change them. A late decision may still
-        arrive for a call that the dialplan handled.
+        """Read the calls in progress into memory, where other programs cannot change them.
+
+        A late decision may still arrive for a call that the dialplan handled.
         """
         macs = StepMacs(connection, self._key)
         for (call_id,) in connection.execute("SELECT call_id FROM in_progress").fetchall():
@@ -207,7 +215,6 @@ class LogStore:
                 self._open[call_id] = call
 
     def _open_call(self, connection: sqlite3.Connection, macs: StepMacs, call_id: str, aside: SetAside) -> OpenCall:
-        """The call, without steps that the service did not write. Such steps are set aside."""
         call = open_call(connection, call_id)
         if not self._is_known_key:
             return call
@@ -219,12 +226,18 @@ class LogStore:
 
     @property
     def refusal(self) -> str:
-        """The reason why nothing is signed; empty if signing works. Thread-safe."""
+        """Reason why new leaves are not signed; empty if signing works.
+
+        Thread-safe.
+        """
         return self._refusal or self._away
 
     @property
     def checkpoint(self) -> Note | None:
-        """The last signed checkpoint on the disk; None as soon as nothing is signed any more. Thread-safe."""
+        """Last signed checkpoint on the disk; None after signing has stopped.
+
+        Thread-safe.
+        """
         return None if self._refusal else self._checkpoint
 
     @property
@@ -236,12 +249,13 @@ class LogStore:
 
     @property
     def unsigned_head(self) -> str:
-        """The text of the checkpoint that the token has not signed yet; empty if there is none."""
+        """Text of the checkpoint that the token has not signed yet; empty if there is none."""
         return self._head(self._frontier).text if self._frontier and self.owes_signature else ""
 
     def sign_head(self, connection: sqlite3.Connection) -> Note | None:
-        """Sign the head of the leaves on the disk, and write it; None if the token is still away. Pass the result to
-        `keep_note` after the commit.
+        """Sign the head of the tree on the disk, and write it; None if the token is not available.
+
+        Pass the result to `keep_note` after the commit.
         """
         note = self._sign(self._frontier) if self._frontier and not self._refusal else None
         if note:
@@ -249,7 +263,7 @@ class LogStore:
         return note
 
     def keep_note(self, note: Note) -> None:
-        """Keep the note in memory after it was committed."""
+        """Keep a signed head in memory after its commit."""
         self._checkpoint = note
         if self._away:
             _log.warning("%s: the token signs again: %d leaves are signed", self._path, self.size)
@@ -257,22 +271,23 @@ class LogStore:
 
     @property
     def next_id(self) -> int:
-        """The id of the next step."""
         return self._next_id
 
     @property
     def size(self) -> int:
-        """The number of leaves; 0 if the tree is damaged."""
+        """Number of leaves; 0 if the tree is damaged."""
         return self._frontier.size if self._frontier else 0
 
     def unclosed(self) -> list[dict[str, Any]]:
-        """The rows in memory that are in no leaf yet, in order; they are of calls in progress."""
+        """Rows of the calls in progress that are in no leaf yet, in order."""
         kept = sorted(step for call in self._open.values() for step in call.steps)
         return [{"node": s.node, "call_id": s.call_id, "kind": s.kind, "at": s.at, "details": s.details} for s in kept]
 
     def append(self, connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> LogAppend:
-        """Write these rows of steps, in order, and the leaves that they close. If something was set aside, also write
-        the act that records it.
+        """Write rows of steps, in order, and the leaves that the steps close.
+
+        If steps were set aside, the act that records this is written too. Pass the result to `keep_committed` after the
+        commit.
         """
         appended = LogAppend(self._frontier and self._frontier.copy(), self._next_id)
         appended.aside.add(self._aside)
@@ -296,7 +311,6 @@ class LogStore:
         return appended
 
     def _add(self, connection: sqlite3.Connection, appended: LogAppend, row: dict[str, Any]) -> None:
-        """Add a step, and the leaf that it closes."""
         frontier = appended.frontier
         step = StoredStep(appended.next_id, row["node"], row["call_id"], row["kind"], row["at"], row["details"])
         call = self._call(connection, appended, step) if frontier else OpenCall()
@@ -320,19 +334,22 @@ class LogStore:
         appended.calls[step.call_id] = OpenCall((), call.before + len(unclosed), True)
 
     def continue_from(self, before: LogStore) -> None:
-        """Take over the memory of the log store that was open before the database was reopened."""
+        """Take over the memory of the previous log store after the database was reopened."""
         if before._next_id == self._next_id:
             self._open = before._open
         self._away = self._away or before._away
         self._refusal = before._refusal or self._refusal
 
     def distrust(self, path: Path, reason: str) -> None:
-        """Stop signing. Thread-safe."""
+        """Stop signing for the given reason.
+
+        Thread-safe.
+        """
         if not self._refusal:
             self._refusal = _refusing(path, reason, _RESTORE)
 
     def keep_committed(self, appended: LogAppend) -> None:
-        """Keep the committed changes in memory."""
+        """Keep the changes of a transaction in memory after its commit."""
         self._frontier, self._next_id = appended.frontier, appended.next_id
         self._mac = appended.macs[-1] if appended.macs else self._mac
         if appended.aside:
@@ -349,7 +366,6 @@ class LogStore:
             del self._open[next(iter(self._open))]
 
     def _call(self, connection: sqlite3.Connection, appended: LogAppend, step: StoredStep) -> OpenCall:
-        """The state of the call before this step."""
         known = appended.calls.get(step.call_id) or self._open.get(step.call_id)
         if known is not None:
             return known
@@ -360,7 +376,7 @@ class LogStore:
         return self._open_call(connection, StepMacs(connection, self._key), step.call_id, appended.aside)
 
     def _sign(self, frontier: Frontier) -> Note | None:
-        """The signed head; None if the key is in a token that is away."""
+        """Sign the head of the tree; None if the key is in a token that is not available."""
         text = self._head(frontier).text
         try:
             return Note(text, (self._signer.sign(text),))
@@ -375,8 +391,10 @@ class LogStore:
 
 
 class _Latest(NamedTuple):
-    """The trusted signed heads of a tree. `trouble` is the reason why a further head cannot be read. Without a head,
-    `least` is the known number of signed leaves; None if perhaps none is signed.
+    """The trusted signed heads of a tree.
+
+    `trouble` is the reason why a further head cannot be read. Without a head, `least` is the known number of signed
+    leaves, or None if perhaps none is signed.
     """
 
     found: list[Checkpoint]
@@ -400,7 +418,7 @@ def _latest(log: VerifierKey, held: str | None, files: Iterable[CheckpointFile])
 
 
 def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, frontier: Frontier) -> None:
-    """Raise LedgerError unless the service wrote all steps in the leaves after the signed ones."""
+    """Raise LedgerError unless the service wrote all steps in the leaves after the first `signed`."""
     if frontier.size <= signed:
         return
     closed = "SELECT id FROM steps WHERE leaf = ? ORDER BY id DESC LIMIT 1"
@@ -419,7 +437,10 @@ def check_unsigned(connection: sqlite3.Connection, macs: StepMacs, signed: int, 
 
 
 def _check_home(connection: sqlite3.Connection, size: int, home: str) -> None:
-    """Raise CopiedError if the tree was signed in another file. Signing may have continued in that file."""
+    """Raise CopiedError if the tree was signed in another file.
+
+    Signing may have continued in that file.
+    """
     made_in = facts(connection).get(HOME)
     if made_in == home:
         return
@@ -437,7 +458,6 @@ def _no_key(day: str) -> DayKey:
 
 
 def _tell_set_aside(path: Path, aside: SetAside) -> None:
-    """Log the steps that were set aside."""
     _log.error(
         "%s: %d steps were not written by idtone, or were changed (%s); %d more were written and are gone. They are "
         "set aside and not signed: somebody else can write this file. docs/how-to/damaged-evidence.md says what to do",
@@ -449,8 +469,9 @@ def _tell_set_aside(path: Path, aside: SetAside) -> None:
 
 
 def _next_key(details: Any) -> str:
-    """The next key that the end of a log names; empty if it names none, or if it is unreadable (verifiers report
-    this).
+    """The next key that the end of a log names; empty if it names none or is unreadable.
+
+    Verifiers report an unreadable end.
     """
     with suppress(ValueError, AttributeError, TypeError):
         return str(json.loads(details).get("next_key", ""))
@@ -458,6 +479,5 @@ def _next_key(details: Any) -> str:
 
 
 def _refusing(path: Path, reason: str, remedy: str) -> str:
-    """Log the reason why signing stops, and return it."""
     _log.error("%s: %s. Evidence is written and no longer signed: %s", path, reason, remedy)
     return reason

@@ -1,5 +1,7 @@
-"""Copies the latest checkpoint beside the ledger, keeps the reserve filled, and signs the ends of earlier logs when
-their tokens are back. A separate thread does this; no evidence waits for it.
+"""A thread for the upkeep of the ledger, on which no evidence waits.
+
+The thread copies the latest checkpoint to a file, keeps the disk reserve filled, and signs the ends of earlier logs
+when their tokens are available.
 """
 
 import logging
@@ -21,7 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 class MaintenanceThread:
-    """Works until `close`, and once more at the end."""
+    """A thread for the upkeep of the ledger, on which no evidence waits.
+
+    The thread runs until `close`, and once more at the end.
+    """
 
     def __init__(self, database: GroupWriter, seen: CheckpointFile) -> None:
         self._database = database

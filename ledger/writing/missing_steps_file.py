@@ -1,4 +1,4 @@
-"""A file beside the ledger with the steps that would be missing if its writer died now."""
+"""A file that records how many steps the ledger would lack if its writer died now."""
 
 import json
 import logging
@@ -20,12 +20,13 @@ def missing_file(ledger: Path) -> Path:
 
 
 class MissingFile:
-    """The open file, for the writer. If the file cannot be written, this is logged, and evidence is written without
-    it.
+    """The open file that counts unwritten steps, for the ledger's writer.
+
+    If the file cannot be written, the failure is logged, and evidence is written without the file. Raises OSError on
+    creation.
     """
 
     def __init__(self, ledger: Path) -> None:
-        """Open the file beside `ledger`. Raises OSError."""
         self._path = missing_file(ledger)
         self._descriptor = open_private(self._path)
         self._said: MissingSteps | None = read_missing(ledger)
@@ -34,11 +35,11 @@ class MissingFile:
 
     @property
     def before(self) -> MissingSteps | None:
-        """The file's content: that of the last `write`, or what was found on opening."""
+        """Unwritten steps by the last `write` of the file, or by its content when it was opened."""
         return self._said
 
     def write(self, owed: MissingSteps | None) -> None:
-        """Write durably which steps would be missing."""
+        """Write the count of unwritten steps to the disk."""
         if owed != self._said:
             self._said = owed
             self._write(owed)
@@ -56,8 +57,9 @@ class MissingFile:
 
 
 def read_missing(ledger: Path) -> MissingSteps | None:
-    """The missing steps in the file beside `ledger`; None if nothing is missing. A file that cannot be read is
-    logged.
+    """Read the count of missing steps from the file next to a ledger; None if nothing is missing.
+
+    An unreadable file is logged.
     """
     path = missing_file(ledger)
     try:

@@ -1,9 +1,11 @@
-"""Decisions on their way to the disk. Even a killed service leaves the evidence of every verdict that it gave.
+"""Decisions on their way to the disk, which survive a crash of the service.
 
-Asterisk acts on a verdict at once. The evidence waits, because it goes to the disk together with other steps. Until
-then, the decision is in a file beside the ledger, which is written but not synced. The file survives the end of the
-process. If the machine fails, its calls end too. The numbers in the file are sealed as in the ledger, and a line
-without the right MAC does not count. While the decisions of one file are on their way, a second file takes new ones.
+Asterisk acts on a verdict immediately. The evidence waits, because it goes to the disk together with other steps. Until
+then, the decision is in a file next to the ledger, which is written but not synced.
+
+The file survives the end of the process. If the machine fails, its calls end too. The numbers in the file are sealed as
+in the ledger, and a line without the right MAC does not count. While the decisions of one file are on their way, a
+second file takes new ones.
 """
 
 import errno
@@ -45,13 +47,16 @@ _log = logging.getLogger(__name__)
 
 
 class PendingEvidence(Evidence, Protocol):
-    """Evidence that must be closed before the file of its decisions."""
+    """A writer of evidence that is closed before the file of its pending decisions."""
 
     def close(self) -> None: ...
 
 
 class _File:
-    """A file of decisions that are not on the disk yet. `waiting` counts those that the ledger has not acknowledged."""
+    """A file of decisions that are not on the disk yet.
+
+    `waiting` counts the decisions that the ledger has not acknowledged.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -63,7 +68,10 @@ class _File:
         self._torn = False
 
     def write(self, line: bytes) -> None:
-        """Write a line. Raises OSError if not all of it was written."""
+        """Write a line.
+
+        Raises OSError if the line was not written completely.
+        """
         if self.bytes >= MOST_BYTES:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         line = b"\n" * self._torn + line
@@ -79,10 +87,12 @@ class _File:
 
 
 class PendingDecisions:
-    """Evidence whose decisions survive the process. Thread-safe."""
+    """A writer of evidence whose decisions survive a crash of the process.
+
+    Create it with `open`. Thread-safe.
+    """
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
-        """Use `open`. `resources` is closed at the end."""
         self._evidence = evidence
         self._days = days
         self._key = days.ledger_key.pending_key()
@@ -95,8 +105,9 @@ class PendingDecisions:
 
     @classmethod
     def open(cls, url: str, evidence: PendingEvidence, days: DayKeys) -> Self:
-        """Open the evidence. First, the decisions of a killed instance are entered into the ledger. Raises
-        LedgerError.
+        """Open the writer, and first enter the pending decisions of a crashed process into the ledger.
+
+        Raises LedgerError.
         """
         path = path_of(url)
         with ExitStack() as resources:
@@ -133,9 +144,11 @@ class PendingDecisions:
             return cls(evidence, days, files, resources.pop_all())
 
     def append(self, step: Step) -> Future[None]:
-        """Append a step as the ledger does. The future of a decision, however, is done as soon as the decision would
-        survive this process. This is at once. If the file cannot be written, it is when the ledger has written the
-        decision, without delay.
+        """Append a step of evidence to the ledger.
+
+        For a decision, the future is done as soon as the decision is in the file of pending decisions. If that file
+        cannot be written, the future is done when the ledger has written the decision. For any other step, the future
+        is the ledger's.
         """
         if step.kind is not StepKind.DECIDED:
             return self._evidence.append(step)
@@ -167,9 +180,7 @@ class PendingDecisions:
         return self._evidence.full
 
     def _written(self, file: _File, done: Future[None]) -> None:
-        """Note that the ledger has answered for a decision, and empty files whose decisions are all on the disk. Other
-        decisions do not wait for this.
-        """
+        """Note the ledger's answer for a decision, and empty files whose decisions are all on the disk."""
         error = done.exception()
         if error and not isinstance(error, LedgerBehindError):  # which the ledger logs once for all
             _log.error("a decision is not in the ledger: %s", error)
@@ -204,20 +215,20 @@ class PendingDecisions:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the ledger first, because it still has to write some of these decisions."""
         self._evidence.close()
         self._resources.close()
 
 
 def _line(step: Step, key: StepKey) -> bytes:
-    """A line of JSON. Its last member is the MAC of the line without this member."""
+    """A line of JSON whose last member is the MAC of the rest."""
     text = json.dumps({"call": step.call_id, "at": step.at.isoformat(), "details": dict(step.details)}).encode()
     return text[:-1] + b', "mac": "' + key.line_mac(text).encode() + b'"}\n'
 
 
 def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
-    """The decisions, and the lines with a wrong MAC. Unreadable lines are left out. Wrong and unreadable lines are
-    logged, without their content.
+    """Read the decisions, and the lines with a wrong MAC.
+
+    Wrong and unreadable lines are logged, without their content.
     """
     found: dict[str, Step] = {}
     foreign: list[bytes] = []
@@ -237,7 +248,10 @@ def _read(path: Path, key: StepKey) -> tuple[list[Step], list[bytes]]:
 
 
 def _keep_foreign(ledger: Path, lines: Sequence[bytes]) -> None:
-    """Append the foreign lines to the quarantine file. Raises OSError."""
+    """Append foreign lines to the quarantine file.
+
+    Raises OSError.
+    """
     if lines:
         descriptor = open_private(ledger.with_name(f"{ledger.name}{_QUARANTINE}"))
         try:

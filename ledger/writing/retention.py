@@ -1,4 +1,4 @@
-"""Destroys the keys of telephone numbers automatically, as soon as they are older than `ledger.retention`."""
+"""Automatic destruction of the keys of telephone numbers that are older than `ledger.retention`."""
 
 import asyncio
 import logging
@@ -25,7 +25,10 @@ async def forget_in_time(
     retention: timedelta | None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Destroy old keys from time to time, until cancelled. Returns at once if numbers are kept for ever."""
+    """Destroy old day keys every hour, until cancelled.
+
+    With `retention` None, numbers are kept for ever, and the function returns immediately.
+    """
     while retention is not None:
         try:
             await asyncio.to_thread(forget_older, days, evidence, now(), retention)
@@ -35,8 +38,9 @@ async def forget_in_time(
 
 
 def forget_older(days: DayKeys, evidence: Evidence, now: datetime, retention: timedelta) -> list[str]:
-    """Destroy the keys of days that ended longer ago than `retention`, and return these days. Blocks. Raises
-    LedgerError.
+    """Destroy the keys of days that ended more than `retention` ago, and return those days.
+
+    The ledger records the destruction. Blocks. Raises LedgerError.
     """
     first = day_of(now - retention)
     doomed = [day for day in days.days() if day < first]

@@ -1,8 +1,8 @@
-"""Signs the end of a log whose token was away when the next log began. I/O.
+"""Late signature of a log's end whose token was not available when the next log began.
 
 The first leaf of the next log names the number and the root of the previous log's leaves, and the next log's key signs
-it. So it is known what the token has to sign later. The text comes from that leaf, not from the file beside the key,
-which is not signed.
+that leaf. So it is known what the token has to sign later. The text is taken from that leaf, not from the unsigned file
+next to the key.
 """
 
 import json
@@ -36,10 +36,11 @@ SETTLED_NS: Final = 2 * 10**9
 
 @dataclass
 class EndCheck:
-    """The memory of a failed check: the state of a database that differs from what was written, and the error. Until
-    that state changes, the database is not read again, and no token is asked.
+    """The memory of a failed attempt to sign a log's end.
 
-    Only failures are remembered. So a fault here can prevent a signature, but never cause a wrong one.
+    `state` is the state of a database that differs from what was written, and `why` the error. Until the state changes,
+    the database is not read again and no token is asked. Only failures are remembered, so a fault in this memory can
+    prevent a signature but never cause a wrong one.
     """
 
     state: object = None
@@ -47,10 +48,10 @@ class EndCheck:
 
 
 def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: EndCheck) -> Note:
-    """Sign the head of the log before `following`, write it into that log's database, and return it. `database` is the
-    current database of `following`.
+    """Sign the end of the log before `following`, and write the signature into that log's database.
 
-    Raises TokenAwayError, LedgerError if a database differs from what was written, sqlite3.Error and OSError.
+    `database` is the current database of `following`. Raises TokenAwayError, LedgerError if a database differs from
+    what was written, sqlite3.Error and OSError.
     """
     path = Path(following.file)
     if not path.exists():
@@ -80,8 +81,9 @@ def sign_end(following: SuccessorTree, database: Path, ring: KeyRing, check: End
 
 
 def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
-    """The signed end, if the log's database has it; otherwise None. The file beside the key may lack it if a process
-    was killed in between.
+    """The signed end in the log's database; None if it has none.
+
+    The file next to the key may lack the end if a process was killed in between.
     """
     try:
         with closing(connect_for_reading(path)) as connection:
@@ -92,7 +94,10 @@ def _signed_end(path: Path, end: Checkpoint, log: VerifierKey) -> Note | None:
 
 
 def _stamps(path: Path) -> list[tuple[int, ...] | None]:
-    """Stamps of a database and its journals, which show a change. Only root can set the last stamp of a file."""
+    """File attributes of a database and its journals that show a change.
+
+    Only root can set the last attribute of a file.
+    """
     found: list[tuple[int, ...] | None] = []
     for suffix in ("", "-wal", "-journal"):
         try:
@@ -105,8 +110,9 @@ def _stamps(path: Path) -> list[tuple[int, ...] | None]:
 
 
 def end_named(database: Path, key: StepKey) -> Checkpoint:
-    """The end of the previous log, from the first leaf of the next database. The leaf's MAC shows that the service
-    wrote it. (The leaf's signature may wait for the same token.) Raises LedgerError.
+    """The end of the previous log, from the first leaf of the next database.
+
+    The leaf's MAC proves that the service wrote it. The leaf's signature may still await a token. Raises LedgerError.
     """
     odd = LedgerError("{path}: its first leaf does not name the end of the log before", path=database)
     with closing(connect_for_reading(database)) as connection:
@@ -121,14 +127,15 @@ def end_named(database: Path, key: StepKey) -> Checkpoint:
 
 
 def stored_heads(ring: KeyRing, log: VerifierKey) -> list[Checkpoint]:
-    """The newest heads of a log in the files beside the key: those that the node signed, and those that witnesses
-    cosigned.
-    """
+    """Newest heads of a log that the node signed or witnesses cosigned, from the files next to the key."""
     return [found[1] for file in (ring.seen, ring.cosigned) if (found := file.latest(log))]
 
 
 def heads_in_notes(notes: Iterable[str | None], log: VerifierKey) -> list[Checkpoint]:
-    """The heads in these notes. Raises LedgerError if the log has not signed one of them."""
+    """Heads in signed notes, without empty notes.
+
+    Raises ProofError if the log has not signed one of the notes.
+    """
     return [verified_checkpoint(Note.parse(each.encode()), log) for each in notes if each]
 
 
@@ -140,7 +147,7 @@ def _check(
     log: VerifierKey,
     ring: KeyRing,
 ) -> None:
-    """Raise LedgerError unless the service wrote these leaves and the log ended with them."""
+    """Raise LedgerError unless the service wrote the leaves and the log ended with them."""
     size = count_leaves(connection)
     frontier = read_frontier(connection, size)
     noted = facts(connection).get(CHECKPOINT), following.checkpoint

@@ -1,6 +1,6 @@
-"""Steps that could not be written yet. They are kept in order; beyond a limit, they are only counted. Pure.
+"""Steps that could not be written yet, kept in order up to a limit.
 
-The count is entered as a separate step, so that the evidence shows where it has a gap.
+Beyond the limit, steps are only counted. The count is entered as a separate step, so the evidence shows its gap.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ KEPT_LIMIT: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class MissingSteps:
-    """The missing steps: their number, how many of them are decisions, and the times of the first and the last."""
+    """The number of missing steps and decisions, and the times of the first and the last missing step.
+
+    `calls` is the number of decisions.
+    """
 
     since: datetime
     until: datetime
@@ -38,14 +41,20 @@ class MissingSteps:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """The missing steps if this step is not written: one step or, for a gap, the steps that it counts."""
+        """The count of missing steps if a step is not written.
+
+        The count is one step or, for a gap, the steps that the gap counts.
+        """
         if step.kind is StepKind.GAP:
             return cls.parse(step.details)
         return cls(step.at, step.at, 1, int(step.kind is StepKind.DECIDED))
 
     @classmethod
     def parse(cls, told: Any) -> Self:
-        """The missing steps from the details of a gap. Raises ValueError, KeyError or TypeError."""
+        """Parse the details of a gap.
+
+        Raises ValueError, KeyError or TypeError.
+        """
         since, until = (datetime.fromisoformat(told[name]) for name in ("from", "to"))
         return cls(since, until, int(told["steps"]), int(told["calls"]))
 
@@ -64,7 +73,10 @@ def _sum(known: MissingSteps | None, *more: MissingSteps) -> MissingSteps | None
 
 
 class UnwrittenSteps:
-    """The steps that could not be written yet. `gap` makes the step that counts the missing ones."""
+    """The steps that could not be written yet.
+
+    `gap` creates the step that counts missing steps. At most `limit` steps are kept.
+    """
 
     def __init__(self, gap: Callable[[MissingSteps], Step], limit: int = KEPT_LIMIT) -> None:
         self._gap = gap
@@ -75,14 +87,14 @@ class UnwrittenSteps:
 
     @property
     def owed(self) -> MissingSteps | None:
-        """The steps that would be missing if no more steps could be written."""
+        """Count of steps that would be missing if no more steps could be written."""
         return self._owed
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, steps: Iterable[Step]) -> None:
-        """Keep these steps behind the steps that are already kept."""
+        """Append steps to those that wait to be written."""
         for step in steps:
             absent = MissingSteps.of(step)
             self._owed = _sum(self._owed, absent)
@@ -111,7 +123,6 @@ class UnwrittenSteps:
         return _sum(self._missing, *map(MissingSteps.of, self._kept))
 
     def _enter(self) -> None:
-        """Put a gap in place of the missing steps."""
         if self._missing and len(self._kept) < self._limit:
             self._kept.append(self._gap(self._missing))
             self._missing = None

@@ -1,6 +1,7 @@
-"""One encrypted archive: a gzipped tar in an age file. The last member marks it as complete. I/O.
+"""An encrypted archive: a gzipped tar in an age file.
 
-Anyone with the key can open it without idtone: `age -d -i KEY ARCHIVE | tar xz`.
+The last member marks the archive as complete. Anyone with the key can open it without idtone: `age -d -i KEY ARCHIVE |
+tar xz`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ Identity: TypeAlias = Any
 
 
 def recipients_of(texts: Sequence[str]) -> list[Recipient]:
-    """The recipients with these public keys of age or SSH. Raises BackupError."""
+    """Parse public keys of age or SSH.
+
+    Raises BackupError.
+    """
     return [_recipient(text) for text in texts]
 
 
@@ -55,7 +59,10 @@ def _recipient(text: str) -> Recipient:
 
 
 def secret_keys_of(octets: bytes) -> list[Identity]:
-    """The secret keys in an age key file, or the one key in an SSH key file. Raises BackupError if there is none."""
+    """Parse the secret keys in an age key file, or the one key in an SSH key file.
+
+    Raises BackupError if there is none.
+    """
     try:
         if b"OPENSSH PRIVATE KEY" in octets or b"RSA PRIVATE KEY" in octets:
             return [pyrage.ssh.Identity.from_buffer(octets)]
@@ -87,7 +94,10 @@ class ArchiveWriter:
         self.add_file(name, io.BytesIO(octets), len(octets), mode, owner)
 
     def add_file(self, name: str, file: Readable, size: int, mode: int = 0o600, owner: str = "") -> None:
-        """Add `size` bytes of a file. `owner` is a user's name. Raises OSError if the file is shorter."""
+        """Add `size` bytes of a file to the archive.
+
+        `owner` is a user's name. Raises OSError if the file is shorter.
+        """
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.uname = size, mode, owner
         reading = _Digesting(file)
@@ -107,10 +117,9 @@ class ArchiveWriter:
 
 @contextmanager
 def write(file: BinaryIO, recipients: Sequence[Recipient]) -> Iterator[ArchiveWriter]:
-    """Context that writes an archive into this file, encrypted for the recipients. The archive is complete when the
-    block ends without an error.
+    """Open an encrypted archive for writing, for the recipients' keys.
 
-    Raises OSError.
+    The archive is complete when the block ends without an error. Raises OSError.
     """
     reading, writing = os.pipe()
     pumping = _Thread(lambda: _encrypt(reading, file, recipients))
@@ -138,7 +147,10 @@ def _encrypt(reading: int, file: BinaryIO, recipients: Sequence[Recipient]) -> N
 
 
 class Member(NamedTuple):
-    """A member of an archive. Read its content before you take the next member."""
+    """A file in an archive, with its name, size, mode and owner.
+
+    Read its content before the next member.
+    """
 
     name: str
     size: int
@@ -147,13 +159,19 @@ class Member(NamedTuple):
     file: Readable
 
     def octets(self) -> bytes:
-        """The content of the member. Raises BackupError if it is larger than `MEMBER_LIMIT`."""
+        """Read the content of the member.
+
+        Raises BackupError if the content is larger than `MEMBER_LIMIT`.
+        """
         if self.size > MEMBER_LIMIT:
             raise BackupError("{name} is larger than any that idtone writes", name=self.name)
         return self.file.read()
 
     def save(self, target: Path) -> None:
-        """Save the member durably as a new file that only its owner may read. Raises OSError."""
+        """Save the member on the disk as a new file that only its owner may read.
+
+        Raises OSError.
+        """
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as made:
             while block := self.file.read(_BLOCK):
@@ -164,9 +182,10 @@ class Member(NamedTuple):
 
 
 def members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
-    """The members of an archive, without the end mark. Their content counts only after the last member was read.
+    """Members of an archive, without the end mark.
 
-    Raises BackupError if the archive cannot be opened, or is incomplete or malformed.
+    Do not rely on their content before the last member was read. Raises BackupError if the archive cannot be opened, is
+    incomplete or is malformed.
     """
     try:
         yield from _members(path, identities)
@@ -207,7 +226,6 @@ def _members(path: Path, identities: Sequence[Identity]) -> Iterator[Member]:
 
 @contextmanager
 def _opened(path: Path, identities: Sequence[Identity]) -> Iterator[BinaryIO]:
-    """The tar in an archive. The archive may already be decrypted."""
     with path.open("rb") as file:
         encrypted = file.read(4) == b"age-"
         file.seek(0)
@@ -255,7 +273,7 @@ class _Thread:
 
 
 class Readable(Protocol):
-    """A readable file: the methods that this module needs."""
+    """A readable binary file, with only the methods that the archive code calls."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

@@ -1,4 +1,4 @@
-"""The folder of the archives: their names, their order in a chain, and the removal of old ones. I/O."""
+"""The folder of a node's backup archives: names, order in a chain, and removal of old archives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT: Final = 1
 HEADER: Final = "backup.json"
 """The first member of each archive."""
 CHAIN_LIMIT: Final = 400
-"""Most archives in a chain; then a full one is made."""
+"""Name of a new archive; names sort by time."""
 _NAME: Final = re.compile(r"idtone-(?P<node>.+)-(?P<made>[0-9]{8}T[0-9]{12}Z)-(whole|more)\.age")
 
 
@@ -31,13 +31,16 @@ def name_of(node: str, made: datetime, whole: bool) -> str:
 
 
 def made_at(name: str) -> datetime | None:
-    """The time in an archive's name; None if it is not the name of an archive."""
+    """Time in an archive's name; None for any other file name."""
     match = _NAME.fullmatch(name)
     return match and datetime.strptime(match["made"], "%Y%m%dT%H%M%S%fZ").replace(tzinfo=UTC)
 
 
 def archives_in(folder: Path) -> list[Path]:
-    """All archives, the oldest first. Raises BackupError."""
+    """All archives in a folder, the oldest first.
+
+    Raises BackupError.
+    """
     try:
         found = [(made, path) for path in folder.iterdir() if (made := made_at(path.name))]
     except OSError as error:
@@ -46,20 +49,27 @@ def archives_in(folder: Path) -> list[Path]:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits. Raises OSError."""
+    """SHA-256 of a file, in hexadecimal digits.
+
+    Raises OSError.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
-    """True if all archives of a chain exist with their original sizes. Only a drill reads their content."""
+    """True if all archives of a chain exist with their original sizes.
+
+    Only a drill reads their content.
+    """
     sizes = [path.stat().st_size if (path := folder / each.name).exists() else -1 for each in chain]
     return bool(chain) and sizes == [each.size for each in chain]
 
 
 def remove_old(folder: Path, chain: Sequence[MadeArchive], node: str, keep: timedelta, now: datetime) -> list[Path]:
-    """Remove this node's archives that are older than `keep` and not in the chain. Remove the drafts of killed runs
-    too: no other run is in progress. Returns the removed files. Raises OSError.
+    """Remove a node's archives that are older than `keep` and not in the chain, and return their paths.
+
+    Drafts of killed runs are removed too. No other run may be in progress. Raises OSError.
     """
     own = {each.name for each in chain}
     prefix = _prefix(node)
@@ -79,8 +89,9 @@ def _prefix(node: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header of an archive. `after` is the name and the SHA-256 of the archive before it in the chain. `places`:
-    role → path.
+    """The header of a backup archive.
+
+    `after` is the name and the SHA-256 of the previous archive in the chain. `places` maps roles to paths.
     """
 
     node: str
@@ -91,7 +102,10 @@ class Header:
 
     @classmethod
     def parse(cls, octets: bytes) -> Header:
-        """The header in this JSON. Raises BackupError."""
+        """Parse the header of an archive from JSON.
+
+        Raises BackupError.
+        """
         try:
             found = json.loads(octets)
             if found["format"] != FORMAT:
@@ -109,7 +123,10 @@ class Header:
 
 
 def header_of(path: Path, identities: Sequence[Identity]) -> Header:
-    """The header of an archive. Raises BackupError."""
+    """Read the header of an archive.
+
+    Raises BackupError.
+    """
     reading = members(path, identities)
     first = next(reading, None)
     octets = first.octets() if first and first.name == HEADER else b""
@@ -118,9 +135,10 @@ def header_of(path: Path, identities: Sequence[Identity]) -> Header:
 
 
 def chain_of(source: Path, node: str | None, identities: Sequence[Identity]) -> list[Path]:
-    """The archives, the full one first, that restore the newest state in a folder, or the state of one named archive.
+    """The archives that restore a state, the full archive first.
 
-    Raises BackupError if one is missing, or if its digest differs from that in the next archive's header.
+    `source` is a folder, for its newest state, or one archive. Raises BackupError if an archive is missing, or if its
+    digest differs from that in the next archive's header.
     """
     folder, path = source, source
     if source.is_dir():

@@ -1,5 +1,6 @@
-"""The files of a node's backup. Each file or folder has a role: its name in an archive. The settings give its path on a
-machine. I/O.
+"""The files of a node's backup.
+
+Each file or folder has a role, which is its name in an archive. The settings give its path on a machine.
 """
 
 import os
@@ -37,7 +38,10 @@ KEPT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LedgerPlace:
-    """A ledger: the node's own, or the office's. `role` names its folder in an archive."""
+    """A ledger in a backup: the node's own, or the office's.
+
+    `role` is the name of its folder in an archive.
+    """
 
     role: str
     node: str
@@ -49,12 +53,16 @@ class LedgerPlace:
 
     @property
     def successor_trees(self) -> SuccessorTrees:
-        """The trees that continue the ledger's first tree. Raises LedgerError."""
+        """Trees that continue the ledger's first tree.
+
+        Raises LedgerError.
+        """
         return successor_trees_of(self.settings, self.node)
 
     def trees(self) -> list[tuple[str, Path]]:
-        """The ledger's trees as names and files, the present tree last. Trees without a file are left out. Raises
-        LedgerError.
+        """Names and files of the ledger's trees, the present tree last.
+
+        Trees without a file are left out. Raises LedgerError.
         """
         successor_trees = self.successor_trees
         files = [*(Path(each.file) for each in successor_trees.trees), self.database]
@@ -62,7 +70,7 @@ class LedgerPlace:
         return [(origin, path) for origin, path in present if path.exists() and path.stat().st_size]
 
     def files(self) -> dict[str, Path]:
-        """Role → path of the keys, and of the service's files beside the ledger."""
+        """Paths of the ledger's keys and of the service's files next to the ledger, by role."""
         key, database = self.settings.key_file, self.database
         found = {f"{self.role}/ledger.key": key}
         earlier = [path for each in OF_EARLIER_TREES for path in key.parent.glob(f"{key.name}.{each}")]
@@ -72,7 +80,7 @@ class LedgerPlace:
 
 
 def ledgers_of(settings: Settings) -> list[LedgerPlace]:
-    """The node's ledger, and that of the office in the console's settings."""
+    """Ledgers in a node's backup: the node's own, and that of the office in the console's settings."""
     found = [LedgerPlace(OWN, settings.node, settings.ledger)]
     office = settings.console.office
     if office and (file := office / "ledger" / "idtone.yaml").exists():
@@ -82,7 +90,7 @@ def ledgers_of(settings: Settings) -> list[LedgerPlace]:
 
 
 def existing_files(settings: Settings) -> dict[str, Path]:
-    """Role → path of the existing files and folders that the settings name."""
+    """Existing files and folders that the settings name, by role."""
     found = {}
     for key in KEPT:
         value = reduce(getattr, key.split("."), settings)
@@ -92,7 +100,7 @@ def existing_files(settings: Settings) -> dict[str, Path]:
 
 
 def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
-    """Role → path for each part of a backup, except the ledgers' databases."""
+    """Paths of all parts of a backup by role, except the ledgers' databases."""
     file = (config or DEFAULT_FILE).absolute()
     found = {SETTINGS: file, FOLDER: settings_folder(file)} | existing_files(settings)
     for ledger in ledgers_of(settings):
@@ -101,8 +109,10 @@ def paths_by_role(settings: Settings, config: Path | None) -> dict[str, Path]:
 
 
 def files_in(role: str, path: Path) -> Iterator[tuple[str, Path]]:
-    """The role and path of a file, or of each file in a folder. Left out are a database's temporary files, and ledgers
-    with their keys: these have their own roles.
+    """Role and path of a file, or of each file in a folder.
+
+    A database's temporary files are left out. Ledgers and their keys are left out too, because they have their own
+    roles.
     """
     if not path.is_dir():
         if path.exists():

@@ -1,4 +1,4 @@
-"""`idtone backup` and `idtone restore`: their options and their output."""
+"""`idtone backup` and `idtone restore`: options and output."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _show(path: Path, result: BackupResult) -> None:
 
 
 def drill(source: Path | None, identity: Path | None, node: str | None, config: Path | None, as_json: bool) -> None:
-    """`idtone restore --drill`."""
+    """Run `idtone restore --drill`: a trial restore into a scratch folder."""
     settings = load_settings(config)
     source = source or settings.backup.directory
     began_s = time.monotonic()
@@ -162,7 +162,7 @@ def _show_drill(unpacked: Unpacked, leaves: int, newest: datetime | None, age_s:
 
 
 def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult]) -> None:
-    """Record a changed result for the metrics and the doctor, if this node makes backups."""
+    """Record a changed result for the metrics and the doctor, if the node makes backups."""
     path = settings.backup.result
     last = backup_result.read(path) if settings.backup.is_on else None
     if last and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
@@ -173,7 +173,7 @@ def _remember(settings: Settings, changed: Callable[[BackupResult], BackupResult
 
 
 def make_key(output: Path) -> None:
-    """`idtone backup --new-key`."""
+    """Run `idtone backup --new-key`: create a key pair for backups."""
     made = pyrage.x25519.Identity.generate()
     if output.exists():
         raise UsageError("{path} exists; name a new file", path=output)
@@ -292,8 +292,9 @@ def _show_restored(made: Restored, faults: list[str], as_json: bool) -> None:
 
 
 def _identities(path: Path | None) -> list[Identity]:
-    """The secret keys in a file. Empty without a file: then the archives must be decrypted already. Raises UsageError,
-    BackupError.
+    """Read the secret keys in a file; empty without a file.
+
+    Without a file, the archives must be decrypted already. Raises UsageError and BackupError.
     """
     if path is None:
         return []

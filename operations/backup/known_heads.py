@@ -1,5 +1,6 @@
-"""Signed heads of a ledger's tree that exist outside a backup: at witnesses, in the replica, and in files on this
-machine. A backup may lack the newest ones. I/O.
+"""Signed heads of a ledger's tree outside a backup, which may lack the newest heads.
+
+The sources are witnesses, the replica, and files on this machine.
 """
 
 import asyncio
@@ -27,7 +28,10 @@ ANSWER_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """A source, and the newest head that it knows, or None. `trouble` is the reason if the source did not answer."""
+    """The newest signed head at one source.
+
+    `note` is None if the source knows no head. `trouble` is the reason why the source did not answer.
+    """
 
     source: str
     note: Note | None
@@ -39,12 +43,15 @@ class KnownHead:
 
 
 def latest(heads: Iterable[KnownHead]) -> KnownHead | None:
-    """The head of the largest tree."""
+    """Head of the largest tree; None if no source knows a head."""
     return max((each for each in heads if each.note), key=lambda each: each.size, default=None)
 
 
 def known_heads(settings: LedgerSettings, log: VerifierKey, ask: bool) -> list[KnownHead]:
-    """The heads of the tree with this key's name. With `ask`, also those of the witnesses and of the replica."""
+    """Heads of the tree with the log's name, from local files.
+
+    With `ask`, the witnesses and the replica are queried too.
+    """
     found = [_in_file(file, log) for file in (CheckpointFile(settings.checkpoint_file()), cosigned_file(settings))]
     if ask and settings.is_shared():
         found += [_in_replica(settings, log)]

@@ -1,8 +1,9 @@
-"""A ledger in an archive: packs of the steps since the archive before. The restore builds the tree again from them.
+"""A ledger in a backup archive: packs of the steps since the previous archive.
 
-A step never changes. So packs are read in short transactions while the service writes. The last transaction sees a
-consistent state: the last steps, and the signed head over all their leaves. SQLite's own backup would start again at
-each commit of the service, or block the service until its end.
+The restore rebuilds the tree from the packs. A step never changes, so packs are read in short transactions while the
+service writes. The last transaction sees a consistent state: the last steps, and the signed head over all their leaves.
+
+SQLite's own backup would restart at each commit of the service, or block the service until its end.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ _QUARANTINE: Final = "number, found, id, node, call_id, kind, at, details, leaf"
 
 @dataclass(frozen=True, slots=True)
 class LedgerEnd:
-    """The end of a ledger's packs: the position and the tree's root there, the signed head, and the time at which the
-    newest call ended (µs since 1970). `quarantine` has the rows of the table of that name.
+    """The end of a ledger's packs in an archive.
+
+    It has the position and the tree's root, the signed head, and the time when the newest call ended (µs since 1970).
+    `quarantine` has the rows of the table of that name.
     """
 
     reached: Reached
@@ -63,7 +66,10 @@ NOTHING: Final = Reached(0, 0, Frontier().root().hex())
 
 
 def continues(ledger: Database, reached: Reached) -> bool:
-    """True if the ledger in the archives is the beginning of this one. Raises LedgerError."""
+    """True if the ledger in the archives is the beginning of this ledger.
+
+    Raises LedgerError.
+    """
     with ledger.reading() as connection:
         own = replica_position(connection)
         if reached.steps > own.steps or reached.leaves > own.leaves:
@@ -72,9 +78,9 @@ def continues(ledger: Database, reached: Reached) -> bool:
 
 
 def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterator[tuple[int, bytes]]:
-    """The packs from `reached` on, each with the id of its first step. Afterwards `ended` contains their end.
+    """Yield the packs from `reached` on, each with the id of its first step.
 
-    Raises LedgerError.
+    Afterwards, `ended` contains the end of the packs. Raises LedgerError.
     """
     position = ReplicaPosition(reached.steps, reached.leaves, stored_hashes(reached.leaves))
     while True:
@@ -95,7 +101,10 @@ def packs(ledger: Database, reached: Reached, ended: list[LedgerEnd]) -> Iterato
 
 
 def _text(value: object) -> str:
-    """A value from SQLite as text. Another program may have stored any type there; the check of the tree finds it."""
+    """A value from SQLite as text.
+
+    Another program may have stored any type in the database; the check of the tree finds it.
+    """
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
@@ -105,7 +114,10 @@ def _plain(value: object) -> object:
 
 @dataclass
 class LedgerGrower:
-    """Builds a database from packs. Use it as a context manager. When the context ends, the file is on the disk."""
+    """Rebuilds a ledger's database from the packs in archives, as a context manager.
+
+    The file is on the disk when the context ends.
+    """
 
     path: Path
     frontier: Frontier = field(default_factory=Frontier)
@@ -135,7 +147,10 @@ class LedgerGrower:
                 os.close(descriptor)
 
     def add(self, pack: bytes) -> None:
-        """Add a pack. Raises BackupError if it does not follow the pack before."""
+        """Add a pack of steps to the database.
+
+        Raises BackupError if the pack does not follow the previous pack.
+        """
         try:
             found = json.loads(pack)
             rows, macs = found["steps"], [(last, bytes.fromhex(text)) for last, text in found["macs"]]
@@ -153,7 +168,6 @@ class LedgerGrower:
         self.steps = max([self.steps, *(step.id for step, _ in steps)])
 
     def _add(self, connection: sqlite3.Connection, step: StoredStep, leaf: int | None) -> None:
-        """Add a step, and the leaf that it completes."""
         call = self._open.setdefault(step.call_id, [])
         call.append(step)
         if leaf is None:
@@ -168,7 +182,7 @@ class LedgerGrower:
         connection.executemany(_INSERT_SOUGHT, ((key, step.id) for key in keys))
 
     def finish(self, end: LedgerEnd) -> list[Message]:
-        """Enter the data at the end of the packs. Returns the faults of the ledger."""
+        """Add the data at the end of the packs, and return the faults of the ledger."""
         if end.checkpoint:
             self._connection.execute(SET_META, (CHECKPOINT, end.checkpoint))
         self._connection.executemany(_INSERT_ASIDE, end.quarantine)

@@ -1,4 +1,4 @@
-"""`idtone backup`: makes an archive and reads it back before it counts. I/O."""
+"""The command `idtone backup`, which makes an archive and reads it back."""
 
 import json
 import os
@@ -38,8 +38,9 @@ _SQLITE: Final = b"SQLite format 3\0"
 
 
 def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
-    """Make an archive in the folder, and read it back; returns its path, and the result. Raises BackupError,
-    LedgerError.
+    """Make an archive of a node, read it back, and return its path with the result.
+
+    Raises BackupError and LedgerError.
     """
     began_s, now = time.monotonic(), datetime.now(UTC)
     own = settings.backup

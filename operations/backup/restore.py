@@ -1,8 +1,11 @@
-"""`idtone restore`: makes a node from its archives. The node does not sign under its old name again. I/O.
+"""The command `idtone restore`, which makes a node from its archives.
 
-The restored ledger is set aside, and the service begins the next one, as after a damage to the database. The new ledger
-has its own name, and its first leaf names the newest known head of the old one. The name of the new ledger is written
-before the signing key. So no service can sign a second history, even if the restore is killed.
+The node never signs under its old log name again. The restored ledger is set aside, and the service begins the next
+ledger, as after damage to the database. The new ledger has its own name, and its first leaf names the newest known head
+of the old ledger.
+
+The name of the new ledger is written before the signing key. So no service can sign a second history, even if the
+restore is killed.
 """
 
 import os
@@ -48,7 +51,7 @@ _KEPT_BESIDE: Final = ("settings/", "ari/password_file")
 
 @dataclass(frozen=True)
 class Target:
-    """The destination of each role: its original path, or a path in another folder."""
+    """The destination of each restored file: its original path, or a path in another folder."""
 
     places: Mapping[str, str]
     folder: Path | None
@@ -56,11 +59,17 @@ class Target:
     """The folder's final name, if `folder` is a draft. Restored files name this one."""
 
     def path(self, role: str) -> Path:
-        """The path for the file of a role. Raises BackupError for a role without a place."""
+        """Path where the restore puts the file of a role.
+
+        Raises BackupError for a role without a place.
+        """
         return self._path(role, self.folder)
 
     def name(self, role: str) -> Path:
-        """The final path for the file of a role. Raises BackupError like `path`."""
+        """Final path of the file of a role, after the restore's folder has its final name.
+
+        Raises BackupError for a role without a place.
+        """
         return self._path(role, self.final or self.folder)
 
     def _path(self, role: str, folder: Path | None) -> Path:
@@ -77,8 +86,9 @@ class Target:
 
 @dataclass
 class Restored:
-    """The result of a restore. `heads` are the heads known outside the archives. `lost` is the number of signed leaves
-    that the archives lack.
+    """The result of restoring a node: its settings, its new log, and what the archives lacked.
+
+    `heads` are the heads known outside the archives. `lost` is the number of signed leaves that the archives lack.
     """
 
     settings: Path
@@ -95,15 +105,19 @@ class Restored:
 
 
 def restore_here(unpacked: Unpacked, ask: bool) -> Restored:
-    """Restore to the original paths. Raises BackupError if other files are there."""
+    """Restore archives to the original paths.
+
+    Raises BackupError if other files are at those paths.
+    """
     target = Target(unpacked.header.places, None)
     with _locked(target, unpacked):
         return _placed(unpacked, target, ask)
 
 
 def restore_into(unpacked: Unpacked, folder: Path, ask: bool) -> Restored:
-    """Restore into a new folder, with settings for it. The folder appears complete or not at all. Raises BackupError if
-    it is not empty.
+    """Restore archives into a new folder, with settings for that folder.
+
+    The folder appears complete or not at all. Raises BackupError if the folder is not empty.
     """
     folder = folder.absolute()
     if folder.exists() and any(folder.iterdir()):
@@ -272,7 +286,6 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
 
 
 def _place_ledger(trees: list[RestoredTree], unpacked: Unpacked, target: Target, ask: bool) -> Restored:
-    """Set the restored ledger aside, and name the one that continues it."""
     present = next(tree for tree in trees if tree.is_present)
     role = present.role
     database, key = target.path(f"{role}/ledger.sqlite3"), target.path(f"{role}/ledger.key")
@@ -327,9 +340,10 @@ def _move(source: Path, target: Path) -> None:
 
 
 def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -> Restored:
-    """Set aside a ledger that was copied here without `idtone restore`, and name the one that continues it.
+    """Set aside a copied ledger, and name the ledger that continues it.
 
-    Raises LedgerInUseError while the service runs, BackupError if there is no ledger.
+    For a ledger that was copied without `idtone restore`. Raises LedgerInUseError while the service runs, and
+    BackupError if there is no ledger.
     """
     place = ledgers_of(settings)[0]
     path = place.database
@@ -360,5 +374,5 @@ def continue_copied_ledger(settings: Settings, config: Path | None, ask: bool) -
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder for unpacked archives that only this user can read."""
+    """A temporary folder for unpacked archives that only the current user can read."""
     return tempfile.TemporaryDirectory(prefix="idtone-restore-")

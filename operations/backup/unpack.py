@@ -1,4 +1,4 @@
-"""Unpacks archives into a folder: files under their roles, and databases built from the packs. I/O."""
+"""Unpacks backup archives into a folder, and rebuilds the ledgers' databases from packs."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,10 @@ from .make_backup import ENDS
 
 @dataclass
 class RestoredTree:
-    """A tree of a ledger, built again from the archives. `faults` are the errors found in it."""
+    """A tree of a ledger, rebuilt from archives.
+
+    `faults` are the errors found in the tree.
+    """
 
     role: str
     node: str
@@ -50,11 +53,14 @@ class RestoredTree:
 
     @property
     def newest(self) -> datetime | None:
-        """The time at which the tree's newest call ended."""
+        """Time when the tree's newest call ended."""
         return None if self.end.newest is None else datetime.fromtimestamp(self.end.newest / 1_000_000, UTC)
 
     def verify(self) -> None:
-        """Add the faults that `idtone ledger verify` finds. Raises LedgerError."""
+        """Verify the rebuilt ledger, and add its faults.
+
+        Raises LedgerError.
+        """
         with LedgerReader.open(f"sqlite:///{self.file}") as reader:
             verdict = verify_ledger(reader, self.key, with_days=False, is_latest=False)
         self.faults += [fault for fault in verdict.faults if fault not in self.faults]
@@ -62,8 +68,9 @@ class RestoredTree:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Unpacked archives. `header` is that of the newest archive. `folder` has the files under their roles, `owners` the
-    users who own them.
+    """The content of unpacked backup archives: files, ledger trees and their owners.
+
+    `header` is that of the newest archive. `folder` has the files by role, and `owners` the users who own them.
     """
 
     header: Header
@@ -74,7 +81,7 @@ class Unpacked:
 
     @property
     def newest(self) -> datetime | None:
-        """The time at which the newest call in the archives ended."""
+        """Time when the newest call in the archives ended."""
         return max((each.newest for each in self.trees if each.newest), default=None)
 
     @property
@@ -83,7 +90,10 @@ class Unpacked:
 
 
 def unpack(archives: Sequence[Path], identities: Sequence[Identity], folder: Path) -> Unpacked:
-    """Read a chain of archives, the full one first, into an empty folder. Raises BackupError, LedgerError, OSError."""
+    """Unpack a chain of archives, the full archive first, into an empty folder.
+
+    Raises BackupError, LedgerError and OSError.
+    """
     growers: dict[tuple[str, str], LedgerGrower] = {}
     header, ends = None, {}
     owners: dict[str, str] = {}

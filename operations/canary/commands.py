@@ -1,4 +1,4 @@
-"""`idtone canary`: decides if a call is due, and prints its result."""
+"""`idtone canary`: decides whether a call is due, and prints its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges a canary call by its record and by the verifier's report on the recording. Pure."""
+"""The verdict on a canary call, from its record and the verifier's report on the recording."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ _EXPECTED: Final = {"licensed": Outcome.PLAY, "notice": Outcome.NOTICE}
 
 @dataclass(frozen=True, slots=True)
 class PlacedCall:
-    """A placed canary call: its time, its duration, the step of the clock during it, and its record, if the ledger has
-    one.
+    """A canary call that was placed, with its times and its record.
+
+    It has the call's time, its duration, the step of the clock during the call, and its record, or None without a
+    record.
     """
 
     at: datetime
@@ -35,8 +37,9 @@ class PlacedCall:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRecording:
-    """The recording at the answering leg, with the verifier's report. `silent` is True if the recording is silent.
-    `level_dbm0` is the level of the sound itself.
+    """The recording at the answering leg, with the verifier's report.
+
+    `silent` is True if the recording is silent. `level_dbm0` is the level of the sound itself.
     """
 
     report: Report
@@ -45,8 +48,10 @@ class ReceivedRecording:
 
 
 def judge(placed: PlacedCall, expect: str, verify: Callable[[str], ReceivedRecording | None]) -> CanaryResult:
-    """The result of a canary call. `expect` is `licensed` or `notice`. `verify` compares the recording with the profile
-    of an id; it returns None if the answering leg was not reached. The first fault in the order of the call counts.
+    """Judge a canary call; the first fault in the order of the call counts.
+
+    `expect` is `licensed` or `notice`. `verify` compares the recording with the profile of an id. It returns None if
+    the answering leg was not reached.
     """
     record = placed.record
     if record is None or not record.complete:
@@ -104,5 +109,8 @@ def _result(
 
 
 def without_verdict(at: datetime, fault: CanaryFault, detail: str = "") -> CanaryResult:
-    """The result without a verdict on the sound: no call was placed, or the recording cannot be judged."""
+    """The result of a canary call without a verdict on the sound.
+
+    Either no call was placed, or the recording cannot be judged.
+    """
     return CanaryResult(at, ToneVerdict.CANNOT_TELL.value, fault, detail)

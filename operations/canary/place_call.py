@@ -1,4 +1,4 @@
-"""Places a canary call, by ARI or by a call file, and waits for its record and its recording. I/O.
+"""A canary call through the trunk: placing it, and waiting for its record and recording.
 
 The numbers go to Asterisk in the body of a request or in a file that other users cannot read, never on a command line.
 """
@@ -44,8 +44,10 @@ Waiting = Callable[[], None]
 
 
 def place(settings: Settings, listens_s: int, waiting: Waiting = lambda: None) -> PlacedCall:
-    """Place the call, and wait until its record is complete. Raises UsageError, AriError, DocumentError,
-    LedgerError.
+    """Place a canary call, and wait until its record is complete.
+
+    `listens_s` is the time for which the answering leg records, in seconds. Raises UsageError, AriError, DocumentError
+    and LedgerError.
     """
     canary = settings.canary
     for name in (dialplan.CANARY_ARRIVED, dialplan.CANARY_RETURNED):
@@ -94,7 +96,7 @@ def _by_ari(settings: Settings) -> None:
 
 
 def _patience_s(canary: CanarySettings) -> int:
-    """Seconds for which the Local channel rings: longer than the trunk, which rings until the hook's timeout."""
+    """Seconds for which the Local channel rings, longer than the trunk."""
     return round(canary.timeout.total_seconds()) + 10
 
 
@@ -123,19 +125,20 @@ def _by_call_file(canary: CanarySettings) -> None:
 
 
 class _Search:
-    """Finds the record of the next canary call among the steps that are written from now on. The steps' times are not
-    used, because a clock can be set back.
+    """Finds the record of the next canary call among newly written steps.
+
+    The steps' times are not used, because a clock can be set back. Raises LedgerError on creation if the ledger cannot
+    be read.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises LedgerError if the ledger cannot be read: an earlier call could then be mistaken for the next one."""
         self._url = url
         self._call_id = ""
         with LedgerReader.open(url) as reader:
             self._place = reader.newest_place()
 
     def look(self) -> Record | None:
-        """The record as it is now; None if the call has no step yet."""
+        """Current record of the call; None if the call has no step yet."""
         with suppress(LedgerError), LedgerReader.open(self._url) as reader:
             newest = reader.newest_place()
             for step in reader.steps_in_order(self._place, newest, FIRST):
@@ -154,7 +157,7 @@ def _recording(settings: Settings, name: str) -> Path:
 
 
 def received_recording(settings: Settings, profile: Profile) -> ReceivedRecording | None:
-    """The recording at the answering leg, judged by the verifier. None without a recording: the leg was not reached."""
+    """Verify the recording at the answering leg; None if the leg was not reached."""
     here = settings.canary.answered is Answered.HERE
     path = _recording(settings, dialplan.CANARY_ARRIVED if here else dialplan.CANARY_RETURNED)
     try:
@@ -167,8 +170,9 @@ def received_recording(settings: Settings, profile: Profile) -> ReceivedRecordin
 
 
 def _settle(path: Path) -> None:
-    """Wait until Asterisk has stopped writing the recording, which it does in a thread of its own. Raises
-    FileNotFoundError.
+    """Wait until Asterisk has finished writing the recording.
+
+    Raises FileNotFoundError.
     """
     before = -1
     for _ in range(_SETTLES):

@@ -1,4 +1,4 @@
-"""Reads Asterisk's configuration files and the files that they include. I/O."""
+"""Reads Asterisk's configuration files, with the files that they include."""
 
 import glob
 import re
@@ -23,10 +23,10 @@ class Line:
 
 
 def lines_of(path: Path) -> tuple[list[Line] | None, str]:
-    """The lines of a file. None if it cannot be read, with the reason; the reason is empty if the file does not exist.
+    """Read the lines of a configuration file; (None, reason) if it cannot be read.
 
-    The lines of an included file replace the #include. An #include of an unreadable file stays, and so does every
-    #exec.
+    The reason is empty if the file does not exist. The lines of an included file replace the #include. An #include of
+    an unreadable file stays, and so does every #exec.
     """
     try:
         content = _read(path)
@@ -38,7 +38,10 @@ def lines_of(path: Path) -> tuple[list[Line] | None, str]:
 
 
 def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
-    """The lines of all files directly in the folder that match the pattern, as from `lines_of`."""
+    """Read the lines of all files directly in a folder that match a pattern.
+
+    The result is (None, reason) if a file cannot be read.
+    """
     found: list[Line] = []
     try:
         paths = sorted(folder.glob(pattern))
@@ -53,7 +56,10 @@ def files_like(folder: Path, pattern: str) -> tuple[list[Line] | None, str]:
 
 
 def text(path: Path) -> tuple[str | None, str]:
-    """The lines of a file as one text, as from `lines_of`."""
+    """Read a configuration file with its included files as one text; (None, reason) if it cannot be read.
+
+    The reason is empty if the file does not exist.
+    """
     lines, trouble = lines_of(path)
     return None if lines is None else "\n".join(line.text for line in lines), trouble
 
@@ -63,8 +69,9 @@ def _read(path: Path) -> str:
 
 
 def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: int) -> Iterator[Line]:
-    """The lines of a file and of the files that it includes. Names in an #include are relative to `folder`, Asterisk's.
-    `left` is the number of files that may still be read.
+    """Lines of a file and of its included files.
+
+    Names in an #include are relative to `folder`, Asterisk's. `left` is the number of files that may still be read.
     """
     for number, line in enumerate(content.splitlines(), 1):
         included = _INCLUDE.match(line)
@@ -77,8 +84,9 @@ def _expanded(path: Path, content: str, folder: Path, left: list[int], depth: in
 
 
 def _included(folder: Path, name: str, left: list[int]) -> list[tuple[Path, str]] | None:
-    """The paths and texts of the files that an #include names; `name` may be a pattern. None if one of them cannot be
-    read.
+    """Paths and texts of the files that an #include names; None if one cannot be read.
+
+    `name` may be a pattern.
     """
     paths = [Path(found) for found in sorted(glob.glob(str(folder / name)))]
     left[0] -= len(paths)

@@ -1,4 +1,4 @@
-"""Findings from Asterisk's answers over ARI and from its configuration files. Pure."""
+"""The doctor's checks of Asterisk, from its answers over ARI and its configuration files."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -59,7 +59,7 @@ class AsteriskObservation:
 
 
 def unreachable(error: AriError, ari: AriSettings) -> Finding:
-    """The finding if Asterisk could not be observed."""
+    """Explain why Asterisk could not be observed over ARI."""
     if not isinstance(error, AriRefused):
         return bad(
             "ari",
@@ -105,7 +105,6 @@ def _not_there(ari: AriSettings) -> str:
 
 
 def url_without_password(ari: AriSettings) -> str:
-    """`ari.url` without a user name and password."""
     parts = urlsplit(ari.url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -133,8 +132,10 @@ def rights(seen: AsteriskObservation, ari: AriSettings) -> Finding:
 
 
 def origins(text: str | None, path: Path) -> Finding:
-    """The finding on the allowed origins. `text` is that of ari.conf, None if it could not be read. No request tests
-    the origins, because Asterisk would log each refused origin.
+    """Check that ARI does not allow requests from every web page.
+
+    `text` is the content of ari.conf, or None if it could not be read. No request tests the origins, because Asterisk
+    would log each refused origin.
     """
     topic = "ari-origins"
     look = Message(
@@ -166,8 +167,10 @@ def origins(text: str | None, path: Path) -> Finding:
 
 
 def cdr(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on the call detail records. `running` are the running modules. `text` is the text of cdr.conf, None
-    if it could not be read; `trouble` says why, and is empty if the file does not exist.
+    """Check that Asterisk writes call detail records.
+
+    `running` are the running modules. `text` is the content of cdr.conf, or None if it could not be read. `trouble` is
+    the reason, and is empty if the file does not exist.
     """
     topic = "cdr"
     if asterisk_modules.CDR not in running:
@@ -202,8 +205,10 @@ def _includes_others(text: str) -> bool:
 def password(
     secret: str, ari: AriSettings, from_environment: bool, file: tuple[int, int, int] | None, with_hook: bool = False
 ) -> Finding:
-    """The finding on ARI's password. `file` has the mode and the owner of `ari.password_file`, and our own user id;
-    None if the password comes from elsewhere. `with_hook`: the hook's secret is derived from the password.
+    """Check that ARI's password is strong, and that other users cannot read it.
+
+    `file` has the mode and the owner of `ari.password_file`, and the current user id. It is None if the password is not
+    in a file. `with_hook` means that the hook's secret is derived from the password.
     """
     topic = "ari-password"
     if secret.lower() in SAMPLES or secret == ari.user:
@@ -273,8 +278,10 @@ def _source(ari: AriSettings) -> str:
 def exposure(
     ari: AriSettings, seen: AsteriskObservation, listening: Collection[Address] | None, user: Mapping[str, str] | None
 ) -> Finding:
-    """The finding on ARI's exposure. `listening` are the addresses here on which the port of ari.url is open. `user` is
-    the user's section in ari.conf, None if it could not be read.
+    """Check that ARI is closed to the network, or protected by TLS and an ACL.
+
+    `listening` are the local addresses on which the port of ari.url is open. `user` is the user's section in ari.conf,
+    or None if it could not be read.
     """
     topic = "ari-exposure"
     parts = urlsplit(ari.url)
@@ -324,8 +331,9 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def live_dangerously(text: str | None, path: Path) -> Finding:
-    """The finding on `live_dangerously`. `text` is the text of asterisk.conf, None if it could not be read. ARI does
-    not report the option.
+    """Check that Asterisk's option `live_dangerously` is off.
+
+    `text` is the content of asterisk.conf, or None if it could not be read.
     """
     topic = "live-dangerously"
     look = Message(
@@ -362,9 +370,10 @@ def clock(seen: AsteriskObservation) -> Finding:
 
 
 def sections(text: str) -> dict[str, dict[str, str]]:
-    """The sections and options of a file in Asterisk's configuration syntax.
+    """Parse Asterisk's configuration syntax into sections and options.
 
-    `[name](template)` gets the template's options. The last of several equal keys counts. Includes are not followed.
+    `[name](template)` inherits the template's options. The last of several equal keys counts. Includes are not
+    followed.
     """
     found: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}

@@ -1,4 +1,7 @@
-"""The modules of Asterisk that the hook and the service need. Pure. A test compares the tables with the hook."""
+"""The Asterisk modules that the hook and the service need.
+
+A test compares the tables with the hook.
+"""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -130,8 +133,9 @@ _FUNCTION: Final = re.compile(r"(?:\$\{|Set\()([A-Z][A-Z_]+)\(")
 
 
 def needed_modules(hook: str) -> tuple[str, ...]:
-    """The modules that this hook (its text) and the service need. Raises KeyError for an application or function in no
-    table.
+    """Modules that a hook, given as its text, and the service need.
+
+    Raises KeyError for an application or function in no table.
     """
     code = "\n".join(line for line in hook.splitlines() if not line.startswith(";"))
     nested = set(_NESTED.findall(code))
@@ -144,12 +148,15 @@ def needed_modules(hook: str) -> tuple[str, ...]:
 
 
 def used(wanted: Iterable[str], running: Collection[str]) -> set[str]:
-    """The wanted modules, without those that need a module that is not running."""
+    """Wanted modules, without those that depend on a module that is not running."""
     return {name for name in wanted if name not in WITH or WITH[name] in running}
 
 
 def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
-    """The finding on the modules. `running` are the running modules, without `.so`."""
+    """Check that Asterisk runs all modules that idtone needs.
+
+    `running` are the running modules, without `.so`.
+    """
     needed_ones = used(wanted, running) - {CDR}
     missing = sorted(needed_ones - set(running))
     if not missing:
@@ -158,7 +165,7 @@ def judge(running: Collection[str], wanted: Collection[str]) -> Finding:
 
 
 def loading_order(wanted: Iterable[str], running: Collection[str] = ()) -> tuple[str, ...]:
-    """The modules in loading order. Each comes after the modules that it needs and that do not run yet."""
+    """Modules in loading order, each after the modules that it needs and that are not running."""
     order: dict[str, None] = {}
 
     def add(module: str) -> None:
@@ -177,7 +184,7 @@ def load_commands(modules: Iterable[str]) -> str:
 
 
 def remedy(missing: Iterable[str], running: Collection[str] = ()) -> str:
-    """The commands that load the modules now, and the lines that load them at each start."""
+    """Commands that load modules now, and lines that load them at each start."""
     modules = loading_order(missing, running)
     lines = ", ".join(f"`load = {name}.so`" for name in modules)
     return Message(

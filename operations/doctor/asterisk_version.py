@@ -1,9 +1,11 @@
-"""The finding on Asterisk's version: the branch, its end of life, and known vulnerabilities. Pure.
+"""The doctor's check of Asterisk's version: branch, end of life, and known vulnerabilities.
 
-Sources: the release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the
-advisories (GHSA-…, at github.com/asterisk/asterisk/security/advisories) that a security release resolves. "Asterisk
-Versions" in its documentation has the ends of life. The ends of 22 and 23 follow from the rule there: a long-term
-branch ends five years after the October of its release, a standard branch after two.
+The release notes of the Asterisk project (ChangeLogs/ChangeLog-VERSION.md in its repository) name the advisories that a
+security release resolves. Advisories are at github.com/asterisk/asterisk/security/advisories. The page "Asterisk
+Versions" in Asterisk's documentation has the ends of life.
+
+The ends of 22 and 23 follow from the rule on that page. A long-term branch ends five years after the October of its
+release, a standard branch after two.
 """
 
 from collections.abc import Mapping
@@ -32,8 +34,10 @@ ENDS: Final[Mapping[int, date]] = {
 
 @dataclass(frozen=True, slots=True)
 class Vulnerability:
-    """One advisory. `fixed` has the first fixed version of each branch. Branches after these were never affected; the
-    others have no fix.
+    """A security advisory on Asterisk, with the versions that fixed the vulnerability.
+
+    `fixed` has the first fixed version of each branch. Later branches were never affected; the other branches have no
+    fix.
     """
 
     advisory: str
@@ -103,7 +107,7 @@ _UPGRADE_OR_AGI: Final = Message(
 
 
 def support_problem(text: str) -> Message | None:
-    """The reason why idtone refuses this version of Asterisk; None for a supported one."""
+    """Reason why idtone refuses a version of Asterisk; None for a supported version."""
     branch = AsteriskVersion.read(text).branch
     if branch is None or branch >= OLDEST:
         return None
@@ -115,8 +119,9 @@ def support_problem(text: str) -> Message | None:
 
 
 def judge(text: str, today: date, interface: Interface = Interface.ARI) -> Finding:
-    """The finding on Asterisk's version, which is `text`. `interface` is the one over which the hook sends its
-    requests.
+    """Check that Asterisk's version is supported and has no known vulnerability.
+
+    `text` is the version. `interface` is the interface over which the hook sends its requests.
     """
     topic = "asterisk-version"
     if refused := support_problem(text):

@@ -1,4 +1,4 @@
-"""The finding on this node's backups. Pure."""
+"""The doctor's check of the node's backups."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,10 @@ def unreadable(settings: BackupSettings) -> Finding:
 
 
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
-    """The finding on the backups. `last` is the last result, None if there is none."""
+    """Check that the node's backups are recent and can be restored.
+
+    `last` is the last result, or None if there is none.
+    """
     if not settings.is_on:
         return warning(
             TOPIC,

@@ -1,4 +1,4 @@
-"""The finding on the brake. Pure; it names no telephone number."""
+"""The doctor's check of the brake, whose findings show no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
@@ -19,9 +19,9 @@ _LOOK: Final = Message("idtone brake list; if its calls are ordinary, `idtone br
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """The finding if a file of the brake cannot be read. `problem` names the file and the remedy.
+    """Explain that a file of the brake cannot be read.
 
-    `may_read` is False if only another user may read it.
+    `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))
@@ -29,7 +29,10 @@ def unreadable(problem: str, may_read: bool) -> Finding:
 
 
 def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding:
-    """The finding on the brake's holds; `highest` is the highest step that it may take."""
+    """Check that the brake stops no subject, and restricts none for more than a day.
+
+    `highest` is the highest step that the brake may take.
+    """
     if highest is HighestStep.NOTHING:
         return good(TOPIC, Message("not used: brake.highest is nothing"))
     stopped = [hold for hold in holds if hold.step is BrakeStep.STOP]
@@ -45,7 +48,6 @@ def judge(highest: HighestStep, holds: Sequence[Hold], now: datetime) -> Finding
 
 
 def _names(holds: Sequence[Hold], zone: tzinfo | None) -> Message:
-    """The holds in words, the oldest first: kind, name, signal, start, node."""
     oldest = sorted(holds, key=lambda hold: hold.since_s)
     shown = [
         Message(

@@ -1,4 +1,4 @@
-"""The finding on the last canary call. Pure."""
+"""The doctor's check of the last canary call."""
 
 from datetime import datetime
 
@@ -13,7 +13,10 @@ _START = Message("systemctl enable --now idtone-canary.timer; without systemd, r
 
 
 def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) -> Finding:
-    """The finding on the canary call. `last` is the last result, None if there is none."""
+    """Check that the last canary call was recent and successful.
+
+    `last` is the last result, or None if there is none.
+    """
     missing = settings.missing
     if len(missing) == len(CanarySettings().missing):
         return good(TOPIC, Message("not used: the settings name no canary"))

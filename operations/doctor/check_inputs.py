@@ -1,4 +1,4 @@
-"""The data that all checks share: the settings, one observation of Asterisk, the profiles. I/O."""
+"""The inputs that all checks of the doctor share: settings, Asterisk's observation, profiles."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -33,8 +33,9 @@ _LOCK: Final = ".lock"
 
 @dataclass
 class CheckInputs:
-    """The inputs of one run of the doctor. Asterisk is observed once, and the checks that need the observation wait for
-    it.
+    """The inputs of one run of the doctor.
+
+    Asterisk is observed once, and the checks that need the observation wait for it.
     """
 
     settings: Settings
@@ -47,7 +48,10 @@ class CheckInputs:
     _seen: Future[AsteriskObservation] = field(default_factory=Future)
 
     def look(self, secret: str) -> AsteriskObservation:
-        """Observe Asterisk for all checks. Raises AriError."""
+        """Observe Asterisk over ARI once, for all checks.
+
+        Raises AriError.
+        """
         try:
             seen = observe_asterisk.observe(self.settings.ari, secret)
         except BaseException as error:
@@ -62,7 +66,7 @@ class CheckInputs:
 
     @property
     def seen(self) -> AsteriskObservation | None:
-        """The observation of Asterisk; None if it failed. Waits for it."""
+        """Wait for the observation of Asterisk; None if the observation failed."""
         try:
             return self._seen.result()
         except (AriError, DocumentError):
@@ -80,11 +84,17 @@ class CheckInputs:
 
     @cached_property
     def library(self) -> ProfileLibrary:
-        """The profiles, with those of the settings. Raises DocumentError."""
+        """Sound profiles, including those of the settings.
+
+        Raises DocumentError.
+        """
         return load_library(self.settings.sounds.profiles)
 
     def hook(self) -> Hook:
-        """The hook that `idtone dialplan export` would write. Raises DocumentError, and UsageError like `hook_for`."""
+        """The hook that `idtone dialplan export` would write.
+
+        Raises DocumentError and UsageError.
+        """
         return hook_for(self.settings, self.library)
 
     def running(self) -> bool | None:
@@ -93,9 +103,10 @@ class CheckInputs:
         return observe_machine.is_open(lock) if lock else None  # the check of the topic `ledger` says why it has none
 
     def service_user(self) -> tuple[Identity | None, int | None]:
-        """The service's user, and the service's pid if it runs.
+        """The service's user, and the service's process id if the service runs.
 
-        If it does not run: the user of its unit, or the owner of the ledger's lock, of the ledger or of its folder.
+        If the service does not run, the user is that of its unit, or the owner of the ledger's lock, of the ledger or
+        of its folder.
         """
         lock = self._lock()
         process = observe_machine.holder(lock) if lock else None
@@ -113,7 +124,6 @@ class CheckInputs:
         return observe_machine.account_identity(owners[0]) if owners else None, None
 
     def _lock(self) -> Path | None:
-        """The file that the service locks while it runs; None if the ledger is not a file."""
         try:
             path = path_of(self.settings.ledger.own_url())
         except LedgerError:
@@ -129,9 +139,7 @@ class CheckInputs:
 
     @property
     def own_folder(self) -> Path | None:
-        """The configuration folder in use by the Asterisk on this machine; None for a copy, or for another machine's
-        folder.
-        """
+        """Configuration folder of the Asterisk on this machine; None for a copy or another machine's folder."""
         folder, seen = self.folder, self.seen
         if folder is None:
             return None
@@ -144,14 +152,14 @@ class CheckInputs:
         return folder if is_own else None
 
     def asterisk_version(self) -> str | None:
-        """Asterisk's version, from ARI, the console or the installed program, in this order; None if all fail."""
+        """Asterisk's version, from ARI, the console or the installed program; None if all fail."""
         if self.seen:
             return self.seen.version
         folder = self.own_folder
         return AsteriskConsole(folder).version() if folder else None
 
     def asterisk_pid(self) -> int | None:
-        """The pid of Asterisk on this machine; None if it was not found."""
+        """Process id of Asterisk on this machine; None if it was not found."""
         seen, folder = self.seen, self.own_folder
         if folder is None:
             return None

@@ -1,4 +1,4 @@
-"""The checks. Each observes something and judges it. I/O through `observe_machine`, `check_inputs` and the rooms."""
+"""The checks of the doctor, which observe something and judge it."""
 
 import os
 import socket
@@ -85,7 +85,7 @@ _NO_SECRET: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Some topics, and their check, which yields one finding for each."""
+    """A check of some topics, which yields one finding for each topic."""
 
     topics: tuple[str, ...]
     look: Callable[[CheckInputs], Iterator[Finding]]
@@ -146,7 +146,7 @@ def _asterisk_answers(inputs: CheckInputs) -> Iterator[Finding]:
 
 
 def _own_hook(inputs: CheckInputs) -> tuple[Hook | None, tuple[str, str]]:
-    """The hook that `idtone dialplan export` would write now; or None, with the reason and the remedy."""
+    """The hook that `idtone dialplan export` would write; or None, with the reason and the remedy."""
     try:
         inputs.library  # noqa: B018  raises DocumentError for other reasons than `hook`
     except DocumentError:

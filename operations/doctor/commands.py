@@ -127,10 +127,10 @@ def show(
     shown: Collection[str] | None = None,
     left: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Print a table of the findings, then the remedies, then the number of findings in each state.
+    """Print a table of findings, then the remedies, then the number of findings in each state.
 
-    A remedy is never wrapped, so that it can be copied. The table has a good finding only if `shown` has its topic, or
-    is None. `left`: topic → reason why `--fix` does not correct it.
+    A remedy is never wrapped, so it can be copied. If `shown` is given, the table has only good findings whose topic is
+    in `shown`. `left` has the reason why `--fix` does not correct a topic.
     """
     # The screen of a pipe (ssh, mail, less) has no width, and people copy the remedies below.
     table = Table(*map(translated, _COLUMNS), box=None, width=min(out.width, _WIDTH) if not out.is_terminal else None)
@@ -161,7 +161,7 @@ def _state(state: State) -> Text:
 
 @contextmanager
 def waiting() -> Iterator[Waiting]:
-    """Context that shows the unfinished checks on standard error."""
+    """Show the unfinished checks on standard error during the block."""
     progress = Waiting(Console(stderr=True))
     try:
         yield progress

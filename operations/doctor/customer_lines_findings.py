@@ -1,4 +1,4 @@
-"""Findings on the table of the customers' lines. Pure. No finding contains a telephone number."""
+"""The doctor's checks of the table of customers' lines, whose findings show no telephone number."""
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
@@ -35,8 +35,9 @@ def not_set() -> Finding:
 
 
 def faulty(error: DocumentError) -> Finding:
-    """The finding on a faulty table. It shows only the place of the first fault, because the text of a fault may quote
-    the file.
+    """Explain that the table of the customers' lines is faulty.
+
+    The finding shows only the place of the first fault, because the text of a fault may quote the file.
     """
     first = error.faults[0]
     place = f"{first.file}:{first.line}" if first.line else first.file
@@ -70,8 +71,9 @@ def readable(totals: Totals) -> Finding:
 
 
 def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: str | None, now: datetime) -> Finding:
-    """The finding on the holder of the numbers, which should be the member with this id. At most a thousand numbers of
-    each entry are checked.
+    """Check that the node's member holds the numbers in the table of lines.
+
+    The member with the given id should hold all of them. At most a thousand numbers of each entry are checked.
     """
     topic = "lines-members"
     if member is None:
@@ -95,8 +97,10 @@ def number_holders(entries: Iterable[Entry], registry: RegistryIndex, member: st
 
 
 def fallback_table(text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on the table that Asterisk uses in fallback. `text` is its text, None if it is missing or cannot be
-    read. `trouble` says why it cannot be read.
+    """Check that Asterisk has a complete table of lines for fallback.
+
+    `text` is the content, or None if the file is missing or unreadable. `trouble` is the reason why the file cannot be
+    read.
     """
     topic = "lines-fallback"
     if trouble:
@@ -121,7 +125,10 @@ def _some(span: NumberSpan) -> Iterable[int]:
 
 
 def endpoints(present: Collection[str], knows: Callable[[str], bool], trunks: Collection[str]) -> Finding:
-    """The finding on the endpoints. `trunks` are the trunks in the settings, which are not customers' lines."""
+    """Check that each PJSIP endpoint belongs to a customer's line or is a trunk.
+
+    `trunks` are the trunks in the settings, which are not customers' lines.
+    """
     topic = "lines-endpoints"
     without = sorted(name for name in present if name not in trunks and not knows(name))
     if not without:

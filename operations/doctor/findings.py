@@ -1,4 +1,4 @@
-"""The topics of the doctor with their reasons, and a finding as a value. Pure."""
+"""The topics of the doctor with their reasons, and its findings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One subject of the doctor's checks, and why it matters."""
+    """A topic of the doctor's checks, and why it matters."""
 
     looked_at: str
     why: str
@@ -251,7 +251,10 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 
 class FindingReport(TypedDict):
-    """A finding in JSON. `remedy` is None if there is nothing to do."""
+    """A finding of the doctor as a JSON object.
+
+    `remedy` is None if there is nothing to do.
+    """
 
     id: str
     looked_at: str
@@ -263,7 +266,10 @@ class FindingReport(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one topic. Raises ValueError for a good finding with a remedy, or another finding without one."""
+    """The doctor's result for one topic.
+
+    Raises ValueError for a good finding with a remedy, or another finding without one.
+    """
 
     topic: str
     state: State

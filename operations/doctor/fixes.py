@@ -1,7 +1,7 @@
-"""The corrections of `idtone doctor --fix` by topic, and the reasons why it leaves others to the operator.
+"""The corrections of `idtone doctor --fix`, and the reasons why others remain for the operator.
 
-A correction loses nothing, shows no secret and affects no call. A table has the correction of each topic. Its functions
-read the present files and plan changes. I/O, read only.
+A correction loses nothing, shows no secret and affects no call. Functions in a table read the present files and plan
+the changes of each topic.
 """
 
 import os
@@ -29,7 +29,7 @@ Plan = Callable[[CheckInputs, Finding], Sequence[Change]]
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """The correction of one topic: `plan` returns its changes."""
+    """The correction of one topic; `plan` returns its changes."""
 
     plan: Plan
     left: str
@@ -41,7 +41,7 @@ def _nothing(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Changes of access rights, if they concern only idtone's own files and folders."""
+    """Changes of access rights that concern only idtone's own files and folders."""
     own = _own_names(inputs)
     for change in finding.changes:
         if isinstance(change, RightsChange) and change.path.is_dir():
@@ -54,15 +54,16 @@ def _own(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
 
 
 def _own_names(inputs: CheckInputs) -> Callable[[str], bool]:
-    """A function that is True for names of idtone's own files and folders beside the sounds and the journal."""
+    """Function that is True for names of idtone's own files and folders."""
     fixed = {FALLBACK_FILE, LINES_FILE, JOURNAL_FILE, REFUSED, inputs.settings.journal_directory().name}
     profiles = set(inputs.library)
     return lambda name: name in fixed or name.startswith((".", TAKEN)) or Path(name).stem in profiles
 
 
 def _private(inputs: CheckInputs, finding: Finding) -> Sequence[Change]:
-    """Changes of a secret's access rights, if the service's user owns the file. Another owner's file may have to stay
-    readable for the group.
+    """Changes of a secret's access rights, if the service's user owns the file.
+
+    Another owner's file may have to stay readable for the group.
     """
     who, _ = inputs.service_user()
     for change in finding.changes:
@@ -201,8 +202,10 @@ FIXES: Final[Mapping[str, Fix]] = {
 
 
 def plan(inputs: CheckInputs, findings: Iterable[Finding]) -> tuple[list[Group], dict[str, str]]:
-    """The groups of changes for bad findings and warnings; and topic → reason for the findings that are left. An
-    Asterisk that idtone refuses gets no changes.
+    """Plan the corrections that `idtone doctor --fix` can make for findings.
+
+    The result is the groups of changes, and the reasons, by topic, for the findings that remain for the operator. An
+    Asterisk version that idtone refuses gets no changes.
     """
     groups: dict[tuple[Change, ...], list[str]] = {}
     left: dict[str, str] = {}

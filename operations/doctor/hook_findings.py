@@ -1,4 +1,4 @@
-"""Findings on the hook: Asterisk should have loaded the one that this version exports with these settings. Pure."""
+"""The doctor's checks of the dialplan hook that Asterisk has loaded."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -27,9 +27,11 @@ def loaded_hook(
     folder: Path,
     config: Path | None,
 ) -> Finding:
-    """The finding on the loaded hook. `digest` and `sounds` are its variables, both empty if none is loaded. They
-    survive a reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, None if Asterisk
-    cannot report them. `running` are Asterisk's running modules.
+    """Check that Asterisk has loaded the hook that idtone exports.
+
+    `digest` and `sounds` are the hook's variables, and both are empty if no hook is loaded. The variables survive a
+    reload that removes the hook. So `contexts` has the hook's contexts in the dialplan, or None if Asterisk cannot
+    report them. `running` are Asterisk's running modules.
     """
     topic = "hook-loaded"
     remedy = _export(folder, config)
@@ -77,8 +79,10 @@ def loaded_hook(
 
 
 def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Path | None) -> Finding:
-    """The finding on the hook's file. `text` is its content, None if it could not be read; `trouble` says why, empty if
-    it does not exist.
+    """Check that the hook's file is the one that idtone exports.
+
+    `text` is the content, or None if the file could not be read. `trouble` is the reason, and is empty if the file does
+    not exist.
     """
     topic = "hook-file"
     if text == ours.text:
@@ -103,8 +107,9 @@ def hook_file(ours: Hook, text: str | None, trouble: str, path: Path, config: Pa
 
 
 def hook_include(including: Collection[Path] | None, folder: Path, is_loaded: bool) -> Finding:
-    """The finding on the #include of the hook. `including` are the files in `folder` that include it; None if they
-    could not be read.
+    """Check that Asterisk's dialplan includes the hook.
+
+    `including` are the files in `folder` that include the hook, or None if they could not be read.
     """
     topic = "hook-include"
     remedy = Message(

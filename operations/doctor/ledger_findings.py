@@ -1,4 +1,4 @@
-"""Findings on the ledger. Pure."""
+"""The doctor's checks of the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,15 +37,19 @@ FULL_INODES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace:
-    """Free space of a file system; `inodes` is None if it does not count them."""
+    """Free space of a file system.
+
+    `inodes` is None if the file system does not count them.
+    """
 
     free_bytes: int
     inodes: int | None
 
 
 def ledger_access(path: Path, exists: bool, writable: bool, error: LedgerError | None) -> Finding:
-    """The finding on access to the ledger. `writable`: this user may write to the file, or, if it is missing, to the
-    nearest existing folder above it.
+    """Check that the current user can read and write the ledger.
+
+    `writable` means that the user may write to the file, or to the nearest existing folder if the file is missing.
     """
     if not writable:
         return bad(
@@ -76,8 +80,9 @@ TOKEN_REMEDY: Final = Message(
 
 
 def token(place: str, trouble: str) -> Finding:
-    """The finding on the token that holds the log's key. The check does not need the PIN. `trouble` is empty if the
-    token has the key.
+    """Check that the hardware token has the key of the log.
+
+    The check does not need the PIN. `trouble` is empty if the token has the key.
     """
     topic = "ledger-token"
     if not trouble:
@@ -90,8 +95,10 @@ def token(place: str, trouble: str) -> Finding:
 
 
 def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], trouble: str = "") -> Finding:
-    """The finding on the ends of earlier logs. `waiting`: log whose end is not signed yet → place of its key.
-    `given_up` are logs whose end will not be signed. `trouble` says why neither is known.
+    """Check that the ends of all earlier logs are signed.
+
+    `waiting` has the place of the key for each log whose end is not signed yet. `given_up` are logs whose end will not
+    be signed. `trouble` is the reason why neither is known.
     """
     topic = "ledger-ends"
     if trouble:
@@ -114,7 +121,10 @@ def earlier_log_ends(waiting: Mapping[str, str], given_up: Sequence[str], troubl
 
 
 def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
-    """The finding on the free space. `growth` is None while the rate is not known."""
+    """Check that the ledger's disk has enough free space.
+
+    `growth` is None while the growth rate is not known.
+    """
     topic = "ledger-room"
     remedy = Message("Free space on the ledger's disk, or move the ledger: sudo idtone-evidence log move DIR")
     free = Message("{mib:,.0f} MiB free", mib=room.free_bytes / 2**20)
@@ -139,8 +149,10 @@ def free_space(room: FreeSpace, growth: Growth | None) -> Finding:
 
 
 def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -> Finding:
-    """The finding on the reserve. `size` is ledger.reserve, `left` the size of its file (None without a file), `free`
-    the free space, all in bytes. `owed` is evidence that could not be written yet.
+    """Check that the disk space reserved for evidence is complete and unused.
+
+    `size` is ledger.reserve, `left` the size of the reserve file (None without a file), and `free` the free space, all
+    in bytes. `owed` is evidence that could not be written yet.
     """
     topic = "ledger-reserve"
     remedy = Message("Free space on the ledger's disk now, and do not stop or reload the service before that")
@@ -176,8 +188,10 @@ def reserve(size: int, left: int | None, free: int, owed: MissingSteps | None) -
 
 
 def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
-    """The finding on ledgers that were set aside. `earlier` are the files of earlier ledgers that still exist. A ledger
-    that was restored, or that ended with its key, stays in place: commands and backups need it there.
+    """Check that no damaged ledger was set aside.
+
+    `earlier` are the existing files of earlier ledgers. A ledger that was restored, or that ended with its key, is not
+    reported, because commands and backups need it.
     """
     topic = "ledger-aside"
     files = [path for path in earlier if f".{DAMAGED}-" in path.name]
@@ -195,8 +209,10 @@ def ledgers_set_aside(earlier: Sequence[Path]) -> Finding:
 
 
 def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_exists: bool) -> Finding:
-    """The finding on the key file. `status` is its mode and size, None if it does not exist or cannot be read.
-    `trouble` says why it cannot be read.
+    """Check that the ledger's key file exists and is private.
+
+    `status` is the mode and size, or None if the file is missing or unreadable. `trouble` is the reason why it cannot
+    be read.
     """
     topic = "ledger-key"
     if status is None:
@@ -232,10 +248,10 @@ def key_file(path: Path, status: tuple[int, int] | None, trouble: str, ledger_ex
 
 
 def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") -> Finding:
-    """The finding on the ledger's signature. `leaves` is the number of signed leaves, None if the signature is wrong.
-    Then `trouble` says what is wrong, and `remedy` has the remedy, if one is known.
+    """Check that the ledger's leaves are signed.
 
-    `looked` is False if the ledger or its signing key cannot be read.
+    `leaves` is the number of signed leaves, or None if the signature is wrong. `trouble` then has the fault, and
+    `remedy` the remedy, if one is known. `looked` is False if the ledger or its signing key cannot be read.
     """
     topic = "ledger-signed"
     if not looked:
@@ -259,8 +275,10 @@ def signature(leaves: int | None, trouble: str, looked: bool, remedy: str = "") 
 def timestamps(
     url: str | None, newest: tuple[int, datetime] | None, leaves: int, every: timedelta, now: datetime
 ) -> Finding:
-    """The finding on the timestamps. `url` is the authority's address. `newest` has the size and the time of the
-    largest tree with a timestamp. `leaves` is the number of signed leaves.
+    """Check that the newest timestamp on the ledger is recent.
+
+    `url` is the authority's address. `newest` has the size and the time of the largest timestamped tree. `leaves` is
+    the number of signed leaves.
     """
     topic = "ledger-timestamp"
     if url is None:
@@ -277,8 +295,9 @@ def timestamps(
 
 
 def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -> Finding:
-    """The finding on the replica. `copy` is None if PostgreSQL has no replica of this node, or does not answer;
-    `trouble` says why.
+    """Check that the ledger's replica in PostgreSQL is up to date.
+
+    `copy` is None if PostgreSQL has no replica of the node, or does not answer. `trouble` is the reason.
     """
     topic = "ledger-postgresql"
     log = Message("See `journalctl -u idtone`; until this is corrected, ledger.spool keeps the evidence")
@@ -331,7 +350,10 @@ def replica(server: str, copy: OwnReplica | None, trouble: str, now: datetime) -
 
 
 def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Finding:
-    """The finding on the other servers. `silent` has the error of each server that cannot be read."""
+    """Check that the PostgreSQL servers in ledger.others can be read.
+
+    `silent` has the error of each server that cannot be read.
+    """
     topic = "ledger-others"
     names = ", ".join(servers)
     if not servers:
@@ -349,7 +371,10 @@ def other_servers(servers: Sequence[str], silent: Sequence[LedgerError]) -> Find
 
 
 def retention(kept: timedelta | None) -> Finding:
-    """The finding on the retention. `kept` is ledger.retention; None means for ever."""
+    """Check that telephone numbers are kept neither too short nor too long.
+
+    `kept` is ledger.retention, or None if numbers are kept for ever.
+    """
     topic = "ledger-retention"
     if kept is None:
         return warning(
@@ -376,7 +401,10 @@ def retention(kept: timedelta | None) -> Finding:
 
 
 def legal_holds(due: Sequence[str], standing: int) -> Finding:
-    """The finding on legal holds. `due` are the ids of the holds that need a decision now."""
+    """Check that no legal hold needs a person's decision.
+
+    `due` are the ids of the holds that need a decision now. `standing` is the number of holds in force.
+    """
     topic = "ledger-holds"
     if due:
         return warning(
@@ -391,7 +419,10 @@ def legal_holds(due: Sequence[str], standing: int) -> Finding:
 
 
 def sqlite(version: tuple[int, ...], is_wal: bool) -> Finding:
-    """The finding on SQLite. `is_wal`: the ledger's file is in WAL mode."""
+    """Check that SQLite is free of the WAL-reset bug, or that the ledger does not use WAL.
+
+    `is_wal` means that the ledger's file is in WAL mode.
+    """
     number = ".".join(map(str, version))
     if wal_is_safe(version):
         return good("ledger-sqlite", number)

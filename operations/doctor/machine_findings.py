@@ -1,4 +1,4 @@
-"""Findings on the machine and the service: look-ups of names, the clock, processes, the watchdog. Pure."""
+"""The doctor's checks of the machine and the service."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +16,10 @@ EARLIEST: Final = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Finding:
-    """The finding on the look-up of one name. `took_s` is at least the deadline if the look-up did not end."""
+    """Check that a host name resolves quickly.
+
+    `took_s` is at least the deadline if the lookup did not end.
+    """
     remedy = (
         Message("In /etc/hosts: `127.0.0.1 {host}`", host=host)
         if topic == "name-own"
@@ -37,7 +40,10 @@ def name_look_up(topic: str, host: str, took_s: float, resolved: bool) -> Findin
 
 
 def clock_synchronisation(state: bool | None) -> Finding:
-    """The finding on the clock. `state` is the kernel's answer, None if it could not be asked."""
+    """Check that the machine's clock is synchronised.
+
+    `state` is the kernel's answer, or None without an answer.
+    """
     topic, remedy = "clock-synchronised", Message("timedatectl set-ntp true; or install and start chrony")
     if state is None:
         return unknown(
@@ -59,8 +65,9 @@ def clock_date(now: datetime) -> Finding:
 
 
 def service(running: bool | None) -> Finding:
-    """The finding on the service. `running` is True if a process holds the ledger's lock, and None if other users'
-    processes cannot be read.
+    """Check that one instance of the service runs.
+
+    `running` is True if a process holds the ledger's lock, and None if other users' processes cannot be read.
     """
     if running is None:
         return unknown("service", Message("the processes of other users cannot be read"), Message("Run this as root"))
@@ -93,7 +100,10 @@ def application(registered: bool, running: bool | None) -> Finding:
 
 
 def listener(address: str, trouble: str) -> Finding:
-    """The finding on the AGI listener. `trouble` says why it does not answer; empty if it does."""
+    """Check that the service's AGI listener answers.
+
+    `trouble` is the reason why the listener does not answer, and is empty if it does.
+    """
     if trouble:
         return bad(
             "agi",
@@ -107,7 +117,10 @@ def listener(address: str, trouble: str) -> Finding:
 
 
 def watchdog(usec: str | None) -> Finding:
-    """The finding on the watchdog. `usec` is systemd's WatchdogUSec of the unit, None if systemd does not run here."""
+    """Check that systemd restarts the service when it hangs.
+
+    `usec` is systemd's WatchdogUSec of the unit, or None if systemd does not run.
+    """
     topic = "watchdog"
     remedy = Message(
         "Install idtone.service, the unit that comes with idtone; or systemctl edit idtone, "

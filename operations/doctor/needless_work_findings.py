@@ -1,4 +1,4 @@
-"""Findings on work that Asterisk does for each call and that may be unnecessary. Pure.
+"""The doctor's checks for per-call work of Asterisk that may be unnecessary.
 
 The figures were measured: docs/explanation/cost.md, "What an operator can do".
 """
@@ -30,8 +30,10 @@ MANY_CHANNELS: Final = 300
 
 
 def cel(running: Collection[str], text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on channel events. `running` are the running modules. `text` is that of cel.conf, None if it could
-    not be read; `trouble` says why, and is empty if the file does not exist.
+    """Check that Asterisk does not log channel events needlessly.
+
+    `running` are the running modules. `text` is the content of cel.conf, or None if it could not be read. `trouble` is
+    the reason, and is empty if the file does not exist.
     """
     topic = "cel"
     if text is None and trouble:
@@ -53,8 +55,9 @@ def cel(running: Collection[str], text: str | None, trouble: str, path: Path) ->
 
 
 def channels_per_endpoint(channels: Mapping[str, int]) -> Finding:
-    """The finding on the channels of PJSIP endpoints. `channels` has the present number of channels of each
-    endpoint.
+    """Check that no PJSIP endpoint has too many channels.
+
+    `channels` has the present number of channels of each endpoint.
     """
     topic = "endpoint-channels"
     name = max(channels, key=lambda each: channels[each], default="")

@@ -1,4 +1,7 @@
-"""A check that the service's AGI listener answers. It sends no request of a call, so it leaves no record. I/O."""
+"""A check that the service's AGI listener answers.
+
+The check sends no request of a call, so it leaves no record.
+"""
 
 import socket
 from pathlib import Path
@@ -40,7 +43,7 @@ _HUNG_UP: Final = b"511 Command Not Permitted on a dead channel or intercept rou
 
 
 def listener_trouble(address: Path | tuple[str, int]) -> str:
-    """The reason why the listener does not answer; empty if it does."""
+    """Reason why the AGI listener does not answer; empty if it does."""
     target = str(address) if isinstance(address, Path) else address
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:

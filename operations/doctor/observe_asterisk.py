@@ -1,6 +1,6 @@
-"""Observes Asterisk over ARI, with a few HTTP requests that change nothing. I/O.
+"""Reader of Asterisk's state over ARI, with a few HTTP requests that change nothing.
 
-A WebSocket like the service's would take the application over from the service.
+A WebSocket, which the service uses, would take the application over from the service.
 """
 
 import base64
@@ -36,9 +36,9 @@ class Answer:
 
 
 def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
-    """Observe Asterisk.
+    """Read Asterisk's version, modules, variables and clock over ARI.
 
-    Raises AriRefused if Asterisk refuses a request, AriUnavailable if its answers are unusable.
+    Raises AriRefused if Asterisk refuses a request, and AriUnavailable if its answers are unusable.
     """
     info = _asked(ari, secret, "asterisk/info")
     try:
@@ -66,13 +66,14 @@ def observe(ari: AriSettings, secret: str) -> AsteriskObservation:
 
 
 def variable(ari: AriSettings, secret: str, name: str) -> str:
-    """The value of a global variable; empty if it is not set."""
+    """Value of a global variable of Asterisk; empty if it is not set."""
     return str(json.loads(_asked(ari, secret, f"asterisk/variable?variable={quote(name)}").body)["value"])
 
 
 def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
-    """The hook's contexts in the dialplan; None if the module for device states is missing. A context counts if it has
-    the extension `s`: the state of a Local channel to a missing extension is INVALID.
+    """The hook's contexts in the dialplan; None if the module for device states is missing.
+
+    A context counts if it has the extension `s`: the state of a Local channel to a missing extension is INVALID.
     """
     found = set()
     for context in _CONTEXTS:
@@ -85,7 +86,7 @@ def _contexts(ari: AriSettings, secret: str) -> frozenset[str] | None:
 
 
 def _endpoints(ari: AriSettings, secret: str) -> dict[str, int] | None:
-    """PJSIP endpoint → its number of channels; None without the module that reports them."""
+    """Number of channels of each PJSIP endpoint; None without the module that reports them."""
     answer = request(ari, secret, "GET", "endpoints/PJSIP")
     if answer.status != http.HTTPStatus.OK:
         return None
@@ -100,7 +101,10 @@ def _asked(ari: AriSettings, secret: str, path: str) -> Answer:
 
 
 def request(ari: AriSettings, secret: str, method: str, path: str, body: object = None) -> Answer:
-    """Send one request, with `body` as JSON; returns the answer. Raises AriUnavailable."""
+    """Send one ARI request, with `body` as JSON, and return the answer.
+
+    Raises AriUnavailable.
+    """
     parts = urlsplit(ari.url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     credentials = base64.b64encode(f"{ari.user}:{secret}".encode()).decode()
@@ -131,6 +135,9 @@ def request(ari: AriSettings, secret: str, method: str, path: str, body: object 
 
 
 def _nearby(connection: http.client.HTTPConnection) -> bool:
-    """True if the peer is on this machine: both ends have the same address, or the peer has a loopback address."""
+    """True if the peer is on this machine.
+
+    Both ends then have the same address, or the peer has a loopback address.
+    """
     peer: Any = connection.sock.getpeername()[0]
     return bool(peer == connection.sock.getsockname()[0] or ip_address(peer.partition("%")[0]).is_loopback)

@@ -1,4 +1,7 @@
-"""Observes this machine: files, open ports, processes, names, the clock. I/O; it changes nothing and takes no lock."""
+"""Reader of the machine's state: files, ports, processes, names and the clock.
+
+The functions change nothing and take no lock.
+"""
 
 import contextlib
 import grp
@@ -29,8 +32,9 @@ _CONF_LIMIT: Final = 500
 
 
 def read_text(path: Path) -> tuple[str | None, str]:
-    """The text of a file, and an empty reason. If it cannot be read: None and the reason, which is empty for a missing
-    file.
+    """Read the text of a file; (None, reason) if it cannot be read.
+
+    The reason is empty for a missing file.
     """
     try:
         return path.read_text("utf-8", "surrogateescape"), ""
@@ -49,14 +53,20 @@ def mode_and_owner(path: Path) -> tuple[int, int] | None:
 
 
 def rights(path: Path) -> Rights:
-    """Mode and owners of a file or folder. Raises OSError."""
+    """Mode and owners of a file or folder.
+
+    Raises OSError.
+    """
     status = path.stat()
     listed = "system.posix_acl_access" in os.listxattr(path)
     return Rights(path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, listed)
 
 
 def rights_in(folder: Path) -> list[Rights]:
-    """The `rights` of the folder and of its content; empty if it does not exist. Raises OSError."""
+    """Modes and owners of a folder and its content; empty if the folder does not exist.
+
+    Raises OSError.
+    """
     walked = os.walk(folder, onerror=_ignore_missing)
     found = []
     for path in (folder, *(Path(place, name) for place, below, files in walked for name in (*below, *files))):
@@ -71,7 +81,10 @@ def _ignore_missing(error: OSError) -> None:
 
 
 def content(path: Path) -> bytes | None:
-    """The bytes of a file; None if it does not exist. Raises OSError for other errors."""
+    """Content of a file; None if it does not exist.
+
+    Raises OSError for other errors.
+    """
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -79,8 +92,9 @@ def content(path: Path) -> bytes | None:
 
 
 def files_including_hook(folder: Path) -> list[Path] | None:
-    """The files that include the hook, in Asterisk's folder and in the folders directly in it. None if none of the
-    readable files does, and others cannot be read.
+    """Files that include the hook, in Asterisk's folder and the folders directly in it.
+
+    None if no readable file includes the hook, and other files cannot be read.
     """
     wanted = re.compile(rf'^\s*#(?:try)?include\s+["<]?(?:\S*/)?{re.escape(HOOK_FILE)}[">]?\s*(?:;.*)?$', re.MULTILINE)
     if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
@@ -98,14 +112,20 @@ def files_including_hook(folder: Path) -> list[Path] | None:
 
 
 def free_space(path: Path) -> FreeSpace:
-    """The free space at `path`, or at the nearest folder above it that exists. Raises OSError."""
+    """Free space at a path, or at its nearest existing parent folder.
+
+    Raises OSError.
+    """
     found = os.statvfs(nearest_existing(path))
     free = found.f_bfree if os.geteuid() == 0 else found.f_bavail
     return FreeSpace(free * found.f_frsize, found.f_favail if found.f_files else None)
 
 
 def exists(path: Path) -> bool:
-    """True if the file or folder exists. Raises OSError if that cannot be known."""
+    """True if the file or folder exists.
+
+    Raises OSError if that cannot be determined.
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -114,19 +134,25 @@ def exists(path: Path) -> bool:
 
 
 def nearest_existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that exists. Raises OSError."""
+    """The path itself, or its nearest existing parent folder.
+
+    Raises OSError.
+    """
     path = path.absolute()
     return next(place for place in (path, *path.parents) if exists(place))
 
 
 def folders_above(folder: Path) -> list[Path]:
-    """The existing folders above `folder`, from the root on. Raises OSError."""
+    """Existing parent folders of a folder, from the root on.
+
+    Raises OSError.
+    """
     nearest = nearest_existing(folder.parent)
     return [*reversed(nearest.parents), nearest]
 
 
 def size(path: Path) -> int | None:
-    """The bytes that a file occupies on the disk; None if it does not exist or cannot be read."""
+    """Bytes that a file occupies on the disk; None if it does not exist or cannot be read."""
     try:
         status = path.stat()
     except OSError:
@@ -135,7 +161,7 @@ def size(path: Path) -> int | None:
 
 
 def is_wal(path: Path) -> bool:
-    """True if an SQLite file is in WAL mode by its header (sqlite.org/fileformat.html)."""
+    """True if an SQLite file's header shows WAL mode (sqlite.org/fileformat.html)."""
     try:
         with path.open("rb") as file:
             return file.read(20)[18:20] == b"\x02\x02"
@@ -144,7 +170,7 @@ def is_wal(path: Path) -> bool:
 
 
 def listening_addresses(port: int) -> list[Address] | None:
-    """The addresses on which this TCP port is open in our network namespace; None if /proc cannot be read."""
+    """Local addresses on which a TCP port is open; None if /proc cannot be read."""
     found: list[Address] = []
     try:
         for table in ("tcp", "tcp6"):
@@ -167,19 +193,19 @@ def _listening(table: str, port: int) -> Iterator[Address]:
 
 
 def identity_by_pid_file(pid_file: Path) -> Identity | None:
-    """User and groups of the process whose pid is in the file; None without such a process."""
+    """User and groups of the process in a pid file; None without such a process."""
     process = pid_in(pid_file)
     return None if process is None else process_identity(process)
 
 
 def pid_in(pid_file: Path) -> int | None:
-    """The pid in a pid file; None if the file does not exist."""
+    """Process id in a pid file; None if the file does not exist."""
     text, _ = read_text(pid_file)
     return int(text) if text is not None and text.strip().isdecimal() else None
 
 
 def process_file(process: int, what: str) -> str:
-    """The text of /proc/PID/`what`; empty if it cannot be read."""
+    """Content of the file /proc/PID/`what`; empty if it cannot be read."""
     return read_text(_PROC / str(process) / what)[0] or ""
 
 
@@ -196,8 +222,9 @@ def process_identity(process: int) -> Identity | None:
 
 
 def account_identity(user: str | int, group: str = "", more: Collection[str] = ()) -> Identity | None:
-    """The identity of a program that runs as this user, with this primary group and these further groups; None if the
-    user or a group does not exist.
+    """User and groups of a program that runs as `user`; None if the user or a group does not exist.
+
+    `group` is the primary group, and `more` are additional groups.
     """
     try:
         entry = pwd.getpwuid(user) if isinstance(user, int) else pwd.getpwnam(user)
@@ -209,7 +236,7 @@ def account_identity(user: str | int, group: str = "", more: Collection[str] = (
 
 
 def user_name(user: int) -> str:
-    """The user as an argument of `chown`: the name, or the number if it has no name."""
+    """User as an argument of `chown`: the name, or the number if the user has no name."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
@@ -217,7 +244,7 @@ def user_name(user: int) -> str:
 
 
 def group_name(group: int) -> str:
-    """The group as an argument of `chgrp`: the name, or the number if it has no name."""
+    """Group as an argument of `chgrp`: the name, or the number if the group has no name."""
     try:
         return grp.getgrgid(group).gr_name
     except KeyError:
@@ -225,9 +252,10 @@ def group_name(group: int) -> str:
 
 
 def is_open(path: Path) -> bool | None:
-    """True if a process has this file open. None if no process was found, but one of `idtone serve` could not be read.
+    """True if a process has the file open; None if that cannot be determined.
 
-    Taking the lock for a trial could stop a service that starts at the same moment.
+    The answer is unknown if a process of `idtone serve` could not be read. A trial lock could stop a service that
+    starts at the same moment.
     """
     try:
         process, hidden = _holder(path)
@@ -239,7 +267,7 @@ def is_open(path: Path) -> bool | None:
 
 
 def holder(path: Path) -> int | None:
-    """The pid of a process that has this file open; None if none was found."""
+    """Process id of a process that has the file open; None if none was found."""
     try:
         return _holder(path)[0]
     except OSError:
@@ -247,7 +275,8 @@ def holder(path: Path) -> int | None:
 
 
 def _holder(path: Path) -> tuple[int | None, bool]:
-    """The pid of a process that has the file open, or None; and True if a process of `idtone serve` could not be read.
+    """Process id of a process that has the file open, and True if a process could not be read.
+
     Raises OSError.
     """
     wanted = path.stat()
@@ -276,7 +305,10 @@ def is_address(host: str) -> bool:
 
 
 def look_up(host: str, deadline_s: float) -> tuple[float, bool]:
-    """The seconds that the look-up of a name took, at most `deadline_s`; and True if it succeeded."""
+    """Seconds that the lookup of a host name took, and True if it succeeded.
+
+    The lookup takes at most `deadline_s`.
+    """
     resolved = threading.Event()
     ended = threading.Event()
 
@@ -302,13 +334,13 @@ def clock_is_synchronised() -> bool | None:
 
 
 def watchdog(unit: str, deadline_s: float) -> str | None:
-    """systemd's WatchdogUSec of a unit; None if systemd does not run here."""
+    """systemd's WatchdogUSec of a unit; None if systemd does not run."""
     shown = unit_properties(unit, ("WatchdogUSec",), deadline_s)
     return None if shown is None else shown.get("WatchdogUSec", "")
 
 
 def unit_account(unit: str, deadline_s: float) -> Identity | None:
-    """The user and groups with which systemd starts a unit; None if systemd, the unit or the user does not exist."""
+    """User and groups with which systemd starts a unit; None if the unit or the user does not exist."""
     shown = unit_properties(unit, ("LoadState", "User", "Group", "SupplementaryGroups"), deadline_s)
     if shown is None or shown.get("LoadState") != "loaded":
         return None

@@ -1,4 +1,4 @@
-"""Asterisk's limit of open files: the number of calls that it allows, and the unit's setting for a higher one. Pure."""
+"""The doctor's check of Asterisk's limit of open files, which limits its calls."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ _UNIT: Final = re.compile(r"/([^/\n]+\.service)$", re.MULTILINE)
 
 
 def limit_of(limits: str) -> int | None:
-    """The soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
+    """Soft limit of open files in the text of /proc/PID/limits; None if it is missing."""
     match = _LIMIT.search(limits)
     if not match:
         return None
@@ -34,7 +34,7 @@ def limit_of(limits: str) -> int | None:
 
 
 def unit_of(control_groups: str) -> str | None:
-    """The systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
+    """systemd unit of a process, from the text of /proc/PID/cgroup; None if it has none."""
     match = _UNIT.search(control_groups)
     return match[1] if match else None
 
@@ -46,33 +46,33 @@ def planned_calls(asterisk_conf: str) -> int:
 
 
 def calls_within(limit: int) -> int:
-    """Number of calls in progress that a limit of open files allows."""
+    """Number of simultaneous calls that a limit of open files allows."""
     return max(0, limit - WITHOUT_CALLS) // A_CALL
 
 
 def needed_limit(calls: int) -> int:
-    """The limit of open files that this number of calls needs."""
+    """Limit of open files that a number of calls needs."""
     return WITHOUT_CALLS + A_CALL * calls
 
 
 def recommended_limit(calls: int) -> int:
-    """The limit to set, for this number of calls or more."""
+    """Limit of open files to set for a number of calls, at least `LIMIT`."""
     return max(LIMIT, needed_limit(calls))
 
 
 def drop_in_text(calls: int) -> str:
-    """The lines for the unit's drop-in."""
+    """Text of the systemd drop-in that raises the limit of open files."""
     return f"[Service]\nLimitNOFILE={recommended_limit(calls)}\n"
 
 
 def drop_in_path(unit: str, units: Path) -> Path:
-    """The path of the unit's drop-in file."""
     return units / f"{unit}.d" / DROP_IN
 
 
 def judge(limit: int | None, calls: int, unit: str | None) -> Finding:
-    """The finding on open files. `limit` is that of the running Asterisk, None if its process was not found. `unit` is
-    its systemd unit.
+    """Check that Asterisk may open enough files for its calls.
+
+    `limit` is that of the running Asterisk, or None if its process was not found. `unit` is its systemd unit.
     """
     topic = "open-files"
     if limit is None:

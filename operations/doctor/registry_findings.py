@@ -1,4 +1,4 @@
-"""Findings on the registry and its licences. Pure. No finding contains a telephone number."""
+"""The doctor's checks of the registry and its licences, whose findings show no telephone number."""
 
 import stat
 from collections import Counter
@@ -34,8 +34,9 @@ none.
 
 
 def faulty(error: DocumentError | TrustError, path: str) -> Finding:
-    """The finding on a faulty registry. It shows only the places of the faults: their texts may quote telephone numbers
-    from the file.
+    """Explain that the registry is faulty.
+
+    The finding shows only the places of the faults, because their texts may quote telephone numbers.
     """
     if isinstance(error, TrustError):
         return bad("registry", str(error), Message("idtone registry update, as the user that `idtone serve` runs as"))
@@ -103,9 +104,10 @@ def trusted(trust: Trust, source: str) -> Finding:
 def verified_copy(
     folder: Path, above: Sequence[Rights], held: Sequence[Rights], ourselves: int, service: int | None = None
 ) -> Finding:
-    """The finding on the verified copy. `held` has the access rights of its folder and files, nothing if it does not
-    exist yet. `above` has those of the folders above. `ourselves` is our own user id, `service` the service's, if
-    known.
+    """Check that only the service can change the verified copy of the registry.
+
+    `held` has the access rights of the copy's folder and files, and is empty if the folder does not exist yet. `above`
+    has those of the parent folders. `ourselves` is the current user id, and `service` the service's, if known.
     """
     topic, place = "registry-cache", quote(str(folder))
     if not held:
@@ -165,7 +167,10 @@ def verified_copy(
 
 
 def locked_out(folder: Path, found: str, service: int) -> Finding:
-    """The bad finding that the service, with the user id `service`, can neither read nor renew the copy."""
+    """Explain that the service can neither read nor renew the copy of the registry.
+
+    `service` is the user id of the service.
+    """
     return bad(
         "registry-cache",
         Message("{found}, so the service (user {service}) cannot use it", found=found, service=service),
@@ -178,7 +183,7 @@ _ANEW: Final = Message("if another user may have written there, remove the copy;
 
 
 def _can_reach(path: Path, folders: Mapping[Path, int]) -> int:
-    """The write bits of group and others, without those of users who cannot reach the file through its folders."""
+    """Write bits of group and others that are effective through the file's folders."""
     reaching = _OTHERS_WRITE
     for folder in path.parents:
         reaching &= folders.get(folder, 0o777) << 1
@@ -190,7 +195,10 @@ def no_verified_copy() -> Finding:
 
 
 def registry_age(index: RegistryIndex, now: datetime, grace: timedelta) -> Finding:
-    """The finding on the registry's age. `grace` is `policy.registry_stale`."""
+    """Check that the registry has not expired and will not expire soon.
+
+    `grace` is `policy.registry_stale`.
+    """
     topic, expires = "registry-fresh", index.expires
     signed = index.trust is Trust.SIGNED
     remedy = (
@@ -231,7 +239,10 @@ _CERTIFICATION_WORDS: Final = {
 
 
 def certifications(document: RegistryDocument, member: str | None, now: datetime) -> Finding:
-    """The finding on the certifications on which the numbers of `member` depend; on all certifications for None."""
+    """Check that the certifications on which a member's numbers depend are in force.
+
+    With `member` None, all certifications are checked.
+    """
     topic = "registry-certifications"
     ends = sorted(certification_ends(document, member), key=lambda each: each.at)
     over, soon = ([each for each in ends if each.at <= at] for at in (now, now + CERTIFICATION_SOON))
@@ -272,7 +283,7 @@ _STANDINGS: Final[Mapping[Reason, str]] = {
 
 
 def node_member(member: str | None, index: RegistryIndex) -> Finding:
-    """Error if `association.member` is not set or not in the registry."""
+    """Check that `association.member` is set and in the registry."""
     topic, trouble = "registry-member", member_trouble(member, index)
     if trouble:
         return bad(topic, trouble, REMEDY)
@@ -283,7 +294,10 @@ _RENEW: Final = Message("Ask the association to renew them")
 
 
 def licence_states(document: RegistryDocument, now: datetime, own: Sequence[LicenceLapse] = ()) -> Finding:
-    """The finding on the licences. `own` are the lapses of the node's member."""
+    """Check that the node's licences are valid and will not lapse soon.
+
+    `own` are the lapses of the node's member.
+    """
     topic = "registry-licences"
     held = [licence for member in document.members for licence in licences(member)]
     standings = Counter(_STANDINGS[judge(licence, min(licence.directions), now)] for licence in held)
@@ -319,7 +333,7 @@ def licence_states(document: RegistryDocument, now: datetime, own: Sequence[Lice
 
 
 def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: datetime) -> Finding:
-    """The finding on the sounds of valid licences: each must be playable."""
+    """Check that the sounds of all valid licences can be played."""
     topic = "registry-sounds"
     named = {tone.id: tone.sha256 for tone in document.tones}
     licensed = {
@@ -349,7 +363,7 @@ def sounds(document: RegistryDocument, profiles: Mapping[str, Profile], now: dat
 
 
 def chosen_sounds(tones: Tones, member: str | None, index: RegistryIndex, now: datetime) -> Finding | None:
-    """The finding on a faulty policy.tones; None if it is in order."""
+    """Explain a faulty policy.tones; None if the setting is correct."""
     trouble = tones_trouble(tones, member, index, now)
     return bad("registry-sounds", trouble, TONES_REMEDY) if trouble else None
 

@@ -1,4 +1,7 @@
-"""Runs checks in parallel. A check that crashes or hangs becomes a finding, and does not stop the others."""
+"""Parallel runs of checks with one deadline.
+
+A check that crashes or hangs becomes a finding, and does not stop the other checks.
+"""
 
 import queue
 import threading
@@ -28,9 +31,9 @@ def run(
     deadline_s: float = DEADLINE_S,
     waiting: Callable[[Collection[str]], None] = lambda topics: None,
 ) -> list[Finding]:
-    """One finding for each topic of `checks`, in the order of `TOPICS`. `waiting` gets the unfinished topics.
+    """Run checks in parallel, and return one finding for each topic, in the order of `TOPICS`.
 
-    The threads of checks that hang run on until the process ends.
+    `waiting` receives the unfinished topics. Threads of hanging checks run until the process ends.
     """
     results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
     for check in checks:

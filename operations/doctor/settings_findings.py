@@ -1,4 +1,4 @@
-"""Findings on the fleet's settings and on the trunks for emergency calls. Pure."""
+"""The doctor's checks of the fleet's settings and of the trunks for emergency calls."""
 
 from idtone.core.settings.settings import Settings
 from idtone.core.settings.shared_settings import differing_settings
@@ -12,8 +12,9 @@ TOPIC = "fleet-settings"
 
 
 def fleet_settings(settings: Settings, used: UsedFleetSettings | None, trouble: str = "") -> Finding:
-    """The finding on the fleet's settings. `used` is the edition that the service used last. `trouble` says why it is
-    not known.
+    """Check that the service uses the node's current edition of the fleet's settings.
+
+    `used` is the edition that the service used last. `trouble` is the reason why it is not known.
     """
     edition = settings.shared
     if edition is None:

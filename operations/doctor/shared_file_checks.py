@@ -1,4 +1,4 @@
-"""Checks of the files that the service and Asterisk share: sounds, fallback.conf, journal. I/O, like `checks`."""
+"""Checks of the files that the service and Asterisk share: sounds, fallback.conf and journal."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,8 +112,9 @@ def writable_check(inputs: CheckInputs) -> Iterator[Finding]:
 def _tried(
     place: write_trial.Place, who: shared_file_findings.Identity | None, process: int | None
 ) -> shared_file_findings.PutTrial:
-    """The result of the service's attempt to write a file into a folder. Raises OSError if the folder cannot
-    be read.
+    """Result of the service's attempt to write a file into a folder.
+
+    Raises OSError if the folder cannot be read.
     """
     held = observe_machine.rights(place.folder) if observe_machine.exists(place.folder) else None
     above = [observe_machine.rights(folder) for folder in observe_machine.folders_above(place.folder)]
@@ -127,6 +128,5 @@ def _tried(
 
 
 def _group(reader: shared_file_findings.Identity | None, folder: shared_file_findings.Rights | None) -> str:
-    """The name of Asterisk's group, for remedies."""
     group = shared_file_findings.group_for(reader, folder)
     return "asterisk" if group is None else observe_machine.group_name(group)

@@ -1,4 +1,4 @@
-"""Findings on the sound files, fallback.conf and the journal, and on their access rights. Pure."""
+"""The doctor's checks of the sound files, fallback.conf and the journal, with their access rights."""
 
 import errno
 import os
@@ -19,7 +19,10 @@ _RESTART: Final = Message("systemctl restart idtone, which makes them again")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """User and groups of a process. `group` is the primary one, and one of `groups`."""
+    """User and groups of a process.
+
+    `group` is the primary group, and one of `groups`.
+    """
 
     user: int
     groups: frozenset[int]
@@ -28,7 +31,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Mode and owners of one file or folder. `listed`: it has an access control list, so the mode may not apply."""
+    """Mode and owners of one file or folder.
+
+    `listed` means that it has an access control list, so the mode may not apply.
+    """
 
     path: Path
     mode: int
@@ -37,7 +43,10 @@ class Rights:
     listed: bool = False
 
     def allow(self, who: Identity, right: int) -> bool:
-        """True if a process has a right: 4 to read, 2 to write, 1 to pass through a folder. Root has all rights."""
+        """True if a process has a right: 4 to read, 2 to write, 1 to pass through a folder.
+
+        Root has all rights.
+        """
         shift = 6 if who.user == self.user else 3 if self.group in who.groups else 0
         return who.user == 0 or bool(self.mode >> shift & right)
 
@@ -50,9 +59,11 @@ def sound_files(
     *,
     by_list: bool = False,
 ) -> Finding:
-    """The finding on the sound files. `wanted` has the expected content of each file, `there` the present content, None
-    for a missing file. `further` are other files that Asterisk could play in place of these. `by_list`: the expected
-    content of imported sounds comes from their list, not from their masters.
+    """Check that the sound files exist and have the expected content.
+
+    `wanted` has the expected content of each file, and `there` the present content, None for a missing file. `further`
+    are other files that Asterisk could play in their place. `by_list` means that the expected content of imported
+    sounds is from their list, not their masters.
     """
     missing = sorted(path for path in wanted if there[path] is None)
     other = sorted(path for path in wanted if there[path] not in (None, wanted[path]))
@@ -87,8 +98,9 @@ def sound_files(
 
 
 def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
-    """The group through which Asterisk can read the folder: the folder's own if Asterisk belongs to it, or else
-    Asterisk's primary group. None if Asterisk's process was not found.
+    """Group through which Asterisk can read a folder; None if Asterisk's process was not found.
+
+    The group is the folder's own if Asterisk belongs to it, otherwise Asterisk's primary group.
     """
     if asterisk is None:
         return None
@@ -96,8 +108,10 @@ def group_for(asterisk: Identity | None, folder: Rights | None) -> int | None:
 
 
 def sound_access(who: Identity | None, folders: Sequence[Rights], held: Sequence[Rights], group: str) -> Finding:
-    """The finding on Asterisk's access to the sounds. `who` is Asterisk's user, None if its process was not found.
-    `group` is its group. `folders` are the folders above the files.
+    """Check that Asterisk can read the sound files.
+
+    `who` is Asterisk's user, or None if its process was not found. `group` is its group. `folders` are the parent
+    folders of the files.
     """
     topic = "sounds-readable"
     place = folders[-1].path if folders else Path()
@@ -152,9 +166,11 @@ def journal_access(
     group: str,
     sounds: Path,
 ) -> Finding:
-    """The finding on the journal. `who` is Asterisk's user, `group` its group. `held` is the present journal, None if
-    it does not exist. `left` is the number of journals that the service has taken but not entered into the ledger.
-    `sounds` is the folder of the sounds.
+    """Check that Asterisk can write to the journal.
+
+    `who` is Asterisk's user, and `group` its group. `held` is the present journal, or None if it does not exist. `left`
+    is the number of journals that the service has taken but not entered into the ledger. `sounds` is the folder of the
+    sounds.
     """
     topic, restart = "journal", Message("systemctl restart idtone, which creates it")
     name, folder = quote(str(path)), quote(str(path.parent))
@@ -210,9 +226,10 @@ folders.
 
 @dataclass(frozen=True, slots=True)
 class PutTrial:
-    """A folder for files of the service, and the result of an attempt to write a file there. `above` are the existing
-    folders above it. `held` is the folder itself, None if it does not exist. `error` is the errno of the attempt, 0
-    after a success. It is None without an attempt; then `why` has the reason.
+    """The result of an attempt to write a file of the service into a folder.
+
+    `above` are the existing parent folders. `held` is the folder itself, or None if it does not exist. `error` is the
+    errno of the attempt, 0 after a success, and None without an attempt. Without an attempt, `why` has the reason.
     """
 
     folder: Path
@@ -225,9 +242,11 @@ class PutTrial:
 def put_access(
     topic: str, trial: PutTrial, who: Identity | None, owner: str, mode: int, group: int | None = None
 ) -> Finding:
-    """The finding on the service's right to put files into a folder. `who` is the service, `owner` is USER:GROUP for
-    `chown`: its user and Asterisk's group. `mode` is the folder's mode in the remedy. `group` is only for the journal:
-    the service gives its folder the group of the sounds' folder, and the mode.
+    """Check that the service can write files into a folder.
+
+    `who` is the service. `owner` is USER:GROUP for `chown`: the service's user and Asterisk's group. `mode` is the
+    folder's mode in the remedy. `group` is only for the journal, whose folder the service gives the group of the
+    sounds' folder.
     """
     folder, held = trial.folder, trial.held
     if who is None:
@@ -292,11 +311,11 @@ def _unchangeable(held: Rights, who: Identity, mode: int, group: int | None) -> 
 
 
 def fallback_file(wanted: str | None, text: str | None, trouble: str, path: Path) -> Finding:
-    """The finding on fallback.conf. `wanted` is its content by the registry, None without a registry. `text` is the
-    present content.
+    """Check that fallback.conf has the content that the registry requires.
 
-    The finding shows neither, because both contain telephone numbers. `trouble` says why the file could not be read; it
-    is empty if the file does not exist.
+    `wanted` is the content by the registry, or None without a registry. `text` is the present content. The finding
+    shows neither, because both contain telephone numbers. `trouble` is the reason why the file could not be read, and
+    is empty if it does not exist.
     """
     topic = "fallback"
     remedy = Message("idtone registry update, as the user that `idtone serve` runs as; it writes the file")

@@ -1,4 +1,4 @@
-"""The finding on this node's own suspensions. Pure; it names no telephone number."""
+"""The doctor's check of the node's own suspensions, whose finding shows no telephone number."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,8 +17,9 @@ waits for approval waits for a person, who is reached by telephone.
 
 
 def unreadable(problem: str, may_read: bool) -> Finding:
-    """The finding if the file of suspensions cannot be read. `problem` names the file and the remedy. `may_read` is
-    False if only another user may read it.
+    """Explain that the file of suspensions cannot be read.
+
+    `problem` names the file and the remedy. `may_read` is False if only another user may read the file.
     """
     if not may_read:
         return unknown(TOPIC, problem, Message("Run this as the user that `idtone serve` runs as"))

@@ -1,5 +1,6 @@
-"""Findings on the sound and the number that a called party gets, from Asterisk's PJSIP endpoints and the operator's own
-Dial(). Pure.
+"""The doctor's checks of the sound and the number that a called party receives.
+
+The sources are Asterisk's PJSIP endpoints and the operator's own Dial().
 """
 
 import re
@@ -55,7 +56,10 @@ sounds exist in these formats.
 
 
 def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
-    """The options of each PJSIP endpoint by its name, including its templates'; `allow` lists all codecs."""
+    """Options of each PJSIP endpoint by its name, including its templates' options.
+
+    `allow` lists all codecs.
+    """
     sections: list[tuple[str, dict[str, str]]] = []
     named: dict[str, dict[str, str]] = {}
     current: dict[str, str] = {}
@@ -82,8 +86,10 @@ def endpoints(lines: Sequence[Line]) -> dict[str, dict[str, str]]:
 def codecs(
     found: Mapping[str, Mapping[str, str]] | None, running: Collection[str], trouble: str, path: Path
 ) -> Finding:
-    """The finding on the codecs. `found` are the options of the endpoints, None if pjsip.conf could not be read.
-    `running` are the running modules, without `.so`.
+    """Check that Asterisk can play sounds in all codecs of the trunks.
+
+    `found` are the options of the endpoints, or None if pjsip.conf could not be read. `running` are the running
+    modules, without `.so`.
     """
     topic = "sound-codecs"
     if found is None:
@@ -115,8 +121,10 @@ def codecs(
 def presented_numbers(
     found: Mapping[str, Mapping[str, str]] | None, dialplan: Sequence[Line], trouble: str, path: Path
 ) -> Finding:
-    """The finding on presented numbers. `found` are the options of the endpoints, None if pjsip.conf could not be read.
-    `dialplan` are the lines of extensions.conf.
+    """Check that the called party sees the number that idtone checked.
+
+    `found` are the options of the endpoints, or None if pjsip.conf could not be read. `dialplan` are the lines of
+    extensions.conf.
     """
     topic = "presented-number"
     if found is None:
@@ -142,7 +150,7 @@ def presented_numbers(
 
 
 def _without_number(lines: Sequence[Line]) -> Iterator[str]:
-    """The places where an extension runs an outgoing Dial() with `idtone-called`, but has not set the number before."""
+    """Places where an extension runs an outgoing Dial() with `idtone-called` but does not set the number before."""
     sets = False
     for line in lines:
         if line.path.name == HOOK_FILE:

@@ -1,8 +1,8 @@
-"""Finds the places in the operator's configuration where the hook cannot work as documented. Pure.
+"""Places in the operator's configuration where the hook cannot work as documented.
 
-Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call there. Queue() runs
-a Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Dial() runs only
-the last of several U(), even if a variable holds the first.
+Dial() reads GOSUB_RESULT after the Gosub() of its option U(), so `idtone-called` can refuse a call. Queue() runs a
+Gosub() for a member but does not read the result. FollowMe() has no Gosub() for the called party. Dial() runs only the
+last of several U(), even if a variable holds the first.
 
 A Local channel that leads to `idtone-forward` cuts a sound for the caller, unless its dialling side passes early media
 on.
@@ -48,8 +48,9 @@ class UnsupportedUse:
 
 
 def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
-    """The places that ignore the result of `idtone-called`, in the lines of extensions.conf, queues.conf and
-    followme.conf with their included files.
+    """Places that ignore the result of `idtone-called`.
+
+    The parameters are the lines of extensions.conf, queues.conf and followme.conf with their included files.
     """
     dialplan = _operators(dialplan)
     leading = {CALLED_CONTEXT, *_leading_contexts(dialplan, CALLED_CONTEXT)}
@@ -67,7 +68,10 @@ def uses(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Li
 
 
 def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Sequence[Line]) -> list[UnsupportedUse]:
-    """The places that lead a call through a Local channel to `idtone-forward`, in the lines of the same three files."""
+    """Places that lead a call through a Local channel to `idtone-forward`.
+
+    The parameters are the lines of extensions.conf, queues.conf and followme.conf with their included files.
+    """
     dialplan = _operators(dialplan)
     forwarding = set(_leading_contexts(dialplan, FORWARD_CONTEXT))
     found = [
@@ -86,8 +90,10 @@ def behind_local(dialplan: Sequence[Line], queues: Sequence[Line], followme: Seq
 def judge(
     found: Collection[UnsupportedUse] | None, callers: Collection[UnsupportedUse], trouble: str, folder: Path
 ) -> Finding:
-    """The finding on the hook's uses. `found` is None if the files could not be read; `trouble` says why. `callers` are
-    the places that would cut a sound for the caller.
+    """Check that the dialplan does not use the hook where it cannot work.
+
+    `found` is None if the files could not be read, and `trouble` is the reason. `callers` are the places that would cut
+    a sound for the caller.
     """
     topic = "hook-use"
     if found is None:

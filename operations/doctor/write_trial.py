@@ -1,8 +1,8 @@
-"""A trial that shows if the service can put files where Asterisk reads them. It creates a file, replaces it and removes
-it. I/O.
+"""A trial that shows whether the service can write files where Asterisk reads them.
 
-Modes and owners do not answer this. A user outside the folder's group cannot give a file to that group. systemd can
-make a folder read-only for the service. A file system can have its own rules.
+The trial creates a file, replaces it and removes it. Modes and owners are not enough. A user outside the folder's group
+cannot give a file to that group. systemd can make a folder read-only for the service. A file system can have its own
+rules.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Place:
 
 
 class NotTriedError(Exception):
-    """The trial was not possible; the text says why."""
+    """The trial was not possible; the text has the reason."""
 
 
 def trial(place: Place, who: Identity, process: int | None = None) -> int:
-    """The errno with which `who` fails to create or replace a file there; 0 if both succeed. Raises NotTriedError.
+    """The errno with which a process fails to create or replace a file; 0 if both succeed.
 
-    `process` is the service's pid, if it runs: then the trial uses its mounts.
+    `process` is the service's process id, if the service runs. The trial then uses its mounts. Raises NotTriedError.
     """
     user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
     if user not in (0, who.user):
@@ -84,7 +84,7 @@ def _trial(place: Place, process: int | None) -> int:
 
 
 def _as_seen(path: Path, process: int | None) -> Path:
-    """The path in the mounts of a process, if this user may read them."""
+    """The path in the mounts of a process, if the current user may read them."""
     if process is not None:
         seen = Path(f"/proc/{process}/root") / path.relative_to("/")
         with contextlib.suppress(OSError):
@@ -94,8 +94,9 @@ def _as_seen(path: Path, process: int | None) -> Path:
 
 
 def main(user: str, group: str, groups: str, folder: str, mode: str, group_of: str, process: str) -> None:
-    """Become the service's user, make the trial, and print the errno. The imports come first, because that user may not
-    be able to read the modules.
+    """Become the service's user, make the trial, and print the errno.
+
+    All imports must be at the beginning, because the service's user may not be able to read the modules.
     """
     os.setgroups(list(map(int, groups.split(","))))
     os.setgid(int(group))

@@ -1,1 +1,1 @@
-"""A fleet of PBXs: the reports of its nodes, its monitoring, configuration and upgrade."""
+"""Commands for a fleet of PBXs: reports of its nodes, monitoring, configuration and upgrades."""

@@ -1,4 +1,4 @@
-"""Runs commands on this machine, or on others with a prefix such as ssh. I/O."""
+"""Runs commands on this machine, or on others with a prefix such as ssh."""
 
 import os
 import signal
@@ -10,7 +10,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The outcome of a command. `status` is its exit code; None if it could not be started or did not end in time."""
+    """The exit code and the output of a command that was run.
+
+    `status` is its exit code, or None if the command could not be started or did not end in time.
+    """
 
     status: int | None
     output: str = ""
@@ -18,17 +21,22 @@ class CommandResult:
 
 
 class CommandRunner(Protocol):
-    """Interface through which the upgrade runs commands."""
+    """The interface through which an upgrade runs commands."""
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:
-        """Run a command without a shell and without input, and wait for its end. No failure raises an error."""
+        """Run a command without a shell and without input, and wait for its end.
+
+        No failure raises an error.
+        """
 
 
 class SubprocessRunner:
-    """Runs commands as processes of this machine. A command that takes too long is killed with all its children."""
+    """Runs commands as processes of this machine.
+
+    A command that takes too long is killed with all its children.
+    """
 
     def run(self, command: Sequence[str], within_s: float) -> CommandResult:
-        """Implements `CommandRunner.run`."""
         try:
             process = subprocess.Popen(  # noqa: S603  the words of the operator's inventory and of ours
                 command,

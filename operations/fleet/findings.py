@@ -1,4 +1,4 @@
-"""Faults of a fleet's nodes, and differences between them, as a table of rules. Pure."""
+"""Rules that find faults of a fleet's nodes, and differences between the nodes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ ENOUGH_DAYS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class NodeFinding:
-    """A fault of a node. `rule` is its name for programs."""
+    """A fault of a node, with its remedy.
+
+    `rule` is the name of the fault for programs.
+    """
 
     node: str
     rule: str
@@ -45,7 +48,10 @@ class _Absence:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A rule for a node that reports now. `find` returns the fault in words; empty if there is none."""
+    """A rule for a node that reports now.
+
+    `find` describes the fault, and returns an empty text without a fault.
+    """
 
     name: str
     find: Callable[[NodeState, _Compared], str]
@@ -54,7 +60,7 @@ class _Rule:
 
 @dataclass(frozen=True)
 class _Compared:
-    """The values with which each node is compared. They are determined once."""
+    """The values with which each node is compared, determined once."""
 
     now: datetime
     ledgers: Counter[str]
@@ -79,7 +85,7 @@ class _Compared:
 
 
 def findings(fleet: Fleet) -> list[NodeFinding]:
-    """The findings by node, in the order of the rules."""
+    """Find the faults of a fleet's nodes, by node and in the order of the rules."""
     compared = _Compared.of(fleet)
     return [finding for node in fleet.nodes for finding in _of(node, compared)]
 
@@ -99,7 +105,7 @@ def _of(node: Node, compared: _Compared) -> Iterator[NodeFinding]:
 
 
 def local_time(at: datetime | None) -> str:
-    """The time as text, in the time zone of this machine; a dash for None."""
+    """Format a time in the time zone of the machine; a dash for None."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else "–"
 
 
@@ -108,7 +114,10 @@ def _rivals(state: NodeState, _: _Compared) -> str:
 
 
 def clock_ahead_s(state: NodeState) -> float:
-    """The minimum number of seconds by which PostgreSQL's clock is ahead of the node's; 0 if they may be equal."""
+    """Minimum number of seconds by which PostgreSQL's clock is ahead of the node's.
+
+    0 if the clocks may be equal.
+    """
     clock = state.clock
     if clock is None or clock.least_seconds <= 0 <= clock.most_seconds:
         return 0.0
@@ -136,7 +145,7 @@ def _version(state: NodeState, compared: _Compared) -> str:
 
 
 def newest_registry(fleet: Fleet) -> tuple[Node, NodeState] | None:
-    """The node with the newest registry; None if no node has one."""
+    """Node with the newest registry, and its state; None if no node has a registry."""
     issued = [(state.registry.issued, node.name, node, state) for node, state in fleet.present if state.registry.issued]
     if not issued:
         return None

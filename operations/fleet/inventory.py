@@ -1,4 +1,4 @@
-"""The inventory of a fleet, `fleet.yaml`: its nodes and dispatchers, each with the prefix for remote commands."""
+"""The inventory of a fleet, `fleet.yaml`: its nodes and its dispatchers."""
 
 import shlex
 from collections import Counter
@@ -23,7 +23,7 @@ _REMOTE_SHELL: Final = "ssh"
 
 
 class DispatcherEntry(Model):
-    """A Kamailio whose module dispatcher distributes the calls to the nodes."""
+    """A Kamailio whose dispatcher module distributes calls to the nodes."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     run: Annotated[Words, Field(min_length=1)]
@@ -33,7 +33,7 @@ class DispatcherEntry(Model):
 
 
 class NodeEntry(Model):
-    """A PBX of the fleet."""
+    """A PBX of the fleet, as in the inventory."""
 
     node: Annotated[str, Field(min_length=1, max_length=200)]
     """The node's name in the evidence (`node` in its settings)."""
@@ -51,7 +51,7 @@ class NodeEntry(Model):
     """True if the node also gets calls that do not pass the dispatchers, for example from its own phones."""
 
     def command(self, words: Sequence[str]) -> tuple[str, ...]:
-        """The words of a command on this node."""
+        """Prefix a command so that it runs on the node."""
         return with_prefix(self.run, words)
 
 
@@ -63,15 +63,19 @@ class Inventory(Model):
 
 
 def with_prefix(prefix: Sequence[str], words: Sequence[str]) -> tuple[str, ...]:
-    """A prefix followed by the words of a command. The words are quoted after ssh, because a shell on the other machine
-    reads them.
+    """Prefix a command with the words that run it on another machine.
+
+    After ssh, the words are quoted, because a shell on the other machine reads them.
     """
     over_ssh = bool(prefix) and Path(prefix[0]).name == _REMOTE_SHELL
     return (*prefix, *(map(shlex.quote, words) if over_ssh else words))
 
 
 def read_inventory(path: Path) -> Inventory:
-    """The inventory in a file. Raises DocumentError with file, line and field."""
+    """Load the inventory of a fleet.
+
+    Raises DocumentError with file, line and field.
+    """
     return load(path, Inventory, _faults, size_limit=_SIZE_LIMIT)
 
 

@@ -1,8 +1,7 @@
-"""Kamailio's dispatcher: the procedures that take a destination out and put it back, and the output of
-`dispatcher.list`. Pure.
+"""Procedures of Kamailio's dispatcher, and the output of `dispatcher.list`.
 
-A destination is taken out as disabled (`dx`). Inactive would not be enough: Kamailio probes inactive destinations with
-OPTIONS (ds_probing_mode 1) and activates them when they answer, but it does not probe disabled ones.
+A destination is taken out as disabled (`dx`). Inactive would not be enough. Kamailio probes inactive destinations with
+OPTIONS (ds_probing_mode 1) and activates them when they answer. Kamailio does not probe disabled destinations.
 """
 
 import re
@@ -18,17 +17,17 @@ _FIELD: Final = re.compile(r"\b(ID|URI|FLAGS)\b\"?\s*:\s*\"?([^\s\",}]+)")
 
 
 def take_out_procedure(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that takes a destination out, so that it gets no new calls."""
+    """Remote procedure that takes a destination out, so it receives no new calls."""
     return ("dispatcher.set_state", _OUT, str(group), address)
 
 
 def put_back_procedure(group: int, address: str) -> Sequence[str]:
-    """The remote procedure that puts a destination back."""
+    """Remote procedure that puts a destination back."""
     return ("dispatcher.set_state", _BACK, str(group), address)
 
 
 def destination_flags(output: str, group: int) -> dict[str, str]:
-    """Address → flags of each destination of a set, for example AP; empty if the set does not exist."""
+    """Flags of each destination of a dispatcher set by address, such as AP; empty without the set."""
     found: dict[str, str] = {}
     in_group, address = False, ""
     for name, value in _FIELD.findall(output):
@@ -42,15 +41,15 @@ def destination_flags(output: str, group: int) -> dict[str, str]:
 
 
 def is_out(flags: str) -> bool:
-    """True if the destination gets no calls, and no answer to OPTIONS changes that."""
+    """True if a destination receives no calls, and no answer to OPTIONS changes that."""
     return flags.startswith(_DISABLED)
 
 
 def is_in(flags: str) -> bool:
-    """True if the destination gets calls."""
+    """True if a destination receives calls."""
     return flags.startswith((_ACTIVE, _TRYING))
 
 
 def has_other_active(found: Mapping[str, str], address: str) -> bool:
-    """True if a destination other than `address` gets calls."""
+    """True if a destination other than `address` receives calls."""
     return any(is_in(flags) for other, flags in found.items() if other != address)

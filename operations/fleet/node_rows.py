@@ -1,4 +1,4 @@
-"""The rows of a table of nodes, for the terminal and for the console. Pure."""
+"""Rows of a table of nodes, for the terminal and the console."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -33,7 +33,10 @@ COLUMNS: Final = (
 
 
 def row_of(node: Node) -> tuple[str, ...]:
-    """The values of a node by `COLUMNS`. If it does not report now, only the values that are still true are shown."""
+    """Values of a node in the order of `COLUMNS`.
+
+    For a node that does not report now, only values that are still true are shown.
+    """
     state = node.state
     if state is None:
         return (node.name, node.condition.value, *[NONE] * (len(COLUMNS) - 2))
@@ -56,7 +59,7 @@ def row_of(node: Node) -> tuple[str, ...]:
 
 
 def total_row(total: Totals) -> tuple[str, ...]:
-    """The row of the totals, by `COLUMNS`."""
+    """Totals of the fleet in the order of `COLUMNS`."""
     return (
         Message("{reporting} of {nodes} nodes report", reporting=total.reporting, nodes=total.nodes),
         "", f"{total.in_progress:,}", _rate(total.calls_a_second), ratio(total.sent, total.with_sound),
@@ -65,7 +68,7 @@ def total_row(total: Totals) -> tuple[str, ...]:
 
 
 def clock_text(node: Node) -> str:
-    """The clock's difference as text: `+0.7 s` if the node's clock is ahead of PostgreSQL's."""
+    """Clock offset of a node as text: `+0.7 s` if the node's clock is ahead of PostgreSQL's."""
     state = node.present
     if state is None or state.clock is None:
         return NONE
@@ -74,7 +77,7 @@ def clock_text(node: Node) -> str:
 
 
 def lag_text(steps: int | None) -> str:
-    """The number of steps that PostgreSQL does not have yet, as text."""
+    """Number of steps that PostgreSQL lacks, as text."""
     return NONE if steps is None else f"{steps:,}"
 
 

@@ -1,7 +1,7 @@
-"""The states of the nodes as values, from their reports in PostgreSQL. Pure.
+"""The states of the nodes, parsed from their reports in PostgreSQL.
 
-A report comes from another machine, perhaps with another version. Unknown fields are ignored. A wrong field makes only
-that node unreadable.
+A report is from another machine, perhaps with another version of idtone. Unknown fields are ignored. A wrong field
+makes only that node unreadable.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class _Registry(_Reported):
 
     @property
     def edition(self) -> Edition:
-        """Edition of the registry: equal for equal content."""
+        """Edition of the registry, equal for equal content."""
         return self.issued, self.version, self.suspensions_sha256
 
 
@@ -121,7 +121,10 @@ class _Replication(_Reported):
 
 
 class SharedSettings(_Reported):
-    """The fleet's settings on a node. `overrides` are the keys that the node sets differently."""
+    """The fleet's settings on a node.
+
+    `overrides` are the keys that the node sets differently.
+    """
 
     version: Count
     sha256: Text
@@ -129,7 +132,7 @@ class SharedSettings(_Reported):
 
 
 class NodeState(_Reported):
-    """A node's own report."""
+    """A node's own report of its state."""
 
     at: AwareDatetime
     running: bool
@@ -147,7 +150,7 @@ class NodeState(_Reported):
 
 
 class Condition(StrEnum):
-    """The known condition of a node."""
+    """The condition of a node, as far as it is known."""
 
     SERVING = template("serving")
     WITHOUT_ASTERISK = template("no Asterisk")
@@ -161,10 +164,11 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `silent_for` is the time since its last report by PostgreSQL's clock, None before its first report.
+    """A node of the fleet, with its condition and its last reported state.
 
-    `state` is the last reported one, even of a silent or stopped node; None if this version cannot read it. `raw` is
-    the state as it was reported.
+    `silent_for` is the time since its last report by PostgreSQL's clock, or None before its first report. `state` is
+    the last reported state, even of a silent or stopped node, or None if this version of idtone cannot read it. `raw`
+    is the state as reported.
     """
 
     name: str
@@ -179,13 +183,16 @@ class Node:
 
     @property
     def present(self) -> NodeState | None:
-        """The present state; None if the node does not report now."""
+        """Current state of the node; None if the node does not report now."""
         return self.state if self.condition in (Condition.SERVING, Condition.WITHOUT_ASTERISK) else None
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """All nodes, by name. `now` is by PostgreSQL's clock; `unreadable` names the schemas there that cannot be read."""
+    """All nodes of the fleet, by name.
+
+    `now` is by PostgreSQL's clock. `unreadable` names PostgreSQL schemas that cannot be read.
+    """
 
     now: datetime
     nodes: tuple[Node, ...]
@@ -193,7 +200,7 @@ class Fleet:
 
     @cached_property
     def present(self) -> Sequence[tuple[Node, NodeState]]:
-        """The nodes that report now, with their states."""
+        """Nodes that report now, with their states."""
         return [(node, state) for node in self.nodes if (state := node.present)]
 
 
@@ -230,8 +237,9 @@ def _format(state: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Totals over the nodes that report now. `sent_ratio` is None without calls with a sound; `calls_a_second` is None
-    at first.
+    """Totals over the nodes that report now.
+
+    `sent_ratio` is None without calls with a sound. `calls_a_second` is None before it is known.
     """
 
     nodes: int

@@ -1,4 +1,4 @@
-"""The nodes that use a wanted registry, with its suspensions. Pure."""
+"""The nodes that use a wanted registry, with its suspensions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from .node_states import Edition, Fleet, Node
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A registry of at least `version`, with the suspensions of this SHA-256 or its beginning. Without both: the newest
-    registry on any node.
+    """The registry that nodes should use: at least `version`, with the suspensions of a given SHA-256.
+
+    `suspensions` may be the beginning of the SHA-256. With neither, the newest registry on any node is wanted.
     """
 
     version: int | None = None
@@ -20,7 +21,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node that uses the registry. `taken` is the time, by the node's clock, from which it has used it."""
+    """A node that uses the wanted registry.
+
+    `taken` is the time, by the node's clock, when the node began to use it.
+    """
 
     node: str
     version: int
@@ -37,8 +41,9 @@ class Spread:
 
 
 def spread(fleet: Fleet, wanted: Wanted, nodes: Collection[str] = ()) -> Spread:
-    """The spread of the registry among these nodes; among all that have reported if none is named. A named node that
-    has never reported is missing.
+    """Find which nodes use a registry.
+
+    Without `nodes`, all nodes that have reported count. A named node that has never reported is missing.
     """
     there = [node for node in fleet.nodes if not nodes or node.name in nodes]
     newest = newest_registry(fleet)

@@ -1,4 +1,4 @@
-"""Upgrades the nodes of a fleet one after the other, up to the first fault. I/O through `CommandRunner`."""
+"""The rolling upgrade of a fleet, node by node, up to the first fault."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,10 @@ _LINES: Final = 10
 
 
 class NodeFaultError(IdtoneError):
-    """A step failed on a node; `output` is the end of the command's output."""
+    """A step of an upgrade failed on a node.
+
+    `output` is the end of the command's output.
+    """
 
     def __init__(self, problem: str, output: str = "") -> None:
         super().__init__(problem)
@@ -49,21 +52,21 @@ class NodeFaultError(IdtoneError):
 
 
 class Progress(Protocol):
-    """Shows the progress of an upgrade."""
+    """A display of an upgrade's progress."""
 
     def begin(self, node: str, step: Step) -> None:
-        """Show that a step begins."""
+        """Show that a step begins on a node."""
 
     def waiting(self, words: str) -> None:
-        """Show the present reason for waiting."""
+        """Show the current reason for waiting."""
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """Show that the step is finished, with its result, if there is one."""
+        """Show that a step is finished, with its result, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The clock by which an upgrade waits, with its `sleep`."""
+    """The clock by which an upgrade waits, replaceable in tests."""
 
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -71,8 +74,9 @@ class Clock:
 
 @dataclass(frozen=True)
 class RollingUpgrade:
-    """One run of an upgrade. `patience_s` is the longest wait until no new calls come or, with `until_empty`, until no
-    call is in progress.
+    """One run of a rolling upgrade.
+
+    `patience_s` is the longest wait until no new calls arrive or, with `until_empty`, until no call is in progress.
     """
 
     inventory: Inventory
@@ -84,7 +88,10 @@ class RollingUpgrade:
     clock: Clock = field(default_factory=Clock)
 
     def run(self, nodes: Sequence[NodeEntry]) -> None:
-        """Upgrade these nodes, except those finished in the journal. Raises NodeFaultError at the first fault."""
+        """Upgrade nodes in order, except nodes that the journal has as finished.
+
+        Raises NodeFaultError at the first fault.
+        """
         for node in nodes:
             if node.node not in self.journal.done:
                 _NodeUpgrade(self, node).run()
@@ -92,7 +99,7 @@ class RollingUpgrade:
 
 @dataclass
 class _NodeUpgrade:
-    """The steps with one node."""
+    """The upgrade of one node."""
 
     upgrade: RollingUpgrade
     node: NodeEntry
@@ -102,7 +109,10 @@ class _NodeUpgrade:
     _installed: str = ""
 
     def run(self) -> None:
-        """Upgrade the node. Raises NodeFaultError after it has recorded the fault in the journal."""
+        """Upgrade the node.
+
+        Raises NodeFaultError after the journal has the fault.
+        """
         try:
             before = self.upgrade.journal.before(self.node.node) or self._look()
             self._look_at_dispatchers()
@@ -156,7 +166,10 @@ class _NodeUpgrade:
         return self.upgrade.runner.run(self.node.command(words), within_s)
 
     def _must(self, words: Sequence[str], within_s: float = COMMAND_S) -> CommandResult:
-        """Run a command on the node. Raises NodeFaultError if it fails."""
+        """Run a command on the node.
+
+        Raises NodeFaultError if it fails.
+        """
         ran = self._run(words, within_s)
         if ran.status != 0:
             raise _failed(Message("the command failed: {command}", command=" ".join(words)), ran)
@@ -165,7 +178,10 @@ class _NodeUpgrade:
     # -- the steps --------------------------------------------------------------------------------------------------
 
     def _look_at_dispatchers(self) -> None:
-        """Check that the node can be taken out, before anything is changed. Raises NodeFaultError."""
+        """Check that the node can be taken out, before anything is changed.
+
+        Raises NodeFaultError.
+        """
         for dispatcher, address in self._destinations():
             found = self._states(dispatcher)
             if address not in found:
@@ -209,8 +225,9 @@ class _NodeUpgrade:
         return kamailio_dispatcher.destination_flags(ran.output, dispatcher.group)
 
     def _call(self, dispatcher: DispatcherEntry, procedure: Sequence[str]) -> CommandResult:
-        """Call a remote procedure. Only the dispatcher's states show a refusal, because kamcmd exits with 0 after one
-        too.
+        """Call a remote procedure of a dispatcher.
+
+        kamcmd exits with 0 even after a refusal, which only the dispatcher's states show.
         """
         ran = self.upgrade.runner.run(with_prefix(dispatcher.run, procedure), COMMAND_S)
         if ran.status != 0:

@@ -1,4 +1,4 @@
-"""Display of two files of settings that differ. Pure."""
+"""Display of the differences between two settings files."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,13 +1,14 @@
-"""The journal of rolling upgrades. It has the finished steps of each node, so that the next run continues where the
-last one stopped.
+"""The journal of rolling upgrades, from which the next run continues.
 
-    {"at": …, "run": "begin", "nodes": […]}
-    {"at": …, "node": "pbx-1", "step": "look", "before": {…}}
-    {"at": …, "node": "pbx-1", "step": "install", "version": "0.2.0"}
-    {"at": …, "node": "pbx-2", "step": "check", "fault": "…"}
-    {"at": …, "run": "end"}
+The journal has the finished steps of each node, one JSON object on each line:
 
-One JSON object a line. It holds no telephone numbers and no output of a command.
+- `{"at": …, "run": "begin", "nodes": […]}`
+- `{"at": …, "node": "pbx-1", "step": "look", "before": {…}}`
+- `{"at": …, "node": "pbx-1", "step": "install", "version": "0.2.0"}`
+- `{"at": …, "node": "pbx-2", "step": "check", "fault": "…"}`
+- `{"at": …, "run": "end"}`
+
+The journal has no telephone numbers and no output of a command.
 """
 
 import fcntl
@@ -28,7 +29,10 @@ Entry = dict[str, Any]
 
 
 class UpgradeJournal:
-    """The last run in the file. Get it from `open_journal`."""
+    """The last run of a rolling upgrade, as recorded in its journal.
+
+    Open it with `open_journal`.
+    """
 
     def __init__(self, file: BinaryIO, entries: Sequence[Entry], now: Callable[[], datetime]) -> None:
         self._file, self._now = file, now
@@ -41,37 +45,39 @@ class UpgradeJournal:
 
     @property
     def nodes(self) -> set[str]:
-        """The names of all nodes that this run should upgrade."""
         return {name for entry in self.entries for name in entry.get("nodes", ())}
 
     @property
     def done(self) -> set[str]:
-        """The names of the nodes that are upgraded and back in the dispatchers."""
+        """Names of the nodes that are upgraded and back in the dispatchers."""
         return {entry["node"] for entry in self.entries if entry.get("step") == Step.PUT_BACK and "fault" not in entry}
 
     @property
     def installed(self) -> str | None:
-        """The version installed on the finished nodes; None if no node is finished."""
+        """Version installed on the finished nodes; None if no node is finished."""
         done = self.done
         return next((entry["version"] for entry in self.entries if "version" in entry and entry["node"] in done), None)
 
     def before(self, node: str) -> StateBefore | None:
-        """The state of the node before this run; None if it was not recorded."""
+        """State of a node before the run; None if it was not recorded."""
         found = (entry["before"] for entry in self.entries if entry.get("node") == node and "before" in entry)
         return next(map(StateBefore.from_json, found), None)
 
     def begin(self, nodes: Sequence[str], afresh: bool = False) -> None:
-        """Begin a run with these nodes, or continue the one that stopped."""
+        """Begin a run with the given nodes, or continue the run that stopped.
+
+        With `afresh`, a new run begins in any case.
+        """
         if afresh:
             self.entries = []
         self._add({"run": "go-on" if self.entries else "begin", "nodes": list(nodes)})
 
     def add(self, node: str, step: Step, **more: Any) -> None:
-        """Record a finished step, or a failed one if there is a `fault`."""
+        """Record a finished step of a node, or a failed step if `more` has a `fault`."""
         self._add({"node": node, "step": str(step), **more})
 
     def end(self) -> None:
-        """Record the end of the run: all its nodes are finished."""
+        """Record the end of the run, with all its nodes finished."""
         self._add({"run": "end"})
 
     def _add(self, entry: Entry) -> None:
@@ -85,8 +91,9 @@ class UpgradeJournal:
 
 @contextmanager
 def open_journal(path: Path, now: Callable[[], datetime]) -> Iterator[UpgradeJournal]:
-    """Context with the journal in this file, which it creates if it is missing. Raises UsageError if it cannot be used,
-    or while another run has it.
+    """Open and lock the journal for the block, and create a missing file.
+
+    Raises UsageError if the file cannot be used, or while another run uses it.
     """
     try:
         file = path.open("a+b")
@@ -121,7 +128,7 @@ def _entries(octets: bytes, path: Path) -> Iterator[Entry]:
 
 
 def last_run(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries of the last run; empty if it has ended. Pure."""
+    """Entries of the last run; empty if that run has ended."""
     run: list[Entry] = []
     for entry in entries:
         if entry.get("run") in ("begin", "end"):

@@ -1,4 +1,4 @@
-"""The plan of a rolling upgrade, command by command. Pure."""
+"""The plan of a rolling upgrade, command by command."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .upgrade_rules import Step
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One step for a node, with the commands that the step may run."""
+    """A step of the upgrade of a node, with the commands that it may run."""
 
     node: str
     step: Step
@@ -22,7 +22,6 @@ class PlannedStep:
 
 
 def plan_steps(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
-    """The steps for one node, in their order."""
     status = node.command((*node.idtone, "status", "--json"))
     doctor = node.command((*node.idtone, "doctor", "--json"))
     out, back = [], []
@@ -56,7 +55,7 @@ def plan_steps(inventory: Inventory, node: NodeEntry) -> Iterator[PlannedStep]:
 
 
 def put_back_commands(inventory: Inventory, node: NodeEntry) -> list[tuple[str, ...]]:
-    """The commands with which a person can put a node back into the dispatchers."""
+    """Commands with which a person can put a node back into the dispatchers."""
     return [
         with_prefix(dispatcher.run, kamailio_dispatcher.put_back_procedure(dispatcher.group, node.address or ""))
         for dispatcher in inventory.dispatchers

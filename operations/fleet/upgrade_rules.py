@@ -1,4 +1,4 @@
-"""The rules of a rolling upgrade: its steps, a node's report, and the faults. Pure."""
+"""The rules of a rolling upgrade: its steps, a node's status, and the faults."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,10 @@ from idtone.core.translation import Message, template
 
 
 class Step(StrEnum):
-    """Steps for each node, in this order. Each can be repeated."""
+    """A step of the upgrade of a node, in order.
+
+    Each step can be repeated.
+    """
 
     LOOK = "look"
     DRAIN = "drain"
@@ -47,7 +50,7 @@ HOOK_FILE, HOOK_LOADED = "hook-file", "hook-loaded"
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The values of `idtone status --json` that an upgrade needs."""
+    """The values in `idtone status --json` that an upgrade needs."""
 
     running: bool
     version: str = ""
@@ -65,8 +68,9 @@ class NodeStatus:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """The status in the output of `idtone status --json`; None for any other text. Fields that another version
-        lacks are optional.
+        """Parse the output of `idtone status --json`; None for any other text.
+
+        Fields that another version lacks are optional.
         """
         try:
             said = json.loads(text)
@@ -91,7 +95,7 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One finding of `idtone doctor --json`."""
+    """One finding in `idtone doctor --json`."""
 
     state: str
     looked_at: str = ""
@@ -99,7 +103,7 @@ class DoctorFinding:
 
 
 def read_findings(text: str) -> dict[str, DoctorFinding] | None:
-    """Topic → finding, from the output of `idtone doctor --json`; None for any other text."""
+    """Parse the output of `idtone doctor --json` into findings by topic; None for any other text."""
     try:
         return {
             str(each["id"]): DoctorFinding(str(each["state"]), str(each["looked_at"]), str(each["found"]))
@@ -131,7 +135,10 @@ class StateBefore:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The state in a journal entry. Raises KeyError or TypeError."""
+        """Parse the state in a journal entry.
+
+        Raises KeyError or TypeError.
+        """
         return cls(
             value["version"],
             value["registry"],
@@ -143,7 +150,6 @@ class StateBefore:
 
 
 def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
-    """The reasons why a node must not be upgraded now."""
     if not status.running:
         yield Message("no service runs there; start it first")
     elif not status.ari:
@@ -151,14 +157,16 @@ def reasons_not_to_upgrade(status: NodeStatus) -> Iterator[str]:
 
 
 def is_handed_over(before_pid: int, status: NodeStatus, installed: str) -> bool:
-    """True if another instance serves now, and has the installed version."""
+    """True if a new instance serves calls with the installed version.
+
+    `before_pid` is the process id of the earlier instance.
+    """
     return status.running and status.pid != before_pid and status.version == installed and status.ari
 
 
 def faults_after_upgrade(
     before: StateBefore, status: NodeStatus, findings: Mapping[str, DoctorFinding], installed: str
 ) -> Iterator[str]:
-    """The faults of a node after its upgrade."""
     if not status.running:
         yield Message("no service runs")
         return

@@ -1,7 +1,4 @@
-"""`idtone setup`: makes a PBX ready for idtone, and undoes it.
+"""The command `idtone setup`, which prepares a PBX for idtone or undoes that.
 
-plan_setup     the missing parts, as groups of changes
-unit_file      the unit for systemd
-trial_call     a call through the hook to an extension that records the sound
-commands       the command
+`plan_setup` finds the missing parts, `unit_file` adapts the systemd unit, and `trial_call` places a test call.
 """

@@ -144,8 +144,9 @@ def setup(
 
 
 def _number() -> str:
-    """The forwarding number of the call, from the terminal or standard input. Raises UsageError for any other text,
-    because Asterisk could read it as further arguments.
+    """Read the forwarding number from the terminal or standard input.
+
+    Raises UsageError for any other text, because Asterisk could read it as additional arguments.
     """
     is_asked = sys.stdin.isatty()
     text = typer.prompt(translated("forwarding number"), err=True) if is_asked else sys.stdin.readline()
@@ -201,7 +202,10 @@ def _undo(folder: Path, copies: Path, yes: bool, as_json: bool, out: Console) ->
 
 
 def _refuse_used_hook(folder: Path) -> None:
-    """Check that the dialplan does not call the hook: without the hook, its calls would fail. Raises UsageError."""
+    """Raise UsageError if the dialplan still calls the hook.
+
+    Without the hook, its calls would fail.
+    """
     if calls := hook_calls(folder, AsteriskConsole(folder)):
         shown = [*calls[:_MOST_SHOWN], *(["…"] if len(calls) > _MOST_SHOWN else [])]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The changes that make a PBX ready for idtone, in groups. I/O, read only."""
+"""The plan of the changes that prepare a PBX for idtone, in groups."""
 
 import json
 import os
@@ -76,7 +76,10 @@ _BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class SetupOptions:
-    """The operator's choices. `registry`, `trust` and `member` are only for new settings; None takes the default."""
+    """The choices of the operator who runs `idtone setup`.
+
+    `registry`, `trust` and `member` are only for new settings, and None takes the default.
+    """
 
     config: Path
     folder: Path
@@ -88,7 +91,10 @@ class SetupOptions:
 
 @dataclass
 class Plan:
-    """The state of the PBX, the changes, and the topics that are left to the operator, with the reasons."""
+    """The state of a PBX and the planned changes.
+
+    `left` has the topics that remain for the operator, with the reasons.
+    """
 
     distribution: str
     version: str
@@ -97,7 +103,10 @@ class Plan:
     left: dict[str, str] = field(default_factory=dict)
 
     def add(self, topic: str, title: str, look: Callable[[], list[Change]]) -> None:
-        """Add the changes of one topic. If an obstacle prevents them, leave the topic to the operator."""
+        """Add the changes of one topic.
+
+        If an obstacle prevents them, the topic remains for the operator.
+        """
         try:
             changes = look()
             if why := next(filter(None, map(obstacle, changes)), ""):
@@ -112,8 +121,10 @@ class Plan:
 
 
 def plan(wishes: SetupOptions) -> Plan:
-    """The plan for these options. Raises DocumentError for faulty settings. Raises UsageError if Asterisk does not run
-    here or is too old, or if the user does not exist.
+    """Plan the setup of a PBX.
+
+    Raises DocumentError for faulty settings. Raises UsageError if Asterisk is not running or is too old, or if the user
+    does not exist.
     """
     folder, console = wishes.folder, AsteriskConsole(wishes.folder)
     try:
@@ -165,7 +176,7 @@ def plan(wishes: SetupOptions) -> Plan:
 
 
 def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
-    """The text of a new settings file in the folder idtone.d, None if settings exist already; and the settings.
+    """The text of a new settings file, or None if settings exist, with the settings.
 
     Raises DocumentError.
     """
@@ -204,8 +215,9 @@ def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
 
 
 def own_file(config: Path) -> Path:
-    """The file of settings that setup writes. The package's `idtone.yaml` stays unchanged, so that an upgrade can
-    replace it.
+    """Path of the settings file that setup writes.
+
+    The package's `idtone.yaml` stays unchanged, so that an upgrade can replace it.
     """
     return settings_folder(config) / "10-setup.yaml"
 
@@ -230,8 +242,9 @@ _HEAD: Final = """\
 
 
 def is_new(config: Path) -> bool:
-    """True if there are no settings yet, or only the package's, not filled in. After a removal, idtone.d may still have
-    files that setup did not write.
+    """True if the node has no settings yet, or only the package's unchanged settings.
+
+    After a removal, idtone.d may still have files that setup did not write.
     """
     filled = any(
         re.search(r"^(registry|association)\s*:", _text(each), re.MULTILINE) for each in settings_files(config)[1:]
@@ -244,7 +257,7 @@ def _shipped() -> str:
 
 
 def _ari_url(http: dict[str, str]) -> str:
-    """The address of ARI by the options of http.conf, which may be planned ones."""
+    """Address of ARI by the options of http.conf, which may be planned options."""
     enabled = http.get("enabled", "no").lower() in asterisk_findings.TRUE
     address = http.get("bindaddr", LOOPBACK) if enabled else LOOPBACK
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104  compared, not listened on
@@ -255,8 +268,9 @@ def _ari_url(http: dict[str, str]) -> str:
 
 
 def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
-    """The ARI user's password: from ari.conf, else from idtone's settings, else a new one. The second text is the
-    reason why it cannot be used; usually it is empty.
+    """The ARI user's password, with the reason why it cannot be used.
+
+    The password is from ari.conf, otherwise from idtone's settings, otherwise new. The reason is usually empty.
     """
     ari = settings.ari
     user = options(folder, "ari.conf", ari.user)
@@ -274,7 +288,6 @@ def _secret(folder: Path, settings: Settings) -> tuple[str, str]:
 
 
 def _own_files(wishes: SetupOptions, new: str | None, settings: Settings, secret: str) -> list[Change]:
-    """The changes for the files of settings and password, and for their folders."""
     changes: list[Change] = []
     config = wishes.config.absolute()
     own = own_file(config)
@@ -299,7 +312,6 @@ _ROOT: Final = (str(os.geteuid()), str(os.getegid()))
 
 
 def _folder(path: Path, mode: int, user: str, group: str) -> list[Change]:
-    """The changes for a folder and the missing ones above it."""
     missing = [place for place in (path, *path.parents) if not place.exists()]
     changes: list[Change] = [FolderChange(place, 0o755, *_ROOT) for place in reversed(missing[1:])]
     return [*changes, FolderChange(path, mode, user, group)] if missing else []
@@ -312,7 +324,10 @@ def _hook(folder: Path, ours: bytes) -> list[Change]:
 
 
 def _is_loaded(folder: Path, ours: bytes) -> bool:
-    """True if Asterisk has loaded this hook, by its digest. Raises ChangeError."""
+    """True if Asterisk has loaded the hook, by its digest.
+
+    Raises ChangeError.
+    """
     match = re.search(rf"^{HOOK_GLOBAL}=(\w+)$".encode(), ours, re.MULTILINE)
     assert match is not None
     loaded = AsteriskConsole(folder).run("dialplan show globals")
@@ -320,9 +335,7 @@ def _is_loaded(folder: Path, ours: bytes) -> bool:
 
 
 def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
-    """The changes that raise the limit of open files in Asterisk's unit and in the running Asterisk, if it
-    is too low.
-    """
+    """Changes that raise Asterisk's limit of open files, if the limit is too low."""
     process = observe_machine.pid_in(Path(said["PID file"])) if "PID file" in said else None
     limits, groups = (
         "" if process is None else observe_machine.process_file(process, what) for what in ("limits", "cgroup")
@@ -356,8 +369,9 @@ def _open_files(said: dict[str, str], folder: Path) -> list[Change]:
 
 
 def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) -> list[Change]:
-    """The changes for the units. They are also started if the settings can be used; the service's unit starts the
-    timer.
+    """Changes for the systemd units.
+
+    The units are also started if the settings can be used. The service's unit starts the timer.
     """
     beside = os.pathsep.join((str(Path(sys.executable).parent), os.defpath))
     program = shutil.which("idtone") or shutil.which("idtone", path=beside)
@@ -404,7 +418,6 @@ def _service(found: Plan, wishes: SetupOptions, settings: Settings, group: str) 
 
 
 def _group(said: dict[str, str], folder: Path) -> str:
-    """Asterisk's group, from its process, or else from its configuration folder."""
     who = observe_machine.identity_by_pid_file(Path(said["PID file"])) if "PID file" in said else None
     return observe_machine.group_name(who.group if who else observe_machine.rights(folder).group)
 

@@ -1,7 +1,7 @@
-"""Places a call through the hook to an extension that records the sound. I/O.
+"""A trial call through the hook to an extension that records the sound.
 
 The extensions are created in Asterisk's console and removed afterwards. The number goes to Asterisk in the body of a
-request: on a command line other users could read it.
+request, because other users could read it on a command line.
 """
 
 import math
@@ -33,7 +33,11 @@ _RECORD: Final = "app_record"
 
 @dataclass(frozen=True, slots=True)
 class TrialCall:
-    """The hook's status and reason, and the profile of the sound that the called extension received, empty if none."""
+    """The result of a trial call.
+
+    `status` and `reason` are the hook's. `received` is the profile of the sound that the called extension received, and
+    empty without a sound.
+    """
 
     status: str
     reason: str
@@ -49,7 +53,10 @@ def place(
     profiles: dict[str, Profile],
     waiting: Callable[[], None] = lambda: None,
 ) -> TrialCall:
-    """Place the call and wait for its end. Raises UsageError if a call is not possible, AriError, ChangeError."""
+    """Place a trial call, and wait for its end.
+
+    Raises UsageError if a call is not possible, AriError and ChangeError.
+    """
     name = f"idtone-trial-{secrets.token_hex(4)}"
     spool = console.settings().get("Spool directory")
     if spool is None:
@@ -64,14 +71,12 @@ def place(
 
 
 def _listen_s(profiles: Iterable[Profile]) -> int:
-    """Recording time of the extension in seconds: longer than every possible sound of a call."""
     longest_ms = max((each.duration_ms for each in profiles if each.duration_ms <= CALL_LIMIT_MS), default=0)
     return math.ceil(longest_ms / 1000) + AFTERWARDS_S
 
 
 @contextmanager
 def _recorder(console: AsteriskConsole) -> Iterator[None]:
-    """Context in which the recording module is loaded."""
     if _RECORD in console.running():
         yield
         return
@@ -87,8 +92,9 @@ def _recorder(console: AsteriskConsole) -> Iterator[None]:
 
 @contextmanager
 def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: int) -> Iterator[None]:
-    """Context in which two dialplan contexts exist. Only the trial's channel may run the first: its `h` reads the
-    hook's result.
+    """Create the two dialplan contexts of the trial for the block.
+
+    Only the trial's channel may run the first context, whose `h` extension reads the hook's result.
     """
     ending = ":".join(f"${{IDTONE_{word}}}" for word in ("STATUS", "REASON"))
     contexts = {
@@ -116,7 +122,6 @@ def _extensions(console: AsteriskConsole, name: str, recording: Path, listen_s: 
 
 
 def _ending(ari: AriSettings, secret: str, name: str, number: str, waiting: Callable[[], None]) -> tuple[str, str]:
-    """The hook's status and reason."""
     body = {
         "endpoint": f"Local/call@{name}/n",
         "context": f"{name}-end",

@@ -1,12 +1,13 @@
-"""Adapts the shipped systemd units to this machine. Pure."""
+"""The shipped systemd units, adapted to a machine."""
 
 import re
 from pathlib import Path
 
 
 def unit_file(shipped: str, program: Path, config: Path, user: str, group: str, writable: Path) -> str:
-    """A shipped unit, changed for this machine: program, settings, user, group, and the writable folder. The other
-    programs are beside this one.
+    """Adapt a shipped systemd unit to a machine: program, settings, user, group and writable folder.
+
+    idtone's other programs must be next to `program`.
     """
     option = "" if config == Path("/etc/idtone/idtone.yaml") else f" -c {config}"
 

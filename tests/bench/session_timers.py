@@ -19,7 +19,10 @@ EXPIRED_S = EXPIRES_S - EXPIRES_S // 3 + 5
 
 
 async def test_asterisk_refreshes_and_ends_what_is_not_refreshed(asterisk, serving):
-    """On each leg, Asterisk refreshes the session in one call. In another call the phone must do it, and does not."""
+    """On each leg, Asterisk refreshes the session in one call.
+
+    In another call the phone must refresh the session, and does not.
+    """
     service = serving(policy=POLICY)
     ways = [way for way in WAYS if way.interface == "ari"]
     cases = list(product(ways, ("caller", "called"), ("uac", "uas")))

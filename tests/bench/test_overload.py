@@ -9,7 +9,7 @@ from lab.sipp import Outcome
 
 @dataclass
 class Offered:
-    """Stand-in for the part of `Load` that the tests read."""
+    """The part of `Load` that the tests read."""
 
     offered: int
     began_s: float = 100.0

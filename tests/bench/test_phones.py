@@ -108,7 +108,7 @@ def test_the_last_packets_of_a_call_before_are_none_of_the_next_one():
 
 @pytest.mark.skipif(not Capture.possible(), reason="only root can capture")
 def test_connections_of_others_take_no_place_from_media(monkeypatch):
-    """While nobody reads them, the octets of other connections fill the buffer."""
+    """The packets of other connections fill the buffer while no thread reads them."""
     monkeypatch.setattr(Capture, "_listen", lambda _: None)
     with (
         Capture(),

@@ -22,20 +22,20 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["wal", "persist"])
 def journal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """SQLite's journal mode: both modes in turn, independent of this SQLite's version."""
+    """SQLite's journal mode: both modes in turn, whatever the version of SQLite."""
     monkeypatch.setattr(sqlite, "journal_mode", lambda: request.param)
     return request.param
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The path of a ledger's file in a separate directory. Neither exists yet."""
+    """Path of a ledger's file in a separate directory, both of which do not exist yet."""
     return tmp_path / "ledger" / "ledger.sqlite3"
 
 
 @pytest.fixture(scope="session")
 def evidence_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a ledger of `evidence()` and its keys. Tests work on copies."""
+    """The folder of a ledger of `evidence()` and its keys; tests work on copies."""
     folder = tmp_path_factory.mktemp("evidence")
     write(url_of(folder / "ledger.sqlite3"), evidence())
     return folder
@@ -55,7 +55,7 @@ def pack(evidence_folder: Path) -> Files:
 
 @pytest.fixture
 def files(pack: Files) -> Files:
-    """The files of a pack. A test may change them."""
+    """The files of a pack, which a test may change."""
     return dict(pack)
 
 
@@ -66,5 +66,5 @@ def url(file: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def reading(request: pytest.FixtureRequest) -> Callable[..., LedgerReader]:
-    """A function that opens a reader of a ledger: of the ledger itself, or of its replica."""
+    """Function that opens a reader of a ledger or of its replica."""
     return partial(open_reader, server=request.getfixturevalue("server") if request.param == "postgresql" else None)

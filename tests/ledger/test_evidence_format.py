@@ -60,7 +60,7 @@ def verifier() -> SimpleNamespace:
 
 
 def run(*arguments: object) -> SimpleNamespace:
-    """Run the verifier as a program, in this process."""
+    """Run the verifier as a program, in the test's process."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()):
         patch.setattr(sys, "argv", ["verify_pack.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as exited:
@@ -70,7 +70,7 @@ def run(*arguments: object) -> SimpleNamespace:
 
 @pytest.fixture
 def rejected(tmp_path):
-    """A function that returns the verifier's message about a bad pack."""
+    """Function that returns the verifier's message about a bad pack."""
 
     def reject(files: Files, log=LOG) -> str:
         write_zip(tmp_path / "pack.zip", files)
@@ -84,7 +84,7 @@ def rejected(tmp_path):
 
 
 def test_the_code_still_makes_the_example_and_the_document_prints_it(values):
-    """The ZIP file's own octets are left out: they differ between versions of zlib."""
+    """The ZIP file's own octets are left out, because they differ between versions of zlib."""
     pack, known = make_pack()
     assert list(read_zip(PACK).items()) == list(pack.items())
     assert values == known | zip_values(PACK.read_bytes())
@@ -222,15 +222,16 @@ def test_an_approval_that_is_none_is_told(rejected):
 
 
 def test_a_basis_that_the_second_person_was_not_shown_is_told(rejected):
-    """The approved digest is that of the pack, but the request says something else."""
+    """The approved digest is that of the pack, but the request has another legal basis."""
     pack, _ = make_pack(replace(BASIS, court="another court"))
     assert verify_pack_files(pack, LOG).faults == ["what was approved is another legal basis than this"]
     assert "of another legal basis" in rejected(pack)
 
 
 def test_what_two_persons_have_not_seen_or_two_programs_could_read_in_two_ways_is_told(files, rejected):
-    """Otherwise a pack could contain a file that nobody approved. Or two programs could read different entries of the
-    same name.
+    """A pack must not contain a file that nobody approved.
+
+    Two programs must not read different entries of the same name.
     """
     digest = hashlib.sha256(b"x").hexdigest()
     more = resealed({**files, "numbers.txt": b"x"}, lambda manifest: manifest["files"].update({"numbers.txt": digest}))
@@ -277,8 +278,10 @@ def test_a_zip_with_octets_of_no_file_is_not_read(files, tmp_path, hiding):
 
 
 def zipped(*held: tuple[str, bytes, bytes], extra: bytes = b"", size: int | None = None) -> bytes:
-    """A ZIP file from names, contents, and octets that follow the compressed content as if they were part of it. It
-    states `size` for each content, by default the true size.
+    """Build a ZIP file from names and contents.
+
+    Each content may be followed by octets that pretend to be part of it. The ZIP file states `size` for each content,
+    by default the true size.
     """
     octets, listed = b"", b""
     for name, content, behind in held:

@@ -30,7 +30,7 @@ def known() -> list[dict[str, Any]]:
 
 
 def test_the_folder_has_what_idtone_makes_200_of_each_and_each_rule(known):
-    """The ZIP files' own octets are left out: they differ between versions of zlib."""
+    """The ZIP files' own octets are left out, because they differ between versions of zlib."""
     for name, text in lines().items():
         assert name == "zips.jsonl" or (FOLDER / name).read_text("utf-8") == text, "python -m lab.ledger.vectors"
     broken = Counter(each["rule"] for each in known)
@@ -63,7 +63,7 @@ def _fits(rule: str | None, found: frozenset[str] | None) -> bool:
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
 def test_an_association_may_sign_with_keys_in_tokens(verifier):
-    """They are not vectors, because each signature of a token is different."""
+    """Signatures of tokens are not test vectors, because each signature is different."""
     token, other = generate_private_key(SECP256R1()), generate_private_key(SECP384R1())
     made = {
         None: metadata(logs(OURS), named=(token, other), by=(token, other)),
@@ -95,14 +95,14 @@ def test_the_second_opinion_is_short_and_needs_nothing_but_node():
 
 
 def test_a_ledger_of_such_leaves_is_not_good_before_the_signature_and_after_it(tmp_path):
-    """`make bench-tampering` also shows it for packs, and counts the results."""
+    """`make bench-tampering` also tests packs, and counts the results."""
     outcomes = list(ledger_outcomes(tmp_path))
     assert [each for each in outcomes if each.found is False] == []
     assert sum(each.found is True for each in outcomes) > 70
 
 
 def test_a_ledger_of_good_leaves_is_good(tmp_path):
-    """No step is missing: `verify` knows the calls in progress."""
+    """No step is missing, because `verify` reads the calls in progress."""
     files, held = LedgerFiles(tmp_path), 0
     for name, rule, leaves in trees():
         content = [without_day(each) for each in leaves]

@@ -62,8 +62,9 @@ def test_a_restored_node_never_signs_over_what_the_original_signed_after_the_bac
 
 
 def test_a_ledger_that_was_copied_by_other_means_is_not_signed_on(node: BackedUpNode, tmp_path: Path) -> None:
-    """All files beside the ledger are copied too, even the last signed head. Nothing in the copy shows that the
-    original was continued.
+    """All files next to the ledger are copied too, even the last signed head.
+
+    Nothing in the copy shows that the original was continued.
     """
     node.sign("c-1", "c-2")
     shutil.copytree(node.folder, tmp_path / "kept")
@@ -92,7 +93,10 @@ def opened(node: BackedUpNode, folder: Path) -> Unpacked:
 def test_a_backup_that_is_killed_at_any_act_leaves_whole_archives_only(
     node: BackedUpNode, tmp_path: Path, before: int
 ) -> None:
-    """The backup is a full one, or continues another. The node loses nothing, and the next backup works."""
+    """The backup is full, or continues another.
+
+    The node loses nothing, and the next backup works.
+    """
     node.sign("c-1")
     for _ in range(before):
         backup(node)
@@ -187,7 +191,7 @@ def test_an_archive_holds_what_is_new_and_old_chains_go(node: BackedUpNode, tmp_
 
 
 def test_a_backup_is_made_while_calls_come(node: BackedUpNode, tmp_path: Path) -> None:
-    """An archive has all calls up to one moment, with the head that was signed then."""
+    """An archive has all calls up to one moment, with the head that was signed at that moment."""
     node.sign("c-0")
     with node.writer() as writer:
         for number in range(1, 31):
@@ -254,7 +258,7 @@ def test_a_drill_says_how_old_the_newest_call_is(node: BackedUpNode) -> None:
 
 
 def test_what_others_know_of_the_old_head_is_named_by_the_next_ledger(node: BackedUpNode, tmp_path: Path) -> None:
-    """The file with the last signed head has survived, because it was on another disk."""
+    """The file with the last signed head survived on another disk."""
     node.sign("c-1")
     backup(node)
     node.sign("c-2", "c-3")
@@ -286,7 +290,7 @@ def test_the_keys_that_were_replaced_are_restored_with_what_belongs_to_them(node
 
 
 def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> None:
-    """The package makes a password on the new machine before a restore is possible."""
+    """The package creates a password on the new machine before a restore is possible."""
     password = tmp_path / "ari.password"
     password.write_text("of the node")
     node = BackedUpNode.made(tmp_path / "node", ari={"password_file": str(password)})

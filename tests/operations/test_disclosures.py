@@ -54,9 +54,7 @@ def office(config: Path, tmp_path: Path) -> SimpleNamespace:
 
 
 def test_by_standard_input_and_output_no_folder_is_shared(office: SimpleNamespace, tmp_path: Path) -> None:
-    """Under sudo, for example, the service's user cannot reach files in the officer's home, but the officer's shell
-    can.
-    """
+    """Under sudo, the service's user cannot reach files in the officer's home, but the officer's shell can."""
     disclosure = [EVIDENCE, "disclosure"]
     ends = {
         "check": True,

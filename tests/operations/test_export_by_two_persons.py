@@ -42,7 +42,7 @@ CAROL = Person(1003, "carol", AccountKnownBy.LOGIN)
 
 
 class Office:
-    """An office: several persons who share a machine."""
+    """An office of several persons who share a machine."""
 
     def __init__(self, settings: Path, monkeypatch: pytest.MonkeyPatch, pack: Path) -> None:
         settings.write_text(
@@ -83,7 +83,7 @@ class Office:
             return [step.kind for step in reader.acts()]
 
     def enter(self, make: Callable[[str], Step]) -> str:
-        """Enter an act without the commands. Anyone who runs programs as the service's user can do this."""
+        """Enter an act without the commands, as anyone who runs programs as the service's user can."""
         made = make("act-0123")
         with LedgerWriter.open(self.settings.url, "pbx-1", self.key_ring) as writer:
             writer.append(made).result(60)
@@ -278,7 +278,7 @@ def test_a_request_of_earlier_times_without_a_basis_is_not_exported(office):
 
 
 def resealed(office: Office, files: dict[str, bytes], change: Callable[[dict[str, Any]], object]) -> dict[str, bytes]:
-    """Seal a changed pack again, like an attacker who has the signing key but cannot change the tree."""
+    """Reseal a changed pack, like an attacker who has the signing key but cannot change the tree."""
     manifest = json.loads(files[MANIFEST])
     change(manifest)
     pack = {**files, MANIFEST: rfc8785.dumps(manifest)}

@@ -22,7 +22,7 @@ def pack(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def exported(config: Path, pack: Path) -> Path:
-    """Export the pack of the call c-1; returns its path."""
+    """Export the pack of the call c-1, and return its path."""
     run("export", "--case", "R-7", *WARRANT, "-o", pack, "c-1", "-c", config)
     return pack
 

@@ -25,7 +25,10 @@ LOOK_S = 8
 
 @pytest.fixture
 def sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """File with the mail that a fake sendmail got. Fake programs of systemd report on the unit."""
+    """File with the email that a fake sendmail received.
+
+    Fake programs of systemd report on the unit.
+    """
     for name, text in {
         "sendmail": f"#!/bin/sh\ncat > {tmp_path}/mail\n",
         "journalctl": '#!/bin/sh\necho "log of $2: 設定"\n',
@@ -79,13 +82,13 @@ SOON = Trouble("licence-lapses-soon-incoming", "a licence lapses soon", is_warni
 
 
 def test_two_looks_are_within_two_minutes() -> None:
-    """Trouble that begins just after a check is mailed by the second check after it."""
+    """Trouble that begins just after a check is reported by the second check after it."""
     timer = dict(re.findall(r"^(\w+)=(\d+)s$", (ROOT / "config/idtone-trouble.timer").read_text(), re.MULTILINE))
     assert 2 * (int(timer["OnUnitInactiveSec"]) + int(timer["AccuracySec"]) + LOOK_S) <= 120
 
 
 def test_a_look_imports_neither_calls_nor_sounds() -> None:
-    """The check runs all day, on the machine that handles the calls."""
+    """The check runs all day on the machine that handles the calls."""
     loaded = "import sys, idtone.operations.failure_mail; print(*sys.modules)"
     modules = set(subprocess.check_output([sys.executable, "-c", loaded], text=True).split())
     assert not modules & {"aiohttp", "numpy", "cryptography", "tuf", "idtone.call_control.call"}
@@ -142,7 +145,7 @@ def test_the_mail_about_trouble_is_in_both_languages() -> None:
 def test_what_cannot_be_mailed_is_mailed_the_next_time(
     sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service does not run. The receiver's address is in the environment, as in the unit."""
+    """The service does not run, and the receiver's address is in the environment."""
     monkeypatch.setenv(MAIL_TO, "noc@example.jp")
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")

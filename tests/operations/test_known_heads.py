@@ -71,7 +71,10 @@ async def cosign(node: BackedUpNode) -> None:
 
 
 def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
-    """Sign one more call for each source of heads: the call is the last one that the source knows."""
+    """Sign one more call for each source of heads.
+
+    The call is the last call that the source knows.
+    """
     number = count(after + 1)
     for name in newest:
         node.sign(f"c-{next(number)}")
@@ -84,8 +87,9 @@ def sign(node: BackedUpNode, *newest: str, after: int = 0) -> None:
 
 
 def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[str, Any]]:
-    """The node, restored on another machine, and the command's report. Only the archives of the old machine
-    are left.
+    """The node, restored on another machine, with the command's report.
+
+    Only the archives of the old machine remain.
     """
     away = node.folder.rename(node.folder.with_name("away"))
     words = ["restore", away / "backups", "-i", away / "secret", "--into", node.folder, *options]
@@ -93,7 +97,7 @@ def restored(node: BackedUpNode, *options: object) -> tuple[BackedUpNode, dict[s
 
 
 def continued(node: BackedUpNode) -> tuple[str, int]:
-    """Name and size of the old tree, as the first leaf of the present ledger gives them."""
+    """Name and size of the old tree, from the first leaf of the present ledger."""
     node.sign("c-new")
     assert node.faults() == []
     with LedgerReader.open(node.settings.ledger.own_url()) as reader:
@@ -149,7 +153,7 @@ def mute() -> Iterator[int]:
 def test_who_does_not_answer_is_named_and_nothing_is_lost(
     known: BackedUpNode, tmp_path: Path, mute: int, away: str, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other source is asked too, and the content of the archives is restored."""
+    """The other source is queried too, and the content of the archives is restored."""
     if away == "witness mute":
         monkeypatch.setattr(known_heads, "ANSWER_WITHIN_S", 0.5)
     ledger, lost, other = known.settings.ledger, NAME, REPLICA

@@ -23,8 +23,9 @@ pytestmark = needs_root
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A ledger of two calls, and a fake systemctl that records its requests. A call comes while it stops
-    the service.
+    """A ledger of two calls, and a fake systemctl that records its requests.
+
+    A call arrives while the fake systemctl stops the service.
     """
     old = tmp_path / "old"
     old.mkdir(mode=0o700)
@@ -101,7 +102,7 @@ def test_what_stands_in_the_way_is_said_before_anything_changes(node: SimpleName
 
 
 def test_a_purge_removes_each_drop_in_that_a_move_writes(node: SimpleNamespace) -> None:
-    """The console's drop-in is removed too, on a node that never had the console's package."""
+    """The console's drop-in is removed too, even on a node that never had the console's package."""
     purge = (ROOT / "debian" / "idtone.postrm").read_text().partition('"$1" = purge')[2]
     terminal.run("log", "move", node.new, "--yes", "-c", node.config)
     units = node.place / "units"

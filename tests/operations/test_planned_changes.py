@@ -97,7 +97,7 @@ def test_a_change_is_shown_briefly_and_commands_as_a_shell_takes_them(change, sh
     ],
 )
 def test_an_include_comes_before_the_first_section(before, after):
-    """If the #include came after a section, later lines of the operator would belong to the hook's last section."""
+    """After a section, later lines of the operator would belong to the hook's last section."""
     assert with_include(before, "idtone.conf") == after.encode("utf-8", "surrogateescape")
 
 

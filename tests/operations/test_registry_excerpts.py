@@ -182,7 +182,7 @@ def says(told: Any) -> str:
 
 
 def named(association: Association, node: Node, until: str = "") -> None:
-    """Enter the node's log and its witness in the association's registry, and publish it."""
+    """Enter the node's log and its witness in the association's registry, and publish the registry."""
     log = KeyRing.of(node.settings.ledger, "pbx-1").signer.key
     policy = (
         f"witness_policy: {{cosignatures: 1, witnesses: [{{key: {CLOCK.cosigner}, since: 2026-01-01T00:00:00Z}}]}}\n"
@@ -195,7 +195,10 @@ def named(association: Association, node: Node, until: str = "") -> None:
 
 
 def test_a_pack_says_whose_log_it_is_and_which_witnesses_count(tmp_path):
-    """First the registry names no logs. Then it names them. Then another member has the key."""
+    """First the registry names no logs.
+
+    Then it names them, and finally another member has the key.
+    """
     association = association_of(tmp_path / "association")
     node = node_of(association, tmp_path, {"licensed": CALLS["licensed"]})
     node.export("licensed")
@@ -288,7 +291,7 @@ def test_what_the_association_has_not_signed_is_noticed(node, lie):
 
 
 def test_metadata_that_others_have_signed_are_noticed(node, tmp_path):
-    """A member makes a false association, with other licences. Then the digest or the root differs."""
+    """A member makes a false association with other licences, so the digest or the root differs."""
     other = Association(tmp_path / "other")
     other.write(REGISTRY, SUSPENSIONS, NEVER)
     other.begin()
@@ -371,7 +374,7 @@ def test_an_unsigned_registry_is_shown_as_the_members_own_words(tmp_path):
 
 
 def test_registries_go_with_the_numbers_that_they_decided(tmp_path):
-    """After `ledger.retention` no pack can open these numbers."""
+    """After `ledger.retention`, no pack can open the numbers of these registries."""
     texts = [GOOD.replace("version: 42", f"version: {version}") for version in (42, 43, 44)]
     file = tmp_path / "registry.yaml"
     found = []

@@ -53,7 +53,7 @@ def end(sounds: Path) -> End | None:
 
 
 def written(sounds: Path) -> tuple[int, int]:
-    """Inode and time of fallback.conf. They change when the file is written again."""
+    """Inode and time of fallback.conf, which change when the file is rewritten."""
     status = (sounds / FALLBACK_FILE).stat()
     return status.st_ino, status.st_mtime_ns
 
@@ -115,9 +115,7 @@ def test_a_signature_that_was_renewed_is_kept(config, tmp_path, association):
 def test_a_file_that_is_lost_is_made_of_the_cache_while_the_source_is_unreachable(
     config, sounds, association, tmp_path, monkeypatch
 ):
-    """The file also has new suspensions that the service already applies while it compiles the rest of their
-    generation.
-    """
+    """The file also has new suspensions that the service already applies while it compiles the rest."""
     association.write(suspensions=STOPPED)
     association.publish()
     quietly(config)
@@ -179,7 +177,10 @@ def test_root_leaves_no_files_of_its_own(tmp_path, association, signed):
 
 @needs_root
 def test_root_does_not_write_where_its_files_lock_the_service_out(config, association, tmp_path):
-    """First, root owns an old lock. Then, the command does not become the service's user."""
+    """First, root owns an old lock.
+
+    Then, the command does not become the service's user.
+    """
     cache = tmp_path / "cache"
     cache.mkdir()
     os.chown(cache, SERVICE_USER, SERVICE_GROUP)
@@ -195,8 +196,9 @@ def test_root_does_not_write_where_its_files_lock_the_service_out(config, associ
 
 @rest_in_breadth("stops", [4, 12])
 def test_beside_a_running_service_no_older_registry_replaces_a_newer_one(config, sounds, association, tmp_path, stops):
-    """The association suspends one number after the other. No suspended number disappears from the file, which both
-    programs write.
+    """The association suspends one number after the other.
+
+    No suspended number disappears from the file, which both programs write.
     """
     machine = Machine(association, tmp_path)
     over = threading.Event()

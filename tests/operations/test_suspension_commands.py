@@ -40,7 +40,7 @@ def node(config: Path, tmp_path: Path) -> Path:
 
 
 def run(config: Path, *words: object, typed: str = "", code: int = 0) -> Any:
-    """Run a command. Returns its JSON. Asserts that it has no telephone number."""
+    """Run a command, and return its JSON, which must not have a telephone number."""
     result = CliRunner().invoke(*locate_command([*map(str, words), "--json", "-c", str(config)]), input=typed)
     if isinstance(result.exception, IdtoneError):
         raise result.exception

@@ -35,7 +35,7 @@ SECOND = Path(__file__).parents[2] / "tools" / "second-opinion" / "verify-pack.m
 
 @dataclass
 class Head:
-    """The tree's head, as the service gives it."""
+    """The head of the tree, in the form that the service gives it."""
 
     stored_checkpoint: Note | None
 
@@ -53,11 +53,11 @@ class Stamped:
         return Stamps(self.settings.ledger.stamps())
 
     def ask(self, **more: Any) -> bool:
-        """Ask for a timestamp, as the service does. True if the present head has one afterwards."""
+        """Request a timestamp once, and return True if the present head has one afterwards."""
         return self.asked(**more)[0]
 
     def asked(self, **more: Any) -> tuple[bool, Timestamping]:
-        """True if the head has a timestamp now, and the object that asked for it."""
+        """True if the head has a timestamp now, and the object that requested it."""
         with LedgerReader.open(self.settings.ledger.url) as reader:
             head = Head(Note.parse(str(reader.checkpoint()).encode()))
         ring = KeyRing.of(self.settings.ledger, "pbx-1")
@@ -96,7 +96,7 @@ class Stamped:
 
 @pytest.fixture(scope="module")
 def stamped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stamped]:
-    """A ledger with a timestamp over its first two calls. A third call came later."""
+    """A ledger with a timestamp over its first two calls, and a later third call."""
     folder = tmp_path_factory.mktemp("stamped")
     config = write_settings(folder)
     authority = TimeStampingAuthority(folder / "authority")

@@ -48,7 +48,6 @@ def _row(record: Record, form: command_line.Form) -> tuple[str, ...]:
 
 
 def _state(record: Record) -> str:
-    """The call's state in the words of `idtone status`."""
     kinds = record.times
     if StepKind.CONNECTED in kinds:
         return "connected"

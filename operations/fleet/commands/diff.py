@@ -1,4 +1,4 @@
-"""`idtone-fleet diff`: shows how the settings of nodes, or of two files, differ."""
+"""`idtone-fleet diff`: differences between the settings of nodes, or of two files."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -70,7 +70,10 @@ def _are_same(nodes: Sequence[Node]) -> bool:
 
 
 def _edition_of(node: Node) -> tuple[int, str]:
-    """Version and SHA-256 of the fleet's settings on a node; (0, "") if the node has none, or if they are not known."""
+    """Version and SHA-256 of the fleet's settings on a node.
+
+    (0, "") if the node has none, or if they are not known.
+    """
     said = node.state and node.state.settings
     return (said.version, said.sha256) if said else (0, "")
 
@@ -129,7 +132,7 @@ def _diff_files(file: Path, other: Path | None, settings: Settings, as_json: boo
 
 
 def _edition(path: Path, keys: list[VerifierKey]) -> tuple[SharedSettings | None, Settings]:
-    """The edition of a signed file, None for an unsigned one; and the settings in the file."""
+    """The edition of a signed file, or None for an unsigned file, with the settings in the file."""
     if read_text(path, size_limit=NOTE_LIMIT).startswith(FORMAT.partition("/")[0]):
         shared = read_shared(path, *keys)
         return shared, shared.settings

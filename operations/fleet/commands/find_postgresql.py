@@ -1,4 +1,4 @@
-"""Finds the PostgreSQL of the nodes, for all commands of `idtone-fleet`."""
+"""The reader of the nodes' reports in PostgreSQL, for all commands of `idtone-fleet`."""
 
 from pathlib import Path
 
@@ -9,7 +9,10 @@ from idtone.ledger.store.postgresql import Server
 
 
 def reports_reader(config: Path | None) -> NodeReportsReader:
-    """The reader of the nodes' reports. Raises UsageError if the nodes share no PostgreSQL."""
+    """Open the reader of the nodes' reports.
+
+    Raises UsageError if the nodes share no PostgreSQL.
+    """
     ledger = load_settings(config).ledger
     if not ledger.is_shared():
         raise UsageError(

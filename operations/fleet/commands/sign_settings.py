@@ -111,7 +111,10 @@ def _signer(file: Path) -> Signer:
 
 
 def _before(output: Path, signers: list[Signer]) -> SharedSettings | None:
-    """The edition that the new edition replaces. Raises DocumentError if none of these keys has signed it."""
+    """The edition that the new edition replaces; None if the file is missing.
+
+    Raises DocumentError if none of the keys has signed it.
+    """
     if not output.exists():
         return None
     return read_shared(output, *[signer.key for signer in signers])

@@ -1,4 +1,4 @@
-"""`idtone-fleet status`: the state of all nodes, and their faults and differences."""
+"""`idtone-fleet status`: the state of all nodes, with their faults and differences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FleetReading:
-    """One reading of the fleet's state. `fleet` is None while PostgreSQL cannot be read; `trouble` says why."""
+    """One reading of the fleet's state.
+
+    `fleet` is None while PostgreSQL cannot be read, and `trouble` is the reason.
+    """
 
     fleet: Fleet | None
     trouble: str = ""
@@ -46,7 +49,10 @@ def status(config: ConfigOption = None, as_json: JsonOption = False, watch: Watc
 
 
 def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
-    """The state of all nodes. Raises UsageError if no node has reported yet. Raises LedgerError unless `is_patient`."""
+    """Read the state of all nodes.
+
+    Unless `is_patient`, raises UsageError if no node has reported yet, and LedgerError if PostgreSQL cannot be read.
+    """
     try:
         fleet = fleet_of(reader.read())
     except LedgerError as error:
@@ -59,7 +65,10 @@ def read_fleet(reader: NodeReportsReader, is_patient: bool) -> FleetReading:
 
 
 def as_object(seen: FleetReading) -> dict[str, Any]:
-    """The status as JSON. Each node's `state` is as the node has reported it."""
+    """The fleet's state as a JSON object.
+
+    Each node's `state` is unchanged from its report.
+    """
     fleet = seen.fleet
     if fleet is None:
         return {"trouble": seen.trouble}

@@ -1,4 +1,4 @@
-"""`idtone-fleet upgrade`: runs a rolling upgrade and shows its progress."""
+"""`idtone-fleet upgrade`: a rolling upgrade, with its progress."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def _show_earlier(kept: UpgradeJournal, path: Path, afresh: bool) -> None:
 
 
 class _Shown:
-    """Shows the progress on a terminal: a line for each finished step, and the present step below."""
+    """Shows the progress of an upgrade: a line for each finished step, and a line for the current step."""
 
     def __init__(self, out: Console) -> None:
         self._out = out
@@ -198,7 +198,6 @@ class _Shown:
         self._begun_s = 0.0
 
     def begin(self, node: str, step: Step) -> None:
-        """Implements `Progress.begin`."""
         self.close()
         self._title, self._begun_s = f"{node}: {translated(MEANING[step])}", time.monotonic()
         if self._out.is_terminal:
@@ -206,19 +205,17 @@ class _Shown:
             self._status.start()
 
     def waiting(self, words: str) -> None:
-        """Implements `Progress.waiting`."""
         if self._status:
             self._status.update(Text(f"{self._title} … {translated(words)}"))
 
     def end(self, node: str, step: Step, words: str) -> None:
-        """Implements `Progress.end`."""
         self.close()
         took_s = time.monotonic() - self._begun_s
         result = f" — {translated(words)}" if words else ""
         self._out.print(Text(f"{node}: {translated(MEANING[step])}{result} ({took_s:.1f} s)"), soft_wrap=True)
 
     def close(self) -> None:
-        """Remove the line of the present step."""
+        """Remove the line of the current step."""
         if self._status:
             self._status.stop()
             self._status = None

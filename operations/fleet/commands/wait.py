@@ -1,4 +1,4 @@
-"""`idtone-fleet wait`: wait until all nodes use a registry, with its suspensions."""
+"""`idtone-fleet wait`: waits until all nodes use a registry, with its suspensions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,10 @@ def wait(
 
 
 def _digest(text: str | None) -> str | None:
-    """A digest, or its beginning. Raises UsageError."""
+    """Parse a digest, or its beginning.
+
+    Raises UsageError.
+    """
     if text is None:
         return None
     if not re.fullmatch(f"[0-9a-f]{{{LEAST_DIGITS},64}}", text.lower()):
@@ -93,7 +96,10 @@ def _digest(text: str | None) -> str | None:
 
 
 def _reported(fleet: Fleet) -> Fleet:
-    """The fleet, unchanged. Raises UsageError if no node has reported."""
+    """Return the fleet unchanged.
+
+    Raises UsageError if no node has reported.
+    """
     if not fleet.nodes and not fleet.unreadable:
         raise UsageError("no node has reported to this PostgreSQL yet; start `idtone serve` on one")
     for trouble in fleet.unreadable:
@@ -130,7 +136,7 @@ def _print_json(found: Spread, seconds: dict[Confirmation, float]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Sequence[str]], None]]:
-    """Context that shows the nodes that are still missing, on standard error if it is a terminal."""
+    """Show the missing nodes during the block, on standard error if it is a terminal."""
     if not sys.stderr.isatty():
         yield lambda missing: None
         return

@@ -28,8 +28,9 @@ CALL = ("pbx_thread", "__ast_pbx_run", "pbx_exec")
 
 
 def test_stacks_are_read():
-    """A stack begins at the thread's own first function. A function without a name is shown by its file. Names may
-    contain parentheses.
+    """A stack begins at the thread's own first function.
+
+    A function without a name is shown by its file. Names may contain parentheses.
     """
     kernel = tuple(name + call_stacks.KERNEL for name in ("__x64_sys_poll", "do_sys_poll", "__schedule"))
     assert call_stacks.fold_stacks(PERF.splitlines()) == {
@@ -50,7 +51,10 @@ def test_stacks_are_read():
     ],
 )  # fmt: skip
 def test_a_stack_belongs_to_one_part(stack, what, where):
-    """The function nearest to the running one decides the activity. Memory and locks belong to their caller."""
+    """The function nearest to the running function decides the activity.
+
+    Memory and locks belong to their caller.
+    """
     assert (call_stacks.activity(stack), call_stacks.thread_or_step(stack)) == (what, where)
 
 
@@ -68,7 +72,7 @@ def test_parts_are_the_processor_time_of_a_call():
 
 
 def test_a_way_is_compared_with_native_in_its_turn():
-    """A turn in which everything is slow counts as much as another turn."""
+    """A turn in which everything is slow has the same weight as any other turn."""
     blocks = {
         way.value: [
             {"connected_ms": [slow + more] * 9, "post_dial_ms": [slow] * 9, "asterisk_ms": slow * (1 + more),
@@ -85,7 +89,10 @@ def test_a_way_is_compared_with_native_in_its_turn():
 
 
 def test_the_flame_graph_shows_the_shares():
-    """Each function that is wide enough has a box. The box is as wide as its share, and stands on its caller's box."""
+    """Each function that is wide enough has a box.
+
+    The box is as wide as the function's share, and stands on its caller's box.
+    """
     found = Counter({("a<b", "wide"): 600, ("a<b", "other" + call_stacks.KERNEL): 399, ("thin",): 1})
     boxes = [
         (box[0].text, float(box[1].get("width")), float(box[1].get("y")))

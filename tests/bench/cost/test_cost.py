@@ -51,7 +51,7 @@ def version(connected_ms: float, asterisk_ms: float, failed: int = 0) -> compare
 
 
 def test_two_versions_are_compared_within_each_turn():
-    """Other work of the machine in a turn slows the hook and the native way of both versions."""
+    """Other work of the machine slows the hook and the native way of both versions in the same turn."""
     turns = [(version(number, 5.0 + number), version(number + 3, 9.0 + number, failed=1)) for number in range(7)]
     slower = [(one, other | {HOOK: other[HOOK] | {"connected_ms": [99.0] * 9}}) for one, other in turns]
     found = compare_versions.compare(turns)
@@ -130,7 +130,7 @@ def test_every_way_forwards_calls(tmp_path):
 
 
 def test_a_bench_takes_as_long_as_it_was_given(monkeypatch):
-    """The given time includes the start and the end of each load, however long they take."""
+    """The time limit of a bench includes the start and the end of each load, however long they take."""
     now_s = [0.0]
     patch_library(monkeypatch, bench_main, "time", monotonic=lambda: now_s[0])
 

@@ -65,14 +65,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def key(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The key file of the ledger that the settings name. Beside it is the key that signs the ledger."""
+    """The key file of the ledger that the settings name, next to the key that signs the ledger."""
     use_copy(made, file, monkeypatch)
     return file.with_name("key")
 
 
 @pytest.fixture
 def other(key: Path) -> str:
-    """The URL of a ledger with the same keys that is not written yet."""
+    """URL of a ledger with the same keys that is not written yet."""
     return url_of(key.with_name("other.sqlite3"))
 
 
@@ -321,8 +321,10 @@ def test_the_numbers_of_a_held_call_outlive_the_key_of_their_day(key):
 )
 @pytest.mark.parametrize("is_last", [False, True])
 def test_no_forged_act_destroys_the_key_of_a_held_call(key, forged, is_last):
-    """A forged act lifts the hold, names other calls, or removes the hold from the database. The key of the held call
-    stays, even when another hold of the same call ends.
+    """The key of a held call survives a forged act.
+
+    The forged act lifts the hold, names other calls, or removes the hold from the database. The key survives even when
+    another hold of the same call ends.
     """
     file = key.with_name("ledger.sqlite3")
     why = ("--reference", "R-9", "--basis", "dispute", "--why", "w")
@@ -404,7 +406,7 @@ def test_a_good_ledger_is_verified(key):
     ],
 )  # fmt: skip
 def test_a_changed_ledger_is_a_negative_verdict(key, signed, statements, fault):
-    """The verdict rests on the last signatures of this node or of the witnesses."""
+    """The verdict depends on the last signatures of the node or of the witnesses."""
     kept = key.with_name("key.seen").rename(key.with_name(signed))
     assert f"signed       2 leaves ({kept})" in run("verify").stdout
     for statement in statements:

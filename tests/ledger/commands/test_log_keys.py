@@ -85,7 +85,6 @@ class Node:
         return json.loads(run("verify", "-c", self.config, "--json", *words).stdout)
 
     def head(self) -> Path:
-        """The file with the last signed checkpoint."""
         path = self.config.with_name("head")
         path.write_bytes(self.settings.checkpoint_file().read_bytes())
         return path
@@ -238,7 +237,10 @@ def test_a_log_ends(node):
 
 @pytest.fixture
 def with_token(tmp_path: Path) -> Iterator[Node]:
-    """A node whose key is in a token. Without the PIN file, the token is unreachable."""
+    """A node whose key is in a token.
+
+    Without the PIN file, the token is unreachable.
+    """
     with pkcs11_token.softhsm(tmp_path, "log") as library:
         pkcs11_token.new_key(library, "log", 1, pkcs11_token.EDWARDS)
         (tmp_path / "pin").write_text(pkcs11_token.PIN)
@@ -246,14 +248,14 @@ def with_token(tmp_path: Path) -> Iterator[Node]:
 
 
 def found_by_doctor(node: Node) -> dict[str, tuple[str, str]]:
-    """The doctor's state and finding for each topic of the ledger."""
+    """The doctor's state and finding for each topic about the ledger."""
     inputs = CheckInputs(load_settings(node.config, {}), node.config, None, {}, lambda: NOW)
     [check] = (check for check in CHECKS if check.topics == LEDGER)
     return {each.topic: (each.state.value, str(each.found)) for each in check.look(inputs)}
 
 
 def _goes_away(node: Node, *words: str) -> None:
-    """Let the token fail after the check of its presence, and before the end of the log."""
+    """Make the token fail between the check of its presence and the end of the log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LogKeys, "check", lambda *_: node.config.with_name("pin").unlink())
         with pytest.raises(LedgerError, match="the end is written and not signed"):
@@ -301,8 +303,9 @@ def test_the_next_log_begins_although_the_old_token_is_away(with_token, monkeypa
 
 @pytest.fixture
 def lost(with_token: Node) -> Node:
-    """A node whose first log has ended without a signature of its third leaf, and whose token is lost. The second log
-    has two leaves.
+    """A node with a lost token and two logs.
+
+    The first log has ended without a signature of its third leaf. The second log has two leaves.
     """
     _goes_away(with_token, "log replace-key")
     with_token.write(*heard_call("c-3", 20_000))
@@ -312,7 +315,7 @@ def lost(with_token: Node) -> Node:
 
 
 def _lose(node: Node) -> None:
-    """Lose the token: rename its file in SoftHSM's folder."""
+    """Lose the token by renaming its file in SoftHSM's folder."""
     [file] = node.config.parent.glob("*/token.object")
     file.rename(file.with_name("lost"))
 
@@ -323,7 +326,6 @@ def _find(node: Node) -> None:
 
 
 def before_of(node: Node) -> dict[str, Any]:
-    """The result of `verify` for the first log."""
     [aside] = path_of(node.settings.url).parent.glob("*.ended-*Z")
     return node.verify("--ledger", f"sqlite:///{aside}")
 
@@ -369,7 +371,7 @@ def test_giving_up_that_was_killed_is_completed_by_the_next_command_or_start(los
 
 
 def test_an_end_that_its_key_can_sign_is_not_given_up(lost, monkeypatch):
-    """The process may have been killed before it wrote into the file beside the key that the end is signed."""
+    """The process may have been killed before it recorded the signature of the end."""
     monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it looks just before
     as_person(monkeypatch, ALICE)
     path = lost.settings.successors_file()
@@ -447,7 +449,7 @@ def test_an_end_is_given_up_by_two_persons_where_exports_take_two(lost, monkeypa
 
 
 def test_a_key_is_lost_only_if_its_token_was_asked_just_now(lost, monkeypatch):
-    """The key is not lost if the PIN cannot be given or is refused, or the token does not answer."""
+    """The key is not lost if the PIN is missing or refused, or if the token does not answer."""
     monkeypatch.setattr(maintenance_thread.GroupWriter, "sign_ends", lambda writer: None)  # it would ask, too
     as_person(monkeypatch, ALICE)
     give_up = ("log give-up", "--why", "burnt", "--yes")
@@ -483,7 +485,7 @@ def test_what_one_person_gives_up_is_not_recorded_by_a_service_that_takes_two(lo
 
 @rest_in_breadth("given_up", ["act-1", ""])
 def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkeypatch, given_up):
-    """The file says that the end was given up, without an act; or it hides the act."""
+    """The unsigned file records an end that no act gave up, or hides the act."""
     as_person(monkeypatch, ALICE)
     if not given_up:
         lost.run("log give-up", "--why", "burnt", "--yes")
@@ -497,7 +499,7 @@ def test_what_the_file_beside_the_key_says_of_an_end_is_no_evidence(lost, monkey
 
 
 def test_what_is_given_up_is_what_the_logs_say_and_not_the_file_beside_the_key(lost, monkeypatch):
-    """The end is given up as the first leaf of the next log says, and with everything that the lost key has signed."""
+    """The given-up end is taken from the first leaf of the next log, and from the lost key's signatures."""
     as_person(monkeypatch, ALICE)
     lost.run("log replace-key", "--why", "x", "--yes")
     path = lost.settings.successors_file()
@@ -551,7 +553,7 @@ def test_an_act_that_others_wrote_gives_up_nothing(lost, monkeypatch):
 
 
 def test_an_end_is_given_up_by_a_log_after_the_next(lost, monkeypatch):
-    """The act is not in the log that names the leaves. The service runs meanwhile."""
+    """The act is not in the log that names the leaves, and the service is running."""
     as_person(monkeypatch, ALICE)
     lost.run("log replace-key", "--why", "x", "--yes")
     made = lost.run("log give-up", LOG, "--why", "burnt", "--yes")
@@ -588,7 +590,7 @@ def test_the_reason_is_one_line_without_numbers(node, why):
 
 
 def test_a_leaf_after_the_end_is_found(node):
-    """Someone with all keys and another program writes and signs the leaf."""
+    """An attacker with all keys and another program writes and signs the leaf."""
     node.write(steps.log_ended("act-1", NOW, ALICE, "x"), *heard_call("later", 20_000))
     report = run("verify", "-c", node.config, "--json")
     assert report.exit_code == 1

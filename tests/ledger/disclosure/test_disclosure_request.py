@@ -139,7 +139,7 @@ def test_an_act_that_is_dated_back_is_judged_by_the_writers_clock():
 
 @pytest.mark.parametrize("act", [ASKED, approved()])
 def test_nothing_counts_for_longer_than_the_writer_lets_it(act):
-    """The writer applies its own limit by its own clock. The settings of the person who acts do not matter."""
+    """The writer applies its own limit and its own clock, not the settings of the person who acts."""
     known, shorter = {} if act is ASKED else requests([ASKED]), DisclosureRules(term=TERM - HOUR)
     assert objection(act, known, RULES, act.at) is None
     assert objection(act, known, shorter, act.at + timedelta(minutes=59)) is not None

@@ -143,7 +143,7 @@ def test_a_basis_that_looks_like_another_is_told(name, text, is_good):
 
 @pytest.fixture
 def told_pack(files: Files) -> Files:
-    """A pack with a profile, as exports write it."""
+    """A pack with a profile, in the form that exports write."""
     played = next(
         step["details"]["sha256"]
         for name, octets in files.items()
@@ -156,7 +156,7 @@ def told_pack(files: Files) -> Files:
 
 
 def with_files(files: Files, other: Files) -> Files:
-    """The pack with these files, sealed again by the holder of the key."""
+    """The pack with the given files, sealed again by the holder of the key."""
     digests = {name: sha256(octets).hexdigest() for name, octets in other.items()}
     return resealed({**files, **other}, lambda manifest: manifest["files"].update(digests))
 
@@ -176,7 +176,7 @@ def test_reports_that_say_what_the_leaves_do_not_are_told(told_pack):
 
 
 def test_a_node_alone_verifies_a_pack_but_for_its_paper(told_pack, monkeypatch):
-    """ReportLab is missing: only the extra `office` installs it."""
+    """ReportLab is missing, because only the extra `office` installs it."""
     good = with_files(told_pack, report_files(remade_report(told_pack, verify_pack_files(told_pack, LOG))))
     monkeypatch.delitem(sys.modules, "idtone.core.paper.pdf")
     monkeypatch.setitem(sys.modules, "reportlab", None)

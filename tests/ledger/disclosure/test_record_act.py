@@ -31,12 +31,12 @@ def export(act_id: str) -> Step:
 
 
 def command(url: str, act=export) -> str:
-    """Record an act as a command does; returns its id."""
+    """Record an act from a command, and return its id."""
     return record_act(url, "pbx-1", key_ring_of(url), act, ALONE)
 
 
 def record_all(url: str, writer: LedgerWriter) -> None:
-    """Record all waiting acts, as the service does at intervals."""
+    """Record all waiting acts once, which the service does at intervals."""
     record_act_module._record_all(url, writer, ALONE)
 
 
@@ -67,7 +67,7 @@ def folder(file: Path) -> Path:
 
 
 def left(folder: Path, step: Step) -> Path:
-    """The file of an act, as a command leaves it."""
+    """The file of an act that a command left for the service."""
     path = folder / f"{step.call_id}.act"
     act = {"id": step.call_id, "kind": step.kind, "at": step.at.isoformat(), "details": dict(step.details)}
     path.write_text(json.dumps(act))

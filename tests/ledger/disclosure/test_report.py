@@ -173,7 +173,7 @@ def test_the_file_has_its_fonts_is_dated_as_the_export_and_fetches_nothing():
 
 
 def elements(node: Any) -> Iterator[Any]:
-    """The elements of a PDF's structure, in reading order."""
+    """Elements of a PDF's structure, in reading order."""
     if "/S" in node:
         yield node
     kids = node.get("/K", [])
@@ -183,7 +183,7 @@ def elements(node: Any) -> Iterator[Any]:
 
 
 def marks(page: pypdf.PageObject, reader: pypdf.PdfReader) -> Iterator[int | None]:
-    """The numbers of the marked content on a page. None stands for parts that are not content."""
+    """Numbers of the marked content on a page; None for parts that are not content."""
     within: list[int | None] = []
     for operands, operator in ContentStream(page.get_contents(), reader).operations:
         if operator in (b"BDC", b"BMC"):
@@ -232,8 +232,9 @@ def test_the_pdf_says_that_it_is_for_archives():
 
 @pytest.mark.nightly
 def test_a_validator_finds_the_pdf_fit_for_archives(tmp_path):
-    """Debian has no veraPDF. PDFBox's Preflight checks for PDF/A-1b, and a PDF/A-2a of this kind meets those rules
-    too.
+    """PDFBox's Preflight checks the PDF for PDF/A-1b.
+
+    Debian has no veraPDF, and a PDF/A-2a of this kind meets the rules of PDF/A-1b too.
     """
     path, octets = tmp_path / "report.pdf", as_pdf(content(8))
     other = octets.replace(b"<pdfaid:part>2", b"<pdfaid:part>1").replace(b"mance>A<", b"mance>B<")

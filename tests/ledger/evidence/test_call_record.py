@@ -189,7 +189,7 @@ def test_a_phone_may_report_when_the_call_has_ended(confirmed):
 
 @pytest.mark.parametrize("known_by", [None, 7, True])
 def test_a_sound_whose_step_does_not_say_by_what_that_is_known(known_by):
-    """The step's `known_by` is none of the known texts."""
+    """The step has a `known_by` that this version does not know."""
     details: dict[str, Scalar] = {"party": "called", "played_ms": 400, "known_by": known_by}
     told = Step("c-1", StepKind.SOUND_ENDED, time_after(420), details)
     record = record_of_steps("pbx-1", [decided(PLAY), ANSWERED, STARTED, told])

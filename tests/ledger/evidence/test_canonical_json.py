@@ -21,7 +21,7 @@ def test_it_is_what_the_scheme_says(members):
 
 
 def test_the_example_of_the_rfc():
-    """Section 3.2.3: keys are sorted by their UTF-16 code units."""
+    """RFC 8785, section 3.2.3: keys are sorted by their UTF-16 code units."""
     keys = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\u0080", "\u00f6"]
     text = canonical(dict.fromkeys(keys, 0))
     assert text == '{"\\r":0,"1":0,"\u0080":0,"\u00f6":0,"\u20ac":0,"\U0001f600":0,"\ufb33":0}'

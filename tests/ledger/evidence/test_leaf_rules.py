@@ -66,7 +66,7 @@ def test_what_is_no_leaf_is_refused(content):
     ],
 )
 def test_a_leaf_follows_the_earlier_ones_of_its_call(call_id, kinds, after, before, rule):
-    """The previous leaf is read now, or its shape is known from an earlier read."""
+    """The previous leaf is read in the test, or its shape is known from an earlier read."""
     content = leaf(call_id, [step_text(number, "n", kind, 1, "{}") for number, kind in enumerate(kinds, 1)], after)
     shapes = LeafShapes()
     if rule is None:
@@ -110,7 +110,7 @@ def test_a_shape_accepts_no_more_than_the_reader(old, new):
 
 
 def test_shapes_are_made_of_few_octets(monkeypatch):
-    """Compiling a shape takes a second for each 400 kB, and ten times its memory."""
+    """Compiling a shape takes a second for each 400 kB, and ten times the memory."""
     made: list[int] = []
     shape = leaf_rules._shape
     monkeypatch.setattr(leaf_rules, "_shape", lambda content: made.append(len(content)) or shape(b"{}"))

@@ -48,14 +48,17 @@ PLACE = "hsm:1?label=log"
 
 @dataclass
 class Stub:
-    """A fake token that a test controls. `ring` has its key."""
+    """A fake token that a test controls; `ring` has its key."""
 
     mode: Path
     url: str
     pin: str = pkcs11_token.PIN
 
     def does(self, word: str) -> None:
-        """Give the token a command. The file is replaced as a whole, because the token may read it at any time."""
+        """Give the fake token a command.
+
+        The file is replaced as a whole, because the token may read it at any time.
+        """
         after = self.mode.with_suffix(".after")
         after.write_text(word)
         after.replace(self.mode)
@@ -181,8 +184,9 @@ def test_the_end_that_was_not_signed_is_signed_before_the_next_tree_begins(stub,
 
 @pytest.fixture
 def ended(stub: Stub, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The database of a log of two leaves whose end is not signed. The token is still unreachable, and the next log has
-    begun.
+    """The database of a log of two leaves whose end is not signed.
+
+    The token is still unreachable, and the next log has begun.
     """
     monkeypatch.setattr(maintenance_thread, "LOOK_EVERY_S", 0.05)
     with stub.writer() as writer:
@@ -236,7 +240,7 @@ def test_an_end_that_others_changed_is_not_signed(stub, ended, change, why):
 
 
 def say_unsigned(stub: Stub, size: int, root: bytes) -> None:
-    """Write an unsigned end of the log into the file beside the key."""
+    """Record an unsigned end of the log in the file next to the key."""
     path = path_of(stub.url).with_name("key.continued")
     [tree] = json.loads(path.read_text())
     path.write_text(json.dumps([{**tree, "unsigned": Checkpoint(LOG.name, size, root).text}]))
@@ -282,7 +286,7 @@ def test_what_others_wrote_into_the_next_log_is_not_signed_as_the_end_of_the_one
 
 @pytest.mark.parametrize("signed", [1, 2])
 def test_an_end_is_held_against_what_was_signed_before_it(stub, ended, signed):
-    """The file beside the key records what was signed."""
+    """The file next to the key records what was signed before the end."""
     text = Checkpoint(LOG.name, signed, bytes(32)).text
     key_ring_of(stub.url).seen.remember(Note(text, (Signer(LOG.name, SEED).sign(text),)))
     stub.does("good")
@@ -336,7 +340,7 @@ def test_the_leaves_of_an_ended_log_are_read_when_the_token_is_back(stub, ended,
 
 
 def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(stub, ended, monkeypatch):
-    """The token does not sign checkpoints that are thrown away each time."""
+    """The token does not sign a checkpoint again and again for a database that has not changed."""
     looked: list[object] = []
     asked: list[object] = []
     check = sign_log_end._check
@@ -365,7 +369,7 @@ def test_a_database_that_is_not_what_was_written_is_read_again_when_it_changes(s
 
 
 def test_a_file_that_has_just_changed_is_read_again_all_the_same(stub, ended, monkeypatch):
-    """The file may change again before its time stamp can show a difference."""
+    """The file may change again within the resolution of its time stamp."""
     looked: list[object] = []
     check = sign_log_end._check
     monkeypatch.setattr(sign_log_end, "_check", lambda *of: looked.append(of) or check(*of))

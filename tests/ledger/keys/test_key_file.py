@@ -30,7 +30,7 @@ def test_a_missing_key_is_made_once_and_for_its_owner_alone(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that the service could not use")
 def test_a_key_that_root_makes_is_the_services(tmp_path):
-    """Root makes a key, for example with `idtone-evidence log replace-key`, while the service is down."""
+    """Root creates a key while the service is down, for example with `idtone-evidence log replace-key`."""
     os.chown(tmp_path, 4321, -1)
     load_key(tmp_path / "ledger.key.sign-2")
     assert (tmp_path / "ledger.key.sign-2").stat().st_uid == 4321

@@ -99,8 +99,9 @@ def test_another_spelling_of_the_numbers_is_not_opened(content):
 
 
 def test_a_version_opens_and_verifies_what_each_version_before_wrote():
-    """The values come from one key: a day key, a held record's key, a call, and MACs. If the code made other values,
-    old ledgers would be unreadable.
+    """The values are from one key: a day key, a held record's key, a call, and MACs.
+
+    If the code computed other values, old ledgers would be unreadable.
     """
     key = LedgerKey(bytes(range(32)))
     day = key.unwrap(

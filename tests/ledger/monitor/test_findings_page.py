@@ -53,7 +53,7 @@ def test_a_log_that_gives_up_an_end_beyond_which_more_is_signed_raises_an_alarm(
 
 
 def test_such_an_alarm_stays_as_it_was_seen_first(tmp_path):
-    """The alarm stays even when the two logs are no longer compared."""
+    """The alarm remains even when the two logs are no longer compared."""
     monitor = Monitor(MonitoredLogs(state=tmp_path, logs=()))
     later = report(f"{LOG.name}.2", 9, {"origin": LOG.name, "leaves": 5, "root": "00" * 32})
     for day, shown in enumerate((7, 8)):

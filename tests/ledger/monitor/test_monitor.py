@@ -38,7 +38,7 @@ WITNESS = Signer("witness.example/w", bytes(range(64, 96)))
 
 @pytest.fixture
 def followed(world: WatchedLogs) -> WatchedLogs:
-    """Logs whose monitor has seen three leaves. The witness has cosigned them."""
+    """Logs whose first three leaves the monitor has seen and the witness has cosigned."""
     world.tell(heard_call("a"), cancelled_call("b", 1000))
     world.cosign()
     world.publish()
@@ -48,7 +48,7 @@ def followed(world: WatchedLogs) -> WatchedLogs:
 
 
 def other_history(world: WatchedLogs, calls: int) -> None:
-    """Publish another history, signed by the same key, in place of the first one."""
+    """Publish another history, signed by the same key, in place of the first history."""
     world.tell(*(heard_call(f"other-{number}", 1000 * number) for number in range(calls)), of="other")
     world.replace("other")
 
@@ -108,7 +108,7 @@ def after_its_cosignature(world: WatchedLogs) -> None:
 
 
 def change(name: str) -> Callable[[WatchedLogs], None]:
-    """A function that changes a bit of a new file."""
+    """Function that changes a bit of a new file."""
 
     def tamper(world: WatchedLogs) -> None:
         world.tell(heard_call("c", 2000))
@@ -268,7 +268,10 @@ def test_an_alarm_ends_with_its_cause_except_for_what_was_signed(followed):
 
 
 def test_what_cannot_be_looked_at_has_not_ended(followed, caplog, monkeypatch):
-    """The log has alarms for a cut, and becomes unreachable. Then the monitor cannot read its own state."""
+    """The log has alarms for a cut, and becomes unreachable.
+
+    Then the monitor cannot read its own state.
+    """
     cut_off(followed)
     [shrunk] = followed.look().alarms
     away(followed)

@@ -44,7 +44,7 @@ def test_what_an_administrator_writes_into_a_replica_is_told(node: Node, postgre
 
 
 def test_a_call_in_a_replica_that_says_that_it_is_under_way_is_not_good_without_the_key(node: Node, postgresql):
-    """The call's hashes and search entries are right, and the replica says that the node has more steps."""
+    """The call's hashes and search entries are right, and the replica claims that the node has more steps."""
     node.write(heard_call("c-1"))
     node.replicate()
     forge(node.settings.spool, FORGERIES["a finished call"][0])
@@ -61,7 +61,6 @@ def test_a_call_in_a_replica_that_says_that_it_is_under_way_is_not_good_without_
 
 
 def _literal(value: object) -> str:
-    """The value as an SQL literal."""
     if isinstance(value, bytes):
         return f"'\\x{value.hex()}'"
     return "NULL" if value is None else "'{}'".format(str(value).replace("'", "''"))

@@ -125,7 +125,7 @@ def test_what_was_changed_in_postgresql_is_told_with_its_node(nodes, postgresql,
 
 @pytest.mark.nightly
 def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_path, postgresql):
-    """Someone who may write everything in PostgreSQL can put another ledger there, with its key."""
+    """An attacker with write access to PostgreSQL replaces a ledger with another ledger and its key."""
     forged = Node.at(tmp_path / "forged", "osaka", nodes["osaka"].server)
     forged.write(heard_call("osaka-other"))
     forged.in_copy(postgresql, "DROP SCHEMA {} CASCADE")
@@ -138,7 +138,7 @@ def test_a_whole_history_by_another_key_is_found_by_who_has_the_key(nodes, tmp_p
 
 @pytest.mark.nightly
 def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgresql):
-    """Otherwise a dropped ledger, or one under another name, would count as good."""
+    """Otherwise a dropped ledger, or a ledger with another name, would count as good."""
     osaka, tokyo = str(nodes["osaka"].key), nodes["tokyo"]
     checkpoint = tmp_path / "checkpoint"
     with nodes["osaka"].ledger.reading() as own:
@@ -160,7 +160,10 @@ def test_a_key_or_checkpoint_that_fits_no_ledger_is_told(nodes, tmp_path, postgr
 
 @pytest.mark.nightly
 def test_what_a_copy_lacks_of_what_was_signed_is_counted(nodes, postgresql):
-    """The copy may lag behind. It may also have been set back, with its checkpoint, to an earlier state."""
+    """The copy may lag.
+
+    The copy may also have been set back to an earlier state, with its checkpoint.
+    """
 
     def missing() -> list[int]:
         return [each["missing_leaves"] for each in json_output("verify")]
@@ -264,7 +267,10 @@ def test_a_reader_needs_no_right_to_write(nodes, postgresql):
 
 
 def test_nodes_on_two_servers_are_read_together_also_while_one_of_them_is_away(nodes, postgresql, monkeypatch):
-    """Tokyo moves to a second server by its settings alone. The first server still has its old replica."""
+    """One node moves to a second server by its settings alone.
+
+    The first server still has the node's old replica.
+    """
     with postgresql.another() as second:
         first_url = nodes["tokyo"].settings.url
         moved = nodes["tokyo"].changed(url=second.url())

@@ -168,7 +168,7 @@ def test_a_ledger_that_follows_a_damaged_one_takes_its_place(node):
 
 
 def test_a_server_that_hangs_holds_up_the_others_once(node, postgresql, monkeypatch):
-    """The server accepts connections and answers nothing. None of its own time limits can end that."""
+    """The server accepts connections and answers nothing, so its own time limits do not apply."""
     node.replicate()
     monkeypatch.setattr(node_reports, "AGAIN_S", 0.0)
     with FaultyNetwork(postgresql.port) as between:

@@ -167,7 +167,7 @@ def test_a_spool_that_was_damaged_or_put_back_is_not_shipped(tmp_path, node):
 
 @pytest.mark.nightly
 def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
-    """The node's database user may not create a schema."""
+    """The node's database user is not allowed to create a schema."""
     database = database_of(node.settings.url)
     role = f"node_{database}"
     postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
@@ -187,7 +187,10 @@ def test_a_schema_that_an_administrator_made_is_used(node, postgresql):
 
 
 def test_nothing_of_a_damaged_ledger_goes_under_the_name_of_the_next(node):
-    """The next ledger gets its name before its database exists. Until then, nothing is replicated."""
+    """The next ledger has its name before its database exists.
+
+    Until then, nothing is replicated.
+    """
     node.write(heard_call("c-0"))
     node.replicate()
     connection = node.connection()

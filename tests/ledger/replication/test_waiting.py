@@ -53,7 +53,7 @@ def meanwhile(work: Callable[[], object]) -> Future[object]:
 
 @pytest.mark.nightly
 def test_a_step_is_written_while_postgresql_stalls_at_any_question(node, postgresql):
-    """A new connection sends all queries, because it compares everything."""
+    """A new connection sends all queries, because it compares the whole replica."""
     asked, stalled, at = 0, threading.Event(), 0
 
     def judge(to_server: bool, octets: bytes) -> str | None:

@@ -45,7 +45,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> LedgerReader:
 
 @pytest.fixture(scope="module")
 def records(reader: LedgerReader) -> list[Record]:
-    """All calls, the newest first. The search is compared with them."""
+    """All calls, the newest first, for comparison with the search."""
     calls = [record for record in reader.each_record() if not record.call_id.startswith("act-")]
     ids = {row[0]: row[1] for row in reader._all("SELECT call_id, min(id) FROM steps GROUP BY call_id")}
     return sorted(calls, key=lambda record: (record.steps[0].at, ids[record.call_id]), reverse=True)
@@ -97,7 +97,7 @@ def test_it_keeps_to_the_range(reader, records):
 
 
 def test_what_is_rare_is_interpreted_alone(reader, monkeypatch):
-    """Python reads only the records of the rare calls, so a search passes over the others quickly."""
+    """Python reads only the records of rare calls, so a search skips the other calls quickly."""
     asked: list[str] = []
     whole = LedgerReader.records_of
     monkeypatch.setattr(

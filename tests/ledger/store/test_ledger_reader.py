@@ -42,7 +42,10 @@ def ids(records: list[Record]) -> list[str]:
 def reader(
     request: pytest.FixtureRequest, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LedgerReader]:
-    """A reader of ten overlapping calls c-0 … c-9, one a minute. Each ends after the decision of the next."""
+    """Reader of ten overlapping calls c-0 … c-9, one a minute.
+
+    Each call ends after the decision of the next call.
+    """
     url = url_of(tmp_path_factory.mktemp("ten") / "ledger.sqlite3")
     calls = [heard_call(f"c-{number}", number * 60_000 - number) for number in range(10)]
     write(url, sorted((step for call in calls for step in call), key=lambda step: step.at))
@@ -153,7 +156,10 @@ def test_open_calls_are_read_again_only_where_a_step_came_since(url, reading, mo
 
 
 def test_a_call_that_was_decided_twice_is_one_record(url, reading):
-    """The hook decided the call, and later the service did too. One of the two calls is still in progress."""
+    """The hook decided the call, and the service decided it later.
+
+    One of the two calls is still in progress.
+    """
     noticed = {name: fallback(Outcome.NOTICE, Reason.SERVICE_UNAVAILABLE, Party.CALLED, call_id=name) for name in "ab"}
     ended = steps.ended("a", time_after(9000), CallStatus.CANCEL)
     write(url, [decided(PLAY, "a", 3000), noticed["a"], decided(PLAY, "b", 3000), ended, noticed["b"]])
@@ -177,7 +183,7 @@ def test_reading_goes_on_while_writing_does(url):
 
 
 def test_a_reader_can_change_nothing(url, file, journal, tmp_path):
-    """It does not even make an SQLite checkpoint when it closes last: only the writer may make one."""
+    """The reader does not even make an SQLite checkpoint when it closes last, because only the writer may."""
     copy = tmp_path / "copy"
 
     def octets() -> dict[str, bytes]:
@@ -242,7 +248,7 @@ def test_a_limit_keeps_the_newest_calls_of_a_number(reader):
 
 
 def test_a_call_is_found_by_its_sip_call_id_and_only_by_that(url):
-    """Calls that have ended or are in progress, and a call without a readable number."""
+    """Some calls have ended, some are in progress, and one has no readable number."""
     nobody = replace(forwarded("c-3", "x"), forwarding_number=parse(""), caller=parse(""), sip_call_id="3@phone")
     write(
         url,

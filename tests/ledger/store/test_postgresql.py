@@ -69,7 +69,7 @@ def test_what_goes_wrong_is_told_with_a_remedy_and_without_a_password(postgresql
 
 @pytest.mark.nightly
 def test_of_several_servers_the_one_that_takes_writes_is_found(postgresql_programs):
-    """libpq's form: the names of all servers, and target_session_attrs."""
+    """The address has libpq's form, with the names of all servers and target_session_attrs."""
     with pair(postgresql_programs) as (primary, standby):
         primary.execute("CREATE DATABASE idtone")
         # The standby first, so that order alone finds the wrong one.

@@ -29,7 +29,7 @@ FROM_THE_NEWEST = (
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Each statement that a connection of the ledger executes, with its values."""
+    """Statements that connections of the ledger execute, with their values."""
     statements: list[str] = []
     connect = sqlite._connect
 

@@ -23,6 +23,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ledger(file: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The ledger's file, which the settings name."""
+    """The ledger's file that the settings name."""
     use_copy(made, file, monkeypatch)
     return file

@@ -18,7 +18,7 @@ from lab.tile_client import tile_client
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address of the ledger that it publishes."""
+    """A folder, and the address of the ledger that is published from it."""
     out = tmp_path / "out"
     out.mkdir()
     serve = functools.partial(TileServer, directory=str(out))

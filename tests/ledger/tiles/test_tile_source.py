@@ -26,8 +26,9 @@ def trusted(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Misbehaving(QuietHandler):
-    """A server that misbehaves as the path says. It compresses every uncompressed file, and expands every compressed
-    one.
+    """A server that misbehaves according to the requested path.
+
+    It compresses every uncompressed file, and expands every compressed file.
     """
 
     busy = 1

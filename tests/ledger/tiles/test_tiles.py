@@ -90,8 +90,9 @@ def test_what_a_call_proves_leads_to_the_same_tree(ledger, out):
 
 
 def test_a_leaf_that_a_pack_leaves_out_is_told_by_the_whole_tree(ledger, out):
-    """The holder of the key could leave out steps that were recorded after the end of a call. The pack does not show
-    that.
+    """The holder of the key could leave out steps that were recorded after the end of a call.
+
+    The pack alone does not show that.
     """
     published(out)
     source = TileFolder(out / "pbx-1/idtone")
@@ -273,7 +274,7 @@ def flip(name: str) -> Callable[[Path], None]:
 
 
 def flip_within(name: str) -> Callable[[Path], None]:
-    """A function that changes a bit in the content of a compressed file."""
+    """Function that changes a bit in the content of a compressed file."""
 
     def change(folder: Path) -> None:
         octets = bytearray(expand_bundle((folder / name).read_bytes(), BUNDLE_LIMIT))
@@ -292,7 +293,7 @@ def grow(name: str) -> Callable[[Path], None]:
 
 
 def repack(name: str, pack: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """A function that writes the entries in another form."""
+    """Function that writes the entries in another form."""
     return lambda folder: (folder / name).write_bytes(pack(gzip.decompress((folder / name).read_bytes()))) and None
 
 

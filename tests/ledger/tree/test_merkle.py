@@ -69,7 +69,7 @@ def test_every_proof_is_that_of_the_rfc_and_is_believed():
 
 
 def damaged(proof: list[bytes]) -> list[list[bytes]]:
-    """Changed proofs: a hash is missing, is replaced, or is added."""
+    """Changed proofs: a hash is missing, replaced or added."""
     places = range(len(proof))
     without = [proof[:place] + proof[place + 1 :] for place in places]
     changed = [[*proof[:place], bytes(32), *proof[place + 1 :]] for place in places]
@@ -95,7 +95,7 @@ def test_a_damaged_proof_is_not_believed():
 
 
 def test_each_place_of_the_list_is_that_of_one_subtree():
-    """Each place is a level and a number in it: the subtree of the leaves from `number << level` on."""
+    """Each place has a level and a number: the subtree of the leaves from `number << level` on."""
     tree = Stored(CONTENT)
     for place, stored in enumerate(tree.hashes):
         subtree = Subtree.at(place)

@@ -15,7 +15,7 @@ TREE = Stored(LEAVES)
 
 
 def cut(size: int) -> dict[str, bytes]:
-    """All tiles of the tree of the first `size` leaves, by the definition: MTH of each range of leaves."""
+    """All tiles of the tree of the first `size` leaves, by definition: MTH of each range of leaves."""
     return {tile.path: hashed(tile) for level in levels(size) for tile in tiles(level, size)}
 
 

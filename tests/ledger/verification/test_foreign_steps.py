@@ -18,8 +18,9 @@ from lab.ledger.verification.forged_steps import FORGED, FORGERIES, forge
 
 
 def restart(url: str, *calls: list[Step]) -> None:
-    """Restart as the service does: mark calls in progress that no longer exist as interrupted, and then write
-    `calls`.
+    """Restart the service.
+
+    Calls in progress that no longer exist are marked as interrupted, and `calls` are written.
     """
     with writer_of(url) as writer:
         with LedgerReader.open(url) as reader:
@@ -34,7 +35,6 @@ def signed(file: Path) -> Checkpoint:
 
 
 def leaf_texts(url: str) -> str:
-    """The text of all leaves."""
     with LedgerReader.open(url) as reader, reader.database.reading() as connection:
         ids = {call_id for (call_id,) in connection.execute("SELECT call_id FROM steps WHERE leaf IS NOT NULL")}
         return "".join(each.content.decode() for call_id in ids for each in reader.proofs(call_id))
@@ -90,7 +90,7 @@ def test_steps_that_were_cut_off_at_the_end_are_told_if_their_macs_are_left(url,
 
 
 def test_leaves_that_were_written_and_not_signed_are_signed_if_they_are_the_service_s_own(url, file):
-    """Another process of this log had to stop before it signed them."""
+    """Another process of the log ended before it signed the leaves."""
     with writer_of(url) as writer:
         write_each(writer, *heard_call("c-1"))
         writer.distrust("a witness has seen another tree")

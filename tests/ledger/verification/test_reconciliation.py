@@ -29,7 +29,7 @@ def sip_id(number: int) -> str:
 
 
 def call(number: int, end: str = "ended", sip: str | None = None, canary: bool = False) -> list[Step]:
-    """The steps of a call, one each second, with the SIP Call-ID `sip_id(number)`."""
+    """Steps of a call, one each second, with the SIP Call-ID `sip_id(number)`."""
     call_id, at = f"c-{number}", START + timedelta(seconds=number)
     asked = replace(forwarded(call_id), sip_call_id=sip_id(number) if sip is None else sip)
     later = at + timedelta(seconds=5)
@@ -42,8 +42,9 @@ def call(number: int, end: str = "ended", sip: str | None = None, canary: bool =
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The settings of a ledger with ten calls over midnight (UTC). Call 6 is interrupted, 7 is in progress, 8 has no
-    Call-ID, and 9 is a canary.
+    """Settings of a ledger with ten calls over midnight (UTC).
+
+    Call 6 is interrupted, call 7 is in progress, call 8 has no Call-ID, and call 9 is a canary.
     """
     folder = tmp_path_factory.mktemp("reconciled")
     path = folder / "idtone.yaml"
@@ -73,7 +74,7 @@ def jst(number: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def rows(*numbers: int) -> str:
-    """Rows as the documented mapping of cdr_custom writes them, in Japan."""
+    """Rows of cdr_custom with the documented mapping, in Japan."""
     return "".join(f'"{sip_id(number)}","{jst(number)}","ANSWERED"\n' for number in numbers)
 
 

@@ -71,7 +71,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def instructions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of SQLite instructions that readers have used, in hundreds."""
+    """Number of SQLite instructions that readers have used, in hundreds."""
     counted = [0]
 
     def count() -> int:
@@ -89,7 +89,7 @@ def instructions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def operations(file: Path, instructions: list[int]) -> tuple[int, int]:
-    """The number of Python function calls in a verification, and of SQLite instructions in hundreds."""
+    """Number of Python function calls and SQLite instructions (in hundreds) of a verification."""
     instructions[0] = 0
     profile = cProfile.Profile()
     with LedgerReader.open(url_of(file)) as reader:

@@ -135,7 +135,7 @@ def swapped(lines: list[bytes]) -> list[bytes]:
 
 
 def made_anew(lines: list[bytes]) -> list[bytes]:
-    """The lines, with a key made by the holder of the ledger's key."""
+    """The lines with a new key, by the holder of the ledger's key."""
     _, wrapped = RING.make("2026-11-01")
     return [lines[0][:11] + base64.b64encode(wrapped) + b"\n", *lines[1:]]
 
@@ -172,7 +172,7 @@ def test_a_step_before_the_first_is_told(filled, file, number):
 @pytest.mark.parametrize("place", [2**40, 2**62, 2**63 - 1])
 @pytest.mark.parametrize("more", ["", "DELETE FROM sought"])
 def test_a_step_that_was_moved_far_away_is_told_and_soon(filled, file, which, place, more):
-    """An earlier version of `verify` counted up to its number."""
+    """An earlier version of `verify` counted up to the step's number."""
     query(file, f"UPDATE steps SET id = ? WHERE {which}", place)  # noqa: S608
     if more:
         query(file, more)
@@ -214,7 +214,7 @@ def test_a_row_that_is_larger_than_any_of_ours_is_told_and_not_read(filled, file
 
 
 def test_a_name_of_a_table_that_is_not_utf_8_is_told(filled, file):
-    """The driver raises another error for such a name than for such a text in a row."""
+    """The driver raises different errors for such a name and for such a text in a row."""
     whole = file.read_bytes()
     place = whole.index(b"CREATE TABLE sought") - len("soughtsought") - 1
     assert whole[place : place + 6] == b"sought", whole[place : place + 40]
@@ -252,7 +252,7 @@ def test_a_step_that_was_put_after_the_leaf_of_its_call_is_told(url, file, kinds
 
 
 def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
-    """The dialplan handled the call by itself."""
+    """The dialplan handled the call without the service."""
     alone = Step("a", StepKind.FALLBACK, time_after(0), {"outcome": "play"})
     write(url, [alone, steps.ended("a", time_after(20), CallStatus.CONNECTED)])
     write(url, [decided(PLAY, "a", 30)])
@@ -260,7 +260,7 @@ def test_a_decision_that_came_after_the_end_of_its_call_is_no_fault(url):
 
 
 def misled(file: Path, index: str, expression: str) -> None:
-    """Rebuild an index as if the steps had other values, and restore its definition."""
+    """Rebuild an index from other values of the steps, and restore the index's definition."""
     [(sql,)] = query(file, "SELECT sql FROM sqlite_schema WHERE name = ?", index)
     column = index.removeprefix("ix_steps_")
     for text in (sql.replace(f"({column})", f"({expression})"), sql):
@@ -298,7 +298,7 @@ def test_a_call_that_an_index_hides_is_told(filled, file, index, expression, cal
 
 
 def test_an_entry_that_is_found_by_one_row_number_and_leads_to_another_is_told(filled, file):
-    """The index holds each step's id twice. Only someone who writes its pages can make that."""
+    """The index has each step's id twice, which only an attacker who writes its pages can cause."""
     ((at, step, other),) = query(
         file,
         "SELECT at, id, (SELECT max(id) FROM steps WHERE call_id <> ?) FROM steps WHERE call_id = ? AND leaf NOT NULL",
@@ -388,7 +388,7 @@ def test_a_value_of_another_type_is_no_way_around(url, file, change):
 
 
 def test_a_step_that_was_put_into_another_is_told(url, file):
-    """The leaf is the same to the byte. A step of a call in progress is in the place of the moved step."""
+    """The leaf is the same octet for octet, and a step of a call in progress replaces the moved step."""
     write(url, heard_call("a"))
     (at_us, inner), (after_us, outer) = query(file, "SELECT at, details FROM steps WHERE id IN (2, 3) ORDER BY id")
     merged = f'{inner},"id":2,"kind":"answered","node":"pbx-1"}},{{"at":{after_us},"details":{outer}'
@@ -428,7 +428,7 @@ def test_a_call_that_is_told_to_be_in_progress_and_is_not_is_told(filled, file, 
 
 
 def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file):
-    """After a page with a fault, the next pages are matched again, even if a call lies across pages."""
+    """After a page with a fault, the following pages match again, even if a call lies across pages."""
     write(url, evidence(200))
     query(file, "UPDATE steps SET at = at + 1 WHERE id = 100")
     [(call,)] = query(file, "SELECT call_id FROM steps WHERE id = 100")
@@ -437,7 +437,7 @@ def test_what_nobody_touched_is_told_from_what_was_even_after_a_fault(url, file)
 
 
 def test_every_tampering_is_found(tmp_path):
-    """The test tries some of all ways; `make bench-tampering` tries 5,000."""
+    """The test tries some of the ways; `make bench-tampering` tries 5,000."""
     assert [done for done, found in tampered(tmp_path, 200) if not found] == []
 
 

@@ -50,7 +50,7 @@ def openssh(public: bytes) -> bytes:
 
 @contextmanager
 def sigsum(folder: Path, log: bytes) -> Iterator[str]:
-    """Context of sigsum's witness for the log with this key; yields its entry in `ledger.witnesses`."""
+    """Run sigsum's witness for a log during the block; yields its entry in `ledger.witnesses`."""
     own = Ed25519PrivateKey.from_private_bytes(SEED)
     (folder / "log.pub").write_bytes(openssh(log))
     (folder / "witness").write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
@@ -79,7 +79,7 @@ def answers(place: str) -> bool:
 
 
 async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(tmp_path):
-    """Sigsum needs a log that is named after its key (`ledger.origin`)."""
+    """Sigsum requires a log that is named after its key (`ledger.origin`)."""
     named = {"url": f"sqlite:///{tmp_path}/l.sqlite3", "key_file": tmp_path / "key"}
     public = KeyRing.of(LedgerSettings(**named), "pbx-1").signer.key.public
     settings = LedgerSettings(**named, origin=f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}")
@@ -104,8 +104,9 @@ async def test_sigsums_witness_cosigns_our_log_as_it_grows_and_after_a_restart(t
 
 
 def test_our_witness_cosigns_a_log_by_sigsums_client(tmp_path):
-    """The client learns from 409 which tree the witness has cosigned. The witness refuses a tree that does not continue
-    that tree.
+    """The client learns the cosigned tree from the status 409.
+
+    The witness refuses a tree that does not continue the cosigned tree.
     """
     public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
     log = VerifierKey(f"sigsum.org/v1/tree/{hashlib.sha256(public).hexdigest()}", Algorithm.ED25519, public)

@@ -31,7 +31,10 @@ from lab.ledger_copies import copy_ledger
 
 
 async def ask(url: str, witness: str, writer: LedgerWriter | None = None, times: int = 1) -> None:
-    """Ask the witness, as the service does at intervals. Without `writer`, this opens the ledger."""
+    """Send the witness the checkpoint several times.
+
+    Without `writer`, the function opens the ledger.
+    """
     with nullcontext(writer) if writer else writer_of(url) as asking:
         cosigning = Cosigning(asking, key_ring_of(url), [witness], 60)
         async with aiohttp.ClientSession() as session:
@@ -55,8 +58,9 @@ async def test_a_growing_ledger_is_cosigned_again_and_again(url, tmp_path):
 
 
 async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, caplog):
-    """The disk is restored to an earlier state, including the record of the last signature. Only the witness knows of
-    the later one.
+    """The disk is restored to an earlier state, including the record of the last signature.
+
+    Only the witness has the later checkpoint.
     """
     await written(url, "c-1")
     shutil.copytree(file.parent, tmp_path / "backup")
@@ -77,7 +81,7 @@ async def test_an_older_database_is_not_signed_any_more(url, file, tmp_path, cap
 
 @pytest.mark.parametrize("more", [2, 3])
 async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more, caplog):
-    """Someone with the keys rewrites the history, with as many leaves or more."""
+    """An attacker with the keys rewrites the history, with as many leaves or more."""
     await written(url, "c-1", "c-2")
     async with running_witness(tmp_path) as witness:
         await ask(url, witness)
@@ -90,10 +94,9 @@ async def test_another_history_is_not_signed_any_more(url, file, tmp_path, more,
 
 
 class Answering:
-    """A server that gives any answers in place of a witness."""
+    """A server that gives arbitrary answers in place of a witness."""
 
     def __init__(self, *answers: tuple[int, str, str]) -> None:
-        """Set the status, content type and text of each answer."""
         self.answers = list(answers)
         self.shows = ""
         self.signer: Signer | None = None
@@ -110,7 +113,7 @@ class Answering:
 
     @asynccontextmanager
     async def listening(self, signer: Signer) -> AsyncIterator[str]:
-        """Context in which it listens; yields its entry in `ledger.witnesses`."""
+        """Run the server during the block; yields its entry in `ledger.witnesses`."""
         application = web.Application()
         application.router.add_post("/add-checkpoint", self.post)
         application.router.add_get("/checkpoint/{log}", self.get)

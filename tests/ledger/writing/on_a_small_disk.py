@@ -46,7 +46,7 @@ class Neighbour:
 
 @pytest.fixture
 def mounted(file: Path) -> Callable[[int], Neighbour]:
-    """A function that mounts a disk of this size (MB) for the ledger."""
+    """Function that mounts a disk of a given size (MB) for the ledger."""
 
     def mount(megabytes: int) -> Neighbour:
         file.parent.mkdir()
@@ -57,7 +57,7 @@ def mounted(file: Path) -> Callable[[int], Neighbour]:
 
 
 def late(writer: LedgerWriter, number: int) -> bool:
-    """True if steps of a call that is written now have to wait for room."""
+    """True if the steps of a new call must wait for room."""
     futures = [writer.append(step) for step in heard_call(f"c-{number}", number * 1000)]
     writer.hurry()
     errors = [error for future in futures if (error := future.exception(60))]
@@ -66,7 +66,7 @@ def late(writer: LedgerWriter, number: int) -> bool:
 
 
 def found(url: str) -> tuple[int, list[dict[str, object]]]:
-    """The number of complete calls in a ledger, and its gaps. Asserts that it verifies."""
+    """Number of complete calls in a ledger, and its gaps, after a successful verification."""
     assert verification_faults(url) == []
     records = records_of(url).values()
     calls = [record for record in records if record.outcome]

@@ -53,7 +53,7 @@ DAMAGES = {
 
 @pytest.fixture
 def persist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the journal mode that keeps all data in the file itself."""
+    """Use the journal mode that keeps all data in the database file itself."""
     monkeypatch.setattr(ledger_sqlite, "journal_mode", lambda: "persist")
 
 
@@ -64,7 +64,7 @@ def filled(url: str) -> str:
 
 
 def ring_of(url: str) -> KeyRing:
-    """The key ring as `KeyRing.of` would make it now, for the present tree."""
+    """The key ring that `KeyRing.of` would create for the present tree."""
     ring = key_ring_of(url)
     return replace(ring, signer=ring.signer_of(ring.successor_trees.origin))
 
@@ -79,7 +79,7 @@ def is_good(url: str) -> bool:
 
 
 def continues(url: str) -> dict[str, object]:
-    """The ledger's statement about the ledger before it."""
+    """The ledger's step about the previous ledger."""
     with LedgerReader.open(url) as reader:
         return dict(reader.continuation().details)
 
@@ -91,7 +91,7 @@ def aside_of(file: Path) -> Path:
 
 
 def behind_the_writer(file: Path) -> None:
-    """Let another program change the schema, so that the writer's memory is out of date."""
+    """Change the schema in another program, so that the writer's memory is outdated."""
     query(file, "PRAGMA wal_checkpoint(TRUNCATE)")
     query(file, "CREATE TABLE cookie (x)")
 
@@ -188,7 +188,7 @@ def test_setting_aside_goes_on_where_it_was_cut_short(filled, file, reached, mon
 
 
 def flip(file: Path, word: bytes) -> None:
-    """Damage a byte at the last place of this word, so that the text is not UTF-8."""
+    """Damage a byte at the last place of a word, so that the text is not UTF-8."""
     overwrite(file, b"\xff", file.read_bytes().rindex(word))
 
 

@@ -17,7 +17,7 @@ from lab.ledger.sample_ledger import writer_of
 
 
 def test_the_ledger_on_a_small_disk_that_others_fill(tmp_path):
-    """Run the tests of on_a_small_disk.py in a namespace in which they may mount file systems."""
+    """Run the tests of on_a_small_disk.py in a namespace that allows mounting."""
     namespace = ["unshare", "-rm"]
     probe = subprocess.run([*namespace, "mount", "-t", "tmpfs", "none", tmp_path], capture_output=True, check=False)
     if probe.returncode:

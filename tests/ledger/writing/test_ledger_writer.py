@@ -48,7 +48,7 @@ LATER = heard_call("c-2", 1000)
 
 
 def written(url: str) -> list[Step]:
-    """The steps in the ledger, without the search tokens, which only its key can make."""
+    """Steps in the ledger, without search tokens, which only the ledger's key can compute."""
     return [without_tokens(step) for record in records_of(url).values() for step in record.steps]
 
 
@@ -61,8 +61,9 @@ Watch = Callable[[sqlite3.Connection, str], None]
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Watch], None]:
-    """A function that registers a watcher: on later connections, the watcher sees every statement before its
-    execution.
+    """Function that registers a watcher for the SQL statements of later connections.
+
+    The watcher sees every statement before its execution.
     """
 
     def begin(seeing: Watch) -> None:
@@ -293,7 +294,7 @@ def test_steps_go_to_the_disk_together_unless_something_waits(url, commits, monk
 
 
 def test_a_call_takes_no_more_statements_than_before(url):
-    """The counted statements run for every call. Each step is written to the disk separately."""
+    """The counted statements run for every call, and each step is written to the disk separately."""
     told: list[str] = []
     with writer_of(url) as writer:
         write_each(writer, decided(call_id="first"))
@@ -310,7 +311,7 @@ def test_a_call_takes_no_more_statements_than_before(url):
 
 @pytest.fixture
 def commit_errors(watch: Callable[[Watch], None]) -> list[tuple[bool, int]]:
-    """The errors of the next commits. Each is a flag that the commit is done nevertheless, and SQLite's error code."""
+    """Errors of the next commits: SQLite's error code, and a flag that the commit is done nevertheless."""
     errors: list[tuple[bool, int]] = []
 
     def commit(connection: sqlite3.Connection, statement: str) -> None:

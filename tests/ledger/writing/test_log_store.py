@@ -67,7 +67,7 @@ ROOTS: set[Checkpoint] = set()
 
 
 def write_in(url: str, told: list[steps.Step], group: int, reopened: bool) -> None:
-    """Write steps in groups of `group`, by one writer or with a new writer for each group."""
+    """Write steps in groups, by one writer or with a new writer for each group."""
     groups = [told[start : start + group] for start in range(0, len(told), group)]
     if reopened:
         for each in groups:
@@ -108,8 +108,9 @@ def test_odd_calls_are_leaves_too(url):
 @pytest.mark.parametrize("limit", [0, 50_000])
 @pytest.mark.parametrize(("group", "reopened"), [(1, False), (1, True), (7, False)])
 def test_a_call_that_is_decided_again_and_again_leaves_a_good_ledger(url, group, reopened, limit, monkeypatch):
-    """The decisions come while the call is in progress, after its end, and from the next process. With an earlier
-    version, such a ledger was bad for ever.
+    """The decisions arrive while the call is in progress, after its end, and from the next process.
+
+    An earlier version left such a ledger permanently faulty.
     """
     monkeypatch.setattr(log_store, "OPEN_LIMIT", limit)
 

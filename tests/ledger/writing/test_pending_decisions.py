@@ -24,7 +24,7 @@ VARIABLES = 250_000
 
 @dataclass
 class Slow:
-    """A ledger that writes only when a test tells it to."""
+    """A ledger that writes only on a test's command."""
 
     steps: list[tuple[Step, Future[None]]] = field(default_factory=list)
     fails: LedgerError | None = None

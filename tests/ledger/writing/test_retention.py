@@ -17,7 +17,7 @@ YEAR = timedelta(days=365)
 
 
 async def forgetting(days: DayKeys, writer: LedgerWriter, done: Callable[[], object]) -> None:
-    """Delete the keys of old records, as the service does, until `done` returns true."""
+    """Run the service's deletion of old keys until `done` returns True."""
     task = asyncio.create_task(forget_in_time(days, writer, YEAR, lambda: NOW))
     await wait_until(done, "what is due")
     task.cancel()

@@ -16,14 +16,17 @@ from lab.site import BARE
 
 
 class Installed(Service):
-    """A service whose command line is that of the installed one: the doctor recognises the service by it."""
+    """A service with the command line of an installed service, by which the doctor recognises it."""
 
     forks = False
 
 
 @pytest.fixture(scope="module")
 def pbx(installation: AsteriskInstallation) -> Iterator[Service]:
-    """An Asterisk and a service. Each test leaves them unchanged. Other users can enter the folder."""
+    """An Asterisk and a service that each test leaves unchanged.
+
+    Other users can enter the folder.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-doctor-") as scratch:
         Path(scratch).chmod(0o755)
         asterisk = Asterisk(installation, Path(scratch), modules_conf(*MODULES, *DIALPLAN_VIEW), site=BARE)

@@ -40,7 +40,7 @@ NAMED_BY_IF = {"CHANNEL", "CONNECTEDLINE", "PJSIP_HEADER", "REDIRECTING"}
 
 
 def used() -> tuple[set[str], set[str]]:
-    """The applications and functions of the hook, found by a search that differs from the product's."""
+    """Applications and functions of the hook, found by a search that differs from the product's."""
     applications, functions = set(), set()
     for line in HOOK.splitlines():
         found = re.match(r"(?:exten = [^,]+,1| same = n(?:\([^)]*\))?),(.*)", line)

@@ -20,7 +20,7 @@ MODULES = [{"name": "res_ari.so", "status": "Running"}, {"name": "func_cut.so", 
 
 
 class Told(BaseHTTPRequestHandler):
-    """Server that answers a path by the table `server.answers` (status and body), and other paths with 404."""
+    """A server that answers paths by the table `server.answers` (status and body), and other paths with 404."""
 
     def do_GET(self) -> None:
         status, body = self.server.answers.get(self.path.removeprefix("/ari/"), (404, "{}"))  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ def test_open_ports_are_seen_by_their_addresses():
 
 @contextmanager
 def holding(file: Path, *words: str) -> Iterator[int]:
-    """Context with a process that has the file open, and `words` in its command line; yields its pid."""
+    """Run a process that has the file open, with `words` in its command line; yields its process id."""
     command = ["sh", "-c", f"exec 3< {file} && echo && read end", *words]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout

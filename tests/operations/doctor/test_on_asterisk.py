@@ -60,7 +60,7 @@ def changed(intact: Findings, broken: Findings) -> dict[str, str]:
 
 
 def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
-    """Wait until the service is connected to Asterisk again, so that the next test finds a correct PBX."""
+    """Wait until the service is connected to Asterisk again, so that the next test has a correct PBX."""
     deadline_s = time.monotonic() + within_s
     while broken := changed(intact, examine(service)):
         assert time.monotonic() < deadline_s, broken
@@ -68,7 +68,7 @@ def recovered(service: Service, intact: Findings, within_s: float = 60) -> None:
 
 @contextmanager
 def reloaded(service: Service, command: str) -> Iterator[None]:
-    """Context for a change of Asterisk's files. It reloads Asterisk at its end, after the files are restored."""
+    """Reload Asterisk after the block, when its changed files are restored."""
     try:
         yield
     finally:
@@ -170,7 +170,7 @@ def test_each_faulty_file_has_its_finding(pbx, intact, faults):
     ],
 )
 def test_the_suspended_numbers_while_the_service_cannot_write_them(pbx, intact, change, text):
-    """A running service would write the file again within a second."""
+    """A running service would rewrite the file within a second."""
     pbx.process.send_signal(signal.SIGSTOP)
     try:
         with edited_file(pbx.asterisk.sounds / "fallback.conf", change):
@@ -327,7 +327,10 @@ def test_the_cdr_engine_is_disabled_and_the_remedy_enables_it(pbx, intact):
 
 @pytest.mark.nightly
 def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, pbx, intact):
-    """This Asterisk has ARI but none of the hook's modules. The remedy loads them in an order that works."""
+    """Asterisk has ARI but none of the hook's modules.
+
+    The remedy loads the modules in an order that works.
+    """
     asked = loading_order(("res_ari_asterisk", *DIALPLAN_VIEW))
     unwanted = {*loading_order(needed_modules(pbx.asterisk.etc.joinpath("idtone.conf").read_text())), CDR} - {*asked}
     files = modules_conf(*(name for name in MODULES if name not in unwanted), *asked) | {
@@ -368,7 +371,10 @@ def test_an_asterisk_with_the_faults_that_need_a_start(installation, tmp_path, p
 
 
 def test_the_version_and_the_limit_are_seen_without_ari(pbx, intact, tmp_path, monkeypatch):
-    """First ARI does not answer. Then Asterisk does not run either, and its program gives the version."""
+    """First ARI does not answer.
+
+    Then Asterisk is not running either, and its program gives the version.
+    """
     monkeypatch.setenv("PATH", pbx.asterisk.in_path(tmp_path))
     findings = examine(pbx, "--asterisk-etc", str(pbx.asterisk.etc), ARI_URL="http://localhost:1/ari")
     seen = {"asterisk-version", "open-files"}
@@ -482,7 +488,7 @@ def test_a_ledger_that_was_restored_from_an_older_copy(pbx, intact):
 
 @pytest.mark.breadth
 def test_a_full_disk(pbx, intact, tmp_path):
-    """The disk is a small file system that other processes do not see."""
+    """The disk is a small file system that other processes cannot see."""
     private = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-rm")
     mount = ("sh", "-c", f'mount -t tmpfs -o size=2m none {tmp_path} && exec "$@"', "sh")
     if subprocess.run([*private, *mount, "true"], capture_output=True, check=False).returncode:

@@ -50,7 +50,7 @@ def become() -> list[str]:
 
 @pytest.fixture
 def service(installation: AsteriskInstallation) -> Iterator[Service]:
-    """A running Asterisk, and a service that was never started. The service's user owns the service's files."""
+    """A running Asterisk, and a service that was never started and owns its files."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     if subprocess.run([*become(), IDTONE, "--version"], cwd="/", check=False, capture_output=True).returncode:
@@ -83,7 +83,7 @@ def until(condition: Callable[[], Any], within_s: float = 60) -> None:
 
 
 def suspend(service: Service, number: str) -> Callable[[], bool]:
-    """Suspend another number. Returns a function that is True once Asterisk knows the suspension."""
+    """Suspend another number; returns a function that is True once Asterisk has the suspension."""
     text = service.registry.read_text()
     assert f'"{number}"' not in text
     service.registry.write_text(

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 @pytest.fixture
 def beside() -> Iterator[Path]:
-    """Folder of the sounds. All users can pass through the folders above it, as on a PBX."""
+    """Folder of the sounds, whose parent folders all users can pass through."""
     with tempfile.TemporaryDirectory(prefix="idtone-trial-") as scratch:
         Path(scratch).chmod(0o755)
         (Path(scratch) / "sounds").mkdir()
@@ -118,7 +118,7 @@ def look(folder: Path, beside: Path, topic: str, mode: int, file_mode: int, grou
 
 
 def both(beside: Path) -> list[Finding]:
-    """The two findings on the service's right to put files: beside the sounds, and in the journal's folder."""
+    """The two findings on the service's right to write files: next to the sounds, and in the journal's folder."""
     first = look(beside, beside, "sounds-writable", SOUNDS_MODE, FALLBACK_MODE, None)
     group = ASTERISK if first.state is State.BAD else beside.stat().st_gid
     return [first, look(beside / "journal", beside, "journal-writable", JOURNAL_MODE, FILE_MODE, group)]
@@ -155,7 +155,7 @@ def as_the_service(beside: Path, code: str) -> None:
     ],
 )
 def test_the_service_works_after_the_remedies(beside, sounds, journal):
-    """After the remedies the service can write suspensions for Asterisk and replace the journal."""
+    """After the remedies, the service can write suspensions for Asterisk and replace the journal."""
     if journal:
         (beside / "journal").mkdir()
         own(beside / "journal", *journal)

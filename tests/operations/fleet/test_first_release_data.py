@@ -56,7 +56,7 @@ def test_the_lines_of_its_journal():
 
 
 async def test_its_hand_over():
-    """The two instances are of different releases, and each reads the packets of the other."""
+    """The two instances are of different releases, and each reads the packets of the other instance."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         peer, packets = Peer(ours), text("hand-over").splitlines()

@@ -22,7 +22,7 @@ NODES = ("pbx-1", "pbx-2", "pbx-3")
 
 
 class Silent:
-    """A `Progress` that shows nothing, and only records its calls."""
+    """A `Progress` that only records its calls."""
 
     def __init__(self) -> None:
         self.waited: list[str] = []
@@ -36,7 +36,7 @@ class Silent:
 
 
 class Operator:
-    """An operator who runs the command several times with one journal."""
+    """An operator who runs the upgrade several times with one journal."""
 
     def __init__(self, fleet: FakeFleet, journal: Path, inventory: str = INVENTORY) -> None:
         self.fleet, self.journal = fleet, journal
@@ -44,7 +44,7 @@ class Operator:
         self.progress = Silent()
 
     def upgrade(self, *only: str, until_empty: bool = False, afresh: bool = False) -> str:
-        """Run the upgrade. Returns the fault that stopped it, or an empty text."""
+        """Run the upgrade; returns the fault that stopped it, or an empty text."""
         chosen = [node for node in self.inventory.nodes if not only or node.node in only]
         clock = Clock(lambda: self.fleet.now_s, self.fleet.sleep)
         with open_journal(self.journal, lambda: NOW) as kept:
@@ -74,7 +74,7 @@ def upgraded(fleet: FakeFleet) -> list[str]:
 
 
 def out(fleet: FakeFleet) -> set[str]:
-    """Nodes that get no calls from at least one dispatcher."""
+    """Nodes that receive no calls from at least one dispatcher."""
     return {name for name in NODES for flags in fleet.flags.values() if "D" in flags.get(address(name), "")}
 
 
@@ -172,7 +172,7 @@ def test_it_stops_at_the_first_fault_and_leaves_the_node_out(operator, fleet, ha
 
 
 def operator_of_three(operator: Operator) -> str:
-    """Run the upgrade anew with three nodes. The first one has the new version already."""
+    """Run the upgrade with three nodes, the first of which already has the new version."""
     return operator.upgrade(afresh=True)
 
 

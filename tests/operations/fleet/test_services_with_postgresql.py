@@ -77,8 +77,9 @@ def test_a_suspension_reaches_each_node_and_a_node_that_ends_is_missed(
         with serving(paths, environment) as running:
 
             def until(*expected: Condition, hand_overs: int = 0) -> Fleet:
-                """Wait until the nodes are in these conditions, and the first one has had `hand_overs` hand-overs.
-                Returns the fleet.
+                """Wait until the nodes are in the given conditions, and return the fleet.
+
+                The first node has then had `hand_overs` hand-overs.
                 """
                 found: list[Fleet] = []
 

@@ -24,7 +24,7 @@ def _no_other_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Desk:
-    """A folder in which an operator signs."""
+    """A folder in which an operator signs settings."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,7 +32,10 @@ class Desk:
         self.shared.write_text(SHARED)
 
     def run(self, *words: object) -> Result:
-        """Run one command. Returns its result. Raises the command's error."""
+        """Run one command, and return its result.
+
+        Raises the command's error.
+        """
         result = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception

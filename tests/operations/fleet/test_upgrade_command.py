@@ -31,7 +31,10 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeFleet:
 
 
 def run(nodes: Path, *words: str, typed: str = "") -> Result:
-    """Run the upgrade. Returns its result. Raises the command's error."""
+    """Run the upgrade, and return its result.
+
+    Raises the command's error.
+    """
     arguments = ["upgrade", "--nodes", str(nodes), *words]
     result = CliRunner().invoke(app, arguments, input=typed, env={"COLUMNS": "200", "LANGUAGE": "en"})
     if result.exception and not isinstance(result.exception, SystemExit):

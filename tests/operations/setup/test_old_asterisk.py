@@ -31,7 +31,10 @@ def etc(tmp_path: Path) -> Path:
 
 
 def asterisk(folder: Path, version: str, runs: bool) -> None:
-    """Write a program in place of Asterisk. It records each command, except the questions for its version."""
+    """Write a program in place of Asterisk.
+
+    The program records each command, except the queries for its version.
+    """
     program = folder / "asterisk"
     answer = f"echo '  Version:   {version}'" if runs else "exit 1"
     program.write_text(

@@ -41,7 +41,10 @@ def shared(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def pbx(shared: Pbx) -> Iterator[Pbx]:
-    """A PBX that several tests share. After each test it has its own files again, and none of idtone's."""
+    """A PBX that several tests share.
+
+    After each test it has its own files again, and none of idtone's.
+    """
     before = shared.files()
     yield shared
     shared.undo()
@@ -102,7 +105,10 @@ def test_from_a_bare_asterisk_to_a_call_that_is_heard_and_back(installation, tmp
 
 @pytest.mark.nightly
 def test_the_ten_usual_mistakes(installation, tmp_path):
-    """Each mistake leaves calls without their sound. setup and doctor --fix correct all of them."""
+    """Each mistake leaves calls without their sound.
+
+    `idtone setup` and `idtone doctor --fix` correct all of them.
+    """
     files = {
         "ari.conf": "[general]\nenabled = no\n[idtone]\ntype = user\npassword = the-right-password-1234\n",  # 1
         "http.conf": "[general]\nenabled = no\nbindaddr = 0.0.0.0\nbindport = {port}\n",  # 2 disabled, and 3 open
@@ -232,7 +238,10 @@ def test_a_hook_that_the_dialplan_calls_is_not_undone(pbx: Pbx, file: str, line:
 
 
 def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab. Programs in PATH take its place and record their arguments."""
+    """systemd does not run in the lab.
+
+    Programs in PATH replace it and record their arguments.
+    """
     process, units, asked = pbx.asterisk.process.pid, tmp_path / "units", tmp_path / "asked"
     pbx.setup(*NEW)
     before = resource.prlimit(process, resource.RLIMIT_NOFILE)
@@ -269,7 +278,10 @@ def test_the_limit_of_open_files_is_raised_and_undo_takes_it_back(pbx, tmp_path,
 
 
 def test_systemd_starts_the_service_and_undo_stops_it(pbx, tmp_path, monkeypatch):
-    """systemd does not run in the lab. A program in PATH takes its place, records its arguments, and fails once."""
+    """systemd does not run in the lab.
+
+    A program in PATH replaces it, records its arguments, and fails once.
+    """
     names = ("etc/idtone.service", "asked", "packaged/idtone.service", "enabled.service")
     unit, asked, packaged, enabled = (tmp_path / name for name in names)
     for folder in (unit.parent, packaged.parent):
@@ -343,7 +355,7 @@ def test_without_asterisk(tmp_path):
 
 
 def test_a_record_that_others_can_write_is_not_followed(installation, tmp_path):
-    """A record tells root which files to write, and with what content."""
+    """A record tells root which files to write, and with which content."""
     record = tmp_path / "copies" / "20260101T000000Z" / RECORD
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"command": "setup", "entries": []}))

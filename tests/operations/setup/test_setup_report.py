@@ -13,7 +13,7 @@ from lab.patch_library import patch_library
 
 
 def test_a_service_that_still_connects_is_looked_at_again(monkeypatch):
-    """The service tells systemd that it is ready before Asterisk has answered it."""
+    """The service reports to systemd that it is ready before Asterisk has answered."""
     looks = [False, False, True]
 
     def run(*_: Any, **__: Any) -> list[Any]:
