@@ -1,1 +1,1 @@
-"""The association's work: the registry, its desk, the evaluation of members, refused customers."""
+"""Programs for the association's office: the registry, the desk, evaluations of members and refused customers."""

@@ -1,1 +1,1 @@
-"""The association's work on the registry: applications, licences, suspensions, signatures and publication."""
+"""The association's work on its registry: applications, licences, suspensions, signatures and publication."""

@@ -1,8 +1,7 @@
-"""Members' agreements besides the pledge: to the standard form, the suspension scheme, its conditions and the training.
+"""The office's list of the texts that members accepted, such as the standard form and the suspension scheme.
 
-acceptances.json one entry for each agreement: member, what, version, first day, last day if it has ended
-
-This is the office's own list and not part of the registry. The office's ledger records each change.
+The file `acceptances.json` has an entry for each agreement: member, text, version, first day and last day. The registry
+does not contain the list. The office's ledger records each change.
 """
 
 from collections.abc import Callable
@@ -30,7 +29,7 @@ ENDED: Final = "agreement-ended"
 
 
 class Agreement(StrEnum):
-    """The text that a member accepts."""
+    """A text of the association that a member can accept."""
 
     APPLICATION_FORM = "application-form"
     SUSPENSION_SCHEME = "suspension-scheme"
@@ -48,8 +47,10 @@ AGREEMENT_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A member's acceptance of one version of a text. `since` and `through` are days in Japan; `through` is empty while
-    the acceptance lasts.
+    """A member's acceptance of one version of a text.
+
+    `since` and `through` are the first and the last day (Japan Standard Time). `through` is empty while the acceptance
+    is in force.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -66,7 +67,7 @@ _LIST: Final = TypeAdapter(list[Acceptance])
 
 
 def read_acceptances(folder: Path) -> list[Acceptance]:
-    """All acceptances, in the order in which they were entered. Raises TrustError if the file is damaged."""
+    """Read all acceptances, oldest entry first. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -80,10 +81,10 @@ def accept_agreement(
     now: datetime,
     name: Callable[[str], str],
 ) -> Acceptance:
-    """Record that a member agrees; `document` proves it. Raises IdtoneError.
+    """Record that a member accepts a version of a text from the day `since` on.
 
-    The acceptance of an older version ends the day before `since`. If it began on the same day, it ends on that day.
-    `name` names a field in an error.
+    `document` names the proof. An acceptance of an older version ends the day before `since`, or on `since` if it began
+    on that day. `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
     """
     what = _agreement(agreement)
     if member not in {each.id for each in registry_of(workspace).members}:
@@ -115,7 +116,7 @@ def accept_agreement(
 def end_acceptance(
     workspace: Workspace, member: str, agreement: str, through: str, why: str, now: datetime, name: Callable[[str], str]
 ) -> Acceptance:
-    """Record that an acceptance ends; `through` is its last day. Raises IdtoneError."""
+    """Record that a member's acceptance ends after the day `through`. Raises IdtoneError."""
     what, last = _agreement(agreement), parse_past_day(through, name("through"), now)
     with workspace.locked():
         before = read_acceptances(workspace.folder)

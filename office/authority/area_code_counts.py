@@ -1,7 +1,7 @@
-"""The numbers of an edition, in full and as counts for each area code. A key holder reads both before signing. Pure.
+"""The phone numbers of an edition, written in full or counted by area code.
 
-Other texts show only the last four digits. Complete blocks all end in …0000 and …9999, so a holder could not tell Osaka
-from Tokyo.
+A key holder reads the numbers and the counts before signing. Other texts show only the last four digits of a number.
+Blocks of numbers end in …0000 and …9999, so four digits cannot tell Osaka from Tokyo.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from idtone.registry.suspended_numbers import scope_of
 
 
 def whole_span(span: NumberSpan) -> str:
-    """The span in full: `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
+    """Format a span of numbers in full, such as `03-1234-5600 to 03-1234-5699 (100 numbers)`."""
     if len(span) == 1:
         return _national(span.first)
     return Message(
@@ -30,15 +30,16 @@ def whole_span(span: NumberSpan) -> str:
 
 
 def area_code_of(span: NumberSpan) -> str:
-    """The area code (市外局番) of a span, or the prefix if the numbers have no area. For several area codes, the first
-    and the last one.
+    """Area code (市外局番) of a span of numbers, or the prefix of numbers that have no area.
+
+    A span that covers several area codes gives the first and the last one.
     """
     codes = (_national(end).partition("-")[0] for end in (span.first, span.last))
     return " – ".join(dict.fromkeys(codes))
 
 
 def counts_by_area_code(spans: Iterable[NumberSpan]) -> str:
-    """The count of numbers for each area code: `03: 10,000 numbers, 06: 20 numbers`."""
+    """Count the numbers of each area code, as in `03: 10,000 numbers, 06: 20 numbers`."""
     count: Counter[str] = Counter()
     for span in spans:
         count[area_code_of(span)] += len(span)
@@ -46,7 +47,7 @@ def counts_by_area_code(spans: Iterable[NumberSpan]) -> str:
 
 
 def describe_changed_numbers(old: Any, new: Any) -> Iterator[Message]:
-    """The numbers that were added and removed between two documents of one kind, counted by area code."""
+    """Count the numbers that were added and removed between two versions of a document, by area code."""
     gone, come = _changed(old, new)
     if isinstance(new, RegistryDocument):
         titles = Message("numbers released, by area code"), Message("numbers assigned, by area code")
@@ -60,7 +61,6 @@ def describe_changed_numbers(old: Any, new: Any) -> Iterator[Message]:
 
 
 def _changed(old: Any, new: Any) -> tuple[list[NumberSpan], list[NumberSpan]]:
-    """The removed spans, and the added ones; a number that moves to another member is in both."""
     if not isinstance(new, RegistryDocument):
         return changed_numbers(_spans(old), _spans(new))
     before, after = ({member.id: member.numbers for member in each.members} for each in (old, new))

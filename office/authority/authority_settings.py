@@ -1,7 +1,7 @@
-"""The settings in `authority.yaml`: sizes and thresholds of the key sets, terms of signatures, limits for members'
-checks of refused contractors, the public site, and online applications.
+"""Settings in `authority.yaml`, the association's optional settings file.
 
-Every setting has a default (`registry.trust.tuf_roles`), and the file is optional.
+The file sets key thresholds, terms of signatures, limits for refusal checks, the public site and online applications.
+`registry.trust.tuf_roles` has the defaults for keys and signatures.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from idtone.registry.trust.tuf_roles import Keys
 
 FILE: Final = "authority.yaml"
 _LEAST: Final = 2
-"""Lowest number of keys: one stolen key must not be enough."""
+"""Smallest permitted number of keys. A single stolen key must not be enough to sign."""
 _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=3653)
 _ORIGIN: Final = r"^(https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?)?$"
 
@@ -31,61 +31,66 @@ class KeySet(Model):
 
 
 class RefusalTerms(Model):
-    """Terms of refusals. idtone chose the defaults: no public rule says how long a refusal lasts."""
+    """Limits for refused customers and for members' checks against the list of refusals.
+
+    The defaults are idtone's own choice, because no public rule says how long a refusal lasts.
+    """
 
     checks_per_day: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """The most customers that a member may check against the refusals on one day (Japan Standard Time)."""
+    """Maximum number of customers that a member may check on one day (Japan Standard Time)."""
     checks_of: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
-    """Member id → this member's daily limit in place of `checks_per_day`."""
+    """Daily limits of single members, by member id. They replace `checks_per_day`."""
     longest: timedelta = timedelta(days=5 * 365)
-    """The longest period of a refusal."""
+    """Maximum duration of a refusal."""
 
     def daily_checks(self, member: str) -> int:
         return self.checks_of.get(member, self.checks_per_day)
 
 
 class PublicTerms(Model):
-    """Terms of the public site. `address`, `desk` and `service` are the addresses of the site, the report desk and the
-    number service, without a slash at the end. An empty one does not exist; if `service` is empty, the site's address
-    also serves numbers.
+    """Settings of the public site and its number search.
+
+    `address`, `desk` and `service` are the URLs of the site, the report desk and the number service. They have no slash
+    at the end. An empty URL means that the part does not exist. If only `service` is empty, the site's own address also
+    answers number queries.
     """
 
     names_holders: bool = False
-    """True: the page names the member that holds a number. False: it only says that a licensed member holds the number.
+    """True if the public site names the member that holds a number. Otherwise the site only confirms a licensed holder.
     """
     hourly: Annotated[int, Field(ge=1, le=1_000_000)] = 3600
-    """The most look-ups in an hour by all visitors together; `hourly_each` is the limit of one address."""
+    """Maximum number of queries per hour for all visitors together. `hourly_each` is the limit for one IP address."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     address: Annotated[str, Field(pattern=_ORIGIN)] = ""
     desk: Annotated[str, Field(pattern=_ORIGIN)] = ""
     service: Annotated[str, Field(pattern=_ORIGIN)] = ""
     mirrors: tuple[Annotated[str, Field(pattern=_ORIGIN)], ...] = ()
-    """Addresses of other hosts of the site; their pages may ask the number service."""
+    """URLs of other hosts that serve copies of the site. Pages from these hosts may query the number service."""
     test_number: Annotated[str, Field(pattern=r"^[0-9-]*$")] = ""
-    """The number at which the public can hear the sounds (`test-number/` of the site)."""
+    """Phone number that the public can call to hear the sounds. The site's page `test-number/` shows it."""
     course: bool = False
-    """True if the public may read the members' course, including the correct answers to its test."""
+    """True if the public may read the members' course, including the correct answers of the test."""
 
 
 class OnlineTerms(Model):
-    """Online applications on the desk's public page. They are off until the association switches them on.
+    """Settings for online applications on the desk's public page. The default is off.
 
-    `responsible` is the body responsible for the data, with its contact; None means the association. `keep` is how long
-    a submission is stored after the office has received, returned or declined it. `waiting` is the most submissions
-    that may wait.
+    `responsible` names the body responsible for the data, with its contact; None means the association. `keep` is how
+    long a submission is stored after the office has received, returned or declined it. `waiting` limits the number of
+    submissions that wait for the office.
     """
 
     online: bool = False
     responsible: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     keep: timedelta = timedelta(days=90)
     hourly: Annotated[int, Field(ge=1, le=10_000)] = 60
-    """The most forms in an hour by all visitors together; `hourly_each` is the limit of one network."""
+    """Maximum number of forms per hour from all visitors together. `hourly_each` is the limit for one network."""
     hourly_each: Annotated[int, Field(ge=1, le=1_000)] = 6
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 200
 
 
 class AuthoritySettings(Model):
-    """The content of authority.yaml."""
+    """All settings in `authority.yaml`."""
 
     sets: dict[Keys, KeySet] = Field(default_factory=dict)
     lasts: dict[str, timedelta] = Field(default_factory=dict)
@@ -93,8 +98,9 @@ class AuthoritySettings(Model):
     public: PublicTerms = PublicTerms()
     applications: OnlineTerms = OnlineTerms()
     published: Path | None = None
-    """Folder into which each publication copies the repository, for a web server or another computer. Its link
-    `current` changes in one step. None: the web server reads the repository itself.
+    """Folder to which each publication copies the repository, for a web server or another computer.
+
+    The folder's link `current` always points to a complete copy. None: the web server reads the repository itself.
     """
 
     def key_set(self, keys: Keys) -> KeySet:
@@ -104,12 +110,12 @@ class AuthoritySettings(Model):
         return self.lasts.get(role, tuf_roles.ROLES[role].lasts)
 
     def is_due(self, role: str, expires: datetime, now: datetime) -> bool:
-        """True if at least half of the term of a role's signatures is over."""
+        """True if at least half of the validity period of a role's signatures has passed."""
         return expires - now < self.term(role) / 2
 
 
 def read_authority_settings(path: Path) -> AuthoritySettings:
-    """The settings in the file, or the defaults if there is no file. Raises DocumentError with every fault."""
+    """Read `authority.yaml`. A missing file gives the defaults. Raises DocumentError that lists every fault."""
     return load(path, AuthoritySettings, _faults) if path.exists() else AuthoritySettings()
 
 

@@ -14,7 +14,7 @@ from .typed_dates import parse_day, parse_day_after
 from .workspace import Workspace
 
 Certified = Mapping[str, str | date]
-"""The fields of `certification` in the registry."""
+"""Fields of `certification` in the registry, by name."""
 _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
     "until": parse_day_after,
     "next_check": parse_day,
@@ -23,8 +23,9 @@ _READ: Final[Mapping[str, Callable[[str, str], str | date]]] = {
 
 
 def parse_certification(given: Mapping[str, str | None], name: Callable[[str], str]) -> Certified:
-    """The certification, parsed from the text of each field. `name` gives a field's name for an error. The two fields
-    of the mark are either both present or both missing.
+    """Parse the typed text of each field of a certification.
+
+    `mark` and `mark_until` must be given together. `name` maps a field to the name that error messages show.
     """
     fields: dict[str, str | date] = {}
     for key in ("number", "until", "document", "next_check", "mark", "mark_until"):
@@ -38,7 +39,7 @@ def parse_certification(given: Mapping[str, str | None], name: Callable[[str], s
 
 
 def certify_member(workspace: Workspace, member: str, fields: Certified, attribution: Attribution) -> HistoryEntry:
-    """Record a member's certification; it replaces an older one."""
+    """Record a member's certification in place of an older one."""
     return change_registry(
         workspace,
         Action.CERTIFY,
@@ -51,7 +52,10 @@ def certify_member(workspace: Workspace, member: str, fields: Certified, attribu
 def certify_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], fields: Certified, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the certification of the reseller of a link, as checked by the wholesaler."""
+    """Record that the wholesaler checked a reseller's certification, in their link of a wholesale chain.
+
+    `entries` must hold exactly one entry of numbers.
+    """
     if len(entries) > 1:
         raise UsageError("a wholesale chain has one entry of numbers; enter each by itself")
     return change_registry(

@@ -1,5 +1,6 @@
-"""Changes files in the authority's folder: edits the text, checks it against every rule, writes it and records the
-change.
+"""Functions that change the registry, the suspensions and related files in the authority's folder.
+
+Each change is checked against every rule before the file is written, and is recorded in the file's history.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from .yaml_text import YamlText, read_value
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The account that makes a change, the reason, and the time."""
+    """Account that makes a change, with the reason and the time."""
 
     by: str
     why: str
@@ -49,8 +50,10 @@ def change_registry(
     before_writing: Callable[[], object] = lambda: None,
     **more: Any,
 ) -> HistoryEntry:
-    """Edit registry.yaml and give it a later version than the published one. Raises IdtoneError and then changes
-    nothing. `before_writing` is called after all checks and before the file is written.
+    """Edit `registry.yaml`, check the result and record the change in the history.
+
+    The file gets a later version number than the published one. `before_writing` runs after all checks, immediately
+    before the file is written. Raises IdtoneError and then changes nothing.
     """
 
     def edited(text: YamlText, old: RegistryDocument) -> None:
@@ -69,7 +72,10 @@ def change_suspensions(
     edit: Callable[[YamlText, SuspensionsDocument], None],
     **more: Any,
 ) -> HistoryEntry:
-    """Change suspensions.yaml, in the same way as `change_registry`."""
+    """Edit `suspensions.yaml`, check the result and record the change in the history.
+
+    Raises IdtoneError and then changes nothing.
+    """
     return _change(workspace, tuf_roles.SUSPENSIONS, action, subject, attribution, edit, more)
 
 
@@ -81,7 +87,10 @@ def change_never_originates(
     edit: Callable[[YamlText, NeverOriginatesDocument], None],
     **more: Any,
 ) -> HistoryEntry:
-    """Change never-originates.yaml, in the same way as `change_registry`. Its first entry creates the file."""
+    """Edit `never-originates.yaml`, check the result and record the change in the history.
+
+    The first entry creates the file. Raises IdtoneError and then changes nothing.
+    """
     return _change(workspace, tuf_roles.NEVER_ORIGINATES, action, subject, attribution, edit, more)
 
 
@@ -111,7 +120,10 @@ def _change(
 
 
 def record_edits(workspace: Workspace, attribution: Attribution, roles: Iterable[str]) -> list[HistoryEntry]:
-    """Write history entries for edits by hand. Raises IdtoneError and then records nothing."""
+    """Record edits that a person made by hand in the files of these roles.
+
+    Raises IdtoneError and then records nothing.
+    """
     with workspace.locked():
         entries = {role: _edited(workspace, role, attribution) for role in roles}
         for role, entry in entries.items():
@@ -157,8 +169,9 @@ def _published_version(workspace: Workspace) -> int | None:
 def accept_application(
     workspace: Workspace, text: str, name: str, attribution: Attribution
 ) -> tuple[MemberApplication, HistoryEntry]:
-    """Store a member's application if it has no fault and can be granted. `text` is the content of the file `name`.
-    Raises IdtoneError.
+    """Store a member's application after checking that it has no fault and can be granted.
+
+    `text` is the content of the file `name`. Raises IdtoneError.
     """
     application = parse_application(text, name)
     with workspace.locked():
@@ -193,7 +206,7 @@ def accept_application(
 def review_application(
     workspace: Workspace, application: str, result: ReviewResult, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the result of the office's examination of an application."""
+    """Record the result of the office's review of an application."""
     with workspace.locked():
         _, sha256 = _application(workspace, application)
         entry = attribution.entry(Action.REVIEW, application, result=result, application=sha256)
@@ -204,7 +217,10 @@ def review_application(
 def grant_application(
     workspace: Workspace, application: str, start: datetime, until: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Grant the content of an application. Raises UsageError if it has not passed its review."""
+    """Enter the member, licences and numbers of an application in the registry.
+
+    Raises UsageError if the application has not passed its review.
+    """
     _, sha256 = _application(workspace, application)
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
@@ -232,7 +248,7 @@ def assign_numbers(workspace: Workspace, member: str, entries: Sequence[str], at
 def release_numbers(
     workspace: Workspace, member: str, entries: Sequence[str], attribution: Attribution
 ) -> HistoryEntry:
-    """Take numbers back from a member; the rest of a range stays."""
+    """Take numbers back from a member. Part of a range can be released."""
     return change_registry(
         workspace,
         Action.RELEASE_NUMBER,
@@ -243,13 +259,13 @@ def release_numbers(
 
 
 PARTICULARS: Final = ("corporate_number", "notification", "web", "mail")
-"""A member's fields in the public list, apart from its name and licences."""
+"""Names of the registry's optional fields about a member that the public list shows."""
 
 
 def record_particulars(
     workspace: Workspace, member: str, fields: Mapping[str, str], attribution: Attribution
 ) -> HistoryEntry:
-    """Replace a member's particulars in the registry. Missing or empty fields keep their values."""
+    """Change a member's particulars in the registry. Missing or empty fields keep their present values."""
     given = {name: fields.get(name, "").strip() for name in PARTICULARS}
     return change_registry(
         workspace,
@@ -261,19 +277,19 @@ def record_particulars(
 
 
 def suspensions_of(workspace: Workspace) -> SuspensionsDocument:
-    """The suspensions as they are in the folder. Raises IdtoneError."""
+    """Parse `suspensions.yaml` in the authority's folder. Raises IdtoneError."""
     file = tuf_roles.SUSPENSIONS_FILE
     return parse_suspensions(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def registry_of(workspace: Workspace) -> RegistryDocument:
-    """The registry as it is in the folder. Raises IdtoneError."""
+    """Parse `registry.yaml` in the authority's folder. Raises IdtoneError."""
     file = tuf_roles.REGISTRY_FILE
     return parse_registry(_text(workspace.file_octets(file), workspace.folder / file), str(workspace.folder / file))
 
 
 def never_originates_of(workspace: Workspace) -> NeverOriginatesDocument | None:
-    """The numbers that never originate, as they are in the folder; None if there is no list. Raises IdtoneError."""
+    """Parse `never-originates.yaml` in the authority's folder; None if the file does not exist. Raises IdtoneError."""
     if workspace.is_absent(tuf_roles.NEVER_ORIGINATES):
         return None
     file = tuf_roles.NEVER_ORIGINATES_FILE
@@ -291,7 +307,7 @@ _NOT_GRANTED: Final = {
 
 
 def accepted_applications(workspace: Workspace) -> list[tuple[MemberApplication, ApplicationStatus]]:
-    """All accepted applications with their status, in the order of the day on which they were received."""
+    """Read all accepted applications with their status, sorted by the day of receipt."""
     history = workspace.history(tuf_roles.REGISTRY)
     found = [_application(workspace, path.stem) for path in (workspace.folder / APPLICATIONS).glob("*.yaml")]
     found.sort(key=lambda each: (each[0].received, each[0].id))
@@ -310,7 +326,7 @@ def _application(workspace: Workspace, name: str) -> tuple[MemberApplication, st
 
 
 def _before(workspace: Workspace, role: str) -> tuple[bytes, str]:
-    """The present content of the role's file. Raises TrustError if the history lacks an edit by hand."""
+    """Read a role's file. Raises TrustError if an edit by hand is missing from the history."""
     file = tuf_roles.DELEGATED[role]
     if workspace.roles_edited_by_hand([role]):
         raise TrustError(

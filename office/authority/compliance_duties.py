@@ -1,9 +1,8 @@
-"""Duties with a due day, such as transaction records (取引記録) and reports of suspicious transactions (疑わしい取引).
+"""The office's list of compliance duties, such as transaction records (取引記録), each with a due day.
 
-duties.json one entry for each duty: kind, member, what, due day; and, as soon as it is done, when, by whom, by what
-
-This is the office's own list; the law does not prescribe it. A lawyer decides which duties apply. The office's ledger
-records each change.
+The file `duties.json` has an entry for each duty: kind, member, subject and due day. Once the duty is done, the entry
+also states when, by whom and by which document. The law does not prescribe this list. A lawyer decides which duties
+apply. The office's ledger records each change.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ ENTERED: Final = "duty-entered"
 DONE: Final = "duty-done"
 WITHDRAWN: Final = "duty-withdrawn"
 SOON: Final = timedelta(days=14)
-"""How long before its due day an open duty appears among the waiting tasks."""
+"""Period before its due day in which an open duty appears among the pending tasks."""
 
 
 class DutyKind(StrEnum):
-    """Kinds of duties. A lawyer has to confirm them."""
+    """Kinds of compliance duties. A lawyer has to confirm the list."""
 
     TRANSACTION_RECORD = "transaction-record"
     SUSPICIOUS_TRANSACTION = "suspicious-transaction"
@@ -55,8 +54,9 @@ DUTY_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """A duty. `member` is empty for a duty of the association itself. `due` and `done` are days in Japan; `done` is
-    empty while the duty is open.
+    """A compliance duty of a member, or of the association if `member` is empty.
+
+    `due` and `done` are days in Japan. `done` is empty while the duty is open.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -79,12 +79,15 @@ _LIST: Final = TypeAdapter(list[Duty])
 
 
 def read_duties(folder: Path) -> list[Duty]:
-    """All duties, in the order in which they were entered. Raises TrustError if the file is damaged."""
+    """Read all duties, oldest entry first. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
 def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str, name: Callable[[str], str]) -> Duty:
-    """Add a duty to the list. `name` gives a field's name for an error. Raises IdtoneError."""
+    """Add a duty to the office's list. Raises IdtoneError.
+
+    `name` maps a parameter to the field name that error messages show.
+    """
     chosen = next((each for each in DutyKind if each == kind), None)
     if chosen is None:
         raise UsageError("choose what is due")
@@ -105,7 +108,10 @@ def enter_duty(workspace: Workspace, kind: str, member: str, what: str, due: str
 def finish_duty(
     workspace: Workspace, id_: str, done: str, done_by: str, document: str, now: datetime, name: Callable[[str], str]
 ) -> Duty:
-    """Record when an open duty was done, by whom, and the document that proves it. Raises IdtoneError."""
+    """Record the day on which an open duty was done, by whom, and the document that proves it.
+
+    `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
+    """
     at = parse_past_day(done, name("done"), now)
     who, proof = checked_line(done_by, name("by")), checked_line(document, name("document"))
     with workspace.locked():
@@ -120,8 +126,9 @@ def finish_duty(
 
 
 def withdraw_duty(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
-    """Erase a duty that was entered by mistake or is no longer needed. The ledger keeps the duty's number and the
-    reason. Raises IdtoneError.
+    """Erase a duty that was entered by mistake or is no longer needed.
+
+    The office's ledger keeps the duty's id and the reason. Raises IdtoneError.
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
@@ -137,11 +144,11 @@ def is_overdue(duty: Duty, today: date) -> bool:
 
 
 def is_due_soon(duty: Duty, today: date) -> bool:
-    """True if the duty is due within `SOON` and is not overdue."""
+    """True if an open duty is due today or within the next 14 days."""
     return not duty.done and today <= duty.due_day <= today + SOON
 
 
 def sort_open_first(found: Sequence[Duty]) -> list[Duty]:
-    """The open duties in the order of their due days, then the finished ones, the latest first."""
+    """Sort duties: open ones by due day, then finished ones from the latest to the oldest."""
     done = sorted((each for each in found if each.done), key=lambda each: each.done, reverse=True)
     return [*sorted((each for each in found if not each.done), key=lambda each: each.due), *done]

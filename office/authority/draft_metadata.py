@@ -1,7 +1,4 @@
-"""The TUF metadata of the next edition: which roles are signed again, with which versions, terms and keys. Pure.
-
-Drafts map a role to its metadata. Functions that change drafts in place say so.
-"""
+"""Draft TUF metadata of the next edition: which roles are signed again, and their versions, terms and keys."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -28,22 +25,22 @@ Drafts = dict[str, Metadata[Any]]
 KeySets = Mapping[tuf_roles.Keys, Iterable[Key]]
 
 ALWAYS: Final = frozenset({"snapshot", "timestamp"})
-"""Roles that every edition signs again."""
+"""Roles whose metadata are signed again in every edition."""
 
 
 def delegating_metadata(name: str, metadata: Mapping[str, Metadata[Any]]) -> Root | Targets:
-    """The metadata that name a role's keys: the targets for delegated roles, the root for all others."""
+    """Find the metadata that lists a role's keys: `targets` for a delegated role, otherwise `root`."""
     parent: Root | Targets = metadata["targets" if name in tuf_roles.DELEGATED else "root"].signed
     return parent
 
 
 def delegated_role(name: str, metadata: Mapping[str, Metadata[Any]]) -> Any:
-    """A role's key ids and threshold."""
+    """Key ids and threshold of a role."""
     return delegating_metadata(name, metadata).get_delegated_role(name)
 
 
 def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
-    """True if enough of a role's own keys have signed its metadata."""
+    """True if a role's metadata has enough valid signatures of the role's keys."""
     try:
         delegating_metadata(name, metadata).verify_delegate(
             name, metadata[name].signed_bytes, metadata[name].signatures
@@ -54,7 +51,7 @@ def is_signed(name: str, metadata: Mapping[str, Metadata[Any]]) -> bool:
 
 
 def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Drafts:
-    """Drafts of all roles of a new repository, as version 0."""
+    """Create drafts of all roles for a new repository, with version 0."""
     root = Root(expires=now, consistent_snapshot=True)
     delegations = Delegations({}, {})
     targets = Targets(expires=now, delegations=delegations)
@@ -72,7 +69,10 @@ def first_drafts(keys: KeySets, terms: AuthoritySettings, now: datetime) -> Draf
 
 
 def replace_keys(drafts: Drafts, keys: KeySets, terms: AuthoritySettings) -> set[str]:
-    """Replace the keys of the given sets in the drafts, in place. Returns the roles that need new signatures."""
+    """Replace the keys of the given key sets in `drafts`, which changes in place.
+
+    Returns the roles that need new signatures.
+    """
     affected = set(ALWAYS)
     for name, role in tuf_roles.ROLES.items():
         if role.keys not in keys:
@@ -93,7 +93,10 @@ def _add_keys(drafts: Drafts, name: str, keys: Iterable[Key], terms: AuthoritySe
 
 
 def next_versions(drafts: Drafts, names: Iterable[str], terms: AuthoritySettings, now: datetime) -> Drafts:
-    """Give each named role its next version and a new term, without signatures. Changes the drafts in place."""
+    """Give each named role its next version and a new expiry, and remove old signatures.
+
+    Changes `drafts` in place and returns the drafts of the named roles.
+    """
     chosen = set(names)
     for name in tuf_roles.ROLES:
         if name not in chosen:

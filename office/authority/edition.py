@@ -1,4 +1,4 @@
-"""The next edition of the registry, and its signatures so far.
+"""The next edition of the registry with the signatures that it has so far.
 
 Key holders sign an edition together in one place, or the folder goes from holder to holder. Its files show each holder
 what the signature covers:
@@ -40,11 +40,10 @@ _KINDS: Final[dict[str, type[Root | Snapshot | Targets | Timestamp]]] = {
 
 @dataclass(frozen=True)
 class Edition:
-    """An edition. `metadata` has the drafts by role, in the order of the roles. `before` has the published metadata; it
-    is empty for the first edition.
+    """An edition of the registry: draft TUF metadata, the files that it covers, and the published state before it.
 
-    `targets` has the content of this edition's files by target path (`registry.yaml`, …), `files` that of the published
-    files.
+    `metadata` holds the drafts by role. `before` holds the published metadata and is empty for the first edition.
+    `targets` and `files` map target paths such as `registry.yaml` to the new and the published content.
     """
 
     metadata: Mapping[str, Metadata[Any]]
@@ -52,10 +51,10 @@ class Edition:
     before: Mapping[str, Metadata[Any]] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     roots: Sequence[Metadata[Root]] = ()
-    """All published roots, the oldest first."""
+    """All published root metadata, oldest first."""
 
     def key_metadata(self, name: str) -> list[Root | Targets]:
-        """The metadata that name the keys of a role. For the root role: the new root and the root before it."""
+        """Find the metadata that list a role's keys. The root role has two: the new root and the published one."""
         parent = "targets" if name in tuf_roles.DELEGATED else "root"
         found = [{**self.before, **self.metadata}[parent].signed]
         if name == "root" and "root" in self.before:
@@ -63,7 +62,10 @@ class Edition:
         return found
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign every role that this key may sign. Returns these roles. Raises TrustError if the key cannot sign."""
+        """Sign every role that the signer's key may sign, and return these roles.
+
+        Raises TrustError if the key cannot sign.
+        """
         keyid = signer.public_key.keyid
         roles = [
             name
@@ -81,7 +83,7 @@ class Edition:
         return roles
 
     def missing(self) -> Iterator[Message]:
-        """A message for each role that lacks signatures: how many it lacks, and how many it needs."""
+        """Describe, for each role with too few signatures, how many it has and how many it needs."""
         for name, draft in self.metadata.items():
             for parent in self.key_metadata(name):
                 role = parent.get_delegated_role(name)
@@ -100,7 +102,7 @@ class Edition:
                     break
 
     def is_signed_by(self, name: str, keyid: str) -> bool:
-        """True if the role has a valid signature by this key."""
+        """True if a role's metadata has a valid signature of this key."""
         return any(
             keyid in parent.get_delegated_role(name).keyids and self._verifies(parent, name, keyid)
             for parent in self.key_metadata(name)
@@ -118,20 +120,20 @@ class Edition:
         return True
 
     def check_complete(self) -> None:
-        """Check the signatures. Raises TrustError if a role has too few."""
+        """Check that every role has enough signatures. Raises TrustError if one has too few."""
         missing = next(self.missing(), None)
         if missing:
             raise TrustError(missing)
 
     def signers_by_role(self) -> dict[str, list[str]]:
-        """Role → the ids of the keys that have signed it."""
+        """Ids of the keys that have validly signed each role."""
         return {
             name: sorted(keyid for keyid in draft.signatures if self.is_signed_by(name, keyid))
             for name, draft in self.metadata.items()
         }
 
     def without_published(self) -> Edition:
-        """The edition without the roles and files that an interrupted publication has already published."""
+        """Copy of the edition without the roles and files that an interrupted publication has already published."""
         done = {
             name
             for name, draft in self.metadata.items()
@@ -145,8 +147,9 @@ class Edition:
     # -- from holder to holder ----------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """Write the edition into a new folder. Other accounts cannot read it, because it contains members' numbers.
-        Raises UsageError.
+        """Write the edition to a new folder. Raises UsageError if the folder exists.
+
+        Only the owner can read the files, because an edition contains members' numbers.
         """
         if folder.exists():
             raise UsageError("{folder}: exists already; remove it, or name another folder", folder=folder)
@@ -164,7 +167,7 @@ class Edition:
                     replace_durably(target, octets)
 
     def write_signatures(self, folder: Path) -> None:
-        """Write the signatures into the folder that the edition was read from. Raises UsageError."""
+        """Write the signatures back to the folder that holds the edition. Raises UsageError."""
         try:
             for name, draft in self.metadata.items():
                 replace_durably(_file(folder, _AFTER, name), draft.to_bytes())
@@ -179,14 +182,15 @@ def _file(folder: Path, part: str, name: str) -> Path:
 
 
 def is_edition_package(folder: Path) -> bool:
-    """True if the folder holds an edition. Raises TrustError if the folder cannot be read."""
+    """True if a folder holds an edition. Raises TrustError if the folder cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / _AFTER / tuf_roles.METADATA).is_dir()
 
 
 def read_edition(folder: Path, name: Path | None = None) -> Edition:
-    """The edition in a folder. Raises TrustError if the folder is not a package or is damaged. `name` replaces the
-    folder's path in errors.
+    """Read the edition in a folder. Raises TrustError if the folder is damaged or holds no edition.
+
+    Error messages show `name` in place of the folder's path.
     """
     if not is_edition_package(folder):
         raise TrustError(
@@ -199,9 +203,7 @@ def read_edition(folder: Path, name: Path | None = None) -> Edition:
 
 
 def read_published(files: PackageFiles) -> Edition:
-    """The published edition that a package contains, without the draft. Raises TrustError if it is missing or
-    damaged.
-    """
+    """Read the published part of an edition, without the drafts. Raises TrustError if it is missing or damaged."""
     edition = _published(files)
     files.check_whole(edition)
     return edition
@@ -209,7 +211,7 @@ def read_published(files: PackageFiles) -> Edition:
 
 @dataclass(frozen=True, slots=True)
 class PackageFiles:
-    """The files of a package in a folder; `name` replaces the folder's path in errors."""
+    """Reader for the files of an edition in a folder. Error messages show `name` in place of the folder's path."""
 
     folder: Path
     name: Path
@@ -218,7 +220,7 @@ class PackageFiles:
         return TrustError("{path}: is damaged; ask for the package again", path=self.name / path)
 
     def check_whole(self, edition: Edition) -> None:
-        """Check that the package is complete. Raises TrustError if a role is missing or has no keys."""
+        """Check that no role is missing and that every role has keys. Raises TrustError."""
         metadata = {**edition.before, **edition.metadata}
         is_first = bool(edition.metadata) and not edition.before
         for role in tuf_roles.ROLES:
@@ -231,7 +233,10 @@ class PackageFiles:
             raise self.damage_error(f"{part}/{tuf_roles.METADATA}/targets.json")
 
     def read_folder(self, part: str) -> dict[str, bytes]:
-        """Path below `part` → content, for all files there; empty if `part` is missing. Raises TrustError."""
+        """Read all files of the subfolder `part`, by relative path. A missing subfolder gives an empty dict.
+
+        Raises TrustError if a file cannot be read.
+        """
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
@@ -264,7 +269,6 @@ def _published(files: PackageFiles) -> Edition:
 
 
 def _metadata(files: PackageFiles, part: str) -> dict[str, Metadata[Any]]:
-    """The metadata of each role, in the order of the roles."""
     found = files.read_folder(f"{part}/{tuf_roles.METADATA}")
     names = {name: f"{name}.json" for name in tuf_roles.ROLES}
     return {
@@ -291,12 +295,15 @@ def _targets(files: PackageFiles, part: str) -> dict[str, bytes]:
 
 
 def metadata_type(role: str) -> type[Root | Snapshot | Targets | Timestamp]:
-    """The class of TUF metadata for a role."""
+    """Class of the TUF metadata of a role."""
     return _KINDS.get(role, Targets)
 
 
 def assemble_edition(editions: Mapping[Path, Edition]) -> Edition:
-    """One edition with the signatures of all copies. Raises TrustError if the copies differ in anything else."""
+    """Combine copies of one edition into an edition with all of their signatures.
+
+    Raises TrustError if the copies differ in anything but signatures.
+    """
     (_, whole), *others = editions.items()
     for folder, copy in others:
         if copy.metadata.keys() != whole.metadata.keys():

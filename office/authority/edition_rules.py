@@ -1,8 +1,8 @@
-"""The rules for an edition. Key holders check them before they sign, the authority before it publishes. Pure.
+"""Rules that an edition must keep. Key holders check them before signing, the authority before publishing.
 
-A package may come from anyone. Its metadata could hide something that its files do not show: keys under false ids, a
-role that may sign other files, a version number so high that no later one exists, or hidden targets. So each draft may
-have only one form, and `describe_edition` names every change.
+A package may come from anyone, and its metadata could hide what its files do not show. Examples are keys under false
+ids, a role with additional files, a version too high for any successor, or hidden targets. Therefore each draft has
+exactly one permitted form, and `describe_edition` names every change.
 """
 
 import hashlib
@@ -35,14 +35,14 @@ from .stopped_members import unlisted_members
 
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SPECIFICATION: Final = re.compile(r"1\.0\.\d{1,2}")
-"""The permitted versions of TUF's specification. The pattern is strict, because a holder signs this field without
-seeing it.
+"""Permitted versions of the TUF specification. The pattern is strict, because a holder signs this field without seeing
+it.
 """
 _LONGEST: Final = timedelta(days=3653)
 _EARLY: Final = timedelta(hours=1)
-"""Tolerated difference between the clocks of the authority and the holders."""
+"""Tolerated difference between the clocks of the authority and the key holders."""
 _LEAST: Final = 2
-"""The lowest threshold, so that one stolen key is not enough."""
+"""Lowest permitted threshold. A single stolen key must not be enough to sign."""
 
 
 def _unfit(name: str, what: str) -> TrustError:
@@ -53,7 +53,10 @@ def _unfit(name: str, what: str) -> TrustError:
 
 
 def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
-    """Verify the published metadata in a package (`before`) with a root that the holder keeps. Raises TrustError."""
+    """Verify the published metadata of an edition, starting from the root that the key holder trusts.
+
+    Raises TrustError.
+    """
     before = edition.before
     if set(before) != set(tuf_roles.ROLES):
         raise _unfit(Message("the package"), Message("lacks the metadata that are published now"))
@@ -89,7 +92,7 @@ def verify_published_part(edition: Edition, trusted: Metadata[Root]) -> None:
 
 
 def check_edition(edition: Edition, now: datetime) -> None:
-    """Check the drafts against every rule. Raises TrustError or DocumentError for the first rule that they break."""
+    """Check an edition's drafts against every rule. Raises TrustError or DocumentError for the first broken rule."""
     every = {**edition.before, **edition.metadata}
     if set(every) != set(tuf_roles.ROLES) or not edition.metadata:
         raise _unfit(Message("the package"), Message("lacks some of the roles"))
@@ -155,7 +158,7 @@ def _examine_keys(root: Root, targets: Targets) -> None:
 
 
 def _content_id(key: Key) -> str:
-    """The id that securesystemslib derives from a key's content; empty if the key has unknown fields."""
+    """Id that securesystemslib derives from a key's content; empty if the key has unknown fields."""
     if key.unrecognized_fields:
         return ""
     content = {"keytype": key.keytype, "scheme": key.scheme, "keyval": key.keyval}
@@ -163,7 +166,6 @@ def _content_id(key: Key) -> str:
 
 
 def _examine_targets(edition: Edition, name: str) -> None:
-    """Check that a role names only its own files, and that each file is in the package or already published."""
     file, named = tuf_roles.DELEGATED[name], edition.metadata[name].signed.targets
     before = edition.before[name].signed.targets if name in edition.before else {}
     if edition.metadata[name].signed.delegations is not None:
@@ -209,7 +211,6 @@ def _examine_targets(edition: Edition, name: str) -> None:
 
 
 def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
-    """The count and digest of the history in a target's custom field; empty if the field has another form."""
     match custom.get("history"):
         case {"entries": int() as entries, "sha256": str() as sha256} if (
             type(entries) is int and entries >= 0 and _SHA256.fullmatch(sha256)
@@ -219,16 +220,14 @@ def _anchor(custom: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_its_list(edition: Edition, document: RegistryDocument) -> bool:
-    """True if operators.json is the list that the registry and the suspensions give, each from the package or as
-    published.
-    """
     suspensions = _suspensions(edition.files, edition.targets)
     return edition.targets.get(tuf_roles.OPERATORS_FILE) == operator_list.operator_list_json(document, suspensions)
 
 
 def check_operator_list(edition: Edition) -> None:
-    """Check that the edition's operators.json still fits the suspensions. Suspensions that were published after the
-    edition was made may change the list. Raises TrustError.
+    """Check that the public list `operators.json` of an edition still matches the suspensions.
+
+    A suspension that was published after the edition was prepared can change the list. Raises TrustError.
     """
     if tuf_roles.REGISTRY not in edition.metadata:
         return
@@ -240,15 +239,15 @@ def check_operator_list(edition: Edition) -> None:
 
 
 def _suspensions(*files: Mapping[str, bytes]) -> Any:
-    """The suspensions in the last of `files` that contains them; None if none does."""
     file = tuf_roles.SUSPENSIONS_FILE
     octets = next((each[file] for each in reversed(files) if file in each), None)
     return None if octets is None else KINDS[tuf_roles.SUSPENSIONS].parse(octets.decode("utf-8-sig", "replace"), file)
 
 
 def check_issued(edition: Edition, now: datetime) -> None:
-    """Check the date `issued` of each changed file. Members' clocks never count as earlier than this date, so a
-    mistyped year would end all licences at once. Raises TrustError.
+    """Check that no changed file of the edition has a date `issued` in the future. Raises TrustError.
+
+    Members' clocks never count as earlier than this date. A mistyped year would therefore end all licences immediately.
     """
     for name in _changed_files(edition):
         file, kind = tuf_roles.DELEGATED[name], KINDS[name]
@@ -277,9 +276,9 @@ def _text(edition: Edition, file: str) -> str:
 
 
 def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
-    """Descriptions of every change in an edition. Call `check_edition` first.
+    """Describe every change in an edition that `check_edition` accepted.
 
-    With `is_whole`, they show complete numbers and counts by area code, for a holder who signs.
+    With `is_whole`, the texts show complete numbers and counts by area code, for a key holder who signs.
     """
     for name in _changed_files(edition):
         yield from _file_words(edition, name, is_whole)
@@ -294,7 +293,6 @@ def describe_edition(edition: Edition, is_whole: bool = False) -> Iterator[str]:
 
 
 def _changed_files(edition: Edition) -> list[str]:
-    """The changed roles, without optional lists that do not exist yet."""
     return [
         name
         for name, file in tuf_roles.DELEGATED.items()
@@ -367,7 +365,6 @@ def _history_words(edition: Edition, name: str) -> Iterator[str]:
 
 
 def _key_words(edition: Edition) -> Iterator[str]:
-    """Lines that name the key sets with changed keys, with the complete key ids."""
     told: set[tuf_roles.Keys] = set()
     for name, role in tuf_roles.ROLES.items():
         old, new = (_signs(metadata, name) for metadata in (edition.before, {**edition.before, **edition.metadata}))

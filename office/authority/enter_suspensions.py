@@ -1,6 +1,4 @@
-"""Enters suspensions of a number, a range or a member at the request of the police. Enters numbers that never originate
-at the request of their holder.
-"""
+"""Enters suspensions that the police requested, and numbers that never originate calls."""
 
 from __future__ import annotations
 
@@ -25,8 +23,10 @@ from .yaml_text import YamlText
 
 @dataclass(frozen=True, slots=True)
 class SuspensionTerms:
-    """The terms of a suspension, from `since`. If `until` is None, the suspension lasts until it is lifted. `authority`
-    is the body that asked for it, or the holder of numbers that never originate.
+    """Terms of a suspension or of an entry of numbers that never originate calls.
+
+    `authority` is the body that requested the suspension, or the holder of the numbers. If `until` is None, the entry
+    lasts until it is lifted.
     """
 
     reference: str
@@ -46,7 +46,11 @@ class SuspensionTerms:
         now: datetime,
         name: Callable[[str], str],
     ) -> SuspensionTerms:
-        """The terms, parsed from typed texts. `name` gives a field's name for an error. Raises UsageError."""
+        """Parse the terms from typed texts. Raises UsageError.
+
+        `name` maps a parameter to the field name that error messages show. If `since` is None, the terms begin at
+        `now`.
+        """
         reference = checked_line(reference, name("reference"))
         if authority is not None:
             authority = checked_line(authority, name("authority"))
@@ -73,8 +77,9 @@ def suspend(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Suspend numbers or a member, or forbid that a member gets new numbers. `record` is called before the file is
-    written. Raises IdtoneError and then changes nothing.
+    """Suspend numbers or a member, or forbid that a member receives new numbers.
+
+    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
     """
     kind = SuspensionKind.NO_NEW_NUMBERS if action is Action.NO_NEW_NUMBERS else SuspensionKind.STOP
     request = NewSuspension(scope, terms.reference, terms.since, terms.until, terms.authority, kind)
@@ -102,7 +107,10 @@ def enter_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Enter numbers that never originate calls. Their holder is `terms.authority`. Errors as in `suspend`."""
+    """Enter numbers that never originate calls. `terms.authority` is their holder.
+
+    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
+    """
     if terms.authority is None:
         raise UsageError("name the holder of the numbers")
     request = NeverOriginatesRequest(span, terms.authority, terms.reference, terms.since, terms.until)
@@ -129,7 +137,10 @@ def remove_never_originating(
     entered_by: str | None = None,
     record: Callable[[], object] = lambda: None,
 ) -> HistoryEntry:
-    """Remove an entry of numbers that never originate calls. Errors as in `suspend`."""
+    """Remove an entry of numbers that never originate calls.
+
+    `record` runs before the file is written. Raises IdtoneError and then changes nothing.
+    """
 
     def edit(text: YamlText, document: NeverOriginatesDocument) -> None:
         delete_span(text, document, span, in_japan(attribution.at))

@@ -1,4 +1,4 @@
-"""The lock of an authority's folder: while one thread of one process makes a change, all others wait."""
+"""Lock of the authority's folder. One thread of one process can make changes at a time."""
 
 import fcntl
 import math
@@ -14,7 +14,7 @@ from .group_shared_files import file_mode
 
 LOOK_EVERY_S: Final = 0.01
 GIVE_WAY_EVERY_S: Final = 0.5
-"""Seconds for which threads of this process may pass the lock to one another before another process gets a turn."""
+"""Seconds for which threads of one process may pass the lock to one another before another process gets a turn."""
 
 
 class _Lock:
@@ -35,10 +35,10 @@ _locks: dict[Path, _Lock] = {}
 
 @contextmanager
 def lock_folder(file: Path, within_s: float, owner: object = None) -> Iterator[None]:
-    """Context that holds the lock of `file`. The same `owner` may take it again in the same thread.
+    """Hold the lock of `file` in a `with` block. One thread may take it again with the same `owner`.
 
-    Raises TimeoutError if others hold the lock for longer than `within_s` seconds, OSError if the file cannot be
-    opened.
+    Raises TimeoutError if another thread or process holds the lock longer than `within_s` seconds. Raises OSError if
+    the file cannot be opened.
     """
     lock, until_s = _locks.setdefault(file.absolute(), _Lock()), time.monotonic() + within_s
     me = threading.get_ident(), owner

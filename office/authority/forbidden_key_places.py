@@ -1,6 +1,4 @@
-"""Checks that no private key lies beside a package. Packages go from person to person, so the key would go with
-them.
-"""
+"""Checks that no private key lies near a signing package, which people pass on to each other with its folder."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from .edition import is_edition_package
 
 
 def check_key_place(folder: Path) -> None:
-    """Check the folder of a new private key. Raises UsageError if the folder contains a package or is inside one."""
+    """Check the folder for a new private key. Raises UsageError if the folder contains a package or is inside one."""
     own = folder.resolve()
     package = _package_of((own, *own.parents, *_folders(own)))
     if package:
@@ -27,7 +25,7 @@ def check_key_place(folder: Path) -> None:
 
 
 def place_warnings(keys: Iterable[str | Path]) -> Iterator[Message]:
-    """A warning for each key on a USB stick, or in a folder, that also holds a package."""
+    """Warn about each private key whose folder or USB stick also holds a package."""
     for key in keys:
         own = Path(key).resolve().parent
         package = (
@@ -50,7 +48,6 @@ def _package_of(folders: Iterable[Path]) -> Path | None:
 
 
 def _is_package(folder: Path) -> bool:
-    """True if the folder is a package; False if it cannot be read."""
     try:
         return is_edition_package(folder) or is_site_package(folder)
     except TrustError:
@@ -58,7 +55,6 @@ def _is_package(folder: Path) -> bool:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The content of the folder; empty if it cannot be read."""
     try:
         return list(folder.iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""Writes the office's files and folders, either private or shared by the accounts of one group.
+"""Writes the office's files and folders, either private or shared by the accounts of one Unix group.
 
 The history names accounts, so each person has one. To share the folder, give it to a group: `chgrp -R office FOLDER;
 chmod -R g+rwX FOLDER; find FOLDER -type d -exec chmod g+s {} +`. Then all accounts of the group can read and replace
@@ -15,12 +15,15 @@ _SHARED: Final = stat.S_ISGID | stat.S_IWGRP
 
 
 def file_mode(folder: Path) -> int:
-    """Mode of a new file in the folder: 0660 if a group shares the folder, otherwise 0600. Raises OSError."""
+    """Mode of a new file: 0660 if a group shares the folder, otherwise 0600. Raises OSError."""
     return 0o660 if _is_shared(folder) else 0o600
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Create a missing folder with `mode`. If its parent is shared, the group gets the same rights. Raises OSError."""
+    """Create a missing folder and its parents with `mode`. In a shared parent, the group gets the same rights.
+
+    Raises OSError.
+    """
     if folder.exists():
         return
     if not folder.parent.exists():
@@ -30,16 +33,14 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 
 def rewrite(path: Path, octets: bytes) -> None:
-    """Replace an existing file as `write` does. The file keeps its group and the group's rights; others get no
-    rights.
-    """
+    """Replace an existing file, and keep its group and the group's rights. Other users get no rights."""
     status = path.stat()
     mode = stat.S_IMODE(status.st_mode) & 0o770 | file_mode(path.parent)
     replace_durably(path, octets, mode, status.st_gid)
 
 
 def write(path: Path, octets: bytes) -> None:
-    """Replace or create a file, with its folder if needed. Raises OSError and then changes nothing."""
+    """Replace or create a file, and create its folder if needed. Raises OSError and then changes nothing."""
     make_folder(path.parent)
     replace_durably(path, octets, file_mode(path.parent))
 

@@ -1,8 +1,7 @@
-"""The history of one file, such as the registry: one JSON line for each change, with its author, time and reason.
+"""History of one registry file: a JSON line for each change, with its author, time and reason.
 
-Each file has its own history, because each has its own signers. A signature on a file also covers its history: the
-signed metadata contain the number of lines and their SHA-256 (`count_and_sha256`), so nobody can rewrite signed lines
-later. The lines stay at the association; members see only the digest.
+Each file has its own history, because each file has its own signers. The signed metadata contain the number of lines
+and their SHA-256, so signed lines cannot be rewritten later. Members receive only the digest, not the lines.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from .history_messages import Words, message_to_json
 
 
 class Action(StrEnum):
-    """Kinds of changes by the authority."""
+    """Kinds of changes to the association's files."""
 
     APPLY = "apply"
     REVIEW = "review"
@@ -69,9 +68,9 @@ class Action(StrEnum):
     REMOVE_NEVER_ORIGINATING = "remove-never-originating"
     ROTATE = "rotate"
     UNDO = "undo"
-    """Undo the last unpublished change."""
+    """The last unpublished change was undone."""
     EDIT = "edit"
-    """Record an edit by hand."""
+    """An edit by hand was recorded."""
 
 
 class ReviewResult(StrEnum):
@@ -88,10 +87,10 @@ class ApplicationStatus(StrEnum):
 
 
 class HistoryEntry(Model):
-    """One line of a history. `by` is the account that made the change; `what` lists the differences.
+    """One line of a file's history.
 
-    `subject` is the id of the application, licence or member, or the reference of a request. `before` and `after` are
-    the file's SHA-256.
+    `by` is the account that made the change, and `what` lists the differences. `subject` is the id of the application,
+    licence or member, or the reference of a request. `before` and `after` are the SHA-256 of the edited file.
     """
 
     at: Moment
@@ -100,11 +99,11 @@ class HistoryEntry(Model):
     subject: Text
     why: Text
     requested: Moment | None = None
-    """Time of the request by the police, or by the holder of numbers that never originate."""
+    """Time at which the police, or the holder of the numbers, made the request."""
     entered_by: Text | None = None
-    """The person who requested the change, if `by` is the second person who approved it."""
+    """Person who requested the change, if the account `by` belongs to the person who approved it."""
     undone: Action | None = None
-    """The action that this line undoes."""
+    """Action that this line undoes."""
     result: ReviewResult | None = None
     application: Sha256 | None = None
     what: tuple[Words, ...] = ()
@@ -112,33 +111,34 @@ class HistoryEntry(Model):
     after: Sha256 | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The entry as it is stored in the file. `what` keeps its templates, so it can be shown in each language."""
+        """JSON form of the entry for the history file. Templates in `what` stay templates, for display in each
+        language.
+        """
         return self.model_dump(mode="json", exclude_none=True) | {"what": [message_to_json(each) for each in self.what]}
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The entries of one history file, and its content in bytes (`octets`), both as read at one moment."""
+    """The entries of a history file with the bytes that they were read from."""
 
     path: Path
     octets: bytes
     entries: tuple[HistoryEntry, ...]
 
     def count_and_sha256(self, entries: int | None = None) -> dict[str, Any]:
-        """The count and the SHA-256 of all lines, or of the first `entries` lines, as the signed metadata
-        record them.
-        """
+        """Count and SHA-256 of all lines, or of the first `entries` lines, as the signed metadata record them."""
         lines = self.octets.splitlines(keepends=True)[:entries]
         return {"entries": len(lines), "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
     @property
     def last_sha256(self) -> str | None:
-        """The SHA-256 of the edited file after the last change; None if the history has no change."""
+        """SHA-256 of the edited file after the latest change; None if the history has no change."""
         return next((entry.after for entry in reversed(self.entries) if entry.after), None)
 
     def broken_lines(self) -> Iterator[int]:
-        """The line numbers (from 1) of changes that do not follow the previous one: `before` differs from its
-        `after`.
+        """Line numbers, from 1, of changes that do not continue the change before them.
+
+        `before` of such a line differs from `after` of the previous change.
         """
         left: str | None = None
         for number, entry in enumerate(self.entries, 1):
@@ -149,12 +149,12 @@ class History:
             left = entry.after
 
     def with_entry_in_memory(self, entry: HistoryEntry) -> History:
-        """The history with one more entry, without writing the file."""
+        """Copy of the history with one more entry. The file stays unchanged."""
         line = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
         return History(self.path, self.octets + line, (*self.entries, entry))
 
     def append_entry(self, entry: HistoryEntry) -> History:
-        """Add an entry to the history and write the file. Returns the new history. Raises TrustError."""
+        """Append an entry to the history file, and return the new history. Raises TrustError."""
         later = self.with_entry_in_memory(entry)
         with writing(self.path, TrustError):
             group_shared_files.write(self.path, later.octets)
@@ -165,7 +165,7 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """The history in a file; empty if there is no file. Raises TrustError for a line that is no valid entry."""
+    """Read a history file; a missing file gives an empty history. Raises TrustError for an invalid line."""
     octets = read_if_there(path, TrustError) or b""
     if octets and not octets.endswith(b"\n"):
         raise TrustError("{path}: its last line is incomplete; restore the file", path=path)
@@ -181,9 +181,7 @@ def read_history(path: Path) -> History:
 
 
 def application_status(entries: Iterable[HistoryEntry], sha256: str | None) -> ApplicationStatus:
-    """The status of an application. `entries` are its lines of the history, `sha256` is the application's present
-    digest.
-    """
+    """Status of an application, from its entries in the history and the SHA-256 of its present content."""
     found, is_granted = ApplicationStatus.RECEIVED, False
     for entry in entries:
         if Action.GRANT in (entry.action, entry.undone):

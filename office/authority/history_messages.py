@@ -1,4 +1,4 @@
-"""Stores the messages of a history line, so that each reader sees them in their own language. Pure.
+"""Stores the messages of a history entry as templates with fields, so that every language can show them.
 
 A `Message` is stored as its English template and its fields: `{"text": "evaluation of {member} is removed", "fields":
 {"member": "m-0001"}}`. A field can itself be a message. Plain text is stored unchanged.
@@ -13,7 +13,7 @@ from idtone.core.translation import Message
 
 
 def message_to_json(words: Any) -> Any:
-    """A message or plain text in its stored form. Numbers stay numbers, because a template may format them."""
+    """JSON form of a message or plain text. Integers stay integers, because a template may format them."""
     if isinstance(words, Message):
         return {
             "text": words.template,
@@ -23,7 +23,7 @@ def message_to_json(words: Any) -> Any:
 
 
 def message_from_json(value: Any) -> str:
-    """The message or plain text from its stored form. Raises ValueError."""
+    """Message or plain text from its JSON form. Raises ValueError."""
     if isinstance(value, str):
         return value
     match value:
@@ -38,6 +38,7 @@ def message_from_json(value: Any) -> str:
 
 
 Words = Annotated[str, PlainValidator(message_from_json), PlainSerializer(str.__str__, return_type=str)]
-"""The type of a pydantic field for messages. The model's JSON has the English text; the history file has the form of
-`message_to_json`.
+"""Type of a pydantic field that holds a message.
+
+The model's JSON has the English text. The history file has the form that `message_to_json` returns.
 """

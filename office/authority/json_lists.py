@@ -1,4 +1,4 @@
-"""Reads and writes the office's own lists. They are JSON files; each field is checked when a file is read."""
+"""Reads and writes the office's own lists as JSON files, with a check of each field."""
 
 import json
 from collections.abc import Sequence
@@ -25,13 +25,13 @@ def _day(text: str) -> str:
 
 
 Day = Annotated[str, AfterValidator(_day)]
-"""A day in Japan."""
+"""A day in Japan, in ISO 8601 format."""
 DayOrNone = Annotated[str, AfterValidator(lambda text: text and _day(text))]
-"""A day in Japan, or empty."""
+"""A day in Japan in ISO 8601 format, or an empty string."""
 
 
 def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
-    """The entries of a file; an empty list if there is no file. Raises TrustError if the file is damaged."""
+    """Read the entries of a file; a missing file gives an empty list. Raises TrustError if the file is damaged."""
     with reading(path, TrustError):
         try:
             octets = path.read_bytes()
@@ -44,7 +44,10 @@ def read_list(path: Path, kind: TypeAdapter[list[Entry]]) -> list[Entry]:
 
 
 def write_list(path: Path, entries: Sequence[Any]) -> None:
-    """Replace the content of the file with these entries (dataclasses). Raises TrustError and then changes nothing."""
+    """Write dataclass instances to a JSON file in place of its old content.
+
+    Raises TrustError and then changes nothing.
+    """
     octets = json.dumps([asdict(each) for each in entries], ensure_ascii=False, indent=1).encode() + b"\n"
     with writing(path, TrustError):
         group_shared_files.write(path, octets)

@@ -1,7 +1,6 @@
-"""The names of the key holders, in a list that the office does not publish. It names only holders whose key is in
-force.
+"""The office's unpublished list of the people who hold the registry's keys.
 
-key-holders.json key id → holder's name
+The file `key-holders.json` maps each key id in force to its holder's name.
 """
 
 import json
@@ -23,13 +22,14 @@ from .edition import Edition
 
 FILE: Final = "key-holders.json"
 NAMED: Final = "key-holder-named"
-"""The name of the ledger's act. The ledger records the key id but not the holder's name."""
+"""Name of the act in the office's ledger. The ledger records the key id, but not the holder's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """A key and its holder. `signed` is True if the key has signed the waiting edition, None if its set has nothing to
-    sign.
+    """A registry key with the name of its holder.
+
+    `signed` is True if the key has signed the waiting edition. None means that the key has nothing to sign.
     """
 
     key_id: str
@@ -39,8 +39,10 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True)
 class KeySetState:
-    """A set of keys. `until` is the earliest expiry of its signatures; `missing` is the number of signatures that the
-    waiting editions still need.
+    """State of a set of registry keys.
+
+    `until` is the earliest expiry of the set's signatures. `missing` is the number of signatures that the waiting
+    editions still need.
     """
 
     keys: Keys
@@ -53,7 +55,7 @@ class KeySetState:
 def key_states(
     published: Mapping[str, Metadata[Any]], waiting: Iterable[Edition], names: Mapping[str, str]
 ) -> list[KeySetState]:
-    """The state of each published key set, with the signatures that the waiting editions need from it."""
+    """Determine the state of each key set from the published metadata and the editions that wait for signatures."""
     editions = list(waiting)
     return [_set_state(keys, published, editions, names) for keys in Keys]
 
@@ -74,7 +76,7 @@ def _set_state(
 
 
 def key_holders(folder: Path) -> dict[str, str]:
-    """Key id → holder's name; empty if there is no list. Raises TrustError."""
+    """Read the holders' names by key id; a missing file gives an empty dict. Raises TrustError."""
     path = folder / FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -87,8 +89,9 @@ def key_holders(folder: Path) -> dict[str, str]:
 
 
 def name_holder(folder: Path, key_id: str, holder: str, in_force: Iterable[str]) -> None:
-    """Record the holder of a key; replaces an earlier name. Raises UsageError if the key is not in force, TrustError if
-    the list cannot be read or written.
+    """Record the name of a key's holder in place of an earlier name.
+
+    Raises UsageError if the key is not in force, TrustError if the list cannot be read or written.
     """
     now = set(in_force)
     if key_id not in now:

@@ -1,7 +1,6 @@
-"""The mark (標章) of a licensed operator that is not evaluated: an SVG picture in Japanese and English. Pure.
+"""The mark (標章) of a licensed operator that has no evaluation, as an SVG picture in Japanese and English.
 
-The mark is made from the public list alone. A mark is genuine if the list in force contains its SHA-256. It says
-nothing about an evaluation, and it loads no other file.
+The mark is made from the public list alone. It is genuine if the list in force contains its SHA-256.
 """
 
 import hashlib
@@ -13,11 +12,11 @@ from xml.sax.saxutils import escape
 from idtone.core.japan_time import last_day
 
 FOLDER: Final = "licensed"
-"""The folder of the marks, next to the files of the evaluations."""
+"""Name of the folder for the marks, inside the folder of the evaluations."""
 
 
 def add_mark_digest(operator: Mapping[str, Any], association: str) -> dict[str, Any]:
-    """The operator's list entry with two more fields: the digest of its mark, and the end of its licences."""
+    """Copy an operator's entry of the public list, and add its mark's SHA-256 and the period of its licences."""
     begins, until = (
         choose((each[f"valid_{end}"] for each in operator["licences"]), key=datetime.fromisoformat)
         for choose, end in ((min, "from"), (max, "until"))
@@ -28,7 +27,7 @@ def add_mark_digest(operator: Mapping[str, Any], association: str) -> dict[str, 
 
 
 def mark_svg(operator: Mapping[str, Any], association: str) -> bytes:
-    """The mark as an SVG picture."""
+    """Draw an operator's mark as an SVG picture."""
     fields = {
         "id": operator["member"],
         "name_ja": _short(operator["name"]["ja"], 22),
@@ -41,7 +40,7 @@ def mark_svg(operator: Mapping[str, Any], association: str) -> bytes:
 
 
 def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
-    """File name → mark, for each operator in a list. The files lie next to those of the evaluations."""
+    """Draw the marks of all operators in the public list, by file name."""
     return {
         f"{FOLDER}/{each['member']}.svg": mark_svg(each, listed["association"])
         for each in listed["operators"]
@@ -50,9 +49,7 @@ def mark_files(listed: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def issuer_line(association: str, member: str) -> str:
-    """The line that names the issuer on a mark or badge: the association, shortened if necessary, and the full member
-    id.
-    """
+    """Line on a mark or badge that names the issuer: the association, shortened if needed, and the full member id."""
     return f"{_short(association, max(22 - len(member) - 3, 6))} · {member}"
 
 

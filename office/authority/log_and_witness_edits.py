@@ -1,4 +1,7 @@
-"""Edits of registry.yaml for the keys of evidence logs and for witnesses. Pure. Errors as in `registry_edits`."""
+"""Edits of `registry.yaml` for the keys of evidence logs and for witnesses.
+
+Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+"""
 
 from datetime import datetime
 
@@ -20,7 +23,7 @@ def insert_log_key(
     since: datetime,
     corporate_number: str | None = None,
 ) -> None:
-    """Enter a key that signs a member's log, and the corporate number of the company responsible for the log."""
+    """Add a key that signs a member's evidence log, and the corporate number of the company responsible for the log."""
     name = check_member(document, member)
     at, known = next((m, each) for m, each in enumerate(document.members) if each.id == name)
     if corporate_number is not None and known.corporate_number is None:
@@ -31,7 +34,7 @@ def insert_log_key(
 
 
 def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """Enter the end of a key: signatures from `until` on do not count."""
+    """Set the end of a log key. Signatures from `until` on do not count."""
     found = (
         (m, n) for m, member in enumerate(document.members) for n, each in enumerate(member.logs) if each.key == key
     )
@@ -42,7 +45,10 @@ def set_log_key_end(text: YamlText, document: RegistryDocument, key: str, until:
 
 
 def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: datetime) -> None:
-    """Enter a witness whose cosignatures count. The first witness starts the policy, with one required cosignature."""
+    """Add a witness whose cosignatures count.
+
+    The first witness also sets the number of required cosignatures to one.
+    """
     if document.witness_policy is None:
         text.add((), _POLICY, {"cosignatures": 1, "witnesses": [_term(key, since)]})
     else:
@@ -50,7 +56,7 @@ def insert_witness(text: YamlText, document: RegistryDocument, key: str, since: 
 
 
 def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until: datetime) -> None:
-    """Enter the end of a witness: cosignatures from `until` on do not count."""
+    """Set the end of a witness. Its cosignatures from `until` on do not count."""
     witnesses = document.witness_policy.witnesses if document.witness_policy else ()
     n = next((n for n, each in enumerate(witnesses) if each.key == key), None)
     if n is None:
@@ -59,7 +65,7 @@ def set_witness_end(text: YamlText, document: RegistryDocument, key: str, until:
 
 
 def set_cosignatures(text: YamlText, document: RegistryDocument, number: int) -> None:
-    """Set the number of witnesses that must cosign a log."""
+    """Set the number of witnesses that must cosign a member's log."""
     if document.witness_policy is None:
         raise UsageError("the registry has no witness yet; `idtone-office log add-witness` enters one")
     text.replace((_POLICY, "cosignatures"), number)

@@ -1,8 +1,7 @@
-"""Enters the keys of members' evidence logs, and their witnesses. All functions raise IdtoneError and then change
-nothing.
+"""Enters keys of members' evidence logs, and witnesses, in the registry.
 
-`since` and `until` are typed days in Japan or moments; an empty `since` means now. `name` gives a field's name for an
-error.
+`since` and `until` are typed days (Japan Standard Time) or moments; an empty `since` means now. `name` maps a parameter
+to the field name that error messages show. All functions raise IdtoneError and then change nothing.
 """
 
 from collections.abc import Callable
@@ -28,7 +27,7 @@ def enter_log_key(
     attribution: Attribution,
     name: FieldName,
 ) -> HistoryEntry:
-    """Enter the key of a member's log, and the corporate number of the responsible company if one is given."""
+    """Enter the key of a member's evidence log, with the corporate number of the company responsible for the log."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
@@ -42,7 +41,7 @@ def enter_log_key(
 
 
 def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """Record the end of the key of a member's log: later signatures do not count."""
+    """Record that the key of a member's evidence log ends. Later signatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,
@@ -56,7 +55,7 @@ def end_log_key(workspace: Workspace, key: str, until: str, attribution: Attribu
 def enter_witness(
     workspace: Workspace, key: str, since: str, attribution: Attribution, name: FieldName
 ) -> HistoryEntry:
-    """Enter a witness whose cosignatures count for all members' logs."""
+    """Enter a witness whose cosignatures count for the evidence logs of all members."""
     begins = _begins(since, attribution, name)
     return change_registry(
         workspace,
@@ -68,7 +67,7 @@ def enter_witness(
 
 
 def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribution, name: FieldName) -> HistoryEntry:
-    """Record the end of a witness: later cosignatures do not count."""
+    """Record that a witness ends. Later cosignatures do not count."""
     over = parse_end(until, name("until"))
     return change_registry(
         workspace,
@@ -80,7 +79,7 @@ def end_witness(workspace: Workspace, key: str, until: str, attribution: Attribu
 
 
 def demand_cosignatures(workspace: Workspace, number: int, attribution: Attribution) -> HistoryEntry:
-    """Set the number of witnesses that must cosign a member's log."""
+    """Set the number of witnesses that must cosign a member's evidence log."""
     return change_registry(
         workspace,
         Action.DEMAND_COSIGNATURES,

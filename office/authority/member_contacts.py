@@ -1,4 +1,4 @@
-"""A table of the members' contacts in the registry. Pure."""
+"""Table of the contacts of members in the registry."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -9,7 +9,7 @@ COLUMNS: Final = ("member", "name_ja", "name_en", "corporate_number", "notificat
 
 
 def contact_rows(members: Iterable[Member]) -> list[tuple[str, ...]]:
-    """One row for each contact, with the columns of `COLUMNS`; a missing field is empty."""
+    """Convert each member to a row with the columns of `COLUMNS`. A missing field is empty."""
     return [
         (
             each.id, each.name.ja, each.name.en, each.corporate_number or "", each.notification or "",

@@ -1,4 +1,7 @@
-"""Edits of never-originates.yaml. Pure. Errors as in `registry_edits`."""
+"""Edits of `never-originates.yaml`, the list of numbers that never originate calls.
+
+Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +24,15 @@ FIRST: Final = """\
 issued: 1970-01-01T00:00:00+09:00
 never_originates: []
 """
-"""The content of the file before its first entry."""
+"""Content of `never-originates.yaml` before its first entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeverOriginatesRequest:
-    """A holder's request to list numbers that never originate calls. `reference` identifies the request's document."""
+    """Request by the holder of numbers to list them as numbers that never originate calls.
+
+    `reference` identifies the document of the request.
+    """
 
     span: NumberSpan
     holder: str
@@ -39,7 +45,7 @@ class NeverOriginatesRequest:
 def insert_span(
     text: YamlText, document: NeverOriginatesDocument, request: NeverOriginatesRequest, issued: datetime
 ) -> None:
-    """Enter numbers that never originate calls. The new entry replaces an ended entry for the same numbers."""
+    """Add numbers that never originate calls. An ended entry for the same numbers is replaced."""
     at = _entry(document, request.span)
     if at is not None:
         until = document.never_originates[at].until
@@ -58,7 +64,7 @@ def insert_span(
 
 
 def delete_span(text: YamlText, document: NeverOriginatesDocument, span: NumberSpan, issued: datetime) -> None:
-    """Remove the entry for exactly these numbers: they may originate calls again."""
+    """Remove the entry for exactly these numbers, so that they may originate calls again."""
     at = _entry(document, span)
     if at is None:
         raise UsageError("{what} is not entered; enter exactly the numbers of one entry", what=scope_text(span))

@@ -1,10 +1,9 @@
-"""The encrypted keys of duty officers. They are stored at the office, so that an officer at home can sign at night.
+"""Encrypted private keys of duty officers, stored at the office so that an officer at home can sign at night.
 
-night-keys/DIGEST.pem the key of one user of the console, encrypted with the officer's passphrase
+The file `night-keys/DIGEST.pem` holds the key of one console user, encrypted with the officer's passphrase. DIGEST is
+the SHA-256 of the user's name, so that any name can have a key.
 
-DIGEST is the digest of the user's name, so that any name can have a key.
-
-The association decides whether to have such a folder. A key is decrypted in memory for one signature only. A thief of
+The association decides whether to use such a folder. A key is decrypted in memory for one signature only. A thief of
 the folder still needs the passphrases of two officers. An attacker who controls the console's process while both
 officers sign gets both keys.
 """
@@ -36,8 +35,9 @@ class WrongPassphraseError(TrustError):
 
 
 def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) -> str:
-    """Store a user's duty key in place of an older one. Returns the key id. Raises IdtoneError, also for a key that is
-    not a duty key.
+    """Store a user's encrypted duty key in place of an older one, and return the key id.
+
+    Raises IdtoneError, also if the key is not encrypted or not a duty key in force.
     """
     user = checked_line(user, Message("User"))
     key_id = str(load_key(key, passphrase).public_key.keyid)
@@ -53,18 +53,18 @@ def keep_night_key(workspace: Workspace, user: str, key: Path, passphrase: str) 
 
 
 def has_night_key(folder: Path, user: str) -> bool:
-    """True if a key of the user is stored here. Raises TrustError if the folder cannot be read."""
+    """True if the user's duty key is stored in the folder. Raises TrustError if the folder cannot be read."""
     with reading(folder / FOLDER, TrustError):
         return night_key_path(folder, user).is_file()
 
 
 def night_key_path(folder: Path, user: str) -> Path:
-    """The path of the user's key. The file may be missing."""
+    """Path at which the user's duty key is or would be stored."""
     return folder / FOLDER / f"{hashlib.sha256(user.encode()).hexdigest()}.pem"
 
 
 def edition_digest(edition: Edition) -> str:
-    """The SHA-256 of everything that a signature of this edition covers."""
+    """SHA-256 of everything that a signature on the edition covers."""
     whole = hashlib.sha256()
     for name in sorted(edition.metadata):
         whole.update(name.encode() + b"\n" + hashlib.sha256(edition.metadata[name].signed_bytes).digest())
@@ -72,10 +72,10 @@ def edition_digest(edition: Edition) -> str:
 
 
 def sign_at_night(workspace: Workspace, user: str, shown: str, passphrase: str, now: datetime) -> list[str]:
-    """Sign the duty keys' package with the user's key. The last missing signature publishes the package. Returns the
-    published roles.
+    """Sign the package of the duty keys with the user's stored key. The last missing signature publishes the package.
 
-    `shown` is the `edition_digest` of the content that the user has read. Raises IdtoneError.
+    `shown` is the `edition_digest` of the content that the user has read. Returns the published roles. Raises
+    IdtoneError.
     """
     if not has_night_key(workspace.folder, user):
         raise UsageError("no key of yours is kept here; sign at your own computer")

@@ -1,4 +1,7 @@
-"""Enters portings (番号ポータビリティ) in the registry. All functions raise IdtoneError and then change nothing."""
+"""Enters portings (番号ポータビリティ) of numbers in the registry.
+
+All functions raise IdtoneError and then change nothing.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +20,10 @@ from .yaml_text import YamlText
 def port_number(
     workspace: Workspace, giver: str, taker: str, entries: Sequence[str], at: datetime, attribution: Attribution
 ) -> HistoryEntry:
-    """Enter that numbers pass from `giver` to `taker` at the time `at`, unless a suspension forbids it."""
+    """Enter that numbers move from the member `giver` to the member `taker` at the time `at`.
+
+    A suspension of the member or the numbers can forbid the porting.
+    """
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
@@ -28,7 +34,7 @@ def port_number(
 
 
 def remove_porting(workspace: Workspace, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Remove a porting entry. The numbers stay with the member that holds them now."""
+    """Remove the porting of these numbers. The member that holds the numbers now keeps them."""
     entry = _only(entries)
     return change_registry(
         workspace,

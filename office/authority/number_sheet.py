@@ -1,4 +1,4 @@
-"""Reads numbers from a spreadsheet saved as CSV. Excel writes cp932, or UTF-8 with a byte order mark. Pure."""
+"""Reads phone numbers from a spreadsheet that was saved as CSV, in UTF-8, UTF-16 or cp932."""
 
 import csv
 import io
@@ -12,23 +12,22 @@ from idtone.core.terminal.prompts import entries_of
 from idtone.registry.number_notation import counted, read_single, read_span
 
 LIMIT: Final = 4_000_000
-"""Most bytes of a file."""
+"""Maximum size of a file in bytes."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ENTRY: Final = re.compile(r"[+0-9(][0-9()+. *~〜～からまで迄-]*")
 _DIGITS: Final = re.compile(r"[0-9]")
 _LAST: Final = re.compile(r"末尾|最終|最後|終了|終わり|終り|終番|まで|迄|\blast\b|\bend\b|\bto\b", re.IGNORECASE)
-"""Words that mark the heading of a column with the last numbers of ranges."""
+"""Words in a heading that mark the column with the last numbers of ranges."""
 _LOST_ZERO: Final = re.compile(r"[1-9][0-9]{8,9}")
 _AS_FLOAT: Final = re.compile(r"[0-9.]+[Ee]\+[0-9]+")
 
 
 def sheet_entries(octets: bytes, name: str) -> list[str]:
-    """The number entries of a table. A row has a number or range in one column, or a first and a last number in two
-    columns.
+    """Read the numbers and ranges in the first two columns of a spreadsheet saved as CSV.
 
-    A first row without digits is the heading. The last number may be shortened only if the heading calls it the last
-    one, because a column of counts or extensions looks the same. Further columns may hold other data but no numbers.
-    Raises UsageError; the error names the row but shows no number.
+    A row has one number or range, or a first and a last number. A first row without digits is the heading. The last
+    number may be shortened only if the heading calls it the last one, because a column of counts looks the same. Raises
+    UsageError; the error names the row but shows no number.
     """
     rows = [(row, cells) for row, cells in _rows(octets, name) if any(cells)]
     heading: list[str] | None = None
@@ -40,8 +39,9 @@ def sheet_entries(octets: bytes, name: str) -> list[str]:
 
 
 def check_count(entries: list[str], expected: str, name: str) -> None:
-    """Check that the entries have as many numbers as the person expects. Raises UsageError with the actual count if
-    not.
+    """Check that the entries hold as many numbers as a person expects.
+
+    Raises UsageError with the actual count if not.
     """
     try:
         count = sum(len(read_span(entry)) for entry in entries)
@@ -81,7 +81,6 @@ def _text(octets: bytes, name: str) -> str:
 
 
 def _line(row: int, cells: list[str], heading: list[str] | None, name: str) -> str:
-    """The row's number or range as one entry, in the form that a person would type."""
     given = [cell for cell in cells[:2] if cell]
     for cell in map(ascii_form, given):
         if _AS_FLOAT.fullmatch(cell) or _LOST_ZERO.fullmatch(cell):

@@ -1,8 +1,7 @@
-"""Makes the public list of licensed operators (安心して利用できる事業者リスト). Pure.
+"""The public list of licensed operators (安心して利用できる事業者リスト), as JSON and as a web page.
 
-The list is made from the registry and the suspensions, but contains no numbers and no suspensions. It leaves out a
-member if all its numbers are suspended. It does not depend on the present time, so every signer makes the same list.
-Its dates show what has expired.
+The list is made from the registry and the suspensions, but contains no numbers and no suspensions. It does not depend
+on the present time, so every signer makes the same list.
 """
 
 import hashlib
@@ -35,9 +34,10 @@ _DIRECTIONS: Final = {
 
 
 def operator_list_json(document: RegistryDocument, suspensions: SuspensionsDocument | None) -> bytes:
-    """The list as JSON. It has each member with a pledge in force and an active licence that had not expired when the
-    registry was issued. A licence ends at the latest with the pledge or the certification. A member with only suspended
-    numbers is left out.
+    """Build the public list as JSON, with each member that has a pledge in force and an active licence.
+
+    Licences that had expired when the registry was issued do not count. A licence ends no later than the pledge and the
+    certification. A member whose numbers are all suspended is left out.
     """
     header = document.registry
     titles = {tone.id: tone.title for tone in document.tones}
@@ -84,14 +84,14 @@ def _json(content: dict[str, Any]) -> bytes:
 
 
 def listed_members(listed: bytes) -> frozenset[str]:
-    """The ids of the members in a list, given as JSON."""
+    """Member ids in a public list that is given as JSON."""
     return frozenset(each["member"] for each in json.loads(listed)["operators"])
 
 
 def describe_list_changes(
     document: RegistryDocument, before: Collection[str], now: Collection[str]
 ) -> Iterator[Message]:
-    """The changes in the list, if the stopped members changed from `before` to `now`."""
+    """Describe which members leave or rejoin the public list if the stopped members change from `before` to `now`."""
     for member in sorted(listed_members(operator_list_json(document, None))):
         if member in now and member not in before:
             yield Message("{member} leaves the public list: all its numbers are suspended", member=member)
@@ -100,7 +100,7 @@ def describe_list_changes(
 
 
 def licence_end(licence: LicenceEntry, member: Member) -> datetime:
-    """The moment from which the member's licence no longer counts."""
+    """Time from which a licence no longer counts: the earliest end of licence, pledge and certification."""
     ends = [licence.valid.until]
     if member.pledge and member.pledge.until:
         ends.append(day_begins(member.pledge.until))
@@ -135,8 +135,9 @@ def _evaluation(entry: EvaluationEntry) -> dict[str, Any]:
 
 
 def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
-    """The signed list without the `stopped` members. A suspension is in force before the holders of the registry's keys
-    sign the list again.
+    """Remove stopped members from the signed public list.
+
+    A suspension is in force before the holders of the registry's keys sign the list again.
     """
     content = json.loads(listed)
     left = [each for each in content["operators"] if each["member"] not in stopped]
@@ -144,7 +145,7 @@ def without_stopped(listed: bytes, stopped: Collection[str]) -> bytes:
 
 
 def operator_list_page(listed: bytes) -> bytes:
-    """The list as one HTML page in Japanese and English. It loads no other file."""
+    """Render the public list as a single HTML page in Japanese and English."""
     content = json.loads(listed)
     rows = "\n".join(
         _row(operator, licence, first=n == 0)
@@ -183,7 +184,6 @@ def _row(operator: dict[str, Any], licence: dict[str, Any], first: bool) -> str:
 
 
 def _grade(operator: dict[str, Any]) -> str:
-    """The grade, linked to the file with the result beside the page."""
     evaluation = operator.get("evaluation")
     if evaluation is None:
         file = f"evaluation/{MARKS}/{operator['member']}.svg"
@@ -200,7 +200,6 @@ def _grade(operator: dict[str, Any]) -> str:
 
 
 def _day(moment: str) -> str:
-    """The day in Japan Standard Time."""
     local = datetime.fromisoformat(moment).astimezone(JAPAN)
     return f'<time datetime="{local.isoformat()}">{local:%Y-%m-%d %H:%M}</time>'
 

@@ -1,4 +1,4 @@
-"""The public list of licensed operators as a table for companies and public offices, one row for each licence. Pure."""
+"""The public list of licensed operators as a table with one row for each licence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ COLUMNS: Final = (
     "member", "name_ja", "name_en", "corporate_number", "notification", "web", "mail", "licence", "tone", "directions",
     "valid_from", "valid_through", "grade", "grade_percent", "mark",
 )  # fmt: skip
-"""`valid_through` is the last day, in Japan. `mark`: `evaluated`, or `licensed` without an evaluation."""
+"""Columns of the table. `valid_through` is the last day in Japan. `mark` is `evaluated` or `licensed`."""
 
 
 def operator_rows(operators: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
-    """The heading and the rows. `operators` are the entries of `operator_list_json`."""
+    """Convert operators of the public list to a heading and one row for each licence."""
     return [COLUMNS, *(row for each in operators for row in _rows(each))]
 
 

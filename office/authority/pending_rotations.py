@@ -1,8 +1,8 @@
-"""Key rotations whose packages wait for signatures. history/rotations.json has a list of them for each key set.
+"""Key rotations whose packages wait for signatures, stored in `history/rotations.json` by key set.
 
-The next edition signs every line of the history, so a line must not state a rotation that was never signed. A rotation
-gets its line only when its keys are in force. Several packages can wait for one set. Each starts from the present keys,
-so publishing one makes the others void.
+The next edition signs every line of the history, so no line may state a rotation that was never signed. A rotation
+enters the history only when its keys are in force. Several packages can wait for one key set. Publishing one makes the
+others void.
 """
 
 import json
@@ -30,7 +30,7 @@ _ENDS: Final = template("no longer the key {key}")
 
 
 def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Message, ...]:
-    """The messages that describe a rotation in the history. `before` and `after` are the key ids."""
+    """Describe a key rotation for the history, from the key ids before and after it."""
     return (
         *(Message(_STAYS if keyid in before else _NEW, key=keyid) for keyid in after),
         *(Message(_ENDS, key=keyid) for keyid in sorted(before) if keyid not in after),
@@ -38,19 +38,20 @@ def describe_rotation(before: Collection[str], after: Sequence[str]) -> tuple[Me
 
 
 def keys_in_force(repository: SignedRepository, keys: Keys) -> set[str]:
-    """The ids of a set's published keys. Raises TrustError."""
+    """Ids of the published keys of a key set. Raises TrustError."""
     signs = next(role for role, each in tuf_roles.ROLES.items() if each.keys is keys)
     return set(draft_metadata.delegated_role(signs, repository.all_current_metadata()).keyids)
 
 
 def history_role_of(keys: Keys) -> str:
-    """The role whose history records the rotations of a set."""
+    """Role whose history records the rotations of a key set."""
     return tuf_roles.SUSPENSIONS if keys is Keys.DUTY else tuf_roles.REGISTRY
 
 
 def store_rotation(folder: Path, keys: Keys, entry: HistoryEntry) -> None:
-    """Store the history entry of a rotation until this rotation or another one of the same set is published. `folder`
-    is the authority's. Raises TrustError.
+    """Store the history entry of a rotation until a rotation of the same key set is published.
+
+    `folder` is the authority's folder. Raises TrustError.
     """
     waiting = _read(folder)
     others = [each for each in waiting.get(keys.value, ()) if _after(each) != _after(entry)]
@@ -60,8 +61,9 @@ def store_rotation(folder: Path, keys: Keys, entry: HistoryEntry) -> None:
 def record_published_rotations(
     folder: Path, repository: SignedRepository, record: Callable[[str, HistoryEntry], None], now: datetime
 ) -> None:
-    """Pass the waiting rotations whose keys are now in force to `record`, each with the role of its history. Raises
-    TrustError.
+    """Pass each waiting rotation whose keys are now in force to `record`, with the role of its history.
+
+    Raises TrustError.
     """
     waiting = _read(folder)
     if not waiting:
@@ -79,7 +81,6 @@ def record_published_rotations(
 
 
 def _after(entry: HistoryEntry) -> set[object]:
-    """The ids of the set's keys after a rotation."""
     return {each.fields["key"] for each in entry.what if isinstance(each, Message) and each.template != _ENDS}
 
 

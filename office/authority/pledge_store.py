@@ -1,4 +1,4 @@
-"""The signed pledges of members: PDF files in the office's folder, named after their SHA-256."""
+"""Signed pledges of members, stored as PDF files in the office's folder under their SHA-256."""
 
 import hashlib
 import re
@@ -14,20 +14,21 @@ from . import group_shared_files
 
 FOLDER: Final = "pledges"
 LIMIT: Final = 20_000_000
-"""Most bytes of a pledge."""
+"""Maximum size of a pledge in bytes."""
 _BEGINNING: Final = b"%PDF-"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def check_pdf(octets: bytes) -> None:
-    """Check that the file begins as a PDF. Raises UsageError if not."""
+    """Check that the content begins like a PDF file. Raises UsageError if not."""
     if not octets.startswith(_BEGINNING):
         raise UsageError("the pledge is not a PDF file; scan it as PDF")
 
 
 def store_pledge(folder: Path, octets: bytes) -> str:
-    """Store the PDF of a pledge. Returns its SHA-256. Raises UsageError if the content is not a PDF, TrustError if the
-    file cannot be written.
+    """Store the PDF of a pledge and return its SHA-256.
+
+    Raises UsageError if the content is not a PDF, TrustError if the file cannot be written.
     """
     check_pdf(octets)
     sha256 = hashlib.sha256(octets).hexdigest()
@@ -39,9 +40,9 @@ def store_pledge(folder: Path, octets: bytes) -> str:
 
 @contextmanager
 def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
-    """Context that stores a pledge and gives its SHA-256. If the code inside fails, a newly stored file is removed.
+    """Store the PDF of a pledge for a `with` block, which receives its SHA-256.
 
-    Use it inside the office's lock. Raises the errors of `store_pledge`.
+    If the block fails, a newly stored file is removed. Hold the lock of the office's folder meanwhile.
     """
     was_there = read_pledge(folder, hashlib.sha256(octets).hexdigest()) is not None
     sha256 = store_pledge(folder, octets)
@@ -54,6 +55,6 @@ def pledge_kept_on_success(folder: Path, octets: bytes) -> Iterator[str]:
 
 
 def read_pledge(folder: Path, sha256: str) -> bytes | None:
-    """The PDF of a pledge; None if it is not stored here."""
+    """Read the PDF of a pledge; None if the office does not have it."""
     path = folder / FOLDER / f"{sha256}.pdf"
     return path.read_bytes() if _SHA256.fullmatch(sha256) and path.is_file() else None

@@ -1,7 +1,7 @@
-"""The packages in the authority's folder that wait for signatures. Key holders get copies as ZIPs.
+"""Packages of changes in the authority's folder that wait for signatures of key holders.
 
-There are two packages: one for all roles, one for the duty keys alone. So a suspension at night does not affect the
-signatures of the first one.
+Key holders receive copies as ZIP files. One package covers all roles, another one only the roles of the duty keys. A
+suspension at night therefore does not void signatures on the first package.
 """
 
 import io
@@ -31,7 +31,7 @@ from .workspace import Workspace
 FOLDER: Final = "prepared"
 DUTY_FOLDER: Final = "prepared-duty"
 _COPY: Final = Path("package.zip")
-"""The name of a holder's copy in errors; the received file may have any name."""
+"""Path of a holder's copy in error messages, because the received file may have any name."""
 PREPARED: Final = "package-prepared"
 SIGNED: Final = "package-signed"
 PUBLISHED: Final = "package-published"
@@ -39,7 +39,10 @@ PUBLISHED: Final = "package-published"
 
 @dataclass(frozen=True, slots=True)
 class PackageState:
-    """State of a package. `changes` are messages, `holders` has the ids of the keys that have signed, by role."""
+    """Changes, signers and missing signatures of a package.
+
+    `holders` maps each role to the ids of the keys that have signed it.
+    """
 
     changes: Sequence[str]
     holders: dict[str, list[str]]
@@ -47,18 +50,20 @@ class PackageState:
 
 
 class PreparedPackage:
-    """A waiting package; at most one of each kind exists. The office's ledger records each act."""
+    """A package of changes that waits for signatures. The office's ledger records each act on the package."""
 
     def __init__(self, workspace: Workspace, by_duty_keys_alone: bool = False) -> None:
-        """Choose the package of all changes. With `by_duty_keys_alone`, choose the one with only the changes that the
-        duty keys can publish, because a suspension must not wait for the registry's keys.
+        """Choose the package of all changes, or the package of the duty keys.
+
+        The duty keys' package has only the changes that these keys can publish, because a suspension must not wait for
+        the registry's keys.
         """
         self._workspace = workspace
         self._by_duty_keys_alone = by_duty_keys_alone
         self.folder = workspace.folder / (DUTY_FOLDER if by_duty_keys_alone else FOLDER)
 
     def prepare(self, now: datetime) -> None:
-        """Make the package. It replaces a package that no holder has signed yet. Raises IdtoneError."""
+        """Prepare the package in place of a package that no holder has signed yet. Raises IdtoneError."""
         self._check_unsigned()
         present, by_duty_keys_alone = None, self._by_duty_keys_alone
         if by_duty_keys_alone:
@@ -79,12 +84,16 @@ class PreparedPackage:
             edition.write(self.folder)
 
     def edition(self) -> Edition | None:
-        """The waiting edition; None if there is no package. Raises TrustError if the package is damaged."""
+        """Read the edition that waits for signatures; None if there is no package.
+
+        Raises TrustError if the package is damaged.
+        """
         return read_edition(self.folder) if self.folder.is_dir() else None
 
     def state(self) -> PackageState | None:
-        """The changes, signers and missing signatures of the package; None if there is no package. Raises TrustError if
-        the package is damaged.
+        """Describe the changes, signers and missing signatures; None if there is no package.
+
+        Raises TrustError if the package is damaged.
         """
         edition = self.edition()
         if edition is None:
@@ -92,8 +101,9 @@ class PreparedPackage:
         return PackageState(list(describe_edition(edition)), edition.signers_by_role(), list(edition.missing()))
 
     def to_zip(self, now: datetime) -> bytes:
-        """The package as a ZIP for a holder. `idtone-office publication sign` signs the unpacked folder. Raises
-        IdtoneError.
+        """Pack a copy for a key holder as a ZIP file. Raises IdtoneError.
+
+        `idtone-office publication sign` signs the unpacked folder.
         """
         made = io.BytesIO()
         with self._workspace.locked(), zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -105,11 +115,11 @@ class PreparedPackage:
         return made.getvalue()
 
     def add_signatures(self, holder: Edition, now: datetime) -> list[str]:
-        """Take over the signatures of a holder's copy, and publish the package as soon as it has enough.
+        """Add the signatures of a holder's copy, and publish the package as soon as it has enough signatures.
 
-        Everything else in the copy has to be as prepared. Only the snapshot and the timestamp may differ, if another
-        edition was published in the meantime. Returns the published roles; an empty list if signatures are missing.
-        Raises IdtoneError.
+        Apart from signatures, the copy must equal the prepared package. Only the snapshot and the timestamp may differ,
+        after another publication. Returns the published roles, or an empty list if signatures are missing. Raises
+        IdtoneError.
         """
         with self._workspace.locked():
             self._present()
@@ -125,7 +135,7 @@ class PreparedPackage:
             return [] if next(whole.missing(), None) else self.publish(now)
 
     def check_current(self, edition: Edition, now: datetime) -> None:
-        """Check that the package is not outdated. Raises TrustError if its changes were published in the meantime."""
+        """Check that the changes have not been published already. Raises TrustError if they have."""
         unpublished = self._workspace.rebase(edition, now).without_published().metadata
         repository = self._workspace.repository
         snapshot, timestamp = (
@@ -143,7 +153,7 @@ class PreparedPackage:
             )
 
     def publish(self, now: datetime) -> list[str]:
-        """Publish the package. Returns its roles. Raises IdtoneError and then publishes nothing."""
+        """Publish the package and return its roles. Raises IdtoneError and then publishes nothing."""
         with self._workspace.locked():
             edition = read_edition(self._present())
             edition.check_complete()
@@ -157,9 +167,10 @@ class PreparedPackage:
         return roles
 
     def rebase(self, now: datetime) -> None:
-        """Base the package on the present publication. It gets a new snapshot and timestamp, and keeps the signatures
-        of its other roles. If one of the other roles was published in the meantime, nothing changes. Raises TrustError
-        if a suspension has changed the public list in the meantime.
+        """Base the package on the current publication, with a new snapshot and timestamp.
+
+        The other roles keep their signatures. Nothing changes if one of these roles was published in the meantime.
+        Raises TrustError if a suspension has changed the public list.
         """
         with self._workspace.locked():
             if not self.folder.is_dir():
@@ -176,12 +187,11 @@ class PreparedPackage:
             latest.write(self.folder)
 
     def discard(self) -> None:
-        """Delete the package. Copies of it no longer count."""
+        """Delete the package. Signed copies of it no longer count."""
         with self._workspace.locked():
             shutil.rmtree(self._present(), ignore_errors=True)
 
     def _check_unsigned(self) -> None:
-        """Check that no holder has signed the waiting package. Raises UsageError if one has."""
         waiting = self.edition()
         if waiting and any(waiting.signers_by_role().values()):
             raise UsageError(
@@ -200,7 +210,10 @@ class PreparedPackage:
 
 
 def accept_copy(packages: Sequence[PreparedPackage], signed: Path, now: datetime) -> list[str]:
-    """Accept a holder's copy (a ZIP) of one of the packages, as `PreparedPackage.add_signatures` does."""
+    """Accept a holder's signed copy (a ZIP file) of one of the packages, and return the published roles.
+
+    An empty list means that signatures are still missing. Raises IdtoneError.
+    """
     with tempfile.TemporaryDirectory(prefix="idtone-") as folder:
         copy = Path(folder) / "package"
         waiting = [each for each in packages if each.folder.is_dir()]

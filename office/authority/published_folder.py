@@ -1,7 +1,7 @@
-"""A copy of the repository for a web server or another computer. Each publication replaces it as a whole.
+"""Copy of the signed repository for a web server or another computer.
 
-FOLDER/current a link to the newest copy of the repository; renaming the link is the publication FOLDER/editions/N-… the
-copies: the newest one, and the one before for those who are reading it
+The folder `editions/N-…` holds a copy of version N; the newest copy and the one before it are kept. The link `current`
+points to the newest copy. A publication takes effect when the link is renamed.
 """
 
 import os
@@ -18,13 +18,14 @@ CURRENT: Final = "current"
 EDITIONS: Final = "editions"
 _FOLDER_MODE: Final = 0o750
 _FILE_MODE: Final = 0o640
-"""Mode of the copied files: the folder's group, which is the web server's, may only read them."""
+"""Mode of the copied files. The folder's group, which is the web server's, may only read them."""
 _NEWEST: Final = Path(tuf_roles.METADATA, "timestamp.json")
 
 
 def publish_to(folder: Path, repository: Path, version: int) -> None:
-    """Copy the repository, and make the copy the current one in one step. Raises TrustError; then the previous copy
-    stays.
+    """Copy the repository to `folder`, and make the copy the current one in one step.
+
+    Raises TrustError; then the previous copy stays.
     """
     try:
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def publish_to(folder: Path, repository: Path, version: int) -> None:
 
 
 def is_newest(folder: Path, repository: Path) -> bool:
-    """True if the current copy has the latest publication."""
+    """True if the current copy is the latest publication of the repository."""
     try:
         return (folder / CURRENT / _NEWEST).read_bytes() == (repository / _NEWEST).read_bytes()
     except OSError:
@@ -61,7 +62,6 @@ def is_newest(folder: Path, repository: Path) -> bool:
 
 
 def _let_group_read(path: Path, group: int) -> None:
-    """Let the group read a path. A folder keeps its set-group-ID bit. Raises OSError."""
     status = path.stat()
     if status.st_gid != group:
         os.chown(path, -1, group)

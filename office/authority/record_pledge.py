@@ -24,8 +24,9 @@ def record_pledge(
     attribution: Attribution,
     name: Callable[[str], str],
 ) -> HistoryEntry:
-    """Record a member's pledge in place of an older one. `name` gives a field's name for an error. Raises
-    IdtoneError.
+    """Record a member's signed pledge in the registry, in place of an older one.
+
+    `name` maps a parameter to the field name that error messages show. Raises IdtoneError.
     """
     signed_on = parse_day(signed, name("signed"))
     fields: dict[str, str | date] = {

@@ -1,7 +1,7 @@
-"""Edits of registry.yaml. Each function edits a text; `document` is the parsed form of this text. Pure.
+"""Edits of the text of `registry.yaml`.
 
-An impossible edit raises UsageError, a malformed entry NumberError. Both errors say what to do instead.
-`change_registry` then parses the whole text again and checks every rule of the registry.
+Each function changes `text`, and `document` is its parsed form. An impossible edit raises UsageError, a malformed
+number NumberError. `change_registry` then parses the whole text again and checks every rule of the registry.
 """
 
 import re
@@ -26,20 +26,19 @@ _NUMBERED: Final = re.compile(r"L-(\d{1,9})")
 
 
 def set_version(text: YamlText, version: int, issued: datetime) -> None:
-    """Set the registry's version, and the time at which it is issued."""
+    """Set the version number and the time of issue of the registry."""
     text.replace(("registry", "version"), version)
     text.replace(("registry", "issued"), issued)
 
 
 def set_registry_end(text: YamlText, until: datetime) -> None:
-    """Set the time at which the registry expires."""
     text.replace(("registry", "expires"), until)
 
 
 def insert_application(
     text: YamlText, document: RegistryDocument, application: MemberApplication, start: datetime, until: datetime
 ) -> None:
-    """Enter the licences and numbers of an application, and the member if it is new."""
+    """Add the licences and numbers of an application, and the member if it is new."""
     tones = {tone.id for tone in document.tones}
     for asked in application.licences:
         if asked.tone not in tones:
@@ -84,7 +83,7 @@ def insert_application(
 def insert_pledge(
     text: YamlText, document: RegistryDocument, member: str, signed: date, fields: Mapping[str, str | date]
 ) -> None:
-    """Enter a member's signed pledge in place of an older one. `fields` are the pledge's other fields."""
+    """Set a member's signed pledge in place of an older one. `fields` are the fields besides the date."""
     at, known = _member(document, member)
     here: Location = ("members", at)
     new = {"signed": signed, **fields}
@@ -117,8 +116,9 @@ def _as_tree(pledge: Pledge) -> dict[str, str | date]:
 
 
 def set_particulars(text: YamlText, document: RegistryDocument, member: str, fields: Mapping[str, str]) -> None:
-    """Set a member's fields in the public list: `corporate_number`, `notification`, `web`, `mail`. An empty value
-    changes nothing.
+    """Set a member's fields in the public list: `corporate_number`, `notification`, `web` and `mail`.
+
+    An empty value changes nothing.
     """
     at, known = _member(document, member)
     here: Location = ("members", at)
@@ -150,7 +150,7 @@ def set_certification(
 def set_link_certification(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, fields: Mapping[str, str | date]
 ) -> None:
-    """Set the certification of a link's reseller in place of an older one."""
+    """Set the certification of a reseller in a wholesale chain, in place of an older one."""
     at, n = _link(document, entry, reseller)
     link = document.chains[at].links[n]
     _with_certification(text, ("chains", at, "links", n), link.certification, fields)
@@ -159,7 +159,6 @@ def set_link_certification(
 def _with_certification(
     text: YamlText, here: Location, known: Certification | None, fields: Mapping[str, str | date]
 ) -> None:
-    """Write a certification in place of `known`. If the new fields have no mark, the old mark stays."""
     if known is None:
         text.add(here, "certification", fields)
         return
@@ -178,7 +177,7 @@ def insert_link(
     reseller: str,
     checked: Mapping[str, str | date] | None,
 ) -> None:
-    """Enter that a wholesaler hands an entry's numbers to a reseller: as the first link of a chain, or the next one."""
+    """Add that a wholesaler hands numbers on to a reseller: the first or the next link of a wholesale chain."""
     link: dict[str, Tree] = {"from": wholesaler, "to": reseller}
     if checked:
         link["checked"] = checked
@@ -196,7 +195,7 @@ def insert_link(
 def set_link_check(
     text: YamlText, document: RegistryDocument, entry: str, reseller: str, checked: Mapping[str, str | date]
 ) -> None:
-    """Set the check of a link's reseller in place of an older one."""
+    """Set the wholesaler's check of a reseller in a wholesale chain, in place of an older one."""
     at, n = _link(document, entry, reseller)
     here: Location = ("chains", at, "links", n)
     if document.chains[at].links[n].checked is None:
@@ -207,7 +206,7 @@ def set_link_check(
 
 
 def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller: str) -> None:
-    """Remove the last link of a chain. If it is the only link, remove the chain."""
+    """Remove the last link of a wholesale chain, or the whole chain if it has no other link."""
     at, n = _link(document, entry, reseller)
     links = document.chains[at].links
     if n < len(links) - 1:
@@ -218,7 +217,7 @@ def delete_link(text: YamlText, document: RegistryDocument, entry: str, reseller
 def insert_porting(
     text: YamlText, document: RegistryDocument, entry: str, giver: str, taker: str, at: datetime
 ) -> None:
-    """Enter that an entry's numbers pass from `giver` to `taker` at the time `at`."""
+    """Add that numbers move from the member `giver` to the member `taker` at the time `at`."""
     read_span(entry)
     for member in (giver, taker):
         check_member(document, member)
@@ -227,7 +226,7 @@ def insert_porting(
 
 
 def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: datetime) -> None:
-    """Remove the porting of exactly these numbers. They are entered as numbers of the member that holds them now."""
+    """Remove the porting of exactly these numbers, and assign them to the member that holds them at `now`."""
     wanted = read_span(entry)
     at = next((p for p, each in enumerate(document.portings) if read_span(each.numbers) == wanted), None)
     if at is None:
@@ -242,7 +241,7 @@ def delete_porting(text: YamlText, document: RegistryDocument, entry: str, now: 
 
 
 def set_licence_end(text: YamlText, document: RegistryDocument, licence: str, until: datetime) -> None:
-    """Extend a licence until `until`. Raises UsageError for a revoked licence."""
+    """Extend a licence until `until`. Raises UsageError if the licence was revoked."""
     location, entry = _licence(document, licence)
     if entry.status is LicenceStatus.REVOKED:
         raise UsageError("licence {licence} was revoked; grant another one", licence=licence)
@@ -260,7 +259,7 @@ _FROM: Final = {
     LicenceStatus.ACTIVE: (LicenceStatus.SUSPENDED,),
     LicenceStatus.REVOKED: (LicenceStatus.ACTIVE, LicenceStatus.SUSPENDED),
 }
-"""New status → the statuses from which a licence may change to it. Revoked is final."""
+"""Statuses from which a licence may change to each status. A revoked licence stays revoked."""
 
 
 def set_licence_status(text: YamlText, document: RegistryDocument, licence: str, status: LicenceStatus) -> None:
@@ -277,7 +276,7 @@ def set_licence_status(text: YamlText, document: RegistryDocument, licence: str,
 
 
 def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Sequence[str]) -> None:
-    """Enter numbers, ranges or prefixes for a member."""
+    """Assign numbers, ranges or prefixes to a member."""
     at, _ = _member(document, member)
     for entry in entries:
         read_span(entry)
@@ -285,8 +284,9 @@ def insert_numbers(text: YamlText, document: RegistryDocument, member: str, entr
 
 
 def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Enter the public key of a member's node, as `idtone-office document key` prints it. The node signs documents with
-    it.
+    """Add the public key of a member's node, in the form that `idtone-office document key` prints.
+
+    The node signs documents for the association's desk with this key.
     """
     at, held = _member(document, member)
     try:
@@ -304,7 +304,7 @@ def insert_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key: str) -> None:
-    """Remove the key of a node. From then on the desk refuses documents signed by this node."""
+    """Remove the public key of a node. From then on, the desk refuses documents that the node signed."""
     at, held = _member(document, member)
     if key not in held.keys:
         raise UsageError("member {member} has no such key; look at registry.yaml", member=member)
@@ -312,7 +312,7 @@ def delete_node_key(text: YamlText, document: RegistryDocument, member: str, key
 
 
 def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entries: Iterable[str]) -> None:
-    """Remove numbers from a member. The rest of a split range stays as one or two ranges."""
+    """Take numbers back from a member. The rest of a split range stays as one or two ranges."""
     at, held = _member(document, member)
     location: Location = ("members", at, "numbers")
     left: list[tuple[int | None, NumberSpan]] = [(n, read_span(entry)) for n, entry in enumerate(held.numbers)]
@@ -331,7 +331,7 @@ def delete_numbers(text: YamlText, document: RegistryDocument, member: str, entr
 
 
 def set_evaluations(text: YamlText, entries: Iterable[EvaluationEntry]) -> None:
-    """Replace all evaluations in the registry with these."""
+    """Replace all evaluations in the registry."""
     text.replace_list("evaluations", [_evaluation(entry) for entry in entries])
 
 
@@ -368,13 +368,11 @@ def _member(document: RegistryDocument, member: str) -> tuple[int, Member]:
 
 
 def _chain(document: RegistryDocument, entry: str) -> int | None:
-    """The index of the chain with exactly these numbers; None if there is no such chain."""
     wanted = read_span(entry)
     return next((c for c, chain in enumerate(document.chains) if read_span(chain.numbers) == wanted), None)
 
 
 def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, int]:
-    """The index of the chain with exactly these numbers, and the index of the reseller's link in it."""
     at = _chain(document, entry)
     if at is None:
         raise UsageError("these numbers have no wholesale chain; enter them as the chain does")
@@ -385,7 +383,7 @@ def _link(document: RegistryDocument, entry: str, reseller: str) -> tuple[int, i
 
 
 def check_member(document: RegistryDocument, member: str) -> str:
-    """The given member id, if the registry has such a member. Raises UsageError if not."""
+    """Check that the registry has a member with this id, and return the id. Raises UsageError if not."""
     return _member(document, member)[1].id
 
 
@@ -412,9 +410,6 @@ def _covers(spans: Iterable[NumberSpan], wanted: NumberSpan) -> bool:
 
 
 def _without(piece: tuple[int | None, NumberSpan], gone: NumberSpan) -> list[tuple[int | None, NumberSpan]]:
-    """The rest of a piece without the numbers `gone`: the piece itself, or the parts on both sides. A new part has no
-    index (None).
-    """
     _, span = piece
     left = span.without(gone)
     return [piece] if left == [span] else [(None, each) for each in left]

@@ -1,4 +1,4 @@
-"""Finds the keys that have signed each line of the history, from the signed metadata."""
+"""Finds the keys that signed each line of the registry's history, from the signed metadata."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class HistorySignature:
-    """The first published version of a role that covers a history line, and the ids of the keys that signed this
-    version.
-    """
+    """The first published version of a role that covers a history line, with the ids of the keys that signed it."""
 
     role: str
     version: int
@@ -30,11 +28,11 @@ class HistorySignature:
 def history_with_signatures(
     workspace: Workspace, trust: Path | None
 ) -> list[tuple[HistoryEntry, HistorySignature | None]]:
-    """All lines of the histories in the order of time, each with its signature. The signature is None if no published
-    version covers the line yet.
+    """All lines of the histories in order of time, each with its signature.
 
-    The check starts with the root in the file `trust`, or with the first root of the repository. Raises TrustError if
-    signed lines have changed or have wrong signatures.
+    The signature is None if no published version covers the line yet. The check starts with the root in the file
+    `trust`, or with the repository's first root. Raises TrustError if signed lines have changed or signatures are
+    wrong.
     """
     parents = list(_targets(workspace.repository, trust))
     entries: list[tuple[HistoryEntry, HistorySignature | None]] = []
@@ -54,7 +52,6 @@ def _first(signatures: Mapping[int, HistorySignature], number: int) -> HistorySi
 
 
 def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metadata[Targets]]:
-    """Every published version of `targets`, the oldest first. Each one is verified, starting from the root."""
     kept = read_root(trust) if trust else None
     foreign = TrustError("{folder}: does not belong to the association whose root you have", folder=repository.folder)
     roots: list[Metadata[Root]] = []
@@ -77,9 +74,6 @@ def _targets(repository: SignedRepository, trust: Path | None) -> Iterator[Metad
 def _signatures(
     repository: SignedRepository, role: str, history: History, parents: list[Metadata[Targets]]
 ) -> dict[int, HistorySignature]:
-    """Number of signed lines → the first version that covers so many lines. Raises TrustError if these lines have
-    changed.
-    """
     found: dict[int, HistorySignature] = {}
     for metadata in repository.metadata_versions(role):
         version = metadata.signed.version
@@ -106,7 +100,6 @@ def _signatures(
 
 
 def _signers(parent: Metadata[Any], role: str, metadata: Metadata[Any]) -> tuple[str, ...]:
-    """The ids of the keys with valid signatures, if there are enough for the threshold; otherwise empty."""
     try:
         result = parent.signed.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The repository that members read. It has the signed metadata of every version, and the files that the metadata name.
+"""The signed repository that members read: TUF metadata of every version and the files that they name.
 
-metadata/3.registry.json the third version of a role metadata/timestamp.json the latest timestamp alone
-targets/SHA256.registry.yaml a file under its digest targets/tones/SHA256.sample.wav
+The folder `metadata` holds each version of a role, such as `3.registry.json`, but only the latest `timestamp.json`. The
+folder `targets` holds the files under their SHA-256, such as `tones/SHA256.sample.wav`.
 """
 
 import hashlib
@@ -26,15 +26,17 @@ _FOLDER: Final = 0o755
 
 @dataclass(frozen=True, slots=True)
 class SignedRepository:
-    """A repository in one folder. A new edition replaces the files one by one, the timestamp last. Until then, readers
-    see the previous edition.
+    """A signed repository in a folder.
+
+    A new edition replaces the files one by one, the timestamp last. Until then, readers see the previous edition.
     """
 
     folder: Path
 
     def check_new(self) -> None:
-        """Check that the folder has no published repository. Raises TrustError if it has one. A repository without a
-        timestamp does not count: its first publication was interrupted.
+        """Check that the folder holds no published repository. Raises TrustError if it holds one.
+
+        A repository without a timestamp does not count, because its first publication was interrupted.
         """
         if self._latest("timestamp"):
             raise TrustError("{folder}: there is a repository already; name another folder", folder=self.folder)
@@ -42,7 +44,7 @@ class SignedRepository:
     # -- metadata -----------------------------------------------------------------------------------------------------
 
     def current_metadata(self, name: str) -> Metadata[Any]:
-        """The latest metadata of a role. Raises TrustError."""
+        """Read the latest metadata of a role. Raises TrustError."""
         path = self._latest(name)
         if path is None:
             raise TrustError(
@@ -53,63 +55,59 @@ class SignedRepository:
         return _read(path)
 
     def all_current_metadata(self) -> dict[str, Metadata[Any]]:
-        """The latest metadata of every role. Raises TrustError."""
+        """Read the latest metadata of every role. Raises TrustError."""
         return {name: self.current_metadata(name) for name in tuf_roles.ROLES}
 
     def metadata_versions(self, name: str) -> Iterator[Metadata[Any]]:
-        """All versions of a role's metadata, the oldest first. For the timestamp, only the latest version is stored."""
+        """Read all versions of a role's metadata, oldest first. Only the latest timestamp is stored."""
         for _, path in sorted(self._versions(name)):
             yield _read(path)
 
     # -- files --------------------------------------------------------------------------------------------------------
 
     def file_sha256(self, role: str) -> str | None:
-        """The SHA-256 of a role's published file; None if the file was never published."""
+        """SHA-256 of a role's published file; None if the file was never published."""
         if self._latest(role) is None:
             return None
         target = self.current_metadata(role).signed.targets.get(tuf_roles.DELEGATED[role])
         return target.hashes["sha256"] if target else None
 
     def file_octets(self, role: str) -> bytes | None:
-        """The content of a role's published file; None if the file was never published. Raises TrustError if it is
-        damaged.
-        """
+        """Read a role's published file; None if the file was never published. Raises TrustError if it is damaged."""
         sha256 = self.file_sha256(role)
         return None if sha256 is None else self._content(tuf_roles.DELEGATED[role], sha256)
 
     def file_sha256s(self, role: str) -> Iterator[str]:
-        """The SHA-256 of a role's file in each edition, the newest first. Raises TrustError."""
+        """SHA-256 of a role's file in each published edition, newest first. Raises TrustError."""
         for _, path in sorted(self._versions(role), reverse=True):
             target = _read(path).signed.targets.get(tuf_roles.DELEGATED[role])
             if target:
                 yield str(target.hashes["sha256"])
 
     def file_by_sha256(self, role: str, sha256: str) -> bytes:
-        """The content of a role's file in the edition with this SHA-256 (one of `file_sha256s`). Raises TrustError if
-        it is damaged.
-        """
+        """Read the published version of a role's file that has this SHA-256. Raises TrustError if it is damaged."""
         return self._content(tuf_roles.DELEGATED[role], sha256)
 
     def refusals(self) -> bytes | None:
-        """The content of refusals.list; None if the file was never published."""
+        """Read the published list of refusals; None if the list was never published. Raises TrustError."""
         if self._latest(tuf_roles.SUSPENSIONS) is None:
             return None
         target = self.current_metadata(tuf_roles.SUSPENSIONS).signed.targets.get(tuf_roles.REFUSALS_FILE)
         return self._content(tuf_roles.REFUSALS_FILE, target.hashes["sha256"]) if target else None
 
     def files(self) -> dict[str, bytes]:
-        """File name → content, for the files of the roles and refusals.list."""
+        """Read all published files of the roles, and the list of refusals, by file name."""
         published = {file: self.file_octets(role) for role, file in tuf_roles.DELEGATED.items()}
         published[tuf_roles.REFUSALS_FILE] = self.refusals()
         return {file: octets for file, octets in published.items() if octets is not None}
 
     def operator_list(self) -> bytes:
-        """The content of operators.json."""
+        """Read the published list of licensed operators, `operators.json`."""
         target = self.current_metadata(tuf_roles.REGISTRY).signed.targets[tuf_roles.OPERATORS_FILE]
         return self._content(tuf_roles.OPERATORS_FILE, target.hashes["sha256"])
 
     def operator_list_proof(self) -> dict[str, bytes]:
-        """File name → content, for the metadata that prove operators.json."""
+        """Read the metadata that prove `operators.json`, by file name."""
         roots = {path.name: path.read_bytes() for _, path in self._versions("root")}
         names = ("targets", tuf_roles.REGISTRY, "snapshot", "timestamp")
         return roots | {f"{name}.json": self.current_metadata(name).to_bytes() for name in names}
@@ -117,7 +115,7 @@ class SignedRepository:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def write(self, edition: Edition) -> list[str]:
-        """Write a checked edition. Returns its roles. Raises TrustError."""
+        """Write the metadata and files of a checked edition, and return its roles. Raises TrustError."""
         files: dict[Path, bytes] = {}
         for path, octets in edition.targets.items():
             files[self._target_path(path, hashlib.sha256(octets).hexdigest())] = octets
@@ -133,7 +131,6 @@ class SignedRepository:
     # -- paths --------------------------------------------------------------------------------------------------------
 
     def _latest(self, name: str) -> Path | None:
-        """The file with the latest version of a role's metadata; None if there is no file."""
         return max(self._versions(name), default=(0, None))[1]
 
     def _versions(self, name: str) -> list[tuple[int, Path]]:

@@ -1,6 +1,4 @@
-"""Finds members whose numbers are all suspended. The public list leaves these members out, and they get no
-grade. Pure.
-"""
+"""Finds members whose numbers are all suspended. The public list leaves them out, and they receive no grade."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -13,15 +11,16 @@ from idtone.registry.suspended_numbers import scope_of, stops
 
 
 def stopped_members(members: Iterable[Member], suspensions: SuspensionsDocument, at: datetime) -> frozenset[str]:
-    """The ids of the members that are suspended as a whole, or in each of their numbers, at the time `at`."""
+    """Ids of the members that are suspended as a whole, or in each of their numbers, at the time `at`."""
     scopes = [_scope(entry) for entry in stops(suspensions.suspensions) if entry.in_force(at)]
     spans = [scope for scope in scopes if isinstance(scope, NumberSpan)]
     return frozenset(member.id for member in members if member.id in scopes or (spans and _is_covered(member, spans)))
 
 
 def unlisted_members(registry: RegistryDocument, suspensions: SuspensionsDocument | None) -> frozenset[str]:
-    """The ids of the members that the public list leaves out. They were stopped at the time when the later of the two
-    documents was issued. This time is the same for every signer, and so is the list.
+    """Ids of the members that the public list leaves out, because all their numbers are suspended.
+
+    The time that counts is the later `issued` of the two documents, so every signer makes the same list.
     """
     if suspensions is None:
         return frozenset()
@@ -37,7 +36,6 @@ def _scope(entry: SuspensionEntry) -> NumberSpan | str | None:
 
 
 def _is_covered(member: Member, stopped: Collection[NumberSpan]) -> bool:
-    """True if the member has numbers and all of them are in `stopped`."""
     for left in map(read_span, member.numbers):
         pieces = [left]
         for span in stopped:

@@ -1,6 +1,6 @@
-"""Finds the holders of numbers that an officer is about to suspend.
+"""Finds the members that hold numbers which an officer is about to suspend.
 
-The officer sees the holders, because a mistyped number usually belongs to another member or to no member.
+A mistyped number usually belongs to another member or to no member, so the officer sees the holders first.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class NumberHolder:
-    """A member, and how many of the numbers it holds."""
+    """A member, and how many of the given numbers it holds."""
 
     member: str
     name: str
@@ -31,8 +31,9 @@ class NumberHolder:
 
 
 def holders_of(workspace: Workspace, scope: NumberSpan | str, now: datetime) -> list[NumberHolder] | None:
-    """The members that hold some of the numbers, including resellers of a wholesale chain. None if no registry can be
-    read; that does not delay a suspension.
+    """Find the members that hold some of the numbers, including resellers of a wholesale chain.
+
+    None if no registry can be read, because that must not delay a suspension.
     """
     return _holders(_registry(workspace), scope, now)
 
@@ -60,12 +61,12 @@ def _holders(registry: RegistryDocument | None, scope: NumberSpan | str, now: da
 
 
 def describe_holders(holders: Sequence[NumberHolder] | None) -> Message:
-    """A line for the officers that names the holders."""
+    """Describe the holders of the numbers in a line for the officers."""
     return holder_names(holders) if holders == [] else Message("holder: {holders}", holders=holder_names(holders))
 
 
 def holder_names(holders: Sequence[NumberHolder] | None) -> Message:
-    """The holders' names alone, to be shown next to a label."""
+    """Names of the holders for display next to a label."""
     if holders is None:
         return Message("not known, because no registry can be read")
     if not holders:
@@ -78,8 +79,9 @@ def holder_names(holders: Sequence[NumberHolder] | None) -> Message:
 
 
 def check_held(holders: list[NumberHolder] | None) -> None:
-    """Check that the numbers have a holder. Raises UsageError if they have none, because a suspension would have no
-    effect.
+    """Check that a member holds the numbers. Raises UsageError if not, because a suspension would have no effect.
+
+    None (holders not known) passes.
     """
     if holders == []:
         raise UsageError(
@@ -93,7 +95,6 @@ def _common(span: NumberSpan, scope: NumberSpan) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryDocument | None:
-    """The registry in the folder, or the published registry if there is none."""
     try:
         return registry_of(workspace)
     except IdtoneError:

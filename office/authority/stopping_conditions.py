@@ -1,4 +1,4 @@
-"""Enters stopping conditions (利用停止条件) in the registry. The holders of the registry's keys sign them."""
+"""Enters stopping conditions (利用停止条件) in the registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -20,34 +20,37 @@ from .yaml_text import Tree, YamlText
 
 SAMPLE: Final = "stopping_conditions.yaml"
 FINDINGS: Final = tuple(rule.name for rule in RULES)
-"""The findings of `idtone-office misuse`."""
+"""Names of the findings that `idtone-office misuse` makes."""
 
 
 class Conditions(Model):
-    """The conditions with their version, under the names of registry.yaml."""
+    """The stopping conditions with their version, in the field names of `registry.yaml`."""
 
     stopping_version: Text
     stopping_conditions: tuple[StoppingCondition, ...]
 
 
 def sample_conditions() -> Conditions:
-    """The example conditions in idtone. A lawyer has to check them, and the association may change them."""
+    """Read idtone's example conditions. A lawyer has to check them, and the association may change them."""
     return read_conditions((resources.files("idtone.config") / SAMPLE).read_text("utf-8"), SAMPLE)
 
 
 def read_conditions(text: str, name: str) -> Conditions:
-    """The conditions in a file's text. Raises DocumentError with every fault; `name` is the file name in the faults."""
+    """Parse stopping conditions from the text of a file. Raises DocumentError with every fault.
+
+    `name` is the file name that the faults show.
+    """
     return parse(text, name, Conditions, _faults)
 
 
 def conditions_of(version: str, rows: Sequence[Mapping[str, Any]], name: str) -> Conditions:
-    """The conditions, read from the rows of a web form. Raises DocumentError with every fault."""
+    """Read stopping conditions from the rows of a web form. Raises DocumentError with every fault."""
     tree = {"stopping_version": version, "stopping_conditions": list(rows)}
     return validate(tree, "", name, Conditions, _faults)
 
 
 def enter_conditions(workspace: Workspace, conditions: Conditions, attribution: Attribution) -> HistoryEntry:
-    """Enter these conditions in place of all older ones, under a new version. Raises IdtoneError."""
+    """Enter stopping conditions in place of all older ones, under a new version. Raises IdtoneError."""
     version = checked_line(conditions.stopping_version, Message("Version"))
 
     def edit(text: YamlText, document: RegistryDocument) -> None:
@@ -84,7 +87,6 @@ def _tree(condition: StoppingCondition) -> Tree:
 
 
 def _faults(conditions: Conditions) -> Iterator[ValidationFault]:
-    """A fault for each finding without a condition, and for each condition of an unknown finding."""
     named = {each.finding for each in conditions.stopping_conditions}
     for place, each in enumerate(conditions.stopping_conditions):
         if each.finding is not None and each.finding not in FINDINGS:

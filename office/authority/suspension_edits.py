@@ -1,4 +1,7 @@
-"""Edits of suspensions.yaml, and checks for acts that a suspension forbids. Pure. Errors as in `registry_edits`."""
+"""Edits of `suspensions.yaml`, and checks for acts that a suspension forbids.
+
+The functions that edit change `text`, and `document` is its parsed form. An impossible edit raises UsageError.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,9 +19,7 @@ from .yaml_text import Tree, YamlText
 
 @dataclass(frozen=True, slots=True)
 class NewSuspension:
-    """A suspension to enter, at the request of the police or another body. `scope` is a span of numbers or a
-    member id.
-    """
+    """New suspension that the police or another body requested. `scope` is a span of numbers or a member id."""
 
     scope: NumberSpan | str
     reference: str
@@ -29,7 +30,7 @@ class NewSuspension:
 
 
 def insert_suspension(text: YamlText, document: SuspensionsDocument, request: NewSuspension, issued: datetime) -> None:
-    """Enter a suspension (番号停止). It replaces an ended suspension of the same scope."""
+    """Add a suspension (番号停止). An ended suspension of the same scope is replaced."""
     at = _suspension(document, request.scope, request.kind)
     if at is not None:
         until = document.suspensions[at].until
@@ -63,8 +64,10 @@ def delete_suspension(
     issued: datetime,
     kind: SuspensionKind = SuspensionKind.STOP,
 ) -> None:
-    """End a suspension. Numbers inside a suspended range are cut out: the rest of the range stays suspended as one or
-    two entries with the same terms. Raises UsageError if some of the numbers are not suspended.
+    """End a suspension, or cut numbers out of a suspended range.
+
+    The rest of the range stays suspended as one or two entries with the same terms. Raises UsageError if some of the
+    numbers are not suspended.
     """
     at = _suspension(document, scope, kind)
     if at is not None:
@@ -118,7 +121,7 @@ def _not_suspended(scope: NumberSpan | str) -> UsageError:
 def remaining_suspensions(
     document: SuspensionsDocument, scope: NumberSpan | str, members: Collection[str], now: datetime
 ) -> list[str]:
-    """The references of other suspensions, of a range or a member, that still cover a part of the lifted scope."""
+    """References of other suspensions that still cover a part of the lifted scope."""
     return [
         entry.reference
         for entry in stops(document.suspensions)
@@ -133,9 +136,7 @@ def _is_over(stop: NumberSpan | str | None, scope: NumberSpan | str, members: Co
 
 
 def refuse_suspended(suspensions: SuspensionsDocument, member: str, entries: Iterable[str], now: datetime) -> None:
-    """Raise UsageError if the member may get no new numbers, or if one of these numbers is suspended in part or
-    whole.
-    """
+    """Raise UsageError if the member may receive no new numbers, or if one of the numbers is suspended."""
     spans = [read_span(entry) for entry in entries]
     in_force = [entry for entry in suspensions.suspensions if entry.in_force(now)]
     for entry in in_force:
@@ -163,7 +164,7 @@ def _suspension(document: SuspensionsDocument, scope: NumberSpan | str, kind: Su
 
 
 def scope_text(scope: NumberSpan | str) -> str:
-    """The scope in words: the member id, or numbers with only their last four digits."""
+    """Member id, or the numbers with only their last four digits."""
     if isinstance(scope, str):
         return scope
     first, last = (str(parse_japanese(f"+{end}")) for end in (scope.first, scope.last))

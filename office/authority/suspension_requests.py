@@ -1,10 +1,9 @@
-"""Requests for suspensions and for numbers that never originate. Two persons enter each request, each at their own
-machine.
+"""Requests for suspensions and for numbers that never originate calls, which two people enter independently.
 
-The first person enters the number. The second person enters it again and approves; only then does the file change. The
-first entry is stored as a keyed digest, so the second person cannot copy it. The key is only in the memory of the
-console's process: with the key, anyone could try all numbers of Japan in seconds. After a restart of the console,
-waiting requests therefore have to be entered again.
+The first person enters the number. The second person enters the number again and approves; only then does the file
+change. The first entry is stored as a keyed digest, so the second person cannot copy it. The key exists only in the
+memory of the console's process, because anyone with the key could try all numbers of Japan in seconds. After a restart
+of the console, waiting requests have to be entered again.
 """
 
 import hashlib
@@ -40,34 +39,32 @@ FILE: Final = "suspension-requests.json"
 _KEY: Final = secrets.token_bytes(32)
 _KEY_ID: Final = hashlib.sha256(b"idtone suspension requests\n" + _KEY).hexdigest()[:16]
 LIMIT: Final = 200
-"""Most waiting requests."""
+"""Maximum number of requests that wait for a second person."""
 REQUESTED: Final = "suspension-requested"
 APPROVED: Final = "suspension-approved"
 WITHDRAWN: Final = "suspension-withdrawn"
 MOST_DIFFERING: Final = 3
-"""Number of differing second entries after which a request is withdrawn."""
+"""Number of different second entries after which a request is withdrawn."""
 ACTIONS: Final = (
     Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.LIFT,
     Action.ALLOW_NEW_NUMBERS, Action.ADD_NEVER_ORIGINATING, Action.REMOVE_NEVER_ORIGINATING,
 )  # fmt: skip
-"""Actions that can be requested."""
+"""Actions that a person can request."""
 STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE)
-"""Actions for which the second person sees the holder. For the suspension of a member, the first person enters the
-holder itself.
-"""
+"""Suspensions of numbers, for which the second person also sees who holds the numbers."""
 ENDS: Final = (Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_NEVER_ORIGINATING)
-"""Actions without terms."""
+"""Actions that end a suspension or an entry, and therefore have no terms."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SuspensionRequest:
-    """A waiting request. `terms` is None for the end of a suspension. `digest` is the keyed digest of the first
-    person's entry.
+    """A request that waits for a second person.
 
-    `holders` names the holders of the numbers for the second person; None if they are unknown, or if the action
-    suspends no numbers.
+    `terms` is None for actions that end a suspension or an entry. `digest` is the keyed digest of the first person's
+    entry. `holders` tells the second person who holds the numbers. None means that the holders are unknown, or that the
+    action suspends no numbers.
     """
 
     id: str
@@ -79,23 +76,23 @@ class SuspensionRequest:
     digest: str
     holders: tuple[NumberHolder, ...] | None = None
     differing: int = 0
-    """Number of second entries that differed so far."""
+    """Number of second entries so far that differed from the first entry."""
 
     @property
     def is_outdated(self) -> bool:
-        """True if another process stored the request: the key of its digest is lost."""
+        """True if another process stored the request, so that the key of its digest is lost."""
         return self.digest.partition(":")[0] != _KEY_ID
 
 
 class SuspensionRequests:
-    """The requests in an authority's folder. All threads and processes may use it."""
+    """Waiting requests in the authority's folder. All threads and processes may use the same folder."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._path = workspace.folder / FILE
 
     def waiting_requests(self) -> list[SuspensionRequest]:
-        """The waiting requests, the oldest first. Raises TrustError if the file is damaged."""
+        """Read the waiting requests, oldest first. Raises TrustError if the file is damaged."""
         octets = read_if_there(self._path, TrustError)
         if octets is None:
             return []
@@ -112,8 +109,9 @@ class SuspensionRequests:
         attribution: Attribution,
         is_unheld: bool = False,
     ) -> str:
-        """Store a request after the first entry. Returns its id. `is_unheld` is True if the person knows that no member
-        holds the number. Raises IdtoneError.
+        """Store a request after the first person's entry, and return its id.
+
+        `is_unheld` states that the person knows that no member holds the number. Raises IdtoneError.
         """
         scope = self._scope(action, entered)
         holders = None
@@ -142,9 +140,9 @@ class SuspensionRequests:
         return made.id
 
     def approve(self, request_id: str, entered: str, attribution: Attribution) -> HistoryEntry:
-        """Check the second entry of a request and carry out the action. Raises IdtoneError and then changes nothing.
+        """Compare the second person's entry with the request, and carry out the action.
 
-        The person who approves must not be the one who requested.
+        The person must not be the one who made the request. Raises IdtoneError and then changes nothing.
         """
         with self._workspace.locked():
             request = self._named(request_id)
@@ -182,7 +180,7 @@ class SuspensionRequests:
         )
 
     def withdraw(self, request_id: str) -> None:
-        """Remove a waiting request. Raises IdtoneError."""
+        """Remove a waiting request. Raises IdtoneError if the request does not wait any more."""
         with self._workspace.locked():
             request = self._named(request_id)
             self._record(WITHDRAWN, request)
@@ -213,7 +211,6 @@ class SuspensionRequests:
         return suspend(self._workspace, request.action, scope, request.terms, attribution, entered_by, record)
 
     def _scope(self, action: Action, entered: str) -> NumberSpan | str:
-        """The scope that a person has entered for an action. Raises UsageError if the entry does not fit the action."""
         entered = entered.strip()
         if action in (Action.SUSPEND_MEMBER, Action.NO_NEW_NUMBERS, Action.ALLOW_NEW_NUMBERS):
             return check_member(registry_of(self._workspace), entered)
@@ -270,7 +267,6 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _read(content: Any) -> SuspensionRequest:
-    """A request from its JSON content. Raises ValueError, KeyError, TypeError."""
     by, terms, at = content["by"], content["terms"], datetime.fromisoformat
     return SuspensionRequest(
         content["id"],

@@ -1,4 +1,4 @@
-"""Enters a sound of the association: an entry in the registry, and its master, a WAV file in `tones`."""
+"""Enters a sound of the association: an entry in the registry, and the sound's master recording in `tones`."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LIMIT: Final = 20_000_000
-"""Most bytes of a master."""
+"""Maximum size of a master recording in bytes."""
 LONGEST_S: Final = 60
 _LOWEST_RATE_HZ: Final = 8000
 
@@ -27,10 +27,10 @@ _LOWEST_RATE_HZ: Final = 8000
 def enter_tone(
     workspace: Workspace, tone: str, title: str, octets: bytes, attribution: Attribution, title_name: str
 ) -> HistoryEntry:
-    """Store the master of a sound, and enter the sound with the master's SHA-256 in the registry. Raises IdtoneError;
-    then the registry does not contain the sound.
+    """Store a sound's master recording, and enter the sound with the master's SHA-256 in the registry.
 
-    `title_name` is the title's field name in an error.
+    `title_name` is the field name of the title that error messages show. Raises IdtoneError; then the registry does not
+    contain the sound.
     """
     title = checked_line(title, title_name)
     _check(octets)
@@ -61,7 +61,6 @@ def master_of(workspace: Workspace, tone: str) -> Path:
 
 
 def _check(octets: bytes) -> None:
-    """Check that every node can read the recording. Raises UsageError if not."""
     try:
         with wave.open(io.BytesIO(octets)) as file:
             channels, rate_hz, frames = file.getnchannels(), file.getframerate(), file.getnframes()

@@ -1,6 +1,4 @@
-"""Receives a member's application that the office types from paper or takes from an applicant's submission. The result
-is the same document that a member would write.
-"""
+"""Turns an application on paper or an applicant's online submission into a member's application document."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -22,12 +20,14 @@ from .typed_dates import in_japan, parse_day, parse_day_after
 from .workspace import Workspace
 
 CHECKS: Final = ("1", "2", "3")
-"""The numbers of the form's rows for documents that identified the applicant."""
+"""Numbers of the form's rows for documents that identified the applicant."""
 
 
 def application_text(fields: Mapping[str, str], sha256: str | None, name: Callable[[str], str]) -> str:
-    """The application as a document for `parse_application`, which checks the other fields. `sha256` is the digest of
-    the signed pledge. `name` gives a field's name for an error. Raises UsageError.
+    """Write an application document from the fields of a form, for `parse_application` to check.
+
+    `sha256` is the digest of the signed pledge. `name` maps a field to the name that error messages show. Raises
+    UsageError.
     """
 
     def said(field: str) -> str:
@@ -71,11 +71,10 @@ def receive_typed(
     name: Callable[[str], str],
     submission: Submission | None = None,
 ) -> MemberApplication:
-    """Receive an application. `pledge` is the PDF of the pledge, or empty. `name` gives a field's name for an error.
-    Raises IdtoneError.
+    """Receive an application that the office typed, or that an applicant submitted.
 
-    `submission` is the applicant's submission as the office has read it. Its PDF is the pledge if `pledge` is empty. It
-    is marked as received.
+    `pledge` is the PDF of the signed pledge. If it is empty, the PDF in `submission` is the pledge. `submission` is
+    marked as received. Raises IdtoneError.
     """
     registry = registry_of(workspace)
     known = next((each for each in registry.members if each.id == fields.get("member")), None)
@@ -104,7 +103,7 @@ def receive_typed(
 
 
 def next_application_id(given: Iterable[str], today: date) -> str:
-    """The next id of an application: A-2026-0007 after A-2026-0006."""
+    """Id for the next application of the year, such as A-2026-0007 after A-2026-0006."""
     year = f"A-{today.year}-"
     numbers = [int(each[len(year) :]) for each in given if each.startswith(year) and each[len(year) :].isdecimal()]
     return f"{year}{max(numbers, default=0) + 1:04}"

@@ -1,4 +1,4 @@
-"""Parses days and times that people type. `option` names the input in an error."""
+"""Parses days and times that people type. Error messages name the input with `option`."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -12,7 +12,7 @@ _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def parse_day(text: str, option: str) -> date:
-    """A day in Japan. Raises UsageError."""
+    """Parse a day in Japan, such as 2027-01-10. Raises UsageError."""
     try:
         found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
@@ -23,7 +23,7 @@ def parse_day(text: str, option: str) -> date:
 
 
 def parse_past_day(text: str, option: str, now: datetime) -> date:
-    """A day in Japan that is not in the future. Raises UsageError."""
+    """Parse a day in Japan that is not in the future. Raises UsageError."""
     found = parse_day(text, option)
     if found > in_japan(now).date():
         raise UsageError("{option} is in the future; write it when it has come", option=option)
@@ -31,7 +31,7 @@ def parse_past_day(text: str, option: str, now: datetime) -> date:
 
 
 def parse_moment(text: str, option: str) -> datetime:
-    """The beginning of a day in Japan, or a time with its time zone. Raises UsageError."""
+    """Parse a time with its time zone, or a day, which means its beginning in Japan. Raises UsageError."""
     try:
         if _DAY.fullmatch(text):
             return datetime.combine(date.fromisoformat(text), time(), JAPAN)
@@ -53,16 +53,19 @@ def parse_moment(text: str, option: str) -> datetime:
 
 
 def parse_end(text: str, option: str) -> datetime:
-    """The end of a day in Japan (the beginning of the next day), or a time with its time zone. Raises UsageError."""
+    """Parse the end of a period: a time with its time zone, or a last day. Raises UsageError.
+
+    A last day ends at the beginning of the next day in Japan.
+    """
     found = parse_moment(text, option)
     return found + timedelta(days=1) if _DAY.fullmatch(text) else found
 
 
 def parse_day_after(text: str, option: str) -> date:
-    """The first day after a period; `text` is the last day of the period. Raises UsageError."""
+    """Parse the last day of a period, and return the day after it. Raises UsageError."""
     return parse_day(text, option) + timedelta(days=1)
 
 
 def in_japan(at: datetime) -> datetime:
-    """The time in Japan Standard Time, without fractions of a second."""
+    """Convert a time to Japan Standard Time, without fractions of a second."""
     return at.astimezone(JAPAN).replace(microsecond=0)

@@ -1,6 +1,6 @@
-"""Undoes the last unpublished change of the registry. The history keeps both the change and the undo.
+"""Undoes the last unpublished change of the registry. The history keeps the change and its undo.
 
-A suspension cannot be undone this way: two persons have to end it, as two persons entered it.
+Suspensions are different: two people enter a suspension, and two people have to end it.
 """
 
 import hashlib
@@ -21,8 +21,9 @@ from .workspace import Workspace
 
 
 def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
-    """The change that `undo_last_change` would undo. None if no unpublished change is left, or if the file was edited
-    by hand. Raises TrustError.
+    """Find the change that `undo_last_change` would undo. Raises TrustError.
+
+    None if all changes are published, or if the file was edited by hand.
     """
     now = hashlib.sha256(workspace.file_octets(tuf_roles.REGISTRY_FILE)).hexdigest()
     last = _last(workspace.unpublished_entries(tuf_roles.REGISTRY), now)
@@ -32,7 +33,7 @@ def last_undoable_change(workspace: Workspace) -> HistoryEntry | None:
 def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str | None = None) -> HistoryEntry:
     """Restore the registry from before the last change. Raises IdtoneError and then changes nothing.
 
-    `shown` is the file's SHA-256 after the change that the person has read. If it is given, only this change can be
+    `shown` is the SHA-256 that the file had after the change that the person has read. If given, only this change is
     undone.
     """
     with workspace.locked():
@@ -72,5 +73,4 @@ def undo_last_change(workspace: Workspace, attribution: Attribution, shown: str 
 
 
 def _last(entries: Sequence[HistoryEntry], sha256: str) -> HistoryEntry | None:
-    """The newest change that gave the file this content."""
     return next((each for each in reversed(entries) if each.after == sha256 and each.action is not Action.UNDO), None)

@@ -1,6 +1,6 @@
-"""Copies of the registry from before each unpublished change, so that the change can be undone.
+"""Copies of the registry from before each unpublished change, for undo.
 
-The copies are files in the office's folder, named after their SHA-256.
+The copies are files in the office's folder that are named after their SHA-256.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ FOLDER: Final = "unpublished"
 
 
 def store_copy(folder: Path, octets: bytes) -> None:
-    """Store a copy. Raises OSError."""
+    """Store a copy of the registry. Raises OSError."""
     path = copy_path(folder, hashlib.sha256(octets).hexdigest())
     if not path.exists():
         group_shared_files.write(path, octets)
@@ -25,7 +25,7 @@ def copy_path(folder: Path, sha256: str) -> Path:
 
 
 def delete_other_copies(folder: Path, needed: Collection[str]) -> None:
-    """Delete all copies except those with a digest in `needed`. Raises OSError."""
+    """Delete all copies whose SHA-256 is not in `needed`. Raises OSError."""
     for path in (folder / FOLDER).glob("*.yaml"):
         if path.stem not in needed:
             path.unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""Enters wholesale links (卸) of numbers in the registry. All functions raise IdtoneError and then change nothing."""
+"""Enters links of wholesale chains (卸) in the registry: which member hands numbers on to which reseller.
+
+All functions raise IdtoneError and then change nothing.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -16,11 +19,14 @@ from .workspace import Workspace
 from .yaml_text import YamlText
 
 LinkCheck = Mapping[str, str | date]
-"""The check of a reseller: the fields of `checked` in the registry, with person, day and document."""
+"""Wholesaler's check of a reseller: the fields `by`, `day` and `document` of `checked` in the registry."""
 
 
 def parse_link_check(checked: str, document: str, by: str, now: datetime, name: Callable[[str], str]) -> LinkCheck:
-    """The check of a reseller, parsed from typed texts. `name` gives a field's name for an error."""
+    """Parse the typed day and document of a wholesaler's check of a reseller.
+
+    `name` maps a parameter to the field name that error messages show.
+    """
     checked_on = parse_day(checked, name("checked"))
     if checked_on > in_japan(now).date():
         raise UsageError("{option} is in the future; write the day of the check", option=name("checked"))
@@ -35,7 +41,7 @@ def add_link(
     check: LinkCheck | None,
     attribution: Attribution,
 ) -> HistoryEntry:
-    """Enter that a wholesaler hands numbers to a reseller, unless a suspension forbids it."""
+    """Enter that a wholesaler hands numbers on to a reseller. A suspension of the numbers forbids it."""
     entry = _only(entries)
 
     def edit(text: YamlText, registry: RegistryDocument) -> None:
@@ -48,7 +54,7 @@ def add_link(
 def check_link(
     workspace: Workspace, reseller: str, entries: Sequence[str], check: LinkCheck, attribution: Attribution
 ) -> HistoryEntry:
-    """Record the check of a reseller; it replaces an older one."""
+    """Record the wholesaler's check of a reseller in place of an older one."""
     entry = _only(entries)
     return change_registry(
         workspace,
@@ -60,7 +66,7 @@ def check_link(
 
 
 def remove_link(workspace: Workspace, reseller: str, entries: Sequence[str], attribution: Attribution) -> HistoryEntry:
-    """Take numbers back from the last reseller of their chain."""
+    """Remove the last reseller from the wholesale chain of the numbers."""
     entry = _only(entries)
     return change_registry(
         workspace,

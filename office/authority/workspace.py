@@ -1,4 +1,4 @@
-"""The authority's folder: the files that it edits, their histories, and the repository that it publishes.
+"""The authority's folder: the files of the registry, their histories and the signed repository.
 
     registry.yaml, suspensions.yaml    the files
     never-originates.yaml              the numbers that never originate calls; optional
@@ -52,8 +52,7 @@ APPLICATIONS: Final = "applications"
 HISTORY: Final = "history"
 _log = logging.getLogger(__name__)
 TURN_WITHIN_S: Final = 60.0
-"""The most seconds that a change waits for the previous one. The previous one may itself wait for the office's ledger.
-"""
+"""Maximum time in seconds that a change waits for the previous one, which may itself wait for the office's ledger."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,15 @@ class Workspace:
         return SignedRepository(self.folder / REPOSITORY)
 
     def terms(self) -> AuthoritySettings:
-        """The settings in authority.yaml. Raises DocumentError."""
+        """Read the settings in `authority.yaml`. Raises DocumentError."""
         return read_authority_settings(self.folder / FILE)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Context that holds the folder's lock, so that only one change is made at a time. Nested use of the same
-        object is allowed.
+        """Hold the folder's lock in a `with` block, so that only one change is made at a time.
 
-        Raises UsageError if another command holds the lock for too long.
+        Blocks of the same object may be nested. Raises UsageError if another command holds the lock for longer than
+        `TURN_WITHIN_S`.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -93,11 +92,11 @@ class Workspace:
     # -- the files ----------------------------------------------------------------------------------------------
 
     def files(self) -> dict[str, str]:
-        """Role → its file, without optional lists that do not exist yet."""
+        """File name of each role. Optional files that do not exist yet are left out."""
         return {role: file for role, file in tuf_roles.DELEGATED.items() if not self.is_absent(role)}
 
     def is_absent(self, role: str) -> bool:
-        """True if the role's file is missing and that is allowed: it was never recorded or published."""
+        """True if the role's file is optional, and was never written, recorded or published."""
         file = tuf_roles.DELEGATED[role]
         return (
             file in tuf_roles.OPTIONAL
@@ -106,15 +105,18 @@ class Workspace:
         )
 
     def file_octets(self, file: str) -> bytes:
-        """The content of one of the files. Raises TrustError."""
+        """Read one of the folder's files. Raises TrustError."""
         return read_octets(self.folder / file, TrustError)
 
     def history(self, role: str) -> History:
-        """The history of a role's file. Raises TrustError if it is damaged."""
+        """Read the history of a role's file. Raises TrustError if it is damaged."""
         return read_history(self.folder / HISTORY / f"{role}.jsonl")
 
     def record_entry(self, role: str, entry: HistoryEntry) -> None:
-        """Add an entry to the history, and store a copy of the file beside it. Raises TrustError."""
+        """Add an entry to the history of a role's file, and store a copy of the file beside the history.
+
+        Raises TrustError.
+        """
         left = self.folder / HISTORY / tuf_roles.DELEGATED[role]
         self.history(role).append_entry(entry)
         if entry.after:
@@ -122,14 +124,15 @@ class Workspace:
                 group_shared_files.write(left, self.file_octets(tuf_roles.DELEGATED[role]))
 
     def unpublished_entries(self, role: str) -> Sequence[HistoryEntry]:
-        """The history entries since the published edition. Raises TrustError."""
+        """Entries of a role's history that were added since the published edition. Raises TrustError."""
         entries, published = self.history(role).entries, self.repository.file_sha256(role)
         there = [number for number, entry in enumerate(entries, 1) if entry.after == published]
         return entries[there[-1] if published and there else 0 :]
 
     def octets_before(self, role: str) -> bytes | None:
-        """The content of a role's file after the last recorded change, or the published content if no change was
-        recorded. None if neither exists.
+        """Content of a role's file after the last recorded change, without later edits by hand.
+
+        The published content, if no change was recorded. None if neither exists. Raises TrustError.
         """
         sha256 = self.history(role).last_sha256
         if sha256 is None:
@@ -144,14 +147,12 @@ class Workspace:
         )
 
     def check_files(self) -> None:
-        """Check all files of the roles. Raises DocumentError for a file with faults, TrustError for an
-        unreadable file.
-        """
+        """Check the files of all roles. Raises DocumentError for faults, TrustError if a file cannot be read."""
         for role, file in self.files().items():
             self._check(role, self.file_octets(file))
 
     def roles_edited_by_hand(self, roles: Iterable[str] = tuple(tuf_roles.DELEGATED)) -> list[str]:
-        """The roles whose files have unrecorded edits by hand."""
+        """Roles whose files have edits by hand that the history does not record."""
         found = []
         for role in roles:
             if self.is_absent(role):
@@ -162,8 +163,9 @@ class Workspace:
         return found
 
     def differences(self, is_whole: bool = False) -> Iterator[str]:
-        """Lines that describe how the files differ from the published ones. `is_whole` is as in `describe_edition`.
-        Files with faults are left out; `next_edition` reports the faults.
+        """Describe how the files differ from the published ones, line by line.
+
+        With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.file_octets(role)
@@ -190,11 +192,11 @@ class Workspace:
             yield Message("{file}: {words}", file=tuf_roles.REFUSALS_FILE, words=words)
 
     def refusals(self) -> bytes | None:
-        """The content of refusals.list for the next publication; None if there is no list. Raises TrustError."""
+        """Read the list of refusals for the next publication; None if there is no list. Raises TrustError."""
         return self.file_octets(tuf_roles.REFUSALS_FILE) if (self.folder / tuf_roles.REFUSALS_FILE).exists() else None
 
     def signable_roles(self, signers: Iterable[Signer]) -> list[str]:
-        """The delegated roles that at least one of these keys may sign."""
+        """Delegated roles that at least one of the signers' keys may sign."""
         ids = {signer.public_key.keyid for signer in signers}
         current = self.repository.all_current_metadata()
         return [name for name in tuf_roles.DELEGATED if ids & set(draft_metadata.delegated_role(name, current).keyids)]
@@ -202,19 +204,18 @@ class Workspace:
     # -- the next edition ---------------------------------------------------------------------------------------
 
     def first_edition(self, keys: KeySets, now: datetime) -> Edition:
-        """The first edition of a new repository: roles, their keys, and the files. Raises TrustError."""
+        """Prepare the first edition of a new repository. Raises TrustError if the repository exists."""
         self.repository.check_new()
         drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
 
     def next_edition(self, now: datetime, present: Iterable[str] | None = None) -> tuple[Edition, list[str]]:
-        """The next edition, with all changes and the metadata that depend on them. Also returns the roles that stay
-        unpublished.
+        """Prepare the next edition from all changes, and list the roles that stay unpublished.
 
-        Metadata are renewed after half of their term. `present` are the ids of the available keys (None: all). A role
-        that lacks keys for its threshold is not renewed. A changed file stays unpublished if none of its keys is
-        available: the duty officers must be able to suspend a number at night while a grant is in preparation. Raises
-        DocumentError for a file with faults, and TrustError.
+        Metadata are renewed after half of their term. `present` holds the ids of the available keys; None means all
+        keys. A role is not renewed if it lacks keys for its threshold. A changed file stays unpublished if none of its
+        keys is available, so that the duty officers can suspend a number at night. Raises DocumentError for a file with
+        faults, and TrustError.
         """
         before, terms = self.repository.all_current_metadata(), self.terms()
         roles = {name: draft_metadata.delegated_role(name, before) for name in tuf_roles.ROLES}
@@ -236,9 +237,6 @@ class Workspace:
         return self._edition(self.repository.all_current_metadata(), names, before, now), sorted(left)
 
     def _differs(self, role: str, must: bool) -> bool:
-        """True if a role's file differs from the published one. If `must` is False, an unreadable file counts as
-        unchanged.
-        """
         if self.is_absent(role):
             return False
         try:
@@ -254,18 +252,20 @@ class Workspace:
     def rotated_edition(
         self, keys: KeySets, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}
     ) -> Edition:
-        """An edition with new keys for some key sets. Every role that these keys sign needs new signatures. `lines` has
-        new history lines by role, and the signatures cover these lines.
+        """Prepare an edition with new keys for some key sets.
+
+        Every role that these keys sign needs new signatures. `lines` holds new history lines by role, and the
+        signatures cover these lines.
         """
         drafts = self.repository.all_current_metadata()
         affected = draft_metadata.replace_keys(drafts, keys, self.terms())
         return self._edition(drafts, affected, self.repository.all_current_metadata(), now, lines)
 
     def rebase(self, edition: Edition, now: datetime) -> Edition:
-        """The waiting edition, based on the present publication.
+        """Base a waiting edition on the current publication.
 
-        The edition gets a new snapshot and timestamp if another edition was published in the meantime, or if half of
-        their term is over. Raises TrustError if one of its other roles was published in the meantime.
+        The edition receives a new snapshot and timestamp if another edition was published, or if half of their term is
+        over. Raises TrustError if one of its other roles was published in the meantime.
         """
         if not edition.before:
             self.repository.check_new()
@@ -292,11 +292,11 @@ class Workspace:
     def publish_edition(
         self, edition: Edition, now: datetime, lines: Mapping[str, Sequence[HistoryEntry]] = {}
     ) -> list[str]:
-        """Publish an edition. Returns its roles. Raises TrustError if signatures are missing or the edition breaks a
-        rule; then nothing is published.
+        """Publish a signed edition, and return its roles.
 
-        `lines` has new history lines by role; they may only be about signed changes. A waiting rotation whose keys are
-        now in force gets its history line.
+        `lines` holds history lines about signed changes, by role. A waiting key rotation that is now in force is added
+        to the history. Raises TrustError if signatures are missing or the edition breaks a rule; then nothing is
+        published.
         """
         edition.check_complete()
         check_edition(edition.without_published(), now)
@@ -314,21 +314,24 @@ class Workspace:
         return published
 
     def copy_published(self) -> None:
-        """Copy the published repository to the folder `published` of the settings, if there is one. Raises IdtoneError;
-        then the previous copy stays, and the call can be repeated.
+        """Copy the repository to the folder `published` of the settings, if the settings name one.
+
+        Raises IdtoneError; then the previous copy stays, and the call can be repeated.
         """
         if to := self.terms().published:
             publish_to(to, self.repository.folder, self.repository.current_metadata("timestamp").signed.version)
 
     def is_copy_current(self) -> bool:
-        """True if the copy is up to date, or if the settings name no folder for it. Raises DocumentError."""
+        """True if the copy in the folder `published` is up to date, or if the settings name no such folder.
+
+        Raises DocumentError.
+        """
         to = self.terms().published
         return to is None or is_newest(to, self.repository.folder)
 
     # -- in one go ----------------------------------------------------------------------------------------------
 
     def publish_first(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
-        """Sign and publish the first edition."""
         return self.sign_and_publish(self.first_edition(keys, now), signers, now)
 
     def publish(self, signers: Sequence[Signer], now: datetime) -> tuple[list[str], list[str]]:
@@ -337,17 +340,16 @@ class Workspace:
         return self.sign_and_publish(edition, signers, now), left
 
     def rotate(self, keys: KeySets, signers: Sequence[Signer], now: datetime) -> list[str]:
-        """Sign and publish an edition with new keys."""
+        """Sign and publish an edition with new keys for some key sets. Returns the signed roles."""
         return self.sign_and_publish(self.rotated_edition(keys, now), signers, now)
 
     def sign_and_publish(self, edition: Edition, signers: Iterable[Signer], now: datetime) -> list[str]:
-        """Sign the edition with these keys and publish it."""
         for signer in signers:
             edition.sign(signer)
         return self.publish_edition(edition, now)
 
     def role_states(self, now: datetime) -> Iterator[tuple[str, int, datetime, bool]]:
-        """The published roles, each with its version, its expiry, and True if half of its term is over."""
+        """For each published role: its name, version and expiry, and True if half of its term is over."""
         terms = self.terms()
         for name, metadata in self.repository.all_current_metadata().items():
             signed = metadata.signed
@@ -363,7 +365,6 @@ class Workspace:
         now: datetime,
         lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
-        """The edition of these drafts. Each file is read only once, so the hashed content is the published content."""
         targets: dict[str, bytes] = {}
         for name, file in tuf_roles.DELEGATED.items():
             if name not in names or self.is_absent(name):
@@ -395,16 +396,13 @@ class Workspace:
         return Edition(metadata, targets, before, self.repository.files(), roots)
 
     def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
-        """The suspensions of the next edition (`is_new`), or the published ones."""
         role = tuf_roles.SUSPENSIONS
         octets = self.file_octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.file_octets(role)
         found: SuspensionsDocument | None = None if octets is None else self._check(role, octets)
         return found
 
     def stopped_members(self, now: datetime) -> frozenset[str]:
-        """The ids of the members whose numbers are all suspended, according to the published files. Raises
-        TrustError.
-        """
+        """Ids of the members whose numbers are all suspended according to the published files. Raises TrustError."""
         octets, suspensions = self.repository.file_octets(tuf_roles.REGISTRY), self._suspensions(is_new=False)
         if octets is None or suspensions is None:
             return frozenset()
@@ -412,9 +410,6 @@ class Workspace:
         return stopped_members(document.members, suspensions, now)
 
     def _list_words(self, is_new: bool) -> Iterator[Message]:
-        """Lines for the members that leave the public list or come back because of suspensions. The holders of the
-        registry's keys then have to sign the list again, although registry.yaml is unchanged.
-        """
         octets = self.repository.file_octets(tuf_roles.REGISTRY)
         if octets is not None:
             document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
@@ -427,10 +422,6 @@ class Workspace:
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
-        """The new masters in `tones`, and the published masters that the registry still names.
-
-        Raises TrustError if a file is not the recording that the registry names.
-        """
         found: dict[str, bytes] = {}
         kept: dict[str, TargetFile] = {}
         for tone in document.tones:

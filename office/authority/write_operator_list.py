@@ -1,4 +1,4 @@
-"""Writes a folder for the association's web site: the list of operators as JSON and as a page, with its signed proof.
+"""Writes a folder for the association's website with the public list of operators and its signed proof.
 
 `idtone.registry.trust.licensed_operators` defines the file names and verifies the files.
 """
@@ -22,9 +22,11 @@ def write_operator_list(
     evaluations: Iterable[tuple[str, bytes]],
     stopped: Collection[str],
 ) -> None:
-    """Write the folder. `listed` is operators.json as signed; `proof` has the signed metadata by file name;
-    `evaluations` has the criteria, results and badges with their file names; `stopped` are the members that the page
-    and the list leave out. A mark that is not among the files is deleted. Raises UsageError.
+    """Write the public list of operators for the website, as JSON and as a page. Raises UsageError.
+
+    `listed` is the signed `operators.json`. `proof` holds the signed metadata by file name. `evaluations` holds
+    criteria, results and badges with their file names. The page and the list leave out the members in `stopped`. Marks
+    of operators that are not in the list are deleted.
     """
     shown = operator_list.without_stopped(listed, stopped)
     with writing_into(folder, UsageError):

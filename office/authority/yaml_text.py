@@ -1,10 +1,9 @@
-"""Edits a YAML text and keeps everything else unchanged: comments, order, quotes and all other lines. Pure.
+"""Edits a YAML text in place. Comments, order, quotes and all other lines stay unchanged.
 
-A library that parses YAML and writes it again (ruamel.yaml, docs/adr/0012) moves comments away from their entries and
-changes the indentation. So these functions find the place from libyaml's events and edit the text there.
-`YamlText.finish` parses the result again and compares it with the intended tree.
-
-The text has to be readable by `documents.read_tree`: one document without anchors, aliases and tags.
+A library that parses and rewrites YAML (ruamel.yaml, docs/adr/0012) moves comments away from their entries and changes
+the indentation. Therefore these functions find the place from libyaml's events and edit the text there.
+`YamlText.finish` parses the result and compares it with the intended tree. The text must be a single document without
+anchors, aliases and tags.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from idtone.core.errors import DocumentError, UsageError
 from idtone.core.yaml_documents import Location, field_name, read_tree
 
 Tree = str | int | date | datetime | Mapping[str, "Tree"] | Sequence["Tree"]
-"""A value that can be written into the file."""
+"""A value that can be written into a YAML text."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]*")
@@ -33,7 +32,7 @@ _BY_HAND: Final = (
 )
 _STEP: Final = 2
 _SHORT: Final = 4
-"""The most values that are written in one line."""
+"""Maximum number of values that are written in one line."""
 
 
 @dataclass(slots=True)
@@ -46,23 +45,23 @@ class _Place:
     within_flow: bool = False
     end: int = 0
     children: list[_Place] = field(default_factory=list)
-    """The items of a list, or the values of a mapping."""
+    """Items of a list, or values of a mapping."""
     key: _Place | None = None
 
     @property
     def gap(self) -> str:
-        """The space between a key's colon and a new value, if the key has no value yet."""
+        """Space between the colon of a key and a new value, if the key has no value yet."""
         return " " if self.key and self.start == self.end else ""
 
 
 class YamlText:
-    """A text that is being edited, and the tree that it must give when it is parsed.
+    """A YAML text that is edited together with its parsed tree.
 
     Each method raises UsageError if the place does not exist.
     """
 
     def __init__(self, text: str, name: str = "") -> None:
-        """Parse the text. Raises DocumentError for a syntax error; `name` is the file name in the error."""
+        """Parse `text`. Raises DocumentError for a syntax error; the error shows `name` as the file name."""
         self.text = text
         self.tree = read_tree(text, name)
 
@@ -71,7 +70,7 @@ class YamlText:
         self._at(location[:-1])[location[-1]] = _plain(value)
 
     def append(self, location: Location, items: Sequence[Tree]) -> None:
-        """Add items to a list. A missing or empty list is created."""
+        """Append items to a list, and create the list if it is missing."""
         *above, key = location
         holder = self._at(tuple(above))
         assert isinstance(key, str)
@@ -93,7 +92,7 @@ class YamlText:
         self.remove_items(location[:-1], [location[-1]])
 
     def remove_items(self, location: Location, positions: Iterable[int | str]) -> None:
-        """Remove items of a list."""
+        """Remove items of a list by their indexes."""
         gone = sorted(set(positions), reverse=True)
         self.text = remove_items(self.text, location, gone)
         for at in gone:
@@ -104,7 +103,7 @@ class YamlText:
         self._at(location)[key] = _plain(value)
 
     def finish(self) -> str:
-        """The edited text. Raises UsageError if it does not parse as intended."""
+        """Return the edited text. Raises UsageError if it does not parse to the intended tree."""
         try:
             if read_tree(self.text, "") == self.tree:
                 return self.text
@@ -120,7 +119,6 @@ class YamlText:
 
 
 def _plain(tree: Tree) -> Any:
-    """The value as `read_tree` returns it."""
     if isinstance(tree, Mapping):
         return {key: _plain(value) for key, value in tree.items()}
     if isinstance(tree, date):
@@ -129,21 +127,25 @@ def _plain(tree: Tree) -> Any:
 
 
 def read_value(text: str, location: Location) -> str:
-    """The text of the scalar at a location, without building the rest of the tree. Raises UsageError if the place does
-    not exist.
+    """Read the scalar at a location without building the rest of the tree.
+
+    Raises UsageError if the place does not exist.
     """
     place = _find(text, location)
     return str(yaml.load(text[place.start : place.end], Loader=yaml.BaseLoader))  # noqa: S506  only strings
 
 
 def replace_value(text: str, location: Location, value: str | int | date | datetime) -> str:
-    """The text with a new value for the scalar at a location."""
+    """Copy of the text with a new value for the scalar at a location. Raises UsageError if the place does not exist."""
     place = _find(text, location)
     return text[: place.start] + place.gap + _scalar(value) + text[place.end :]
 
 
 def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
-    """The text with more items at the end of a list, in the style of the list. An empty list becomes a block list."""
+    """Copy of the text with more items at the end of a list, in the list's style.
+
+    An empty list becomes a block list. Raises UsageError if the place does not exist.
+    """
     place = _find(text, location)
     if place.flow and place.children:
         return _inserted(text, place.children[-1].end, "".join(f", {_flow(item)}" for item in items))
@@ -158,14 +160,14 @@ def append_items(text: str, location: Location, items: Sequence[Tree]) -> str:
 
 
 def empty_list(text: str, location: Location) -> str:
-    """The text with an empty list instead of a list."""
+    """Copy of the text in which the list at a location is empty."""
     place = _find(text, location)
     assert place.key is not None, "a list of the file follows its key"
     return text[: place.key.end] + ": []" + text[place.end :]
 
 
 def remove_items(text: str, location: Location, positions: Sequence[int | str]) -> str:
-    """The text without some items of a list. Comments above the items stay."""
+    """Copy of the text without some items of a list. Comments above the items stay."""
     if not positions:
         return text
     parent = _find(text, location)
@@ -178,7 +180,6 @@ def remove_items(text: str, location: Location, positions: Sequence[int | str]) 
 
 
 def _without(text: str, parent: _Place, at: int) -> str:
-    """The text without the item at index `at` of a list."""
     items, item = parent.children, parent.children[at]
     if parent.flow:
         start = items[at - 1].end if at else item.start
@@ -193,7 +194,7 @@ def _without(text: str, parent: _Place, at: int) -> str:
 
 
 def add_key(text: str, location: Location, key: str, value: Tree) -> str:
-    """The text with one more key at the end of a mapping."""
+    """Copy of the text with one more key at the end of a mapping."""
     place = _find(text, location)
     if place.flow:
         if not place.children:
@@ -215,8 +216,6 @@ def _find(text: str, location: Location) -> _Place:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection that has not ended yet."""
-
     location: Location
     place: _Place
     is_mapping: bool
@@ -280,7 +279,6 @@ def _inserted(text: str, at: int, more: str) -> str:
 
 
 def _below(text: str, end: int, column: int, lines: str) -> str:
-    """The text with new lines after the line that contains the position `end`."""
     at = _line_end(text, end)
     return _inserted(text, at, f"\n{' ' * column}{lines}")
 
@@ -311,7 +309,6 @@ def _pair(key: str, value: Tree) -> str:
 
 
 def _block(tree: Tree, column: int) -> str:
-    """The text of an item whose column is `column`. A small mapping fits in one line."""
     if isinstance(tree, Mapping) and (len(tree) > _SHORT or any(map(_long, tree.values()))):
         return f"\n{' ' * column}".join(_entry(key, value, column) for key, value in tree.items())
     return _flow(tree)
@@ -327,12 +324,10 @@ def _entry(key: str, value: Tree, column: int) -> str:
 
 
 def _items(items: Sequence[Tree], column: int) -> str:
-    """The items as a block list. The caller indents the first line."""
     return f"\n{' ' * column}".join(f"- {_block(item, column + _STEP)}" for item in items)
 
 
 def _long(value: Tree) -> bool:
-    """True if a value needs a block list: a list of mappings, or of more than `_SHORT` values."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return False
     return len(value) > _SHORT or any(isinstance(item, Mapping) for item in value)

@@ -1,4 +1,4 @@
-"""`idtone-office`: commands for the association's work. Each is a noun with a verb."""
+"""Commands of `idtone-office`, the program for the association's work. Each command is a noun and a verb."""
 
 from typing import Final
 
@@ -23,9 +23,7 @@ GROUPS: Final = {
     "sound": "Sounds of the association, with their masters.",
     "site": "The public site: what the sound means, and whether a number is genuine.",
 }
-"""Noun → the purpose of its commands, for the nouns of the association alone. It shares `report` and `evaluation` with
-members.
-"""
+"""Purpose of the commands of each noun. Members also have the nouns `report` and `evaluation`."""
 
 COMMANDS: Final = {
     "application accept": (
@@ -458,4 +456,4 @@ COMMANDS: Final = {
         "Run the number service of the public site until SIGTERM. It learns no number.",
     ),
 }
-"""Noun and verb → the module and function of the command, and its summary."""
+"""Module, function and summary of each command, by noun and verb."""

@@ -1,4 +1,4 @@
-"""`idtone-office member agree`, `member end-agreement`, `member agreements`: members' agreements besides the pledge."""
+"""The commands `member agree`, `member end-agreement` and `member agreements` of `idtone-office`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office application accept`, `review`, `list`, `grant`: from a member's application to its licence."""
+"""The commands `application accept`, `review`, `list` and `grant` of `idtone-office`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office member certify`, `chain certify`: the certification (認定) of a member or of a reseller."""
+"""The commands `member certify` and `chain certify` of `idtone-office`, for certifications (認定)."""
 
 from __future__ import annotations
 

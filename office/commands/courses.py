@@ -1,4 +1,4 @@
-"""`idtone-office course …`: the course about the sound and the scheme, and its test."""
+"""The `course` commands of `idtone-office`: the course about the sound and the scheme, and its test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office desk`: runs the server that receives members' documents."""
+"""The command `idtone-office desk`, which runs the server that receives members' documents."""
 
 from __future__ import annotations
 

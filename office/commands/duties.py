@@ -1,4 +1,4 @@
-"""`idtone-office duty enter`, `list`, `finish`, `withdraw`: duties with their due days."""
+"""The commands `duty enter`, `list`, `finish` and `withdraw` of `idtone-office`, for duties with a due day."""
 
 from __future__ import annotations
 

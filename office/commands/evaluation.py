@@ -1,4 +1,4 @@
-"""`idtone-office evaluation run`, `list`, `enter-criteria`: the evaluation of good operators."""
+"""The commands `evaluation run`, `list` and `enter-criteria` of `idtone-office`."""
 
 from __future__ import annotations
 

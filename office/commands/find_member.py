@@ -1,4 +1,4 @@
-"""`idtone-office member find`, `numbers`, `contacts`: finds members, and lists their numbers and contacts."""
+"""The commands `member find`, `numbers` and `contacts` of `idtone-office`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`idtone-office history show`, `note`: shows changes with their authors and signing keys; records edits by hand."""
+"""The commands `history show` and `note` of `idtone-office`.
+
+They show changes with authors and signing keys, and record edits by hand.
+"""
 
 from __future__ import annotations
 

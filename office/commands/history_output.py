@@ -1,4 +1,4 @@
-"""Output of history entries for the authority's commands."""
+"""Prints history entries for the commands of `idtone-office`."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from .options import in_japan
 
 
 def entry_to_json(entry: HistoryEntry) -> dict[str, Any]:
-    """The entry as a tree for JSON, without empty fields."""
+    """JSON form of a history entry for command output, without empty fields."""
     return entry.model_dump(mode="json", exclude_none=True)
 
 
 def entry_lines(entry: HistoryEntry) -> list[str]:
-    """Lines that show the entry to people: a head line, then a line for each difference."""
+    """Describe a history entry in a headline and one line for each difference."""
     result = f": {entry.result}" if entry.result else ""
     asked = (
         Message(" (requested {requested:%Y-%m-%d %H:%M})", requested=in_japan(entry.requested))
@@ -38,8 +38,9 @@ def entry_lines(entry: HistoryEntry) -> list[str]:
 
 
 def print_change(entry: HistoryEntry, as_json: bool, *before: str, **more: object) -> None:
-    """Print the change that a command made. `before` are lines that people see first; `more` are further fields of the
-    JSON.
+    """Print the change that a command made to the registry, as text or as JSON.
+
+    `before` holds lines that come first in the text. `more` holds additional fields of the JSON.
     """
     if as_json:
         command_line.print_json({**entry_to_json(entry), **more})

@@ -1,6 +1,4 @@
-"""`idtone-office key new`, `rotate`, `keep-for-night`, and `publication begin`: makes keys, begins a repository with
-them, and replaces them.
-"""
+"""The commands `key new`, `rotate` and `keep-for-night`, and `publication begin`, of `idtone-office`."""
 
 from __future__ import annotations
 
@@ -178,9 +176,6 @@ def rotate(
 
 
 def _sign(edition: Edition, keys: Sequence[Signer], package: Path | None) -> None:
-    """Sign the edition with the keys. Raises TrustError if signatures are still missing and the edition is to be
-    published now, UsageError if the package exists already.
-    """
     for each in keys:
         edition.sign(each)
     if package is None:
@@ -208,7 +203,6 @@ def _files(workspace: Workspace, keys: Path, kind: Keys) -> list[Path]:
 
 
 def _rotation(workspace: Workspace, kind: Keys, halves: list[Key], attribution: Attribution) -> HistoryEntry:
-    """The history entry for a set's new keys. Raises UsageError if the set has these keys already."""
     before, after = pending_rotations.keys_in_force(workspace.repository, kind), [half.keyid for half in halves]
     if before == {*after}:
         raise UsageError("the set {kind} has these keys already", kind=kind)

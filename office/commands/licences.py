@@ -1,6 +1,4 @@
-"""`idtone-office licence …`, `member pledge`, `member describe`, `number assign`, `number release`, `node …` and
-`publication prolong`: changes to one member's or the registry's entries.
-"""
+"""Commands of `idtone-office` that change the entries of a member, or the term of the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office log …`: the keys of members' evidence logs, and the witnesses whose cosignatures count.
+"""The `log` commands of `idtone-office`, for keys of evidence logs and for witnesses.
 
 The holders of the registry's keys sign the changes with the next edition.
 """

@@ -1,7 +1,7 @@
-"""`idtone-office never-originating add`, `remove`, `list`: numbers that never originate calls.
+"""The commands `never-originating add`, `remove` and `list` of `idtone-office`.
 
-Their holders, such as police stations, banks and public offices, ask for an entry. Two people enter the numbers, and
-the second person confirms with a signature, as for suspensions.
+Holders such as police stations, banks and public offices request the entries. Two people enter the numbers, and the
+second person confirms with a signature.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def list_never_originating(folder: FolderOption, as_json: command_line.JsonOptio
 
 
 def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict[str, Any]:
-    """The entry as a tree for JSON, with only the last four digits of its numbers."""
+    """JSON form of an entry, with only the last four digits of its numbers."""
     return {
         "numbers": masked(span_of(entry)), "holder": entry.holder, "reference": entry.reference, "why": entry.why,
         "since": entry.since.isoformat(), "until": entry.until and entry.until.isoformat(),
@@ -92,7 +92,7 @@ def never_originating_report(entry: NeverOriginatesEntry, now: datetime) -> dict
 
 
 def never_originating_line(entry: NeverOriginatesEntry) -> str:
-    """A line that shows the entry to people."""
+    """Describe an entry of numbers that never originate calls in one line of text."""
     until = f" until {end_words(entry.until)}" if entry.until else ""
     why = f", {entry.why}" if entry.why else ""
     since = entry.since.isoformat()

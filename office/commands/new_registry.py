@@ -1,4 +1,4 @@
-"""`idtone-office publication new-registry`: writes an association's first files."""
+"""The command `publication new-registry` of `idtone-office`, which writes an association's first files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`idtone-office suspension number`, `range`, `member`, `lift`, and `member refuse-numbers`, `allow-numbers`.
+"""Commands of `idtone-office` that suspend numbers and members, and end suspensions.
 
-Two people type each number that the police want stopped. The second person confirms with a signature: a suspension is
-published with two holders' keys, and both signatures cover its line of the history.
+Two people type each number that the police want suspended. A suspension is published with the keys of two holders, and
+their signatures cover the suspension's line in the history.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`idtone-office evaluation observe`, `observations`, `withdraw`, `forget`: the office's observations of members."""
+"""The commands `evaluation observe`, `observations`, `withdraw` and `forget` of `idtone-office`."""
 
 from __future__ import annotations
 

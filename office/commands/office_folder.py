@@ -1,8 +1,7 @@
-"""The option for the association's folder: `--folder`, else IDTONE_CONSOLE_OFFICE, else `console.office` of the
-settings.
+"""Command-line option for the association's folder: `--folder`, IDTONE_CONSOLE_OFFICE or the settings.
 
 The console reads the same setting and variable, so pages and commands use the same folder. The current directory does
-not count: in a backup, a command would change the backup instead of the registry.
+not count, because in a backup a command would change the backup instead of the registry.
 """
 
 import os
@@ -16,15 +15,15 @@ import typer
 from idtone.core.errors import UsageError
 
 SETTINGS: Final = Path("/etc/idtone-office/idtone.yaml")
-"""The settings file that the package `idtone-office` installs."""
+"""Settings file that the package `idtone-office` installs."""
 VARIABLE: Final = "IDTONE_CONSOLE_OFFICE"
-"""The environment variable that overrides `console.office`, here and in the console."""
+"""Environment variable that overrides the setting `console.office`."""
 
 
 def folder_from_settings() -> Path:
-    """The folder that the settings name. The settings are the file in IDTONE_CONFIG, else the package's file.
+    """Read the association's folder from the settings file in IDTONE_CONFIG, or from the package's settings file.
 
-    Raises UsageError if they name no folder, DocumentError if they have faults.
+    Raises UsageError if the settings name no folder, DocumentError if they have faults.
     """
     from idtone.core.settings.settings import CONFIG, load_settings  # needed only if no folder is named
 
@@ -99,8 +98,9 @@ def _option(checked: Callable[[Path], Path]) -> Any:
 
 
 FolderOption = Annotated[Path, _option(_with_registry)]
-"""Option for the association's folder; the folder has to contain a registry."""
+"""Option for the association's folder, which must contain a registry."""
 AnyFolderOption = Annotated[Path, _option(_usable)]
-"""Option for the association's folder without this condition: for the command that creates the registry, and for
-commands that need only some of the folder's files.
+"""Option for the association's folder, which may be without a registry.
+
+It is for the command that creates the registry, and for commands that need only some of the folder's files.
 """

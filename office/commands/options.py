@@ -1,4 +1,4 @@
-"""Shared parts of the authority's commands: the attribution of a change, and questions for numbers."""
+"""Options and questions that several commands of `idtone-office` share."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,14 +30,18 @@ WhyOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason, in one
 
 
 def attribution_for(why: str) -> Attribution:
-    """Attribution of a change to the account that runs the command, for the reason `why`. Raises UsageError for a
-    reason that `checked_line` refuses.
+    """Attribute a change to the account that runs the command, for the reason `why`.
+
+    Raises UsageError if the reason is empty, longer than 200 characters, or contains a telephone number.
     """
     return Attribution(str(acting_person()), checked_line(why, "--why"), datetime.now(UTC))
 
 
 def ask_number_entries(file: Path | None) -> list[str]:
-    """Number entries from a spreadsheet (`.csv`) or a text file, or typed if there is no file. Raises UsageError."""
+    """Read number entries from a spreadsheet (`.csv`) or a text file, or ask for them if `file` is None.
+
+    Raises UsageError.
+    """
     if file is None or file.suffix.lower() != ".csv":
         return typed_entries(file)
     with reading(file, UsageError):
@@ -46,12 +50,12 @@ def ask_number_entries(file: Path | None) -> list[str]:
 
 
 def ask_any_number() -> Number:
-    """A number that a person types; it may be a foreign number. Raises UsageError."""
+    """Ask for a number, which may be a foreign one. Raises UsageError."""
     return any_number_of(ask_line("Number"))
 
 
 def ask_two_for_number() -> Number:
-    """A number that two people type without an echo. Raises UsageError if the two entries differ."""
+    """Ask two people for the same number, without an echo. Raises UsageError if the two entries differ."""
     first = number_of(ask_line("Number", hidden=True))
     if number_of(ask_line("Number again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two numbers differ; look at the request again")
@@ -59,7 +63,7 @@ def ask_two_for_number() -> Number:
 
 
 def ask_two_for_range() -> NumberSpan:
-    """A range or prefix that two people type without an echo. Raises UsageError if the two entries differ."""
+    """Ask two people for the same range or prefix, without an echo. Raises UsageError if the two entries differ."""
     first = _span(ask_line("Range or prefix", hidden=True))
     if _span(ask_line("Range or prefix again, entered by the second person", hidden=True)) != first:
         raise UsageError("the two ranges differ; look at the request again")
@@ -67,7 +71,7 @@ def ask_two_for_range() -> NumberSpan:
 
 
 def ask_two_for_member() -> str:
-    """A member id that two people type. Raises UsageError if the two entries differ."""
+    """Ask two people for the same member id. Raises UsageError if the two entries differ."""
     first = ask_line("Member")
     if ask_line("Member again, entered by the second person") != first:
         raise UsageError("the two members differ; look at the request again")
@@ -75,8 +79,9 @@ def ask_two_for_member() -> str:
 
 
 def ask_two_for_suspended() -> NumberSpan | str:
-    """A number, range, prefix or member id that two people type without an echo. Raises UsageError if the two entries
-    differ.
+    """Ask two people for the same number, range, prefix or member id, without an echo.
+
+    Raises UsageError if the two entries differ.
     """
     first = _scope(ask_line("Number, range, prefix or member", hidden=True))
     if _scope(ask_line("The same again, entered by the second person", hidden=True)) != first:

@@ -1,4 +1,4 @@
-"""`idtone-office paper account`, `certificate`, `letter`: the office's printed papers."""
+"""The commands `paper account`, `certificate` and `letter` of `idtone-office`, which write printed papers."""
 
 from __future__ import annotations
 

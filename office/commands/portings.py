@@ -1,4 +1,4 @@
-"""`idtone-office number port`, `end-porting`: numbers that pass from one member to another."""
+"""The commands `number port` and `end-porting` of `idtone-office`, for portings (番号ポータビリティ)."""
 
 from __future__ import annotations
 

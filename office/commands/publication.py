@@ -1,5 +1,6 @@
-"""`idtone-office publication publish`, `prepare`, `sign`, `assemble`, `copy`, `undo`: signs and publishes changes, in
-one place or from holder to holder.
+"""The `publication` commands of `idtone-office`, which sign and publish changes of the registry.
+
+Key holders sign in one place, or pass a package from person to person.
 """
 
 from __future__ import annotations
@@ -131,7 +132,6 @@ def _drop_ended(folder: Path, now: datetime) -> None:
 
 
 def _to_be_signed(workspace: Workspace, package: Path | None, now: datetime) -> Iterable[str]:
-    """The descriptions of changes that the holders confirm with their passphrases."""
     if package is None:
         return workspace.differences(is_whole=True)
     edition = workspace.rebase(read_edition(package), now).without_published()

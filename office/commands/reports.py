@@ -1,4 +1,4 @@
-"""`idtone-office report …`: the office's work on reports (申告)."""
+"""The `report` commands of `idtone-office`, for reports (申告) about calls and services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared parts of the commands that sign: they open keys, write packages and print the result."""
+"""Options and functions that the signing commands of `idtone-office` share."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,9 @@ KeyOption = Annotated[
 
 
 def open_signers(keys: list[str]) -> list[Signer]:
-    """The opened keys; the command asks for their passphrases. Warns of keys that lie beside packages. Raises
-    TrustError.
+    """Open the keys to sign with, and ask for their passphrases. Raises TrustError.
+
+    Prints a warning for each key that lies near a package.
     """
     warn_of_key_places(keys)
     return [signer(key, ask_passphrase) for key in keys]
@@ -42,7 +43,7 @@ def warn_of_key_places(keys: Iterable[str | Path]) -> None:
 
 
 def write_package(edition: Edition, package: Path, now: datetime, as_json: bool) -> None:
-    """Write an edition with its present signatures as a package for key holders, and show its changes."""
+    """Write an edition with its signatures as a package for key holders, and print its changes."""
     with checking():
         check_edition(edition, now)
         check_issued(edition, now)
@@ -56,7 +57,7 @@ def write_package(edition: Edition, package: Path, now: datetime, as_json: bool)
 
 
 class Signable(Protocol):
-    """A package to sign: an edition of the registry, or the public site's statement."""
+    """A package that key holders sign: an edition of the registry, or the public site's statement."""
 
     def sign(self, signer: Signer) -> list[str]: ...
     def missing(self) -> Iterator[Message]: ...
@@ -66,7 +67,10 @@ class Signable(Protocol):
 def sign_shown(
     package: Path, signable: Signable, shown: Sequence[str], key: list[str], yes: bool, as_json: bool
 ) -> None:
-    """Show the content of a package, ask for consent, and sign it with the keys. Raises UsageError, TrustError."""
+    """Show the content of a package, ask for consent, and sign the package with the keys.
+
+    Raises UsageError without consent, TrustError if a key cannot sign the package.
+    """
     print(*map(translated, shown), sep="\n", file=sys.stderr if as_json else sys.stdout)
     if not yes and not ask_confirmation(Message("Sign this?")):
         raise UsageError("nothing was signed")
@@ -89,7 +93,7 @@ def print_missing(missing: list[Message]) -> None:
 
 
 def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
-    """The state of the published roles, in the form that `print_report` takes."""
+    """State of the published roles, in the form that `print_report` takes."""
     roles = {
         name: {"version": version, "until": until.isoformat(), "due": due}
         for name, version, until, due in workspace.role_states(now)
@@ -98,7 +102,7 @@ def published_state(workspace: Workspace, now: datetime) -> dict[str, Any]:
 
 
 def print_report(report: dict[str, Any], as_json: bool) -> None:
-    """Print the signed roles and the published state."""
+    """Print the state of the published roles, and the signed roles if there are any."""
     if as_json:
         command_line.print_json(report)
         return

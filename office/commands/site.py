@@ -1,4 +1,4 @@
-"""`idtone-office site write`, `prepare`, `sign`, `assemble`, `serve`: the public site about the sound."""
+"""The `site` commands of `idtone-office`, which write, sign and serve the association's public site."""
 
 from __future__ import annotations
 
@@ -64,12 +64,15 @@ SitePackageArgument = Annotated[
     Path, typer.Argument(metavar="PACKAGE", help="The folder that `site prepare` has written.")
 ]
 LAST: Final = "last"
-"""Value of `--month` for the month before the present one in Japan."""
+"""Value of `--month` for the month before the current one in Japan."""
 KEY_FILE: Final = "public-numbers.key"
-"""File in the authority's folder with 32 bytes. Anyone who has it can find out which numbers are in the tables."""
+"""File in the authority's folder with 32 secret bytes. Anyone who has them can find out which numbers the tables
+contain.
+"""
 FIGURES_KEY_FILE: Final = "public-figures.key"
-"""File beside `KEY_FILE`, with 32 bytes. It never goes to a web host: anyone who has it can remove the noise from the
-figures.
+"""File in the authority's folder with 32 secret bytes. Anyone who has them can remove the noise from the figures.
+
+Never copy this file to a web host.
 """
 
 
@@ -157,7 +160,6 @@ def build_site(
 def _stated(
     workspace: Workspace, terms: PublicTerms, published: PublishedRegistry, month: str | None, now: datetime
 ) -> tuple[dict[str, Any], SiteFiles]:
-    """The statement that holders sign, and the files that it names. Raises TrustError, UsageError."""
     holders = licensed_holders(published.document, published.suspensions, published.index, now)
     expires = changes_at(published.document, published.index, holders, terms.names_holders, now)
     if expires <= now:
@@ -287,14 +289,14 @@ def _figures(workspace: Workspace, month: str | None, published: PublishedRegist
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """The script of the browser's sound detector, and the titles of the shipped profiles by language."""
+    """Script of the browser's sound detector, and the titles of the shipped sound profiles by language."""
 
     script: str
     titles: dict[str, dict[str, str]]
 
 
 def detector() -> Detector | None:
-    """The sound detector for the site's page; None without numpy, which is needed to write the profiles."""
+    """Load the sound detector for the site's page; None if numpy is not installed."""
     if find_spec("numpy") is None:
         return None
     from idtone.tones.detector.detector_bundle import detector_bundle
@@ -376,6 +378,5 @@ async def _serve(served: Any, host: str, port: int) -> None:
 
 
 def _origin(address: str) -> str:
-    """Origin (scheme, host and port) of an address; empty for an empty address."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}" if address else ""

@@ -1,4 +1,4 @@
-"""`idtone-office sound add`: enters a sound of the association with its master."""
+"""The command `sound add` of `idtone-office`, which enters a sound with its master recording."""
 
 from __future__ import annotations
 

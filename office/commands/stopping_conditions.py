@@ -1,4 +1,4 @@
-"""`idtone-office condition list`, `enter`: conditions under which members stop the use of numbers (利用停止条件)."""
+"""The `condition` commands of `idtone-office`, for stopping conditions (利用停止条件)."""
 
 from __future__ import annotations
 

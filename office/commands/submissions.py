@@ -1,4 +1,4 @@
-"""`idtone-office application handed-in`, `take`, `send-back`, `decline`: submissions by applicants."""
+"""The commands `application handed-in`, `take`, `send-back` and `decline` of `idtone-office`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`idtone-office suspension in-force`: shows which nodes have confirmed the published suspensions."""
+"""The command `suspension in-force` of `idtone-office`, which shows the nodes that confirmed suspensions."""
 
 from __future__ import annotations
 

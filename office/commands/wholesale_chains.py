@@ -1,4 +1,4 @@
-"""`idtone-office chain add`, `check`, `remove`: wholesale chains of numbers (卸)."""
+"""The commands `chain add`, `check` and `remove` of `idtone-office`, for wholesale chains of numbers (卸)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard of the desk. It refuses foreign host names, other HTTP methods, and too many requests."""
+"""Middleware of the desk that refuses foreign host names, other HTTP methods and too many requests."""
 
 import ipaddress
 import logging
@@ -16,7 +16,7 @@ from idtone.core.log_throttle import LogThrottle
 
 OF_NETWORK: Final = Rate(20, 200)
 AT_A_TIME: Final = 256
-"""Most requests in progress; half of the connections stay free for newcomers."""
+"""Maximum number of requests in progress. Half of the connections stay free for new visitors."""
 AT_A_TIME_OF_NETWORK: Final = 32
 
 _log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def guarding(
     connections: ConnectionLimits, hosts: Collection[str] | None, methods: Sequence[str] = ("GET", "POST")
 ) -> Middleware:
-    """The guard as middleware. `hosts` are the accepted values of the header `Host` in lower case, names with ports;
-    None accepts all.
+    """Create the middleware.
+
+    `hosts` holds the accepted values of the header `Host` in lower case, names with ports. None accepts every host.
     """
     refused, limits = LogThrottle(_log, "requests are refused"), RequestLimits()
 
@@ -61,8 +62,9 @@ def guarding(
 
 
 def visitor_of(request: web.Request) -> str:
-    """The visitor's address. If the request comes from this machine or by a Unix socket, the address that the proxy
-    names counts.
+    """IP address of the visitor.
+
+    If the request comes from this machine or through a Unix socket, the address in `X-Forwarded-For` counts.
     """
     peer = request.remote or ""
     try:

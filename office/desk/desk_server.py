@@ -1,4 +1,4 @@
-"""The desk as an HTTP endpoint: `POST /documents` takes a signed document and answers with JSON."""
+"""HTTP server of the desk. `POST /documents` receives a signed document and answers with JSON."""
 
 import asyncio
 import ipaddress
@@ -35,15 +35,16 @@ LINKS: Final = (
     (FORM_PATH, "通話を申告する", "Report a call"),
     (STATUS_PATH, "申告の経過", "The state of a report"),
 )
-"""Links in the head of the public forms."""
+"""Links at the top of the public forms."""
 DOCUMENT_LIMIT: Final = 256 * 1024
-"""Most bytes of a document."""
+"""Maximum size of a document in bytes."""
 CLOSE_WITHIN_S: Final = 2.0
 HTTP_PORT: Final = 80
-"""The default port, which a client leaves out of `Host`."""
+"""Default port, which a client leaves out of `Host`."""
 THREADS: Final = 2
-"""Threads for documents. They wait there for acts that the desk records, and must not occupy the threads that record
-them.
+"""Number of threads that process documents.
+
+Documents wait for acts that the desk records, and must not occupy the threads that record them.
 """
 
 _log = logging.getLogger(__name__)
@@ -57,9 +58,10 @@ async def attend(
     over: asyncio.Event,
     names: Sequence[str] = (),
 ) -> None:
-    """Serve until `over` is set. `ready` gets the port. `names` are the host names by which the proxy serves the desk.
+    """Run the desk until `over` is set.
 
-    Raises OSError if the address cannot be used, and LedgerError.
+    `ready` receives the port. `names` are the host names under which a proxy serves the desk. Raises OSError if the
+    address cannot be used, LedgerError if the ledger cannot be opened.
     """
     connections = ConnectionLimits()
     with desk.ledger.open() as (url, writer), bound_socket(host, port) as listening:
@@ -86,7 +88,7 @@ async def attend(
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Context with a socket that listens at this address. Raises OSError."""
+    """Open a listening socket for a `with` block. Raises OSError."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     with socket.create_server(address[:2], family=family) as listening:
         yield listening
@@ -104,7 +106,6 @@ def _hosts(host: str, port: int, names: Sequence[str]) -> frozenset[str] | None:
 
 
 def _is_any(host: str) -> bool:
-    """True if this host stands for all addresses."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -123,7 +124,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 
 def application(desk: DocumentDesk, *guards: Middleware) -> web.Application:
-    """The endpoints of the desk."""
+    """Create the desk's web application, with the guards as middleware."""
     threads = ThreadPoolExecutor(THREADS, "documents")
 
     async def documents(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The kinds of documents that the desk accepts, with the rule of each."""
+"""Rules for the kinds of documents that the desk accepts."""
 
 from collections.abc import Mapping
 from typing import Final

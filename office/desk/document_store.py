@@ -1,7 +1,7 @@
-"""The accepted documents with the desk's answers, in one SQLite file in the authority's folder.
+"""Store of the accepted documents with the desk's answers, in an SQLite file in the authority's folder.
 
-The office's ledger has the SHA-256 of each document, so it can prove the content of this store. The store is for
-searches.
+The store is for searches. The office's ledger has the SHA-256 of each document, so the ledger can prove the store's
+content.
 """
 
 import json
@@ -39,7 +39,9 @@ _ADD: Final = "INSERT OR IGNORE INTO documents VALUES (?, ?, ?, ?, ?, CAST(? AS 
 
 @dataclass(frozen=True, slots=True)
 class KeptDocument:
-    """A stored document. `subject` is the id of what it is about, `octets` is the signed note, and `answer` is the
+    """A stored document.
+
+    `subject` is the id of the document's subject, such as a report. `octets` is the signed note, and `answer` is the
     desk's answer.
     """
 
@@ -53,20 +55,20 @@ class KeptDocument:
 
 
 class DocumentStore:
-    """The store of documents. Each call opens the file. Any thread may use it."""
+    """Store of accepted documents. Each call opens the file. All threads may use the same object."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
 
     @property
     def exists(self) -> bool:
-        """True once a document has been stored."""
+        """True if a document has been stored."""
         return self._path.exists()
 
     def added(
         self, document: SignedDocument, subject: str, received: datetime, answer: Mapping[str, Any]
     ) -> list[Statement]:
-        """The statements that store a document."""
+        """SQL statements that store a document."""
         row = (
             document.id, document.kind, document.member, subject, int(received.timestamp() * 1e6),
             document.octets.decode(), json.dumps(answer, ensure_ascii=False),
@@ -74,7 +76,7 @@ class DocumentStore:
         return [(_ADD, row)]
 
     def forget(self, kind: str, subjects: Iterable[str]) -> None:
-        """Erase the content of documents. Their existence and time remain on record. Raises TrustError."""
+        """Erase the content of documents. Their ids and times stay. Raises TrustError."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -86,13 +88,13 @@ class DocumentStore:
         return next(self._read("id = ?", document_id), None)
 
     def of(self, kind: str, *, subject: str | None = None, member: str | None = None) -> Iterator[KeptDocument]:
-        """The documents of a kind, in the order in which they were received."""
+        """Stored documents of a kind, in the order of their receipt, optionally of one subject or member."""
         given = [("kind = ?", kind), ("subject = ?", subject), ("member = ?", member)]
         where = [(clause, value) for clause, value in given if value is not None]
         return self._read(" AND ".join(clause for clause, _ in where), *(str(value) for _, value in where))
 
     def count(self, kind: str, member: str, since: datetime) -> int:
-        """Number of a member's documents of one kind since a moment."""
+        """Number of documents of a kind that a member has sent since a time."""
         if not self.exists:
             return 0
         query = "SELECT count(*) FROM documents WHERE kind = ? AND member = ? AND received >= ?"
@@ -112,7 +114,7 @@ class DocumentStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """Context with a connection for one transaction. Raises TrustError."""
+        """Open the database for one transaction in a `with` block. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:

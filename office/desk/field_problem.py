@@ -1,11 +1,12 @@
-"""Errors in the fields of a public form."""
+"""Errors in the fields of the desk's public forms."""
 
 from typing import NamedTuple
 
 
 class FieldProblem(NamedTuple):
-    """An error in a field. `problem` is one of the form's problems; `character` is the unreadable one, if the problem
-    is about that.
+    """Error in a field of a public form.
+
+    `problem` is a key of the form's problems. `character` is the unreadable character, if the error is about one.
     """
 
     problem: str

@@ -1,6 +1,4 @@
-"""Stops that members made themselves after a direct call of the police: the desk's rule for the reports about them, and
-the reported stops.
-"""
+"""Suspensions that members entered themselves after a direct call from the police, as reported to the desk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from .document_desk import AHEAD, Accepted, DocumentDesk
 
 
 def accept_own_suspensions(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The desk's rule for a member's report about its own suspensions."""
+    """Accept a member's report about its own suspensions: the desk's rule for such documents."""
     content = OwnSuspensionReport.of(document.content)
     if content.in_force > min(document.at, now) + AHEAD:
         raise TrustError("the suspensions are in use from a later time than now; set the clock")
@@ -23,7 +21,7 @@ def accept_own_suspensions(desk: DocumentDesk, document: SignedDocument, now: da
 
 @dataclass(frozen=True, slots=True)
 class MemberStop:
-    """A node's newest report about one of its own suspensions."""
+    """A node's latest report about one of its own suspensions."""
 
     member: str
     node: str
@@ -31,7 +29,7 @@ class MemberStop:
     report: OwnSuspensionReport
 
     def as_plain(self) -> dict[str, object]:
-        """The stop in the form for JSON."""
+        """JSON form of the suspension."""
         return {
             "by": "member",
             "member": self.member,
@@ -42,8 +40,9 @@ class MemberStop:
 
 
 def member_stops(desk: DocumentDesk, reference: str | None = None) -> Iterator[MemberStop]:
-    """The members' stops with one reference, or all, the oldest first. Documents signed by a key that is no longer in
-    the registry do not count.
+    """Find the suspensions that members entered themselves, oldest first, all or with one reference.
+
+    Reports signed with a key that is no longer in the registry do not count.
     """
     newest: dict[tuple[str, str], MemberStop] = {}
     for kept in desk.documents.of(KIND):

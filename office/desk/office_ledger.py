@@ -1,8 +1,7 @@
-"""The office's ledger. Each act of the office and of its desk is a leaf of a signed tree, as calls are in a member's
-ledger.
+"""The office's ledger. Each act of the office and its desk is a leaf of a signed tree.
 
-It has the format of every ledger: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it, and witnesses can
-cosign it. Commands may run while the desk runs; the desk then writes their acts.
+The ledger has the same format as a member's ledger: `idtone ledger verify -c FOLDER/ledger/idtone.yaml` verifies it,
+and witnesses can cosign it. Commands may run while the desk runs; the desk then writes their acts.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ TURN_WITHIN_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class OfficeAct:
-    """One act. `subject` is the id of its subject; `details` depend on the act."""
+    """An act of the office. `subject` is the id of its subject, and `details` depend on the kind of act."""
 
     id: str
     at: datetime
@@ -69,19 +68,20 @@ class OfficeLedger:
 
     @property
     def settings_file(self) -> Path:
-        """The settings file for `idtone ledger … -c`. The office may name witnesses in it."""
+        """Settings file for `idtone ledger … -c`. The office may name witnesses in the file."""
         return self._folder / "idtone.yaml"
 
     def record(self, act: str, subject: str, **details: Scalar) -> str:
-        """Record an act of the person who runs this command, durably; returns the id of the act. Raises LedgerError;
-        then the caller must not do the act.
+        """Record an act of the person who runs this command, and return the act's id.
+
+        The act is stored durably before the method returns. Raises LedgerError; then the caller must not do the act.
         """
         act_id = new_act_id()
         self.record_as(act_id, act, subject, **details)
         return act_id
 
     def record_as(self, act_id: str, act: str, subject: str, **details: Scalar) -> None:
-        """The same as `record`, but with the given id."""
+        """Record an act under an id from `new_act_id`. Raises LedgerError; then the caller must not do the act."""
         step = steps.duty(act_id, datetime.now(UTC), acting_person(), act, subject, details)
         with self.locked():
             if self._writer:
@@ -94,7 +94,7 @@ class OfficeLedger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Context in which no other process can check, record or do an act. Raises LedgerError."""
+        """Hold the ledger's lock in a `with` block, so that no other process can record an act. Raises LedgerError."""
         with ExitStack() as stack:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -111,8 +111,9 @@ class OfficeLedger:
 
     @contextmanager
     def open(self) -> Iterator[tuple[str, LedgerWriter]]:
-        """Context with the ledger's URL and its writer. A process that records many acts keeps it open. Raises
-        LedgerError.
+        """Open the ledger for a process that records many acts. The `with` block receives the URL and the writer.
+
+        Raises LedgerError.
         """
         with ExitStack() as stack:
             with self.locked():  # a command may be writing an act now
@@ -125,7 +126,7 @@ class OfficeLedger:
                 self._writer = None
 
     def knows(self, act_id: str) -> bool:
-        """True if an act is recorded. Raises LedgerError."""
+        """True if the ledger contains the act. Raises LedgerError."""
         for url in self._urls():
             with LedgerReader.open(url) as reader:
                 if reader.knows(act_id):
@@ -133,9 +134,7 @@ class OfficeLedger:
         return False
 
     def acts(self) -> list[OfficeAct]:
-        """All acts in the order in which they were recorded, including those in earlier ledgers that this one
-        continues. Raises LedgerError.
-        """
+        """Read all acts in the order of their recording, including those in earlier ledgers. Raises LedgerError."""
         found: list[OfficeAct] = []
         for url in self._urls():
             with LedgerReader.open(url) as reader:
@@ -154,7 +153,6 @@ class OfficeLedger:
         return [f"sqlite:///{path}" for path in (*earlier, present) if path.exists()]
 
     def _settings(self) -> LedgerSettings:
-        """The settings of the ledger. A missing file is created."""
         if not self.settings_file.exists():
             here = self._folder.resolve()
             self._folder.mkdir(mode=0o700, exist_ok=True)

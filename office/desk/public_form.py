@@ -1,7 +1,4 @@
-"""The desk's public forms in Japanese and English: writes them as plain HTML without scripts, and reads their fields.
-
-All values from visitors are escaped.
-"""
+"""The desk's public forms in Japanese and English: plain HTML without scripts, with all visitors' values escaped."""
 
 import asyncio
 import base64
@@ -27,7 +24,7 @@ from ..authority.yaml_text import read_value
 from .field_problem import FieldProblem
 
 TRAP: Final = "website"
-"""A field that people do not see. Programs that fill in every field fill it in too."""
+"""Name of a field that people do not see. Programs that fill in every field reveal themselves."""
 _STYLE: Final = (
     ":root{color-scheme:light dark;--paper:#fff;--raised:#f3f5f8;--ink:#16202b;--quiet:#4f5b68;--line:#4f5b68;"
     "--accent:#0b5fa5;--on:#fff;--bad:#b3261e}"
@@ -55,13 +52,13 @@ _STYLE: Final = (
     ".problem{border-left:.3em solid var(--bad);background:var(--raised);padding:1em}.receipt{font-size:1.5em}"
     ".trap{position:absolute;left:-9999px}"
 )
-"""The same look as the console's style sheet, which the desk does not have."""
+"""Style sheet that looks like the console's, which the desk does not have."""
 POLICY: Final = (
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""The content security policy: no script, no frame, no other origin."""
+"""Content security policy without scripts, frames and other origins."""
 COMMON_PROBLEMS: Final = {
     "character": ("使えない文字 {character} があります。取り除いてください。",
                   "There is the character {character}, which cannot be used. Leave it out."),
@@ -72,18 +69,18 @@ COMMON_PROBLEMS: Final = {
                "The desk cannot accept it now. Send it again later."),
     "form": ("このページの様式から送ってください。", "Send it by the form on this page."),
 }  # fmt: skip
-"""Problem of any form → its words."""
+"""Texts in Japanese and English for the problems that any form can have."""
 MUST: Final = '<span class="must">必須 / required</span>'
 _HEAD: Final = "<header></header>"
 _CORRECT: Final = ("次の点を直してください。", "Please correct the following:")
 _FIELD_LIMIT: Final = 16 * 1024
-"""Most bytes of a field."""
+"""Maximum size of a field in bytes."""
 _FORM_LIMIT: Final = 1024 * 1024
-"""Most bytes of all fields."""
+"""Maximum size of all fields in bytes."""
 _PARTS_LIMIT: Final = 30
 _CHUNK: Final = 64 * 1024
 _MALFORMED: Final = (ValueError, AssertionError, RuntimeError, LookupError, HttpProcessingError)
-"""aiohttp's errors for a malformed body, or for an unknown encoding."""
+"""Errors that aiohttp raises for a malformed body or an unknown encoding."""
 _HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
@@ -91,11 +88,14 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 Problems = Mapping[str, tuple[str, str]]
-"""Problem → its words in Japanese and English."""
+"""Japanese and English text of each problem."""
 
 
 class FormError(Exception):
-    """A form was refused. `problem` is the problem of the form as a whole, and `wrong` has the errors of its fields."""
+    """The desk refuses a form.
+
+    `problem` concerns the form as a whole. `wrong` has the errors of single fields.
+    """
 
     def __init__(
         self,
@@ -113,9 +113,10 @@ async def read_form(
     files: Mapping[str, int] = MappingProxyType({}),
     long: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, bytes]:
-    """Read the fields into `values`; returns the files that are not empty. `files` are the fields for a file, and
-    `long` those for a long text, each with its greatest size in bytes. Raises FormError, also if another field has a
-    file.
+    """Read the form's fields into `values`, and return the uploaded files that are not empty.
+
+    `files` and `long` map fields for files and long texts to their maximum size in bytes. Raises FormError, also if
+    another field holds a file.
     """
     if (request.content_length or 0) > _FORM_LIMIT + sum(files.values()) + sum(long.values()):
         raise FormError("size", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -144,7 +145,7 @@ async def read_form(
 
 
 async def read_texts(request: web.Request, *names: str) -> tuple[str, ...]:
-    """The values of these short fields of a form without files. They are empty if the body is malformed."""
+    """Read the named short fields of a form without files. A malformed body gives empty texts."""
     try:
         sent = await request.post()
     except _MALFORMED:
@@ -157,7 +158,6 @@ def _text(octets: bytes) -> str:
 
 
 async def _held(part: BodyPartReader, limit: int) -> bytes:
-    """The content of a part of at most `limit` bytes. Raises FormError."""
     held = bytearray()
     while chunk := await part.read_chunk(_CHUNK):
         held += chunk
@@ -177,7 +177,10 @@ def text_field(
     required: bool = False,
     more: str = "",
 ) -> str:
-    """The HTML of a field with one line. `value` must be escaped already. `more` is HTML for further attributes."""
+    """HTML of an input field with its label.
+
+    `value` must be escaped already. `more` is HTML with further attributes.
+    """
     return (
         f"<label>{MUST * required}{bilingual(*title)}"
         f'<input type="{kind}" name="{name}" value="{value}" maxlength="200"{more}'
@@ -186,7 +189,7 @@ def text_field(
 
 
 def hidden_trap_field() -> str:
-    """The HTML of a field that people do not see and robots fill in."""
+    """HTML of a field that people do not see and robots fill in."""
     return (
         f'<div class="trap" aria-hidden="true"><label>Website<input type="text" name="{TRAP}" tabindex="-1" '
         'autocomplete="off"></label></div>'
@@ -194,8 +197,9 @@ def hidden_trap_field() -> str:
 
 
 def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """The HTML attributes of a field with an error; empty for other fields. The first field with an error gets the
-    focus.
+    """HTML attributes that mark a field with an error; empty for other fields.
+
+    The first field with an error receives the focus.
     """
     if name not in wrong:
         return ""
@@ -204,14 +208,14 @@ def fault_attributes(name: str, wrong: Mapping[str, FieldProblem]) -> str:
 
 
 def error_at(problems: Problems, name: str, wrong: Mapping[str, FieldProblem]) -> str:
-    """The HTML of a field's error, to be shown beside the field; empty if it has none."""
+    """HTML of a field's error for display beside the field; empty without an error."""
     if name not in wrong:
         return ""
     return f'<span class="bad" id="error-{name}">{_words(problems, *wrong[name])}</span>'
 
 
 def all_wrong(problems: Problems, wrong: Mapping[str, FieldProblem]) -> str:
-    """The HTML of all errors of fields, each with a link to its field."""
+    """HTML of the errors of all fields, each with a link to its field."""
     if not wrong:
         return ""
     each = "".join(
@@ -229,12 +233,12 @@ def _words(problems: Problems, problem: str, character: str = "") -> str:
 
 
 def bilingual(japanese: str, english: str) -> str:
-    """The HTML of a text in both languages, which are HTML already."""
+    """HTML of a text in both languages. The arguments are HTML already."""
     return f'<span lang="ja">{japanese}</span> <span lang="en">{english}</span>'
 
 
 def page(title: tuple[str, str], body: str) -> str:
-    """The HTML of the complete page. `body` is HTML already."""
+    """HTML of a complete page. `body` is HTML already."""
     return (
         f'<!doctype html><html lang="ja"><head><meta charset="utf-8"><title>{title[0]} / {title[1]}</title>'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
@@ -244,23 +248,23 @@ def page(title: tuple[str, str], body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublicPages:
-    """The common head of all forms: the association's name, and links to the other public pages of the same server."""
+    """Common head of the desk's public pages: the association's name and links to the other pages."""
 
     association: str
-    """The association's name; empty if the registry cannot be read."""
+    """Name of the association; empty if the registry cannot be read."""
     links: Sequence[tuple[str, str, str]]
-    """Path of each link, with its words in Japanese and in English."""
+    """Path, Japanese text and English text of each link."""
 
     @classmethod
     def of(cls, folder: Path, links: Sequence[tuple[str, str, str]]) -> Self:
-        """The head for the association's folder."""
+        """Read the association's name from its folder. Without a readable registry, the name is empty."""
         try:
             return cls(association_of(folder), links)
         except IdtoneError:  # the parts that do not work without it say so
             return cls("", links)
 
     def html(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        """The answer with a page's HTML, with headers that forbid injected content."""
+        """Response with a page, and with headers that forbid injected content."""
         links = "".join(
             f'<a href="{path}">{bilingual(japanese, english)}</a>' for path, japanese, english in self.links
         )
@@ -270,7 +274,7 @@ class PublicPages:
 
 
 def association_of(folder: Path) -> str:
-    """The association's name in its registry. Raises IdtoneError."""
+    """Name of the association in the registry of the folder. Raises IdtoneError."""
     path = folder / tuf_roles.REGISTRY_FILE
     text = read_text(path)
     try:

@@ -1,7 +1,7 @@
-"""Changes of a desk's store together with their leaves in the office's ledger: either both are made, or neither.
+"""Changes of a desk's store that are made if and only if the office's ledger has their leaf.
 
-A change is first stored as an intention. Then its leaf is recorded, and then the change is made. If the process ends in
-between, `finish` makes the changes whose leaf is in the ledger. So the store always has what each leaf is about.
+A change is first stored as an intention. Then its leaf is recorded, and the change is made. If the process ends in
+between, `finish` makes the changes whose leaf is in the ledger.
 """
 
 import json
@@ -23,24 +23,24 @@ CREATE TABLE IF NOT EXISTS intended (
     statements TEXT NOT NULL
 ) STRICT;
 """
-"""`act` is the id of the leaf, `since` in microseconds, `statements` JSON."""
+"""Table of intended changes. `act` is the id of the leaf, `since` is in microseconds, `statements` is JSON."""
 Statement = tuple[str, Sequence[str | int | None]]
-"""SQL and its values. It may be executed again after the change was made: then it changes nothing."""
+"""SQL statement and its values. Executing the statement twice must have the same effect as once."""
 _LATE: Final = timedelta(hours=1)
-"""Longer than any act takes: an act that is not in the ledger by then was not recorded."""
+"""Period after which an act that is not in the ledger counts as never recorded. No act takes that long."""
 
 
 class RecordedChanges:
-    """The changes of one store. `opened` opens its database (with `SCHEMA`) for one transaction."""
+    """Changes of a single store. `opened` opens the store's database, with `SCHEMA`, for one transaction."""
 
     def __init__(self, opened: Callable[[], AbstractContextManager[sqlite3.Connection]], ledger: OfficeLedger) -> None:
         self._opened, self._ledger = opened, ledger
 
     def make(self, statements: Iterable[Statement], act: str, subject: str, **details: Scalar) -> bool:
-        """Record an act, and make the change. Returns True if the last statement changed anything.
+        """Record an act in the ledger, and make the change. True if the last statement changed a row.
 
-        Raises TrustError if the store cannot be written, and LedgerError. Nothing is then changed, unless the ledger
-        turns out to have the act: `finish` then makes the change.
+        Raises TrustError if the store cannot be written, LedgerError if the act cannot be recorded. Nothing is changed
+        then, unless the ledger has the act after all: `finish` then makes the change.
         """
         act_id = new_act_id()
         with self._opened() as database:
@@ -49,7 +49,10 @@ class RecordedChanges:
         return self._change(act_id)
 
     def finish(self) -> None:
-        """Make the unfinished changes whose leaf is in the ledger, and drop the others. Raises the errors of `make`."""
+        """Make the unfinished changes whose leaf is in the ledger, and drop old ones without a leaf.
+
+        Raises TrustError or LedgerError.
+        """
         if not self._intended():
             return
         with self._ledger.locked():  # an act that is under way makes its change itself

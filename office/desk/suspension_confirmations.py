@@ -1,4 +1,4 @@
-"""Confirmations of suspensions: the desk's rule for them, and the nodes that have confirmed the published stops."""
+"""Nodes' confirmations of published suspensions: the desk's rule for them, and which nodes have confirmed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _FILE: Final = tuf_roles.SUSPENSIONS_FILE
 
 
 def accept_confirmation(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The desk's rule for confirmations. A confirmation must be about a published edition: about stops in it, or about
-    ends of stops in earlier editions.
+    """Accept a confirmation of suspensions, or of their ends: the desk's rule for such documents.
+
+    The confirmation must concern suspensions of a published edition, or ends of suspensions in earlier editions. Raises
+    TrustError.
     """
     content = SuspensionConfirmation.of(document.content)
     edition = published_stops(desk.workspace.repository, content.sha256)
@@ -43,7 +45,7 @@ def accept_confirmation(desk: DocumentDesk, document: SignedDocument, now: datet
 
 
 def published_stops(repository: SignedRepository, sha256: str) -> list[SuspensionEntry] | None:
-    """The stops of a published edition; None if there is no such edition."""
+    """Suspensions in a published edition; None if no edition has this SHA-256."""
     if sha256 not in repository.file_sha256s(tuf_roles.SUSPENSIONS):
         return None
     text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
@@ -52,10 +54,11 @@ def published_stops(repository: SignedRepository, sha256: str) -> list[Suspensio
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A node's confirmation of all stops with one reference. `in_use` is None if the node has not confirmed them.
+    """A node's confirmation of all suspensions with one reference.
 
-    `node` is the name of its key, or None if the member has named no key. `is_lifted` is True if the reference was
-    published once and no longer is. `lifted` is the time at which the node applied that, if it has reported it.
+    `in_use` is None if the node has not confirmed them. `node` is the name of the node's key, or None if the member has
+    named no key. `is_lifted` is True if the suspensions were published and ended. `lifted` is the time at which the
+    node applied the end, if known.
     """
 
     reference: str
@@ -69,18 +72,18 @@ class Confirmation:
 
     @property
     def is_missing(self) -> bool:
-        """True if the node must still confirm a stop, or the end of a stop that it confirmed."""
+        """True if the node still has to confirm a suspension, or the end of a suspension that it confirmed."""
         return self.lifted is None and self.in_use is not None if self.is_lifted else self.in_use is None
 
 
 def confirmations(
     desk: DocumentDesk, reference: str | None = None, ended_since: datetime | None = None
 ) -> Iterator[Confirmation]:
-    """The confirmations of each published stop, by each node of each member that holds numbers. Then those of the
-    lifted stops, if a node must still confirm the end or has confirmed it since `ended_since`. With a `reference`, only
-    those of that one, published or lifted.
+    """Confirmations of each published suspension by each node of each member that holds numbers.
 
-    Raises TrustError if nothing was published, or if this reference never was.
+    Lifted suspensions follow if a node still has to confirm the end, or has confirmed the end since `ended_since`. With
+    a `reference`, only this suspension is listed. Raises TrustError if nothing was published, or if the reference is
+    unknown.
     """
     repository = desk.workspace.repository
     sha256 = repository.file_sha256(tuf_roles.SUSPENSIONS)
@@ -111,7 +114,6 @@ def confirmations(
 
 
 def _of_earlier(repository: SignedRepository, reference: str) -> list[SuspensionEntry] | None:
-    """The stops with a reference in the newest edition that has it; None if there is no such edition."""
     for sha256 in repository.file_sha256s(tuf_roles.SUSPENSIONS):
         text = repository.file_by_sha256(tuf_roles.SUSPENSIONS, sha256).decode("utf-8-sig")
         if reference in text:
@@ -122,7 +124,6 @@ def _of_earlier(repository: SignedRepository, reference: str) -> list[Suspension
 
 
 def _confirmed_before(published: Collection[str], documents: _Documents) -> dict[str, list[SuspensionEntry]]:
-    """The references that nodes once confirmed and that are no longer published, with their last known stops."""
     return {reference: stops for reference, stops in documents.last_known.items() if reference not in published}
 
 
@@ -147,7 +148,7 @@ def _end(row: Confirmation, ends: Mapping[tuple[str, str], datetime]) -> datetim
 
 
 def is_published(desk: DocumentDesk, reference: str) -> bool:
-    """True if a published stop has the reference, or had it before it was lifted."""
+    """True if a suspension with this reference is published, or was published before it was lifted."""
     return _of_earlier(desk.workspace.repository, reference) is not None
 
 
@@ -161,10 +162,6 @@ class _Document:
 
 @dataclass(frozen=True, slots=True)
 class _Documents:
-    """The nodes' reports by node and reference: the stops, and the latest end. `last_known` has the stops of each
-    reference in the last document that names some.
-    """
-
     stops: dict[tuple[str, str], list[_Document]] = field(default_factory=dict)
     ends: dict[tuple[str, str], datetime] = field(default_factory=dict)
     last_known: dict[str, list[SuspensionEntry]] = field(default_factory=dict)
@@ -209,7 +206,6 @@ def _of_member(
 
 
 def _documents(desk: DocumentDesk) -> Iterator[_Document]:
-    """The accepted documents in the order of receipt, without those whose key is no longer in the registry."""
     editions: dict[str, list[SuspensionEntry] | None] = {}
     for kept in desk.documents.of(KIND):
         try:
@@ -225,7 +221,7 @@ def _documents(desk: DocumentDesk) -> Iterator[_Document]:
 
 
 def as_plain(each: Confirmation) -> Mapping[str, object]:
-    """The confirmation in the form for JSON."""
+    """JSON form of a confirmation."""
     return {
         "reference": each.reference,
         "member": each.member,

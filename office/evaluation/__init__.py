@@ -1,1 +1,1 @@
-"""The association's part in the evaluation of good operators: figures at the desk, observations, results and badges."""
+"""The association's part of the evaluation of members: figures, observations, results and badges."""

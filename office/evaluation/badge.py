@@ -1,7 +1,6 @@
-"""The badge (標章) that an evaluated member may show: an SVG picture in Japanese and English. Pure.
+"""The badge (標章) that an evaluated member may show, as an SVG picture in Japanese and English.
 
-The registry has the SHA-256 of the badge, so a badge is genuine if the public list has its digest. The picture loads
-nothing from elsewhere.
+The registry has the SHA-256 of each badge, so anyone can check with the public list that a badge is genuine.
 """
 
 from datetime import date
@@ -15,7 +14,10 @@ from ..authority.licence_mark import issuer_line
 
 
 def badge(member: Member, grade: Grade, criteria: Criteria, association: str, until: date, result: str) -> bytes:
-    """The badge as SVG. `until` is the last day on which it is valid, `result` the SHA-256 of the result."""
+    """Draw a member's badge as an SVG picture.
+
+    `until` is the last day on which the badge is valid. `result` is the SHA-256 of the evaluation's result.
+    """
     title = criteria.terms.title
     fields = {
         "id": member.id,

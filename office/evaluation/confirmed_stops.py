@@ -1,4 +1,4 @@
-"""The time that a member's nodes took to stop a number, by their confirmations to the desk."""
+"""The time that a member's nodes took to apply suspensions, from their confirmations to the desk."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,10 @@ from ..desk.document_store import KeptDocument
 from ..desk.suspension_confirmations import published_stops
 
 Editions = Callable[[str], Mapping[str, datetime]]
-"""SHA-256 of a published suspensions.yaml → reference → beginning of its stop; of several stops, the latest."""
+"""Function from the SHA-256 of a published `suspensions.yaml` to the beginning of each suspension, by reference.
+
+Of several suspensions with one reference, the latest beginning counts.
+"""
 
 
 def published_editions(repository: SignedRepository) -> Editions:
@@ -31,8 +34,10 @@ def published_editions(repository: SignedRepository) -> Editions:
 def confirmed_stops(
     documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]], editions: Editions, period: Period
 ) -> dict[str, Fraction]:
-    """Reference → hours from the beginning of the stop until the last of the confirming nodes applied it, for the stops
-    in the period. Documents signed by a key that is no longer in the registry are left out.
+    """Hours from the beginning of each suspension in the period until the last confirming node applied it, by
+    reference.
+
+    Documents signed with a key that is no longer in the registry are left out.
     """
     first: dict[tuple[str, datetime, VerifierKey], datetime] = {}
     for kept in documents:

@@ -1,4 +1,4 @@
-"""Enters the office's criteria in `evaluation.yaml`. Each change raises the version."""
+"""Enters the criteria of the evaluation in `evaluation.yaml`. Each change raises their version."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -33,12 +33,12 @@ _HEAD: Final = """\
 
 
 def sample_criteria() -> Criteria:
-    """The example criteria that idtone ships. The association adapts them."""
+    """Read idtone's example criteria, which the association adapts."""
     return parse_criteria((resources.files("idtone.config") / CRITERIA_FILE).read_text("utf-8"), CRITERIA_FILE)
 
 
 def present_criteria(workspace: Workspace) -> Criteria | None:
-    """The criteria in the folder; None if there are none. Raises DocumentError."""
+    """Read the criteria in the folder; None if the folder has none. Raises DocumentError."""
     path = workspace.folder / CRITERIA_FILE
     return read_criteria(path) if path.exists() else None
 
@@ -50,11 +50,12 @@ def enter_criteria(
     name: str = CRITERIA_FILE,
     read_version: int | None = None,
 ) -> Criteria:
-    """Enter criteria under the next version; they replace the older ones. `given` is the tree of the file, without
-    regard to the version in it. `name` is the file's name in an error. `read_version` is the version that the person
-    has edited (0 if there was none); if the criteria have another version by now, the entry is refused.
+    """Enter criteria under the next version, in place of the older ones.
 
-    The act is recorded in the office's ledger first. Raises IdtoneError; nothing has changed then.
+    `given` is the content of the file; its version is ignored. `name` is the file name that error messages show.
+    `read_version` is the version that the person has edited, or 0 for new criteria; if the criteria have another
+    version by now, the entry is refused. The office's ledger records the act first. Raises IdtoneError and then changes
+    nothing.
     """
     with workspace.locked():
         present = present_criteria(workspace)
@@ -78,7 +79,7 @@ def enter_criteria(
 
 
 def tree_of(document: CriteriaDocument) -> dict[str, Any]:
-    """The criteria as the tree of the file, without empty values."""
+    """Convert criteria to the content of `evaluation.yaml`, without empty values."""
     terms = document.evaluation
     return {
         "evaluation": {
@@ -103,7 +104,7 @@ def tree_of(document: CriteriaDocument) -> dict[str, Any]:
 
 
 def number_text(value: Decimal) -> str:
-    """The number without trailing zeros, and without an exponent."""
+    """Format a number without trailing zeros and without an exponent."""
     return f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
 
 
@@ -114,7 +115,6 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _content(document: CriteriaDocument) -> dict[str, Any]:
-    """All content except the version."""
     tree = tree_of(document)
     del tree["evaluation"]["version"]
     return tree

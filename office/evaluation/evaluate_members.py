@@ -1,4 +1,4 @@
-"""Evaluates members by the data in the authority's folder."""
+"""Evaluates members with the data in the authority's folder."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -28,24 +28,25 @@ from .observations import Observation, observations, observations_in, observatio
 from .read_figures import read_figures
 
 Progress = Callable[[int, int], object]
-"""Receives the number of evaluated members, and the total."""
+"""Callback that receives the number of evaluated members and the total."""
 
 
 @dataclass(frozen=True)
 class EvaluatedMembers:
-    """The evaluations, with the data that they rest on."""
+    """Evaluations of members, with the data on which they are based."""
 
     registry: RegistryDocument
     criteria: Criteria
     period: Period
     evaluations: Sequence[Evaluation]
     observations: Sequence[Observation]
-    """The observations of the period, which the evaluations have counted."""
+    """Observations of the period, which the evaluations have counted."""
 
 
 def period_over(since: str, until: str, now: datetime, name: Callable[[str], str]) -> Period:
-    """The period between two days that a person entered. `name` returns the name of a field for an error. Raises
-    UsageError if the period is not over.
+    """Parse a period between two days that a person entered. Raises UsageError if the period is not over.
+
+    `name` maps a parameter to the field name that error messages show.
     """
     period = Period.parse(since, until, name)
     if period.ends > now:
@@ -62,7 +63,11 @@ def evaluate_members(
     chosen: Sequence[str] = (),
     progress: Progress = lambda done, of: None,
 ) -> EvaluatedMembers:
-    """The evaluation of the chosen members, or of all. Their licences must be valid at `now`. Raises IdtoneError."""
+    """Evaluate the chosen members, or all members. Raises IdtoneError.
+
+    A member without a licence that is valid at `now`, or with all numbers suspended, receives no grade. `progress`
+    receives the number of evaluated members and the total.
+    """
     known = {each.id for each in registry.members}
     if unknown := [each for each in chosen if each not in known]:
         raise UsageError("the registry has no member {member!r}; `idtone registry show` lists them", member=unknown[0])
@@ -87,8 +92,10 @@ def evaluate_members(
 def counted_by_desk(
     workspace: Workspace, members: Iterable[Member], period: Period
 ) -> Callable[[str], tuple[dict[str, Fraction], Share]]:
-    """A function from a member's id to the desk's own figures of the period: the hours until its nodes confirmed each
-    stop (by reference), and its answers to reports. Raises IdtoneError.
+    """Function from a member's id to the desk's own figures for the period.
+
+    The figures are the hours until the member's nodes confirmed each suspension, by reference, and the share of reports
+    answered in time. Raises IdtoneError.
     """
     documents = DocumentDesk(workspace.folder, {}).documents
     answered = ReportStore(workspace.folder).in_time(period.begins, period.ends)
@@ -110,6 +117,6 @@ def _excluded(member: Member, stopped: Collection[str], now: datetime) -> Exclus
 
 
 def read_folder(workspace: Workspace) -> tuple[RegistryDocument, Criteria]:
-    """The registry and the criteria in the folder. Raises IdtoneError."""
+    """Read the registry and the criteria in the authority's folder. Raises IdtoneError."""
     criteria = read_criteria(workspace.folder / CRITERIA_FILE)
     return registry_of(workspace), criteria

@@ -1,4 +1,4 @@
-"""Evaluates a member in one period. Pure."""
+"""Evaluates a member in a period."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ from .observations import Observed
 
 
 class Exclusion(StrEnum):
-    """The reasons why a member gets no grade, whatever its values are. The names are public, because results contain
-    them.
+    """Reasons why a member receives no grade, whatever its values are.
+
+    Published results contain these names.
     """
 
     NO_LICENCE = "no-valid-licence"
     STOPPED = "stopped"
-    """All its numbers are suspended."""
+    """All numbers of the member are suspended."""
 
 
 EXCLUSION_WORDS: Final = {
@@ -36,8 +37,9 @@ EXCLUSION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of one member. `missing` are the nodes without figures for each day of the period. `doubts` are
-    questions for the member.
+    """Evaluation of a member.
+
+    `missing` names the nodes without figures for each day of the period. `doubts` are questions for the member.
     """
 
     member: Member
@@ -49,7 +51,7 @@ class Evaluation:
 
     @property
     def grade(self) -> Grade | None:
-        """The grade; None if there is none, or if the member is excluded."""
+        """Grade of the member; None if its score reaches no grade, or if the member is excluded."""
         return None if self.excluded else self.score.grade
 
 
@@ -63,12 +65,12 @@ def evaluate(
     period: Period,
     excluded: Exclusion | None = None,
 ) -> Evaluation:
-    """The evaluation of a member. `figures` are all figures that the desk has from it, in the order of receipt.
+    """Evaluate a member in a period.
 
-    `confirmed_stops` has for each reference the hours until its nodes confirmed the stop. They take precedence over the
-    office's observations. `reports` is the desk's count of its answers.
-
-    Raises TrustError if a stored document was changed.
+    `figures` are all figures of the member at the desk, in the order of receipt. `confirmed_stops` holds, by reference,
+    the hours until the member's nodes confirmed each suspension. These hours take precedence over the office's
+    observations. `reports` is the desk's count of the member's answers. Raises TrustError if a stored document was
+    changed.
     """
     keys = [VerifierKey.parse(text) for text in member.keys]
     counted: list[NodeFigures] = []
@@ -121,9 +123,6 @@ def _is_cosigned(each: NodeFigures, criteria: Criteria) -> bool:
 
 
 def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
-    """The share of fallback calls in all calls, and the share of calls with a sent sound in the connected calls, over
-    all nodes.
-    """
     months = [month for each in figures for month in each.figures.months]
     return (
         Share(sum(month.fallback for month in months), sum(month.calls for month in months)),
@@ -132,7 +131,7 @@ def _calls(figures: Iterable[NodeFigures]) -> tuple[Share, Share]:
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[Message]:
-    """The lines that explain each point of an evaluation."""
+    """Explain each point of an evaluation in a line of text."""
     member, found = evaluation.member, evaluation.score
     yield Message(
         "{member}  {name}: {grade}, {percent}",

@@ -1,9 +1,7 @@
-"""The office's observations of members for the evaluation, entered when they are made: contacts, forms, stops, points.
+"""The office's observations of members for their evaluation: contacts, forms, stops and assessors' points.
 
-observations.json    one entry for each: member, kind, day, result, author and time of the entry
-
-The list is the office's own. Each change is an act in the office's ledger. The desk's own counts (answers to reports,
-stops confirmed by the nodes) are not in it.
+The file `observations.json` has an entry for each observation: member, kind, day, result, author and time of entry. The
+office's ledger records each change. The desk's own counts, such as answers to reports, are not in the file.
 """
 
 from __future__ import annotations
@@ -48,11 +46,11 @@ class ObservationKind(StrEnum):
     CONTACT = "contact"
     """An attempt to reach the member's contact."""
     FORM = "form"
-    """An application form (標準申込書) of a customer of the member."""
+    """A standard application form (標準申込書) of one of the member's customers."""
     STOP = "stop"
-    """A number that the member was asked to stop, if its nodes have not confirmed the stop to the desk."""
+    """A number that the member was asked to stop, if the member's nodes have not confirmed the stop to the desk."""
     ASSESSOR = "assessor"
-    """The points of an external assessor (外部評価者)."""
+    """Points from an external assessor (外部評価者)."""
 
 
 OBSERVATION_WORDS: Final = {
@@ -65,7 +63,7 @@ GOOD_WORDS: Final = {
     ObservationKind.CONTACT: (template("reached"), template("not reached")),
     ObservationKind.FORM: (template("without a gap"), template("has gaps")),
 }
-"""Kind with a good or bad result → the words for both."""
+"""Words for the good and the bad result of a kind of observation."""
 
 
 def _moment(text: str) -> str:
@@ -75,16 +73,17 @@ def _moment(text: str) -> str:
 
 
 Moment = Annotated[str, AfterValidator(_moment)]
-"""A moment with its time zone, or empty."""
+"""A time with its time zone in ISO 8601 format, or an empty string."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """An observation. `day` is its day in Japan, or, for an assessor's points, a day in the assessed period.
+    """An observation of a member.
 
-    `is_good` is True if the contact was reached, or if the form was complete. `what` is the reference of a stop, the
-    name of an assessor (which stays with the office), or a remark. `points` are an assessor's, 0 to 10. `asked` and
-    `stopped` are the times of a stop. `by` is the person who entered the observation, at the time `entered`.
+    `day` is the day in Japan; for an assessor's points, a day of the assessed period. `is_good` is True if the contact
+    was reached, or if the form was complete. `what` is the reference of a stop, the name of an assessor, or a remark.
+    `points` are an assessor's, from 0 to 10. `asked` and `stopped` are the times of a stop. `by` entered the
+    observation at the time `entered`.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -107,13 +106,13 @@ class Observation:
 
     @property
     def hours(self) -> Fraction:
-        """Hours from the request of a stop until the stop."""
+        """Hours from the request for a stop until the member stopped the number."""
         took = parse_moment(self.stopped, "stopped") - parse_moment(self.asked, "asked")
         return Fraction(took.total_seconds()) / 3600
 
     @property
     def result(self) -> Message:
-        """The result in words."""
+        """Result in words."""
         if self.kind is ObservationKind.ASSESSOR:
             return Message("{points} of 10 points", points=self.points)
         if self.kind is ObservationKind.STOP:
@@ -126,17 +125,17 @@ _LIST: Final = TypeAdapter(list[Observation])
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The observations of one member in one period."""
+    """Observations of a member in a period."""
 
     stops_hours: dict[str, Fraction]
-    """Reference → hours."""
+    """Hours until each stop, by reference."""
     forms: Share
     reachability: Share
     assessors_points: Sequence[Fraction]
 
 
 def observations_of(found: Iterable[Observation], member: str, period: Period) -> Observed:
-    """The observations of a member in a period. If a stop has several entries, the longest time counts."""
+    """Collect the observations of a member in a period. If a stop has several entries, the longest time counts."""
     own = [each for each in observations_in(period, found) if each.member == member]
 
     def share(kind: ObservationKind) -> Share:
@@ -156,7 +155,7 @@ def observations_in(period: Period, found: Iterable[Observation]) -> list[Observ
 
 
 def observations(folder: Path) -> list[Observation]:
-    """All observations in the order of entry. Raises TrustError if the file is damaged."""
+    """Read all observations in the order of entry. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -169,10 +168,11 @@ def observe(
     now: datetime,
     name: Callable[[str], str],
 ) -> Observation:
-    """Enter an observation. `name` returns the name of a field for an error. Raises IdtoneError.
+    """Enter an observation of a member. Raises IdtoneError.
 
-    The `fields` for a contact or a form are `day`, `result` (good or bad) and optionally `what`; for an assessor `day`,
-    `what` and `points`; for a stop `what`, `asked` and `stopped`.
+    For a contact or a form, the `fields` are `day`, `result` (good or bad) and optionally `what`; for an assessor
+    `day`, `what` and `points`; for a stop `what`, `asked` and `stopped`. `name` maps a field to the name that error
+    messages show.
     """
     chosen = next((each for each in ObservationKind if each == kind), None)
     if chosen is None:
@@ -228,7 +228,7 @@ def _stop(given: Mapping[str, str], now: datetime, name: Callable[[str], str]) -
 
 
 def points(text: str, label: str) -> str:
-    """An assessor's points. Raises UsageError."""
+    """Check an assessor's points: 0 to 10, with at most one decimal place. Raises UsageError."""
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -239,8 +239,9 @@ def points(text: str, label: str) -> str:
 
 
 def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callable[[str], str]) -> None:
-    """Erase an observation that was entered by mistake. The ledger keeps its id and the reason. Raises IdtoneError,
-    also if an entered evaluation has already counted it.
+    """Erase an observation that was entered by mistake. The office's ledger keeps its id and the reason.
+
+    Raises IdtoneError, also if an entered evaluation has already counted the observation.
     """
     reason = checked_line(why, name("why"))
     with workspace.locked():
@@ -254,7 +255,10 @@ def withdraw_observation(workspace: Workspace, id_: str, why: str, name: Callabl
 
 
 def forget_observations(workspace: Workspace, before: str, label: str) -> int:
-    """Erase the observations from before a day; returns how many. Evaluations keep their values. Raises IdtoneError."""
+    """Erase the observations from before a day, and return their number. Evaluations keep their values.
+
+    Raises IdtoneError.
+    """
     until = parse_day(before, label)
     with workspace.locked():
         kept = observations(workspace.folder)

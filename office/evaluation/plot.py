@@ -1,6 +1,4 @@
-"""A picture of the evaluations over the years: the percentages of all members, and the number of members with each
-grade.
-"""
+"""Plots the evaluations over the years: the percentage of each member, and the number of members with each grade."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +11,16 @@ from idtone.member.evaluation.criteria import Criteria
 from idtone.member.evaluation.result import Result
 
 _GRADES: Final = ("#51127c", "#0089a8", "#7fbf7b", "#e0a030", "#c0392b")
-"""Colours of the grades, the best first."""
+"""Colours of the grades, the best grade first."""
 _NO_GRADE: Final = "#cccccc"
 FORMATS: Final = ("png", "svg")
 
 
 def plot(path: Path, periods: Sequence[tuple[Criteria, Sequence[Result]]], named: Sequence[str]) -> None:
-    """Write the picture to `path`, as PNG or SVG by the ending of its name. The members in `named` get lines in colours
-    of their own.
+    """Write the picture to `path` as PNG or SVG, depending on the file name's ending.
 
-    Raises UsageError if matplotlib is not installed, there are too many named members, or the file cannot be written.
+    The members in `named` have lines in colours of their own. Raises UsageError if matplotlib is not installed, if too
+    many members are named, or if the file cannot be written.
     """
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:

@@ -1,4 +1,4 @@
-"""Reads the desk's stored figures, and verifies them again."""
+"""Reads the figures of nodes that the desk has stored, and verifies their signatures again."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -11,9 +11,9 @@ from ..desk.document_store import KeptDocument
 
 
 def read_figures(documents: Iterable[KeptDocument], keys: Mapping[str, Sequence[VerifierKey]]) -> Iterator[NodeFigures]:
-    """The figures in each document, in the same order. `keys` are the keys of each member in the registry.
+    """Read the figures in stored documents, in the same order. `keys` are the registry's keys of each member.
 
-    Figures signed by another key are left out, because that node was replaced.
+    Figures signed with another key are left out, because that node was replaced.
     """
     for kept in documents:
         try:

@@ -1,7 +1,7 @@
-"""The authority's folder `evaluation`, with one file for each period: its criteria, results and badges.
+"""Files with the criteria, results and badges of each evaluated period, in the authority's folder `evaluation`.
 
-evaluation/2026-01-01_2027-01-01.json
-    {"criteria": TEXT, "members": {"m-0001": {"result": TEXT, "badge": TEXT or null}, …}}
+An example is `2026-01-01_2027-01-01.json` with the content `{"criteria": TEXT, "members": {"m-0001": {"result": TEXT,
+"badge": TEXT or null}, …}}`.
 """
 
 import hashlib
@@ -39,19 +39,17 @@ ACT: Final = "evaluated"
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """The result and the badge of one member."""
-
     result: bytes
     badge: bytes | None
     entry: EvaluationEntry | None
 
 
 def enter(workspace: Workspace, evaluated: EvaluatedMembers, attribution: Attribution) -> HistoryEntry:
-    """Store the results. Those with a grade are entered in registry.yaml, where they replace the older ones.
+    """Store the results of an evaluation, and enter those with a grade in `registry.yaml`.
 
-    The act is recorded in the office's ledger first. Raises IdtoneError. Reasons include: the registry or an
-    observation has changed since the evaluation; a member with a grade was stopped since; other criteria were used
-    under the same version; or the criteria do not name the address of the public list.
+    The entries replace older evaluations. The office's ledger records the act first. Raises IdtoneError, for example if
+    the registry or an observation has changed since the evaluation, if a member with a grade was suspended since, if
+    other criteria were used under the same version, or if the criteria lack the address of the public list.
     """
     registry, criteria, period = evaluated.registry, evaluated.criteria, evaluated.period
     if criteria.is_sample:
@@ -122,8 +120,6 @@ def _files(each: Evaluation, criteria: Criteria, period: Period, association: st
 
 @dataclass(frozen=True)
 class _Kept:
-    """The content of a period's file."""
-
     path: Path
     criteria: Criteria
     members: Mapping[str, _Files]
@@ -142,7 +138,6 @@ def _write(path: Path, made: Mapping[str, _Files], criteria: Criteria) -> None:
 
 
 def _read(path: Path) -> _Kept:
-    """The content of a period's file. Raises DocumentError, and TrustError if idtone did not write the file."""
     try:
         content = json.loads(read_text(path))
         members = {
@@ -155,12 +150,11 @@ def _read(path: Path) -> _Kept:
 
 
 def _all(workspace: Workspace) -> Iterator[_Kept]:
-    """The files of all periods, the earliest first."""
     yield from map(_read, sorted((workspace.folder / FOLDER).glob("*_*.json")))
 
 
 def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]]:
-    """The criteria and results of each period, the earliest first. Raises TrustError if a result was changed."""
+    """Read the criteria and results of each period, oldest period first. Raises TrustError if a result was changed."""
     for kept in _all(workspace):
         found = (
             check_result(each.result, f"{kept.path}, {member}", kept.criteria) for member, each in kept.members.items()
@@ -169,8 +163,9 @@ def kept_results(workspace: Workspace) -> Iterator[tuple[Criteria, list[Result]]
 
 
 def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
-    """The badge of a member in a period such as `2026-01-01_2027-01-01`; None if there is none. Raises IdtoneError if
-    the file is damaged.
+    """Read a member's badge of a period such as `2026-01-01_2027-01-01`; None if the member has none.
+
+    Raises IdtoneError if the file is damaged.
     """
     path = next((each for each in (workspace.folder / FOLDER).glob("*_*.json") if each.stem == period), None)
     files = None if path is None else _read(path).members.get(member)
@@ -178,9 +173,9 @@ def kept_badge(workspace: Workspace, period: str, member: str) -> bytes | None:
 
 
 def published_files(workspace: Workspace, operators: Iterable[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The files of the operators' evaluations, which are published beside the list of operators, by file name.
+    """Collect the criteria, results and badges that are published beside the list of operators, by file name.
 
-    Raises TrustError if a file does not have the digest in the list.
+    Raises TrustError if a file does not have the SHA-256 that the list states.
     """
     found: dict[str, bytes] = {}
     read: dict[str, _Kept] = {}

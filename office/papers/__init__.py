@@ -1,1 +1,1 @@
-"""Papers of the office: activity accounts, certificates, letters, and the paper about a suspension."""
+"""Printed papers of the office: activity accounts, certificates, letters, and the paper about a suspension."""

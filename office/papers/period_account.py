@@ -1,8 +1,8 @@
-"""The office's activity in a period, for the ministry and the annual report, as CSV and PDF with the same rows. Pure.
+"""Account of the office's activity in a period, for the ministry and the annual report, as CSV and PDF.
 
-The account has no telephone numbers, and no counts of reports that the office would not publish. The office's acts come
-from the signed history. Members, licences and numbers are those that are published when the account is made, because
-the history has no earlier ones.
+The account contains no telephone numbers, and hides small counts of reports. The office's acts come from the signed
+history. Members, licences and numbers are those published when the account is made, because the history has no earlier
+ones.
 """
 
 from collections import Counter
@@ -73,7 +73,7 @@ class AccountTable:
 
 @dataclass(frozen=True, slots=True)
 class PeriodAccount:
-    """The account from the day `since` to the day `through`, both included, in Japan."""
+    """Account of the office's activity from the day `since` through the day `through`, in Japan."""
 
     association: str
     since: date
@@ -86,7 +86,7 @@ class PeriodAccount:
 
 
 def fiscal_year_days(year: int) -> tuple[date, date]:
-    """The first and the last day of a fiscal year (年度), which begins in April."""
+    """First and last day of a fiscal year (年度), which begins in April."""
     return date(year, 4, 1), date(year + 1, 3, 31)
 
 
@@ -99,8 +99,10 @@ def period_account(
     through: date,
     now: datetime,
 ) -> PeriodAccount:
-    """The account of a period. `document` is the published registry. `history` has all signed history entries in the
-    order of time, `unsigned` the others. `reports` has the counts for publication by result; None is a hidden count.
+    """Create the account of a period.
+
+    `document` is the published registry. `history` holds all signed history entries in order of time, `unsigned` the
+    others. `reports` holds the publishable counts of reports by result; None is a hidden count.
     """
     begins, ends = day_begins(since), day_begins(through + timedelta(days=1))
     history = [*history]
@@ -146,7 +148,7 @@ def period_account(
 
 
 def account_paper(account: PeriodAccount, is_annual: bool) -> Paper:
-    """The account as a printable paper; with `is_annual`, as the annual report (年次報告)."""
+    """Printable paper of the account. With `is_annual`, the paper is the annual report (年次報告)."""
     title = f"{account.since.year} 年度 年次報告 / Annual report" if is_annual else "期間報告 / Account of a period"
     head = Section(
         title,
@@ -201,7 +203,6 @@ def _between(lines: Iterable[HistoryEntry], begins: datetime, ends: datetime) ->
 
 
 def _taken_back_rows(signed: Iterable[HistoryEntry], unsigned: Iterable[HistoryEntry]) -> Iterator[Sequence[str]]:
-    """The rows of undone changes, including those whose entries no publication has signed yet."""
     counts = [sum(each.action is Action.UNDO for each in lines) for lines in (signed, unsigned)]
     yield "公開前に取り消した変更 / changes taken back before their publication", str(sum(counts))
     yield "- うち未署名 / of these, not signed yet", str(counts[1])

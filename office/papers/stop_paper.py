@@ -1,4 +1,4 @@
-"""The paper for the police about a suspension: the request, and its progress at the time of printing. Pure."""
+"""Paper for the police about a suspension: the request, and the progress at the time of printing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _NOT_YET: Final = "まだ / not yet"
 
 @dataclass(frozen=True, slots=True)
 class StopProgress:
-    """The times of a suspension's steps. A time is None if the step was not done, or if its time is unknown.
-    `is_published` and `is_end_approved` tell whether these two steps were done.
+    """Times of a suspension's steps. None: the step was not done, or its time is not known.
 
-    `number` shows only its last four digits. `confirmed` of the `nodes` refuse calls of the number.
+    `is_published` and `is_end_approved` state whether these two steps were done. `number` shows only the last four
+    digits. `confirmed` of the `nodes` refuse calls of the number.
     """
 
     association: str
@@ -26,8 +26,9 @@ class StopProgress:
     requested: datetime | None
     approved: datetime | None
     persons: Sequence[str]
-    """The accounts in the history: two if one requested the suspension and another approved it; empty if the history
-    has no entry.
+    """Accounts in the history: two if one requested the suspension and another approved it.
+
+    Empty if the history has no entry.
     """
     is_published: bool
     published: datetime | None

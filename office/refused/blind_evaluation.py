@@ -1,6 +1,4 @@
-"""The desk's rule for members' checks of customers. The desk evaluates blinded elements and learns nothing about the
-customers.
-"""
+"""The desk's rule for members' checks of customers, in which the desk learns nothing about the customers."""
 
 import base64
 from datetime import datetime, time
@@ -17,8 +15,9 @@ from .refusal_store import RefusalStore
 
 
 class BlindEvaluation:
-    """A `Rule` that evaluates checks with the refusals' key. authority.yaml limits the checks of each member in
-    a day.
+    """Rule that answers members' checks of customers with the key of the refusals.
+
+    The desk evaluates blinded elements. `authority.yaml` limits the checks of each member in a day.
     """
 
     def __init__(self, key: RefusalKey) -> None:
@@ -49,5 +48,5 @@ class BlindEvaluation:
 
 
 def refuse_without_key(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The rule of a desk that was started without the key: it refuses every check."""
+    """Refuse a check of customers: the rule of a desk that was started without the key of the refusals."""
     raise TrustError("the desk runs without the key of the refusals")

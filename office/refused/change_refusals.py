@@ -1,5 +1,6 @@
-"""Changes the refusals of customers. Each change adds a leaf to the office's ledger and writes a new `refusals.list`.
-The office then publishes this list.
+"""Adds, lifts and ends refusals of customers.
+
+The office's ledger records each change, and a new `refusals.list` is written, which the office then publishes.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ NEW_EPOCH: Final = "refusals-new-epoch"
 
 
 class Refusals:
-    """The refusals in one authority's folder."""
+    """The refusals of customers in an authority's folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +41,7 @@ class Refusals:
         self._ledger = OfficeLedger(folder)
 
     def epoch(self) -> Epoch:
-        """The current key and identity table. Raises UsageError before the first key."""
+        """Current public key and identity table. Raises UsageError if the refusals have no key yet."""
         found = self.store.epoch()
         if found is None:
             raise UsageError(
@@ -49,8 +50,10 @@ class Refusals:
         return found
 
     def check_key(self, key: RefusalKey) -> Epoch:
-        """The current epoch, if `key` is its key. Raises TrustError for another key. Raises UsageError if there is no
-        decision on the legal basis, because the key is used to add persons and to answer members.
+        """Check that `key` is the current key of the refusals, and return its epoch.
+
+        Raises TrustError for another key. Raises UsageError if no legal basis was decided, because the key is used to
+        add persons and to answer members.
         """
         check_basis_decided(self.folder)
         epoch = self.epoch()
@@ -68,8 +71,10 @@ class Refusals:
         why: str,
         now: datetime,
     ) -> Refusal:
-        """Enter a refusal. Raises UsageError for a period that is over, empty or too long, TrustError if the key or the
-        identity table is not that of the epoch.
+        """Enter a refusal of a customer.
+
+        Raises UsageError for a period that is over, empty or too long, and if the identity table has changed. Raises
+        TrustError if the key is not the current one.
         """
         longest = self._workspace.terms().refusals.longest
         if not (since < until and _today(now) < until and until - since <= longest):
@@ -93,7 +98,7 @@ class Refusals:
         return refusal
 
     def lift(self, number: int, why: str, now: datetime) -> Refusal:
-        """Lift a refusal. Raises UsageError if there is no such refusal."""
+        """End a refusal early. Raises UsageError if the refusal does not exist."""
         with self._workspace.locked():
             found = [refusal for refusal in self.store.refusals() if refusal.number == number]
             if not found:
@@ -112,8 +117,10 @@ class Refusals:
         now: datetime,
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Epoch:
-        """Begin a new epoch: make all tokens again with the present identity table and the new epoch's key. `old` is
-        the present key, None before the first epoch. `progress` gets the number of finished refusals and the total.
+        """Begin a new epoch: make the tokens of all refusals again with the current identity table and a new key.
+
+        `old` is the present key, or None before the first epoch. `progress` receives the number of finished refusals
+        and the total. Raises IdtoneError.
         """
         with self._workspace.locked():
             before = self.store.epoch()
@@ -135,7 +142,7 @@ class Refusals:
         return epoch
 
     def drop_ended(self, now: datetime) -> list[Refusal]:
-        """Delete the refusals whose period is over. Call this before a publication. Returns them."""
+        """Delete and return the refusals whose period is over. Call this method before a publication."""
         if self.store.epoch() is None:
             return []
         with self._workspace.locked():
@@ -145,7 +152,6 @@ class Refusals:
         return ended
 
     def _write(self, now: datetime) -> None:
-        """Write the list, unless the present list has the same content."""
         epoch, path = self.epoch(), self.folder / tuf_roles.REFUSALS_FILE
         made = pack_list(self.store.tokens(), epoch.number, epoch.public, epoch.table, _today(now))
         with writing(path, UsageError):
@@ -157,8 +163,9 @@ class Refusals:
 
 
 def read_identity_table(folder: Path) -> IdentityTable:
-    """The identity table in the association's folder, or idtone's own table if the folder has none. Raises
-    DocumentError.
+    """Read the identity table in the association's folder, or idtone's own table if the folder has none.
+
+    Raises DocumentError.
     """
     path = folder / TABLE_FILE
     return parse_table(read_text(path), str(path)) if path.exists() else default_table()

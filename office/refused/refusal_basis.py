@@ -1,6 +1,7 @@
-"""The legal basis on which members learn of refused contractors. There is no list until the association has decided it.
+"""The legal basis on which members learn of refused contractors, as the association has decided.
 
-refusal-basis.json the decision, its day, its document, and the body responsible for the data
+The file `refusal-basis.json` holds the decision, its day and document, and the body responsible for the data. Without
+the file there is no list of refusals.
 """
 
 import json
@@ -26,8 +27,8 @@ DECIDED: Final = "refusal-basis-decided"
 
 
 class Basis(StrEnum):
-    """The legal bases in article 27 of the Act on the Protection of Personal Information. A lawyer checks which one
-    fits.
+    """Legal bases in article 27 of the Act on the Protection of Personal Information. A lawyer checks which one
+    applies.
     """
 
     JOINT_USE = "joint-use"
@@ -58,7 +59,7 @@ class RefusalBasis:
 
 
 def read_basis(folder: Path) -> RefusalBasis | None:
-    """The association's decision; None if there is no decision. Raises TrustError if the file is damaged."""
+    """Read the association's decision; None if it has not decided. Raises TrustError if the file is damaged."""
     path = folder / FILE
     octets = read_if_there(path, TrustError)
     if octets is None:
@@ -73,10 +74,9 @@ def read_basis(folder: Path) -> RefusalBasis | None:
 def record_basis(
     folder: Path, basis: str, decided: str, fields: Mapping[str, str], now: datetime, name: Callable[[str], str]
 ) -> RefusalBasis:
-    """Record the decision in place of an older one; the ledger keeps all decisions. `name` gives a field's name for an
-    error.
+    """Record the association's decision in place of an older one. The office's ledger keeps all decisions.
 
-    Raises IdtoneError.
+    `name` maps a field to the name that error messages show. Raises IdtoneError.
     """
     chosen = next((each for each in Basis if each == basis), None)
     if chosen is None:
@@ -97,7 +97,7 @@ def record_basis(
 
 
 def check_basis_decided(folder: Path) -> None:
-    """Check that the association has decided the basis. Raises UsageError if not."""
+    """Check that the association has decided on a legal basis. Raises UsageError if not."""
     if read_basis(folder) is None:
         raise UsageError(
             "the association has not decided on which legal basis members learn of refused contractors; record the "

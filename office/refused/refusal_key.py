@@ -1,7 +1,7 @@
-"""The refusals' key: a secret seed in an encrypted file, like the authority's other keys.
+"""Key of the refusals: a secret seed in an encrypted file.
 
-The key evaluates members' checks (RFC 9497) and encrypts the identities. Each epoch has its own key pair, derived from
-the seed.
+The key evaluates members' checks (RFC 9497) and encrypts identities. Each epoch has its own key pair, which is derived
+from the seed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NONCE_BYTES: Final = 12
 
 
 class RefusalKey:
-    """The secret key. `seed` has 32 bytes."""
+    """Secret key of the refusals. `seed` has 32 bytes."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
@@ -37,12 +37,12 @@ class RefusalKey:
 
     @classmethod
     def load(cls, path: Path, passphrase: Passphrase) -> RefusalKey:
-        """Load the key from its encrypted file. Raises TrustError."""
+        """Load the key from an encrypted file. Raises TrustError."""
         return cls(private(path, passphrase).private_bytes_raw())
 
     @classmethod
     def make(cls, path: Path, passphrase: str) -> RefusalKey:
-        """Make a new key in a new file. Raises TrustError."""
+        """Create a key in a new encrypted file. Raises TrustError."""
         check_passphrase(passphrase)
         return cls(make_private(path, passphrase).private_bytes_raw())
 
@@ -50,17 +50,17 @@ class RefusalKey:
         return VOPRF.derive_key_pair(self._seed, f"idtone refusals {epoch}".encode())
 
     def tokens(self, epoch: int, keys: Iterable[IdentityKey]) -> list[bytes]:
-        """The tokens of the identity keys in an epoch. A member gets the same tokens through a check at the desk."""
+        """Tokens of the identity keys in an epoch. A member obtains the same tokens through a check at the desk."""
         secret = self.key_pair(epoch).secret
         return sorted({VOPRF.output(secret, key.octets)[:TOKEN_BYTES] for key in keys})
 
     def seal(self, number: int, identity: CustomerIdentity) -> bytes:
-        """The encrypted identity. It can only be decrypted for the refusal with the same number."""
+        """Encrypt an identity. Decryption works only for the refusal with the same number."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._seal.encrypt(nonce, identity.model_dump_json(exclude_none=True).encode(), _tied(number))
 
     def open(self, number: int, sealed: bytes) -> CustomerIdentity:
-        """The decrypted identity. Raises TrustError if it was encrypted with another key or for another refusal."""
+        """Decrypt an identity. Raises TrustError if it was encrypted with another key or for another refusal."""
         try:
             held = self._seal.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _tied(number))
         except (InvalidTag, ValueError) as error:

@@ -1,5 +1,7 @@
-"""The refusals in force, in one SQLite file in the authority's folder. The identities are encrypted. A refusal that was
-lifted or is over is deleted with its identity. The office's ledger records the acts without identities.
+"""Store of the refusals in force, in an SQLite file in the authority's folder.
+
+The identities are encrypted. A refusal that was lifted or is over is deleted with its identity. The office's ledger
+records the acts without identities.
 """
 
 import json
@@ -41,7 +43,7 @@ CREATE INDEX IF NOT EXISTS tokens_by_number ON tokens (number);
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The current public key and identity table. All tokens are made with them."""
+    """Public key and identity table with which all current tokens are made."""
 
     number: int
     public: bytes
@@ -50,9 +52,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal. `reference` is the reference of the request. The refusal is in force from `since` until the day before
-    `until`.
-    """
+    """A refusal, in force from `since` until the day before `until`. `reference` identifies the request."""
 
     number: int
     reference: str
@@ -66,7 +66,7 @@ class Refusal:
 
 
 Sealed = Callable[[int], tuple[bytes, Sequence[bytes]]]
-"""Function: number of a refusal → its encrypted identity and its tokens."""
+"""Function from the number of a refusal to the encrypted identity and the tokens."""
 
 
 class RefusalStore:
@@ -74,7 +74,7 @@ class RefusalStore:
         self._path = folder / FILE
 
     def epoch(self) -> Epoch | None:
-        """The current epoch; None before the first key."""
+        """Current public key and identity table; None before the first key."""
         if not self._path.exists():
             return None
         with self._open() as database:
@@ -88,7 +88,7 @@ class RefusalStore:
             return list(_refusals(database))
 
     def tokens(self) -> list[RefusedToken]:
-        """All tokens for the published list, in arbitrary order."""
+        """Read the tokens of all refusals for the published list, in arbitrary order."""
         query = "SELECT token, since, until, number FROM tokens JOIN refusals USING (number)"
         with self._open() as database:
             days: dict[str, date] = {}
@@ -100,8 +100,9 @@ class RefusalStore:
     def add(
         self, reference: str, since: date, until: date, sealed: Sealed, record: Callable[[Refusal, int], object]
     ) -> Refusal:
-        """Enter a refusal. `record` gets the refusal and the count of its tokens. If `record` raises, nothing is
-        entered.
+        """Store a refusal. `record` receives the refusal and the number of its tokens.
+
+        If `record` raises an exception, nothing is stored.
         """
         with self._open() as database:
             inserted = database.execute(
@@ -114,7 +115,10 @@ class RefusalStore:
             return refusal
 
     def remove(self, refusals: Sequence[Refusal], record: Callable[[Refusal], object]) -> None:
-        """Delete refusals. `record` gets each refusal. If `record` raises, nothing is deleted."""
+        """Delete refusals. `record` receives each refusal.
+
+        If `record` raises an exception, nothing is deleted.
+        """
         with self._open() as database:
             for refusal in refusals:
                 record(refusal)
@@ -127,8 +131,10 @@ class RefusalStore:
         record: Callable[[int], object],
         progress: Callable[[int, int], object],
     ) -> None:
-        """Make the tokens of all refusals again for a new epoch. `record` gets the count of tokens. If `record` raises,
-        nothing changes. `progress` gets the number of finished refusals and the total.
+        """Make the tokens of all refusals again for a new epoch. `record` receives the number of refusals.
+
+        If `record` raises an exception, nothing changes. `progress` receives the number of finished refusals and the
+        total.
         """
         with self._open() as database:
             database.execute(
@@ -166,7 +172,6 @@ def _refusals(database: sqlite3.Connection) -> Iterator[Refusal]:
 
 
 def _write_sealed(database: sqlite3.Connection, number: int, sealed: Sealed) -> int:
-    """Write the encrypted identity and the tokens of the refusal `number`. Returns the count of its tokens."""
     octets, tokens = sealed(number)
     database.execute("UPDATE refusals SET sealed = ? WHERE number = ?", (octets, number))
     database.executemany("INSERT INTO tokens VALUES (?, ?)", ((token, number) for token in tokens))

@@ -1,3 +1,4 @@
-"""`idtone-sign`: a key holder reads and signs a package on their own computer, without a shell and without a
-network.
+"""`idtone-sign`, with which a key holder reads and signs packages on their own computer.
+
+The program needs neither a shell nor a network.
 """

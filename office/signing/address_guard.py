@@ -1,8 +1,7 @@
-"""Decides which requests `idtone-sign` answers. Other pages in the same browser and other users of the machine can send
-requests too.
+"""Decides which requests `idtone-sign` answers, because other pages and other users of the computer can send some too.
 
-Another page can send a form to any port of 127.0.0.1, and can let its own host name resolve to 127.0.0.1 (DNS
-rebinding). Another user can connect to the port. But only the holder gets the address with its secret. Pure.
+Another page in the browser can send a form to any port of 127.0.0.1, and can let its own host name resolve to 127.0.0.1
+(DNS rebinding). Another user can connect to the port. But only the key holder receives the address with its secret.
 """
 
 import hmac
@@ -18,7 +17,7 @@ _SECRET_BYTES: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class PageAddress:
-    """The address of the signing page, `http://127.0.0.1:PORT/SECRET/`."""
+    """Address of the signing page: `http://127.0.0.1:PORT/SECRET/`."""
 
     port: int
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES))
@@ -34,7 +33,7 @@ class PageAddress:
         return self.origin + self.path()
 
     def refusal_status(self, method: str, path: str, headers: Mapping[str, str]) -> HTTPStatus | None:
-        """The HTTP status that refuses a request; None if the request is to be answered."""
+        """HTTP status that refuses a request; None if the request is to be answered."""
         if headers.get("Host", "") != f"{HOST}:{self.port}":
             return HTTPStatus.MISDIRECTED_REQUEST
         if not hmac.compare_digest(path.split("/")[1].encode(), self.secret.encode()):

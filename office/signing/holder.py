@@ -1,4 +1,4 @@
-"""The acts of a key holder on their own computer: to open a package, read its changes and sign it, or to make a key."""
+"""Acts of a key holder on their own computer: to open a package, read its changes and sign it, or to make a key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,12 +22,15 @@ from .package_zip import add_signatures, read_package_zip
 from .signing_summary import summarize_package
 
 KEY_LIMIT: Final = 64 * 1024
-"""The most bytes of a key file."""
+"""Maximum size of a key file in bytes."""
 
 
 @dataclass(frozen=True)
 class OpenedPackage:
-    """An opened package. `words` describes all changes. `octets` is the ZIP as received, `sha256` its digest."""
+    """A package that the key holder has opened.
+
+    `words` describes all changes. `octets` is the ZIP file as received, and `sha256` its digest.
+    """
 
     name: str
     octets: bytes
@@ -39,8 +42,9 @@ class OpenedPackage:
 
 @dataclass(frozen=True)
 class SignedPackage:
-    """A signed package. `roles` has the roles that the key has signed, `missing` messages about signatures that are
-    still missing.
+    """A package that the key holder has signed.
+
+    `roles` are those that the key has signed. `missing` describes signatures that are still missing.
     """
 
     name: str
@@ -52,7 +56,7 @@ class SignedPackage:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A new key: the encrypted private half (`pem`), the public half and the key id."""
+    """A new key: the encrypted private key (`pem`), the public key and the key id."""
 
     name: str
     pem: bytes = field(repr=False)
@@ -61,10 +65,10 @@ class NewKey:
 
 
 class Holder:
-    """The state of one holder's page. Call one method at a time; the methods block."""
+    """State of a key holder's signing page. Call one method at a time; the methods block."""
 
     def __init__(self, root: StoredRoot, key: str = "") -> None:
-        """`key` is the key file or token (`hsm:…`) from the command line."""
+        """Start without a package. `key` is the key file or token (`hsm:…`) from the command line."""
         self.root, self.key = root, key
         self.opened: OpenedPackage | None = None
         self.signed: SignedPackage | None = None
@@ -80,7 +84,6 @@ class Holder:
         self.opened = OpenedPackage(name, octets, hashlib.sha256(octets).hexdigest(), package, words, is_first)
 
     def _words(self, package: Edition | SitePackage, is_first: bool, now: datetime) -> Sequence[str]:
-        """Lines that describe the changes of a package. Raises IdtoneError if the package breaks a rule."""
         kept = None if is_first else self.root.read()
         if not isinstance(package, SitePackage):
             return summarize_package(package, kept, now)
@@ -92,8 +95,10 @@ class Holder:
         self.opened = self.signed = None
 
     def sign(self, shown: str, pem: bytes, name: str, token: str, passphrase: str, now: datetime) -> None:
-        """Sign the open package, if it has the SHA-256 `shown`: with the key in `pem`, a file called `name`; otherwise
-        with the one in a token, or with the one from the command line. Raises IdtoneError.
+        """Sign the open package, if it has the SHA-256 `shown`. Raises IdtoneError.
+
+        The key is in `pem`, from a file called `name`. If `pem` is empty, the key is in `token`. If `token` is empty
+        too, it is the key from the command line.
         """
         if self.opened is None:
             raise UsageError("no package is open; open it first")
@@ -117,11 +122,11 @@ class Holder:
         self.signed = SignedPackage(name, octets, key_id, roles, list(package.missing()))
 
     def forget_key(self) -> None:
-        """Drop the new key, so that another one can be made."""
+        """Drop the new key, so that another key can be made."""
         self.made = None
 
     def make_key(self, name: str, passphrase: str, again: str) -> None:
-        """Make a key and keep it in memory only; the holder downloads it. Raises TrustError, UsageError."""
+        """Make a key in memory, from where the key holder downloads it. Raises TrustError, UsageError."""
         name = name.removesuffix(".pem")
         if not name or not all(each.isascii() and (each.isalnum() or each in "-_") for each in name) or len(name) > 60:
             raise UsageError("give the key a name of letters, digits and hyphens, like registry-1")

@@ -1,4 +1,7 @@
-"""The association's root metadata on a holder's computer. The holder stores it once, from the association's file."""
+"""The association's root metadata on a key holder's computer.
+
+The key holder stores the root once, from the association's file.
+"""
 
 import hashlib
 import os
@@ -14,30 +17,32 @@ _NAME: Final = "root.json"
 
 
 def default_folder() -> Path:
-    """The folder of `idtone-sign` among the user's settings."""
+    """Folder of `idtone-sign` in the user's configuration folder."""
     base = os.environ.get("APPDATA") or os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(base, "idtone-sign")
 
 
 class StoredRoot:
-    """The stored root, in one file. The root is not secret, but only the holder may change it."""
+    """File with the stored root metadata. The root is not secret, but only the key holder may change it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
 
     def read(self) -> Metadata[Root] | None:
-        """The stored root metadata; None if no root is stored. Raises TrustError if the file is damaged."""
+        """Read the stored root metadata; None if no root is stored. Raises TrustError if the file is damaged."""
         return read_root(self._path) if self._path.exists() else None
 
     def digest(self) -> str:
-        """The SHA-256 of the stored root; empty if no root is stored. The holder compares it with the digest that the
-        association gave over another channel.
+        """SHA-256 of the stored root; empty if no root is stored.
+
+        The key holder compares it with the SHA-256 that the association gave through another channel.
         """
         return hashlib.sha256(self._path.read_bytes()).hexdigest() if self._path.exists() else ""
 
     def store(self, octets: bytes) -> None:
-        """Store root metadata. Raises TrustError if the content is not a root, UsageError if the file cannot be
-        written.
+        """Store root metadata.
+
+        Raises TrustError if the content is not a root, UsageError if the file cannot be written.
         """
         draft = self._path.with_suffix(".new")
         try:

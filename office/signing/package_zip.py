@@ -1,4 +1,4 @@
-"""Reads and writes a package for key holders as one file: a ZIP of the folder that `Edition.write` makes."""
+"""Reads and writes packages for key holders as ZIP files."""
 
 import io
 import tempfile
@@ -13,14 +13,16 @@ from ..authority.edition import Edition, read_edition
 from ..site.site_package import FOLDER, STATEMENT, SitePackage, is_site_package, read_site_package
 
 LIMIT: Final = 100_000_000
-"""The most bytes of a package, packed or unpacked."""
+"""Maximum size of a package in bytes, packed or unpacked."""
 _MOST_FILES: Final = 10_000
 _PARTS: Final = ("before", "after", "roots", FOLDER)
 
 
 def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
-    """The package in a ZIP. Raises UsageError if it is not a ZIP of a package, TrustError if the package is damaged.
-    `name` is the ZIP's name in errors.
+    """Read the package in a ZIP file.
+
+    Raises UsageError if the file is not the ZIP of a package, TrustError if the package is damaged. Error messages show
+    `name`.
     """
     with tempfile.TemporaryDirectory(prefix="idtone-") as scratch:
         folder = Path(scratch) / "package"
@@ -30,7 +32,7 @@ def read_package_zip(octets: bytes, name: Path) -> Edition | SitePackage:
 
 
 def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
-    """The content of the ZIP, with the package's new signatures added."""
+    """Copy of a ZIP file with the package's new signatures added."""
     made = io.BytesIO()
     signed: dict[tuple[str, ...], bytes]
     if isinstance(package, SitePackage):
@@ -47,7 +49,7 @@ def add_signatures(octets: bytes, package: Edition | SitePackage) -> bytes:
 
 
 def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
-    """Unpack a ZIP into a folder. Raises UsageError if it is not a ZIP of a package."""
+    """Unpack the ZIP file of a package into a folder. Raises UsageError if the file is not such a ZIP."""
     unfit = UsageError("{file}: is not the ZIP of a package, or is damaged; ask for the package again", file=name)
     try:
         with zipfile.ZipFile(signed) as archive:
@@ -71,6 +73,6 @@ def unpack(signed: Path | BinaryIO, folder: Path, name: Path) -> None:
 
 
 def package_folder(folder: Path) -> Path:
-    """The folder of the package below `folder`: the ZIP may contain the files themselves or one folder with them."""
+    """Folder of the package inside `folder`: a ZIP may contain the files, or one folder with the files."""
     inside = list(folder.iterdir()) if folder.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].name not in _PARTS else folder

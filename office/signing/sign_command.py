@@ -1,6 +1,4 @@
-"""`idtone-sign` and `idtone-office publication sign-page`: opens the page on which a holder reads and signs
-packages.
-"""
+"""The commands `idtone-sign` and `idtone-office publication sign-page`, which open a holder's signing page."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ from .holders_root import StoredRoot, default_folder
 from .signing_server import SigningServer
 
 LIBRARY: Final = "PYKCS11LIB"
-"""The environment variable that tells the token library where the token maker's driver is."""
+"""Environment variable with the path of the PKCS#11 library of the token's maker."""
 
 
 def sign_page(

@@ -1,4 +1,4 @@
-"""The page of `idtone-sign`, as plain HTML without scripts. Every value is escaped."""
+"""HTML of the page of `idtone-sign`, without scripts. Every value is escaped."""
 
 import base64
 import hashlib
@@ -31,11 +31,11 @@ POLICY: Final = (
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
-"""The content security policy: no script, no frame, no other origin."""
+"""Content security policy without scripts, frames and other origins."""
 
 
 def holder_page(holder: Holder, problem: str | None = None) -> str:
-    """The complete page for the holder's present state. `problem` is the error of the last act."""
+    """Complete page for the key holder's present state. `problem` is the error of the last act."""
     if holder.opened is None:
         main = _opening(holder) + _making(holder.made)
     elif holder.signed is None:
@@ -47,7 +47,7 @@ def holder_page(holder: Holder, problem: str | None = None) -> str:
 
 
 def ended_page() -> str:
-    """The page that is shown after the program has ended."""
+    """Page that is shown after the program has ended."""
     return _page(f"<p>{_t(Message('The program has ended. You can close this page.'))}</p>")
 
 

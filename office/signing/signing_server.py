@@ -1,4 +1,4 @@
-"""Serves a holder's page on 127.0.0.1, only to the browser on the same computer."""
+"""Serves a key holder's signing page on 127.0.0.1, only to the browser of the same computer."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ _FIELD_LIMIT: Final = 4096
 
 @dataclass(frozen=True)
 class SentForm:
-    """The content of a sent form: the files with their names, and the other fields."""
+    """A form that the browser has sent: files with their names, and the other fields."""
 
     files: Mapping[str, tuple[str, bytes]]
     fields: Mapping[str, str]
@@ -50,8 +50,9 @@ Act = Callable[[SentForm], None]
 
 
 class SigningServer:
-    """The server of the page. It carries out one act at a time, each in a thread, because reading a large registry
-    takes seconds.
+    """HTTP server of the signing page.
+
+    The server carries out one act at a time in a thread, because reading a large registry takes seconds.
     """
 
     def __init__(self, holder: Holder) -> None:
@@ -61,8 +62,9 @@ class SigningServer:
 
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[PageAddress]:
-        """Context in which the server listens on `port`, or on a free port if it is 0. Yields the page's address.
-        Raises OSError if the port is in use.
+        """Serve the page in an `async with` block, which receives the page's address.
+
+        If `port` is 0, the server listens on a free port. Raises OSError if the port is in use.
         """
         with socket.create_server((HOST, port)) as listening:
             address = PageAddress(listening.getsockname()[1])
@@ -153,7 +155,7 @@ class SigningServer:
 
 
 def language_of(accepted: str) -> str:
-    """The language that the header Accept-Language asks for: Japanese unless the browser prefers English."""
+    """Language for the header `Accept-Language`: Japanese unless the browser prefers English."""
     return "en" if accepted.strip().lower().startswith("en") else JAPANESE
 
 
@@ -162,7 +164,6 @@ def _html(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
 
 
 async def _received(request: web.Request) -> SentForm:
-    """The form in a request. Raises UsageError if the request has no form of the page, or if the form is too large."""
     files: dict[str, tuple[str, bytes]] = {}
     fields: dict[str, str] = {}
     try:

@@ -1,4 +1,4 @@
-"""Describes the changes that a holder has to read before signing a package. Verifies everything else first. Pure."""
+"""Describes the changes that a key holder reads before signing a package, after verifying the package."""
 
 from datetime import datetime
 
@@ -11,11 +11,10 @@ from ..authority.edition_rules import check_edition, check_issued, describe_edit
 
 
 def summarize_package(edition: Edition, kept: Metadata[Root] | None, now: datetime) -> list[str]:
-    """Lines that describe every change, with full numbers. `kept` is the root that the holder has stored; None for the
-    association's first edition.
+    """Describe every change in an edition for a key holder, with complete numbers.
 
-    Raises UsageError if the root is missing, or if it does not fit the package; TrustError or DocumentError if the
-    package breaks a rule.
+    `kept` is the root that the key holder has stored, or None for the association's first edition. Raises UsageError if
+    the root is missing or does not fit the package, TrustError or DocumentError if the package breaks a rule.
     """
     if edition.before and kept is None:
         raise UsageError("the package changes what is published; give the root that you keep")

@@ -1,7 +1,7 @@
-"""`__main__.py` of the zipapp `idtone-sign.pyz`. It needs only the standard library.
+"""`__main__.py` of the zipapp `idtone-sign.pyz`, with only the standard library.
 
-Python cannot import compiled libraries from an archive. So the first start unpacks them into a folder named after the
-archive's digest.
+Python cannot import compiled libraries from an archive. Therefore the first start unpacks them into a folder named
+after the archive's SHA-256.
 """
 
 import hashlib
@@ -20,14 +20,15 @@ START = "idtone.office.signing.sign_command"
 
 
 def cache_folder() -> Path:
-    """The program's cache folder in the user's home."""
+    """Cache folder of the program in the user's home folder."""
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base, "idtone-sign")
 
 
 def unpack_libraries(archive: Path, within: Path) -> Path:
-    """The folder with the unpacked libraries. Raises SystemExit if the archive was built for another version of
-    Python.
+    """Unpack the libraries of the archive, unless an earlier start has done so, and return their folder.
+
+    Raises SystemExit if the archive was built for another version of Python.
     """
     with zipfile.ZipFile(archive) as opened:
         wanted = json.loads(opened.read(BUILT_FOR))["python"]

@@ -1,4 +1,4 @@
-"""The public figures of a month, from the office's facts, and the file that stores them."""
+"""Figures of a month for the public site, from the office's facts, and the file that stores them."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ from ..evaluation.read_figures import read_figures
 from .public_figures import MonthFacts, public_figures
 
 FOLDER: Final = "public-figures"
-"""Folder in the authority's folder."""
+"""Folder of the figures in the authority's folder."""
 
 
 _STOPS: Final = (Action.SUSPEND_NUMBER, Action.SUSPEND_RANGE, Action.SUSPEND_MEMBER)
@@ -39,9 +39,11 @@ def figures_of_month(
     secret: bytes,
     now: datetime,
 ) -> bytes:
-    """The figures of a month (`2026-11`) as JSON. They are computed once and never changed, because two versions
-    together would reveal more than one. `history` has the signed lines about suspensions, because lifted ones are no
-    longer in `suspensions`. Raises UsageError if the month is not over, and IdtoneError.
+    """Compute the figures of a month such as `2026-11`, as JSON.
+
+    The figures are computed once and then read from their file, because two versions would reveal more than one.
+    `history` holds the signed history lines about suspensions, because lifted suspensions are no longer in
+    `suspensions`. Raises UsageError if the month is not over, and IdtoneError.
     """
     begins, ends = _bounds(month)
     if now < ends:
@@ -98,7 +100,7 @@ def _stops(
 
 
 def newest(folder: Path) -> bytes | None:
-    """The newest stored figures; None if there are none."""
+    """Read the newest stored figures; None if there are no figures. Raises TrustError."""
     found = sorted((folder / FOLDER).glob("????-??.json"))
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""The public answer for each number of the registry: licensed, stopped or never originating. Pure."""
+"""The public site's answer for each number of the registry: licensed, stopped or never originating."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -19,23 +19,23 @@ from idtone.registry.model import RegistryDocument, SuspensionsDocument
 from ..authority.stopped_members import stopped_members
 
 NUMBERS_LIMIT: Final = 5_000_000
-"""Most numbers: a prefix that is too short would cover a region of Japan."""
+"""Maximum number of numbers. A prefix that is too short would cover a region of Japan."""
 
 
 class NumberAnswer(IntEnum):
-    """The public page's answer for a number. A number without an answer does not belong to any member."""
+    """Answers of the public site for a number. A number without an answer belongs to no member."""
 
     LICENSED = 1
-    """The member in charge of it has a valid licence."""
+    """The member responsible for the number has a valid licence."""
     STOPPED = 2
     NEVER_ORIGINATES = 3
     UNLICENSED = 4
-    """The member in charge of it has no valid licence."""
+    """The member responsible for the number has no valid licence."""
 
 
 @dataclass(frozen=True, slots=True)
 class LicensedHolder:
-    """A member with a valid licence. `until` is its end, which is excluded."""
+    """A member with a valid licence, which is valid until just before `until`."""
 
     member: str
     ja: str
@@ -53,8 +53,9 @@ class LicensedHolder:
 def licensed_holders(
     document: RegistryDocument, suspensions: SuspensionsDocument, index: RegistryIndex, now: datetime
 ) -> list[LicensedHolder]:
-    """The members with a valid licence, in the order of the registry, without members that have all their numbers
-    suspended.
+    """Find the members with a valid licence, in the order of the registry.
+
+    Members whose numbers are all suspended are left out.
     """
     stopped = stopped_members(document.members, suspensions, now)
     found = []
@@ -66,10 +67,10 @@ def licensed_holders(
 
 
 def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> Iterator[tuple[str, NumberAnswer, int]]:
-    """Each number (E.164) with its answer and its holder. The holder is the place of a licensed member in `holders`,
-    from 1, or 0 if there is none.
+    """Yield each number (E.164) with its answer and the place of its holder.
 
-    Raises TrustError if there are too many numbers.
+    The place counts from 1 and comes from `holders`; it is 0 if the number has no licensed holder there. Raises
+    TrustError if there are too many numbers.
     """
     spans = list(_spans(index))
     if sum(map(len, spans)) > NUMBERS_LIMIT:
@@ -84,10 +85,9 @@ def answers(index: RegistryIndex, holders: Mapping[str, int], now: datetime) -> 
 def changes_at(
     document: RegistryDocument, index: RegistryIndex, holders: list[LicensedHolder], names_holders: bool, now: datetime
 ) -> datetime:
-    """The next moment at which an answer changes, or the registry expires.
+    """Next time at which an answer changes, or at which the registry expires.
 
-    If the statement names the holders, it also has the end of each licence. The page checks these ends itself, so they
-    do not count here.
+    If the statement names holders, the page checks the ends of licences itself, so these ends do not count.
     """
     periods: list[Period] = [Period(each.since, each.until) for each in index.suspensions]
     if index.never_originating is not None:
@@ -104,7 +104,6 @@ def changes_at(
 
 
 def _spans(index: RegistryIndex) -> Iterator[NumberSpan]:
-    """All numbers in the registry, as disjoint spans."""
     end = -1
     named = itertools.chain(
         (span for span, _ in index.own_spans(None)),

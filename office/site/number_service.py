@@ -1,9 +1,9 @@
-"""The service of the number page. It evaluates one blinded element per request, and does not learn the number.
+"""Service of the public site's number page, which evaluates blinded elements and does not learn the numbers.
 
-`POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. It needs
-the key of the numbers and nothing else from the association. `Limits` bound an enumeration of the numbers: each element
-is one number, so an address learns at most `hourly_each` × 24 numbers a day. In a browser, only pages of the site and
-its mirrors may ask, because another page could use up its visitor's limit.
+`POST /numbers/evaluate` takes `{"blinded": BASE64}` and answers with `{"evaluated": BASE64, "proof": BASE64}`. The
+service needs only the key of the numbers. `Limits` bound an enumeration of the numbers: an address learns at most
+`hourly_each` × 24 numbers a day. In a browser, only pages of the site and its mirrors may send requests, because
+another page could use up its visitor's limit.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from ..desk.reports.rate_limit import RateLimit
 PATH: Final = "/numbers/evaluate"
 HEALTH_PATH: Final = "/numbers/health"
 _BODY_LIMIT: Final = 512
-"""Most bytes of a request."""
+"""Maximum size of a request in bytes."""
 _INDEX: Final = "index.html"
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _MEDIA: Final = {
@@ -46,8 +46,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most evaluations per hour, for all visitors together and for one address (in IPv6, for one customer's
-    network).
+    """Maximum number of evaluations per hour, for all visitors together and for one address.
+
+    In IPv6, the second limit is for the network of one customer.
     """
 
     hourly: int = 3600
@@ -55,8 +56,9 @@ class Limits:
 
 
 def site_headers(desk: str, service: str) -> dict[str, str]:
-    """The HTTP headers of each page of the site. `desk` is the origin of the report desk, and `service` that of a
-    separate number service; each may be empty.
+    """HTTP headers of each page of the site.
+
+    `desk` is the origin of the report desk, and `service` the origin of a separate number service. Both may be empty.
     """
     policy = (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -78,7 +80,10 @@ def application(
     service: str = "",
     origins: Collection[str] = (),
 ) -> web.Application:
-    """The endpoint; with `folder`, also the static site in it. `origins` are those of the site and its mirrors."""
+    """Create the web application with the number service and, with `folder`, the static site.
+
+    `origins` are the origins of the site and its mirrors. `desk` and `service` are those of `site_headers`.
+    """
     rate = RateLimit(limits.hourly, limits.hourly_each)
     made = web.Application(client_max_size=_BODY_LIMIT)
     headers = site_headers(desk, service)
@@ -133,7 +138,9 @@ def application(
 async def serve(
     served: web.Application, host: str, port: int, ready: Callable[[int], object], over: asyncio.Event
 ) -> None:
-    """Serve until `over` is set. `ready` gets the port. Raises OSError if the address cannot be used."""
+    """Serve the application until `over` is set. `ready` receives the port. Raises OSError if the address cannot be
+    used.
+    """
     connections = ConnectionLimits()
     served.middlewares.append(guarding(connections, None, ("GET", "HEAD", "POST")))
     with bound_socket(host, port) as listening:
@@ -153,7 +160,6 @@ async def serve(
 
 
 def _file(folder: Path, name: str) -> Path | None:
-    """The file in the folder for an address's path; None if there is none."""
     try:
         path = (folder / name).resolve()
         if path.is_dir():

@@ -1,17 +1,16 @@
-"""The table of the public page. For each number it has a token, which reveals nothing without the key, and a masked
-answer. Pure.
+"""Tables of the public site with a token and a masked answer for each number.
 
-    TOKENS ANSWERS
+A file consists of all tokens, in ascending order, and then all answers. Without the key, a table reveals no number.
 
-The VOPRF (RFC 9497) with the key gives an output for each number. The token is the first eight bytes of that output.
-The answer is the place of the holder times eight plus the `NumberAnswer`, big-endian, masked by the first two bytes of
-SHA-512(output, salt). Tokens ascend. The page gets the output from the service, which does not learn the number, and
-finds the token in the file by itself. A table that is too large for a smartphone is divided into files, by the first
+The VOPRF (RFC 9497) with the key gives an output for each number. The token is the first eight bytes of the output. The
+answer is the place of the holder times eight plus the `NumberAnswer`, in big-endian order, masked with the first two
+bytes of SHA-512(output, salt). The page receives the output from the number service, which does not learn the number,
+and searches the file for the token. A table that is too large for a smartphone is divided into files by the first
 digits of the numbers.
 
 The salt is a keyed digest of the file's answers. If no answer changes, the file stays the same, and browsers keep it.
-If one changes, all masks change. Padding rows are derived from the key and stay the same. So a comparison of two
-editions shows how many numbers came and went, but no answer and no number.
+If one answer changes, all masks change. Padding rows are derived from the key and stay the same. A comparison of two
+editions therefore shows how many numbers were added and removed, but no answer and no number.
 """
 
 import hashlib
@@ -30,14 +29,14 @@ TOKEN_BYTES: Final = 8
 MASK_BYTES: Final = 2
 HOLDERS_LIMIT: Final = 2**13
 FILE_LIMIT: Final = 2 * 1024 * 1024
-"""Most bytes that a telephone loads for one answer. Only a larger table is divided by areas."""
+"""Maximum size in bytes of the file that a telephone loads for one answer. A larger table is divided by area."""
 AREA_DIGITS: Final = 4
-"""Digits of the longest area: some area codes of Japan have five digits with their 0."""
+"""Number of digits of the longest area. Some area codes of Japan have five digits including their 0."""
 _PADDED_TO: Final = 256
-"""Rows are padded to a multiple of this, so that the size of a file hides the exact count of its numbers."""
+"""Divisor of the number of rows. Padding hides the exact count of a file's numbers."""
 _COUNTRY: Final = "+81"
 _Row = tuple[bytes, bytes]
-"""The VOPRF output of a number, and its answer before it is masked."""
+"""VOPRF output of a number, and its answer before masking."""
 
 
 _SALT_BYTES: Final = 16
@@ -47,7 +46,7 @@ _FILLING: Final = b"idtone public numbers filling\1"
 
 @dataclass(frozen=True, slots=True)
 class TableFile:
-    """The octets of one file, and the salt of its masks. The statement contains the salt."""
+    """Content of one table file, and the salt of its masks. The signed statement contains the salt."""
 
     octets: bytes
     salt: bytes
@@ -55,8 +54,9 @@ class TableFile:
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """The table. `files` has the files by area, the first `area_digits` digits after +81. The area is empty if there is
-    only one file.
+    """Table of all numbers. `files` maps areas, the first `area_digits` digits after +81, to files.
+
+    If there is only one file, its area is empty.
     """
 
     area_digits: int
@@ -64,12 +64,12 @@ class NumberTable:
 
 
 def key_pair(seed: bytes) -> KeyPair:
-    """The key pair of the VOPRF. `seed` has 32 secret bytes."""
+    """Derive the key pair of the VOPRF from 32 secret bytes."""
     return VOPRF.derive_key_pair(seed, b"idtone public numbers")
 
 
 def table(keys: KeyPair, rows: Iterable[tuple[str, NumberAnswer, int]]) -> NumberTable:
-    """The table of these numbers (E.164), each with its answer and the place of its holder."""
+    """Create the table of the given numbers (E.164), each with its answer and the place of its holder."""
     placed = [
         (number, (VOPRF.output(keys.secret, number.encode()), struct.pack(">H", holder * 8 + answer)))
         for number, answer, holder in rows
@@ -93,7 +93,7 @@ def area_of(number: str, digits: int) -> str:
 
 
 def look_up(file: TableFile, output: bytes) -> tuple[NumberAnswer, int] | None:
-    """The answer and the holder's place for the number with this VOPRF output; None if it is not in the table."""
+    """Find the answer and the holder's place for the number with this VOPRF output; None if the table lacks it."""
     octets, size = file.octets, TOKEN_BYTES + MASK_BYTES
     for at in range(0, len(octets) // size):
         if octets[at * TOKEN_BYTES : (at + 1) * TOKEN_BYTES] == output[:TOKEN_BYTES]:
@@ -120,5 +120,5 @@ def _masked(value: bytes, output: bytes, salt: bytes) -> bytes:
 
 
 def file_name(octets: bytes) -> str:
-    """A file name derived from the content, so that browsers keep the file until it changes."""
+    """File name derived from the content, so that browsers keep the file until the content changes."""
     return f"{hashlib.sha256(octets).hexdigest()[:16]}.bin"

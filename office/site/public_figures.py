@@ -1,7 +1,7 @@
-"""The public figures of a month: calls with the sound, stops, and hours from a report to its stop. Pure.
+"""Public figures of a month: calls with the sound, suspensions, and hours from a report to its suspension.
 
-Members sign their counts of calls (`idtone-office evaluation figures`). The count of each member is capped, noise is
-added, and the sum is rounded. So the figure reveals almost nothing about one member. Small counts are hidden.
+Members sign their counts of calls (`idtone-office evaluation figures`). Each member's count is capped, noise is added,
+and the sum is rounded. The figure thus reveals almost nothing about one member. Small counts are hidden.
 """
 
 import hashlib
@@ -15,16 +15,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 CALLS_BOUND: Final = 50_000
-"""Most calls of one member in a month that count."""
+"""Maximum number of calls that count for one member in a month."""
 ROUNDED_TO: Final = 1_000
 _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MonthFacts:
-    """The office's facts of a month. `sent` has the number of calls with a sound, by member. `documents` has the
-    SHA-256 of the documents that members signed. `stops` has the beginnings of suspensions, each with the time of the
-    first earlier report, if there was one.
+    """The office's facts of a month.
+
+    `sent` is the number of calls with a sound, by member. `documents` are the SHA-256 of the documents that members
+    signed. `stops` are the beginnings of suspensions, each with the time of the first earlier report or None.
     """
 
     month: str
@@ -34,9 +35,11 @@ class MonthFacts:
 
 
 def public_figures(facts: MonthFacts, least: int, secret: bytes) -> bytes:
-    """The figures as JSON. A figure is left out if it is about fewer than `least` members or stops after a report, or
-    if the sum of calls is smaller than its noise. The noise is derived from `secret` and so is the same each time: a
-    second publication reveals nothing more.
+    """Compute the public figures of a month as JSON.
+
+    A figure is left out if it concerns fewer than `least` members or suspensions, or if the sum of calls is smaller
+    than the noise. The noise is derived from `secret` and is always the same, so a second publication reveals nothing
+    more.
     """
     calls = _noisy(facts, secret)
     waits = [(stopped - reported) / _HOUR for stopped, reported in facts.stops if reported is not None]

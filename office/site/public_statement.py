@@ -1,4 +1,4 @@
-"""The signed statement of the public site: the valid tables, the licensed members, and the figures of the month.
+"""The signed statement of the public site: the valid tables, the licensed members, and the figures of a month.
 
     {"signed": {"_type": "idtone-public", …}, "signatures": [{"keyid": …, "sig": …}]}
 
@@ -28,12 +28,12 @@ from .number_table import HOLDERS_LIMIT, NumberTable, file_name
 TYPE: Final = "idtone-public"
 FORMAT: Final = 1
 ROLE: Final = "timestamp"
-"""The role whose keys sign."""
+"""Role whose keys sign the statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Editions:
-    """The published editions: the versions of the roles' metadata, and the SHA-256 of the roles' files."""
+    """Published versions of the roles' metadata, and the SHA-256 of the roles' files."""
 
     association: str
     versions: Mapping[str, int]
@@ -50,8 +50,10 @@ def statement(
     issued: datetime,
     expires: datetime,
 ) -> dict[str, Any]:
-    """The content of a statement, to be signed. `public` is the public half of the key of the numbers. Raises
-    TrustError.
+    """Build the content of a statement that key holders will sign.
+
+    `public` is the public key of the numbers. Raises TrustError if the registry has more members than a table has room
+    for.
     """
     if len(holders) >= HOLDERS_LIMIT:
         raise TrustError("the table has room for {limit} members", limit=HOLDERS_LIMIT - 1)
@@ -84,13 +86,13 @@ def statement(
 
 @dataclass(frozen=True, slots=True)
 class SignedContent:
-    """A statement, with its signatures so far by key id."""
+    """A statement with the signatures that it has so far, by key id."""
 
     content: dict[str, Any]
     signatures: dict[str, Signature] = field(default_factory=dict)
 
     def sign(self, signer: Signer, root: Root) -> bool:
-        """Add the signature of the key; returns False if this key may not sign the statement."""
+        """Sign the statement. False if the signer's key may not sign it."""
         keyid = signer.public_key.keyid
         if keyid not in root.get_delegated_role(ROLE).keyids:
             return False
@@ -98,12 +100,12 @@ class SignedContent:
         return True
 
     def holders(self, root: Root) -> list[str]:
-        """The ids of the keys with a good signature."""
+        """Ids of the keys with a valid signature on the statement."""
         keyids = root.get_delegated_role(ROLE).keyids
         return sorted(each for each in keyids if each in self.signatures and self._verifies(root, each))
 
     def missing(self, root: Root) -> Message | None:
-        """The missing signatures in words; None if there are enough."""
+        """Describe the missing signatures; None if the statement has enough."""
         threshold, good = root.get_delegated_role(ROLE).threshold, len(self.holders(root))
         if good >= threshold:
             return None
@@ -126,7 +128,7 @@ class SignedContent:
 
 
 def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root: Root) -> bytes:
-    """The file of the signed statement. Raises TrustError if too few keys sign."""
+    """Sign a statement, and return it as a file. Raises TrustError if too few keys sign."""
     made = SignedContent(dict(content))
     for signer in signers:
         made.sign(signer, root)
@@ -135,14 +137,17 @@ def signed_statement(content: Mapping[str, Any], signers: Iterable[Signer], root
 
 
 def verified_statement(octets: bytes, root: Root) -> dict[str, Any]:
-    """The content, if the association has signed it; otherwise raises TrustError. The caller must check `expires`."""
+    """Verify a signed statement, and return its content. The caller must check `expires`.
+
+    Raises TrustError if the association has not signed the statement.
+    """
     read = read_statement(octets)
     _check(read, root)
     return read.content
 
 
 def read_statement(octets: bytes) -> SignedContent:
-    """A statement with or without enough signatures. Raises TrustError."""
+    """Read a statement, which may have too few signatures. Raises TrustError if it is not a statement."""
     try:
         whole = json.loads(octets)
         content: dict[str, Any] = whole["signed"]
@@ -173,7 +178,7 @@ def _unfit() -> TrustError:
 
 
 def editions_of(roles: Mapping[str, Metadata[Any]], files: Mapping[str, str], association: str) -> Editions:
-    """The editions of these roles. `files` are the names of the delegated roles' files."""
+    """Collect the versions and file digests of the roles. `files` maps delegated roles to their file names."""
     targets = {role: roles[role].signed.targets.get(file) for role, file in files.items() if role in roles}
     held = {role: target for role, target in targets.items() if target is not None}
     return Editions(

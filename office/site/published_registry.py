@@ -19,7 +19,7 @@ from .public_statement import Editions, editions_of
 
 @dataclass(frozen=True, slots=True)
 class PublishedRegistry:
-    """A published registry. `metadata` has the signed metadata, under the file names that TUF clients request."""
+    """A published registry. `metadata` holds the signed metadata under the file names that TUF clients request."""
 
     document: RegistryDocument
     suspensions: SuspensionsDocument
@@ -30,8 +30,9 @@ class PublishedRegistry:
 
 
 def published_registry(repository: SignedRepository) -> PublishedRegistry:
-    """The published registry of a repository. Raises TrustError if nothing was published, and DocumentError if a file
-    has a fault.
+    """Read the published registry of a repository.
+
+    Raises TrustError if nothing was published, DocumentError if a file has a fault.
     """
     return published_of(
         repository.all_current_metadata(), repository.files(), list(repository.metadata_versions("root"))
@@ -41,7 +42,10 @@ def published_registry(repository: SignedRepository) -> PublishedRegistry:
 def published_of(
     roles: Mapping[str, Metadata[Any]], files: Mapping[str, bytes], roots: Sequence[Metadata[Root]]
 ) -> PublishedRegistry:
-    """The registry in published metadata and files. Raises TrustError if nothing was published, and DocumentError."""
+    """Read the registry from published metadata and files.
+
+    Raises TrustError if nothing was published, DocumentError if a file has a fault.
+    """
     found: dict[str, Any] = {}
     for role, file in tuf_roles.DELEGATED.items():
         octets = files.get(file)

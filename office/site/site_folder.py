@@ -1,4 +1,4 @@
-"""Writes the public site: pages, sounds, scripts, the signed statement, and the tables of numbers.
+"""Writes the folder of the public site: pages, sounds, scripts, the signed statement, and tables of numbers.
 
 index.html …          pages in Japanese; en/ the same in English; posters/ and badges/ (QR codes) to print
 sounds/               the sounds
@@ -33,7 +33,7 @@ _SCRIPTS: Final = (
     "site-files.js", "site.css", "trust.js", "widget.js",
 )  # fmt: skip
 WRITTEN: Final = "statement/written.json"
-"""The list of files that this program has written: it deletes nothing else."""
+"""File with the names of all files that idtone has written to the folder. Only these files are ever deleted."""
 _NAME: Final = r"^([A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*$"
 _DIALPLAN: Final = ("test-number.conf", "announcements.txt")
 
@@ -55,7 +55,10 @@ def site_files(
     recognise: str | None,
     municipalities: Sequence[Mapping[str, str]],
 ) -> dict[str, bytes]:
-    """All files by name. `recognise` is the script of the detector with its profiles."""
+    """Collect the contents of all files of the site, by name.
+
+    `recognise` is the script of the sound detector with its profiles.
+    """
     made = {name: text.encode() for name, text in (*pages(facts), *posters(facts, municipalities), *badge_codes(facts))}
     made |= {name: _static(name) for name in _SCRIPTS}
     if recognise is not None:
@@ -73,14 +76,19 @@ def site_files(
 
 
 def recognise_script(detector: str) -> str:
-    """The page's script as one plain script, because a page that was opened from a file cannot load modules."""
+    """Combine the detector and the page's script to a plain script, without modules.
+
+    A page that was opened from a file cannot load modules.
+    """
     return f"(() => {{\n{detector}{_static('recognise-page.js').decode()}}})();\n"
 
 
 def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
-    """Write the files, the statement last, so a visitor sees the old edition until all files are there. Files of
-    earlier runs that are no longer needed are deleted. Tables and metadata stay for one more run, because a visitor may
-    have begun with the old edition. All other files stay. Raises UsageError.
+    """Write the files of the site, the statement last. Raises UsageError.
+
+    Visitors see the old edition until all files are written. Files of earlier runs are deleted if they are no longer
+    needed. Tables and metadata stay for one more run, because a visitor may have begun with the old edition. All other
+    files in the folder stay.
     """
     last = ("metadata/timestamp.json", STATEMENT)
     with writing_into(folder, UsageError):
@@ -99,7 +107,6 @@ def write_site(folder: Path, made: Mapping[str, bytes]) -> None:
 
 
 def _written(path: Path) -> _Written:
-    """The names that earlier runs have written. Raises UsageError, and OSError."""
     try:
         return _Written.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -115,7 +122,7 @@ def _note(folder: Path, made: Iterable[str], kept: Iterable[str]) -> None:
 
 
 def read_municipalities(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with the columns `name` and `contact`. It may be a file from Excel. Raises UsageError."""
+    """Read a CSV file with the columns `name` and `contact`, which may come from Excel. Raises UsageError."""
     with reading(path, UsageError):
         octets = path.read_bytes()
     try:
@@ -132,8 +139,9 @@ def read_municipalities(path: Path) -> list[dict[str, str]]:
 
 
 def size_without_sounds(made: Mapping[str, bytes]) -> int:
-    """The size of the site in bytes, without the tables of numbers, the sounds, and the files for print or for a
-    telephone system.
+    """Size of the site's web pages in bytes.
+
+    The tables of numbers, the sounds, and files for print or for a telephone system do not count.
     """
     apart = ("sounds/", "numbers/", "posters/", "badges/", "test-number/")
     return sum(len(octets) for name, octets in made.items() if not name.startswith(apart))

@@ -1,10 +1,11 @@
-"""The package with the statement of the public site, for the holders of the duty keys. Its form is that of an edition's
-package:
+"""Package with the statement of the public site, which the holders of the duty keys sign.
 
-roots/, before/           as in such a package: the present publication
+The package has the form of an edition's package:
+
+roots/, before/           the current publication, as in an edition's package
 site/statement.json       the statement, with the signatures so far
-site/tables/FILE          the tables of numbers that it names
-site/figures.json         the month's figures, if it names some
+site/tables/FILE          the tables of numbers that the statement names
+site/figures.json         the month's figures, if the statement names some
 """
 
 import base64
@@ -39,12 +40,12 @@ ROLE: Final = "public-site"
 """Name of the statement in lists of signed roles."""
 _TABLES, _FIGURES = "tables", "figures.json"
 _EARLY: Final = timedelta(hours=1)
-"""Tolerated difference between the clocks of the office and the holders."""
+"""Tolerated difference between the clocks of the office and the key holders."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFiles:
-    """The files that a statement names: the tables of numbers, and the figures as JSON, if there are any."""
+    """Files that a statement names: the tables of numbers, and the figures as JSON or None."""
 
     numbers: NumberTable
     figures: bytes | None
@@ -52,7 +53,10 @@ class SiteFiles:
 
 @dataclass(frozen=True)
 class SitePackage:
-    """A package. `published` has only the current publication. `tables` has the files of the tables by name."""
+    """A package with the statement of the public site.
+
+    `published` holds only the current publication. `tables` holds the table files by name.
+    """
 
     published: Edition
     statement: SignedContent
@@ -65,7 +69,10 @@ class SitePackage:
         return root
 
     def files(self) -> SiteFiles:
-        """The files of the package. Raises TrustError if they differ from those that the statement names."""
+        """Check the files of the package, and return them.
+
+        Raises TrustError if the files differ from those that the statement names.
+        """
         told = self.statement.content
         try:
             named = told["numbers"]["tables"]
@@ -82,17 +89,17 @@ class SitePackage:
             raise _unfit() from error
 
     def sign(self, signer: Signer) -> list[str]:
-        """Sign the statement if this key may do so; returns the names of the signed roles."""
+        """Sign the statement if the signer's key may do so, and return the names of the signed roles."""
         return [ROLE] if self.statement.sign(signer, self.root) else []
 
     def missing(self) -> Iterator[Message]:
-        """The missing signatures in words."""
+        """Describe the missing signatures, if any."""
         missing = self.statement.missing(self.root)
         if missing is not None:
             yield missing
 
     def write(self, folder: Path) -> None:
-        """Write the package as a new folder. Raises UsageError."""
+        """Write the package to a new folder. Raises UsageError."""
         self.published.write(folder)
         files = {f"{_TABLES}/{name}": octets for name, octets in self.tables.items()}
         files |= {} if self.figures is None else {_FIGURES: self.figures}
@@ -104,7 +111,7 @@ class SitePackage:
                 replace_durably(path, octets)
 
     def write_signatures(self, folder: Path) -> None:
-        """Write the signatures into the folder that the package was read from. Raises UsageError."""
+        """Write the signatures back to the folder that holds the package. Raises UsageError."""
         try:
             replace_durably(folder / FOLDER / STATEMENT, self.statement.to_bytes())
         except OSError as error:
@@ -116,7 +123,7 @@ class SitePackage:
 def site_package(
     repository: SignedRepository, content: Mapping[str, Any], numbers: NumberTable, figures: bytes | None
 ) -> SitePackage:
-    """The unsigned package of a statement about the current publication."""
+    """Create the unsigned package of a statement about the current publication."""
     published = Edition(
         {}, {}, repository.all_current_metadata(), repository.files(), tuple(repository.metadata_versions("root"))
     )
@@ -125,14 +132,15 @@ def site_package(
 
 
 def is_site_package(folder: Path) -> bool:
-    """True if the folder is a package of the public site. Raises TrustError if it cannot be read."""
+    """True if the folder holds a package of the public site. Raises TrustError if the folder cannot be read."""
     with reading(folder, TrustError, is_choice=True):
         return (folder / FOLDER / STATEMENT).is_file()
 
 
 def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
-    """The package in a folder. Raises TrustError if the folder is not such a package, or is damaged. `name` is the
-    folder's name in an error.
+    """Read the package in a folder. Raises TrustError if the folder is damaged or holds no such package.
+
+    Error messages show `name` in place of the folder's path.
     """
     name = name or folder
     if not is_site_package(folder):
@@ -151,7 +159,7 @@ def read_site_package(folder: Path, name: Path | None = None) -> SitePackage:
 
 
 def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
-    """One package with the signatures of all copies. Raises TrustError if the copies differ."""
+    """Combine copies of a package into one package with all signatures. Raises TrustError if the copies differ."""
     (_, whole), *others = packages.items()
     for folder, copy in others:
         if copy.statement.content != whole.statement.content:
@@ -166,11 +174,10 @@ def assembled_site(packages: Mapping[Path, SitePackage]) -> SitePackage:
 def site_words(
     package: SitePackage, kept: Metadata[Root], now: datetime, numbers_seed: bytes | None = None
 ) -> list[Message]:
-    """The lines that a key holder reads before signing. The package is verified first, by `kept`, the holder's own
-    root.
+    """Verify a package with the key holder's own root, and describe what the holder would sign.
 
-    Comparing the tables with the registry takes `numbers_seed`, the office's secret key of the numbers; without it, the
-    lines say that this was not done. Raises TrustError or DocumentError if the package breaks a rule.
+    `numbers_seed` is the office's secret key of the numbers. Without this key, the tables cannot be compared with the
+    registry, and the text says so. Raises TrustError or DocumentError if the package breaks a rule.
     """
     verify_published_part(package.published, kept)
     published = _published(package)
@@ -237,8 +244,9 @@ def site_words(
 
 
 def check_published(package: SitePackage, published: PublishedRegistry, now: datetime) -> None:
-    """Check a package before its use. Raises TrustError if it has expired, if signatures are missing, or if an edition
-    was published after it was made.
+    """Check that a package can be used.
+
+    Raises TrustError if it has expired, if signatures are missing, or if an edition was published after it was made.
     """
     if is_void(package, published, now):
         raise TrustError("something was published since, or its time is over; prepare the package again")
@@ -248,7 +256,10 @@ def check_published(package: SitePackage, published: PublishedRegistry, now: dat
 
 
 def is_void(package: SitePackage, published: PublishedRegistry, now: datetime) -> bool:
-    """True if the package has expired, or if an edition was published after it was made. Raises TrustError."""
+    """True if the package has expired, or if an edition was published after the package was made.
+
+    Raises TrustError if the statement is malformed.
+    """
     told = package.statement.content
     try:
         return told["editions"] != _editions(published) or _moment(told["expires"]) <= now
@@ -266,7 +277,6 @@ def _published(package: SitePackage) -> PublishedRegistry:
 
 
 def _moment(text: str) -> datetime:
-    """The moment in a text, which must have a time zone. Raises TypeError, ValueError."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("without a time zone")

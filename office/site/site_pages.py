@@ -1,4 +1,4 @@
-"""The pages of the public site in Japanese and English. Pure, except that it reads the templates in its package."""
+"""Pages of the public site in Japanese and English, made from templates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -35,7 +35,7 @@ _PAGES: Final = {
     "about": None,
 }
 _PLAIN: Final = frozenset({"recognise.js"})
-"""Scripts that run unchanged, also on a page opened from a file."""
+"""Scripts that run unchanged on a page opened from a file."""
 _SHORT: Final = {
     "ja": {
         "index": "この音は何", "number": "番号を調べる", "recognise": "音を聞き分ける", "quiz": "クイズ",
@@ -49,7 +49,7 @@ _SHORT: Final = {
     },
 }  # fmt: skip
 _INSTANT: Final = timedelta(microseconds=1)
-"""The step from the end of a term, which is not part of it, to its last moment."""
+"""Step from the end of a term, which is not part of the term, to its last moment."""
 _WORDS: Final = {
     "ja": {
         "skip": "本文へ",
@@ -70,9 +70,11 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
-    """The content of the pages. `responsible` is the body responsible for the reports. `address`, `desk` and `service`
-    are the addresses of the site, the report desk and the number service, without a slash at the end; the last two may
-    be empty. `sound` is the licensed sound that the public may hear.
+    """Facts that the pages of the public site show.
+
+    `responsible` is the body responsible for reports. `address`, `desk` and `service` are the URLs of the site, the
+    report desk and the number service, without a slash at the end; `desk` and `service` may be empty. `sound` is the
+    licensed sound that the public may hear.
     """
 
     association: str
@@ -90,16 +92,16 @@ class SiteFacts:
     sound: str | None = None
     test_number: str | None = None
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Titles of the detector's profiles by language; empty: there is no detector, and its page is left out."""
+    """Titles of the detector's sound profiles by language. If empty, the site has no detector page."""
     stopping_version: str | None = None
     conditions: Sequence[StoppingCondition] = ()
-    """The published stopping conditions; if empty, their page is left out."""
+    """Published stopping conditions. If empty, the site has no page for them."""
     course: Course | None = None
-    """The members' course for everyone to read; None: its page is left out."""
+    """Members' course, for everyone to read. None: the site has no page for it."""
 
 
 def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
-    """The file names and the contents of all pages."""
+    """Render all pages. Yields file names with their contents."""
     for language in LANGUAGES:
         for page in _shown(facts):
             folder = "" if language == "ja" else f"{language}/"
@@ -107,7 +109,10 @@ def pages(facts: SiteFacts) -> Iterator[tuple[str, str]]:
 
 
 def posters(facts: SiteFacts, municipalities: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    """Posters for print, one in the association's name and one for each municipality, and the page that lists them."""
+    """Render posters, one for the association and one for each municipality, and the page that lists them.
+
+    Yields file names with their contents.
+    """
     template, qr = _template("poster.html"), _qr(facts, "number.html", "番号を調べるページ")
     rows = [{"name": "", "contact": ""}, *municipalities]
     for place, row in enumerate(rows):
@@ -270,7 +275,6 @@ def _figures(figures: Mapping[str, Any] | None, language: str, up: str) -> str:
 
 
 def _member(holder: LicensedHolder, language: str) -> str:
-    """The table row of a member. It is short, because there may be hundreds of members."""
     name, member = escape(holder.ja if language == "ja" else holder.en), escape(holder.member)
     last = (holder.until - _INSTANT).astimezone(JAPAN)
     return f'<tr><th>{name}<td><a href="#{member}">{member}</a><td>{last:%Y-%m-%d}'
@@ -285,8 +289,6 @@ def _condition(condition: StoppingCondition, language: str) -> str:
 
 
 def _course(course: Course, language: str) -> dict[str, str]:
-    """The values of the placeholders for the lessons, and for the questions with answers that open on a click."""
-
     def said(words: Words | Name) -> str:
         return escape(words.ja if language == "ja" else words.en)
 
@@ -311,8 +313,6 @@ def _course(course: Course, language: str) -> dict[str, str]:
 
 
 def _step(leads_to: str, language: str) -> str:
-    """The name of the step in the language of the page, whatever the program's language is."""
-
     def said() -> str:
         speak(language)
         return translated(STEPS[leads_to])
@@ -321,7 +321,10 @@ def _step(leads_to: str, language: str) -> str:
 
 
 def badge_codes(facts: SiteFacts) -> Iterator[tuple[str, str]]:
-    """The file name and the picture of each member's QR code. It leads to the page that verifies the member's badge."""
+    """Draw a QR code for each licensed member, which leads to the page that verifies the member's badge.
+
+    Yields file names with their contents.
+    """
     for holder in facts.holders if facts.address else ():
         yield f"badges/{holder.member}.svg", _qr(facts, f"badge.html#{holder.member}", f"{holder.ja} / {holder.en}")
 

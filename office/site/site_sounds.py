@@ -1,4 +1,4 @@
-"""The sounds of the public page: identification sounds, notices, and other tones for comparison."""
+"""Sounds of the public site: identification sounds, notices, and other telephone tones for comparison."""
 
 import io
 import math
@@ -31,26 +31,26 @@ _SIGNS: Final = {
     "wrong": ((220.0,), (400, 100), 500),
     "bye": ((550.0,), (300, 100), 400),
 }
-"""Tones that the test number plays until its host has recorded words."""
+"""Tones that the test number plays until its operator has recorded announcements."""
 _TAIL: Final = bytes(2 * 400)
-"""Silence at the end: Asterisk drops the last samples of a file."""
+"""Silence at the end of a file, because Asterisk drops a file's last samples."""
 
 
 def shipped_sounds() -> dict[str, bytes]:
-    """The sample, the notice and the other tones, by name, as WAV files."""
+    """The sample, the notice and other telephone tones as WAV files, by file name."""
     shipped = files("idtone.config") / "sounds"
     found = {f"{name}.wav": _wav((shipped / f"{name}.sln").read_bytes() + _TAIL) for name in ("sample", "notice")}
     return found | {f"{name}.wav": _wav(_tone(*tone, _LASTS_MS) + _TAIL) for name, tone in NETWORK_TONES.items()}
 
 
 def dialplan_sounds() -> dict[str, bytes]:
-    """The files that the dialplan of the test number plays."""
+    """The files that the dialplan of the test number plays, by file name."""
     signs = {f"{name}.wav": _wav(_tone(*tone) + _TAIL) for name, tone in _SIGNS.items()}
     return shipped_sounds() | signs
 
 
 def given_sound(path: Path) -> bytes:
-    """The association's WAV file for the public. Raises UsageError."""
+    """Read the association's WAV file for the public. Raises UsageError."""
     try:
         octets = read_octets(path, UsageError)
         with wave.open(io.BytesIO(octets)) as recording:
@@ -85,7 +85,6 @@ def _burst(frequencies_hz: tuple[float, ...], count: int) -> list[int]:
 
 
 def _wav(samples: bytes) -> bytes:
-    """A WAV file of the 16-bit little-endian samples, which have Asterisk's form."""
     made = io.BytesIO()
     with wave.open(made, "wb") as recording:
         recording.setnchannels(1)

@@ -1,8 +1,7 @@
-"""The attendees of the course, with the day and the result of each test.
+"""The office's list of tests that people took after the course, with day and result.
 
-attendances.json    one entry for each test: id, member, person, version of the course, day, points
-
-The office's ledger records each test without the person's name, so that the name can be erased.
+The file `attendances.json` has an entry for each test: id, member, person, version of the course, day and points. The
+office's ledger records each test without the person's name, so that the name can be erased.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ FORGOTTEN: Final = "attendees-forgotten"
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
-    """One test of a person. `day` is the day in Japan. `person` is empty after the name was erased."""
+    """A test that a person took. `day` is the day in Japan. `person` is empty after the name was erased."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
@@ -52,7 +51,7 @@ _LIST: Final = TypeAdapter(list[Attendance])
 
 
 def attendances(folder: Path) -> list[Attendance]:
-    """All attendances in the order of entry. Raises TrustError if the file is damaged."""
+    """Read all tests in the order of entry. Raises TrustError if the file is damaged."""
     return read_list(folder / FILE, _LIST)
 
 
@@ -66,9 +65,11 @@ def record_attendance(
     now: datetime,
     name: Callable[[str], str],
 ) -> Attendance:
-    """Mark a person's test, and store the result. The first test that a member's people pass with a version of the
-    course is recorded as the member's agreement `training`. `version` is that of the test, and must be the current one.
-    `name` returns the name of a field for an error. Raises IdtoneError.
+    """Mark a person's test, and store the result.
+
+    `version` is that of the test, and must be the current version of the course. The first test that a member's people
+    pass with a version also records the member's agreement `training`. `name` maps a parameter to the field name that
+    error messages show. Raises IdtoneError.
     """
     course = course_of(workspace.folder)
     if version != course.version:
@@ -102,7 +103,7 @@ def record_attendance(
 
 
 def attendance_of(folder: Path, id_: str) -> Attendance:
-    """The attendance with this id. Raises UsageError if there is none."""
+    """Find the test with this id. Raises UsageError if it does not exist."""
     found = next((each for each in attendances(folder) if each.id == id_), None)
     if found is None:
         raise UsageError("there is no test {id!r}; `idtone-office course list` lists all", id=id_)
@@ -110,7 +111,7 @@ def attendance_of(folder: Path, id_: str) -> Attendance:
 
 
 def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Callable[[str], str]) -> int:
-    """Erase the names of persons who took the test before a day; returns how many. Raises IdtoneError."""
+    """Erase the names of people who took the test before a day, and return their number. Raises IdtoneError."""
     last = parse_day(before, name("before"))
     if last > in_japan(now).date():
         raise UsageError("{option} is in the future; name a day that has come", option=name("before"))
@@ -125,7 +126,6 @@ def forget_attendees(workspace: Workspace, before: str, now: datetime, name: Cal
 
 
 def _is_first(folder: Path, made: Attendance) -> bool:
-    """True if the member has no agreement with this version, and none that began later."""
     held = [
         each
         for each in read_acceptances(folder)

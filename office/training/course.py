@@ -1,7 +1,4 @@
-"""The course (課程) about the sound and the scheme: lessons, and a test whose questions and answers are data.
-
-Pure, except for reading the files.
-"""
+"""The course (課程) about the sound and the scheme: lessons, and a test with questions and answers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +14,12 @@ from idtone.core.yaml_documents import Model, ValidationFault, parse, read_text
 from idtone.registry.model import Id, Name
 
 FILE: Final = "training_course.yaml"
-"""File in the association's folder, if it has its own course; idtone ships one under the same name."""
+"""Name of the file with the course. The association's own file replaces the course that idtone ships."""
 Letter = Literal["a", "b", "c", "d"]
 
 
 class Words(Model):
-    """A text in Japanese and English."""
+    """Text in Japanese and English."""
 
     ja: Annotated[str, Field(min_length=1, max_length=2000)]
     en: Annotated[str, Field(min_length=1, max_length=2000)]
@@ -35,7 +32,7 @@ class Lesson(Model):
 
 
 class Question(Model):
-    """A question. `choices` are by letter. `why` explains the right choice."""
+    """Question of the test. `choices` maps letters to answers. `why` explains the right answer."""
 
     id: Id
     ask: Words
@@ -63,7 +60,7 @@ class Score:
 
 
 def course_of(folder: Path | None) -> Course:
-    """The association's own course in its folder, otherwise the one that idtone ships. Raises DocumentError."""
+    """Read the association's own course in its folder, or the course that idtone ships. Raises DocumentError."""
     own = folder / FILE if folder else None
     if own and own.exists():
         return parse(read_text(own), str(own), Course, _faults)
@@ -71,9 +68,7 @@ def course_of(folder: Path | None) -> Course:
 
 
 def score_of(course: Course, answers: Mapping[str, str]) -> Score:
-    """The result of a test. `answers` maps the id of each question to a letter. Raises UsageError if an answer is
-    missing.
-    """
+    """Score a test. `answers` maps the id of each question to a letter. Raises UsageError if an answer is missing."""
     for each in course.questions:
         if answers.get(each.id, "") not in each.choices:
             raise UsageError(
@@ -88,13 +83,14 @@ def score_of(course: Course, answers: Mapping[str, str]) -> Score:
 
 
 def answer_sheet(course: Course, answers: Mapping[str, str]) -> str:
-    """The answers in the short form for the association, with the course's version, such as `2026-1:bbacb`."""
+    """Write answers in a short form with the course's version, such as `2026-1:bbacb`."""
     return f"{course.version}:{''.join(answers[each.id] for each in course.questions)}"
 
 
 def answers_of(course: Course, sheet: str) -> dict[str, str]:
-    """The answers in a text such as `2026-1:bbacb`. They are in the order of the questions. Raises UsageError if the
-    text does not belong to this course.
+    """Parse answers such as `2026-1:bbacb`, with one letter for each question in order.
+
+    Raises UsageError if the text does not belong to this version of the course.
     """
     version, _, letters = sheet.strip().rpartition(":")
     if version.strip() != course.version:

@@ -1,4 +1,4 @@
-"""The course and its test for print, and the certificate of attendance. Pure."""
+"""Printable papers of the course: its text and test, and the certificate of attendance."""
 
 from datetime import datetime
 
@@ -18,7 +18,7 @@ _NOTE = (
 
 
 def course_paper(course: Course, now: datetime) -> Paper:
-    """The lessons, then the test to fill in by hand, without its answers."""
+    """Printable paper with the lessons and the test without its answers."""
     title = f"{course.title.ja} / {course.title.en} ({course.version})"
     lessons = [
         Section(
@@ -44,9 +44,10 @@ def _choices(question: Question) -> list[tuple[str, str]]:
 def attendance_paper(
     document: RegistryDocument, attendance: Attendance, course: Course, by: Sender, now: datetime
 ) -> Paper:
-    """The certificate 受講証明書. It has the course's title if the test was of this version.
+    """Certificate of attendance (受講証明書) for a passed test.
 
-    Raises UsageError if the test was failed, or the name erased.
+    Raises UsageError if the test was failed or the name was erased. The certificate states the course's title only if
+    the test was of the course's current version.
     """
     if not attendance.passed:
         raise UsageError("the test {id} was not passed; there is no certificate for it", id=attendance.id)

@@ -1,1 +1,1 @@
-"""Submissions that applicants send by the desk's public page. The office has not examined them yet."""
+"""Applications that applicants submit on the desk's public page, before the office has examined them."""

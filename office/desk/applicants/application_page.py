@@ -1,4 +1,4 @@
-"""The public pages of an application in Japanese and English: the form, the receipt, and the state. Pure."""
+"""Public pages for online applications in Japanese and English: form, receipt and state."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -85,8 +85,10 @@ def form_page(
     wrong: Mapping[str, FieldProblem] = MappingProxyType({}),
     receipt: tuple[str, str] | None = None,
 ) -> str:
-    """The page with the form, which is filled with the applicant's earlier entries. `tones` are the ids and titles of
-    the sounds. With a `receipt` (number and secret), the form corrects a submission.
+    """Page with the application form, filled with the applicant's earlier entries.
+
+    `tones` holds the ids and titles of the sounds. With a `receipt` (number and secret), the form corrects a
+    submission.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     return page(
@@ -166,12 +168,12 @@ def _form(
 
 
 def problem_page(problem: str) -> str:
-    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
+    """Page for a visitor to whom the desk cannot show the form now. `problem` is a key of `PROBLEMS`."""
     return page(_TITLE, problem_box(PROBLEMS, problem))
 
 
 def receipt_page(number: str, secret: str) -> str:
-    """The page with the receipt number and the secret. No other page shows the secret."""
+    """Page with the receipt number and the secret of a submission. No other page shows the secret."""
     return page(
         ("申込みを受け付けました", "Your application was accepted"),
         f'<p>{bilingual("受付番号", "Receipt number")}</p><p class="receipt" id="number">{escape(number)}</p>'
@@ -182,12 +184,12 @@ def receipt_page(number: str, secret: str) -> str:
 
 
 def corrected_page(number: str) -> str:
-    """The page that confirms a correction."""
+    """Page that confirms the correction of a submission."""
     return page(("訂正を受け付けました", "Your correction was accepted"), f'<p class="receipt">{escape(number)}</p>')
 
 
 def status_page(problem: str | None = None) -> str:
-    """The page that asks for receipt number and secret, to show the state."""
+    """Page that asks for the receipt number and the secret of a submission."""
     return page(
         ("申込みの経過", "The state of an application"),
         (problem_box(PROBLEMS, problem) if problem else "")
@@ -199,7 +201,7 @@ def status_page(problem: str | None = None) -> str:
 
 
 def state_page(submission: Submission, secret: str, tones: Sequence[tuple[str, str]]) -> str:
-    """The page with the state of an application. While the application is open, the page has a form to correct it."""
+    """Page with the state of an application, and a form for corrections while the office waits or asks for one."""
     note = f'<p class="problem">{escape(submission.note)}</p>' if submission.note else ""
     form = _form(values_of(submission.handed), tones, {}, (submission.id, secret)) if submission.is_open else ""
     told = f'<p class="receipt">{submission.id}</p><p>{bilingual(*_STATES[submission.state])}</p>'

@@ -1,8 +1,8 @@
-"""The HTTP routes of the public application form, if `applications` in authority.yaml switches it on.
+"""HTTP routes of the public application form, which `applications` in `authority.yaml` switches on.
 
-The guards are those of the report desk: hourly limits for all visitors and for each network, with a reserve for new
-networks; limits of size; and a time limit for the body (`core.http.connection_limits`). In addition, only a few forms
-are read at a time.
+Limits protect the form: forms per hour for all visitors and for each network, with a reserve for new networks; sizes;
+and the time for a request body (`core.http.connection_limits`). In addition, only a few forms are read at the same
+time.
 """
 
 import hashlib
@@ -46,14 +46,14 @@ from .submission import Submission, SubmittedForm, submitted_form
 from .submissions import Submissions, TooManyWaitError
 
 FILES: Final = {"pledge": 10_000_000, "sheet": 1_000_000}
-"""Field → most bytes of its file."""
+"""Maximum size in bytes of the file in each field."""
 LONG: Final = {"numbers": 2 * FILES["sheet"]}
-"""Most bytes of a long text: a correction shows the numbers of the uploaded table, one a line."""
+"""Maximum size in bytes of long text fields. A correction shows all numbers of the uploaded table, one on each line."""
 _THREADS: Final = 2
 _AT_A_TIME, _AT_A_TIME_OF_NETWORK = 8, 2
-"""Most forms that are read at a time: each may hold its files in memory."""
+"""Maximum number of forms that are read at the same time, because each may hold its files in memory."""
 _REFUSED: Final = 10
-"""Forms with errors have a separate budget, as at the report desk."""
+"""Factor of the separate hourly limit for forms with errors."""
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,7 +61,10 @@ Tones = list[tuple[str, str]]
 
 
 def add_application_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
-    """Add the routes of the form, if the form is switched on. Raises DocumentError if authority.yaml cannot be read."""
+    """Add the routes of the application form to the desk, if the form is switched on.
+
+    Raises DocumentError if `authority.yaml` has faults.
+    """
     terms = desk.workspace.terms().applications
     if not terms.online:
         return
@@ -74,7 +77,7 @@ def add_application_routes(application: web.Application, desk: DocumentDesk, pub
         threads.shutdown(wait=False, cancel_futures=True)
 
     def about() -> tuple[Tones, str]:
-        """The sounds for the form, and the responsible body."""
+        """Read the sounds for the form, and the name of the responsible body."""
         responsible = terms.responsible or association_of(desk.folder)
         return [(each.id, each.title or each.id) for each in desk.registry().tones], responsible
 
@@ -122,7 +125,7 @@ def add_application_routes(application: web.Application, desk: DocumentDesk, pub
         return public.html(state_page(found, secret, tones))
 
     def limited(handler: Handler, rate: RateLimit | None = None, takes_files: bool = False) -> Handler:
-        """A handler that refuses visitors above the limit, and shows an error page if the desk itself fails."""
+        """Wrap a handler so that it refuses visitors above the limit, and shows an error page if the desk fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             visitor = visitor_of(request)
@@ -154,9 +157,6 @@ def _enter(
     most: int,
     is_correction: bool,
 ) -> tuple[Submission, str]:
-    """The stored submission and its secret. Raises FormError, which names all wrong fields, and UsageError if the
-    submission can no longer be corrected.
-    """
     now, before = datetime.now(UTC), None
     if is_correction:
         before = kept.by_secret(values.get("receipt", ""), values.get("secret", ""))
@@ -174,7 +174,6 @@ def _enter(
 def _handed(
     values: Mapping[str, str], files: Mapping[str, bytes], tones: Tones, now: datetime, *, needs_pledge: bool
 ) -> SubmittedForm:
-    """The content of the form, checked. Raises FormError."""
     wrong: dict[str, FieldProblem] = {}
     entries: list[str] = []
     if "sheet" in files:

@@ -1,6 +1,6 @@
-"""An applicant's submission from the public form, and its states. Pure.
+"""An applicant's submission from the public form, and its states.
 
-Its content is unverified. The office examines it, and makes an application from it.
+The content is not verified. The office examines the submission and makes an application from it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS: Final = (
     "member", "name_ja", "name_en", "person", "contact", "signed", "signatory", "document", "pledge", "tone",
     "incoming", "outgoing", "numbers", "sheet", "remark",
 )  # fmt: skip
-"""The fields in the order of the form."""
+"""Field names in the order of the form."""
 
 
 class SubmissionState(StrEnum):
@@ -35,9 +35,9 @@ class SubmissionState(StrEnum):
 
     WAITING = "waiting"
     RETURNED = "returned"
-    """The office has asked the applicant to correct it."""
+    """The office has asked the applicant for a correction."""
     RECEIVED = "received"
-    """The office has made an application from it, which it examines."""
+    """The office has made an application from the submission."""
     DECLINED = "declined"
 
 
@@ -48,12 +48,13 @@ STATE_WORDS: Final = {
     SubmissionState.DECLINED: template("declined"),
 }
 OPEN: Final = (SubmissionState.WAITING, SubmissionState.RETURNED)
-"""States in which the applicant can correct it."""
+"""States in which the applicant can correct the submission."""
 
 
 class SubmittedForm(Model):
-    """The content of a submission. `member` is the applicant's id if the applicant is a member already. `numbers` are
-    single numbers or ranges.
+    """Content of a submission.
+
+    `member` is the applicant's member id, if the applicant is a member already. `numbers` are single numbers or ranges.
     """
 
     member: Id | None = None
@@ -70,9 +71,10 @@ class SubmittedForm(Model):
 
 
 class Submission(Model):
-    """A stored submission. `secret` is the SHA-256 of the secret that the applicant saw once, `pledge` that of the PDF.
+    """A stored submission.
 
-    `note` is the office's text for the applicant, and `application` is the id of the office's application.
+    `secret` is the SHA-256 of the secret that the applicant saw once, `pledge` the SHA-256 of the PDF. `note` is the
+    office's text for the applicant. `application` is the id of the application that the office made.
     """
 
     id: Annotated[str, Field(pattern=r"^W-[0-9a-f]{8}$")]
@@ -90,14 +92,17 @@ class Submission(Model):
         return self.state in OPEN
 
     def is_over(self, before: datetime) -> bool:
-        """True if nothing has changed since the moment `before`, and the office has nothing left to do."""
+        """True if the office has nothing left to do, and nothing has changed since `before`."""
         return self.state is not SubmissionState.WAITING and self.changed < before
 
 
 def submitted_form(
     values: Mapping[str, str], sheet: Iterable[str], tones: Iterable[str], today: date
 ) -> tuple[SubmittedForm | None, dict[str, FieldProblem]]:
-    """The content of the fields, and their errors by field. `sheet` has the number entries of an uploaded table."""
+    """Convert the fields of the form to the content of a submission, or return errors by field name.
+
+    `sheet` holds the number entries of an uploaded table.
+    """
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS
@@ -134,7 +139,6 @@ def submitted_form(
 
 
 def _is_after(text: str, today: date) -> bool:
-    """True if the text is a day in the future."""
     try:
         return date.fromisoformat(text) > today
     except ValueError:
@@ -142,7 +146,6 @@ def _is_after(text: str, today: date) -> bool:
 
 
 def _entries(text: str, wrong: dict[str, FieldProblem]) -> list[str]:
-    """The number entries that were typed, one in each line. Errors go into `wrong`."""
     if not text.strip():
         return []
     try:
@@ -163,7 +166,7 @@ def _is_span(entry: str) -> bool:
 
 
 def values_of(handed: SubmittedForm) -> dict[str, str]:
-    """The values of the form's fields for this content. The office's form has fields with the same names."""
+    """Convert the content of a submission to form fields. The office's own form has the same field names."""
     found = {
         "member": handed.member, "name_ja": handed.name.ja, "name_en": handed.name.en, "person": handed.person,
         "contact": handed.contact, "signed": handed.signed.isoformat(), "signatory": handed.signatory,

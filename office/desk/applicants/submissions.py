@@ -1,7 +1,7 @@
-"""The applicants' submissions in the office's folder, and the acts on them. The ledger records each act.
+"""Applicants' submissions in the office's folder, and the acts on them, which the office's ledger records.
 
-submissions/W-….json    the applicant's entries, the state, and the digest of the secret
-submissions/W-….pdf     the signed pledge
+The file `submissions/W-….json` holds the applicant's entries, the state, and the SHA-256 of the secret. The file
+`submissions/W-….pdf` is the signed pledge.
 """
 
 import hashlib
@@ -33,11 +33,14 @@ _ID: Final = re.compile(r"W-[0-9a-f]{8}")
 
 
 class TooManyWaitError(UsageError):
-    """Too many submissions wait already."""
+    """Too many submissions wait for the office already."""
 
 
 class Submissions:
-    """The stored submissions. Any thread may use this. If a method raises IdtoneError, nothing has changed."""
+    """Store of applicants' submissions. All threads may use the same object.
+
+    If a method raises IdtoneError, nothing has changed.
+    """
 
     def __init__(self, folder: Path, ledger: OfficeLedger | None = None) -> None:
         self._office, self._folder = folder, folder / FOLDER
@@ -45,10 +48,10 @@ class Submissions:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Context in which no one else changes a submission. If the office's lock is needed too, take that one first.
+        """Hold the lock of the submissions in a `with` block. Raises TrustError.
 
-        It does not lock the ledger, which the desk needs for other work while the office receives an application.
-        Raises TrustError.
+        If the lock of the office's folder is needed too, take that lock first. The office's ledger stays unlocked,
+        because the desk needs it meanwhile.
         """
         lock = self._office / LOCK
         with ExitStack() as stack:
@@ -62,19 +65,19 @@ class Submissions:
             yield
 
     def all(self) -> list[Submission]:
-        """All submissions, the earliest first. Raises TrustError if a file is damaged."""
+        """Read all submissions, oldest first. Raises TrustError if a file is damaged."""
         found = [self._read(path) for path in sorted(self._folder.glob("W-*.json"))]
         return sorted(found, key=lambda each: (each.received, each.id))
 
     def named(self, id_: str) -> Submission:
-        """The submission with this id. Raises UsageError if there is none."""
+        """Read the submission with this id. Raises UsageError if it does not exist."""
         path = self._path(id_)
         if not path.exists():
             raise UsageError("there is no application {id!r} of an applicant", id=id_)
         return self._read(path)
 
     def by_secret(self, id_: str, secret: str) -> Submission | None:
-        """The submission with this receipt number and secret; None if there is none."""
+        """Find the submission with this receipt number and secret; None if there is no such submission."""
         id_ = id_.strip()
         if not _ID.fullmatch(id_) or not self._path(id_).exists():
             return None
@@ -82,7 +85,10 @@ class Submissions:
         return found if hmac.compare_digest(found.secret, receipt_digest(secret)) else None
 
     def pdf(self, submission: Submission) -> bytes:
-        """The PDF of the pledge. Raises TrustError if it is damaged or was replaced since `submission` was read."""
+        """Read the PDF of a submission's pledge.
+
+        Raises TrustError if the file is damaged, or was replaced since `submission` was read.
+        """
         path = self._path(submission.id).with_suffix(".pdf")
         with reading(path, TrustError):
             octets = path.read_bytes()
@@ -91,8 +97,9 @@ class Submissions:
         return octets
 
     def enter(self, handed: SubmittedForm, pdf: bytes, sha256: str, most: int, now: datetime) -> tuple[Submission, str]:
-        """Store a new submission; returns it with its secret, which is not stored. Raises TooManyWaitError if `most`
-        submissions wait already.
+        """Store a new submission, and return it with its secret, which is not stored.
+
+        Raises TooManyWaitError if `most` submissions wait already.
         """
         secret = new_receipt()
         with self.locked():
@@ -109,7 +116,10 @@ class Submissions:
     def correct(
         self, before: Submission, handed: SubmittedForm, pdf: bytes | None, sha256: str, now: datetime
     ) -> Submission:
-        """Replace the content by the applicant's correction. The submission is then new for the office."""
+        """Replace the content of a submission by the applicant's correction, which the office then has to read.
+
+        Raises UsageError if the submission has changed since `before` or is no longer open.
+        """
         with self.locked():
             held = self._open(before)
             made = held.model_copy(
@@ -119,8 +129,9 @@ class Submissions:
         return made
 
     def answer(self, before: Submission, state: SubmissionState, note: str, label: str) -> Submission:
-        """Return the submission for correction, or decline it, with a text for the applicant. `before` is the
-        submission that the page showed.
+        """Send a submission back for correction or decline it, with a text for the applicant.
+
+        `before` is the submission that the officer has read. `label` names the text in error messages.
         """
         words = checked_line(note, label)
         with self.locked():
@@ -130,7 +141,7 @@ class Submissions:
         return made
 
     def receive(self, before: Submission, application: str) -> Submission:
-        """Record the application that the office has made from the submission."""
+        """Record the application that the office has made from a submission."""
         with self.locked():
             update = {
                 "state": SubmissionState.RECEIVED, "application": application, "note": None,
@@ -141,7 +152,8 @@ class Submissions:
         return made
 
     def forget(self, before: datetime) -> int:
-        """Erase the submissions that have been over since the moment `before`, and files that a crash left behind.
+        """Erase submissions that have been closed since `before`, and files that a crash left behind.
+
         Returns the number of erased submissions.
         """
         with self.locked(), writing(self._folder, TrustError):
@@ -156,9 +168,7 @@ class Submissions:
         return len(over)
 
     def refuse_changed(self, before: Submission) -> None:
-        """Check that the submission is the one that the page showed. Raises UsageError if it has changed or is no
-        longer open.
-        """
+        """Raise UsageError if the submission has changed since `before`, or is no longer open."""
         with self.locked():
             self._open(before)
 

@@ -1,1 +1,1 @@
-"""The report desk (申告窓口): reports, the search for the holder of the number, and members' answers."""
+"""The report desk (申告窓口): reports about calls, the search for the number's holder, and members' answers."""

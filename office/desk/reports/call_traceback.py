@@ -1,8 +1,8 @@
-"""Chooses the member to ask next about a reported call. Pure.
+"""Chooses the member that the office asks next about a reported call.
 
-The holder of the number is asked first. If it names another member as upstream, that member is asked next. A chain ends
-if it returns to a member or grows too long. If several members held the number within the time span of the call, and a
-chain has ended without a customer, the next of these holders is asked.
+The office first asks the holder of the number. If a member names another member as upstream, that member is asked next.
+A chain ends if it returns to a member or grows too long. If several members held the number within the time span of the
+call, and a chain has ended without a customer, the office asks the next of these holders.
 """
 
 from collections.abc import Sequence
@@ -14,36 +14,36 @@ from idtone.member.reports.report_documents import AnswerResult
 
 
 class Finding(StrEnum):
-    """The ways in which the chain of members can end."""
+    """Ways in which the chain of asked members can end."""
 
     CUSTOMER_HELD = "customer-held"
     NOT_OURS = "not-ours"
     LOOP = "loop"
-    """A member named one that was already asked."""
+    """A member named another member that was already asked."""
     TOO_LONG = "too-long"
     NO_HOLDER = "no-holder"
     """No member held the number."""
     NO_NUMBER = "no-number"
-    """The report is about an operator or a service: there is no number to ask about."""
+    """The report is about an operator or a service, so there is no number to ask about."""
 
 
 class Stage(StrEnum):
-    """The stage of a report, named by the party that must act."""
+    """Stages of a report, named after the party that must act."""
 
     MEMBER = "member"
     """A member has to answer."""
     OFFICE = "office"
-    """The chain has ended; the office closes the report."""
+    """The chain of members has ended, and the office has to close the report."""
     CLOSED = "closed"
 
 
 class ReportResult(StrEnum):
-    """The result that the office gives to a closed report."""
+    """Results that the office can give to a report when closing it."""
 
     TRACED = "traced"
     """The member whose customer made the call is known."""
     OPEN = "open"
-    """The origin could not be found."""
+    """The origin of the call could not be found."""
     UNFOUNDED = "unfounded"
     """There was no such call, or nothing was wrong with it."""
     EXAMINED = "examined"
@@ -52,12 +52,12 @@ class ReportResult(StrEnum):
 
 CALL_RESULTS: Final = (ReportResult.TRACED, ReportResult.OPEN, ReportResult.UNFOUNDED)
 SERVICE_RESULTS: Final = (ReportResult.EXAMINED, ReportResult.UNFOUNDED)
-"""Possible results of a report without a number: only a number leads to the origin of a call."""
+"""Possible results of a report without a number. Only a number leads to the origin of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The next member to ask, or the end of the chain."""
+    """Next member to ask about a reported call, or the finding with which the chain ends."""
 
     member: str | None = None
     finding: Finding | None = None
@@ -68,15 +68,16 @@ class Next:
 
 
 def first_request(holders: Sequence[str]) -> Next:
-    """The member to ask first."""
+    """First member to ask, from the holders of the number."""
     return Next(member=holders[0]) if holders else Next(finding=Finding.NO_HOLDER)
 
 
 def next_request(
     asked: Sequence[str], result: AnswerResult, upstream: str | None, most: int, holders: Sequence[str] = ()
 ) -> Next:
-    """The next step after the answer of the last member in `asked`. At most `most` members are asked. `holders` are
-    those within the time span of the call.
+    """Next step after the answer of the last member in `asked`.
+
+    At most `most` members are asked. `holders` held the number within the time span of the call.
     """
     if result is AnswerResult.CUSTOMER_HELD:
         return Next(finding=Finding.CUSTOMER_HELD)

@@ -1,7 +1,7 @@
-"""Finds the member responsible for a number at the time of a call, by the published editions of the registry. It is the
-member that held the number, or the last one of its wholesale chain.
+"""Finds the member that was responsible for a number at the time of a call, in the registry's editions.
 
-The repository keeps every edition. An edition counts from its time `issued` until that of the next.
+That is the member that held the number, or the last member of the number's wholesale chain. The repository keeps every
+edition. An edition counts from its time `issued` until the next edition is issued.
 """
 
 from collections.abc import Sequence
@@ -23,28 +23,27 @@ _INSTANT: Final = timedelta.resolution
 
 
 class Basis(StrEnum):
-    """The source from which the holder is known."""
+    """Sources from which the holder of a number is known."""
 
     EDITION = "edition"
-    """The edition of that time."""
+    """The edition at the time of the call."""
     EARLIEST = "earliest"
-    """The earliest edition: the call was before it."""
+    """The earliest edition, because the call was before it."""
     LATER = "later"
-    """The newest edition: no edition up to the time of the call names a holder, for example because the first edition
-    was empty.
-    """
+    """The newest edition, because no edition up to the time of the call names a holder."""
     UNPUBLISHED = "unpublished"
-    """The present registry.yaml: nothing was published yet."""
+    """The unpublished `registry.yaml`, because no edition exists yet."""
     CHANGED = "changed"
-    """The edition of that time; but within the time span of the report, another member held the number."""
+    """The edition at the time of the call. Another member also held the number within the report's time span."""
     NO_NUMBER = "no-number"
     """The report names no number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The holder of a number. `member` is None if no member held it. `others` are further members that held it within
-    the time span of the report.
+    """Holder of a number at the time of a call. `member` is None if no member held the number.
+
+    `others` also held the number within the time span of the report.
     """
 
     member: str | None
@@ -53,15 +52,14 @@ class Holder:
 
     @property
     def members(self) -> Sequence[str]:
-        """All members, in the order in which they are asked."""
+        """All members that held the number, in the order in which the office asks them."""
         return (self.member, *self.others) if self.member else self.others
 
 
 def holder_of(workspace: Workspace, number: Number, at: datetime, between: tuple[datetime, datetime]) -> Holder:
-    """The holder at the moment `at`, and the others from the first moment of `between` until the second, which is
-    excluded.
+    """Find the member that held the number at the time `at`, and others that held it within `between`.
 
-    Raises IdtoneError if an edition cannot be read.
+    `between` excludes its end. Raises IdtoneError if an edition cannot be read.
     """
     start, end = between
     within = (at, end - _INSTANT, start)

@@ -1,4 +1,7 @@
-"""Limits on the requests of the public page. Addresses stay in memory for an hour, and are never written to a file."""
+"""Limits the requests to the desk's public pages, without storing addresses on disk.
+
+Addresses stay in memory for an hour.
+"""
 
 import ipaddress
 from collections import deque
@@ -11,13 +14,13 @@ _EVERYONE: Final = ""
 _SITE: Final = 48
 """Prefix length of the IPv6 network of a company, or of a provider's region."""
 _OF_SITE: Final = 6
-"""A site's limit is the total limit divided by this, but at least a customer's limit."""
+"""Divisor that gives a site's limit from the total limit. The site's limit is at least a customer's limit."""
 _RESERVE: Final = 4
-"""The total limit divided by this is in reserve for networks that were not served in the last hour."""
+"""Divisor that gives the reserve for networks without a request in the last hour from the total limit."""
 
 
 class RateLimit:
-    """A limit on requests per hour, for all visitors together and for each customer's network."""
+    """Limit on requests per hour for all visitors together, for each site and for each customer's network."""
 
     def __init__(self, hourly: int, hourly_each: int) -> None:
         self._hourly, self._hourly_each = hourly, hourly_each
@@ -25,8 +28,9 @@ class RateLimit:
         """Network → times of its requests; at most two entries for each of `hourly` requests."""
 
     def admits(self, address: str, now_s: float) -> bool:
-        """True if a request from this IP address may be served now. The request then counts. `now_s` must never
-        decrease.
+        """True if a request from this IP address may be served now. The request then counts.
+
+        `now_s` is a time in seconds that never decreases.
         """
         for who in [who for who, times in self._served.items() if times[-1] <= now_s - _HOUR_S]:
             del self._served[who]
@@ -42,7 +46,7 @@ class RateLimit:
         return True
 
     def give_back(self, address: str) -> None:
-        """Do not count the last request of this address, because it did nothing."""
+        """Remove the last request of an address from the count, because the request had no effect."""
         for who in (_EVERYONE, *_networks(address)):
             if times := self._served.get(who):
                 times.pop()
@@ -50,7 +54,6 @@ class RateLimit:
                     del self._served[who]
 
     def _of(self, who: str, now_s: float) -> deque[float]:
-        """The times of `who`'s requests in the last hour."""
         times = self._served.get(who, deque())
         while times and times[0] <= now_s - _HOUR_S:
             times.popleft()
@@ -58,7 +61,6 @@ class RateLimit:
 
 
 def _networks(address: str) -> list[str]:
-    """The customer's network of an address; for IPv6 also that of the site."""
     customer = network_of(address)
     if "/" not in customer:
         return [customer or "unknown"]

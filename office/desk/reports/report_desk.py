@@ -1,5 +1,6 @@
-"""The work of the report desk: it enters reports, asks members, and receives their answers. The office's ledger records
-each act.
+"""Work of the report desk: entering reports, asking members, and receiving their answers.
+
+The office's ledger records each act.
 """
 
 import base64
@@ -41,22 +42,20 @@ from .report_store import CountedBy, KeptReport, KeptRequest, ReportStore, Waiti
 from .small_counts import PublishableCounts, without_small_counts
 
 FETCHED_AT_ONCE: Final = 200
-"""Most requests in one answer; a member with more of them gets the others when it has answered these."""
+"""Maximum number of requests in one answer to a member. The member receives further requests after answering these."""
 COUNTED_FOR: Final = timedelta(days=365)
-"""Default period of statistics, before now."""
+"""Default period of statistics, which ends now."""
 _ID_BYTES: Final = 8
 _UNKNOWN: Final = Message("no open request of this id for this member")
-"""The same answer for another member's request and for an unknown one."""
+"""Error for an unknown request and for another member's request, so that a member cannot tell the two apart."""
 _ANSWERED: Final = Message("this request was answered or withdrawn already")
 
 
 class ReportDesk:
-    """The report desk in an authority's folder. Any thread may use it."""
+    """The report desk in an authority's folder. All threads may use the same object."""
 
     def __init__(self, desk: DocumentDesk) -> None:
-        """Raises IdtoneError if its files cannot be read, or if a change that another process left unfinished can be
-        neither made nor dropped.
-        """
+        """Open the report desk, and finish a change that another process left unfinished. Raises IdtoneError."""
         self._desk = desk
         self.store = ReportStore(desk.folder)
         self._changes = RecordedChanges(self.store.opened, desk.ledger)
@@ -66,17 +65,16 @@ class ReportDesk:
         self.settings: ReportSettings = read_report_settings(desk.folder)
 
     def keys(self) -> Mapping[str, str | None]:
-        """The public keys for which a report is sealed."""
+        """Public keys to which a report is encrypted, in Base64. The officer's key may be None."""
         officer = officer_public(self._desk.folder)
         return {"desk": _text(self.key.public), "officer": _text(officer) if officer else None}
 
     # -- reports ---------------------------------------------------------------------------------------------------
 
     def enter(self, sealed: SealedReport, via: str, now: datetime) -> str:
-        """Enter a report; returns its id. If the report names a number, the holder of the number is asked. Raises
-        IdtoneError.
+        """Enter a sealed report, ask the holder of its number, and return the report's id. Raises IdtoneError.
 
-        A report that was entered before, even if it is sealed anew, changes nothing.
+        A report that was entered before changes nothing, even if it is sealed anew.
         """
         with self._desk.ledger.locked():
             known = self.store.by_receipt(sealed.receipt)
@@ -122,29 +120,29 @@ class ReportDesk:
         return holder_of(self._desk.workspace, parse(call.number), call.at, time_span(call.at, call.within_minutes))
 
     def matter(self, sealed: SealedReport) -> ReportedCall | ReportedService:
-        """The content of a report. Raises TrustError if the report was changed, or is not sealed for this desk."""
+        """Open a sealed report. Raises TrustError if the report was changed, or is not sealed for this desk."""
         content = self._content(sealed)
         return read_content(ReportedService, content) if "service" in content else read_content(ReportedCall, content)
 
     def call(self, sealed: SealedReport) -> ReportedCall:
-        """The content of a report about a call. Raises TrustError, also for a report about a service."""
+        """Open a sealed report about a call. Raises TrustError, also for a report about a service."""
         return read_content(ReportedCall, self._content(sealed))
 
     def _content(self, sealed: SealedReport) -> dict[str, Any]:
         return open_box(sealed.report, self.key.private, Purpose.REPORT, sealed.receipt)
 
     def named(self, report_id: str) -> KeptReport:
-        """The report with this id. Raises UsageError if there is none."""
+        """Find the report with this id. Raises UsageError if it does not exist."""
         found = self.store.report(report_id)
         if found is None:
             raise UsageError("no report {report_id!r}; `idtone-office report list` lists them", report_id=report_id)
         return found
 
     def searched(self, purpose: str) -> None:
-        """Record that the office is about to look for reports about a number. Raises LedgerError.
+        """Record that the office is about to search for reports about a number. Raises LedgerError.
 
-        The ledger does not get the number's token. It keeps everything for ever, and the token would reveal the number
-        to the holder of the desk's key.
+        The ledger does not receive the number's token, because the ledger erases nothing. With the desk's key, the
+        token would reveal the number.
         """
         self._desk.ledger.record("reports-searched", "number", why=purpose)
 
@@ -153,9 +151,9 @@ class ReportDesk:
         self._desk.ledger.record("report-shown", report_id)
 
     def forget(self, before: datetime) -> int:
-        """Erase content and reporter of the reports that were closed before this moment; returns how many.
+        """Erase the content and the reporter of reports that were closed before a time, and return their number.
 
-        Raises LedgerError; nothing is then erased.
+        Raises LedgerError; then nothing is erased.
         """
         with self._desk.ledger.locked():
             doomed = self.store.closed_before(before)
@@ -166,15 +164,15 @@ class ReportDesk:
             return len(doomed)
 
     def statistics(self, by: CountedBy, since: datetime, until: datetime) -> PublishableCounts:
-        """The counts of the reports received since `since` and before `until`, fit for publication."""
+        """Count the reports received since `since` and before `until`, with small counts hidden for publication."""
         return without_small_counts(self.store.counted(by, since, until), self.settings.statistics.least)
 
     def close(self, report_id: str, result: ReportResult, why: str, now: datetime) -> None:
-        """Close a report and withdraw its open request. Raises LedgerError, and UsageError if the report is closed
-        already or cannot get this result.
+        """Close a report and withdraw its open request.
 
-        The reason is not written to the ledger, because it may name people. It is erased with the report, and the
-        ledger erases nothing.
+        The ledger does not receive the reason, because the reason may name people and the ledger erases nothing. Raises
+        UsageError if the report is closed already or cannot have this result, LedgerError if the act cannot be
+        recorded.
         """
         with self._desk.ledger.locked():
             report = self.named(report_id)
@@ -191,8 +189,9 @@ class ReportDesk:
             self._changes.make(closed, "report-closed", report_id, result=result)
 
     def reveal(self, report_id: str, key: X25519PrivateKey, why: str) -> Reporter:
-        """The reporter of a report who has consented to that. Only the consent in the reporter's own box counts. Raises
-        UsageError without consent, TrustError if the key is wrong, and LedgerError if the act cannot be recorded.
+        """Decrypt the name of a reporter who has consented to be named. Only the consent in the sealed box counts.
+
+        Raises UsageError without consent, TrustError if the key is wrong, LedgerError if the act cannot be recorded.
         """
         report = self.named(report_id)
         if report.sealed.reporter is None:
@@ -209,9 +208,7 @@ class ReportDesk:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def fetch(self, document: SignedDocument, now: datetime) -> Accepted:
-        """The open requests to the member that sent the document, sealed for the key in the document. Raises
-        TrustError.
-        """
+        """Give a member the open requests to it, sealed for the key in its document. Raises TrustError."""
         fetch = read_content(Fetch, document.content)
         key = public_key(fetch.to)
         waiting = self.store.waiting(document.member, fetch.request, FETCHED_AT_ONCE)
@@ -223,7 +220,6 @@ class ReportDesk:
         return Accepted(document.member, {"requests": box})
 
     def _as_asked(self, waiting: WaitingRequest) -> Request:
-        """The request with the part of its report that the member may see."""
         call, request = self.call(waiting.sealed), waiting.request
         return Request(
             id=request.id,
@@ -237,7 +233,7 @@ class ReportDesk:
         )
 
     def answer(self, document: SignedDocument, now: datetime) -> Accepted:
-        """Accept a member's answer. The next member is then asked, or the chain ends. Raises TrustError."""
+        """Accept a member's answer, and ask the next member or end the chain. Raises TrustError."""
         content = read_content(Answer, document.content)
         with self._desk.ledger.locked():
             request = self.store.request(content.request)
@@ -282,13 +278,13 @@ class ReportDesk:
             return accepted
 
     def _holders(self, report_id: str) -> Sequence[str]:
-        """The members that held the report's number within its time span, if there were several."""
         report = self.named(report_id)
         return self._holder(self.call(report.sealed)).members if report.holder.basis is Basis.CHANGED else ()
 
     def remind(self, request: KeptRequest) -> None:
-        """Remind a member. It sees the reminder when it fetches its requests. Nothing happens if it has answered or was
-        reminded in the meantime. Raises LedgerError.
+        """Remind a member to answer a request. The member sees the reminder when it fetches its requests.
+
+        Nothing happens if the member has answered or was reminded in the meantime. Raises LedgerError.
         """
         with self._desk.ledger.locked():
             if self.store.request(request.id) == request:
@@ -309,23 +305,22 @@ class ReportDesk:
 
 
 def report_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The desk's rule for a member's report."""
+    """Accept a member's report: the desk's rule for such documents. Raises TrustError."""
     report_id = ReportDesk(desk).enter(read_content(SealedReport, document.content), document.member, now)
     return Accepted(report_id, {"report": report_id})
 
 
 def fetch_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The desk's rule for a member's document that asks for its requests."""
+    """Accept a member's document that fetches the requests to it: the desk's rule for such documents."""
     return ReportDesk(desk).fetch(document, now)
 
 
 def answer_rule(desk: DocumentDesk, document: SignedDocument, now: datetime) -> Accepted:
-    """The desk's rule for a member's answer."""
+    """Accept a member's answer to a request: the desk's rule for such documents."""
     return ReportDesk(desk).answer(document, now)
 
 
 def _asked(request: KeptRequest | None, prefix: str = "") -> dict[str, Any]:
-    """The asked member and the deadline, as details for a leaf."""
     if request is None:
         return {}
     return {f"{prefix}request": request.id, f"{prefix}member": request.member, f"{prefix}due": request.due.isoformat()}

@@ -1,7 +1,4 @@
-"""The report desk's public pages in Japanese and English, as plain HTML without scripts. Pure.
-
-All values from visitors are escaped.
-"""
+"""Public pages of the report desk in Japanese and English, as plain HTML without scripts."""
 
 from collections.abc import Mapping
 from html import escape
@@ -33,7 +30,7 @@ WITHIN: Final = {
     "1440": ("1 日以内", "within a day"),
     "10080": ("1 週間以内", "within a week"),
 }
-"""Minutes → the words for the precision of the time."""
+"""Japanese and English texts for the precision of the time, by minutes."""
 PROBLEMS: Final = {
     **COMMON_PROBLEMS,
     "number": ("電話番号を確認してください。例: 0312345678", "Check the telephone number, for example 0312345678."),
@@ -52,11 +49,11 @@ PROBLEMS: Final = {
     ),
     "receipt": ("その受付番号の申告はありません。", "There is no report of this receipt number."),
 }  # fmt: skip
-"""Field or problem → its words in both languages."""
+"""Japanese and English texts for the problems of the form and of its fields."""
 
 
 FIELDS: Final = ("number", "service", "date", "time", "within_minutes", "what", "name", "contact")
-"""The fields in the order of the forms."""
+"""Field names in the order of the forms."""
 _STATES: Final[Mapping[object, tuple[str, str]]] = {
     Stage.MEMBER: ("事業者に照会しています。", "An operator is being asked."),
     Stage.OFFICE: ("協会で確認しています。", "The association is examining it."),
@@ -89,7 +86,7 @@ _OTHER: Final = {
     SERVICE_PATH: ("電話ではなく、事業者やサービスについて申告する", "Report an operator or a service, without a call"),
     FORM_PATH: ("かかってきた電話について申告する", "Report a call"),
 }
-"""Link from one form to the other."""
+"""Japanese and English text of the link from one form to the other."""
 _ONCE: Final = (
     "この受付番号を控えてください。ここにしか表示されません。",
     "Write this receipt number down. It is shown only here.",
@@ -109,13 +106,12 @@ def form_page(
     *,
     about_service: bool = False,
 ) -> str:
-    """The page with the form, which is filled with the visitor's earlier entries. `problem` is one of `PROBLEMS`.
-    `wrong` has the errors of the fields by name. The page shows all of them together, and each one at its field. An
-    error of a field that the form does not have becomes the form's problem, if it has no other. `responsible` is the
-    body responsible for the reports. With `about_service`, the form asks for an operator or a service instead of a
-    call.
+    """Page with the report form, filled with the visitor's earlier entries.
 
-    Without a key of the report officer, `with_reporter` is False, and the form does not ask who reports.
+    `problem` is a key of `PROBLEMS`. `wrong` has the errors of the fields by name. The page lists all of them, and
+    shows each one at its field. An error of a field that the form lacks becomes the form's problem. `responsible` is
+    the body responsible for the reports. With `about_service`, the form asks about an operator or a service instead of
+    a call. With `with_reporter`, the form also asks who reports.
     """
     problem = problem or next((each.problem for name, each in wrong.items() if name not in FIELDS), None)
     wrong = {name: wrong[name] for name in FIELDS if name in wrong}
@@ -185,12 +181,12 @@ def form_page(
 
 
 def problem_page(problem: str) -> str:
-    """The page for a visitor who cannot get the form now. `problem` is one of `PROBLEMS`."""
+    """Page for a visitor to whom the desk cannot show the form now. `problem` is a key of `PROBLEMS`."""
     return page(("申告窓口", "Report a call"), problem_box(PROBLEMS, problem))
 
 
 def receipt_page(receipt: str) -> str:
-    """The page with the receipt. No other page shows the receipt."""
+    """Page with the receipt number of a report. No other page shows this number."""
     return page(
         ("申告を受け付けました", "Your report was accepted"),
         f'<p class="receipt">{escape(receipt)}</p>'
@@ -200,7 +196,7 @@ def receipt_page(receipt: str) -> str:
 
 
 def status_page(report: KeptReport | None = None, unknown: bool = False) -> str:
-    """The page that asks for a receipt and shows the state of its report, without naming any member."""
+    """Page that asks for a receipt number, and shows the state of the report without naming members."""
     told = ""
     if unknown:
         told = problem_box(PROBLEMS, "receipt")

@@ -1,4 +1,4 @@
-"""The HTTP routes of the report desk: the public page (`/report`), the state of a report, and the public keys."""
+"""HTTP routes of the report desk: the public forms, the state of a report, and the desk's public keys."""
 
 import logging
 import time
@@ -41,8 +41,9 @@ from .report_store import PAGE
 
 _THREADS: Final = 4
 _REFUSED: Final = 10
-"""Refused forms have a separate budget, larger by this factor for all visitors together: correcting a field costs
-nothing, and many wrong forms do not block a right one.
+"""Factor of the separate hourly limit for refused forms.
+
+Correcting a field thus costs nothing, and many wrong forms do not block a right one.
 """
 _log = logging.getLogger(__name__)
 AnyReport = TypeVar("AnyReport", Report, ServiceReport)
@@ -50,7 +51,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def add_report_routes(application: web.Application, desk: DocumentDesk, public: PublicPages) -> None:
-    """Add the routes of the report desk. Raises DocumentError if the desk's limits cannot be read."""
+    """Add the routes of the report desk to the desk's application. Raises DocumentError if the settings have faults."""
     rules = read_report_settings(desk.folder)
     limits = rules.page
     reports, questions = (RateLimit(limits.hourly, limits.hourly_each) for _ in range(2))
@@ -109,7 +110,7 @@ def add_report_routes(application: web.Application, desk: DocumentDesk, public: 
         return public.html(status_page(found, unknown=found is None))
 
     def limited(handler: Handler, rate: RateLimit | None = None) -> Handler:
-        """A handler that refuses visitors above the limit, and shows an error page if the desk itself fails."""
+        """Wrap a handler so that it refuses visitors above the limit, and shows an error page if the desk fails."""
 
         async def served(request: web.Request) -> web.StreamResponse:
             if rate and not rate.admits(visitor_of(request), time.monotonic()):
@@ -143,7 +144,6 @@ def _enter(desk: DocumentDesk, report: Report | ServiceReport, receipt: str) -> 
 
 
 def _report(values: Mapping[str, str], now: datetime) -> Report:
-    """The report in the form. Raises FormError, which names all wrong fields."""
     wrong = _wrong_texts(values)
     try:
         at = datetime.fromisoformat(f"{values.get('date', '')}T{values.get('time', '')}").replace(tzinfo=JAPAN)
@@ -163,13 +163,11 @@ def _report(values: Mapping[str, str], now: datetime) -> Report:
 
 
 def _service_report(values: Mapping[str, str]) -> ServiceReport:
-    """The report in the form for an operator or a service. Raises FormError."""
     content = {"service": values.get("service", ""), "what": values.get("what", ""), "reporter": _reporter(values)}
     return _valid(ServiceReport, content, _wrong_texts(values))
 
 
 def _wrong_texts(values: Mapping[str, str]) -> dict[str, FieldProblem]:
-    """The errors of fields that have an unreadable character, and of the reporter's fields that are missing."""
     wrong = {
         name: FieldProblem("character", character)
         for name in FIELDS

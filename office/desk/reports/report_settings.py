@@ -1,6 +1,6 @@
-"""`reports.yaml` in the authority's folder: deadlines and limits of the report desk. The file is optional.
+"""Settings in `reports.yaml`, the optional file in the authority's folder with deadlines and limits of the report desk.
 
-The association's own values are not public. The defaults are idtone's.
+The defaults are idtone's own, because the association's values are not public.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ _SHORTEST, _LONGEST = timedelta(hours=1), timedelta(days=365)
 
 
 class Traceback(Model):
-    """The deadline for a member's answer, and the most members that are asked about one report."""
+    """Deadline for a member's answer, and maximum number of members that are asked about one report."""
 
     answer_within: timedelta = timedelta(days=5)
     members: Annotated[int, Field(ge=1, le=100)] = 8
 
 
 class Statistics(Model):
-    """The limit for publication: counts below `least` are hidden."""
+    """Limit for published statistics. Counts below `least` are hidden."""
 
     least: Annotated[int, Field(ge=2, le=1000)] = 5
 
@@ -41,9 +41,10 @@ def _without_number(value: str) -> str:
 
 
 class Page(Model):
-    """Settings of the public page. `responsible` is the body responsible for the reports, with its contact; None is the
-    association, with its name in the registry. `hourly` and `hourly_each` are the most requests per hour of all
-    visitors and of one address.
+    """Settings of the public report page.
+
+    `responsible` is the body responsible for the reports, with its contact; None means the association. `hourly` and
+    `hourly_each` limit the requests per hour from all visitors and from one address.
     """
 
     responsible: Annotated[Text, AfterValidator(_without_number)] | None = None
@@ -52,8 +53,10 @@ class Page(Model):
 
 
 class ReportSettings(Model):
-    """The content of reports.yaml. `retention` is the time for which a report is kept after it was closed. If it is
-    None, reports are kept until `report forget` erases them.
+    """Content of `reports.yaml`.
+
+    `retention` is the time from closing a report until its content is erased. None: only `report forget` erases
+    reports.
     """
 
     retention: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
@@ -63,15 +66,13 @@ class ReportSettings(Model):
 
 
 def read_report_settings(folder: Path) -> ReportSettings:
-    """The settings in `reports.yaml` of this folder; without the file, the defaults. Raises DocumentError with all
-    faults.
-    """
+    """Read `reports.yaml` in a folder. A missing file gives the defaults. Raises DocumentError with every fault."""
     path = folder / FILE
     return load(path, ReportSettings, _faults) if path.exists() else ReportSettings()
 
 
 def responsible_body(folder: Path, rules: ReportSettings) -> str:
-    """The body responsible for the reports, with its contact. Raises IdtoneError."""
+    """Body responsible for the reports, with its contact. Raises IdtoneError."""
     if rules.page.responsible:
         return rules.page.responsible
     return association_of(folder)

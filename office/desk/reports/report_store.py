@@ -1,7 +1,7 @@
-"""The reports and the requests to members, in one SQLite file in the authority's folder.
+"""Store of reports and of the requests to members, in an SQLite file in the authority's folder.
 
-Numbers and words are in sealed boxes. A number is found by its token. Each call opens the file. Any thread and process
-may use it.
+Reports are in sealed boxes, and a token finds the reports about a number. Each call opens the file, so any thread and
+process may use the store.
 """
 
 import sqlite3
@@ -24,9 +24,9 @@ from .number_holder import Basis, Holder
 
 FILE: Final = "reports.sqlite3"
 PAGE: Final = "page"
-"""Value in place of a member's id: the report came by the public page."""
+"""Value in place of a member's id for reports from the public page."""
 WITHDRAWN: Final = "withdrawn"
-"""Value in place of a member's result: the office closed the report before an answer came."""
+"""Value in place of a member's result if the office closed the report before an answer."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS reports (
     id TEXT PRIMARY KEY,
@@ -71,7 +71,7 @@ CREATE INDEX IF NOT EXISTS waiting ON requests (due) WHERE answered IS NULL;
 
 
 class ReportOrder(StrEnum):
-    """The columns by which reports can be sorted."""
+    """Columns by which reports can be sorted."""
 
     ID = "id"
     RECEIVED = "received"
@@ -80,20 +80,22 @@ class ReportOrder(StrEnum):
 
 
 class CountedBy(StrEnum):
-    """The properties by which reports are counted."""
+    """Properties by which reports are counted."""
 
     MONTH = "month"
-    """Groups by the month of receipt, in Japan."""
+    """Month of receipt, in Japan."""
     RESULT = "result"
-    """Groups by the result; for open reports, by the stage."""
+    """Result of the report, or the stage of an open report."""
     FINDING = "finding"
-    """Groups by the end of the chain of members; for a chain that has not ended, by the stage."""
+    """End of the chain of asked members, or the stage if the chain has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptReport:
-    """A stored report. `via` is the id of the member that sent it, or `PAGE`. `sealed` has the boxes and the digest of
-    the receipt.
+    """A stored report.
+
+    `via` is the id of the member that sent the report, or `PAGE`. `sealed` has the sealed boxes and the digest of the
+    receipt.
     """
 
     id: str
@@ -109,23 +111,26 @@ class KeptReport:
 
     @property
     def names_number(self) -> bool:
-        """True if the report is about a call of a number, not about an operator or a service."""
+        """True if the report is about a call, and not about an operator or a service."""
         return self.holder.basis is not Basis.NO_NUMBER
 
     @property
     def results(self) -> tuple[ReportResult, ...]:
-        """The results with which the office can close the report."""
+        """Results with which the office can close the report."""
         return CALL_RESULTS if self.names_number else SERVICE_RESULTS
 
     @property
     def is_forgotten(self) -> bool:
-        """True if the content was erased."""
+        """True if the content of the report was erased."""
         return not self.sealed.report
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request to a member. `hop` is its place among the report's requests (from 1). `found` is the member's JSON."""
+    """A request to a member about a report.
+
+    `hop` is the position among the report's requests, from 1. `found` is the member's answer as JSON.
+    """
 
     id: str
     report: str
@@ -145,8 +150,9 @@ class KeptRequest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRequest:
-    """A waiting request, and its report without the reporter. `downstream` is the member that passed the question on to
-    this one; None for the first.
+    """A request that waits for a member's answer, with its report but without the reporter.
+
+    `downstream` is the member that named this member as upstream; None for the first request.
     """
 
     request: KeptRequest
@@ -168,11 +174,11 @@ class ReportStore:
 
     @property
     def exists(self) -> bool:
-        """True once a report has been stored."""
+        """True if a report has been stored."""
         return self._path.exists()
 
     def added(self, report: KeptReport, token: str, request: KeptRequest | None) -> list[Statement]:
-        """The statements that enter a report with its first request."""
+        """SQL statements that store a report with its first request."""
         row = (
             report.id, report.sealed.receipt, token, _micros(report.received), report.via, report.holder.member,
             report.holder.basis, report.stage, report.finding, None, None, None, report.sealed.report,
@@ -200,7 +206,7 @@ class ReportStore:
         first: int = 0,
         limit: int = -1,
     ) -> list[KeptReport]:
-        """At most `limit` reports from the index `first` on, the newest first or in the given order."""
+        """Read at most `limit` reports from the index `first` on, newest first or in the given order."""
         clauses, values = _where(stage, token)
         by = f"{order.value} {'ASC' if rises else 'DESC'}, " if order else ""
         return self.reports(f"{clauses} ORDER BY {by}received DESC, id LIMIT ? OFFSET ?", *values, limit, first)
@@ -217,7 +223,7 @@ class ReportStore:
         return [_report(row) for row in rows]
 
     def closed(self, report_id: str, result: ReportResult, why: str, at: datetime) -> list[Statement]:
-        """The statements that close a report and withdraw its waiting request."""
+        """SQL statements that close a report and withdraw its open request."""
         return [
             (
                 "UPDATE reports SET stage = ?, result = ?, why = ?, closed = ? WHERE id = ? AND closed IS NULL",
@@ -230,15 +236,13 @@ class ReportStore:
         ]
 
     def closed_before(self, moment: datetime) -> list[str]:
-        """The ids of the reports that were closed before this moment and are not erased yet."""
+        """Ids of the reports that were closed before a time and are not erased yet."""
         query = "SELECT id FROM reports WHERE stage = ? AND closed < ? AND report <> '' ORDER BY closed"
         with self.opened() as database:
             return [row["id"] for row in database.execute(query, (Stage.CLOSED, _micros(moment)))]
 
     def forget(self, report_ids: list[str]) -> None:
-        """Erase the content, the reporter and the closing reason of these reports. Stage, result, requests and answers
-        stay.
-        """
+        """Erase the content, the reporter and the closing reason of reports. Results, requests and answers stay."""
         with self.opened() as database:
             database.execute("PRAGMA secure_delete = ON")
             database.executemany(
@@ -247,7 +251,7 @@ class ReportStore:
             )
 
     def counted(self, by: CountedBy, since: datetime, until: datetime) -> dict[str, int]:
-        """The counts of the reports received since `since` and before `until`."""
+        """Number of reports received since `since` and before `until`, by group."""
         column = {
             CountedBy.MONTH: "strftime('%Y-%m', received / 1000000 + 9 * 3600, 'unixepoch')",
             CountedBy.RESULT: "coalesce(result, stage)",
@@ -263,12 +267,13 @@ class ReportStore:
         return next(iter(self._requests("id = ?", request_id)), None)
 
     def requests_of(self, report_id: str) -> list[KeptRequest]:
-        """The requests of a report, in the order of the hops."""
+        """Requests of a report, in the order in which members were asked."""
         return self._requests("report = ? ORDER BY hop", report_id)
 
     def waiting(self, member: str, request_id: str | None, limit: int) -> list[WaitingRequest]:
-        """At most `limit` requests that a member must answer, the most urgent first; with a `request_id`, only that
-        one.
+        """Read at most `limit` requests that a member must answer, the most urgent first.
+
+        With a `request_id`, only that request.
         """
         one, values = ("requests.id = ? AND ", [request_id]) if request_id else ("", [])
         query = (
@@ -291,7 +296,8 @@ class ReportStore:
             return int(database.execute(query, (member,)).fetchone()[0])
 
     def in_time(self, since: datetime, until: datetime) -> dict[str, tuple[int, int]]:
-        """Member → number of requests answered in time, and of requests due, since `since` and before `until`.
+        """Numbers of requests answered in time and of all requests due since `since` and before `until`, by member.
+
         Withdrawn requests do not count.
         """
         if not self.exists:
@@ -308,7 +314,7 @@ class ReportStore:
         return self._requests("answered IS NULL AND due < ? ORDER BY due, id", _micros(now))
 
     def fetched(self, request_ids: list[str], now: datetime) -> None:
-        """Record that the member has fetched these requests."""
+        """Record that a member has fetched these requests."""
         with self.opened() as database:
             database.executemany(
                 "UPDATE requests SET fetched = coalesce(fetched, ?) WHERE id = ?",
@@ -316,12 +322,13 @@ class ReportStore:
             )
 
     def reminded(self, request: KeptRequest) -> list[Statement]:
-        """The statements that count one more reminder."""
+        """SQL statements that count one more reminder of a request."""
         return [("UPDATE requests SET reminders = ? WHERE id = ?", (request.reminders + 1, request.id))]
 
     def answered(self, answered: KeptRequest, following: Next, request: KeptRequest | None) -> list[Statement]:
-        """The statements that store an answer and its consequence, if the request still waits. The last one changes a
-        row only then.
+        """SQL statements that store an answer and its consequence, if the request still waits.
+
+        The last statement changes a row only in that case.
         """
         assert answered.answered
         waits = "EXISTS (SELECT 1 FROM requests WHERE id = ? AND answered IS NULL)"
@@ -349,7 +356,7 @@ class ReportStore:
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
-        """Context with a connection for one transaction. Raises TrustError."""
+        """Open the database for one transaction in a `with` block. Raises TrustError."""
         try:
             make_private(self._path)
             with closing(sqlite3.connect(self._path, timeout=10)) as database, database:
@@ -369,7 +376,6 @@ _ASK: Final = f"INSERT OR IGNORE INTO requests ({_ASKED}) VALUES (?, ?, ?, ?, ?,
 
 
 def _row(request: KeptRequest) -> tuple[str | int, ...]:
-    """The values of a request for the statement `_ASKED`."""
     return request.id, request.report, request.hop, request.member, _micros(request.asked), _micros(request.due)
 
 
@@ -391,7 +397,6 @@ def _report(row: sqlite3.Row) -> KeptReport:
 
 
 def _request(row: sqlite3.Row) -> KeptRequest:
-    """The request in a row. The row may have more columns."""
     times = {"asked", "due", "fetched", "answered"}
     names = [each.name for each in fields(KeptRequest)]
     values: dict[str, Any] = {name: _moment(row[name]) if name in times else row[name] for name in names}

@@ -1,4 +1,4 @@
-"""Erases reports automatically, while the desk runs, when their `retention` (reports.yaml) after closing is over."""
+"""Erases the content of closed reports when their `retention` in `reports.yaml` is over, while the desk runs."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-    """Erase old reports repeatedly, until cancelled. A change of reports.yaml counts from the next round on."""
+    """Erase old reports once an hour, until cancelled. Each round reads `reports.yaml` again."""
     while True:
         try:
             if count := await asyncio.to_thread(erase_due_reports, desk, now()):
@@ -28,6 +28,6 @@ async def erase_reports_in_time(desk: DocumentDesk, now: Callable[[], datetime] 
 
 
 def erase_due_reports(desk: DocumentDesk, now: datetime) -> int:
-    """Erase the reports that are due; returns their number. Blocks. Raises IdtoneError."""
+    """Erase the reports whose retention time is over, and return their number. Raises IdtoneError."""
     reports = ReportDesk(desk)
     return 0 if reports.settings.retention is None else reports.forget(now - reports.settings.retention)

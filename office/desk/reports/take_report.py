@@ -1,6 +1,4 @@
-"""A report that the office receives by telephone, by letter or in person. The office enters it by the rules of the
-public page.
-"""
+"""Reports that the office receives by telephone, by letter or in person, and enters like those of the public page."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +18,7 @@ from .report_desk import ReportDesk
 
 
 class TakenBy(StrEnum):
-    """The way in which a report came."""
+    """Ways in which the office receives a report."""
 
     TELEPHONE = "telephone"
     LETTER = "letter"
@@ -44,12 +42,11 @@ _REMEDIES: Final = {
 def take_report(
     desk: ReportDesk, fields: Mapping[str, str], by: TakenBy, now: datetime, receipt: str = ""
 ) -> tuple[str, str]:
-    """Enter a report from the fields of a form; returns its id, and the receipt for the reporter. Raises IdtoneError.
+    """Enter a report from the fields of a form. Returns its id, and the receipt for the reporter.
 
     The fields are `number`, `date`, `time` (in Japan) and `within_minutes`, or instead `service`, the name of an
-    operator or a service. There is also `what`, and optionally `name`, `contact` and `disclose`.
-
-    With a `receipt` made beforehand, the same fields sent twice enter one report, and both calls return the same.
+    operator or a service. The field `what` is required; `name`, `contact` and `disclose` are optional. With a `receipt`
+    made in advance, sending the same fields twice enters one report. Raises IdtoneError.
     """
     if receipt and not is_receipt(receipt):
         raise UsageError("the form is damaged; open it again")
