@@ -9,7 +9,7 @@ from itertools import cycle, product
 import pytest
 
 from idtone.tones.profile_library import load_library
-from idtone.tones.verification.report import ToneVerdict
+from idtone.tones.verification.report import Report, ToneVerdict
 from idtone.tones.verification.verifier import Verifier
 from lab import key_presses, voices
 from lab.asterisk import Asterisk
@@ -77,13 +77,14 @@ class Legs:
     called: str
 
 
-def judged(call: Call, answered_ns: int) -> str:
-    """The auditor's verdict on a phone's audio from the answer on. The audio is not cut at the sound's end, because
-    media before the answer may delay the sound.
+def report_on(call: Call, answered_ns: int) -> Report:
+    """The verifier's report on the audio that a phone received from the answer on.
+
+    Late packets shift the clock of a recording by some milliseconds. So packets from before the answer are left out by
+    their arrival. A cut by time could lie within the sound.
     """
-    recording = reassemble(call.packets)
-    since = max(0, round((answered_ns - recording.start_ns) * 8 / 1e6))
-    return Verifier(load_library()["sample"]).verify(recording.samples[since:] / 32768, 8000).verdict
+    recording = reassemble([packet for packet in call.packets if packet.arrival_ns >= answered_ns])
+    return Verifier(load_library()["sample"]).verify(recording.samples / 32768, 8000)
 
 
 @asynccontextmanager
@@ -131,7 +132,8 @@ async def test_codecs(asterisk, serving, references, interfaces):
             # Opus looks ahead 6.5 ms, so the first and the last frame of the sound are not whole.
             assert heard.correlation >= (0.93 if codec == "Opus" else 0.99), f"{case}: {heard}"
             assert heard.level_dbm0 == pytest.approx(-16, abs=0.3), case
-            assert judged(call, placed.called.answered_ns) is ToneVerdict.CONFORMS, case
+            report = report_on(call, placed.called.answered_ns)
+            assert report.verdict is ToneVerdict.CONFORMS, f"{case}: {report.reason}"
         assert_connected(case.way, said)
 
 
