@@ -1,4 +1,4 @@
-"""Parser for Asterisk's version, and the behavior that depends on the version."""
+"""Parser for Asterisk's version, and the behaviour that depends on the version."""
 
 import re
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ CLOSED_KEPT: Final = 100_000
 class EndedCalls:
     """Ended calls, so that no call is decided twice, and calls whose phone may still report the sound.
 
-    `recorded` asks the ledger for a call id. It is called only for channels that are older than the ids in memory,
+    `recorded` asks the ledger for a call id. It is called only for channels that may be older than the ids in memory,
     which begin at `since`.
     """
 

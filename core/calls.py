@@ -150,7 +150,7 @@ class RemoteCall(NamedTuple):
 class ForwardedCall:
     """A call that is about to be forwarded.
 
-    `id` is the call id in the ledger. `dialled` is the dialed text, for example an extension. `parties` are the parties
+    `id` is the call id in the ledger. `dialled` is the dialled text, such as an extension. `parties` are the parties
     that can hear a sound. With an operator's own Dial(), only the called party can. `announced` means that another call
     of the same forwarding chain plays the sound. `chained_from` names that call if it is on another node. `sip_call_id`
     is the Call-ID of the caller's channel. It is empty if the channel does not use SIP.

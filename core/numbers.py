@@ -1,7 +1,7 @@
 """Telephone numbers of the Japanese numbering plan.
 
-Users write a number in national (`03-1234-5678`) or international form (`+81 3 1234 5678`). idtone stores the E.164
-form (ITU-T E.164). `parse` never fails, and returns a kind for a text that cannot be dialed. Numbers are secret
+Users write a number in national (`03-1234-5678`) or international form (`+81 3 1234 5678`). Inside idtone, a number has
+the form of ITU-T E.164. `parse` never fails, and returns a kind for a text that cannot be dialled. Numbers are secret
 (通信の秘密), so `str` and `repr` show at most the last four digits.
 """
 
@@ -220,7 +220,7 @@ class NumberPattern:
     prefix: bool = False
 
     def matches(self, number: Number, dialled: str = "") -> bool:
-        """True if the pattern matches the number or the dialed text."""
+        """True if the pattern matches the number or the dialled text."""
         candidates = (number.e164, _SEPARATORS.sub("", dialled))
         return any(form.startswith(self.digits) if self.prefix else form == self.digits for form in candidates)
 

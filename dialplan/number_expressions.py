@@ -96,7 +96,7 @@ def is_emergency_call(
 
     For a single destination on one of the trunks, the called number counts too. With parameters, or under the
     operator's own Dial(), a caller can forge the called number. It then does not count if another complete number is
-    dialed. An empty `trunks` stands for all trunks. The texts must be ASCII. `is_emergency` examines one number.
+    dialled. An empty `trunks` stands for all trunks. The texts must be ASCII. `is_emergency` examines one number.
     """
     users = []
     for destination in dial_string.split("&"):

@@ -138,7 +138,7 @@ class BrakeKeeper:
     # -- other nodes ----------------------------------------------------------------------------------------------
 
     def stops_to_share(self) -> dict[str, str] | None:
-        """Authenticated stops and releases for the other nodes, or None if no other node shares. Thread-safe."""
+        """Authenticated stops and releases for the other nodes, or None if this node shares none. Thread-safe."""
         if not shares_with_nodes(self._settings):
             return None
         text = json.dumps(self._brake.stops_to_share())

@@ -87,6 +87,7 @@ class _Table:
         self.young[name] = subject
 
     def __iter__(self) -> Iterator[Subject]:
+        # Copies, because another thread may iterate.
         yield from list(self.young.values())
         yield from list(self.old.values())
 
