@@ -52,6 +52,9 @@ class SuspensionActs:
     """
 
     def __init__(self, settings: Settings) -> None:
+        """Raises UsageError; also if a suspension needs two persons and this account belongs to no single person (root,
+        or the service's user).
+        """
         self.settings, self.person = settings, acting_person()
         key = settings.ledger.key_file
         read_key(key)  # a missing key is not made here

@@ -195,6 +195,9 @@ class LeafRules:
         order: StepOrder | None = None,
         has_ended: bool = False,
     ) -> None:
+        """`counts`, `requests`, `order` and `has_ended` describe the earlier leaves; without earlier leaves they are
+        empty.
+        """
         self._counts = counts
         self._has_all = has_all
         self._order: StepOrder | PartialStepOrder = order or StepOrder() if has_all else PartialStepOrder()
@@ -361,6 +364,7 @@ class StepOrder:
     """
 
     def __init__(self, reached: int = 0, missing: Iterable[int] = ()) -> None:
+        """`reached` is the last step of the earlier leaves; `missing` are the steps before it that are in no leaf."""
         self.reached = reached
         self._awaited = set(missing)
 

@@ -22,6 +22,7 @@ class CheckpointFile:
     """
 
     def __init__(self, path: Path, keeps_earlier: bool = False) -> None:
+        """`keeps_earlier`: the last checkpoint of each earlier tree is kept in a separate file."""
         self.path = path
         self._keeps_earlier = keeps_earlier
 

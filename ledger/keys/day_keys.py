@@ -27,6 +27,7 @@ class DayKeys:
     """
 
     def __init__(self, path: Path, ring: LedgerKey) -> None:
+        """`path` need not exist yet."""
         self._path = path
         self.ledger_key = ring
         self.held = LegalHoldKeys(path.with_name(f"{path.name}-held"), ring)

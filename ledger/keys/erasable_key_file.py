@@ -43,6 +43,9 @@ class ErasableKeyFile:
     """
 
     def __init__(self, path: Path, name: str, name_bytes: int, unusable: Callable[[OSError], LedgerError]) -> None:
+        """`name` is the pattern of a line's name, which has `name_bytes` bytes. `unusable` makes the error for a file
+        that cannot be used.
+        """
         self.path = path
         self._name_bytes = name_bytes
         self._line = re.compile(rf"({name}) ([A-Za-z0-9+/=]{{{_KEY_CHARACTERS}}}|{DESTROYED})\n".encode())

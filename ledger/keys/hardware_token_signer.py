@@ -221,6 +221,9 @@ class TokenSigner:
     """
 
     def __init__(self, name: str, public: bytes, process: TokenProcess) -> None:
+        """`public` is the public key that the token must have. Raises ProofError if the name cannot be used in
+        signatures.
+        """
         self.key = VerifierKey(name, Algorithm.ED25519, public)
         self._process = process
 

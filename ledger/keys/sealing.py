@@ -130,6 +130,7 @@ class LedgerKey:
     """
 
     def __init__(self, key: bytes) -> None:
+        """`key` must have `KEY_BYTES` bytes. Raises LedgerError if it has another size."""
         if len(key) != KEY_BYTES:
             raise LedgerError(
                 "the ledger's key has {count} bytes instead of {wanted}; restore it from a backup",

@@ -93,6 +93,7 @@ class SuccessorTrees:
     """
 
     def __init__(self, path: Path, base: str) -> None:
+        """Read the file. Raises LedgerError if it cannot be read."""
         self._path = path
         self._base = base
         self._changing = threading.Lock()

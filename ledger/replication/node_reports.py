@@ -65,6 +65,7 @@ class NodeReportsReader:
     """
 
     def __init__(self, *servers: Server) -> None:
+        """Prepare the readers. Raises LedgerError if the library is missing."""
         self._readers = [_ServerReader(server) for server in servers]
 
     def read(self) -> NodeReports:
@@ -112,6 +113,7 @@ class _ServerReader:
     """
 
     def __init__(self, server: Server) -> None:
+        """Prepare the reader. Raises LedgerError if the library is missing."""
         self._server = server
         self._database = server.database("pg_catalog", str(server), WITHIN_S)
         self._connection: PostgreSQLConnection | None = None

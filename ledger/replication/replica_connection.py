@@ -93,6 +93,7 @@ class ReplicaConnection:
     """
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._server = Server.of(settings)
         self._ledger = Database.in_file(settings.own_url())

@@ -69,6 +69,7 @@ class Replicator:
     """
 
     def __init__(self, settings: LedgerSettings, node: str) -> None:
+        """Check the settings. Raises LedgerError if they cannot be used. PostgreSQL need not be available."""
         self._settings = settings
         self._node = node
         self._connection = ReplicaConnection(settings, node)

@@ -79,6 +79,11 @@ class LedgerReader:
     """
 
     def __init__(self, database: Database, days: DayKeys | None = None, node: str | None = None) -> None:
+        """Open the ledger. Without `days` the numbers stay sealed. `node` is the node of all records; None means that
+        each step names its node.
+
+        Raises LedgerError if this version cannot read it.
+        """
         self.database = database
         self._days = days
         self._node = node

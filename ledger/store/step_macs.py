@@ -20,6 +20,7 @@ class StepMacs:
     """
 
     def __init__(self, connection: Connection, key: StepKey | None) -> None:
+        """`key` checks the MACs. Without a key, no step can be confirmed."""
         self._connection = connection
         self._key = key
         self._first = self._last = 0

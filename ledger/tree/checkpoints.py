@@ -39,6 +39,7 @@ class Checkpoint:
     extensions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Check the fields. Raises ProofError if the text would read as another checkpoint."""
         if any(not line or "\n" in line for line in (self.origin, *self.extensions)):
             raise ProofError("the lines of a checkpoint are neither empty nor broken")
 

@@ -70,6 +70,7 @@ class Frontier:
     __slots__ = ("_subtrees", "size")
 
     def __init__(self, size: int = 0, subtrees: Sequence[bytes] = ()) -> None:
+        """`subtrees` are the hashes of the complete subtrees of the first `size` leaves, the largest first."""
         self.size = size
         self._subtrees = list(subtrees)
 

@@ -41,6 +41,7 @@ class EntrySum:
     """
 
     def __init__(self, key: bytes) -> None:
+        """`key` has 16 random bytes."""
         self._cipher = Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - as a function of one block, not to hide it
         self._count = 0  # two equal entries cancel each other out in the sum
         self._sum = 0

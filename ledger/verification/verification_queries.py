@@ -68,6 +68,7 @@ class LedgerRows:
     """
 
     def __init__(self, connection: Connection, texts: str, indexed: bool) -> None:
+        """Use `reading`. `indexed` is True if the database's indexes can be examined."""
         self._connection = connection
         self._texts = texts
         self._counted: dict[str, tuple[int, int]] = {}

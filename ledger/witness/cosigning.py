@@ -60,6 +60,7 @@ class Cosigning:
     """
 
     def __init__(self, tree: CosignedTree, key_ring: KeyRing, witnesses: Sequence[str], every_s: float) -> None:
+        """`witnesses` are entries as in the settings. Raises UsageError if one has no verifier key of a witness."""
         self._tree = tree
         self._key_ring = key_ring
         self._asked = [witness_of(each) for each in witnesses]

@@ -40,6 +40,7 @@ class WitnessState:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Use `locked`."""
         self._folder = folder
 
     @classmethod

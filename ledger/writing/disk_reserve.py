@@ -62,6 +62,7 @@ class Reserve:
     """
 
     def __init__(self, ledger: Path, size: int | None) -> None:
+        """`size` is in bytes. 0 means no reserve; None leaves the current reserve unchanged. Raises OSError."""
         self._ledger = ledger
         self._path = reserve_file(ledger)
         self._size = size or 0

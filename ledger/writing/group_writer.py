@@ -72,6 +72,7 @@ class GroupWriter:
     def __init__(
         self, path: Path, node: str, key_ring: KeyRing, reserve: Reserve, resources: ExitStack, follows: bool = True
     ) -> None:
+        """Use `open`."""
         self._path = path
         self._node = node
         self._key_ring = key_ring

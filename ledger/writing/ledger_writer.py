@@ -60,6 +60,7 @@ class LedgerWriter:
     """
 
     def __init__(self, path: Path, key_ring: KeyRing, database: GroupWriter, resources: ExitStack) -> None:
+        """Use `open`. `resources` gets everything that this opens. Raises OSError."""
         self._path = path
         self._database = database
         self._resources = ExitStack()
@@ -214,6 +215,7 @@ class LedgerWriter:
 
     @property
     def reserve(self) -> Reserve:
+        """The disk space that is reserved for evidence. Thread-safe."""
         return self._database.reserve
 
     @property

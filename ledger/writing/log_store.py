@@ -122,6 +122,9 @@ class LogStore:
         node: str,
         mac: bytes,
     ) -> None:
+        """Use `open`. `checkpoint` is the last signed checkpoint. With a `refusal`, nothing is signed. `mac` is the MAC
+        of the last step.
+        """
         self._signer = key_ring.signer
         self._key = key_ring.step_key
         self._path = path

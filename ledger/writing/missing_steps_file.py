@@ -27,6 +27,7 @@ class MissingFile:
     """
 
     def __init__(self, ledger: Path) -> None:
+        """Open the file beside `ledger`. Raises OSError."""
         self._path = missing_file(ledger)
         self._descriptor = open_private(self._path)
         self._said: MissingSteps | None = read_missing(ledger)

@@ -93,6 +93,7 @@ class PendingDecisions:
     """
 
     def __init__(self, evidence: PendingEvidence, days: DayKeys, files: Sequence[_File], resources: ExitStack) -> None:
+        """Use `open`. `resources` is closed at the end."""
         self._evidence = evidence
         self._days = days
         self._key = days.ledger_key.pending_key()

@@ -132,6 +132,7 @@ class _Search:
     """
 
     def __init__(self, url: str) -> None:
+        """Raises LedgerError if the ledger cannot be read: an earlier call could then be mistaken for the next one."""
         self._url = url
         self._call_id = ""
         with LedgerReader.open(url) as reader:
