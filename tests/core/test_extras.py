@@ -79,14 +79,30 @@ def test_a_node_imports_nothing_of_an_extra(tmp_path: Path):
     assert [name for name, found in beginnings.items() if not found] == []
 
 
-def test_a_command_names_the_extra_that_it_needs(tmp_path: Path):
-    program = "import sys; sys.modules['numpy'] = None; sys.argv[0] = 'idtone'; from idtone.cli import main; main()"
+WITHOUT = """
+import ctypes, sys
+def load(*_):
+    raise OSError
+ctypes.CDLL = load  # no libsodium
+sys.modules[sys.argv.pop(1)] = None
+sys.argv[0] = "idtone"
+from idtone.cli import main
+main()
+"""
+"""Program that runs `idtone` without a library and without libsodium."""
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "command"),
+    [("numpy", "sounds", "tone generate notice -o {folder}"), ("jinja2", "console", "console")],
+)
+def test_a_command_names_the_extra_that_it_needs(tmp_path: Path, library, extra, command):
     said = subprocess.run(
-        [sys.executable, "-c", program, "tone", "generate", "notice", "-o", tmp_path],
+        [sys.executable, "-c", WITHOUT, library, *command.format(folder=tmp_path).split()],
         check=False,
         capture_output=True,
         text=True,
         env={"LC_ALL": "C.UTF-8"},
     )
     assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr == "idtone: this needs numpy, which is not installed: pip install 'idtone[sounds]'\n"
+    assert said.stderr == f"idtone: this needs {library}, which is not installed: pip install 'idtone[{extra}]'\n"
