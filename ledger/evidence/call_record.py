@@ -42,7 +42,8 @@ _NUMBER_KINDS: Final = frozenset(NumberKind)
 class Record:
     """The evidence of one call, interpreted from its steps.
 
-    `direction`, `outcome`, `reason` and `status` are plain text, so codes of a newer version remain readable. `profile`
+    `direction`, `outcome`, `reason` and `status` are plain text, equal to the members of their enumerations, so codes
+    of a newer version remain readable. `profile`
     is the sound that was decided on, and `profiles` has the sound of each party. `skip` is the reason for playing no
     sound. `delivery` has the delivery of each sound (`Delivery`). `known_by` has the proof for each sound that was
     played to its end.
@@ -50,7 +51,8 @@ class Record:
     `complete` is True if the end of the call was recorded. `fallback` is True if the dialplan hook decided without the
     service. `nonce` binds lines of the journal to the call. `chain_call`, on the node `chain_node`, is the call that
     announces this call. `sip_call_id_token` is the token of the caller's SIP Call-ID. `customer` is the id of the
-    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`. `registry_sha256` is the
+    operator's customer, from the table of lines. `canary` marks a call of `idtone canary`,
+    which is no customer's. `registry_sha256` is the
     digest of the registry that decided the call.
     """
 

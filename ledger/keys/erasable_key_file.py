@@ -1,4 +1,4 @@
-"""A file of encrypted keys, one on each line.
+"""A file of encrypted keys, one on each line, all of one length.
 
 New keys are added at the end. A key is destroyed by overwriting its characters in place. Key files are separate from
 the database, so the database's free pages, journals and backups contain no key.
@@ -63,7 +63,7 @@ class ErasableKeyFile:
         return self._content().lines
 
     def by_name(self) -> dict[str, str]:
-        """Encrypted keys in the file, by the names of their lines.
+        """Encrypted keys in the file, by the names of their lines; `DESTROYED` for a destroyed key.
 
         If a name occurs twice, the later line counts. Raises LedgerError.
         """
