@@ -295,7 +295,7 @@ def early_selection_error() -> RuleError:
 def check_times(kind: str, at: int, details: Mapping[str, Any]) -> None:
     """Raise RuleError if the legal basis of an act was not valid at the time of the act.
 
-    `at` is in µs since 1970.
+    `at` is in µs since 1970, below 2^53.
     """
     if kind not in _ON_A_BASIS:
         return
