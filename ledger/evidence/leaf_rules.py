@@ -121,7 +121,7 @@ class LeafShapes:
     """A fast check for leaves that resemble a leaf already accepted.
 
     Two leaves resemble each other if they differ only in texts and integers. The checked leaf must be written from rows
-    of the ledger (`leaves.leaf`), because ids, `after` and the call id are not checked.
+    of the ledger (`leaves.leaf`), because the types of ids, `after` and the call are not checked again.
     """
 
     def __init__(self) -> None:
