@@ -343,7 +343,8 @@ def sound_reported(
 ) -> Step:
     """Create the step for the phone's report (RTCP) on a sound.
 
-    `lost` is the number of packets that the phone missed. `lost_back` is the number of packets from the phone that did
+    `lost` is the number of packets that the phone missed by its last report.
+    `lost_back` is the number of packets from the phone that did
     not arrive. `confirmed` is True if the report confirms that the party received its sound.
     """
     details: dict[str, Scalar] = {"party": party, "confirmed": confirmed, "lost": lost, "lost_back": lost_back}
@@ -556,7 +557,9 @@ def continued(
 ) -> Step:
     """Create the step for the previous log that this log continues.
 
-    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal). `file` is
+    The previous tree had the name `origin`, and ended with `size` leaves and the root `root` (hexadecimal), as far
+    as known.
+    `file` is
     the present name of its database. `replaced` has the reason for a new key (`key_replaced`).
     """
     details = {"origin": origin, "leaves": size, "root": root, "file": file, **replaced}
@@ -596,6 +599,7 @@ def end_given_up(
 
     `end` is (origin, leaves, root in hexadecimal). The lost key signed only the first `signed` leaves. `persons` is the
     number of persons who must give up the end. `request` is the first person's act, which this act confirms.
+    Digits in `why` that could be a telephone number are removed.
     """
     origin, leaves, root = end
     details: dict[str, Scalar] = {

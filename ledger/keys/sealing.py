@@ -56,7 +56,7 @@ class DayKey:
         self._wrap = AESGCM(derive_key(secret, b"idtone ledger record key"))
 
     def token(self, number: Number) -> str:
-        """Search token of a number: 32 hexadecimal digits, the same for all calls of the day."""
+        """Search token of a number: 32 hexadecimal digits, the same for the same number on this day."""
         return hmac.digest(self._tokens, number.e164.encode(), hashlib.sha256)[:TOKEN_BYTES].hex()
 
     def sip_call_id_token(self, sip_call_id: str) -> str:
