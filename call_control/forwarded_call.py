@@ -1,4 +1,4 @@
-"""Conversion of a request into a call: its numbers, its trunks, and the earlier call of which it is a leg."""
+"""Conversion of a request into a call: its numbers, its trunks, and the earlier call to which it belongs as a leg."""
 
 from __future__ import annotations
 

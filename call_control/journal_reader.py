@@ -77,7 +77,7 @@ MOST_REFUSED_BYTES: Final = 1024 * 1024
 class JournalFolder:
     """Folder of the journal and its files. Several processes may use the folder.
 
-    The folder has the group of `group_of`, of which Asterisk's user is a member.
+    The folder has the group of the folder `group_of`. Asterisk's user is a member of this group.
     """
 
     def __init__(self, directory: Path, group_of: Path) -> None:

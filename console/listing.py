@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode
 
-if TYPE_CHECKING:
-    from .page import Visit
+from .page import Visit
 
 T = TypeVar("T")
 SIZE: Final = 100

@@ -6,8 +6,6 @@ pending, at most one in half an hour. A file beside the file of users stores the
 repeats no mail.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json
@@ -21,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from idtone.core.errors import UsageError
 from idtone.core.log_output import in_words, unexpected
@@ -30,10 +28,8 @@ from idtone.ledger.keys.private_files import replace_private
 from idtone.operations.failure_mail import new_mail, send
 
 from .access.rights import Right
-
-if TYPE_CHECKING:
-    from .access.users import User
-    from .pending_tasks import PendingTask
+from .access.users import User
+from .pending_tasks import PendingTask
 
 EVERY_S: Final = 1800.0
 ADDRESS: Final = re.compile(r"[^\s@<>(),;:\"\\]{1,64}@[A-Za-z0-9.-]{1,190}")

@@ -1,13 +1,11 @@
 """Forms with a file. Its octets go into a private temporary file of limited size, which is removed after the answer."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -17,10 +15,8 @@ from idtone.core.text_cleaning import clean_text
 from idtone.core.translation import Message
 
 from .form_errors import FormErrors
+from .page import Visit
 from .upload_room import UploadRoom
-
-if TYPE_CHECKING:
-    from .page import Visit
 
 UPLOAD_ROOM: Final = web.AppKey("upload_room", UploadRoom)
 """The room for visitors without a session."""

@@ -1,4 +1,4 @@
-"""Sounds that are almost a profile, and network signals, all of which the verifier must reject."""
+"""Sounds that resemble a profile, and network signals. The verifier must reject each of them."""
 
 import zlib
 from collections.abc import Callable, Iterator

@@ -31,11 +31,11 @@ def serve(config: Path | None) -> None:
     asyncio.run(_run(make_application(settings)))
 
 
-async def _run(console: web.Application) -> None:
+async def _run(app: web.Application) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     try:
-        await attend(console, lambda address: print(address, flush=True), over)
+        await attend(app, lambda address: print(address, flush=True), over)
     except OSError as error:
         raise UsageError("console.listen: {reason}", reason=error.strerror or error) from error
