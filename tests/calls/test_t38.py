@@ -4,7 +4,8 @@ import asyncio
 
 from lab import fax
 from lab.calls.assert_heard import assert_heard_then_connected
-from lab.calls.assert_proved import AFTER_S, DURING_S, RECOGNISED_S, wait_for_answer
+from lab.calls.assert_proved import AFTER_S, RECOGNISED_S, wait_for_answer
+from lab.calls.ending_cases import wait_for_sound
 from lab.lab import Forwarding, lab, wait_until
 
 REFUSED_WITHIN_S = 8
@@ -16,7 +17,8 @@ async def test_during_the_sound_it_is_refused_and_the_sound_is_whole(asterisk, s
 
         async def during(way):
             placed = phones.dial(Forwarding(endpoint="fax", way=way))
-            await wait_for_answer(phones, placed, DURING_S)
+            await wait_for_answer(phones, placed, 0)
+            await wait_for_sound(placed.called)
             response = await placed.called.ask_for_t38(REFUSED_WITHIN_S)
             await phones.talk_and_hang_up(placed, RECOGNISED_S)
             return placed, response
