@@ -96,7 +96,7 @@ def _entry(default: str | None, comments: Iterable[str], trailing: str) -> Entry
 
 def is_japanese(text: str) -> bool:
     """True for a Japanese text. An English one with a Japanese word in parentheses is not Japanese."""
-    return bool(re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
+    return bool(re.search(r"[\u3001\u3002\u3040-\u30ff\u4e00-\u9fff]", re.sub(r"\([^()]*\)", "", text)))
 
 
 def join_lines(lines: Iterable[str]) -> str:
@@ -175,9 +175,16 @@ def _section(name: str, written: Mapping[Location, Entry], japanese: bool) -> It
 
 
 def _meaning(location: Location, written: Mapping[Location, Entry], japanese: bool) -> str:
-    """The key's own comment. If the key is in a group, the group's comment comes first."""
-    above = [written[location[:depth]] for depth in range(2, len(location)) if location[:depth] in written]
-    return " ".join(filter(None, (each.text(japanese) for each in (*above, written[location]))))
+    """The key's own comment, after the comments of the groups that contain it.
+
+    Only the first key of a group repeats the group's comment; the others refer to that key.
+    """
+    texts = []
+    for group in (location[:depth] for depth in range(2, len(location))):
+        if text := written[group].text(japanese):
+            first = next(key for key in locations() if key[: len(group)] == group)
+            texts.append(text if location == first else SEE[japanese].format(".".join(first)))
+    return " ".join(filter(None, (*texts, written[location].text(japanese))))
 
 
 def code(text: str | None) -> str:
