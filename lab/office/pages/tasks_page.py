@@ -20,12 +20,13 @@ _TEXTS: Final = (
 
 Japanese: [事務局の業務にかかるクリック数とコマンド数](../ja/explanation/office-tasks.md)
 
-`python -m lab.office.pages --page` makes this page. It does a year of the office's work in Chromium, and then the same
-work by commands. Both leave the same registry and the same suspensions (`tests/office/test_pages_year.py`).
+A program plays a year of the office's work in Chromium, and then does the same work with commands. Both ways
+produce the same registry and the same suspensions (`tests/office/test_pages_year.py`).
 
-Each link, button, choice, fold or file counts as a click, and each text box that must be filled in as a field. The
-commands are those of [the manual](../authority.md). Only YAML files that somebody writes by hand count as files.
-`make demo-authority` prints the same table with the seconds of each task, which depend on the machine.
+A link, a button, a choice, an expandable section or a selected file counts as one click. A text box that must be
+filled in counts as one field. The commands are those in [the manual](../authority.md). Only YAML files that a person
+writes count as files by hand. `make demo-authority` prints the same table with the seconds of each task, which depend
+on the machine. `python -m lab.office.pages --page` generates this page.
 
 | task | clicks | fields | commands | files by hand |
 |---|---|---|---|---|
