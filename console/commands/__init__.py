@@ -1,4 +1,4 @@
-"""The table of the commands of `idtone console`."""
+"""Commands of `idtone console`."""
 
 import typer
 
@@ -15,7 +15,7 @@ def _console(context: typer.Context, config: ConfigOption = None) -> None:
     if command_line.runs_alone(context):
         from idtone.core.terminal.extras import require
 
-        require("jinja2")  # the pages also import libraries of other extras, whose messages would come first
+        require("jinja2")  # # the pages also import libraries of other extras, whose messages would come first
 
         from .serve import serve  # only this command needs a server
 
