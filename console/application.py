@@ -162,7 +162,7 @@ def _served(console: Console, page: Page) -> Served:
         chosen = request.query.get("lang", "") or LANGUAGE.value_in(request)
         language = language_of(chosen, request.headers.get("Accept-Language", ""))
         speak(language)
-        set_console_user(None)  # # a connection serves several requests
+        set_console_user(None)  # a connection serves several requests
         visit = Visit(request, console, page, language, _address(console, request))
         try:
             return await _admitted(visit)
@@ -174,7 +174,7 @@ def _served(console: Console, page: Page) -> Served:
             return _problem(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)
         except web.HTTPException as error:
             return _problem(visit, HTTPStatus(error.status), Message("This request cannot be answered."))
-        except ConnectionError:  # # the visitor has left, or the page aborts in the middle of its response
+        except ConnectionError:  # the visitor has left, or the page aborts in the middle of its response
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -247,7 +247,7 @@ async def _answered(visit: Visit) -> web.StreamResponse:
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     answer = await visit.page.handler(visit)
     if visit.page.method is Method.POST:
-        visit.console.waits.look_again()  # # after the handler, so that its result is included
+        visit.console.waits.look_again()  # after the handler, so that its result is included
     return answer
 
 

@@ -101,7 +101,7 @@ class Work(Generic[R]):
     def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
         """Handle a message from `process`, which runs the task. The next task may have begun already."""
         if not task.is_running:
-            if process.is_alive():  # # it was cancelled before it began
+            if process.is_alive():  # it was cancelled before it began
                 process.kill()
         elif kind == _TOLD:
             task.done, task.total = what
@@ -126,7 +126,7 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
     """Entry point of the process: do the work, and send its progress and result."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # # Ctrl-C ends the console, which ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0
 

@@ -26,7 +26,7 @@ COLUMNS: Final = (
     template("End"),
 )
 _LINES: Final = environment().get_template("calls_lines.html")
-_LINES.render(lines=())  # # loads and compiles the imported templates once for all processes that the server forks
+_LINES.render(lines=())  # loads and compiles the imported templates once for all processes that the server forks
 
 
 class ShownCalls(NamedTuple):

@@ -72,7 +72,7 @@ class Console:
         if self.office_files:
             await asyncio.to_thread(self.office_files.read_ahead)
         else:
-            with contextlib.suppress(IdtoneError):  # # the page that needs the registry shows the error
+            with contextlib.suppress(IdtoneError):  # the page that needs the registry shows the error
                 await self.registry.look()
 
     def reader(self) -> LedgerReader:

@@ -38,7 +38,7 @@ class DoctorRun:
 def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
     """The findings of all checks of `idtone doctor`. Takes seconds."""
     from idtone.operations.doctor.check_inputs import CheckInputs
-    from idtone.operations.doctor.checks import CHECKS  # # imported here because the checks load modules that no page needs
+    from idtone.operations.doctor.checks import CHECKS  # loads modules that no page needs
     from idtone.operations.doctor.run_checks import run
 
     return run(CheckInputs(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)

@@ -42,7 +42,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
     with limits.under_way(
         (f"streams {visit.session.id}", STREAMS_OF_SESSION), (of_user, STREAMS_OF_USER), ("streams", of_all)
     ) as has_room:
-        if not has_room:  # # htmx retries later
+        if not has_room:  # htmx retries later
             return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "5"})
         return await _stream(visit, events)
 

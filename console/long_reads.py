@@ -129,7 +129,7 @@ def disclosures(settings: Settings, year: int, now: datetime) -> list[IndexEntry
 
 def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
     """The index of a year's disclosures as a PDF. Raises LedgerError."""
-    from idtone.core.paper.pdf import as_pdf  # # imported here because it takes time and memory that other reads do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other reads do not need
     from idtone.ledger.disclosure.disclosure_papers import index_paper
 
     entries = disclosures(settings, year, now)

@@ -99,7 +99,7 @@ class Account:
         A new address receives a test mail.
         """
         assert visit.user is not None
-        if refusal := await self._asked(visit):  # # another person at an open session must not get the user's mails
+        if refusal := await self._asked(visit):  # another person at an open session must not get the user's mails
             return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
@@ -133,7 +133,7 @@ class Account:
         hashed = await self._proof.hash_password(visit, new)
 
         def changed(user: User) -> User:
-            passkeys = () if user.given_until else user.passkeys  # # another person who knew the password may have added them
+            passkeys = () if user.given_until else user.passkeys  # may be from another person who knew the password
             return user.model_copy(update={"password": hashed, "given_until": None, "passkeys": passkeys})
 
         return await self._changed(visit, "password", changed)
@@ -246,7 +246,7 @@ WHAT: Final = {
 
 def _squares(text: str) -> list[list[bool]]:
     """The rows of a QR code. True is a dark square."""
-    from .terminal_qr_code import squares  # # imports reportlab, which is slow
+    from .terminal_qr_code import squares  # imports reportlab, which is slow
 
     return squares(text)
 

@@ -40,7 +40,7 @@ def is_password(entered: str, expected: str) -> bool:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
     except (VerifyMismatchError, InvalidHashError):
         return False
-    except VerificationError as error:  # # out of memory or threads; says nothing about the password
+    except VerificationError as error:  # out of memory or threads; says nothing about the password
         raise MemoryError from error
 
 

@@ -13,7 +13,7 @@ _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 def squares(text: str) -> list[list[bool]]:
     """The rows of the text's QR code, without the margin. True is a dark square."""
-    # # This imports all of ReportLab's graphics, which takes half a second. Only users who set up a second factor need
+    # This imports all of ReportLab's graphics, which takes half a second. Only users who set up a second factor need
     # it.
     from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
 

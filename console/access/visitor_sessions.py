@@ -48,5 +48,5 @@ def end_session(visit: Visit, session: Session) -> web.Response:
     visit.console.sign_ins.signed_out(session.name, visit.address)
     answer = visit.redirect("/")
     SESSION.delete_on(answer)
-    answer.headers["Clear-Site-Data"] = '"cache"'  # # the "back" button must not show pages of the session
+    answer.headers["Clear-Site-Data"] = '"cache"'  # the "back" button must not show pages of the session
     return answer

@@ -15,7 +15,7 @@ def _console(context: typer.Context, config: ConfigOption = None) -> None:
     if command_line.runs_alone(context):
         from idtone.core.terminal.extras import require
 
-        require("jinja2")  # # the pages also import libraries of other extras, whose messages would come first
+        require("jinja2")  # the pages also import libraries of other extras, whose messages would come first
 
         from .serve import serve  # only this command needs a server
 

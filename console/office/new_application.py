@@ -77,7 +77,7 @@ async def new_application(
         tones=[(tone.id, tone.id) for tone in registered.document.tones],
         members=list(registered.members.values()),
         submission=submission,
-        seen=visit.field("seen") or stamp_of(submission),  # # a refused form keeps the stamp of its first reading
+        seen=visit.field("seen") or stamp_of(submission),  # a refused form keeps the stamp of its first reading
         begun=begun,
         hidden_entries=len(submission.handed.numbers) if submission and "numbers" not in begun else 0,
     )

@@ -70,7 +70,7 @@ async def night(
     requests = await visit.in_thread(files.requests.waiting_requests)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
-    except TrustError as error:  # # the stop can still be entered, and signed elsewhere
+    except TrustError as error:  # the stop can still be entered, and signed elsewhere
         is_kept, problem = False, problem or error
     stops = await visit.in_thread(_stops, files, now)
     return visit.render(
@@ -109,7 +109,7 @@ def _is_unprepared(files: OfficeFiles) -> bool:
         return False
     try:
         edition = files.duty_package.edition()
-    except TrustError:  # # the page reports that the package is damaged
+    except TrustError:  # the page reports that the package is damaged
         return True
     return edition is None or edition.targets.get(tuf_roles.SUSPENSIONS_FILE) != octets
 
@@ -197,7 +197,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
         return not_found_page(visit, Message("There is no such stop."))
 
     def printed() -> bytes:
-        from idtone.core.paper.pdf import as_pdf  # # imported here because it takes time and memory that other pages do not need
+        from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
 
         return as_pdf(stop_paper(_progress(files, found), now))
 

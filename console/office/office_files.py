@@ -211,7 +211,7 @@ class OfficeFiles:
             self.differences,
             self.confirmations,
         ):
-            with contextlib.suppress(IdtoneError):  # # the page that needs the file shows the error
+            with contextlib.suppress(IdtoneError):  # the page that needs the file shows the error
                 read()
 
     @property

@@ -134,7 +134,7 @@ async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamR
     """Send the paper that `made` returns as a PDF. Raises IdtoneError."""
 
     def printed() -> bytes:
-        from idtone.core.paper.pdf import as_pdf  # # imported here because it takes time and memory that other pages do not need
+        from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
 
         return as_pdf(made())
 

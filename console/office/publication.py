@@ -77,7 +77,7 @@ async def publication(
 def _undoable(files: OfficeFiles) -> HistoryEntry | None:
     try:
         return last_undoable_change(files.workspace)
-    except TrustError:  # # the history page shows the error
+    except TrustError:  # the history page shows the error
         return None
 
 

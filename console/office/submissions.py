@@ -69,7 +69,7 @@ async def pledge(visit: Visit) -> web.StreamResponse:
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:
-        with kept.locked():  # # the applicant may be replacing it
+        with kept.locked():  # the applicant may be replacing it
             return kept.pdf(kept.named(id_))
 
     try:

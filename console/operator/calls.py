@@ -85,7 +85,7 @@ async def calls(visit: Visit) -> web.StreamResponse:
             kind = Reads.LIST if is_list else Reads.SEARCH
             shown = await visit.read(kind, calls_by_query, settings, query, PAGE_CALLS, opens, language)
             found = _answer(query, shown)
-    except UsageError as error:  # # no such node
+    except UsageError as error:  # no such node
         return await _page(visit, query, _Found(), error, HTTPStatus.BAD_REQUEST)
     return await _page(visit, query, found)
 
@@ -296,7 +296,7 @@ async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) 
             if not answer.prepared:
                 raise
             _log.error("%s: %s", CSV_PATH, error)
-            raise ConnectionAbortedError from error  # # a partial file must not look complete
+            raise ConnectionAbortedError from error  # a partial file must not look complete
         if not answer.prepared:
             protect(answer, SCRIPTED)
             await answer.prepare(visit.request)

@@ -76,7 +76,7 @@ class Heads:
         """The checkpoints of this node's ledger. Raises LedgerError."""
         ledger = settings.ledger
         with LedgerReader.open(ledger.own_url()).on_one_connection() as reader:
-            # # Leaves are read first: a leaf that is signed meanwhile must not count as unsigned.
+            # Leaves are read first: a leaf that is signed meanwhile must not count as unsigned.
             leaves, held, given = reader.leaves(), reader.checkpoint(), reader.acts(KINDS)
         signed = Note.parse(held.encode()) if held else None
         key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)

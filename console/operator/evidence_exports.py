@@ -343,7 +343,7 @@ def _known(known: Mapping[str, Disclosure], act: str) -> Disclosure:
 
 
 def _pdf(paper: Paper) -> bytes:
-    from idtone.core.paper.pdf import as_pdf  # # imported here because it takes time and memory that other pages do not need
+    from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need
 
     return as_pdf(paper)
 

@@ -159,7 +159,7 @@ def _node(visit: Visit) -> str:
 def _statistics(visit: Visit, known: Sequence[str] = ()) -> Statistics:
     """The statistics of the node in the address. They are stored only for this node and the `known` nodes."""
     node, stored = _node(visit), visit.request.app[STATISTICS]
-    found = stored.get(node) or Statistics(visit.console.settings, node)  # # a new one reads a file
+    found = stored.get(node) or Statistics(visit.console.settings, node)  # a new one reads a file
     if node in ("", *known):
         stored[node] = found
     return found

@@ -31,7 +31,7 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
     if opens:
         try:
             return opening_reader(settings)
-        except LedgerError:  # # this console cannot read the keys, and its pages do not need them
+        except LedgerError:  # this console cannot read the keys, and its pages do not need them
             pass
     return LedgerReader.open(settings.ledger.own_url())
 
