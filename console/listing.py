@@ -16,8 +16,7 @@ SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Sort order and page number from an address. `page` counts from 1. An empty `column` keeps the list's own order.
-    """
+    """Sort order and page number from an address. `page` counts from 1. An empty `column` keeps the list's order."""
 
     column: str
     falls: bool

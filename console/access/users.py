@@ -1,11 +1,11 @@
 """File of the console's users: names, roles and, for sign-in with a password, password hashes.
 
 users:
-- name: sato
-  roles: [viewer, investigator]
-  password: $argon2id$…          # `idtone console user` writes it
-  totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
-  locked: true                   # cannot sign in until an administrator unlocks the user
+  - name: sato
+    roles: [viewer, investigator]
+    password: $argon2id$…          # `idtone console user` writes it
+    totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
+    locked: true                   # cannot sign in until an administrator unlocks the user
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """Keys of a customer's identity: texts that do not depend on common differences in spelling.
 
 The table (`config/customer_identity.yaml`) defines which fields together form a key, and how each field is normalized.
-Each key is canonical JSON, for example `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a
+Each key is canonical JSON, like `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a
 missing or mistyped field does not hide the customer.
 """
 
