@@ -139,8 +139,7 @@ class Glide:
         return turns
 
     def _begin(self, first: int) -> None:
-        """Compute sine and cosine of the block, of the turn to the next block, and of the turn from the previous block.
-        """
+        """Compute sine and cosine of the block, of the turn to the next block, and of the turn from the last block."""
         turns = self._turns(first, self._whole)
         self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
         grows = 2 * self._bend * self._whole
