@@ -62,7 +62,7 @@ FORM_LIMIT: Final = 256 * 1024
 CROWD: Final = 64
 """Number of simultaneous requests above which refusals are delayed. Open event streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""HTTP statuses that are delayed while more than `CROWD` requests are open."""
+"""HTTP statuses of refusals that are delayed while more than `CROWD` requests are open."""
 LATE_S: Final = 1.0
 """Delay of a refusal, in seconds. Waiting costs this server nothing, and delays the sender's next request."""
 LATE_REFUSALS: Final = 160

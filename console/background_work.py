@@ -55,7 +55,7 @@ class Task(Generic[R]):
 
 
 class Work(Generic[R]):
-    """Runs one kind of work. Call it only from the event loop."""
+    """Runs one kind of work. Use only from the event loop."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
         """`do` receives the arguments of `start` and `progress`. `take` receives the result.

@@ -45,7 +45,7 @@ def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -
 
 
 class DoctorRuns:
-    """The runs of the doctor. Call it only from the event loop."""
+    """The runs of the doctor. Use only from the event loop."""
 
     def __init__(self, settings: Settings, do: Examine = run_doctor) -> None:
         self._settings = settings

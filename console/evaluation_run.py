@@ -14,7 +14,7 @@ from .background_work import Progress, Work
 
 
 class EvaluationRun:
-    """The console's evaluation. Except for `enter`, call it only from the event loop."""
+    """The console's evaluation. Use only from the event loop, except `enter`."""
 
     def __init__(self) -> None:
         self.work: Work[EvaluatedMembers] = Work(evaluate, self._take)

@@ -27,7 +27,7 @@ class FleetLook:
 
 
 class FleetLive:
-    """The fleet's state for the pages, read only while a page shows it. Call it only from the event loop."""
+    """The fleet's state for the pages, read only while a page shows it. Use only from the event loop."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings

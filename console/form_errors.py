@@ -37,7 +37,7 @@ Fields = Mapping[str, FormField]
 
 
 class FormErrors(UsageError):
-    """Errors of a form, or an empty object if it has no errors.
+    """Errors of a form, empty if the form is valid.
 
     The page shows the form again, with this object as its `problem`.
     """

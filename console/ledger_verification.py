@@ -36,7 +36,7 @@ class VerificationResult:
 
 
 class Verification:
-    """The console's verification. Except for `last`, call it only from the event loop."""
+    """The console's verification. Use only from the event loop, except `last`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -74,7 +74,10 @@ class Listing(Generic[T]):
         return "descending" if self.asked.falls else "ascending"
 
     def sorted_by(self, column: str) -> str:
-        """The address of the list sorted by this column, or in descending order if it is already ascending."""
+        """The address of the list sorted by this column.
+
+        A column already sorted in ascending order is reversed.
+        """
         falls = column == self.asked.column and not self.asked.falls
         return self._address(sort=f"-{column}" if falls else column)
 

@@ -34,7 +34,7 @@ class ServiceState:
 
 
 class LiveState:
-    """Latest states of the service. Call it only from the event loop."""
+    """Latest states of the service. Use only from the event loop."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger

@@ -11,5 +11,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """Count a search by number. Returns True if the user may make it now."""
+    """Count a search by number. Returns True if the search is allowed."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -23,7 +23,7 @@ class KeptPack:
 
 
 class PackCache:
-    """Packs of the last hour, by the act of their disclosure. Call it only from the event loop."""
+    """Packs of the last hour, by the act of their disclosure. Use only from the event loop."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s

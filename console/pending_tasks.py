@@ -38,7 +38,7 @@ class PendingTask:
 
 
 class PendingTasks:
-    """The latest list of pending tasks. Call it only from the event loop."""
+    """The latest list of pending tasks. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._newest: Sequence[PendingTask] = ()

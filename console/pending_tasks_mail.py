@@ -110,7 +110,7 @@ def _in_both(to: str, subject: str, now: datetime, said: Callable[[], str], addr
 class WaitingMails:
     """Sends the mails.
 
-    Call it only from the event loop, except `tell_all`, which runs in one thread at a time.
+    Use only from the event loop, except `tell_all`, which runs in one thread at a time.
     """
 
     def __init__(self, users_file: Path, node: str, address: str) -> None:

@@ -150,7 +150,7 @@ def _urgency(alert: ActiveAlert) -> tuple[bool, int, datetime]:
 
 
 class PrometheusAlerts:
-    """Client of the Prometheus at `address`. Call it only from the event loop."""
+    """Client of the Prometheus at `address`. Use only from the event loop."""
 
     def __init__(self, address: str) -> None:
         self.address = address

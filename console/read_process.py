@@ -55,8 +55,8 @@ _console: Connection | None = None
 class _Process:
     """A process for reads of one `kind`.
 
-    A process that has read a stranger's pack therefore never gets a password. `handle` is the process's pidfd, which
-    always refers to this process.
+    A process that has read a stranger's pack never gets a password. `handle` is the process's pidfd, which always
+    refers to this process.
     """
 
     connection: Connection

@@ -69,7 +69,7 @@ class ReadRegistry:
 
 
 class RegistryInUse:
-    """The registry for the pages. Call it only from the event loop."""
+    """The registry for the pages. Use only from the event loop."""
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings

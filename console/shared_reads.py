@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Shared(Generic[T]):
     """Result of a blocking read, which is repeated by the first request after `every_s` seconds.
 
-    Call it only from the event loop.
+    Use only from the event loop.
     """
 
     def __init__(self, read: Callable[[], T], every_s: float) -> None:

@@ -103,7 +103,7 @@ def _ends(place: int, newest: int) -> Iterable[int]:
 
 
 class Statistics:
-    """Counts of one node's ledger. Except for `is_behind`, call it only from the event loop."""
+    """Counts of one node's ledger. Use only from the event loop, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
         """`node` is the name of another node, or empty for this node."""

@@ -1,6 +1,6 @@
 """Threads for the blocking work of pages, and threads that wait for the processes of long reads.
 
-A visitor with many requests delays only their own requests. Call it only from the event loop.
+A visitor with many requests delays only their own requests. Use only from the event loop.
 """
 
 import asyncio

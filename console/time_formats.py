@@ -14,7 +14,7 @@ def format_time(at: datetime | None) -> str:
 
 
 def format_to_minute(at: datetime | None) -> str:
-    """Filter `minute`: a time to the minute, for acts of a person. An empty string for None."""
+    """Filter `minute`: a time to the minute, for acts of a person. None gives an empty string."""
     return "" if at is None else at.astimezone(JAPAN).strftime("%Y-%m-%d %H:%M")
 
 

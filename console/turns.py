@@ -3,7 +3,7 @@
 The party that has recently used the least comes next, so a page waits for one turn and not for all requests of others.
 The cost of a turn is multiplied by the number of requests that its party has in progress. Users with a session and
 strangers have separate shares. Strangers may have many addresses, but they do not delay users, and users do not delay a
-sign-in. Call it only from the event loop.
+sign-in. Use only from the event loop.
 """
 
 import asyncio

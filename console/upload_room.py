@@ -11,7 +11,7 @@ ROOM: Final = 2_000_000_000
 
 
 class UploadRoom:
-    """Limits the total size of uploads in progress. Call it only from the event loop."""
+    """Limits the total size of uploads in progress. Use only from the event loop."""
 
     def __init__(self, octets: int = ROOM) -> None:
         self._left = octets

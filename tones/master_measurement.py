@@ -60,7 +60,7 @@ _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""Number of consecutive equal samples at full scale above which a peak counts as clipped, including this number.
+"""Minimum number of consecutive equal samples at full scale that count as a clipped peak.
 
 At 192 kHz, the crest of an unclipped sine of 300 Hz or more has two such samples.
 """

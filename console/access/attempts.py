@@ -25,7 +25,7 @@ class Attempt:
     """An attempt to sign in.
 
     `browser` identifies a known browser. `browser` and `address` may be empty. An attempt with a passkey has no name.
-    Its failures count only for the network, and not at all if the address is unknown: a passkey cannot be guessed, so
+    Its failures count only for the network, and not at all if the address is unknown. A passkey cannot be guessed, so
     its failures need not lock out other visitors.
     """
 
@@ -47,7 +47,7 @@ class Attempt:
 class Attempts:
     """Recent failures of names, browsers and networks.
 
-    Each attempt counts as a failure until it succeeds, so sending many attempts at once gains nothing. Call it only
+    Each attempt counts as a failure until it succeeds, so sending many attempts at once gains nothing. Use only
     from the event loop.
     """
 

@@ -29,7 +29,7 @@ _STATE: Final = 43
 
 
 class NotBegunError(IdtoneError):
-    """Error for a browser that returns from the provider without a sign-in that began in this console."""
+    """A browser returned from the provider without a sign-in that began in this console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class BegunSignIn:
 
 
 class BegunSignIns:
-    """The sign-ins in progress. Call it only from the event loop. A restart ends all of them."""
+    """The sign-ins in progress. Use only from the event loop. A restart ends all of them."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s

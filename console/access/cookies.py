@@ -10,7 +10,11 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie limited to this host (`__Host-`), sent only over TLS or on this machine, and hidden from scripts."""
+    """A cookie limited to this host (`__Host-`).
+
+    It is sent only over TLS or on this machine, and hidden from scripts. Unless it is `Lax`, requests from other sites
+    do not carry it.
+    """
 
     name: str
     lasts_s: int | None

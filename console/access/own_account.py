@@ -45,7 +45,7 @@ DONE: Final = {
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 FIRST_MAILS: Final = Rate(1 / 600, 3)
-"""Limit on the number of first mails that one user can send to newly entered addresses."""
+"""Rate limit for first mails to the addresses that one user enters."""
 _LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")

@@ -51,7 +51,7 @@ REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in wi
 class Challenges:
     """Issues and checks challenges.
 
-    An unused challenge is not stored: it contains its own time and a message authentication code. Call it only from the
+    An unused challenge is not stored: it contains its own time and a message authentication code. Use only from the
     event loop.
     """
 

@@ -18,7 +18,7 @@ REST_S: Final = 0.25
 
 
 class QueueFullError(Exception):
-    """Error for an attempt when the queue is full of attempts with at most as many failures."""
+    """The queue is full of attempts with at most as many failures as this one."""
 
 
 @dataclass(order=True, slots=True)
@@ -29,7 +29,7 @@ class _Waiting:
 
 
 class PasswordQueue:
-    """The queue of attempts. Call it only from the event loop."""
+    """The queue of attempts. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []

@@ -45,7 +45,7 @@ def is_password(entered: str, expected: str) -> bool:
 
 
 def new_password() -> str:
-    """A password of 80 random bits that is easy to read out on the telephone."""
+    """A password of 80 random bits that is easy to read out over the telephone."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))
 
@@ -82,7 +82,7 @@ class PasswordCheck:
     def is_right(self, user: User | None, matches: bool, code: str) -> bool:
         """True if password and code are right. `matches` is True if the password matched `expected`.
 
-        A temporary password is wrong after its `given_until`.
+        A temporary password is refused after its `given_until`.
         """
         if not matches or user is None or not user.password:
             return False

@@ -9,7 +9,7 @@ class Right(StrEnum):
     """A right. Each page requires a right, and a user's roles grant rights."""
 
     ENTER = "enter"
-    """Right to be signed in. Every role grants it."""
+    """Right to enter the console, granted by every role."""
     LOOK = "look"
     """Right to see the node's state and its calls, with masked numbers."""
     OPEN_NUMBERS = "open-numbers"
@@ -21,7 +21,7 @@ class Right(StrEnum):
     OFFICE = "office"
     """Right to do the work of the association's office."""
     ADMINISTER = "administer"
-    """Right to see who uses the console, and to end sessions."""
+    """Right to add, lock and remove users, and to end sessions."""
 
 
 class Role(StrEnum):

@@ -62,7 +62,7 @@ class Session:
 
 
 class Sessions:
-    """All sessions. Call it only from the event loop."""
+    """All sessions. Use only from the event loop."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
@@ -85,7 +85,7 @@ class Sessions:
             self.end(min((self._by_digest[digest] for digest in digests), key=lambda each: each.used_s))
 
     def find(self, token: str) -> Session | None:
-        """The session of a token, or None if the session is over. This call prolongs the session."""
+        """The session of a token, or None if the session is over. This call extends the session."""
         self._forget_old()
         session = self._by_digest.get(_digest(token))
         if session:
@@ -93,14 +93,14 @@ class Sessions:
         return session
 
     def user_of(self, token: str) -> str | None:
-        """The user of a token's session, or None if there is no such session. The session is not prolonged."""
+        """The user of a token's session, or None if there is no such session. The session is not extended."""
         session = self._by_digest.get(_digest(token))
         return session.name if session else None
 
     def is_open(self, session: Session) -> bool:
         """True if the session is still valid for a request in progress, such as a stream of live updates.
 
-        The session is not prolonged.
+        The session is not extended.
         """
         return not session.is_ended and self._clock_s() - session.began_s < LASTS_S
 

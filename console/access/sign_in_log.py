@@ -30,7 +30,7 @@ class Failure:
 
 
 class SignInLog:
-    """The latest failures, kept in memory. A restart of the console clears them. Call it only from the event loop."""
+    """The latest failures, kept in memory. A restart of the console clears them. Use only from the event loop."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now

@@ -24,8 +24,8 @@ _MOMENTS: Final = 60
 class Spectrum:
     """A spectrum.
 
-    `points` are the points of an SVG polyline. It shows the highest level of each frequency, relative to the highest
-    level of all frequencies.
+    `points` are the points of an SVG polyline. The polyline shows the highest level of each frequency, relative to the
+    highest level of all frequencies.
     """
 
     width: int

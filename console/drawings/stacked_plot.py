@@ -42,7 +42,7 @@ class StackedPlot:
     height: int
     left: int
     right: int
-    """Right edge of the plot, as `left` is the left edge."""
+    """Right edge of the plot. `left` is its left edge."""
     top: int
     bottom: int
     areas: tuple[Area, ...]

@@ -208,7 +208,10 @@ def _criterion(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
-    """The faults in the criteria, each attached to its form field. If a fault has no field, the original error."""
+    """The faults in the criteria, each attached to its form field.
+
+    Returns the original error if a fault has no field.
+    """
     errors, fields = FormErrors(), _fields(visit)
     for fault in error.faults:
         field = _field_of(visit, fault)

@@ -1,4 +1,4 @@
-"""Stop at night, which two officers at home enter, check and sign on a smartphone.
+"""Night stop: two officers at home enter, check and sign it on a smartphone.
 
 A paper for the police confirms the stop.
 """
@@ -141,9 +141,10 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter an order again that another officer has entered, and prepare a package for two signatures.
+    """Approve an order by entering it again, and prepare a package for two signatures.
 
-    If no package can be prepared, the order stays approved, and the page says so.
+    Another officer must have entered the order first. If no package can be prepared, the order stays approved, and the
+    page says so.
     """
     files = files_of(visit)
 

@@ -1,6 +1,6 @@
 """The office's observations of members for the evaluation, and the counts from the report desk's records.
 
-The office enters each observation when it makes the observation.
+The office enters each observation as soon as it is made.
 """
 
 from collections.abc import Mapping

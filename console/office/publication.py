@@ -39,7 +39,7 @@ ROLES: Final = {
 KEYS: Final = {
     "root": template("root keys"), "registry": template("registry keys"), "duty": template("duty keys"),
 }  # fmt: skip
-"""Set of keys → its words."""
+"""Set of keys → its words. `ROLES` contains the words for roles."""
 
 
 async def publication(

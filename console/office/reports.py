@@ -77,7 +77,7 @@ async def reports(
 def _page(
     desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
 ) -> tuple[list[KeptReport], int, ListRequest]:
-    """The rows, the total count, and the request for a page that exists."""
+    """The rows, the total count, and the request, limited to the last page."""
     total = desk.store.count(stage, token)
     asked = asked.within(total)
     order = ReportOrder(asked.column) if asked.column else None

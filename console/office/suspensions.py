@@ -206,7 +206,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter a police order again that another person has entered."""
+    """Approve a police order by entering it again, after another person has entered it."""
     files = files_of(visit)
 
     def act() -> None:

@@ -275,7 +275,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    """A short refusal in plain text. Many refusals must cost little."""
+    """A short refusal in plain text, so that many refusals cost little."""
     headers = {"Retry-After": "60"}
     return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 

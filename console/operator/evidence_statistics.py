@@ -51,7 +51,7 @@ class Period:
     def of(cls, first: str, last: str, today: date) -> Period:
         """The period between the days in an address. A day outside the years 2000 to 2199 counts as missing.
 
-        The period is limited to the last `MOST_DAYS` days and the day before them.
+        The first day is at most `MOST_DAYS` days before the last.
         """
         end = _day(last) or today
         begin = _day(first) or end - PERIOD

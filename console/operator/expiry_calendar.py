@@ -96,7 +96,7 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 def ends(expiry: Expiry) -> str:
     """Text of an expiry: the last valid day in Japan, or the moment of the end.
 
-    For a certification check, the day on which the check is due.
+    The text of a certification check is its due day.
     """
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 

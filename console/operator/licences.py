@@ -48,7 +48,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision for a call of a number if the call came now."""
+    """The current decision for a call of a number."""
 
     number: str
     """The number with only its last four digits."""
@@ -67,7 +67,7 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the decision for a call of a number if the call came now.
+    """Show the current decision for a call of a number.
 
     The form sends the number in its body, so it appears in no address and no log.
     """

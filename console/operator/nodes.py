@@ -1,4 +1,4 @@
-"""Nodes that share a PostgreSQL: live states, faults, differences, and the progress of their replicas."""
+"""Nodes that share PostgreSQL: live states, faults, differences, and the progress of their replicas."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,7 +1,7 @@
 """Stops of numbers from the console, under the same rules as `idtone suspend` and `idtone suspensions`.
 
-The records are the same as well, and name the user. No address contains a number. The form sends it in its body, first
-to get the summary, and then with the digest of that summary to order the stop.
+The records are the same too, and name the user. No address contains a number. The form sends it in its body, first to
+get the summary, and then with the digest of that summary to order the stop.
 """
 
 from collections.abc import Callable, Iterable

@@ -30,7 +30,7 @@ _NOTE: Final = (
 
 
 def form_paper(kind: CustomerKind, form: Application | None, rules: FormRules, at: datetime) -> Paper:
-    """The printed form. If `form` is None, an empty form for this kind of customer, to fill in by hand.
+    """The printed form. If `form` is None, it is an empty form for this kind of customer, to fill in by hand.
 
     `at` is the time of printing.
     """

@@ -1,7 +1,7 @@
 """Folder of the customers' records: `records/ID` is a sealed form, and `keys/ID` is its key.
 
-Only the service's user can read these files. To forget a record, its key is overwritten, then the key's file is
-removed, and then the record.
+Only the service's user can read these files. A record is forgotten in this order: its key is overwritten, then the
+key's file is removed, and then the record.
 """
 
 from __future__ import annotations

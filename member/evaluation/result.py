@@ -87,7 +87,7 @@ def result_file(result: Result, criteria: Criteria) -> bytes:
 
 
 def read_result(file: bytes, name: str) -> Result:
-    """The result in a file. Raises TrustError if the file has a wrong format."""
+    """The result in a file. Raises TrustError if the file has an invalid format."""
     try:
         content = json.loads(file)
         period = Period(*(date.fromisoformat(content["period"][end]) for end in ("from", "until")))

@@ -361,7 +361,7 @@ def _too_many_of(
 ) -> Sign | None:
     """The sign of the window whose count of `wanted` calls is the least probable.
 
-    None if no window is improbable enough.
+    Returns None if no window is improbable enough.
     """
     width_s, level = minutes * _MINUTE_S, level_per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:

@@ -105,7 +105,7 @@ class MatchingCalls(Model):
     delivery: Annotated[str | None, Field(max_length=64)] = None
     """Weakest known delivery among the call's sounds: `confirmed`, `sent` or `not-known`.
 
-    Empty if the call had no sound.
+    It is empty if the call had no sound.
     """
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Total sound duration in all formats from which a progress bar is shown, in ms."""
+"""Minimum total duration of the sound in all formats for which a progress bar is shown, in ms."""
 
 
 def complete_formats(incomplete: str) -> list[str]:

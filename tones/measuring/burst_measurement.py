@@ -33,7 +33,7 @@ _TURNS: Final = 50
 _NOISY: Final = 0.01
 """Share of the power that the waves may leave unexplained. Above this share, the ramps do not converge."""
 _VOICE: Final = 4
-"""Number of lines at or above which a span with a noisy fit counts as a voice. Its lines are not searched again."""
+"""Minimum number of lines with which a span with a noisy fit counts as a voice. Its lines are not searched again."""
 _UNSURE: Final = 2
 """Number of samples on each side of a cut that may still belong to the neighboring burst."""
 _GLIDE: Final = 0.02

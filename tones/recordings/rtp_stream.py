@@ -32,9 +32,9 @@ _MISORDER: Final = 100
 """
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2
-"""Difference between the capture's clock and the timestamps above which a jump is not believed, in seconds.
+"""Maximum difference between the capture's clock and the timestamps, in seconds.
 
-Jitter and a sender's bursts cause less.
+Above it, the capture's clock gives the length of a gap. Jitter and a sender's bursts cause less.
 """
 _SILENT: Final = (13, 19)
 """Payload types of comfort noise (RFC 3389), which a silent sender uses."""

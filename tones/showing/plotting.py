@@ -157,9 +157,9 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 
 
 def _legible(text: str, plain: str) -> tuple[str, str]:
-    """The text and a font that contains all its characters.
+    """The text, and a font that contains all its characters.
 
-    If there is no such font, `plain`, or only the characters that can be shown.
+    Without such a font, the text is `plain`, or if that is empty, the characters of `text` that can be shown.
     """
     from matplotlib import font_manager
 

@@ -250,7 +250,10 @@ def _lost_whole(case: PartTestCase, missing: Sequence[tuple[int, TestedBurst]]) 
 
 
 def _explained(start_ms: float, end_ms: float, limit_ms: float, case: PartTestCase) -> bool:
-    """True if the burst only lacks a part, or only lasts longer in a room. A late burst does both."""
+    """True if a missing part, or a room that extends the burst, can explain the errors of its edges.
+
+    A burst with one edge inside its planned time and the other outside it has moved, so this is False.
+    """
     shorter = start_ms > limit_ms or end_ms < -limit_ms
     longer = start_ms < -limit_ms or end_ms > limit_ms
     return not longer or (case.resounds and not shorter)

@@ -60,8 +60,8 @@ class HeardBurst:
 class Match:
     """A place in a recording with the sound or something similar.
 
-    Times count from the start of the recording. Errors are relative: 1.0 is 1 % higher or slower. `score` is the
-    natural logarithm of the odds that this is the sound and not speech or noise.
+    Times count from the start of the recording. Errors are in percent, and positive if the sound is higher or slower.
+    `score` is the natural logarithm of the odds that this is the sound and not speech or noise.
     """
 
     verdict: ToneVerdict

@@ -51,12 +51,12 @@ _CONTRAST_DAMAGED: Final = 0.85
 It is lower, because a room's tail surrounds the sound.
 """
 _NEARLY: Final = 0.5
-"""Share of the score for damaged places from which a place near the peak is examined.
+"""Minimum score of a peak near which a more coherent place is searched, as a share of the score for damaged places.
 
 Such a place may reach the whole score.
 """
 _REMAINING: Final = 0.75
-"""Share of the sound's own contrast from which little coherence is enough.
+"""Minimum contrast at which little coherence is enough, as a share of the sound's own contrast.
 
 So much power is then in the sound's places.
 """

@@ -23,9 +23,9 @@ CLOSE_HZ: Final = 70.0
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""SINAD from which a burst of a recording counts as a tone and not as noise, in dB."""
+"""Minimum SINAD at which a burst of a recording counts as a tone and not as noise, in dB."""
 _WEAK_DB: Final = -15.0
-"""Level relative to the strongest partial of a recorded burst, in dB. Weaker partials are lost on the line."""
+"""Minimum level relative to the strongest partial of a recorded burst, in dB. Weaker partials are lost on the line."""
 
 
 @dataclass(frozen=True, slots=True)

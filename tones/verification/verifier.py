@@ -38,7 +38,7 @@ _COARSE_DAMAGED: Final = 4.0
 Less of the sound is then coherent, especially in a glide.
 """
 _RIVAL: Final = 0.7
-"""Share of the best score from which overlapping candidates are fitted too.
+"""Minimum score of overlapping candidates that are fitted too, as a share of the best score.
 
 If bursts are equal or packets are lost, the best candidate can be the wrong one.
 """
@@ -49,7 +49,7 @@ _DAMAGED_SCORE: Final = 8.0
 _REMAINS_SCORE: Final = 2.0
 """Minimum screening score that replaces `_DAMAGED_SCORE` if almost all power is at the sound's tones."""
 _REMAINS_GREY: Final = -11.0
-"""Log-odds from which a place with almost all power at the sound's tones is open.
+"""Minimum log-odds at which a place with almost all power at the sound's tones is open.
 
 No line changes speech like that.
 """
@@ -58,11 +58,11 @@ _REMAINS_TEMPO: Final = 0.25
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
-"""Score from which the sound counts as present, even if part of it is missing or it resounds in a room."""
+"""Minimum score at which the sound counts as present, even if part of it is missing or it resounds in a room."""
 _TRUE_PITCH: Final = 0.001
 """Maximum error of the pitch, which no line changes. A chance pattern is rarely this close to the profile's pitch."""
 _DAMAGED_GREY: Final = -7.0
-"""Log-odds from which a place with the sound's own pitch is open if bursts may be missing."""
+"""Minimum log-odds at which a place with the sound's own pitch is open if bursts may be missing."""
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
@@ -122,7 +122,7 @@ class Verifier:
         """Yield all places worth judging, likeliest first. No place overlaps a likelier place by half or more.
 
         `samples` are at 8 kHz. If `damaged` is True, bursts may be missing without a trace. If `remains` is True, the
-        line may also have destroyed most of their phase.
+        line may also have destroyed most of the sound's phase.
         """
         damaged |= remains
         lossy = damaged or heard is not None

@@ -171,7 +171,7 @@ class IdentityTable(Model):
         return text
 
     def to_latin(self, word: str) -> str | None:
-        """The word in Latin letters, or None if it contains other characters than kana and Latin letters."""
+        """The word in Latin letters, or None if it contains characters other than kana and Latin letters."""
         spelt = self._kana.sub(lambda match: self.kana[match[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
