@@ -82,7 +82,7 @@ def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
                 process.stdin.write(block)
             process.stdin.close()
         except BrokenPipeError:
-            # The program has ended. Its message and exit code tell why.
+            # The program has ended. Its message and exit code give the reason.
             pass
         message = process.stderr.read(4096).decode(errors="replace").strip()
         if process.wait() == 0:
