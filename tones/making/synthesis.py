@@ -157,7 +157,7 @@ def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
 
 
 def _tile(once: Pcm) -> Pcm:
-    """As many whole repetitions of `once` as fit into one piece."""
+    """The samples repeated as many whole times as fit into one piece, at least once."""
     return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
 
 
