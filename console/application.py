@@ -1,4 +1,4 @@
-"""The console as an aiohttp application. It checks each request, and calls the handler of its page."""
+"""The console's aiohttp application, which checks each request and calls the handler of its page."""
 
 import asyncio
 import logging
@@ -55,19 +55,20 @@ PUBLIC_LINKS: Final = (
     (REPORT, "通話を申告する", "Report a call"),
     (PACK, "パックの検証", "Verify a pack"),
 )
-"""The same links as in the head of templates/public.html, for the forms that show both languages."""
+"""The links in the head of templates/public.html, for the forms that show both languages."""
 FORM_LIMIT: Final = 256 * 1024
-"""Maximum number of bytes of a form without files."""
+"""Maximum size of a form without files, in bytes."""
 
 CROWD: Final = 64
 """Number of simultaneous requests above which refusals are delayed. Open event streams count too."""
 LATE: Final = frozenset({403, 404, 413, 429})
-"""The statuses of refusals that are delayed when there are more than `CROWD` requests."""
+"""HTTP statuses of refusals that are delayed while more than `CROWD` requests are open."""
 LATE_S: Final = 1.0
-"""Delay of a refusal in seconds. The wait costs this server nothing, and the sender's next request comes later."""
+"""Delay of a refusal, in seconds. Waiting costs this server nothing, and delays the sender's next request."""
 LATE_REFUSALS: Final = 160
-"""Maximum number of refusals that are delayed at a time. Others are sent at once, so that connections are left for
-users.
+"""Maximum number of refusals delayed at a time.
+
+Further refusals are sent at once, so that connections remain for users.
 """
 
 _log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def application(console: Console, sign_in: SignInMethod, pages: Sequence[Page]) 
 
 
 def _guarded(console: Console) -> Middleware:
-    """Refuse requests for another host, and too many requests, before anything else is done."""
+    """Refuse requests for another host and excess requests, before any other work."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Served) -> web.StreamResponse:
@@ -136,7 +137,7 @@ def _address(console: Console, request: web.Request) -> str:
 
 
 def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
-    """A plain text for a program or an attacker, instead of a page."""
+    """A plain-text response for a program or an attacker, instead of a page."""
     answer = web.Response(text=f"{text}\n", status=status, headers=headers)
     protect(answer, PLAIN)
     return answer
@@ -144,7 +145,7 @@ def _plain(status: HTTPStatus, text: str, **headers: str) -> web.Response:
 
 @web.middleware
 async def _protected(request: web.Request, handler: Served) -> web.StreamResponse:
-    """Add the headers that protect a page. A streaming page adds them itself with `protect`."""
+    """Add the security headers to a response. A streaming page adds them itself with `protect`."""
     answer = await handler(request)
     if not answer.prepared:
         protect(answer, SCRIPTED)
@@ -173,7 +174,7 @@ def _served(console: Console, page: Page) -> Served:
             return _problem(visit, HTTPStatus.SERVICE_UNAVAILABLE, error)
         except web.HTTPException as error:
             return _problem(visit, HTTPStatus(error.status), Message("This request cannot be answered."))
-        except ConnectionError:  # the visitor has left, or the page gives up in the middle of its answer
+        except ConnectionError:  # the visitor has left, or the page aborts in the middle of its response
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
@@ -187,7 +188,7 @@ def _served(console: Console, page: Page) -> Served:
 
 
 async def _admitted(visit: Visit) -> web.StreamResponse:
-    """The page, if the visitor may see it. Raises IdtoneError."""
+    """The requested page if the visitor may see it, otherwise a refusal or a redirect. Raises IdtoneError."""
     page, console = visit.page, visit.console
     if page.method is Method.POST and not is_from_here(visit.request.headers, console.own_address.origins):
         _log.warning("%s: a form from another site, from %s", page.path, visit.address or UNKNOWN)
@@ -246,12 +247,12 @@ async def _answered(visit: Visit) -> web.StreamResponse:
             return _problem(visit, HTTPStatus.FORBIDDEN, Message("The form is out of date. Open the page again."))
     answer = await visit.page.handler(visit)
     if visit.page.method is Method.POST:
-        visit.console.waits.look_again()  # after the act: otherwise its result would be missing
+        visit.console.waits.look_again()  # after the handler, so that its result is included
     return answer
 
 
 async def _identify(visit: Visit) -> str | None:
-    """Find the visitor's session and user. Returns the token of a session that began now."""
+    """Find the visitor's session and user. Returns the token if a session began just now."""
     console, request = visit.console, visit.request
     session, given = console.sessions.find(SESSION.value_in(request)), None
     said = request.app[SIGN_IN_METHOD].name_in(request)
@@ -272,8 +273,9 @@ async def _identify(visit: Visit) -> str | None:
 
 
 def _to_sign_in(visit: Visit) -> web.Response:
-    """Redirect to the sign-in. After it, the browser returns to the page that the person opened, but not to anything
-    that a page loaded by itself.
+    """Redirect to the sign-in page.
+
+    After sign-in, the browser returns to the requested page, but not to a resource that a page loaded by itself.
     """
     answer = visit.redirect(SIGN_IN)
     if "text/html" in visit.request.headers.get("Accept", "") and (wanted := own_page(visit.here)):

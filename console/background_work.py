@@ -1,4 +1,4 @@
-"""Long work in a process of the lowest priority, outside the event loop. It can be cancelled."""
+"""Long-running work in a lowest-priority process, outside the event loop. It can be cancelled."""
 
 import asyncio
 import multiprocessing
@@ -18,7 +18,7 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Progress = Callable[[int, int], None]
-"""A function that receives the amount of work done, and the total."""
+"""A function that receives the amount of work done and the total amount."""
 TELL_EVERY_S: Final = 0.2
 NICE: Final = 19
 _DONE, _TOLD, _FAILED = "done", "told", "failed"
@@ -26,20 +26,20 @@ _DONE, _TOLD, _FAILED = "done", "told", "failed"
 
 @dataclass(slots=True)
 class Task(Generic[R]):
-    """One run of the work. `done` and `total` count its units; `rate` is per second."""
+    """One run of the work. `done` and `total` count units of work, and `rate` is in units per second."""
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     first: tuple[float, int] | None = None
-    """The time of the first progress report (monotonic clock), and the amount that was done then."""
+    """Time of the first progress report (monotonic clock), and the amount of work done at that time."""
     done: int = 0
     total: int = 0
     is_running: bool = True
     trouble: str | None = None
-    """The reason of the failure; empty after a cancellation."""
+    """Reason for the failure, or an empty string after a cancellation."""
 
     @property
     def rate(self) -> float | None:
-        """Units per second; None until that is known."""
+        """Units per second, or None until it is known."""
         if self.first is None or self.done <= self.first[1]:
             return None
         return (self.done - self.first[1]) / max(time.monotonic() - self.first[0], 0.001)
@@ -50,29 +50,30 @@ class Task(Generic[R]):
 
     @property
     def left_s(self) -> float | None:
-        """Remaining seconds; None until they are known."""
+        """Remaining time in seconds, or None until it is known."""
         return (self.total - self.done) / self.rate if self.rate else None
 
 
 class Work(Generic[R]):
-    """Runs one kind of work. Only the event loop uses it."""
+    """Runs one kind of work. Use only from the event loop."""
 
     def __init__(self, do: Callable[..., R], take: Callable[[R], object]) -> None:
-        """`do` gets the arguments of `start`, and `progress`; the process must be able to import it by name. `take`
-        gets the result.
+        """`do` receives the arguments of `start` and `progress`. `take` receives the result.
+
+        The process must be able to import `do` by name.
         """
         self._do = do
         self._take = take
         self._process: Any = None
         self.task: Task[R] | None = None
-        """The newest run."""
+        """The latest run."""
 
     @property
     def is_running(self) -> bool:
         return self.task is not None and self.task.is_running
 
     def start(self, *given: Any) -> None:
-        """Start the work, unless it is running."""
+        """Start the work unless it is running."""
         if self.is_running:
             return
         context = multiprocessing.get_context("spawn")
@@ -98,9 +99,9 @@ class Work(Generic[R]):
                 self._process.kill()
 
     def _hear(self, task: Task[R], process: Any, kind: str, what: Any) -> None:
-        """Handle a message from `process`, in which the task runs. The next task may have begun already."""
+        """Handle a message from `process`, which runs the task. The next task may have begun already."""
         if not task.is_running:
-            if process.is_alive():  # it was cancelled before it had begun
+            if process.is_alive():  # it was cancelled before it began
                 process.kill()
         elif kind == _TOLD:
             task.done, task.total = what
@@ -124,8 +125,8 @@ def _listen(connection: Connection, tell: Callable[[str, Any], object]) -> None:
 
 
 def _run(connection: Connection, do: Callable[..., Any], given: tuple[Any, ...]) -> None:
-    """The main function of the process: do the work, and send the progress and the result."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a signal of the terminal ends the console, which ends this process
+    """Entry point of the process: do the work, and send its progress and result."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the console, which ends this process
     os.nice(NICE)
     told_s = 0.0
 

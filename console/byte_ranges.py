@@ -1,4 +1,4 @@
-"""Answers with a part of a file. A browser's audio player requests such parts to seek."""
+"""Responses with part of a file. A browser's audio player requests such parts to seek."""
 
 from http import HTTPStatus
 
@@ -6,7 +6,10 @@ from aiohttp import web
 
 
 def range_response(request: web.Request, octets: bytes, content_type: str) -> web.Response:
-    """The response with all octets, or with the one range that the request names (RFC 9110, 14)."""
+    """The response with all bytes, or with the range in the request (RFC 9110, section 14).
+
+    An invalid or empty range gets status 416.
+    """
     size, headers = len(octets), {"Accept-Ranges": "bytes"}
     try:
         wanted = request.http_range

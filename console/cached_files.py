@@ -1,4 +1,4 @@
-"""The contents of files, read again only when one of them has changed."""
+"""Cache of file contents. The files are read again only after one of them has changed."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -10,8 +10,9 @@ Stamp = tuple[int, int, int]
 
 
 def stamp(path: Path) -> Stamp | None:
-    """A value that changes with the file's content; None if there is no file. A folder's value changes when a name in
-    it is added or removed.
+    """A value that changes with the file's content, or None if the file cannot be found.
+
+    The value of a folder changes when an entry is added or removed.
     """
     try:
         found = path.stat()
@@ -21,8 +22,9 @@ def stamp(path: Path) -> Stamp | None:
 
 
 class CachedFiles(Generic[T]):
-    """The result of `read`, which is called again when a file has changed. Any thread may ask. An error of `read` is
-    passed on to the caller and is not cached.
+    """The cached result of `read`, which is called again when a file has changed.
+
+    Thread-safe. An error of `read` is passed on to the caller and is not cached.
     """
 
     def __init__(self, files: Callable[[], Iterable[Path]], read: Callable[[], T]) -> None:
@@ -33,13 +35,13 @@ class CachedFiles(Generic[T]):
 
     @property
     def last(self) -> T | None:
-        """The last result, even if the files have changed since; None before the first."""
+        """The last result, even if the files have changed since, or None before the first result."""
         kept = self._kept
         return kept[1] if kept else None
 
     @property
     def is_read(self) -> bool:
-        """True if the files have not changed since they were last read: then `get` only checks that."""
+        """True if the files have not changed since the last read, so `get` does not read them."""
         kept = self._kept
         return kept is not None and kept[0] == tuple(map(stamp, self._files()))
 

@@ -1,4 +1,7 @@
-"""Calls as rows of a page's table. The process of a long read renders the rows, so the event loop only sends them."""
+"""Calls as HTML table rows.
+
+The process of a long read renders the rows, so the event loop only sends them.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -23,12 +26,14 @@ COLUMNS: Final = (
     template("End"),
 )
 _LINES: Final = environment().get_template("calls_lines.html")
-_LINES.render(lines=())  # compiles what it imports, once for all processes that the server forks
+_LINES.render(lines=())  # loads and compiles the imported templates once for all processes that the server forks
 
 
 class ShownCalls(NamedTuple):
-    """A page of calls. `lines` are the rows of a table, the newest call first. `newest` and `oldest` are the places of
-    its first and last call. `reached` means the same as in FoundCalls.
+    """A page of calls.
+
+    `lines` are table rows, newest call first. `newest` and `oldest` are the places of the page's newest and oldest
+    call. `reached` has the same meaning as in FoundCalls.
     """
 
     lines: Markup = Markup()
@@ -42,8 +47,10 @@ NO_CALLS: Final = ShownCalls()
 
 
 def lines_of(records: Sequence[Record], language: str, *, node: str = "", requests: bool = False) -> Markup:
-    """The rows of calls. `node` names the other node that they come from, and is empty for this node. With `requests`,
-    each row has a link to request its evidence.
+    """The table rows of calls.
+
+    `node` names the other node that recorded the calls, and is empty for this node. If `requests` is True, each row has
+    a link to request its evidence.
     """
     if not records:
         return Markup()

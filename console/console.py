@@ -1,4 +1,4 @@
-"""The console's parts that admission and many pages use."""
+"""Shared parts of the console, used for access checks and by many pages."""
 
 import asyncio
 import contextlib
@@ -31,8 +31,9 @@ from .threads import Threads
 
 @dataclass(slots=True)
 class Console:
-    """The parts that admission and many pages use. A process makes one. What one group of pages uses is in the
-    application by a key (`web.AppKey`) of those pages.
+    """Shared parts of the console, created once per process.
+
+    Parts that only one group of pages uses are stored in the application, under a `web.AppKey` of that group.
     """
 
     settings: Settings
@@ -46,7 +47,7 @@ class Console:
     registry: RegistryInUse = field(init=False)
     waits: PendingTasks = field(default_factory=PendingTasks)
     office_files: OfficeFiles | None = None
-    """The association's folder; None on an operator's node."""
+    """The association's folder, or None on an operator's node."""
 
     def __post_init__(self) -> None:
         console = self.settings.console
@@ -58,26 +59,31 @@ class Console:
             self.office_files = OfficeFiles(DocumentDesk(console.office, RULES))
 
     def signatures_ending_soon(self, now: datetime) -> datetime | None:
-        """The expiry of the association's first signature to expire, or, on an operator's node, of its registry. None
-        if it is unknown or not soon. Every page shows it; `read_ahead` updates it.
+        """The expiry of the signature that expires first, or None if the expiry is unknown or not soon.
+
+        On an operator's node, this is the expiry of the registry's signature. Every page shows it. `read_ahead` updates
+        it.
         """
         end = self.office_files.signed_until if self.office_files else self.registry.signed_until
         return end if end is not None and end - now <= SIGNED_SOON else None
 
     async def read_ahead(self) -> None:
-        """Read the files of the pages ahead of time, repeatedly: parsing a registry of many numbers takes seconds."""
+        """Read the files of the pages in advance. Called repeatedly, because parsing a large registry takes seconds."""
         if self.office_files:
             await asyncio.to_thread(self.office_files.read_ahead)
         else:
-            with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
+            with contextlib.suppress(IdtoneError):  # the page that needs the registry shows the error
                 await self.registry.look()
 
     def reader(self) -> LedgerReader:
-        """A reader of this node's ledger. The numbers stay sealed. Raises LedgerError."""
+        """A reader of this node's ledger that cannot decrypt the numbers. Raises LedgerError."""
         return LedgerReader.open(self.settings.ledger.own_url())
 
     async def user(self, name: str) -> User | None:
-        """The user with this name. Each request calls this, so it uses a thread only if the file must be read."""
+        """The user with this name, or None if the user is locked or does not exist.
+
+        Each request calls this method, so it uses a thread only if the file must be read. Raises DocumentError.
+        """
         return self.users.get(name) if self.users.is_read else await self.threads.admitting(self.users.get, name)
 
 

@@ -1,4 +1,4 @@
-"""Counts of calls for the statistics pages. Pure."""
+"""Counts of calls for the statistics pages."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,26 +12,28 @@ from idtone.ledger.evidence.tally import Part, Tally
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of the calls in the ledger's steps up to `place`, by days and hours in Japan."""
+    """Counts of the calls in the ledger up to step `place`, by day and hour in Japan."""
 
     origin: str | None = None
-    """Origin of the tree that was counted."""
+    """Origin of the counted tree."""
     place: int = 0
     last: str = ""
-    """The hash of the ledger step at `place`."""
+    """Hash of the ledger step at `place`."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     tallies: dict[tuple[date, str, str], Tally] = field(default_factory=dict)
-    """Tallies by day, member and licence, as `idtone ledger stats` counts."""
+    """Tallies by day, member and licence, with the same counts as `idtone ledger stats`."""
     reasons: Counter[tuple[date, str, str]] = field(default_factory=Counter)
     """Number of calls by day, outcome and reason."""
     hours: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    """Number of calls by outcome and the hour in which they began."""
+    """Number of calls by outcome and by the hour in which they began."""
     kept: int = 0
-    """The place in the ledger up to which the counts are stored in the file."""
+    """Place in the ledger up to which the counts in the file are complete."""
 
     def add(self, record: Record, times: int = 1, begun: datetime | None = None) -> None:
-        """Count a call; `times` -1 takes it back. `begun` is the beginning of the call; if it is None, the record's
-        first step is used.
+        """Count a call, or remove it from the counts if `times` is -1.
+
+        `begun` is the start of the call. If it is None, the time of the record's first step is used. Canary calls and
+        acts are not counted.
         """
         first = record.steps[0]
         if record.canary or first.kind in ACTS:
@@ -47,7 +49,7 @@ class Counts:
         self.hours[at.replace(minute=0, second=0, microsecond=0), outcome] += times
 
     def days(self) -> tuple[date, date] | None:
-        """The first and the last day with a call."""
+        """The first and the last day with a call, or None if there are no calls."""
         found = [day for day, _, _ in self.tallies]
         return (min(found), max(found)) if found else None
 
@@ -65,7 +67,7 @@ class Counts:
         return [found[key] for key in sorted(found, key=str)]
 
     def by_reason(self, first: date, last: date) -> list[tuple[str, str, int]]:
-        """Rows of outcome, reason and number of calls, the most frequent first."""
+        """Rows of outcome, reason and number of calls, most frequent first."""
         found: Counter[tuple[str, str]] = Counter()
         for (day, outcome, reason), calls in self.reasons.items():
             if calls and first <= day <= last:

@@ -1,4 +1,4 @@
-"""Stores the counts of a ledger's calls in a file beside the ledger. A restarted console continues from them."""
+"""Stores the counts of a ledger's calls in a file beside the ledger, so a restarted console can continue from them."""
 
 import json
 import time
@@ -21,12 +21,12 @@ def file_beside(ledger: Path) -> Path:
 
 
 def write_counts(path: Path, counts: Counts) -> None:
-    """Write the counts to the file. Raises OSError."""
+    """Write the counts to the file, readable only by this user. Raises OSError."""
     replace_private(path, json.dumps(_written(counts), ensure_ascii=False).encode())
 
 
 def read_counts(path: Path) -> Counts | None:
-    """The counts in the file; None if there are none, or if another version or time zone made them."""
+    """The counts in the file, or None if the file is missing, invalid, or from another version or time zone."""
     try:
         found = json.loads(path.read_bytes())
         return _read(found) if found["counted_by"] == _counted_by() else None
@@ -35,7 +35,7 @@ def read_counts(path: Path) -> Counts | None:
 
 
 def _counted_by() -> list[object]:
-    """The version of the counting rules, and the time zone that divides the days."""
+    """Version of the counting rules, and the local time zone, which determines the days."""
     return [__version__, *time.tzname, time.timezone, time.altzone]
 
 
@@ -56,7 +56,10 @@ def _written(counts: Counts) -> dict[str, Any]:
 
 
 def _read(found: dict[str, Any]) -> Counts:
-    """The counts in the parsed file. Raises ValueError, LookupError, TypeError or AttributeError if it is wrong."""
+    """The counts in the parsed file.
+
+    Raises ValueError, LookupError, TypeError or AttributeError if the file is invalid.
+    """
     counts = Counts(found["origin"], int(found["place"]), str(found["last"]), datetime.fromisoformat(found["at"]))
     counts.kept = counts.place
     for day, member, licence, *numbers in found["tallies"]:

@@ -1,4 +1,4 @@
-"""Plots of the decisions of the last hour and the last day."""
+"""Plots of decisions in the last hour and the last day."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from .decisions_by_minute import MINUTE, DecisionsByMinute
 from .drawings.stacked_plot import StackedPlot, stacked_plot
 
 EVERY_S: Final = 10.0
-"""Interval between two drawings, in seconds."""
+"""Interval between two plots, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPlots:
-    """The plots of the decisions. Both are None before the first count, or if the ledger cannot be read (`trouble`)."""
+    """The plots of decisions. Both are None before the first count, or if the ledger is unreadable (`trouble`)."""
 
     hour: StackedPlot | None = None
-    """Calls per minute."""
+    """Calls per minute in the last hour."""
     day: StackedPlot | None = None
-    """Calls per ten minutes."""
+    """Calls per ten minutes in the last day."""
     trouble: LedgerError | None = None
 
 
@@ -41,7 +41,7 @@ def decision_plots(decided: DecisionsByMinute) -> DecisionPlots:
 
 
 def plot_of(counts: Mapping[datetime, Counter[str]], first: datetime, last: datetime, step: timedelta) -> StackedPlot:
-    """The plot of the calls of each outcome. A point counts the calls from its time up to that of the next point."""
+    """The plot of the calls by outcome. Each point counts the calls from its time until the next point."""
     first = datetime.fromtimestamp(first.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
     places = int((last - first) / step) + 1
     series = {outcome: [0] * places for outcome in Outcome}

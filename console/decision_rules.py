@@ -1,6 +1,6 @@
-"""Explains a decision: the rules in the order of their application, and the finding of each. Pure.
+"""Explains a decision: the rules in the order of their application, and the finding of each rule.
 
-`idtone.core.decision` makes the decision.
+The decision itself is made in `idtone.core.decision`.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from .time_formats import format_to_minute
 
 @dataclass(frozen=True, slots=True)
 class AppliedRule:
-    """One rule that was applied. The last one decides."""
+    """A rule that was applied to the call, with its finding. The last rule decides."""
 
     looked_at: str
     found: str
@@ -43,7 +43,7 @@ _CHAIN: Final = frozenset({Reason.CHAIN_UNCHECKED})
 
 
 def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decision: Decision) -> list[AppliedRule]:
-    """The rules, up to the one that gave the decision."""
+    """The rules up to and including the deciding rule."""
     holding = registry.holding(call.forwarding_number, now)
     words = Message(REASONS[decision.reason])
     applied = []
@@ -59,7 +59,7 @@ def applied_rules(call: ForwardedCall, registry: Registry, now: datetime, decisi
 
 
 def _rules(holding: Holding | None, registry: Registry, now: datetime) -> Iterator[tuple[str, frozenset[Reason], str]]:
-    """Each rule with its object, the reasons that it can give, and its words if it gives none of them."""
+    """Yield each rule's subject, the reasons it can give, and its finding if it gives none of them."""
     yield Message("Suspensions"), _SUSPENSION, Message("the number is not suspended")
     yield Message("Numbers that never originate"), _NEVER, Message("the number is not among them")
     yield Message("The number itself"), _NUMBER, Message("it is a complete number")

@@ -1,6 +1,7 @@
-"""Counts of the ledger's decisions of the last day by minute and outcome. Old minutes are not counted again.
+"""Counts of the last day's decisions in the ledger, by minute and outcome.
 
-The first count reads the steps of a whole day. It takes a second or more per million calls.
+Later counts add only recent minutes. The first count reads the steps of a whole day, which takes a second or more per
+million calls.
 """
 
 import threading
@@ -14,11 +15,11 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 MINUTE: Final = timedelta(minutes=1)
 DAY: Final = timedelta(days=1)
 LATE: Final = timedelta(minutes=2)
-"""Longest time between a decision and its record. The minutes within this time are counted again."""
+"""Maximum delay between a decision and its record. Minutes within this delay are counted again."""
 
 
 class DecisionsByMinute:
-    """Counts the decided calls by minute. Any thread may use it."""
+    """Counts decided calls by minute. Thread-safe."""
 
     def __init__(self, reader: Callable[[], LedgerReader]) -> None:
         self._reader = reader
@@ -27,7 +28,7 @@ class DecisionsByMinute:
         self._counted_until: datetime | None = None
 
     def counts(self, now: datetime) -> dict[datetime, Counter[str]]:
-        """Minute (UTC) → outcome → number of calls, without empty minutes. Raises LedgerError."""
+        """Minute (UTC) → outcome → number of calls, without minutes that have no calls. Raises LedgerError."""
         with self._lock:
             oldest = now - DAY
             since = max(oldest, self._counted_until - LATE) if self._counted_until else oldest

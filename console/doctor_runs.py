@@ -1,4 +1,4 @@
-"""Runs of `idtone doctor` that visitors start, one at a time. The console keeps the newest in memory."""
+"""Runs of `idtone doctor` started by visitors, one at a time. The console keeps the latest runs in memory."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ KEPT: Final = 10
 
 _log = logging.getLogger(__name__)
 Examine = Callable[[Settings, Callable[[Collection[str]], None]], Sequence[Finding]]
-"""A function that runs the checks. Its second argument is called with the topics that are not finished."""
+"""A function that runs the checks. It calls its second argument with the topics that are not finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +36,16 @@ class DoctorRun:
 
 
 def run_doctor(settings: Settings, waiting: Callable[[Collection[str]], None]) -> Sequence[Finding]:
-    """The findings of all checks of `idtone doctor`, which take seconds."""
+    """The findings of all checks of `idtone doctor`. Takes seconds."""
     from idtone.operations.doctor.check_inputs import CheckInputs
-    from idtone.operations.doctor.checks import CHECKS  # here, because the checks load much that no page needs
+    from idtone.operations.doctor.checks import CHECKS  # loads modules that no page needs
     from idtone.operations.doctor.run_checks import run
 
     return run(CheckInputs(settings, None, None, os.environ, lambda: datetime.now(UTC)), CHECKS, waiting=waiting)
 
 
 class DoctorRuns:
-    """The runs of the doctor. Used by the event loop alone."""
+    """The runs of the doctor. Use only from the event loop."""
 
     def __init__(self, settings: Settings, do: Examine = run_doctor) -> None:
         self._settings = settings
@@ -53,11 +53,11 @@ class DoctorRuns:
         self._changed = asyncio.Condition()
         self._running: asyncio.Task[None] | None = None
         self.unfinished: Sequence[str] = ()
-        """Topics of the run in progress."""
+        """Unfinished topics of the run in progress."""
         self.ended: deque[DoctorRun] = deque(maxlen=KEPT)
-        """The ended runs, the newest last."""
+        """Finished runs, newest last."""
         self.has_failed = False
-        """True if the last run failed; the log says why."""
+        """True if the last run failed. The error is logged."""
 
     @property
     def is_running(self) -> bool:
@@ -65,17 +65,17 @@ class DoctorRuns:
 
     @property
     def finished(self) -> int:
-        """Number of topics that the run in progress has finished."""
+        """Number of topics that are finished in the run in progress."""
         return len(TOPICS) - len(self.unfinished)
 
     def start(self, by: str) -> None:
-        """Begin a run, unless one is in progress."""
+        """Start a run unless one is in progress."""
         if not self.is_running:
             self.unfinished = [*TOPICS]
             self._running = asyncio.create_task(self._run(by))
 
     async def follow(self) -> AsyncIterator[bool]:
-        """Yields True at each change while the run is in progress, and False at its end."""
+        """Yield True at the start and at each change while a run is in progress, and False at its end."""
         while self.is_running:
             yield True
             async with self._changed:

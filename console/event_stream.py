@@ -1,4 +1,4 @@
-"""Server-sent events: new versions of a page's parts, which htmx puts into the page."""
+"""Server-sent events with new versions of parts of a page. htmx puts them into the page."""
 
 import asyncio
 import logging
@@ -20,20 +20,21 @@ from .page import Visit
 from .security import SCRIPTED
 
 CHECKED_EVERY_S: Final = 2.0
-"""Interval in seconds at which a stream checks that its session is still valid."""
+"""Interval between checks that a stream's session is still valid, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 def event(name: str, text: str) -> bytes:
-    """One event, with each line of the text as a line of data."""
+    """A server-sent event with one data line for each line of `text`."""
     data = "".join(f"data: {line}\n" for line in text.splitlines())
     return f"event: {name}\n{data}\n".encode()
 
 
 async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamResponse:
-    """Send the events until the visitor leaves, or until the session or the console ends. An error ends the stream,
-    because the answer has begun already; the browser then connects again.
+    """Send the events until the visitor leaves, the session ends or the console ends.
+
+    An error ends the stream, because the response has already begun. The browser then reconnects.
     """
     assert visit.session is not None
     limits, of_user = visit.console.limits, f"streams of {visit.session.name}"
@@ -41,7 +42,7 @@ async def stream(visit: Visit, events: AsyncIterator[bytes]) -> web.StreamRespon
     with limits.under_way(
         (f"streams {visit.session.id}", STREAMS_OF_SESSION), (of_user, STREAMS_OF_USER), ("streams", of_all)
     ) as has_room:
-        if not has_room:  # htmx tries again later
+        if not has_room:  # htmx retries later
             return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": "5"})
         return await _stream(visit, events)
 

@@ -1,4 +1,4 @@
-"""The states of all nodes, read from PostgreSQL for all pages together, at most once a second."""
+"""State of all nodes, read from PostgreSQL at most once a second for all pages together."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,19 +15,19 @@ from .shared_reads import Shared
 
 EVERY_S: Final = 1.0
 LATEST_S: Final = 0.9
-"""Age in seconds up to which a state is used again instead of read."""
+"""Maximum age of a state that is reused, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetLook:
-    """The state of the fleet. `fleet` is None if PostgreSQL cannot be read; `trouble` is the reason."""
+    """State of the fleet. `fleet` is None if PostgreSQL cannot be read, and `trouble` is the reason."""
 
     fleet: Fleet | None
     trouble: LedgerError | None = None
 
 
 class FleetLive:
-    """The fleet's state for the pages. It is read only while a page shows it. Used by the event loop alone."""
+    """The fleet's state for the pages, read only while a page shows it. Use only from the event loop."""
 
     def __init__(self, settings: LedgerSettings) -> None:
         self._settings = settings
@@ -48,4 +48,4 @@ class FleetLive:
 
 
 FLEET: Final = web.AppKey("fleet", FleetLive)
-"""The fleet's state; only if `settings.ledger.is_shared()`."""
+"""Key of the fleet's state, present only if `settings.ledger.is_shared()`."""

@@ -1,4 +1,4 @@
-"""The errors of a form by field. A page shows all of them at once, and each again at its field."""
+"""Errors of a form by field. A page lists all of them at once and repeats each at its field."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from idtone.core.translation import Message
 
 R = TypeVar("R")
 Reader = Callable[[str, str], object]
-"""A function that reads a field: it takes the entered text, and the name of the field for the error. Raises
-IdtoneError.
+"""A function that checks the entered text of a field. It takes the text and the field's label.
+
+Raises IdtoneError.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """A field of a form. `label` is its name on the page: a template, or a Message."""
+    """A field of a form. `label` is its name on the page, either a template or a Message."""
 
     label: str
     read: Reader = checked_line
@@ -32,11 +33,14 @@ class FormField:
 
 
 Fields = Mapping[str, FormField]
-"""The fields by name, in the order of the form."""
+"""Fields by name, in the order of the form."""
 
 
 class FormErrors(UsageError):
-    """The errors of a form; empty if nothing is wrong. The page shows the form again, with this as its `problem`."""
+    """Errors of a form, empty if the form is valid.
+
+    The page shows the form again, with this object as its `problem`.
+    """
 
     def __init__(self) -> None:
         super().__init__("")
@@ -49,7 +53,7 @@ class FormErrors(UsageError):
         return "\n".join(map(str, self._of.values()))
 
     def __iter__(self) -> Iterator[tuple[str, IdtoneError]]:
-        """Pairs of field and error, in the order in which the fields were read."""
+        """Iterate over pairs of field and error, in the order in which the fields were read."""
         return iter(self._of.items())
 
     @property
@@ -61,12 +65,13 @@ class FormErrors(UsageError):
         return self._of.get(field)
 
     def note(self, field: str, error: IdtoneError) -> None:
-        """Note an error of a field, unless the field already has one."""
+        """Record an error of a field unless the field already has one."""
         self._of.setdefault(field, error)
 
     def read(self, field: str, read: Callable[[], R]) -> R | None:
-        """The field's value, as returned by `read`. If `read` raises IdtoneError, the error is noted and the result is
-        None.
+        """Return the field's value as returned by `read`.
+
+        If `read` raises IdtoneError, record the error and return None.
         """
         try:
             return read()
@@ -75,7 +80,7 @@ class FormErrors(UsageError):
             return None
 
     def take(self, fields: Fields, given: Mapping[str, str]) -> None:
-        """Check the values that were sent, and note the errors."""
+        """Check the submitted values and record their errors."""
         for name, field in fields.items():
             text, label = given.get(name, "").strip(), field.words
             if text:
@@ -84,27 +89,27 @@ class FormErrors(UsageError):
                 self.note(name, UsageError("{name}: fill this in", name=label))
 
     def in_words(self, words: Callable[[str, IdtoneError], str]) -> FormErrors:
-        """The same errors in other words: `words` gets each field and its error."""
+        """The same errors with the texts that `words` returns for each field and error."""
         worded = FormErrors()
         for field, error in self:
             worded.note(field, UsageError(words(field, error)))
         return worded
 
     def check(self) -> None:
-        """Raise this object if it has an error."""
+        """Raise this object if it contains an error."""
         if self:
             raise self
 
 
 def errors_of(fields: Fields, given: Mapping[str, str]) -> FormErrors:
-    """The errors in the values that were sent."""
+    """The errors in the submitted values."""
     errors = FormErrors()
     errors.take(fields, given)
     return errors
 
 
 def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
-    """The error, attached to the field whose label its text names; unchanged if it names no field."""
+    """The error, attached to the field whose label it mentions, or unchanged if it mentions none."""
     said = str(error)
     if isinstance(error, FormErrors) or not isinstance(said, Message):
         return error
@@ -118,17 +123,17 @@ def at_its_field(error: IdtoneError, fields: Fields) -> IdtoneError:
 
 
 def labels_of(fields: Fields) -> Callable[[str], Message]:
-    """A function from a field to its label, for rules that name a field in an error."""
+    """A function from a field name to its label, for rules that mention a field in an error."""
     return lambda name: fields[name].words
 
 
 def any_text(text: str, label: str) -> str:
-    """The text, unchanged: another rule checks this field."""
+    """The text, unchanged. Another rule checks this field."""
     return text
 
 
 def one_of(options: Container[str]) -> Reader:
-    """A reader that accepts these options. Raises UsageError."""
+    """A reader that accepts only these options and otherwise raises UsageError."""
 
     def read(text: str, label: str) -> str:
         if text not in options:

@@ -1,4 +1,4 @@
-"""Fetches JSON from an address in the settings, with limits of size and time. It follows no redirect."""
+"""Fetches JSON from an address in the settings, with size and time limits. Redirects are not followed."""
 
 import json
 from http import HTTPStatus
@@ -10,15 +10,17 @@ import aiohttp
 from idtone.core.errors import IdtoneError
 
 SIZE_LIMIT: Final = 1_000_000
-"""Maximum number of bytes of an answer."""
+"""Maximum size of a response, in bytes."""
 
 
 class FetchError(IdtoneError):
-    """The server does not answer, or its answer is not JSON. The error does not contain the request."""
+    """The server does not respond, or its response is invalid. The error text does not contain the request."""
 
 
 async def fetch(method: str, url: str, within_s: float, limit: int = SIZE_LIMIT, **more: Any) -> tuple[int, Any]:
-    """Send a request; returns the status, and the JSON of the answer. `more` are arguments for aiohttp. Raises
+    """Send a request and return the status and the JSON of the response.
+
+    The JSON is None if a response with a status other than 200 is not JSON. `more` are arguments for aiohttp. Raises
     FetchError.
     """
     where = urlsplit(url).netloc

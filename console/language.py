@@ -1,4 +1,4 @@
-"""The language of a page: the visitor's choice, otherwise the browser's preference. Pure."""
+"""Language of a page: the visitor's choice, otherwise the browser's preference."""
 
 import re
 from typing import Final
@@ -8,8 +8,9 @@ _PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{2,3})[^;,]*(?:;\s*q=([0-9.]{1,5})
 
 
 def language_of(chosen: str, accepted: str) -> str:
-    """The language. `chosen` is from the address or the cookie, `accepted` is the header Accept-Language. Without both:
-    Japanese.
+    """The language of a page, Japanese by default.
+
+    `chosen` comes from the address or the cookie. `accepted` is the Accept-Language header.
     """
     if chosen in LANGUAGES:
         return chosen

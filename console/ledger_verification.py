@@ -1,6 +1,6 @@
-"""Verifications of this node's ledger: the one in progress, the last one, and the time of the last good one.
+"""Verification of this node's ledger: the run in progress, the last result, and the time of the last success.
 
-A file beside the ledger stores the last results, so that they survive a restart.
+A file beside the ledger stores the last result, so that it survives a restart.
 """
 
 import json
@@ -26,23 +26,23 @@ SUFFIX: Final = ".verified"
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """A result. `report` is as `idtone ledger verify --json` prints it; `good_at` is the time of the last good one."""
+    """Result of a verification. `report` has the format of `idtone ledger verify --json`."""
 
     at: datetime
     took_s: float
     report: Mapping[str, Any]
     good_at: datetime | None
-    """The time of this verification if it succeeded, else of the last one that succeeded."""
+    """Time of the last successful verification, which may be this one. None if none has succeeded."""
 
 
 class Verification:
-    """The console's verification. Used by the event loop alone, except `last`."""
+    """The console's verification. Use only from the event loop, except `last`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.work: Work[dict[str, Any]] = Work(verify, self._keep)
         self.trouble: str | None = None
-        """The reason why the last result could not be stored."""
+        """Reason why the last result could not be stored, or None."""
 
     @property
     def path(self) -> Path:
@@ -53,7 +53,7 @@ class Verification:
         self.work.start(self._settings)
 
     def last(self) -> VerificationResult | None:
-        """The last verification; None if there is none, or if its file cannot be read."""
+        """The last verification, or None if there has been none or its file is unreadable."""
         try:
             kept = json.loads(self.path.read_bytes())
             good = kept["good_at"]
@@ -84,13 +84,16 @@ class Verification:
 
 
 def _with_texts(report: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    """The report, with `change` applied to its texts."""
+    """The report with `change` applied to its texts."""
     signed = [{**each, "source": change(each["source"])} for each in report["signed"]]
     return {**report, "faults": [*map(change, report["faults"])], "signed": signed}
 
 
 def _written(text: object) -> Any:
-    """A text in the file's form. It keeps the template with its values, because visitors have different languages."""
+    """A text in the format of the file.
+
+    A Message is stored as its template and values, because visitors use different languages.
+    """
     if not isinstance(text, Message):
         return str(text)
     fields = {name: value if isinstance(value, int) else _written(str(value)) for name, value in text.fields.items()}
@@ -105,7 +108,7 @@ def _read(written: Any) -> str:
 
 
 def verify(settings: Settings, *, progress: Progress) -> dict[str, Any]:
-    """The report on this node's own ledger, as from `idtone ledger verify`. Raises LedgerError."""
+    """The report on this node's own ledger, as `idtone ledger verify` creates it. Raises LedgerError."""
     days = days_of(settings.ledger)
     reader = LedgerReader.open(settings.ledger.own_url(), days)
     key = own_key(settings.ledger, settings.node, reader.origin())

@@ -1,4 +1,4 @@
-"""Long lists, shown in pages. The address of a page names the order and the page number."""
+"""Long lists divided into pages. The address of a page contains the sort order and the page number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The order and page number in an address. `page` counts from 1. Without a `column`, the list keeps its order."""
+    """Sort order and page number from an address. `page` counts from 1. An empty `column` keeps the list's order."""
 
     column: str
     falls: bool
@@ -25,19 +25,21 @@ class ListRequest:
 
     @property
     def first(self) -> int:
-        """The index of the page's first row, from 0."""
+        """Index of the page's first row, from 0."""
         return (self.page - 1) * self.size
 
     def within(self, total: int) -> ListRequest:
-        """The same request; if its page lies beyond `total` rows, the request for the last page."""
+        """This request, or a request for the last page if this page is beyond `total` rows."""
         last = max(1, -(-total // self.size))
         return self if self.page <= last else ListRequest(self.column, self.falls, last, self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """One page of a list. `name` distinguishes several lists on the same page. `is_linked` is True if its other pages
-    and orders have addresses. The result of a form, such as the calls of a number, has no addresses.
+    """One page of a list.
+
+    `name` distinguishes several lists on the same page. `is_linked` is True if the list's other pages and orders have
+    addresses. The result of a form, such as the calls of a number, has no addresses.
     """
 
     rows: Sequence[T]
@@ -58,7 +60,7 @@ class Listing(Generic[T]):
 
     @property
     def first(self) -> int:
-        """The number of the first row, counted from 1."""
+        """Number of the page's first row, from 1."""
         return self.asked.first + 1
 
     @property
@@ -66,13 +68,16 @@ class Listing(Generic[T]):
         return self.asked.first + len(self.rows)
 
     def order_of(self, column: str) -> str:
-        """The value of `aria-sort` for a column; empty if the list is sorted by another one."""
+        """The value of `aria-sort` for a column, or an empty string if the list is not sorted by it."""
         if column != self.asked.column:
             return ""
         return "descending" if self.asked.falls else "ascending"
 
     def sorted_by(self, column: str) -> str:
-        """The address of the list sorted by this column; in reverse if the list is sorted by it already."""
+        """The address of the list sorted by this column.
+
+        A column already sorted in ascending order is reversed.
+        """
         falls = column == self.asked.column and not self.asked.falls
         return self._address(sort=f"-{column}" if falls else column)
 
@@ -87,7 +92,7 @@ class Listing(Generic[T]):
 
 
 def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, name: str = "") -> ListRequest:
-    """The order and the page number in the address. Invalid values count as missing."""
+    """The sort order and page number in the address. Invalid values are treated as missing."""
     sort, page = visit.query(_of(name, "sort")), visit.query(_of(name, "page"))
     column = sort.removeprefix("-")
     number = int(page) if page.isascii() and page.isdigit() and len(page) < 7 else 1
@@ -95,7 +100,7 @@ def list_request(visit: Visit, columns: Mapping[str, Any], *, size: int = SIZE, 
 
 
 def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListRequest, name: str = "") -> Listing[T]:
-    """The listing of `rows`, the requested part of `total` rows, which the caller has sorted and cut."""
+    """The listing of `rows`, which the caller has sorted and cut from `total` rows as requested."""
     request = visit.request
     return Listing(rows, total, asked, request.path, dict(request.query), name, request.method == "GET")
 
@@ -103,8 +108,10 @@ def listing_of_cut(visit: Visit, rows: Sequence[T], total: int, asked: ListReque
 def listing(
     visit: Visit, items: Sequence[T], columns: Mapping[str, Callable[[T], Any]], *, size: int = SIZE, name: str = ""
 ) -> Listing[T]:
-    """The part of `items` that the address asks for. `columns` maps each column to its sort key. Rows whose key is None
-    come last. Without a column in the address, the rows keep their order.
+    """The page of `items` that the address requests.
+
+    `columns` maps each column to its sort key. Rows whose key is None come last. If the address names no column, the
+    rows keep their order.
     """
     asked = list_request(visit, columns, size=size, name=name).within(len(items))
     if asked.column:

@@ -1,4 +1,4 @@
-"""The state of the running service. It is requested once a second, for all pages together."""
+"""State of the running service, requested once a second for all pages together."""
 
 import asyncio
 import logging
@@ -15,26 +15,26 @@ from idtone.service import status_client
 
 EVERY_S: Final = 1.0
 KEPT: Final = 10
-"""Number of states in memory. Rates are computed from them, so they cover the last seconds."""
+"""Number of states in memory. Rates are computed from these last seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """The service's state at one moment."""
+    """State of the service at one moment."""
 
     at: datetime
     feed: Mapping[str, Any] | None
-    """The service's answer; None while it does not run."""
+    """The service's response, or None if the service does not run or could not be asked."""
     trouble: IdtoneError | None = None
     """Reason why the service could not be asked."""
     since: datetime | None = None
-    """Time since which the console has seen the service running, or not running."""
+    """Time since which the console has seen the service in this condition: running, not running, or failing."""
 
 
 class LiveState:
-    """The newest state of the service, and those of the last seconds. Used by the event loop alone."""
+    """Latest states of the service. Use only from the event loop."""
 
     def __init__(self, ledger: Path, ask: Callable[[Path], Mapping[str, Any] | None] = status_client.ask) -> None:
         self._ledger = ledger
@@ -42,11 +42,11 @@ class LiveState:
         self._changed = asyncio.Condition()
         self.states: deque[ServiceState] = deque(maxlen=KEPT)
         self.readers = 0
-        """Number of pages that follow the state now."""
+        """Number of pages that currently follow the state."""
 
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[None]:
-        """Context in which the console requests the state each second."""
+        """Request the state once a second for the duration of the context."""
         self.states.append(await self._look())
         asking = asyncio.create_task(self._ask_for_ever())
         try:
@@ -60,7 +60,7 @@ class LiveState:
         return self.states[-1]
 
     async def follow(self) -> AsyncIterator[ServiceState]:
-        """Yields each state from now on, until the console ends. A slow reader gets only the newest."""
+        """Yield each new state until the console ends. A slow reader gets only the newest."""
         self.readers += 1
         try:
             while True:

@@ -1,5 +1,6 @@
-"""The functions of long reads, each run in a separate process. This module imports neither pages nor the server, so the
-process stays small.
+"""Functions for long reads, each run in a separate process.
+
+This module imports neither pages nor the server, so the process stays small.
 """
 
 import time
@@ -27,18 +28,20 @@ from .operator.selected_ledger import ledger_of
 from .read_process import others_wait
 
 SEARCH_S: Final = 0.5
-"""Limit of the processor time of one search, in seconds. After that the page says how far it came, and shows the
-calls found. A limit of clock time would end even a short search on a busy node, where calls take the processor first.
+"""Limit on the processor time of one search, in seconds.
+
+When the limit is reached, the page shows the calls found so far and how far the search got. A limit on elapsed time
+would cut off even short searches on a busy node, where calls have priority.
 """
 CROWDED_SEARCH_S: Final = 0.025
-"""The same limit while other visitors wait for their searches."""
+"""Limit that replaces `SEARCH_S` while other visitors wait for their searches."""
 CSV_PART_S: Final = 0.5
 
 
 def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> ShownCalls:
-    """One page of the calls that a search finds, in this language. `opens` is True if the visitor may open numbers.
+    """One page of the calls that match a query, rendered in `language`.
 
-    Raises LedgerError, UsageError if there is no such node.
+    `opens` is True if the visitor may open numbers. Raises LedgerError, or UsageError if there is no such node.
     """
     began_s = time.thread_time()
     newer = query.after is not None
@@ -59,7 +62,7 @@ def calls_by_query(settings: Settings, query: CallQuery, limit: int, opens: bool
 
 
 class CsvPart(NamedTuple):
-    """A part of the CSV file. The next part begins at `reached`, which is None after the last one."""
+    """Part of a CSV file. The next part begins at `reached`, which is None after the last part."""
 
     text: str
     calls: int
@@ -67,7 +70,7 @@ class CsvPart(NamedTuple):
 
 
 def csv_part(settings: Settings, query: CallQuery, place: CallPlace | None, limit: int, opens: bool) -> CsvPart:
-    """Some of the calls that a search finds before `place`, as lines of CSV. Raises LedgerError, UsageError."""
+    """Some of the calls before `place` that match a query, as CSV lines. Raises LedgerError, UsageError."""
     until_s = time.thread_time() + CSV_PART_S
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         found = search_calls(
@@ -83,8 +86,9 @@ def csv_part(settings: Settings, query: CallQuery, place: CallPlace | None, limi
 
 
 def calls_by_id(settings: Settings, query: CallQuery, limit: int, opens: bool, language: str) -> str | ShownCalls:
-    """The calls whose id begins with the query's `call`, the newest first; if there is only one, its id. Raises the
-    errors of `calls_by_query`.
+    """The calls whose id begins with the query's `call`, newest first, or the id itself if exactly one call matches.
+
+    Raises the same errors as `calls_by_query`.
     """
     with ledger_of(settings, query.node, opens=opens).reader as reader:
         if not query.call.startswith(ACT_ID) and reader.knows(query.call):
@@ -105,9 +109,9 @@ def calls_by_number(
     requests: bool,
     language: str,
 ) -> ShownCalls:
-    """The newest calls of a number or a SIP Call-ID. `requests` is True if the visitor may request evidence.
+    """The newest calls of a number or a SIP Call-ID.
 
-    Raises LedgerError.
+    `requests` is True if the visitor may request evidence. Raises LedgerError.
     """
     with opening_reader(settings) as reader:
         if isinstance(wanted, Number):
@@ -133,7 +137,10 @@ def disclosures_pdf(settings: Settings, year: int, now: datetime) -> bytes:
 
 
 def verify_pack(file: Path, key: str, limit: int) -> PackVerdict:
-    """The verdict on a pack. `limit` octets are the most, also for the unpacked content. Raises IdtoneError."""
+    """The verdict on a pack.
+
+    `limit` is the maximum size of the file and of its unpacked content, in bytes. Raises IdtoneError.
+    """
     log = VerifierKey.parse(key) if key else None
     try:
         files = read_zip(file, limit)

@@ -1,4 +1,4 @@
-"""A limit on each user's searches by number, so that nobody finds a number by trying many."""
+"""Limit on each user's searches by number, which prevents finding numbers by trial and error."""
 
 from typing import Final
 
@@ -11,5 +11,5 @@ TOO_MANY_NUMBERS: Final = Message("You have searched for many numbers. Wait a mi
 
 
 def admits_number_search(visit: Visit) -> bool:
-    """True if this user may search now. The search is counted."""
+    """Count a search by number. Returns True if the search is allowed."""
     return visit.console.limits.admits(f"numbers {visit.party}", NUMBER_SEARCHES)

@@ -1,5 +1,6 @@
-"""Evidence packs that this console made. They stay in memory for an hour, so that a broken download can be repeated,
-and are never written to the disk.
+"""Evidence packs that this console created.
+
+They stay in memory for an hour, so that a failed download can be repeated. They are never written to disk.
 """
 
 import time
@@ -9,12 +10,12 @@ from typing import Final
 
 KEPT_S: Final = 3600.0
 MOST: Final = 10
-"""Maximum number of packs in the cache; a new one replaces the oldest."""
+"""Maximum number of packs in the cache. A new pack replaces the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPack:
-    """The file of a pack. Only the user who made it gets it."""
+    """The file of a pack. Only the user who created it can download it."""
 
     user: str
     octets: bytes
@@ -22,7 +23,7 @@ class KeptPack:
 
 
 class PackCache:
-    """The packs of the last hour, by the act of their disclosure. Used by the event loop alone."""
+    """Packs of the last hour, by the act of their disclosure. Use only from the event loop."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
@@ -35,7 +36,7 @@ class PackCache:
         self._kept[act] = KeptPack(user, octets, self._clock_s() + KEPT_S)
 
     def get(self, act: str, user: str) -> bytes | None:
-        """The pack; None if another user made it, or if its hour is over."""
+        """The pack, or None if it is older than an hour or another user created it."""
         self._forget_old()
         kept = self._kept.get(act)
         return kept.octets if kept and kept.user == user else None

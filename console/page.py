@@ -1,4 +1,4 @@
-"""A page: its path, its handler, and the right that a visitor needs; and `Visit`, a request as the handler sees it."""
+"""`Page`, with its path, handler and required right, and `Visit`, a request as its handler sees it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ R = TypeVar("R")
 
 
 class Section(StrEnum):
-    """The sections of the menu, in order."""
+    """Sections of the menu, in order."""
 
     NODE = template("This node")
     OFFICE = template("The association")
@@ -48,50 +48,51 @@ class Page:
     """One page, or the target of one form."""
 
     path: str
-    """The path in aiohttp's form: `/calls/{call_id}`."""
+    """Path in aiohttp's format, for example `/calls/{call_id}`."""
     handler: Handler
     right: Right | None
-    """The right that a visitor needs; None: the page is for everyone, and gets no session."""
+    """Right that a visitor needs. None means that the page is public and has no session."""
     method: Method = Method.GET
     title: str = ""
-    """Title in the menu; empty: the page is not in the menu."""
+    """Title in the menu. A page with an empty title is not in the menu."""
     section: Section = Section.NODE
     uploads: bool = False
-    """True if the handler reads the form with `uploads.received`, which checks its token."""
+    """True if the handler reads the form with `uploads.received`, which checks the form's token."""
     while_new: bool = False
-    """True if the page is also for a user who still has to choose a password or a second factor."""
+    """True if a user who must still choose a password or set up a second factor may open the page."""
     by_second: bool = False
-    """True if a second person approves by this form. If an administrator has created or changed the approver's account,
-    the log names the administrator.
+    """True if this form is the approval by a second person.
+
+    If an administrator created or changed the approver's account, the administrator's name is logged.
     """
 
 
 ALL_PAGES: Final = web.AppKey("all_pages", list[Page])
-"""The pages of this console. Those with a title are in the menu, in this order."""
+"""Key of this console's pages. Pages with a title appear in the menu in this order."""
 
 
 @dataclass(slots=True)
 class Visit:
-    """An admitted request, with all that a handler needs to answer it."""
+    """An admitted request, with everything that a handler needs to answer it."""
 
     request: web.Request
     console: Console
     page: Page
     language: str
     address: str = ""
-    """The visitor's IP address; empty if it is not known."""
+    """The visitor's IP address, or an empty string if it is unknown."""
     session: Session | None = None
     user: User | None = None
     entered: Mapping[str, str] | None = None
-    """The fields of the form as the visitor entered them, without files. The form's token was checked."""
+    """Form fields as the visitor entered them, without files. The form's token has been checked."""
     fields: Mapping[str, str] | None = None
-    """The fields with ordinary spaces and without invisible characters."""
+    """Form fields with ordinary spaces and without invisible characters."""
     errors: FormErrors | None = None
-    """The errors of the form. A page that shows the form again shows each error at its field."""
+    """Errors of the form. A page that shows the form again shows each error at its field."""
 
     @property
     def here(self) -> str:
-        """The address of this page, to return to it later; the first page if a form was sent here."""
+        """The address of this page, for a later return, or the first page if a form was sent to this address."""
         return self.request.path_qs if self.request.method == Method.GET and self.page.right is not None else "/"
 
     def may(self, right: Right) -> bool:
@@ -99,17 +100,19 @@ class Visit:
 
     @property
     def has_to_choose(self) -> bool:
-        """True if the user must first choose a password or a second factor. This occurs only if the console has
-        passwords.
+        """True if the user must first choose a password or set up a second factor.
+
+        This occurs only if the console has passwords.
         """
         return self.console.settings.console.sign_in is SignInBy.PASSWORD and self.user is not None and self.user.is_new
 
     def menu(self) -> dict[Section, list[tuple[Page, bool]]]:
-        """The pages that the visitor may see, by section; True for the page that the visitor is on. Sections without a
-        page are left out.
+        """Menu pages that the visitor may see, by section, with True for the current page.
+
+        Sections without pages are omitted.
         """
         titled, path = [page for page in self.request.app[ALL_PAGES] if page.title], self.request.path
-        # A page below two entries belongs to the nearer one.
+        # A page below two menu entries belongs to the nearer one.
         here = max((page.path for page in titled if f"{path}/".startswith(f"{page.path}/")), key=len, default="")
         shown = [page for page in titled if page.right is not None and self.may(page.right)]
         by_section = {
@@ -118,20 +121,20 @@ class Visit:
         return {section: pages for section, pages in by_section.items() if pages}
 
     def part(self, name: str) -> str:
-        """A part of the path, such as `{call_id}`."""
+        """A variable part of the path, such as `{call_id}`."""
         return self.request.match_info[name]
 
     def query(self, name: str) -> str:
-        """A value of the address's query; empty if it has none."""
+        """A value of the address's query, or an empty string if it is missing."""
         return self.request.query.get(name, "").strip()
 
     def field(self, name: str) -> str:
-        """A field of the form; empty if it was not sent."""
+        """A field of the form, or an empty string if it was not sent."""
         return (self.fields or {}).get(name, "").strip()
 
     @property
     def party(self) -> RequestingParty:
-        """The sender of the request: a user, with all of the user's sessions, or a network."""
+        """The sender of the request: a user with all sessions, or a network."""
         return party_of(self.session.name if self.session else None, self.address)
 
     def is_gone(self) -> bool:
@@ -140,8 +143,9 @@ class Visit:
         return transport is None or transport.is_closing()
 
     async def in_thread(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """The result of `do`, which blocks for a moment, for example to read a file, and so runs in a thread. Raises
-        ConnectionAbortedError if a page's visitor has left; an act is done even then.
+        """The result of `do`, run in a thread because it blocks briefly, for example to read a file.
+
+        Raises ConnectionAbortedError if the visitor of a GET page has left. A form's act runs even then.
         """
         queue = self.console.threads.of_page(is_public=self.page.right is None, uploads=self.page.uploads)
         return await queue.run(
@@ -153,8 +157,9 @@ class Visit:
         return await self.console.threads.read(kind, self.party, self.is_gone, do, *given)
 
     def render(self, name: str, /, status: HTTPStatus = HTTPStatus.OK, **context: Any) -> web.Response:
-        """The page made from a template in `templates/`. All values are escaped. `problem` in the context may be
-        FormErrors.
+        """The page rendered from a template in `templates/`. All values are escaped.
+
+        `problem` in the context may be FormErrors.
         """
         problem = context.get("problem")
         self.errors = problem if isinstance(problem, FormErrors) else None
@@ -162,13 +167,11 @@ class Visit:
         return web.Response(text=text, status=status, content_type="text/html")
 
     def fragment(self, name: str, /, **context: Any) -> str:
-        """A part of a page, which htmx puts into the open page."""
+        """Part of a page, which htmx puts into the open page."""
         return self.request.app[TEMPLATES].render(name, visit=self, **context)
 
     def shared_fragment(self, name: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """The same as `fragment`, for a part without data of the visitor. It is rendered only once for each object
-        `shown` and language.
-        """
+        """Part of a page without data of the visitor, rendered only once for each object `shown` and language."""
         speak(self.language)
         return self.request.app[TEMPLATES].shared(name, self.language, shown, context)
 

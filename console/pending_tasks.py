@@ -1,6 +1,6 @@
-"""Tasks that wait for a visitor: their count in the head of each page, and in mails.
+"""Tasks that wait for a visitor. Their number appears in the head of each page and in mails.
 
-The search for tasks runs in the background, so no page waits for it. Each form that is sent starts it again.
+The search for tasks runs in the background, so no page waits for it. Each submitted form triggers a new search.
 """
 
 import asyncio
@@ -24,8 +24,9 @@ AT_MOST_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PendingTask:
-    """The number of pending tasks of one kind. They are for all users with the `right`, except the person `by` whom
-    they were requested.
+    """Number of pending tasks of one kind.
+
+    All users with `right` can do the tasks, except the person `by` who requested them.
     """
 
     count: int
@@ -37,7 +38,7 @@ class PendingTask:
 
 
 class PendingTasks:
-    """The newest list of pending tasks. Used by the event loop alone."""
+    """The latest list of pending tasks. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._newest: Sequence[PendingTask] = ()
@@ -56,7 +57,10 @@ class PendingTasks:
         is_watched: Callable[[], bool],
         tell: Callable[[], Awaitable[object]],
     ) -> None:
-        """Search repeatedly while `is_watched` (a user is signed in or gets mails). After each search, call `tell`."""
+        """Search repeatedly while `is_watched` returns True, and call `tell` after each search.
+
+        `is_watched` returns True if a user is signed in or receives mails.
+        """
         while True:
             self._again.clear()
             if is_watched():
@@ -71,7 +75,7 @@ class PendingTasks:
 
 
 def tasks_of(user: User, things: Iterable[PendingTask]) -> list[PendingTask]:
-    """The tasks that this user can do, the late ones first. Pure."""
+    """The tasks that this user can do, late tasks first."""
     me = console_person(user.name)
     found = [each for each in things if each.right in user.rights and (not each.by or me.is_another_than(each.by))]
     return sorted(found, key=lambda each: not each.is_late)

@@ -1,4 +1,4 @@
-"""`/waiting`: the tasks that wait for the visitor; and the search for them in the files of all rooms."""
+"""`/waiting`, the page of the visitor's pending tasks, and the search for these tasks."""
 
 import contextlib
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ PATH: Final = "/waiting"
 
 
 def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
-    """All pending tasks. Tasks in files that cannot be read are left out; the pages of these files say why."""
+    """All pending tasks. Kinds of tasks whose files cannot be read are omitted."""
     found: list[PendingTask] = []
     for part in (_stops, _exports, _of_office):
         with contextlib.suppress(IdtoneError):
@@ -35,7 +35,7 @@ def find_tasks(console: Console, now: datetime) -> list[PendingTask]:
 
 
 def _stops(console: Console, now: datetime) -> Iterator[PendingTask]:
-    """The operator's own stops that wait for a second person's approval."""
+    """Yield the operator's own stops that wait for a second person's approval."""
     for one in read_suspensions(suspensions_path(console.settings)).suspensions:
         if asked := _asked(one):
             yield PendingTask(1, asked, stop_path(one.id), Right.STOP_NUMBERS, by=_asker(one))
@@ -74,7 +74,7 @@ def _of_office(console: Console, now: datetime) -> Iterator[PendingTask]:
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show the visitor's pending tasks, by a new search."""
+    """Search again and show the visitor's pending tasks."""
     assert visit.user is not None
     found = await visit.in_thread(find_tasks, visit.console, datetime.now(UTC))
     return visit.render("waiting.html", waiting=tasks_of(visit.user, found))

@@ -1,6 +1,6 @@
-"""The active alerts of idtone, from the operator's Prometheus (HTTP API, `/api/v1/rules`).
+"""Active alerts of idtone from the operator's Prometheus (HTTP API, `/api/v1/rules`).
 
-The alert rules are those in `config/monitoring`. Their names begin with `Idtone`.
+The alert rules are in `config/monitoring`. Their names begin with `Idtone`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .json_fetch import FetchError, fetch
 
 PATH: Final = "/api/v1/rules?type=alert"
 OURS: Final = "Idtone"
-"""The beginning of the names of idtone's rules."""
+"""Prefix of the names of idtone's rules."""
 WITHIN_S: Final = 3.0
 FRESH_S: Final = 5.0
-"""Age in seconds up to which an answer is shown again. So many open pages cause one request."""
+"""Maximum age of a reused response, in seconds. Many open pages therefore cause a single request."""
 SIZE_LIMIT: Final = 5_000_000
-"""Maximum number of bytes of an answer, which contains all rules of Prometheus."""
+"""Maximum size of a response, in bytes. A response contains all rules of Prometheus."""
 MOST: Final = 100
-"""Maximum number of alerts on the page."""
+"""Maximum number of alerts shown on the page."""
 _HIDDEN: Final = frozenset({"alertname", "severity"})
 _SEVERITIES: Final = ("critical", "warning")
 
@@ -39,12 +39,12 @@ _SEVERITIES: Final = ("critical", "warning")
 class AlertState(StrEnum):
     FIRING = "firing"
     PENDING = "pending"
-    """The condition is true, but not yet for as long as the rule demands."""
+    """The condition is true, but not yet for as long as the rule requires."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveAlert:
-    """An alert. `labels` locate it; they do not include name and severity."""
+    """An alert. `labels` identify its source, without the labels for name and severity."""
 
     name: str
     state: AlertState
@@ -52,11 +52,12 @@ class ActiveAlert:
     severity: str
     labels: Mapping[str, str]
     texts: Mapping[str, str]
-    """The rule's annotations."""
+    """Annotations of the rule."""
 
     def text(self, name: str, language: str) -> str:
-        """The rule's text `name` (`summary` or `action`) in this language, otherwise in English; empty if there is
-        neither.
+        """The rule's text `name` (`summary` or `action`) in this language.
+
+        Falls back to English, and to an empty string if there is neither.
         """
         in_japanese = self.texts.get(f"{name}_ja", "") if language == JAPANESE else ""
         return in_japanese or self.texts.get(name, "")
@@ -64,7 +65,7 @@ class ActiveAlert:
 
 @dataclass(frozen=True, slots=True)
 class BrokenRule:
-    """A rule that Prometheus could not evaluate, with its error."""
+    """A rule that Prometheus could not evaluate, with the error."""
 
     name: str
     error: str
@@ -72,13 +73,13 @@ class BrokenRule:
 
 @dataclass(frozen=True, slots=True)
 class AlertsNow:
-    """The answer of Prometheus at the time `at`. `trouble` is the reason if there is no answer."""
+    """State of idtone's alerts at time `at`. If Prometheus gave no valid response, `trouble` is the reason."""
 
     at: datetime
     rules: int = 0
-    """Number of idtone's rules that Prometheus has."""
+    """Number of idtone's rules in Prometheus."""
     alerts: Sequence[ActiveAlert] = ()
-    """The alerts: firing ones first, and the critical ones first among them."""
+    """Alerts, firing ones first, then sorted by severity and start."""
     broken: Sequence[BrokenRule] = ()
     trouble: str | None = None
 
@@ -87,7 +88,7 @@ class AlertsNow:
 
 
 class AlertsError(IdtoneError):
-    """Prometheus does not answer, or its answer is not a list of rules."""
+    """The response of Prometheus is not a list of rules."""
 
 
 class _Alert(BaseModel):
@@ -121,7 +122,7 @@ _REPLY: Final = TypeAdapter(_Reply)
 
 
 def read_rules(reply: object, at: datetime) -> AlertsNow:
-    """The state of idtone's rules in the reply of Prometheus. Pure. Raises AlertsError."""
+    """The state of idtone's rules in the response of Prometheus. Raises AlertsError."""
     try:
         groups = _REPLY.validate_python(reply).data.groups
         ours = [rule for group in groups for rule in group.rules if rule.name.startswith(OURS)]
@@ -149,7 +150,7 @@ def _urgency(alert: ActiveAlert) -> tuple[bool, int, datetime]:
 
 
 class PrometheusAlerts:
-    """A client of the Prometheus at `address`. Used by the event loop alone."""
+    """Client of the Prometheus at `address`. Use only from the event loop."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -1,9 +1,9 @@
-"""Long reads in processes of low priority. They do not slow the pages. A process is killed when its visitor has left or
-its time is over.
+"""Long reads in low-priority processes, which do not slow down the pages.
 
-A server process forks these processes. It has imported only the modules that the reads need, so a fork takes some ten
-milliseconds, and a new Python would take half a second. (multiprocessing's own server imports the program's main module
-in each process.) After a successful read, the process waits for the next one.
+A process is killed when its visitor has left or its time is over. A server process forks these processes. It has
+imported only the modules that the reads need, so a fork takes about 10 ms, compared with half a second for a new Python
+process. (The server of multiprocessing imports the program's main module in each process.) After a successful read, the
+process waits for the next one.
 """
 
 import gc
@@ -28,31 +28,35 @@ from idtone.core.errors import IdtoneError, LedgerError
 
 R = TypeVar("R")
 LOOK_EVERY_S: Final = 0.02
-"""Interval in seconds at which the console checks that the visitor is still connected."""
+"""Interval between checks that the visitor is still connected, in seconds."""
 FORKED_WITHIN_S: Final = 30.0
-"""Time in seconds within which the server must fork. Otherwise it is ended, and the next read starts another one,
-which takes a second or two.
+"""Time limit for a fork, in seconds.
+
+If it is exceeded, the server is killed. The next read then starts another server, which takes a second or two.
 """
 END_WITHIN_S: Final = 2.0
-"""Time in seconds after the console's request within which the server ends by itself."""
+"""Time limit for a normal exit of the server, in seconds. After it, the server is killed."""
 LINGERS_S: Final = 5.0
-"""Time in seconds after its time limit at which a read ends if its console has died."""
+"""Time in seconds after its time limit at which a read ends if the console has died."""
 IDLE: Final = 10
-"""Maximum number of processes that wait for the next read: as many as can be busy. Starting another one takes some 10
-ms.
+"""Maximum number of processes that wait for the next read, equal to the maximum number of busy ones.
+
+Starting another process takes about 10 ms.
 """
 IDLE_OCTETS: Final = 100_000_000
-"""Memory in octets above which a process ends after its read."""
+"""Resident memory above which a process ends after its read, in bytes."""
 READS: Final = ("idtone.console.long_reads", "idtone.console.access.passwords")
-"""The modules with functions that are run in such processes."""
+"""Modules with functions that run in these processes."""
 _console: Connection | None = None
-"""The connection to the console; set only in the process of a read."""
+"""Connection to the console, set only in the process of a read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """A process for reads of one `kind`: a process that has read a stranger's pack never gets a password. `handle` is
-    its file descriptor, which no other process gets.
+    """A process for reads of one `kind`.
+
+    A process that has read a stranger's pack never gets a password. `handle` is the process's pidfd, which always
+    refers to this process.
     """
 
     connection: Connection
@@ -70,7 +74,7 @@ class _Process:
 
 
 class ReadEndedError(LedgerError):
-    """A read has exceeded its time or its memory."""
+    """A read has exceeded its limit of time or memory."""
 
 
 def ignore_used_time(_: float) -> None:
@@ -78,7 +82,7 @@ def ignore_used_time(_: float) -> None:
 
 
 class ReadProcesses:
-    """The server, and the processes that it forks. Any thread may use it."""
+    """The server and the processes that it forks. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -88,7 +92,7 @@ class ReadProcesses:
         self._busy: set[_Process] = set()
 
     def begin(self) -> None:
-        """Start the server now, so that the first read does not wait for it."""
+        """Start the server now, so that the first read need not wait for it."""
         with self._lock:
             self._begin()
 
@@ -132,14 +136,17 @@ class ReadProcesses:
         processor_s: float = 0.0,
         tell_used_s: Callable[[float], object] = ignore_used_time,
     ) -> R:
-        """The result of `do`, which the process must be able to import by name. The process gets `given` through a
-        pipe. Blocks. All reads of a `kind` must have the same `nice` and the same `mib`, the limit of memory.
+        """Run `do` in a process and return its result. Blocks.
 
-        `tell_used_s` gets the processor time of `do`. A killed process cannot report it; then it gets the elapsed time,
-        which is longer.
+        The process must be able to import `do` by name, and receives `given` through a pipe. All reads of a `kind` must
+        have the same `nice` and the same memory limit `mib`.
 
-        Raises ConnectionAbortedError when `is_gone`, ReadEndedError after `within_s` or after `processor_s` of
-        processor time (0: no limit), and the errors of `do`.
+        `tell_used_s` receives the processor time of `do`. A killed process cannot report its processor time, so
+        `tell_used_s` then receives the longer elapsed time.
+
+        Raises ConnectionAbortedError when `is_gone` returns True, and ReadEndedError after `within_s` or after
+        `processor_s` of processor time (0 for no limit). Raises LedgerError if the process dies. Errors of `do` are
+        passed on.
         """
         process, may_stay = self._process(kind, nice, mib), False
         began_s, used_s = time.monotonic(), None
@@ -157,7 +164,7 @@ class ReadProcesses:
                     )
                 if not was_awaited and is_awaited():
                     was_awaited = True
-                    with suppress(BrokenPipeError):  # it has just ended
+                    with suppress(BrokenPipeError):  # the process has just ended
                         connection.send(None)
             result, used_s, may_stay = connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
@@ -170,7 +177,7 @@ class ReadProcesses:
         return result  # type: ignore[no-any-return]
 
     def _process(self, kind: str, nice: int, mib: int) -> _Process:
-        """A waiting process, or a new one."""
+        """A waiting process, or a new one. Raises LedgerError if the server has died."""
         with self._lock:
             for each in self._idle:
                 if each.kind == kind:
@@ -179,14 +186,14 @@ class ReadProcesses:
                     return each
         try:
             process = self._forked(kind, nice, mib)
-        except (OSError, EOFError) as error:  # the server has died: the next read starts another one
+        except (OSError, EOFError) as error:  # the server has died, and the next read starts another one
             raise _died() from error
         with self._lock:
             self._busy.add(process)
         return process
 
     def _forked(self, kind: str, nice: int, mib: int) -> _Process:
-        """A new process from the server. Raises OSError, EOFError."""
+        """A new process forked by the server. Raises OSError, EOFError."""
         ours, theirs = socket.socketpair()
         with ExitStack() as failing:
             connection = failing.enter_context(Connection(ours.detach()))
@@ -228,12 +235,12 @@ def _died() -> LedgerError:
 
 
 def others_wait() -> bool:
-    """True if other reads wait for the end of this one."""
+    """True if other reads wait for this one to end."""
     return _console is not None and _console.poll()
 
 
 def serve() -> None:
-    """The server's main function: fork a process for each socket that the console sends, until the console ends."""
+    """Entry point of the server: fork a process for each socket from the console, until the console ends."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they end the console, which ends this process
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, _reap)
@@ -261,19 +268,19 @@ def _reap(*_: object) -> None:
 
 
 def _read(connection: Connection) -> None:
-    """The main function of a forked process: do reads until the console ends it."""
+    """Entry point of a forked process: run reads until the console ends the process."""
     global _console
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    connection.send(os.getpid())  # before the low priority: somebody waits for it
+    connection.send(os.getpid())  # before lowering the priority, because the console waits for the id
     nice, mib = connection.recv()
     os.nice(nice)
-    Path("/proc/self/oom_score_adj").write_text("1000")  # if memory ends, the kernel ends this process
+    Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, the kernel kills this process first
     resource.setrlimit(resource.RLIMIT_DATA, (mib * 2**20, mib * 2**20))
     _console = connection
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the console has ended
         while True:
             asked = connection.recv()
-            if asked is None:  # it came after the read had ended
+            if asked is None:  # sent after the read had ended
                 continue
             do, given, within_s, processor_s = asked
             signal.signal(signal.SIGPROF, partial(_give_up, connection, processor_s))
@@ -292,7 +299,7 @@ def _read(connection: Connection) -> None:
 
 
 def _give_up(connection: Connection, processor_s: float, *_: object) -> None:
-    """End the process at once. An exception would not do, because a read could catch it."""
+    """End the process at once. An exception would not be enough, because a read could catch it."""
     error = ReadEndedError(
         "The work took more than {seconds:g} s of processor time, and was ended.", seconds=processor_s
     )

@@ -1,4 +1,4 @@
-"""The registry on this machine. It is read once for all visitors, and again after a change."""
+"""The registry on this machine, read once for all visitors and again after a change."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -25,15 +25,15 @@ CHANGES: Final = 200
 """Maximum number of differences in memory and on a page."""
 FIRST_S: Final = 5.0
 AGAIN_S: Final = 0.2
-"""Time in seconds that a page waits for a large registry: for the first one, and for a newer one."""
+"""Seconds that a page waits for a newer registry. `FIRST_S` is the wait for the first one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryChanges:
-    """The differences between the registry and the version that this console read before."""
+    """Differences between the registry and the version that this console read before it."""
 
     version: int
-    """The version with which this one is compared, that is, the one before it."""
+    """The earlier version, with which the registry is compared."""
     words: Sequence[str]
     more: bool
     """True if there are more than `CHANGES` differences."""
@@ -41,13 +41,13 @@ class RegistryChanges:
 
 @dataclass(frozen=True)
 class ReadRegistry:
-    """One version of the registry, as the console has read it."""
+    """One version of the registry, as read by the console."""
 
     document: RegistryDocument
     index: RegistryIndex
     read_at: datetime
     changes: RegistryChanges | None
-    """The differences from the version before; None if the console has read no other version."""
+    """Differences from the previous version, or None if the console has read no other version."""
 
     @property
     def header(self) -> Header:
@@ -59,17 +59,17 @@ class ReadRegistry:
 
     @cached_property
     def number_counts(self) -> Mapping[str, int]:
-        """Member → count of its numbers."""
+        """Member id → number of telephone numbers."""
         return {member.id: number_count(member) for member in self.document.members}
 
     @cached_property
     def names(self) -> Mapping[str, Mapping[str, str]]:
-        """Member → its names by language."""
+        """Member id → names by language."""
         return {member.id: {"ja": member.name.ja, "en": member.name.en} for member in self.document.members}
 
 
 class RegistryInUse:
-    """The registry for the pages. Used by the event loop alone."""
+    """The registry for the pages. Use only from the event loop."""
 
     def __init__(self, settings: RegistrySettings) -> None:
         self._settings = settings
@@ -79,23 +79,23 @@ class RegistryInUse:
 
     @property
     def signed_until(self) -> datetime | None:
-        """The expiry of the last registry that was read; None if it is unsigned, or before the first."""
+        """Expiry of the last registry that was read, or None if there is none or it is unsigned."""
         is_signed = self._read is not None and self._read.index.trust is Trust.SIGNED
         return self._read.index.expires if self._read is not None and is_signed else None
 
     @property
     def read_at(self) -> datetime | None:
-        """The time of the last read; None before the first."""
+        """Time of the last read, or None before the first."""
         return None if self._read is None else self._read.read_at
 
     async def look(self) -> ReadRegistry:
-        """The current registry. While a newer one is being read, it is the one before. Without a change this costs one
-        `stat`.
+        """The current registry, or the previous one while a newer one is being read.
 
-        Raises UsageError if the registry is unusable, or before it was read. The error contains no number.
+        An unchanged registry costs one `stat`. Raises UsageError if the registry is unusable, or if the first read
+        takes longer than `FIRST_S`. The error contains no number.
         """
         if self._reading and self._reading.done() and not self._reading.exception():
-            # It ended after the last look: the registry may have changed since then. A fault is still to be shown.
+            # The read ended after the last call, so the registry may have changed again. A fault must still be shown.
             self._reading = None
         if self._reading is None:
             if self._read is not None and identity(self._witness()) == self._seen:
@@ -133,7 +133,7 @@ class RegistryInUse:
         if before and before.document != found.document:
             changes = _changes(before.document, found.document)
         read = ReadRegistry(found.document, found.index(), datetime.now(UTC), changes)
-        _ = read.counts, read.number_counts  # load them now, so that no page waits for them
+        _ = read.counts, read.number_counts  # computed now, so that no page waits for it
         return read
 
 

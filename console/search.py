@@ -1,8 +1,7 @@
-"""The search field in the head of each page: a call id, a member, a licence, a reference, a report, or a telephone
-number.
+"""Search field in the head of each page, for a call id, member, licence, reference, report or telephone number.
 
 The form sends the text in its body, because a number must not appear in an address. A number is not searched for at
-once: the page offers the forms that ask for a purpose first.
+once: the page first offers forms that ask for a purpose.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ from .registry_in_use import ReadRegistry
 
 PATH: Final = "/find"
 LEAST: Final = 2
-"""Minimum length of a search text, in characters. A shorter one would match too much."""
+"""Minimum length of a search text, in characters. A shorter text would match too much."""
 OF_A_KIND: Final = 10
 LENGTH_LIMIT: Final = 255
 
@@ -44,7 +43,7 @@ class Hit:
 
 
 async def find(visit: Visit) -> web.StreamResponse:
-    """Show the hits, or open the page at once if there is only one hit."""
+    """Show the hits, or redirect to the page of the only hit."""
     wanted = visit.field("wanted")[:LENGTH_LIMIT]
     if is_number(wanted):
         return _page(visit, wanted, number=wanted)
@@ -52,7 +51,7 @@ async def find(visit: Visit) -> web.StreamResponse:
     trouble: LedgerError | None = None
     if len(wanted) >= LEAST:
         if visit.may(Right.LOOK):
-            with contextlib.suppress(IdtoneError):  # its page says what is wrong
+            with contextlib.suppress(IdtoneError):  # the registry's page shows the error
                 read = await visit.console.registry.look()
                 hits += await visit.in_thread(lambda: list(_in_registry(read, wanted)))
             hits += await visit.in_thread(lambda: list(_own_stops(visit, wanted)))
@@ -74,7 +73,7 @@ async def find(visit: Visit) -> web.StreamResponse:
 def _page(
     visit: Visit, wanted: str, hits: list[Hit] | None = None, number: str = "", trouble: LedgerError | None = None
 ) -> web.Response:
-    """The page of hits. `trouble` is the reason why the ledger was not searched."""
+    """The page of hits. `trouble` is the reason why the ledger could not be searched."""
     return visit.render(
         "find.html",
         wanted=wanted,
@@ -132,7 +131,7 @@ def _own_stops(visit: Visit, wanted: str) -> Iterator[Hit]:
 
 
 def _in_ledger(visit: Visit, wanted: str) -> Iterator[Hit]:
-    """The hits in the ledger. Raises LedgerError."""
+    """Yield the hits in the ledger. Raises LedgerError."""
     with visit.console.reader() as reader:
         if reader.knows(wanted) and not wanted.startswith(ACT_ID):
             yield Hit(Message("Call {id}", id=wanted), path_of(wanted))

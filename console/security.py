@@ -1,4 +1,4 @@
-"""The security headers of every answer, and the check that a form comes from one of our own pages."""
+"""Security headers of every response, and the check that a form comes from one of our own pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,14 +10,14 @@ SCRIPTED: Final = (
 PLAIN: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Content security policy of the public pages: no script."""
+"""Content security policy of the public pages, which run no scripts."""
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Server": "idtone",  # without versions
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser names no origin
+    "Server": "idtone",  # without version numbers
+    "Referrer-Policy": "same-origin",  # no-referrer would make browsers omit the origin
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -1,4 +1,4 @@
-"""Builds the console from the settings, and serves it on its socket."""
+"""Builds the console from the settings and serves it on its socket."""
 
 import asyncio
 import grp
@@ -69,8 +69,9 @@ from .uploads import UPLOAD_ROOM
 CLOSE_WITHIN_S: Final = 2.0
 READ_AHEAD_EVERY_S: Final = 2.0
 LOOK_EVERY_S: Final = 60.0
-"""Interval in seconds between two reads in advance. On an operator's node they only find the ends of signatures: its
-pages read everything else themselves.
+"""Interval between advance reads on an operator's node, in seconds.
+
+These reads only find when signatures expire. The pages read everything else themselves.
 """
 PAGES: Final[tuple[Page, ...]] = (
     *signed_in_pages.PAGES,
@@ -85,7 +86,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *evidence_exports.PAGES,
     *users_and_sessions.PAGES,
 )
-"""The pages of every console, without those of the sign-in. Pages with a title are in the menu, in this order."""
+"""Pages of every console besides the sign-in. Pages with a title appear in the menu in this order."""
 STATE_PAGES: Final[tuple[Page, ...]] = (
     *expiry_calendar.PAGES,
     *suspensions.PAGES,
@@ -96,13 +97,13 @@ STATE_PAGES: Final[tuple[Page, ...]] = (
     *health.PAGES,
     *alerts.PAGES,
 )
-"""The pages about a node: its registry, its sounds, its machine."""
+"""Pages about a node: its registry, its sounds and its machine."""
 OFFICE_PAGES: Final[tuple[Page, ...]] = (*page_list.PAGES, *operator_list.PAGES)
-"""The pages of the association's office, and those for everyone."""
+"""Pages of the association's office, and the public list of operators."""
 
 
 def make_application(settings: Settings) -> web.Application:
-    """The console as an application. Raises IdtoneError if the settings cannot be used."""
+    """The console as an application. Raises IdtoneError if the settings are invalid."""
     settings.console.check()
     sign_in, console = _sign_in(settings), Console(settings)
     pages = (
@@ -143,7 +144,10 @@ def _sign_in(settings: Settings) -> SignInMethod:
 
 
 async def attend(app: web.Application, ready: Callable[[str], object], over: asyncio.Event) -> None:
-    """Serve until `over` is set. `ready` gets the address. Raises OSError if the socket cannot be used."""
+    """Serve the console until `over` is set.
+
+    `ready` receives the address. Raises OSError or UsageError if the socket cannot be used.
+    """
     console = app[CONSOLE]
     console.threads.processes.begin()
     runner = web.AppRunner(app, shutdown_timeout=CLOSE_WITHIN_S)
@@ -172,7 +176,7 @@ async def attend(app: web.Application, ready: Callable[[str], object], over: asy
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's protocol, with our security headers also on the answer to an invalid HTTP request."""
+    """aiohttp's protocol, with our security headers also on the response to an invalid HTTP request."""
 
     __slots__ = ()
 
@@ -202,7 +206,7 @@ def _protocol(runner: web.AppRunner) -> web.RequestHandler:
 
 @contextmanager
 def _bound(settings: ConsoleSettings) -> Iterator[tuple[socket.socket, str]]:
-    """The socket for browsers or a proxy, and its address. Raises OSError, UsageError."""
+    """Open the socket for browsers or a proxy, and yield it with its address. Raises OSError, UsageError."""
     where = settings.socket()
     if isinstance(where, Path):
         if where.exists() and not where.is_socket():
@@ -241,16 +245,16 @@ async def _look_for_what_waits(console: Console, mails: WaitingMails) -> None:
 
 
 def _mailed(console: Console) -> Sequence[User]:
-    """The users who get mails about pending tasks."""
+    """The users who receive mails about pending tasks, or none if the file of users cannot be read."""
     try:
         return [each for each in console.users.all() if each.mail]
-    except IdtoneError:  # a page says what is wrong
+    except IdtoneError:  # a page shows the error
         return ()
 
 
 async def _read_ahead(console: Console) -> None:
     await console.read_ahead()
-    spared = console.registry.read_at  # None: a large one takes longer than its first look
+    spared = console.registry.read_at  # None for a large registry, which takes longer to read than the first wait
     freeze_garbage()
     while True:
         await asyncio.sleep(LOOK_EVERY_S if console.office_files is None else READ_AHEAD_EVERY_S)

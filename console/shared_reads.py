@@ -9,8 +9,9 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """The result of a blocking read. After `every_s` seconds, the next request reads again. Used by the event loop
-    alone.
+    """Result of a blocking read, which is repeated by the first request after `every_s` seconds.
+
+    Use only from the event loop.
     """
 
     def __init__(self, read: Callable[[], T], every_s: float) -> None:
@@ -22,7 +23,7 @@ class Shared(Generic[T]):
 
     @property
     def is_ready(self) -> bool:
-        """True if there is a result already."""
+        """True after the first read."""
         return self._newest is not None
 
     async def get(self) -> T:

@@ -1,6 +1,6 @@
-"""The sound files that Asterisk plays: their presence and correctness, their audio for a browser, and their drawings.
+"""Sound files that Asterisk plays: checks of the files, their audio for a browser, and their drawings.
 
-The first page that needs the audio libraries loads them.
+The audio libraries are imported when a page first needs them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from .drawings.wave import Wave
 
 LONGEST_S: Final = 60.0
-"""Maximum length of a sound in seconds. A longer file is not a sound for calls."""
+"""Maximum duration of a sound, in seconds. A longer file is not a sound for calls."""
 
 
 class SoundKind(StrEnum):
-    """The role of a sound on this node."""
+    """Role of a sound on this node."""
 
     LICENSED = template("licensed sound")
     NOTICE = template("notice")
@@ -41,15 +41,15 @@ class SoundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """The file of a sound in one format."""
+    """File of a sound in one format."""
 
     format: str
     path: Path
     octets: int | None
-    """Size in octets; None if the file is missing or cannot be read."""
+    """Size in bytes, or None if the file is missing or unreadable."""
     sha256: str
     wanted: str
-    """The expected SHA-256; empty if the sound cannot be made."""
+    """Expected SHA-256, or an empty string if the sound cannot be rendered."""
     trouble: str
 
     @property
@@ -69,13 +69,13 @@ class SoundState:
 
     @property
     def plays(self) -> FileState | None:
-        """The file that pages play and draw; None if there is none."""
+        """The file that pages play and draw, or None if no file is readable."""
         return next((file for file in self.files if file.octets is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredSound:
-    """The measured content of a file."""
+    """Measurements and drawings of a sound file."""
 
     wave: Wave
     spectrum: Spectrum
@@ -83,7 +83,7 @@ class MeasuredSound:
 
 
 def kind_of(profile: Profile, notice: str, tones: Mapping[str, str | None] | None) -> SoundKind:
-    """The role of a profile. `notice` is the id of the node's notice; `tones` are the tones of the registry."""
+    """The role of a profile. `notice` is the id of the node's notice, and `tones` are the registry's sounds."""
     if tones is not None and profile.id in tones:
         return SoundKind.LICENSED
     return SoundKind.NOTICE if profile.id == notice else SoundKind.OTHER
@@ -119,7 +119,7 @@ def file_state(directory: Path, profile: Profile, name: str) -> FileState:
 
 @lru_cache(256)
 def _digest_of(profile: Profile, name: str) -> str:
-    """The digest that the sound's file must have. It is kept, because making the sound takes too long for a page."""
+    """Expected digest of the sound's file, cached because rendering the sound takes too long for a page."""
     from idtone.tones.making.encoders import encode
     from idtone.tones.making.sound_files import find_format
 
@@ -127,7 +127,7 @@ def _digest_of(profile: Profile, name: str) -> str:
 
 
 def as_wav(path: Path) -> bytes:
-    """The sound of a file as 16-bit WAVE, which every browser plays. Raises RecordingError."""
+    """The sound of a file as 16-bit WAV, which every browser plays. Raises RecordingError."""
     import soundfile
 
     samples, rate_hz = _samples(path)
@@ -137,8 +137,9 @@ def as_wav(path: Path) -> bytes:
 
 
 def measure_sound(path: Path) -> MeasuredSound:
-    """The measured content of a file. Raises RecordingError. The results are kept, because measuring takes too long for
-    a page.
+    """The measurements of a file. Raises RecordingError.
+
+    Results are cached, because measuring takes too long for a page.
     """
     return _measured(path, identity(path))
 

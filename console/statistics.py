@@ -1,4 +1,4 @@
-"""Counts of all calls in the ledger. They are stored, so only calls that have changed since are counted again."""
+"""Counts of all calls in the ledger. They are stored, so only calls changed since then are counted again."""
 
 import hashlib
 import logging
@@ -22,29 +22,29 @@ from .counts_file import file_beside, read_counts, write_counts
 from .other_nodes import is_other_node
 
 BATCH: Final = 20_000
-"""Number of steps in one batch. With larger batches, fewer calls are read twice."""
+"""Number of steps in one batch. Larger batches read fewer calls twice."""
 KEPT_EVERY: Final = 500_000
-"""Number of steps after which a long count is stored. The first count is stored only at its end. If the console is
-stopped before, it starts again.
+"""Number of steps after which the counts of a long update are stored.
+
+The first count is stored only at its end, and starts again if the console stops before.
 """
 ANEW_AFTER_S: Final = 20.0
-"""Age in seconds up to which counts are shown without counting again."""
+"""Maximum age of counts that are shown without counting again, in seconds."""
 
 _log = logging.getLogger(__name__)
 
 
 def reader_of(settings: Settings, node: str) -> LedgerReader:
-    """This node's ledger, or the replica of another node's. Raises LedgerError, UsageError if there is no such node."""
+    """This node's ledger or the replica of another node's. Raises LedgerError, or UsageError for an unknown node."""
     if is_other_node(settings, node):
         return replica_of(Server.all_of(settings.ledger), node).reader
     return LedgerReader.open(settings.ledger.own_url())
 
 
 def count_calls(settings: Settings, node: str, known: Counts | None, *, progress: Progress) -> Counts:
-    """The counts of all calls. They continue from the `known` counts, or start over if those belong to another ledger,
-    such as a restored backup.
+    """Count all calls, continuing from the `known` counts.
 
-    Raises LedgerError, UsageError.
+    Starts over if `known` belongs to another ledger, such as a restored backup. Raises LedgerError, UsageError.
     """
     with reader_of(settings, node) as reader:
         origin, newest = reader.origin(), reader.newest_place()
@@ -72,18 +72,18 @@ def count_calls(settings: Settings, node: str, known: Counts | None, *, progress
 
 
 def _passed(progress: Progress, newest: int, steps: int) -> None:
-    """Report the progress. The last batch of steps is mostly shorter than calculated."""
+    """Report the progress, limited to `newest`, because the last batch of steps is usually shorter than calculated."""
     progress(min(steps, newest), newest)
 
 
 def _hash(reader: LedgerReader, place: int) -> str:
-    """The hash of the last step before `place`; empty if there is none."""
+    """The hash of the last step before `place`, or an empty string if there is no such step."""
     found = next(iter(reader.steps_in_order(place - 1, place, frozenset(StepKind))), None)
     return hashlib.sha256(f"{found.call_id}\n{found.text}".encode()).hexdigest() if found else ""
 
 
 def counts_path(settings: Settings) -> Path:
-    """The path of the file with the counts of this node's ledger. The counts of other nodes stay in memory."""
+    """The path of the file with the counts of this node's ledger. Counts of other nodes stay in memory."""
     return file_beside(path_of(settings.ledger.own_url()))
 
 
@@ -96,14 +96,14 @@ def _keep(path: Path, counts: Counts) -> None:
 
 
 def _ends(place: int, newest: int) -> Iterable[int]:
-    """The end of each batch."""
+    """Yield the end of each batch."""
     while place < newest:
         place = min(place + BATCH, newest)
         yield place
 
 
 class Statistics:
-    """The counts of one node's ledger. Used by the event loop alone, except `is_behind`."""
+    """Counts of one node's ledger. Use only from the event loop, except `is_behind`."""
 
     def __init__(self, settings: Settings, node: str = "") -> None:
         """`node` is the name of another node, or empty for this node."""
@@ -111,12 +111,13 @@ class Statistics:
         self._node = node
         self.work: Work[Counts] = Work(count_calls, self._take)
         self.shown: object = None
-        """Part of these counts that a page showed last."""
+        """Values derived from these counts that a page showed last."""
         self.counts = None if is_other_node(settings, node) else read_counts(counts_path(settings))
 
     def is_behind(self) -> bool:
-        """True if the ledger has steps that are not counted yet. Raises LedgerError, UsageError if there is no such
-        node.
+        """True if there are no counts, or if they lack steps of the ledger and are older than `ANEW_AFTER_S`.
+
+        Raises LedgerError, or UsageError for an unknown node.
         """
         with reader_of(self._settings, self._node) as reader:
             newest = reader.newest_place()

@@ -1,7 +1,7 @@
-"""The progress of a stop, and of its end: asked, approved, signed, published, in force on n of m nodes. Pure.
+"""Progress of a stop and of its end: asked, approved, signed, published, in force on n of m nodes.
 
-A page shows the last stage as the state. Each stage rests on known facts: a request by one person is never `in force`,
-and neither is an unpublished stop.
+A page shows the last stage as the state. Each stage requires a known fact. A request by only one person is therefore
+never `in force`, and neither is an unpublished stop.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from idtone.registry.suspensions.own_suspension import STATE_WORDS, OwnSuspensio
 
 
 class StopState(StrEnum):
-    """The states of a stop, in order."""
+    """States of a stop, in order."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -30,7 +30,7 @@ class StopState(StrEnum):
     END_PUBLISHED = "end-published"
     ENDED = "ended"
     OVER = "over"
-    """The time for which it was ordered has passed."""
+    """The period for which the stop was ordered has ended."""
 
 
 WORDS: Final[Mapping[StopState, str]] = {
@@ -52,16 +52,18 @@ PAST_WORDS: Final[Mapping[StopState, str]] = {
     StopState.ASKED: template("stop asked for"),
     StopState.END_ASKED: template("end asked for"),
 }
-"""The words of a stage after a later stage has begun, when it no longer waits for a second person."""
+"""Words for a stage after a later stage has begun, when it no longer waits for a second person."""
 HERE: Final = template("in force on this node")
 _DONE: Final = frozenset({StopState.WITHDRAWN, StopState.TAKEN_OVER, StopState.OVER})
-"""End states: the stop no longer refuses calls, or the association has taken over."""
+"""Final states: the stop no longer refuses calls, or the association has taken it over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage of a stop. `since` is None if the time is unknown. For states that nodes confirm, `count` of the `nodes`
-    have done so; if `nodes` is empty, the stage is about this node alone.
+    """A stage of a stop. `since` is None if the time is unknown.
+
+    For states that nodes confirm, `count` of `nodes` nodes have confirmed the state. If `nodes` is 0, the stage refers
+    only to this node.
     """
 
     state: StopState
@@ -81,7 +83,7 @@ class Stage:
 
     @property
     def tone(self) -> str:
-        """The colour: `good`, `warning` (the state will change), or `quiet` (it is past)."""
+        """Color of the stage: `good`, `warning` (the state will change), or `quiet` (it is past)."""
         if self.state in _DONE:
             return "quiet"
         if self.state in (StopState.IN_FORCE, StopState.ENDED) and self.count == self.nodes:
@@ -91,12 +93,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class StopFacts:
-    """The known facts of a suspension. `reached` has the states that people have brought about, each with its time if
-    that is known.
+    """Known facts about a suspension.
 
-    `confirmed` has for each node the time since which it refuses the calls, or None if the node has not confirmed that.
-    It is empty if nodes do not confirm this kind of stop. `released` has for those nodes the time since which they no
-    longer refuse.
+    `reached` contains the states that people have brought about, each with its time, or None if the time is unknown.
+    `confirmed` contains for each node the time since which the node refuses the calls, or None if the node has not
+    confirmed that. It is empty if nodes do not confirm this kind of stop. `released` contains for those nodes the time
+    since which they no longer refuse the calls.
     """
 
     reached: Mapping[StopState, datetime | None] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class StopFacts:
 
 
 def stages(facts: StopFacts, now: datetime) -> tuple[Stage, ...]:
-    """The stages that the stop has reached, in order; the last one is its state."""
+    """The stages that the stop has reached, in order. The last stage is its state."""
     return tuple(sorted(_stages(facts, now), key=lambda each: _PLACES[each.state]))
 
 
@@ -131,7 +133,7 @@ def _stages(facts: StopFacts, now: datetime) -> Iterator[Stage]:
 
 
 def own_stages(one: OwnSuspension, now: datetime) -> tuple[Stage, ...]:
-    """The stages of an operator's own stop, on this node and on the nodes of the fleet that have reported it."""
+    """The stages of an operator's own stop, on this node and on other nodes of the fleet."""
     acts = {
         StopState.ASKED: one.asked.at if one.persons > 1 else None,
         StopState.APPROVED: one.approved and one.approved.at,

@@ -1,4 +1,4 @@
-"""The filters and functions of the templates (Jinja2), in the visitor's language.
+"""Filters and functions for the templates (Jinja2), in the visitor's language.
 
 This module imports neither pages nor the server, because the processes of long reads use it too.
 """
@@ -18,17 +18,17 @@ from .words_for_codes import FILTERS, TONES
 
 
 def text_of(text: str, **fields: Any) -> str:
-    """`_("…{name}…", name=…)` in a template: the text in the visitor's language."""
+    """The text in the visitor's language. Templates call this as `_("…{name}…", name=…)`."""
     return translated(text, **fields)
 
 
 def spoken(value: object) -> str:
-    """The filter `t`: a text from the code, in the visitor's language."""
+    """Filter `t`: a text from the code, in the visitor's language."""
     return "" if value is None else translated(value if isinstance(value, str) else str(value))
 
 
 def labelled(rows: str, columns: Sequence[str]) -> Markup:
-    """The filter `labelled`: table rows with the column's name in each cell, for windows too narrow for the table."""
+    """Filter `labelled`: table rows with the column's name in each cell, for windows narrower than the table."""
 
     def named(row: re.Match[str]) -> str:
         names = iter(columns)
@@ -42,7 +42,7 @@ _CELL: Final = re.compile(r"<t[dh]\b(?![^>]*colspan)[^>]*")
 
 
 def dated(text: str) -> Markup:
-    """The filter `dated`: a sentence with dates that do not break across lines."""
+    """Filter `dated`: a sentence whose dates do not break across lines."""
     return Markup(_DAY.sub(r"<time>\g<0></time>", str(escape(text))))  # noqa: S704 - it is escaped
 
 
@@ -50,28 +50,31 @@ _DAY: Final = re.compile(r"(?<![\d-])\d{4}-\d\d-\d\d(?![\d-])")
 
 
 class Head(str):
-    """The head of a table column. `is_figures` aligns its figures right. `column` is the name to sort the list by."""
+    """Head of a table column.
+
+    `is_figures` aligns the column's figures to the right. `column` is the name by which the list is sorted.
+    """
 
     is_figures = False
     column = ""
 
 
 def figures(head: str) -> Head:
-    """The filter `figures`: a head that aligns its figures right."""
+    """Filter `figures`: a head whose column has its figures aligned to the right."""
     made = Head(head)
     made.is_figures, made.column = True, getattr(head, "column", "")
     return made
 
 
 def sorts(head: str, column: str) -> Head:
-    """The filter `sorts`: a head that sorts the list by `column`."""
+    """Filter `sorts`: a head that sorts the list by `column`."""
     made = Head(head)
     made.is_figures, made.column = getattr(head, "is_figures", False), column
     return made
 
 
 def environment() -> Environment:
-    """The template environment for the results of a read process. All values are escaped."""
+    """The template environment for pages and for the results of read processes. All values are escaped."""
     made = Environment(
         loader=PackageLoader("idtone.console", "templates"),
         autoescape=True,

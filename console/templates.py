@@ -1,4 +1,4 @@
-"""Renders the pages from the files in `templates/` (Jinja2), in the visitor's language."""
+"""Renders pages from the files in `templates/` (Jinja2) in the visitor's language."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ from .template_environment import environment
 HTMX: Final = json.dumps(
     {"includeIndicatorStyles": False, "allowEval": False, "selfRequestsOnly": True, "historyCacheSize": 0}
 )
-"""htmx adds no style, evaluates no text, contacts no other server, and stores no page in the browser."""
+"""Settings of htmx: no added styles, no evaluated text, no other servers, no pages stored in the browser."""
 
 
 @cache
 def _environment() -> Environment:
-    """The template environment. All consoles of this process share its compiled templates."""
+    """The template environment. All consoles in this process share its compiled templates."""
     made = environment()
     made.globals.update(static=address_of, htmx_settings=HTMX)
     return made
@@ -33,7 +33,7 @@ class Templates:
         return _environment().get_template(name).render(**context)
 
     def shared(self, name: str, language: str, shown: object, context: Callable[[], Mapping[str, Any]]) -> str:
-        """A part of a page without data of a visitor. It is rendered only once for each object `shown` and language."""
+        """Part of a page without data of the visitor, rendered only once for each object `shown` and language."""
         kept = self._shared.get((name, language))
         if kept is None or kept[0] is not shown:
             kept = self._shared[name, language] = shown, _environment().get_template(name).render(**context())

@@ -1,5 +1,6 @@
-"""The threads for the blocking work of pages, and those that wait for the processes of long reads. A visitor with many
-requests waits for them alone, and delays nobody else. Used by the event loop alone.
+"""Threads for the blocking work of pages, and threads that wait for the processes of long reads.
+
+A visitor with many requests delays only their own requests. Use only from the event loop.
 """
 
 import asyncio
@@ -27,43 +28,46 @@ ACCESS: Final = 2
 
 
 class Reads(StrEnum):
-    """The kinds of long reads."""
+    """Kinds of long reads."""
 
     LIST = "list"
-    """A page of this node's calls without a search. The index finds them fast, so this page does not wait for
-    searches.
+    """A page of this node's calls without a search.
+
+    The index finds these calls quickly, so the page does not wait for searches.
     """
     SEARCH = "search"
-    """A search that a page shows."""
+    """A search shown on a page."""
     REPEATED_SEARCH = "repeated-search"
-    """A search by a party that has searched much recently (`SEARCHED_MUCH_S`)."""
+    """A search by a party with many recent searches (see `SEARCHED_MUCH_S`)."""
     EXPORT = "export"
     """A read of a complete ledger."""
     PACK = "pack"
-    """The verification of a pack that a user has uploaded."""
+    """Verification of a pack uploaded by a user."""
     PUBLIC_PACK = "public-pack"
-    """The verification of a pack that a visitor without a session has uploaded."""
+    """Verification of a pack uploaded by a visitor without a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The number of processes of a kind, and the limits of each."""
+    """Number of processes of one kind, and the limits of each process."""
 
     count: int
     nice: int
     within_s: float
     mib: int
-    """Memory limit in MiB, including shared parts. A page of calls takes 50, a part of an export 60, a pack of 50 MB
-    190.
+    """Memory limit in MiB, including shared parts.
+
+    A page of calls takes 50, part of an export 60, and a pack of 50 MB 190.
     """
     processor_s: float = 0.0
-    """Limit of the processor time in seconds; 0: only the limit of clock time applies."""
+    """Limit on processor time, in seconds. If it is 0, only the limit on elapsed time applies."""
 
 
 STRANGERS_PACK_S: Final = 20.0
-"""Limit of the processor time for a visitor's pack, in seconds. It is five times the time for a pack with the most
-calls that the size limit allows. A hostile pack takes more, because a record is verified each time that its manifest
-names it.
+"""Limit on processor time for a visitor's pack, in seconds.
+
+This is five times the time for a pack with the most calls that the size limit allows. A hostile pack takes more,
+because a record is verified each time that its manifest names it.
 """
 LIMITS: Final = {
     Reads.LIST: Limits(1, 1, 60.0, 96),
@@ -74,13 +78,17 @@ LIMITS: Final = {
     Reads.PUBLIC_PACK: Limits(1, 15, 300.0, 256, STRANGERS_PACK_S),
 }
 SEARCHED_MUCH_S: Final = 0.1
-"""Processor time of a party's recent searches, in seconds. Above it, the party searches in a process of low priority,
-which leaves the processor to the event loop and to the searches of others. On an idle machine this costs no time. The
-limit is low, because on a busy machine many attackers together use no more. The priority is high enough that the
-search also runs on a busy machine.
+"""Processor time of recent searches, in seconds, above which a party searches at low priority.
+
+The low priority leaves the processor to the event loop and to searches by others. On an idle machine it costs no time.
+The limit is low so that many attackers together use no more on a busy machine. The priority is still high enough for
+the search to run on a busy machine.
 """
 SEARCHES_OF_PARTY: Final = 8
-"""Maximum number of searches and lists of a party; one of each kind runs at a time. A person opens fewer at once."""
+"""Maximum number of searches and lists of a party. One of each kind runs at a time.
+
+A person opens fewer at once.
+"""
 
 
 class TooManySearchesError(IdtoneError):
@@ -95,14 +103,14 @@ class _Turn:
 
 @dataclass(slots=True)
 class OwnTurns:
-    """The turns of each party, at most `of_party` at a time, in the order of its requests."""
+    """Turns of each party, at most `of_party` at a time, in the order of its requests."""
 
     of_party: int = 1
     _turns: dict[RequestingParty, _Turn] = field(default_factory=dict)
 
     @asynccontextmanager
     async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
-        """Context in which the party holds one turn."""
+        """Hold one turn of the party for the duration of the context."""
         turn = self._turns.setdefault(party, _Turn(asyncio.Semaphore(self.of_party)))
         turn.users += 1
         try:
@@ -116,8 +124,9 @@ class OwnTurns:
 
 @dataclass(slots=True)
 class ThreadQueue:
-    """The queue for one kind of threads. Next comes the party that has used the least. The requests of one party keep
-    their order.
+    """Queue for one kind of threads.
+
+    The party that has used the least comes next. Requests of the same party keep their order.
     """
 
     threads: Executor
@@ -133,8 +142,9 @@ class ThreadQueue:
 
 
 class Threads:
-    """All threads. `pages` and `uploads` (files that are sent) serve signed-in users, `public` and `public_uploads`
-    everyone else.
+    """All threads.
+
+    `pages` and `uploads` serve signed-in users. `public` and `public_uploads` serve all other visitors.
     """
 
     def __init__(self) -> None:
@@ -149,15 +159,15 @@ class Threads:
         self.public = queue(PUBLIC, "public")
         self._reads = {kind: queue(limits.count, kind) for kind, limits in LIMITS.items()}
         self._searches, self._searched = OwnTurns(), RecentUse()
-        """Turns of both kinds of searches, one at a time for each party; and the processor time of each party."""
+        """Turns for searches, one at a time for each party, and the processor time of each party."""
         self._searching: dict[RequestingParty, list[Callable[[], bool]]] = {}
-        """Each party's searches and lists in progress, each with a function that is true once the visitor has left."""
+        """Searches and lists of each party in progress, as functions that return True once the visitor has left."""
         self.uploads = queue(UPLOADS, "upload")
         self.public_uploads = queue(PUBLIC_UPLOADS, "public-upload")
         self._access = ThreadPoolExecutor(ACCESS, "access")
 
     def of_page(self, *, is_public: bool, uploads: bool) -> ThreadQueue:
-        """The threads for a page's handler."""
+        """The queue for a page's handler."""
         if uploads:
             return self.public_uploads if is_public else self.uploads
         return self.public if is_public else self.pages
@@ -165,7 +175,10 @@ class Threads:
     async def read(
         self, kind: Reads, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        """The same as `ThreadQueue.run`, but in a process (`ReadProcesses.run`). Also raises TooManySearchesError."""
+        """The result of `do`, run in a process when it is the party's turn.
+
+        Raises TooManySearchesError, and the errors of `ThreadQueue.run` and `ReadProcesses.run`.
+        """
         if kind not in (Reads.LIST, Reads.SEARCH):
             return await self._read(kind, party, is_gone, do, *given)
         searching = self._searching.setdefault(party, [])
@@ -184,7 +197,7 @@ class Threads:
     async def _search(
         self, party: RequestingParty, is_gone: Callable[[], bool], do: Callable[..., R], *given: Any
     ) -> R:
-        async with self._searches.turn(party):  # the use of the searches before it is known only now
+        async with self._searches.turn(party):  # the party's use of searches is known only after its previous search
             kind = Reads.SEARCH
             if self._searched.by(party) > SEARCHED_MUCH_S:
                 kind = Reads.REPEATED_SEARCH
@@ -222,7 +235,7 @@ class Threads:
         return await queue.run(party, is_gone, in_process)
 
     async def admitting(self, do: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
-        """The result of `do`, which is part of admitting a visitor. It runs in threads that no page uses."""
+        """The result of `do`, which is needed to admit a visitor. It runs in threads that no page uses."""
         return await in_thread(self._access, do, *args, **named)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""Turns at a shared resource, the event loop or a kind of threads.
+"""Turns at a shared resource: the event loop or one kind of threads.
 
-Next comes the party that has used the least lately. So a page waits for one turn, and not for all requests of others.
+The party that has recently used the least comes next, so a page waits for one turn and not for all requests of others.
 The cost of a turn is multiplied by the number of requests that its party has in progress. Users with a session and
-strangers have separate shares: strangers may have many addresses, but they do not delay users, and users do not delay a
-sign-in. Used by the event loop alone.
+strangers have separate shares. Strangers may have many addresses, but they do not delay users, and users do not delay a
+sign-in. Use only from the event loop.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ R = TypeVar("R")
 HALF_S: Final = 10.0
 """Half-life of a party's recorded use, in seconds."""
 SHARE_OF_STRANGERS: Final = 1 / 4
-"""Share of the time that visitors without a session get while users wait too."""
+"""Share of the time for visitors without a session while users are waiting too."""
 MOST_KEPT: Final = 10_000
 _clock_s: Callable[[], float] = time.perf_counter
 
@@ -47,7 +47,7 @@ def party_of(user: str | None, address: str) -> RequestingParty:
 
 
 class Requests:
-    """The number of requests that each party has in progress."""
+    """Number of requests that each party has in progress."""
 
     def __init__(self) -> None:
         self._counts: Counter[RequestingParty] = Counter()
@@ -57,7 +57,7 @@ class Requests:
 
     @contextmanager
     def one(self, party: RequestingParty) -> Iterator[None]:
-        """Context in which the party has one more request in progress."""
+        """Count one more request of the party for the duration of the context."""
         self._counts[party] += 1
         try:
             yield
@@ -68,11 +68,11 @@ class Requests:
 
 
 class RecentUse:
-    """The seconds that each party has used lately. They decay with a half-life of `HALF_S`."""
+    """Seconds that each party has recently used. They decay with a half-life of `HALF_S`."""
 
     def __init__(self) -> None:
         self._used: dict[RequestingParty | bool, tuple[float, float]] = {}
-        """Seconds, and their time."""
+        """Seconds used, and the time of this value."""
 
     def by(self, key: RequestingParty | bool) -> float:
         seconds, at_s = self._used.get(key, (0.0, 0.0))
@@ -82,33 +82,35 @@ class RecentUse:
         seconds += self.by(key)
         self._used.pop(key, None)
         self._used[key] = seconds, _clock_s()
-        if len(self._used) > MOST_KEPT:  # the one that has used nothing for the longest time
+        if len(self._used) > MOST_KEPT:  # the party with the oldest last use
             del self._used[next(iter(self._used))]
 
 
 @dataclass(slots=True)
 class Turns:
-    """The turns of all parties, at most `places` at a time."""
+    """Turns of all parties, at most `places` at a time."""
 
     requests: Requests
     places: int = 1
     by_processor: bool = False
-    """True if a turn is charged its processor time instead of its clock time, which would include other work of a
-    busy machine. Only the thread of the event loop can measure the processor time.
+    """True to charge a turn its processor time instead of its elapsed time.
+
+    Elapsed time would include other work of a busy machine. Only the thread of the event loop can measure its processor
+    time.
     """
     _taken: int = 0
     _waiting: dict[RequestingParty, deque[asyncio.Future[None]]] = field(default_factory=dict)
     used: RecentUse = field(default_factory=RecentUse)
-    """The use of each party, and of all parties with a session and of all without one."""
+    """Use by each party, by all parties with a session, and by all parties without one."""
 
     @property
     def is_awaited(self) -> bool:
-        """True if a party is waiting for a turn. Any thread may read this."""
+        """True if a party is waiting for a turn. This property is thread-safe."""
         return bool(self._waiting)
 
     @asynccontextmanager
     async def turn(self, party: RequestingParty) -> AsyncIterator[None]:
-        """Context in which the party holds a turn."""
+        """Hold a turn of the party for the duration of the context."""
         await self._take(party)
         began_s = self._spent_s()
         try:
@@ -118,8 +120,9 @@ class Turns:
 
     @types.coroutine
     def stepwise(self, party: RequestingParty, work: Awaitable[R]) -> Generator[Any, Any, R]:
-        """The result of `work`. It holds a turn while it computes between two awaits, but not while it waits for a
-        request's body, a reading client or a thread.
+        """The result of `work`, which holds a turn only while it computes between two awaits.
+
+        It holds no turn while it waits for a request's body, a slow client or a thread.
         """
         steps = work.__await__()
         thrown: BaseException | None = None
@@ -159,7 +162,7 @@ class Turns:
         try:
             await mine
         except BaseException:
-            if mine.done() and not mine.cancelled():  # it had just become ours
+            if mine.done() and not mine.cancelled():  # the turn had just become ours
                 self._pass_on()
             else:
                 self._forget(party, mine)
@@ -190,7 +193,7 @@ class Turns:
                 turn.set_result(None)
 
     def _rank(self, party: RequestingParty) -> tuple[float, float]:
-        """The rank of a party; the lowest is next."""
+        """The rank of a party. The lowest rank comes next."""
         return self.used.by(party.has_session), self.used.by(party)
 
     def _spent_s(self) -> float:

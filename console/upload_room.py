@@ -1,4 +1,4 @@
-"""The limit of the space that uploads in progress take on the disk."""
+"""Limit on the disk space of uploads in progress."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,20 +7,18 @@ from typing import Final
 from idtone.core.errors import UsageError
 
 ROOM: Final = 2_000_000_000
-"""Most bytes on the disk, for all visitors without a session together."""
+"""Maximum number of bytes on disk, for all visitors without a session together."""
 
 
 class UploadRoom:
-    """Limits the octets of all uploads in progress from visitors without a session. Used by the event loop alone."""
+    """Limits the total size of uploads in progress. Use only from the event loop."""
 
     def __init__(self, octets: int = ROOM) -> None:
         self._left = octets
 
     @contextmanager
     def taking(self) -> Iterator[Callable[[int], None]]:
-        """Context with a function that reserves octets until the context ends. The function raises UsageError if too
-        few are left.
-        """
+        """Yield a function that reserves bytes until the context ends. It raises UsageError if too few are left."""
         taken = 0
 
         def take(octets: int) -> None:

@@ -1,4 +1,4 @@
-"""Forms with a file. Its octets go into a private temporary file of limited size, which is removed after the answer."""
+"""Forms with a file, which is stored in a private temporary file of limited size until the response is made."""
 
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -19,19 +19,20 @@ from .page import Visit
 from .upload_room import UploadRoom
 
 UPLOAD_ROOM: Final = web.AppKey("upload_room", UploadRoom)
-"""The room for visitors without a session."""
+"""Key of the room for uploads of visitors without a session."""
 FIELD_LIMIT: Final = 16 * 1024
-"""Maximum number of bytes of a form field that is not a file."""
+"""Maximum size of a form field other than a file, in bytes."""
 PARTS_LIMIT: Final = 40
 UPLOADS_OF_PARTY: Final = 12
-"""Maximum number of uploads of one party at a time."""
+"""Maximum number of simultaneous uploads of one party."""
 _CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file. `file` is empty if no file was chosen. `name` is the visitor's name for it, used as a text and
-    never as a path.
+    """An uploaded file, which is empty if no file was chosen.
+
+    `name` is the visitor's name for the file, and is never used as a path.
     """
 
     file: Path
@@ -49,7 +50,7 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(visit: Visit, limit: int) -> AsyncIterator[Upload]:
-    """The form of a request, with one file of at most `limit` octets. The visit gets the form's other fields.
+    """Receive a form with one file of at most `limit` bytes, and set the form's other fields in the visit.
 
     If the visitor has a session, the form must contain its token. Raises UsageError.
     """
@@ -78,7 +79,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
     if (request.content_length or 0) > limit + PARTS_LIMIT * FIELD_LIMIT:
         raise too_large
     with (
-        tempfile.NamedTemporaryFile(prefix="idtone-") as kept,  # only its owner can read it
+        tempfile.NamedTemporaryFile(prefix="idtone-") as kept,  # readable only by its owner
         room.taking() as take,
     ):
         fields: dict[str, str] = {}
@@ -113,7 +114,7 @@ async def _read(request: web.Request, limit: int, room: UploadRoom) -> AsyncIter
             AssertionError,
             RuntimeError,
             HttpProcessingError,
-        ) as error:  # aiohttp's words for a body that differs from its declaration
+        ) as error:  # aiohttp's errors for a body that differs from its declaration
             raise UsageError("this is not the form of this page") from error
         kept.flush()
         yield Upload(Path(kept.name), name, fields, limit - left)

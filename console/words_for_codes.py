@@ -1,4 +1,4 @@
-"""Words for the codes of calls and their steps. Pages show the words, and the code as a tooltip. Pure."""
+"""Words for the codes of calls and their steps. Pages show the words, with the code as a tooltip."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ TONES: Final[Mapping[str, str]] = {
     Outcome.SHED: "overload",
     Outcome.BYPASS: "quiet",
 }
-"""Outcome → its colour, in lists and in plots."""
+"""Outcome → its color in lists and plots."""
 STATUSES: Final[Mapping[str, str]] = {
     CallStatus.CONNECTED: template("call connected"),
     CallStatus.REFUSED: template("call refused"),
@@ -57,7 +57,7 @@ NUMBERS: Final[Mapping[str, str]] = {
     NumberKind.WITHHELD: template("number withheld"),
     NumberKind.MALFORMED: template("number that cannot be read"),
 }
-"""The text in place of a number, for a visitor who may see no digits."""
+"""Text that replaces a number for a visitor who may see no digits."""
 ROLES: Final[Mapping[str, str]] = {
     Role.VIEWER: template("viewer"),
     Role.INVESTIGATOR: template("investigator"),
@@ -109,11 +109,11 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "lost_back": (template("Packets of the phone lost"), {}),
     "status": (template("End"), STATUSES),
 }
-"""Detail of a step → its name, and the words for its codes."""
+"""Detail of a step → its label and the words for its codes."""
 
 
 def words_of(table: Mapping[Any, str], code: object) -> str:
-    """The words for a code in the visitor's language; the code itself if this version does not know it."""
+    """The words for a code in the visitor's language, or the code itself if it is unknown."""
     text = "" if code is None else str(code)
     return translated(Message(table[text])).replace("`", "") if text in table else text
 
@@ -128,7 +128,7 @@ def detail_words(name: str, value: object) -> str:
 
 
 def coded(table: Mapping[Any, str]) -> object:
-    """A template filter for the words of a code, with the code as a tooltip."""
+    """A template filter that shows the words for a code, with the code as a tooltip."""
 
     @lru_cache(100)  # a page of calls has 200
     def words_in(code: object, _: bool) -> Markup:
@@ -139,11 +139,14 @@ def coded(table: Mapping[Any, str]) -> object:
 
 
 _PERSON: Final = re.compile(r"([^;()]+?) \(uid \d+, by (login|sudo|account|console)\)")
-"""The pattern of a person in the history."""
+"""Pattern of a person in the history."""
 
 
 def person(text: str) -> Markup:
-    """A template filter for a person's name and for the means used (page or command), with the account as a tooltip."""
+    """Template filter for a person's name and the means used (console or command).
+
+    The account is shown as a tooltip.
+    """
     shown, end = Markup(), 0
     for found in _PERSON.finditer(text):
         way = translated(Message("in the console") if found[2] == "console" else Message("by command"))

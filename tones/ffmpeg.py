@@ -1,4 +1,4 @@
-"""The ffmpeg program, for the formats that libsndfile does not know."""
+"""The ffmpeg program, for formats that libsndfile does not support."""
 
 import functools
 import mmap
@@ -22,8 +22,9 @@ _REPRODUCIBLE: Final = ("-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a
 
 
 def program(purpose: str) -> Path:
-    """The path of ffmpeg. Raises ToneError if it is missing; the message begins with `purpose`, such as "writing
-    .m4a".
+    """The path of ffmpeg. Raises ToneError if it is missing.
+
+    The error begins with `purpose`, for example "writing .m4a".
     """
     found = shutil.which("ffmpeg")
     if found is None:
@@ -34,7 +35,7 @@ def program(purpose: str) -> Path:
 
 
 def encoder_program(encoder: str, purpose: str) -> Path:
-    """The path of an ffmpeg with this encoder. Raises ToneError as `program` does, and if the encoder is missing."""
+    """The path of an ffmpeg with this encoder. Raises ToneError if ffmpeg or the encoder is missing."""
     ffmpeg = program(purpose)
     if encoder not in _encoders(ffmpeg, ffmpeg.stat().st_mtime_ns):
         raise ToneError(
@@ -50,11 +51,10 @@ def encoder_program(encoder: str, purpose: str) -> Path:
 def encode(
     pcm: mmap.mmap, sample_rate_hz: int, to: BinaryIO, *, muxer: str, encoder: str, arguments: tuple[str, ...]
 ) -> None:
-    """Encode one channel of 16-bit little-endian samples into `to`. Raises ToneError with the last line that ffmpeg
-    prints.
+    """Encode one channel of 16-bit little-endian samples into `to`.
 
-    Meanwhile, no other thread may make temporary files, because the process's temporary folder is replaced by one that
-    is deleted at the end.
+    No other thread may create temporary files meanwhile, because the process's temporary folder is replaced by one that
+    is deleted at the end. Raises ToneError with the last line that ffmpeg prints.
     """
     purpose = Message("encoding with {encoder}", encoder=encoder)
     segment = _pydub().AudioSegment(data=pcm, sample_width=2, frame_rate=sample_rate_hz, channels=1)
@@ -73,8 +73,9 @@ def encode(
 
 @functools.cache
 def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
-    """The encoders of this ffmpeg. `changed_ns` is part of the cache's key, because an upgrade may replace the
-    program.
+    """The audio encoders of this ffmpeg. Raises ToneError if it does not list them.
+
+    `changed_ns` is part of the cache key, because an upgrade may replace the program.
     """
     try:
         listing = subprocess.run(  # noqa: S603  what PATH names as ffmpeg
@@ -89,7 +90,7 @@ def _encoders(ffmpeg: Path, changed_ns: int) -> frozenset[str]:
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """A temporary folder for pydub, because pydub does not delete its files when ffmpeg fails."""
+    """Use a separate temporary folder, because pydub does not delete its files when ffmpeg fails."""
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="idtone.") as folder:
         tempfile.tempdir = folder
@@ -100,9 +101,9 @@ def _scratch() -> Iterator[None]:
 
 
 def _pydub() -> Any:
-    """The module pydub, imported without its warnings about Python's audioop, its own source and a missing ffmpeg.
+    """The module pydub, imported without warnings about Python's audioop, its own source and a missing ffmpeg.
 
-    pydub also needs PATH to be set; `program` does not.
+    pydub also requires PATH to be set, which `program` does not.
     """
     os.environ.setdefault("PATH", os.defpath)
     with warnings.catch_warnings():

@@ -1,6 +1,6 @@
-"""A table of rules against unwise properties of a valid sound.
+"""Rules against unwise properties of a valid sound.
 
-A sound with findings can still be made and played.
+A sound with findings can still be generated and played.
 """
 
 import math
@@ -12,32 +12,38 @@ from .network_tones import resemblances, spectrum_hz
 from .profile import CALL_LIMIT_MS, Profile, Segment
 
 BAND_HZ: Final = (300.0, 3400.0)
-"""The band of a telephone line (ITU-T G.712)."""
+"""Band of a telephone line, in Hz (ITU-T G.712)."""
 LEVELS_DBM0: Final = (-30.0, -10.0)
-"""Lowest and highest usual level. The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35,
-clause 2: -10 dBm0, within 5 dB), which do not sound during a call. Below the lower limit, speech and room noise cover
-the sound.
+"""Lowest and highest usual level.
+
+The upper limit is the nominal level of the network's own tones (ITU-T E.180/Q.35, clause 2: -10 dBm0, within 5 dB),
+which are not heard during a call. Below the lower limit, speech and room noise mask the sound.
 """
 SHORTEST_BURST_MS: Final = 40.0
-"""Shortest burst: two packets of 20 ms, because one of them can be lost."""
+"""Minimum duration of a burst, in ms. Two packets of 20 ms are needed, because one of them can be lost."""
 LONGEST_BURST_MS: Final = 2000.0
-"""Longest burst. Receivers and people mistake a longer steady tone for a dial or answer tone (ITU-T V.25: 2.6 to 4 s).
+"""Maximum duration of a burst, in ms.
+
+Receivers and people mistake a longer steady tone for a dial tone or an answer tone (ITU-T V.25: 2.6 to 4 s).
 """
 SHORTEST_RAMP_MS: Final = 3.0
-"""Shortest ramp. A measured burst of 400 Hz had -24 dB beyond ±200 Hz without ramps, and -41 dB with ramps of 5 ms."""
+"""Minimum duration of a ramp, in ms.
+
+A measured burst of 400 Hz had -24 dB beyond ±200 Hz without ramps, and -41 dB with ramps of 5 ms.
+"""
 MOST_FREQUENCIES: Final = 4
 """Maximum number of simultaneous frequencies. Speech codecs preserve few, because they model one voice."""
 HEADROOM_DB: Final = 3.0
-"""Headroom in dB for the gain that gateways and telephones add."""
+"""Headroom for the gain of gateways and telephones, in dB."""
 
 Values = dict[str, str]
 _Found = Iterator[tuple[int | None, Values]]
-"""Segment, counted from 1 (None: the whole sound), and the values for the finding's sentence."""
+"""Segment number from 1 (None for the whole sound), and the values for the finding's sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `check` finds the places that break it. A rule with `warning` False only informs."""
+    """A rule. `check` yields the places that violate it. If `warning` is False, findings are only notes."""
 
     code: str
     check: Callable[[Profile], _Found]
@@ -47,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class LintFinding:
-    """A finding. `segment` counts from 1; None means the whole sound."""
+    """A finding. `segment` counts from 1, or is None for the whole sound."""
 
     code: str
     segment: int | None
@@ -94,7 +100,7 @@ def _quiet(profile: Profile) -> _Found:
 def _levels(profile: Profile, wrong: Callable[[float], bool], limit_dbm0: float) -> _Found:
     whole = {"level": f"{profile.level_dbm0:g}", "limit": f"{limit_dbm0:g}"}
     segments = list(_heard(profile))
-    # The common level gives one finding, not one for each segment.
+    # The common level gives a single finding, not one per segment.
     if wrong(profile.level_dbm0) and (not segments or any(segment.level_dbm0 is None for _, segment in segments)):
         yield None, whole
     for number, segment in segments:

@@ -1,7 +1,7 @@
-"""A supplied master → its profile and all its sound files. An import puts all of these files in place, or none.
+"""Imports a supplied master: creates its profile and all its sound files, or changes nothing.
 
-The copy of the master is exact, and its name contains the first digits of its hash. So a new master never overwrites an
-old one. It takes effect in one step, when its profile replaces the old profile.
+The copy of the master is exact, and its name contains the first digits of its hash. A new master therefore never
+overwrites an old one. It takes effect at once when its profile replaces the old profile.
 """
 
 import hashlib
@@ -33,15 +33,17 @@ from .registered_profile_check import play_objection
 from .sound_file_contents import digest_list_path, digest_list_text
 
 MASTER_SIZE_LIMIT: Final = 128 * 1024 * 1024
-"""Maximum number of bytes of a master. A minute of stereo at 192 kHz in 32 bits has 92 million."""
+"""Maximum size of a master, in bytes. A minute of stereo at 192 kHz in 32 bits takes 92 million."""
 _BLOCK: Final = 1024 * 1024
 _EXTENSION: Final = re.compile(r"\.[a-z0-9-]{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """The values for a new profile from a master. `registered` maps the registry's tones to the SHA-256 of their
-    masters (see `registered_profile_check.play_objection`).
+    """Values for a new profile from a master.
+
+    `registered` maps the registry's sounds to the SHA-256 of their masters (see
+    `registered_profile_check.play_objection`).
     """
 
     profile_id: str
@@ -56,7 +58,7 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The files of an import, with their final paths. `measured` describes the supplied master."""
+    """Files of an import with their final paths. `measured` describes the supplied master."""
 
     profile: Profile
     profile_file: Path
@@ -65,11 +67,11 @@ class Imported:
 
 
 def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Path, formats: Iterable[str]) -> Imported:
-    """Write the profile and the master to `folder`, and the sound files to `sounds`; missing folders are created.
+    """Write the profile and the master to `folder`, and the sound files to `sounds`.
 
-    Raises ToneError with every fault of the master, or if a file cannot be written; RecordingError if the master is not
-    a sound; DocumentError for an invalid id, title or level. Raises UsageError if the profile exists and `replaces` is
-    not set, or if another profile has its id.
+    Missing folders are created. Raises ToneError with all faults of the master, or if a file cannot be written. Raises
+    RecordingError if the master is not a sound, and DocumentError for an invalid id, title or level. Raises UsageError
+    for an unknown format, if the profile exists and `replaces` is False, or if another profile has its id.
     """
     wanted = list(dict.fromkeys(formats))
     for name in wanted:
@@ -109,7 +111,7 @@ def import_master(master: Path, request: ImportRequest, folder: Path, sounds: Pa
 
 
 def profile_text(profile: Profile, measured: MasterMeasurement, name: str) -> str:
-    """The text of the profile's file; `name` is the file name of the supplied master."""
+    """The text of the profile's file. `name` is the file name of the supplied master."""
     origin = json.dumps(name, ensure_ascii=not name.isprintable())
     standard = (
         "# The association's standard sound: the registry named the SHA-256 of this master at the import.\n"
@@ -178,7 +180,7 @@ def _number(level_db: float) -> float | None:
 
 
 def _provisional(request: ImportRequest) -> Profile:
-    """The profile before its master was read."""
+    """The profile before its master is read."""
     tree: dict[str, Any] = {
         "id": request.profile_id,
         "title": request.title,
@@ -228,8 +230,10 @@ def _refuse_unproven(master: Path, profile: Profile, request: ImportRequest) -> 
 
 
 def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
-    """The path and the SHA-256 of a copy of the master. All later steps read the copy, because `master` may change
-    meanwhile.
+    """The path and SHA-256 of a copy of the master.
+
+    All later steps read the copy, because `master` may change meanwhile. Raises RecordingError if the master is too
+    large.
     """
     digest, size = hashlib.sha256(), 0
     unnamed = folder / "master"
@@ -254,7 +258,7 @@ def _copy(master: Path, folder: Path, profile_id: str) -> tuple[Path, str]:
 
 
 def _read(copy: Path, master: Path) -> tuple[RecordedLeg, ...]:
-    """The legs of the copy. Warnings and errors name the file that the user gave, not the copy."""
+    """The legs of the copy. Warnings and errors name the user's file, not the copy."""
 
     def renamed(text: str) -> str:
         return text.replace(str(copy), str(master), 1)
@@ -267,7 +271,7 @@ def _read(copy: Path, master: Path) -> tuple[RecordedLeg, ...]:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A temporary folder. Raises ToneError if the folder or a file in it cannot be written."""
+    """Create a temporary folder. Raises ToneError if the folder or a file in it cannot be written."""
     try:
         with tempfile.TemporaryDirectory(prefix="idtone-import.") as folder:
             yield Path(folder)
@@ -280,7 +284,7 @@ def _scratch() -> Iterator[Path]:
 
 
 def _earlier_master(path: Path) -> Path | None:
-    """The master of the replaced profile, if an import put it there."""
+    """The master of the replaced profile, if it came from an import."""
     if not path.exists():
         return None
     try:
@@ -294,7 +298,7 @@ def _earlier_master(path: Path) -> Path | None:
 
 
 def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Move each file to its place, in this order; restore all files on failure. Raises ToneError."""
+    """Move all files into place in this order, or restore all of them on failure. Raises ToneError."""
     done: list[tuple[Path, Draft | None]] = []
     try:
         with ExitStack() as drafts:
@@ -308,7 +312,7 @@ def _put_in_place(moves: Sequence[tuple[Path, Path]]) -> None:
                 for each, backup in zip(new, earlier, strict=True):
                     done.append((each.target, backup))
                     each.put()
-            except BaseException:  # an interruption must not leave half an import either
+            except BaseException:  # not even an interruption may leave half an import
                 for target, backup in reversed(done):
                     if backup:
                         backup.put()

@@ -1,6 +1,6 @@
-"""The measurements of a master, and the rules that it must meet.
+"""Measurements of a master, and the requirements that it must meet.
 
-Level, noise and trim are judged at 8 kHz, as in a telephone; clipping, DC and the channels are judged in the file
+Level, noise and trim are judged at 8 kHz, as in a telephone. Clipping, DC and the channels are judged in the file
 itself.
 """
 
@@ -26,39 +26,50 @@ from .recordings.recorded_leg import RecordedLeg
 
 HIGHEST_RATE_HZ: Final = 192_000
 SHORTEST_MS: Final = 50.0
-"""Shortest sound in milliseconds: half the shortest pulse of a Japanese network tone. People cannot recognise a shorter
-one.
+"""Minimum duration of a sound, in ms.
+
+This is half the shortest pulse of a Japanese network tone. People cannot recognize a shorter sound.
 """
 SILENT_DB: Final = -60.0
-"""Level relative to full scale below which a recording is too quiet: at a usual level, the noise of its 16-bit steps
-would be audible.
+"""Level relative to full scale below which a recording is too quiet.
+
+At a usual level, the noise of its 16-bit steps would be audible.
 """
 NOISE_DB: Final = -30.0
-"""Maximum noise relative to the sound: about the idle noise of a G.711 line at the usual levels."""
+"""Maximum noise relative to the sound, about the idle noise of a G.711 line at usual levels."""
 NOISELIKE_DB: Final = -6.0
-"""Spectral flatness from which a sound counts as noise, even if its pauses are quiet. Voiced speech and tones are far
-below.
+"""Spectral flatness above which a sound counts as noise, even if its pauses are quiet.
+
+Voiced speech and tones are far below.
 """
 DC_DB: Final = -30.0
-"""Maximum DC relative to the sound. A valid 300 Hz burst of 50 ms that is cut inside a wave has nearly as much."""
+"""Maximum DC relative to the sound. A valid 300 Hz burst of 50 ms that is cut inside a wave has almost as much."""
 CHANNELS_DB: Final = -40.0
-"""Maximum difference of two channels relative to the sound. Lossy coding makes equal channels differ by less."""
+"""Maximum difference between two channels relative to the sound.
+
+Lossy coding makes equal channels differ by less.
+"""
 TRIM_DB: Final = -40.0
 ABOVE_NOISE_DB: Final = 12.0
-"""Margin above the noise. White noise at 8 kHz, averaged over 1 ms, is 6 to 7 dB above its mean once in a thousand
-times.
+"""Margin above the noise.
+
+White noise at 8 kHz, averaged over 1 ms, is 6 to 7 dB above its mean in one of a thousand cases.
 """
 
 _FULL_SCALE: Final = 0.98
 """Full scale of µ-law, the lowest of all codings."""
 _CEILING: Final = 32767 / 32768
 _CLIPPED_RUN: Final = 3
-"""Number of equal samples in a row at full scale from which a peak counts as clipped. At 192 kHz, the crest of an
-unclipped sine from 300 Hz up has two.
+"""Minimum number of consecutive equal samples at full scale that count as a clipped peak.
+
+At 192 kHz, the crest of an unclipped sine of 300 Hz or more has two such samples.
 """
 _SLOW_HZ: Final = 16_000
 _CLIPPED_RUN_SLOW: Final = 2
-"""The same for rates up to `_SLOW_HZ`, where a sine that just reaches full scale has only one such sample."""
+"""Number that replaces `_CLIPPED_RUN` at rates up to `_SLOW_HZ`.
+
+At these rates, a sine that just reaches full scale has only one such sample.
+"""
 _QUIET_MS: Final = 20.0
 _EDGE_MS: Final = 1.0
 _BAND_HZ: Final = (300, 3400)
@@ -66,10 +77,10 @@ _BAND_HZ: Final = (300, 3400)
 
 @dataclass(frozen=True, slots=True)
 class MasterMeasurement:
-    """The measurements of a recording that may become a sound.
+    """Measurements of a recording that may become a sound.
 
-    `rms` is that of the sounding part (1.0 is full scale); `noise_db` and `dc_db` are relative to it. `noise_db` is an
-    upper bound; it is infinite if the recording is too short.
+    `rms` is the RMS of the sounding part, where 1.0 is full scale. `noise_db` and `dc_db` are relative to it.
+    `noise_db` is an upper bound, and is infinite if the recording is too short to measure it.
     """
 
     sample_rate_hz: int
@@ -84,12 +95,12 @@ class MasterMeasurement:
         return self.trim.to_ms - self.trim.from_ms
 
     def level_dbm0(self, law: Law) -> float:
-        """The level of the recording as supplied."""
+        """The level of the recording as supplied, in dBm0."""
         return dbm0(power_db(self.rms**2), law)
 
 
 def measure_master(legs: Sequence[RecordedLeg], name: str) -> MasterMeasurement:
-    """Measure a recording. Raises ToneError with all its faults; the message begins with `name`."""
+    """Measure a recording. Raises ToneError with its faults, in a message that begins with `name`."""
     try:
         _refuse_unmeasurable(legs)
         samples = legs[0].samples.astype(np.float64)
@@ -166,7 +177,7 @@ def _channel_faults(legs: Sequence[RecordedLeg], power: float) -> Iterator[str]:
 
 
 def _clipping_faults(samples: Samples, rate: int) -> Iterator[str]:
-    """Faults for clipped peaks: several equal samples in a row at positive or negative full scale."""
+    """Yield faults for clipped peaks: several consecutive equal samples at positive or negative full scale."""
     flat = _level_runs(samples)
     lengths = flat[:, 1] - flat[:, 0]
     heights = np.abs(samples[flat[:, 0]])
@@ -226,7 +237,10 @@ def _faults(master: MasterMeasurement, between_db: float) -> Iterator[str]:
 
 
 def _quietest(heard: Samples) -> float:
-    """The mean square of the quietest 20 ms, without DC: an upper bound of steady noise."""
+    """The mean square of the quietest 20 ms without DC, an upper bound on steady noise.
+
+    Infinite if the sound is shorter than 20 ms.
+    """
     width = round(_QUIET_MS * LEVEL_RATE_HZ / 1000)
     if len(heard) < width:
         return math.inf
@@ -237,10 +251,10 @@ def _quietest(heard: Samples) -> float:
 
 
 def _between_partials(heard: Samples) -> float:
-    """An upper bound of steady noise, relative to the power of the sound, from the spectrum of the sounding part.
+    """Upper bound on steady noise relative to the power of the sound, from the spectrum of the sounding part.
 
     In white noise, the median line of a spectrum has ln 2 of the mean power. The bound is the mean of the medians over
-    frames of 64 ms that overlap by half.
+    frames of 64 ms that overlap by half. Infinite if there is no such frame.
     """
     size = round(0.064 * LEVEL_RATE_HZ)
     part = sounding_mask(heard, LEVEL_RATE_HZ)
@@ -260,10 +274,10 @@ def _between_partials(heard: Samples) -> float:
 
 
 def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
-    """The part from the first to the last sound, rounded outwards to a tenth of a millisecond.
+    """The part from the first to the last sound, rounded outward to a tenth of a millisecond.
 
-    A sound begins at the first millisecond that is louder than a threshold: 40 dB below the loudest part or, if that is
-    more, the noise plus a margin.
+    A sound begins at the first millisecond above a threshold. The threshold is 40 dB below the loudest part or, if
+    higher, the noise plus a margin.
     """
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, 10.0)))
     noise = quiet * sounding_rms(heard, LEVEL_RATE_HZ) ** 2 / loudest
@@ -275,5 +289,5 @@ def _trim(heard: Samples, quiet: float, duration_s: float) -> Trim:
 
 
 def decibel_text(level_db: float) -> str:
-    """The level in dB, as text."""
+    """The level in dB as text."""
     return "nothing" if level_db <= SILENCE_DB else f"{level_db:.1f} dB"

@@ -1,6 +1,6 @@
-"""The tones of the telephone network that a sound must not resemble.
+"""Tones of the telephone network that a sound must not resemble.
 
-A tone is recognised by its frequencies. A burst resembles it if enough of the burst's simultaneous frequencies are
+A tone is recognized by its frequencies. A burst resembles it if enough of the burst's simultaneous frequencies are
 inside the tone's bands. A sweep resembles the tones that it passes slowly enough. A modulated tone also resembles the
 tones that its sidebands match. Cadence does not count, because receivers and people react before the second pulse.
 """
@@ -13,17 +13,19 @@ from typing import Final
 from .profile import Profile, Segment
 
 Band = tuple[float, float]
-"""Lowest and highest frequency in Hz; both belong to the band."""
+"""Lowest and highest frequency in Hz, both inclusive."""
 
 _DWELL_MS: Final = 10.0
-"""Time for which a sweep may be inside a tone's band without resembling the tone. DTMF receivers ignore even twice this
-time (ITU-T Q.24).
+"""Time for which a sweep may be inside a tone's band without resembling the tone, in ms.
+
+DTMF receivers ignore even twice this time (ITU-T Q.24).
 """
 _STEP_HZ: Final = 15.0
-"""Step, in hertz, in which a glide is examined: half the narrowest band, so that no band is missed."""
+"""Step in which a glide is examined, in Hz. It is half the narrowest band, so that no band is missed."""
 _SIDEBAND_DEPTH: Final = 0.1
-"""Minimum depth of a modulation whose sidebands count. A shallower modulation has sidebands at least 26 dB below the
-tone.
+"""Minimum depth of a modulation whose sidebands count.
+
+The sidebands of a shallower modulation are at least 26 dB below the tone.
 """
 
 
@@ -48,16 +50,16 @@ NETWORK_TONES: Final = (
         cadence="continuous, 125/125 or 150/150 ms, 500/500 ms, 1/2 s",
     ),
     NetworkTone("Japanese call waiting tone (440 Hz)", (_around(440, percent=5),), cadence="100/100/100/1000 ms"),
-    # ITU-T Q.23; Q.24 lets receivers accept up to 3.5 %.
+    # ITU-T Q.23. Q.24 allows receivers to accept up to 3.5 %.
     NetworkTone("DTMF", (_around(697, 770, 852, 941, percent=3.5), _around(1209, 1336, 1477, 1633, percent=3.5))),
     # ITU-T E.180: each tone ±50 Hz.
     NetworkTone("special information tone (SIT)", (((900, 1000), (1350, 1450), (1750, 1850)),), cadence="330 ms each"),
     # ITU-T T.30: CNG 1100 ± 38 Hz, CED 2100 ± 15 Hz.
     NetworkTone("fax calling tone (CNG)", (((1062, 1138),),), cadence="500/3000 ms"),
     NetworkTone("fax or modem answer tone (CED)", (((2085, 2115),),), cadence="2.6 to 4 s"),
-    # ITU-T V.21, which fax and text telephones use.
+    # ITU-T V.21, used by fax and text telephones.
     NetworkTone("modem (V.21)", (_around(980, 1180, 1650, 1850, percent=1.5),)),
-    # ITU-T V.25 calling tone; V.23 mark, which carries the caller's number to Japanese telephones.
+    # ITU-T V.25 calling tone, and V.23 mark, which carries the caller's number to Japanese telephones.
     NetworkTone("modem calling tone or caller display (V.25, V.23)", (_around(1300, percent=1.5),)),
     # ITU-T Q.311 and Q.141.
     NetworkTone("line signalling (2400 or 2600 Hz)", (((2385, 2415), (2585, 2615)),)),
@@ -74,9 +76,7 @@ def resembled_tones(profile: Profile) -> tuple[str, ...]:
 
 
 def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
-    """The number of a segment, from 0, and a tone that it resembles, for each resemblance; in the order of
-    `NETWORK_TONES`.
-    """
+    """Yield a segment index, from 0, and a tone for each resemblance, in the order of `NETWORK_TONES`."""
     moments = [
         (index, segment.on_ms, _moments(segment))
         for index, segment in enumerate(profile.segments)
@@ -90,9 +90,7 @@ def resemblances(profile: Profile) -> Iterator[tuple[int, NetworkTone]]:
 
 
 def spectrum_hz(segment: Segment, fraction: float) -> tuple[float, ...]:
-    """All frequencies in hertz, with the sidebands of modulation, at the moment when `fraction` of the burst has
-    passed.
-    """
+    """All frequencies in Hz, including modulation sidebands, at `fraction` of the burst's duration."""
     carriers = segment.frequencies_at(fraction)
     modulation = segment.modulation
     if modulation is None or modulation.depth < _SIDEBAND_DEPTH:

@@ -1,8 +1,8 @@
-"""A tone profile: the description of a sound, as data.
+"""Tone profile: the description of a sound, as data.
 
-A profile is a sequence of segments that is played `repeat` times; each segment is a burst of one or more sine waves (or
-of silence) and the pause after it. Or a profile is a recording, the supplied master. The association's own sound is not
-public and comes as a recording, so a synthesised profile must not be marked as the standard.
+A profile is either a sequence of segments, played `repeat` times, or a recording (the supplied master). Each segment is
+a burst of one or more sine waves (or of silence) and the pause after it. The association's own sound is not public and
+comes as a recording, so a synthesized profile must not be marked as the standard.
 """
 
 import errno
@@ -26,34 +26,34 @@ from idtone.core.translation import Message
 from idtone.core.yaml_documents import Model, ValidationFault
 
 DURATION_LIMIT_MS: Final = 3_600_000
-"""Longest sound in milliseconds. Test signals may last an hour; the limit for calls is `CALL_LIMIT_MS`."""
+"""Maximum duration of a sound, in ms. Test signals may last an hour. The limit for calls is `CALL_LIMIT_MS`."""
 CALL_LIMIT_MS: Final = 10_000
-"""Longest sound for calls, in milliseconds, because the parties are connected only after it."""
+"""Maximum duration of a sound for calls, in ms, because the parties are connected only after it."""
 RAMP_LIMIT_MS: Final = 1000
 FILE_SIZE_LIMIT: Final = 64 * 1024
-"""Maximum number of bytes of a profile's file."""
+"""Maximum size of a profile's file, in bytes."""
 RAMP_MS: Final = 5.0
-"""Default length of a ramp in milliseconds: long enough to avoid clicks at the edges of a burst."""
+"""Default duration of a ramp, in ms. It is long enough to avoid clicks at the edges of a burst."""
 
 
 class Law(StrEnum):
-    """The law that defines 0 dBm0 (ITU-T G.711). In linear samples, the two laws differ by 0.065 dB."""
+    """Law that defines 0 dBm0 (ITU-T G.711). In linear samples, the two laws differ by 0.065 dB."""
 
     A = "a-law"
     MU = "mu-law"
 
     @property
     def full_scale_dbm0(self) -> float:
-        """The level of a sine whose peak is full scale, 32 768 in 16 bits.
+        """Level of a sine whose peak is full scale, 32 768 in 16 bits.
 
-        So the peak of 0 dBm0 is 22 827 in A-law and 22 657 in µ-law.
+        The peak of 0 dBm0 is therefore 22 827 in A-law and 22 657 in µ-law.
         """
         level_dbm0, peak = self.overload
         return float(level_dbm0) + 20 * math.log10(32768 / peak)
 
     @property
     def overload(self) -> tuple[Decimal, int]:
-        """The level in dBm0 and the peak in 16-bit steps at which the law overloads."""
+        """Level in dBm0 and peak in 16-bit steps at which the law overloads."""
         return (Decimal("3.14"), 32768) if self is Law.A else (Decimal("3.17"), 32636)
 
 
@@ -61,7 +61,7 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 
 FrequencyHz = Annotated[float, Field(ge=300, le=3400, allow_inf_nan=False)]
-"""A frequency in the telephone band, in hertz."""
+"""A frequency in the telephone band, in Hz."""
 LevelDbm0 = Annotated[float, Field(ge=-40, le=0, allow_inf_nan=False)]
 
 
@@ -86,17 +86,18 @@ def _sha256(value: str) -> str:
 
 
 class Modulation(Model):
-    """Amplitude modulation by a sine that starts with the burst; `depth` 1 goes down to silence."""
+    """Amplitude modulation by a sine that starts with the burst. A `depth` of 1 goes down to silence."""
 
     rate_hz: Annotated[float, Field(ge=0.5, le=100, allow_inf_nan=False)]
     depth: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class Sweep(Model):
-    """A change of a burst's frequencies. Each one ends at the frequency with the same index in `to_hz`.
+    """A change in a burst's frequencies, each of which ends at the frequency with the same index in `to_hz`.
 
-    Without `steps`, they glide evenly over the whole of `on_ms`. With `steps`, they change in this number of equally
-    long steps: the first has the segment's frequencies, the last has `to_hz`. The phase is continuous.
+    If `steps` is None, the frequencies glide evenly over all of `on_ms`. Otherwise they change in this number of
+    equally long steps, from the segment's frequencies in the first step to `to_hz` in the last. The phase is
+    continuous.
     """
 
     to_hz: Annotated[tuple[FrequencyHz, ...], Field(max_length=8)]
@@ -104,9 +105,9 @@ class Sweep(Model):
 
 
 class Segment(Model):
-    """One burst and the pause after it. Without frequencies the burst is silent too.
+    """One burst and the pause after it. A burst without frequencies is silent.
 
-    `ramp_ms` is the length of each raised-cosine edge, inside `on_ms`. `level_dbm0` replaces the profile's level for
+    `ramp_ms` is the length of each raised-cosine edge inside `on_ms`. `level_dbm0` replaces the profile's level for
     this burst.
     """
 
@@ -120,12 +121,12 @@ class Segment(Model):
 
     @property
     def crest(self) -> float:
-        """The ratio of the burst's highest possible peak to the peak of a single sine at the same level."""
+        """Ratio of the burst's highest possible peak to the peak of a single sine at the same level."""
         depth = self.modulation.depth if self.modulation else 0.0
         return math.sqrt(len(self.frequencies_hz)) * (1 + depth) / math.sqrt(1 + depth * depth / 2)
 
     def frequencies_at(self, fraction: float) -> tuple[float, ...]:
-        """The frequencies in Hz when `fraction` (0 to 1) of the burst has passed."""
+        """The frequencies in Hz at `fraction` (0 to 1) of the burst's duration."""
         sweep = self.sweep
         if sweep is None:
             return self.frequencies_hz
@@ -136,7 +137,7 @@ class Segment(Model):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A segment at its place in the sound, in milliseconds from the start of the sound."""
+    """A segment at its position in the sound, in ms from the start of the sound."""
 
     start_ms: float
     end_ms: float
@@ -144,10 +145,10 @@ class Burst:
 
 
 class Tolerance(Model):
-    """The permitted difference of a recorded sound from the profile.
+    """Permitted deviation of a recorded sound from the profile.
 
-    `time_percent` is relative to the length of the whole cadence. The level is judged only if `level_db` is given: many
-    networks change levels, and speech codecs do not keep them.
+    `time_percent` is relative to the length of the whole cadence. The level is judged only if `level_db` is given,
+    because many networks change levels, and speech codecs do not preserve them.
     """
 
     frequency_percent: Annotated[float, Field(ge=0.1, le=5, allow_inf_nan=False)] = 1.0
@@ -163,12 +164,12 @@ class Trim(Model):
 
 
 class Profile(Model):
-    """A sound, made from `segments` or from a `recording`.
+    """A sound made from `segments` or from a `recording`.
 
-    `level_dbm0` is the level of each burst as a whole; its frequencies are equally loud. A recording is amplified so
+    `level_dbm0` is the level of each burst as a whole, whose frequencies are equally loud. A recording is amplified so
     that its sounding part has this level. `recording` is an audio file in the profile's folder: its file name in the
-    YAML file, its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular noise
-    of one step to linear samples; the same seed gives the same noise.
+    YAML file, and its full path in a loaded profile. `sha256` is the hash of its bytes. `dither_seed` adds triangular
+    noise of one step to linear samples, and the same seed gives the same noise.
     """
 
     id: Annotated[str, Field(max_length=64), AfterValidator(_slug)]
@@ -186,19 +187,17 @@ class Profile(Model):
 
     @property
     def duration_ms(self) -> float:
-        """Milliseconds from the first burst to the end of the last pause; for a recording, the length of its trimmed
-        part.
-        """
+        """Time in ms from the first burst to the end of the last pause, or the length of a recording's trimmed part."""
         if self.trim:
             return self.trim.to_ms - self.trim.from_ms
         return max((start + segment.on_ms + segment.off_ms for start, segment in self._timeline()), default=0.0)
 
     def bursts(self) -> tuple[Burst, ...]:
-        """All audible bursts in order of time, repetitions included. A recording has none."""
+        """All audible bursts by time, including repetitions. A recording has none."""
         return tuple(self.timeline())
 
     def timeline(self) -> Iterator[Burst]:
-        """The same bursts as `bursts`, one at a time, so that an hour of them does not fill the memory."""
+        """Yield the bursts of `bursts` one at a time, so that an hour of them does not fill the memory."""
         for start, segment in self._timeline():
             if segment.frequencies_hz:
                 yield Burst(start, start + segment.on_ms, segment)
@@ -216,9 +215,9 @@ class Profile(Model):
 
 
 def load_profile(path: Path) -> Profile:
-    """The profile in a file. Its recording must exist and have the hash that the profile names.
+    """The profile in a file. Its recording must exist and have the hash given in the profile.
 
-    Raises DocumentError with every fault of the file.
+    Raises DocumentError with all faults of the file.
     """
     profile = yaml_documents.load(path, Profile, profile_faults, size_limit=FILE_SIZE_LIMIT)
     if profile.recording is None:
@@ -238,8 +237,9 @@ def load_profile(path: Path) -> Profile:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in lower case, as in profiles. Raises OSError, also for special files: reading a pipe would
-    block.
+    """The file's SHA-256 in lowercase, as in profiles.
+
+    Raises OSError, even for a special file, because reading a pipe would block.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
@@ -248,12 +248,12 @@ def sha256_of(path: Path) -> str:
 
 
 def parse_profile(text: str, name: str) -> Profile:
-    """A profile from text; its recording is not read. `name` is the file name in the faults."""
+    """A profile from text, whose recording is not read. `name` is the file name in the faults."""
     return yaml_documents.parse(text, name, Profile, profile_faults)
 
 
 def build_profile(tree: dict[str, Any], name: str) -> Profile:
-    """The profile from values that are not in a file, so that faults have no line. Its recording is not read."""
+    """A profile from values outside a file, so that faults have no line. Its recording is not read."""
     try:
         return yaml_documents.validate(tree, "", name, Profile, profile_faults)
     except DocumentError as error:
@@ -261,7 +261,7 @@ def build_profile(tree: dict[str, Any], name: str) -> Profile:
 
 
 def profile_faults(profile: Profile) -> Iterator[ValidationFault]:
-    """The faults of a profile's values that are valid alone but contradict each other."""
+    """Yield faults of values that are valid on their own but contradict each other."""
     yield from _recording_rules(profile) if profile.recording else _synthesis_rules(profile)
     if profile.duration_ms > DURATION_LIMIT_MS:
         yield ValidationFault(

@@ -1,4 +1,4 @@
-"""Tone profiles: the shipped ones, and those in the operator's own folder."""
+"""Library of tone profiles: those included in idtone, and those in the operator's own folder."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -17,7 +17,7 @@ _TOO_LONG = f"Shorten it to {CALL_LIMIT_MS} ms, because it delays the connection
 
 
 class ProfileLibrary(Mapping[str, Profile]):
-    """Profiles by their ids. Raises DocumentError if two profiles have the same id."""
+    """Profiles by id. Raises DocumentError if two profiles have the same id."""
 
     def __init__(self, sourced: Iterable[tuple[str, Profile]]) -> None:
         self._profiles: dict[str, Profile] = {}
@@ -47,7 +47,7 @@ class ProfileLibrary(Mapping[str, Profile]):
         return self._sources[profile_id]
 
     def named(self, profile_id: str) -> Profile:
-        """The profile with this id. Raises a UsageError that lists all ids."""
+        """The profile with this id. For an unknown id, raises UsageError that lists all ids."""
         try:
             return self._profiles[profile_id]
         except KeyError:
@@ -76,17 +76,15 @@ class ProfileLibrary(Mapping[str, Profile]):
 
 
 def load_library(extra: Path | None = None) -> ProfileLibrary:
-    """The shipped profiles and those of the folder `extra`.
+    """The profiles included in idtone and those in the folder `extra`.
 
-    Raises DocumentError with every fault of every file, and if the folder cannot be read.
+    Raises DocumentError with all faults of all files, or if the folder cannot be read.
     """
     return ProfileLibrary([*_shipped(), *(_of_folder(extra) if extra else ())])
 
 
 def namesake_source(profile_id: str, path: Path) -> str | None:
-    """The source of a profile with this id that is not in the file `path`: `SHIPPED`, or another file in the same
-    folder. None if there is no such profile.
-    """
+    """The source of another profile with this id, or None: `SHIPPED`, or another file beside `path`."""
     if any(profile.id == profile_id for _, profile in _shipped()):
         return SHIPPED
     for other in sorted(path.parent.iterdir()) if path.parent.is_dir() else ():
@@ -99,14 +97,15 @@ def _id_of(path: Path) -> str | None:
     try:
         tree = read_tree(read_text(path, size_limit=FILE_SIZE_LIMIT), str(path))
     except DocumentError:
-        return None  # the file cannot be loaded, so it takes no id; the library reports its faults
+        return None  # a file that cannot be loaded occupies no id, and the library reports its faults
     return tree.get("id") if isinstance(tree, dict) else None
 
 
 @cache
 def _shipped() -> Sequence[tuple[str, Profile]]:
-    """The shipped profiles. They are parsed once for the whole process, because the console's pages of sounds use them
-    often.
+    """Included profiles as pairs of source and profile.
+
+    They are parsed once per process, because the console's sound pages use them often.
     """
     folder = resources.files("idtone.config") / "profiles"
     return tuple(

@@ -1,4 +1,4 @@
-"""Check that a profile is the sound that the registry licenses under the profile's id, so that it may be played."""
+"""Checks that a profile is the sound that the registry licenses under the profile's id."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from .profile import Profile
 
 
 def play_objection(profile: Profile, named: Mapping[str, str | None] | None) -> str | None:
-    """The reason why the profile must not be played as the licensed sound with its id; None if it may be played.
+    """The reason why the profile must not be played as the licensed sound with its id, or None.
 
-    `named` maps the ids of the registry's tones to the SHA-256 of their masters, or to None for a tone without a
-    master. Without a registry, `named` is None. Then no recording may be played, because nothing proves that it is the
-    right one.
+    `named` maps the ids of the registry's sounds to the SHA-256 of their masters, or to None for a sound without a
+    master. If there is no registry, `named` is None. No recording may then be played, because nothing proves that it is
+    the right one.
     """
     if named is None:
         return Message("there is no registry to check the recording against") if profile.recording else None

@@ -1,7 +1,7 @@
-"""The content of the sound files for calls. A node can have it without the libraries that make sounds.
+"""Content of the sound files for calls, available to a node even without the synthesis libraries.
 
-The files of the shipped profiles come with idtone. An imported profile has a list of the digests of its files beside
-it; `sha256sum -c` reads it too. The files of any other profile are made.
+The files of the included profiles come with idtone. Beside an imported profile is a list of the digests of its files,
+which `sha256sum -c` can read too. The files of all other profiles are synthesized.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from .making.formats import SoundFormat
 
 _HEAD: Final = "# sound files of idtone, encoders 1"
-"""First line of a digest list. Raise its number when a change of the encoders changes their output."""
+"""First line of a digest list. Increase its number when a change of the encoders changes their output."""
 
 
 class SoundFileContents:
-    """The content of the sound files of a library's profiles. `directory` is the folder of the files."""
+    """Content of the sound files for a library's profiles. `directory` is the folder of the files."""
 
     def __init__(self, directory: Path, library: ProfileLibrary) -> None:
         self._directory = directory
@@ -34,7 +34,7 @@ class SoundFileContents:
         self._listed: dict[str, Mapping[str, str]] = {}
 
     def content(self, profile: Profile, sound_format: SoundFormat) -> bytes:
-        """The bytes of one file. Raises ToneError if it must be made and cannot be."""
+        """The bytes of one file. Raises ToneError if it must be synthesized but cannot be."""
         name = f"{profile.id}{sound_format.extension}"
         source = self._library.source(profile.id)
         if source == SHIPPED:
@@ -64,9 +64,7 @@ class SoundFileContents:
 
 
 def available_encoder() -> Callable[[Profile, SoundFormat], bytes] | None:
-    """A function that makes the content of a file from the profile and its master; None if the libraries for that are
-    missing.
-    """
+    """A function that creates the content of a file, or None if the synthesis libraries are missing."""
     try:
         from .making.encoders import encode
     except ModuleNotFoundError:
@@ -75,17 +73,17 @@ def available_encoder() -> Callable[[Profile, SoundFormat], bytes] | None:
 
 
 def digest_list_path(profile_file: Path) -> Path:
-    """The path of the digest list of a profile."""
+    """The path of a profile's digest list."""
     return profile_file.with_suffix(".sha256")
 
 
 def digest_list_text(digests: Mapping[str, str]) -> str:
-    """The text of a digest list. `digests` has the digests of the profile's file and its sound files, by file name."""
+    """The text of a digest list. `digests` maps file names of profile and sound files to their digests."""
     return "".join(f"{line}\n" for line in (_HEAD, *(f"{sha256}  {name}" for name, sha256 in digests.items())))
 
 
 def read_digest_list(profile_file: Path) -> Mapping[str, str]:
-    """The digests by file name; empty if there is no list, or if the profile's file has changed since then."""
+    """The digests by file name, or nothing if the list is missing, unreadable or older than the profile's file."""
     try:
         head, *lines = digest_list_path(profile_file).read_text("utf-8").splitlines() or [""]
         digests = {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}

@@ -1,8 +1,7 @@
-"""Limits on the attempts to sign in.
+"""Limits on sign-in attempts.
 
-An attacker who tries a user's name must not lock out that user. So attempts from a known browser, in which the user has
-signed in before (`known_browser`), are counted for that browser alone. All other attempts are counted for the name and
-for the network.
+An attacker who tries a user's name must not lock out that user. Attempts from a known browser (see `known_browser`) are
+therefore counted for that browser alone. All other attempts are counted for the name and for the network.
 """
 
 import time
@@ -15,17 +14,19 @@ from idtone.core.http.visitor_network import network_of
 
 WITHIN_S: Final = 15 * 60.0
 MOST_OF_NAME: Final = 5
-"""Maximum number of failures of a name: from all unknown browsers together, and from each known browser."""
+"""Maximum number of failures of a name from all unknown browsers together, and from each known browser."""
 MOST_OF_ADDRESS: Final = 20
 MOST_KEPT: Final = 10_000
-"""Maximum number of names, browsers and addresses in memory; the oldest are forgotten."""
+"""Maximum number of names, browsers and networks in memory. The oldest entries are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt to sign in. `browser` is the known browser's mark; it and the address may be empty. An attempt with a
-    passkey has no name. Its failures count for the network alone, or not at all if the address is unknown: nobody can
-    guess a passkey, so its failures need not lock others out.
+    """An attempt to sign in.
+
+    `browser` identifies a known browser. `browser` and `address` may be empty. An attempt with a passkey has no name.
+    Its failures count only for the network, and not at all if the address is unknown. A passkey cannot be guessed, so
+    its failures need not lock out other visitors.
     """
 
     name: str
@@ -44,8 +45,10 @@ class Attempt:
 
 
 class Attempts:
-    """The recent failures of names, browsers and networks. Each attempt counts as a failure until it succeeds, so it
-    does not help to send many at once. Used by the event loop alone.
+    """Recent failures of names, browsers and networks.
+
+    Each attempt counts as a failure until it succeeds, so sending many attempts at once gains nothing. Use only
+    from the event loop.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +56,7 @@ class Attempts:
         self._failures: dict[str, deque[float]] = {}
 
     def begins(self, attempt: Attempt) -> bool:
-        """True if the attempt is allowed. It then counts as a failure until it succeeds."""
+        """True if the attempt is allowed. An allowed attempt counts as a failure until it succeeds."""
         if any(self._recent(key) >= most for key, most in attempt.limits):
             return False
         for key, most in attempt.limits:
@@ -67,13 +70,16 @@ class Attempts:
         return self._recent(f"address {network_of(attempt.address)}")
 
     def withdrawn(self, attempt: Attempt) -> None:
-        """Take back an attempt that was not made."""
+        """Remove the failure counted for an attempt whose password was never compared."""
         for key, _ in attempt.limits:
             if times := self._failures.get(key):
                 times.pop()
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Forget the failures of the name or of the browser, and this attempt's failure of the network."""
+        """Reset the failures of the name or browser, and remove this attempt's failure from the network.
+
+        For a passkey, reset the passkey failures of the network.
+        """
         keys = [key for key, _ in attempt.limits]
         for key in keys[:1]:
             self._failures.pop(key, None)

@@ -1,5 +1,7 @@
-"""Sign-ins in progress at an OpenID provider. The browser stores each one in a cookie that only this process can open.
-So an attacker who begins many sign-ins cannot displace those of others.
+"""Sign-ins in progress at an OpenID provider.
+
+Each sign-in is stored in a browser cookie that only this process can decrypt. An attacker who begins many sign-ins
+therefore cannot displace other users' sign-ins.
 """
 
 import hmac
@@ -17,8 +19,9 @@ from idtone.core.errors import IdtoneError
 
 LASTS_S: Final = 600.0
 MOST_ENDED: Final = 10_000
-"""Maximum number of states of ended sign-ins in memory. The oldest can be forgotten, because the provider accepts a
-code only once.
+"""Maximum number of states of ended sign-ins in memory.
+
+The oldest states can be dropped, because the provider accepts a code only once.
 """
 _NONCE: Final = 12
 _STATE: Final = 43
@@ -26,12 +29,12 @@ _STATE: Final = 43
 
 
 class NotBegunError(IdtoneError):
-    """A browser came back from the provider without a sign-in that began here."""
+    """A browser returned from the provider without a sign-in that began in this console."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunSignIn:
-    """The secrets of one sign-in. They are needed when the browser comes back."""
+    """Secrets of one sign-in, needed when the browser returns from the provider."""
 
     began_s: float
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -40,23 +43,24 @@ class BegunSignIn:
 
 
 class BegunSignIns:
-    """The sign-ins in progress. Used by the event loop alone. A restart ends them."""
+    """The sign-ins in progress. Use only from the event loop. A restart ends all of them."""
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
         self._seal = AESGCM(AESGCM.generate_key(256))
         self._ended: dict[str, float] = {}
-        """State → when its browser came back: each state counts once."""
+        """State → time when its browser returned. Each state is accepted once."""
 
     def begin(self) -> tuple[BegunSignIn, str]:
-        """Begin a sign-in; returns it, and the cookie for its browser."""
+        """Begin a sign-in. Returns the sign-in and the cookie for its browser."""
         begun, nonce = BegunSignIn(self._clock_s()), secrets.token_bytes(_NONCE)
         sealed = self._seal.encrypt(nonce, json.dumps(asdict(begun)).encode(), None)
         return begun, urlsafe_b64encode(nonce + sealed).decode()
 
     def ended(self, cookie: str, state: str) -> BegunSignIn:
-        """The sign-in of this cookie and state, which ends now. A second answer to it is refused, even after an error.
-        Raises NotBegunError.
+        """End and return the sign-in of this cookie and state.
+
+        A second call with the same state is refused, even if the first call failed. Raises NotBegunError.
         """
         begun, now_s = self._opened(cookie), self._clock_s()
         self._ended = {each: at_s for each, at_s in self._ended.items() if now_s - at_s < LASTS_S}

@@ -1,4 +1,4 @@
-"""Sign-in by a provider of OpenID Connect: the code flow with PKCE (RFC 7636), state and nonce."""
+"""Sign-in through an OpenID Connect provider: the code flow with PKCE (RFC 7636), state and nonce."""
 
 import time
 from collections.abc import Mapping
@@ -35,12 +35,12 @@ except ImportError as error:
 
 BEGIN: Final = PATH + "/begin"
 BACK: Final = PATH + "/back"
-"""The redirect URI at the provider: the console's address and this path."""
+"""Path of the redirect URI, which begins with the console's address."""
 _SCOPES: Final = {"email": "openid email", "preferred_username": "openid profile", "name": "openid profile"}
 
 
 class ByOpenId:
-    """Sign-in at a provider. `public` is the console's address in the browser."""
+    """Sign-in at an OpenID provider. `public` is the console's address as the browser sees it."""
 
     proof = None
 
@@ -91,8 +91,10 @@ class ByOpenId:
         return answer
 
     async def _back(self, visit: Visit) -> web.StreamResponse:
-        """Sign in the browser that comes back with a code. The answer is a page with a link, not a redirect: after a
-        redirect from the provider, the browser would not send the session's cookie (SameSite=Strict).
+        """Sign in the browser that returns with a code.
+
+        The response is a page with a link, not a redirect. After a redirect from the provider, the browser would not
+        send the session cookie (SameSite=Strict).
         """
         try:
             name = await self._name(visit)
@@ -109,7 +111,7 @@ class ByOpenId:
         return answer
 
     async def _name(self, visit: Visit) -> str:
-        """The user's name, from the provider's answer. Raises IdtoneError."""
+        """The user's name from the provider's response. Raises IdtoneError."""
         begun = self._begun.ended(OPENID.value_in(visit.request), visit.query("state"))
         metadata = await self._provider.metadata()
         said = visit.request.query.get("iss")  # RFC 9207

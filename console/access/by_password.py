@@ -1,4 +1,4 @@
-"""Sign-in by the console's own passwords and one-time codes, or by a passkey."""
+"""Sign-in with the console's own passwords and one-time codes, or with a passkey."""
 
 from functools import partial
 from http import HTTPStatus
@@ -31,7 +31,7 @@ class ByPassword:
         )
         self._challenges = Challenges()
         self._attempts = Attempts()
-        """Attempts by passkey. They cannot be guessed, so their failures do not block the password."""
+        """Attempts with passkeys. A passkey cannot be guessed, so failures here do not block the password."""
 
     def name_in(self, request: web.Request) -> str | None:
         return None
@@ -72,7 +72,7 @@ class ByPassword:
         return begin_session(visit, user.name)
 
     async def _signed(self, visit: Visit) -> tuple[User, Passkey, Passkey]:
-        """The user, and the passkey before and after its signature was counted. Raises UsageError."""
+        """The user, and the passkey before and after this use. Raises UsageError."""
         answer = (visit.entered or {}).get("credential", "")
         passkey, challenge = passkey_and_challenge(answer)
         owned = await visit.console.threads.admitting(visit.console.users.of_passkey, passkey)

@@ -1,4 +1,4 @@
-"""Sign-in by a proxy in front of the console, which names the user in a header of each request."""
+"""Sign-in through a proxy in front of the console. The proxy names the user in a header of each request."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,9 @@ from ..page import Page
 
 
 class ByProxy:
-    """The user by the proxy's header. Only the proxy's group can connect to the console's Unix socket, so no other user
-    can send the header.
+    """Reads the user's name from the proxy's header.
+
+    Only the proxy's group can connect to the console's Unix socket, so no other user can send the header.
     """
 
     proof = None
@@ -19,6 +20,9 @@ class ByProxy:
         self.pages: Sequence[Page] = ()
 
     def name_in(self, request: web.Request) -> str:
-        """The user's name in the header. It is empty if the header is missing or comes twice; no user has that name."""
+        """The user's name in the header, or an empty string if the header is missing or repeated.
+
+        No user has an empty name.
+        """
         names = request.headers.getall(self._header, ())
         return names[0].strip() if len(names) == 1 else ""

@@ -10,13 +10,15 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie of this host alone (`__Host-`): sent over TLS or on this machine, hidden from scripts and other
-    sites.
+    """A cookie limited to this host (`__Host-`).
+
+    It is sent only over TLS or on this machine, and hidden from scripts. Unless it is `Lax`, requests from other sites
+    do not carry it.
     """
 
     name: str
     lasts_s: int | None
-    """Lifetime in seconds; None: until the browser is closed."""
+    """Lifetime in seconds. None keeps the cookie until the browser is closed."""
     same_site: Literal["Strict", "Lax"] = "Strict"
 
     def value_in(self, request: web.Request) -> str:
@@ -34,7 +36,7 @@ class Cookie:
 SESSION: Final = Cookie("__Host-idtone", None)
 KNOWN_BROWSER: Final = Cookie("__Host-known", 90 * 86400)
 OPENID: Final = Cookie("__Host-openid", 600, "Lax")
-"""The cookie of a sign-in in progress. The browser also sends it when it comes back from the provider's site."""
+"""Cookie of a sign-in in progress. The browser also sends it on the way back from the provider's site."""
 WANTED: Final = Cookie("__Host-wanted", 600, "Lax")
-"""The cookie with the page for which the visitor had to sign in."""
+"""Cookie with the page that the visitor requested before signing in."""
 LANGUAGE: Final = Cookie("__Host-language", 365 * 86400)

@@ -1,4 +1,4 @@
-"""Requests to the provider of OpenID Connect: its metadata, its keys, and the token for a code.
+"""Client for an OpenID Connect provider: its metadata, its keys, and the token for a code.
 
 Needs the extra `openid`: authlib and joserfc.
 """
@@ -34,31 +34,32 @@ ALGORITHMS: Final = (
     "EdDSA",
     "Ed25519",
 )
-"""Accepted signature algorithms: those whose key only the provider has. So `none` and HMAC are refused."""
+"""Accepted signature algorithms. All of them use a private key, so `none` and HMAC are refused."""
 LEEWAY_S: Final = 60
 """Tolerated difference between the provider's clock and this machine's, in seconds."""
 WITHIN_S: Final = 10.0
 FRESH_S: Final = 3600.0
-"""Time for which the provider's metadata and keys are kept, in seconds."""
+"""Maximum age of the provider's cached metadata and keys, in seconds."""
 KEYS_EVERY_S: Final = 10.0
-"""Minimum interval in seconds between fetches of the keys. A token with an unknown key causes a fetch."""
+"""Minimum interval between fetches of the keys, in seconds. A token with an unknown key triggers a fetch."""
 
 
 class OpenIdError(IdtoneError):
-    """The provider cannot be reached, or the answers of provider and browser do not prove the user's identity."""
+    """The provider is unreachable, or the responses of provider and browser do not prove the user's identity."""
 
 
 @dataclass(slots=True)
 class Provider:
-    """A client of one provider. `client_secret` returns the secret, or None for a public client; it may raise
-    DocumentError.
+    """Client of one provider.
+
+    `client_secret` returns the secret, or None for a public client. It may raise DocumentError.
     """
 
     issuer: str
     client_id: str
     client_secret: Callable[[], str | None]
     acr: str | None = None
-    """The authentication context that each ID token must name; None: any."""
+    """Authentication context that each ID token must name. None accepts any context."""
     _metadata: tuple[float, Mapping[str, Any]] | None = field(default=None, init=False)
     _keys: tuple[float, KeySet] | None = field(default=None, init=False)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -123,7 +124,7 @@ class Provider:
             return self._keys[1]
 
     async def _fetch(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
-        """The JSON object in the provider's answer. Raises OpenIdError, whose text does not contain the request."""
+        """The JSON object in the provider's response. Raises OpenIdError, whose text does not contain the request."""
         try:
             status, found = await fetch(method, url, WITHIN_S, **more)
         except FetchError as error:
@@ -135,7 +136,7 @@ class Provider:
 
 
 def _public(found: Mapping[str, Any]) -> list[Any]:
-    """The public keys of a key set; symmetric ones are left out."""
+    """The public keys of a key set, without its symmetric keys."""
     return [
         each for each in found.get("keys", ()) if isinstance(each, dict) and each.get("kty") in ("RSA", "EC", "OKP")
     ]

@@ -1,6 +1,6 @@
-"""A user's own account: the open sessions and, where the console has passwords, a new password or a new secret of the
-one-time codes. The password and the code are required again for an act that could lock the user out or let somebody
-else in.
+"""A user's own account: sessions, mail address, password, one-time codes and passkeys.
+
+An act that could lock out the user or admit another person requires the password and the code again.
 """
 
 import secrets
@@ -32,7 +32,7 @@ from .visitor_sessions import renew_session
 PATH: Final = "/account"
 MAILS: Final = web.AppKey("mails", WaitingMails)
 SECRET_S: Final = 600.0
-"""Time in seconds for which a new secret waits for its first code."""
+"""Time limit for confirming a new secret with its first code, in seconds."""
 DONE: Final = {
     "sessions": template("The chosen sessions have ended."),
     "password": template("Your password is changed. Your other sessions have ended."),
@@ -45,7 +45,7 @@ DONE: Final = {
 _DIFFER: Final = Message("The new password was entered in two different ways.")
 _SAME: Final = Message("The new password is the one that you have.")
 FIRST_MAILS: Final = Rate(1 / 600, 3)
-"""Maximum number of first mails by one user, to addresses that the user enters."""
+"""Rate limit for first mails to the addresses that one user enters."""
 _LATER: Final = Message("You have changed your mail address often. Try again in ten minutes.")
 _LATE: Final = Message("The new secret is too old. Begin again.")
 _NO_MORE: Final = Message("This address has no passkeys, or you have as many as there can be.")
@@ -54,8 +54,9 @@ _WRONG_CODE: Final = Message("This is not the code of the new secret. Wait for t
 
 
 class Account:
-    """The pages of a user's account. `proof` is None if a proxy or a provider knows the users; then the console cannot
-    ask for a password again.
+    """Pages of a user's account.
+
+    `proof` is None if a proxy or a provider signs users in. The console then cannot ask for a password again.
     """
 
     def __init__(self, proof: PasswordProof | None) -> None:
@@ -81,7 +82,7 @@ class Account:
         )
 
     async def end_sessions(self, visit: Visit) -> web.StreamResponse:
-        """End the sessions that the user chose, but not this one."""
+        """End the sessions that the user selected, but never the current session."""
         assert visit.user is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -93,9 +94,12 @@ class Account:
         return visit.redirect(f"{PATH}?done=sessions")
 
     async def set_mail(self, visit: Visit) -> web.StreamResponse:
-        """Set the address for mails about pending tasks; an empty field removes it. A mail tests a new address."""
+        """Set the address for mails about pending tasks. An empty field removes the address.
+
+        A new address receives a test mail.
+        """
         assert visit.user is not None
-        if refusal := await self._asked(visit):  # a guest at the session must not get the user's mails
+        if refusal := await self._asked(visit):  # another person at an open session must not get the user's mails
             return self._page(visit, refusal)
         console, name = visit.console, visit.user.name
         try:
@@ -120,7 +124,7 @@ class Account:
         return await self._proof.verify_again(visit) if self._proof else None
 
     async def change_password(self, visit: Visit) -> web.StreamResponse:
-        """Change the password. The user's other sessions end, because they began with the old password."""
+        """Change the password and end the user's other sessions, which began with the old password."""
         assert visit.user is not None
         assert self._proof is not None
         new = as_entered(visit, "new")
@@ -129,13 +133,13 @@ class Account:
         hashed = await self._proof.hash_password(visit, new)
 
         def changed(user: User) -> User:
-            passkeys = () if user.given_until else user.passkeys  # another who knew the password may have made them
+            passkeys = () if user.given_until else user.passkeys  # may be from another person who knew the password
             return user.model_copy(update={"password": hashed, "given_until": None, "passkeys": passkeys})
 
         return await self._changed(visit, "password", changed)
 
     async def begin_code(self, visit: Visit) -> web.StreamResponse:
-        """Show a new secret for one-time codes. It takes effect when the user has entered one of its codes."""
+        """Show a new secret for one-time codes. It takes effect after the user enters one of its codes."""
         assert visit.session is not None
         if refusal := await self._asked(visit):
             return self._page(visit, refusal)
@@ -210,7 +214,7 @@ class Account:
         return await self._changed(visit, "no-passkey", without)
 
     async def _changed(self, visit: Visit, what: str, change: Callable[[User], User]) -> web.StreamResponse:
-        """Change the user in the file, and begin a new session."""
+        """Change the user in the file and begin a new session."""
         assert visit.user is not None
         console, name = visit.console, visit.user.name
 
@@ -241,8 +245,8 @@ WHAT: Final = {
 
 
 def _squares(text: str) -> list[list[bool]]:
-    """The rows of a QR code; True is dark."""
-    from .terminal_qr_code import squares  # reportlab, which takes a while
+    """The rows of a QR code. True is a dark square."""
+    from .terminal_qr_code import squares  # imports reportlab, which is slow
 
     return squares(text)
 

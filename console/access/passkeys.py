@@ -1,5 +1,6 @@
-"""Passkeys (WebAuthn): requests to the browser, and the verification of its answers. A passkey also asks its owner for
-a fingerprint, a face or a PIN, so it counts as two factors.
+"""Passkeys (WebAuthn): requests to the browser, and verification of its responses.
+
+A passkey also asks its owner for a fingerprint, a face or a PIN, so it counts as two factors.
 """
 
 import hashlib
@@ -43,15 +44,15 @@ _TIME: Final = 8
 WRONG: Final = (
     WebAuthnException, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError
 )  # fmt: skip
-"""The exceptions that the library raises for an answer that was damaged on purpose."""
+"""Exceptions that the library raises for a response that was damaged on purpose."""
 REFUSED: Final = Message("The passkey was not accepted. Try again, or sign in with password and code.")
 
 
 class Challenges:
-    """Issues and checks challenges. An unused challenge is not stored: it contains its time and a message
-    authentication code.
+    """Issues and checks challenges.
 
-    Used by the event loop alone.
+    An unused challenge is not stored: it contains its own time and a message authentication code. Use only from the
+    event loop.
     """
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
@@ -64,7 +65,7 @@ class Challenges:
         return body + self._code(body)
 
     def takes(self, challenge: bytes) -> bool:
-        """True if the challenge is ours, recent and unused. This call uses it up."""
+        """True if the challenge was issued here, is recent and is unused. This call uses it up."""
         body, code = challenge[: _NONCE + _TIME], challenge[_NONCE + _TIME :]
         now_s = self._clock_s()
         made_s = int.from_bytes(body[_NONCE:], "big")
@@ -80,10 +81,10 @@ class Challenges:
 
 
 def relying_party(visit: Visit) -> str:
-    """The host name in the visitor's browser, to which a passkey belongs; empty for an IP address, which can have no
-    passkeys.
+    """The host name in the visitor's browser, to which a passkey belongs.
 
-    Requests with a foreign host were refused before.
+    Empty for an IP address, because an IP address cannot have passkeys. Requests with a foreign host have been refused
+    earlier.
     """
     host = urlsplit(f"//{visit.request.host.lower()}").hostname or ""
     return "" if ":" in host or host.replace(".", "").isdigit() else host
@@ -94,7 +95,7 @@ def _origins(own: OwnAddress, host: str) -> list[str]:
 
 
 def request_options(visit: Visit, challenge: bytes) -> str:
-    """The options for `navigator.credentials.get`, as JSON: any passkey of this host."""
+    """The options for `navigator.credentials.get` as JSON. They accept any passkey of this host."""
     return options_to_json(
         generate_authentication_options(
             rp_id=relying_party(visit), challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
@@ -121,7 +122,7 @@ def creation_options(visit: Visit, user: User, challenge: bytes) -> str:
 
 
 def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -> Passkey:
-    """The passkey that the browser has created. Raises UsageError."""
+    """The passkey that the browser created. Raises UsageError."""
     host = relying_party(visit)
     try:
         made = verify_registration_response(
@@ -142,7 +143,7 @@ def registered_passkey(visit: Visit, answer: str, challenge: bytes, name: str) -
 
 
 def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
-    """The id of the passkey in the browser's answer, and the challenge. Neither is verified yet.
+    """The passkey id and the challenge in the browser's response, both still unverified.
 
     Raises UsageError.
     """
@@ -154,7 +155,7 @@ def passkey_and_challenge(answer: str) -> tuple[str, bytes]:
 
 
 def passkey_after_use(visit: Visit, answer: str, challenge: bytes, passkey: Passkey) -> Passkey:
-    """The passkey with its new counter. Raises UsageError if it has not signed the challenge."""
+    """The passkey with its new counter. Raises UsageError if the passkey did not sign the challenge."""
     host = relying_party(visit)
     try:
         verified = verify_authentication_response(

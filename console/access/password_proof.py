@@ -1,4 +1,4 @@
-"""The check of a user's password and one-time code, at sign-in and again before acts on the account."""
+"""Check of a user's password and one-time code, at sign-in and again before changes to the account."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from .users import NAME_LIMIT, User
 
 COMPARED_WITHIN_S: Final = 60.0
 MIB: Final = 192
-"""Memory limit of a process in MiB: argon2id takes 64, its threads 32, and the rest of the process 40."""
+"""Memory limit of a process in MiB: 64 for argon2id, 32 for its threads, and 40 for the rest of the process."""
 NICE: Final = {"password": 0, "password-new": 3, "password-failed": 15}
 """Kind of attempt (known, new, failed) → niceness. Each kind has one process."""
 _WRONG: Final = Message("The name, the password or the code is wrong.")
@@ -37,22 +37,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The refusal of a form, with its reason."""
+    """Refusal of a form, with its HTTP status and its reason."""
 
     status: HTTPStatus
     problem: Message | IdtoneError
 
 
 class _Comparing:
-    """A queue, and the process that compares its passwords. A thread of low priority would keep Python's global lock
-    while it waits for the processor.
+    """A queue, and the process that compares its passwords.
+
+    A low-priority thread would hold Python's global lock while it waits for the processor.
     """
 
     def __init__(self, name: str, nice: int) -> None:
         self._line, self._thread, self._kind, self._nice = PasswordQueue(), ThreadPoolExecutor(1, name), name, nice
 
     async def do(self, visit: Visit, rank: int, act: Callable[..., R], *given: str) -> R:
-        """The result of `act`, which runs when it is this attempt's turn. Raises QueueFullError, LedgerError."""
+        """The result of `act`, which runs when this attempt's turn comes. Raises QueueFullError, LedgerError."""
         async with self._line.turn(rank):
             processes = visit.console.threads.processes
             compare = partial(
@@ -62,16 +63,19 @@ class _Comparing:
 
 
 class PasswordProof:
-    """Checks a password and a one-time code. Attempts with an unknown user's name are counted too."""
+    """Checks a password and a one-time code. Attempts with an unknown name are counted too."""
 
     def __init__(self, check: PasswordCheck | None = None, attempts: Attempts | None = None) -> None:
         self.check = check or PasswordCheck()
         self._attempts = attempts or Attempts()
         self._known, self._new, self._failed = (_Comparing(*each) for each in NICE.items())
-        """`_new` is for networks without a failure: they do not wait for those that have failed."""
+        """`_new` serves networks without failures, which therefore do not wait for networks with failures."""
 
     async def verify(self, visit: Visit, name: str, user: User | None) -> Refusal | None:
-        """The refusal of the form's `password` and `code`; None if both are this user's. A failure is recorded."""
+        """Check the form's `password` and `code`. Returns None if both are this user's.
+
+        Otherwise records the failure and returns the refusal.
+        """
         failed = visit.console.sign_ins.failed
         attempt = Attempt(name[:NAME_LIMIT], visit.address, browser_of(user, KNOWN_BROWSER.value_in(visit.request)))
         rank = KNOWN if attempt.browser or visit.session else self._attempts.failures_of_network(attempt)
@@ -97,8 +101,9 @@ class PasswordProof:
         return None
 
     async def verify_again(self, visit: Visit) -> Refusal | None:
-        """The refusal of the signed-in user's password and code; None if they are right. The page shows it at the
-        password field.
+        """The refusal of the signed-in user's password and code, or None if both are right.
+
+        The page shows a wrong password or code at the password field.
         """
         assert visit.user is not None
         refusal = await self.verify(visit, visit.user.name, visit.user)

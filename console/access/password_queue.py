@@ -1,7 +1,8 @@
-"""The queue of passwords to be compared. argon2 takes 64 MiB and a whole processor, so one comparison runs at a time.
+"""Queue of passwords to compare.
 
-Known browsers come first, then the networks with the fewest failed attempts, so many wrong passwords do not delay a
-right one. Before each turn of a network with failures, a pause leaves the processor to the pages.
+argon2 takes 64 MiB and a whole processor, so one comparison runs at a time. Known browsers come first, then the
+networks with the fewest failed attempts, so many wrong passwords do not delay a right one. A pause before each turn of
+a network with failures leaves the processor to the pages.
 """
 
 import asyncio
@@ -12,12 +13,12 @@ from typing import Final
 
 LONGEST: Final = 8
 KNOWN: Final = -1
-"""The rank of an attempt from a known browser. Other attempts rank by their number of failures."""
+"""Rank of an attempt from a known browser. Other attempts rank by their number of failures."""
 REST_S: Final = 0.25
 
 
 class QueueFullError(Exception):
-    """The queue is full of attempts with fewer failures."""
+    """The queue is full of attempts with at most as many failures as this one."""
 
 
 @dataclass(order=True, slots=True)
@@ -28,7 +29,7 @@ class _Waiting:
 
 
 class PasswordQueue:
-    """The queue of attempts. Used by the event loop alone."""
+    """The queue of attempts. Use only from the event loop."""
 
     def __init__(self) -> None:
         self._waiting: list[_Waiting] = []
@@ -37,7 +38,10 @@ class PasswordQueue:
 
     @asynccontextmanager
     async def turn(self, rank: int) -> AsyncIterator[None]:
-        """Context of one turn. Raises QueueFullError, even while the attempt waits; never for a known browser."""
+        """Hold one turn for the duration of the context.
+
+        Raises QueueFullError, even while the attempt waits, but never for a known browser.
+        """
         if self._is_taken:
             await self._wait(rank)
         self._is_taken = True
@@ -67,7 +71,10 @@ class PasswordQueue:
             raise
 
     def _next(self) -> None:
-        """Hand the turn directly to the attempt with the lowest rank, so that no new attempt can take it first."""
+        """Pass the turn directly to the attempt with the lowest rank, so that no new attempt can take it first.
+
+        An attempt from a network with failures gets the turn after `REST_S`.
+        """
         if self._waiting and min(self._waiting).rank > 0:
             asyncio.get_running_loop().call_later(REST_S, self._give)
         else:

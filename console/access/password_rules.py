@@ -11,24 +11,27 @@ from idtone.core.translation import Message
 from .passwords import PASSWORD_LIMIT
 
 SHORTEST: Final = 12
-"""Minimum length of a password, in characters. NIST SP 800-63B asks for 8 of a password with a second factor."""
+"""Minimum length of a password, in characters. NIST SP 800-63B requires 8 with a second factor."""
 DIFFERENT: Final = 5
 """Minimum number of different characters in a password."""
 SHORTEST_WORD: Final = 4
-"""Minimum length of a word of the context that is checked. Shorter words are in many passwords by chance."""
+"""Minimum length of a forbidden word, in characters. Shorter words occur in many passwords by chance."""
 PRODUCT: Final = "idtone"
 COMMON: Final = Path(__file__).with_name("common_passwords.txt")
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The most common passwords that the other rules would allow, in lower case."""
+    """The most common passwords that the other rules would allow, in lowercase."""
     lines = COMMON.read_text("utf-8").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 
 
 def objection(password: str, context: Iterable[str], common: Container[str]) -> Message | None:
-    """The reason why this password cannot be used; None if it can. `context`: the names of the user and of the node."""
+    """The reason why this password is refused, or None if it is acceptable.
+
+    `context` contains the names of the user and the node. `common` must be in lowercase.
+    """
     if len(password) < SHORTEST:
         return Message("the password has fewer than {shortest} characters", shortest=SHORTEST)
     if len(password) > PASSWORD_LIMIT:
@@ -45,5 +48,5 @@ def objection(password: str, context: Iterable[str], common: Container[str]) -> 
 
 
 def _words(name: str) -> list[str]:
-    """The name, and its parts: sato@example.jp has sato and example."""
+    """The name and its parts. For example, sato@example.jp has the parts sato and example."""
     return [word for word in (name, *re.split(r"[\W_]+", name)) if len(word) >= SHORTEST_WORD]

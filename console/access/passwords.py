@@ -1,4 +1,4 @@
-"""Sign-in by a password (argon2id) and a one-time code (TOTP, RFC 6238)."""
+"""Sign-in with a password (argon2id) and a one-time code (TOTP, RFC 6238)."""
 
 import base64
 import hmac
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from .users import User
 
 STEP_S: Final = 30
-"""Lifetime of a one-time code, in seconds. The previous code and the next one are accepted too."""
+"""Lifetime of a one-time code, in seconds. The previous code and the next code are accepted too."""
 DIGITS: Final = 6
 PASSWORD_LIMIT: Final = 1000
 
@@ -25,62 +25,65 @@ _hasher = PasswordHasher()
 
 @cache
 def _unknown_users_hash() -> str:
-    """The hash for an unknown name, so that its comparison takes as long as a known user's."""
+    """Hash to compare for an unknown name, so that the comparison takes as long as for a known user."""
     return _hasher.hash("unknown")
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of a password. Like `is_password`, it takes some tens of ms and 64 MiB, on purpose."""
+    """The argon2id hash of a password. Like `is_password`, it takes tens of ms and 64 MiB by design."""
     return _hasher.hash(password)
 
 
 def is_password(entered: str, expected: str) -> bool:
-    """True if the hash `expected` is that of the entered password. Raises MemoryError if too little memory is free."""
+    """True if `expected` is the hash of the entered password. Raises MemoryError if memory runs out."""
     try:
         return _hasher.verify(expected, entered if len(entered) <= PASSWORD_LIMIT else "")
     except (VerifyMismatchError, InvalidHashError):
         return False
-    except VerificationError as error:  # no memory or no thread, which says nothing of the password
+    except VerificationError as error:  # out of memory or threads; says nothing about the password
         raise MemoryError from error
 
 
 def new_password() -> str:
-    """A password of 80 random bits, easy to read out on the telephone."""
+    """A password of 80 random bits that is easy to read out over the telephone."""
     text = base64.b32encode(secrets.token_bytes(10)).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, 16, 4))
 
 
 def new_secret() -> str:
-    """A secret for one-time codes (base32), of 160 random bits."""
+    """A secret of 160 random bits for one-time codes (base32)."""
     return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
 def provisioning_uri(name: str, secret: str) -> str:
-    """The URI (otpauth:) that an app for one-time codes reads."""
+    """The otpauth: URI for an authenticator app."""
     return one_time_codes(secret).get_provisioning_uri(name, "idtone")
 
 
 def one_time_codes(secret: str) -> TOTP:
-    """The one-time codes of a secret (base32). Raises ValueError."""
+    """The one-time codes of a secret (base32). Raises ValueError if the secret is invalid."""
     key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
     return TOTP(key, DIGITS, SHA1(), STEP_S, enforce_key_length=False)  # noqa: S303 — what authenticator apps use
 
 
 class PasswordCheck:
-    """Compares the entered password and code with the user's hash and secret. A one-time code counts once."""
+    """Compares the entered password and code with the user's hash and secret. Each code is accepted once."""
 
     def __init__(self, clock_s: Callable[[], float] = time.time) -> None:
         self._clock_s = clock_s
         self._unknown_users_hash = _unknown_users_hash()
         self._used: dict[tuple[str, str], int] = {}
-        """User and secret → the last step of the clock whose code was used."""
+        """User and secret → the last time step whose code was used."""
 
     def expected(self, user: User | None) -> str:
-        """The hash to compare the entered password with; a substitute if the user is unknown."""
+        """The hash to compare with the entered password, or a substitute if the user is unknown."""
         return user.password if user and user.password else self._unknown_users_hash
 
     def is_right(self, user: User | None, matches: bool, code: str) -> bool:
-        """True if password and code are right. `matches` is True if the password matched the `expected` hash."""
+        """True if password and code are right. `matches` is True if the password matched `expected`.
+
+        A temporary password is refused after its `given_until`.
+        """
         if not matches or user is None or not user.password:
             return False
         if user.given_until is not None and self._clock_s() >= user.given_until.timestamp():

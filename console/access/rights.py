@@ -1,4 +1,4 @@
-"""Roles and rights: what a person may do in the console. Pure."""
+"""Roles and rights: what a user may do in the console."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -6,32 +6,32 @@ from typing import Final
 
 
 class Right(StrEnum):
-    """A right: each page needs one, and a user's roles give them."""
+    """A right. Each page requires a right, and a user's roles grant rights."""
 
     ENTER = "enter"
-    """Right to be signed in; each role has it."""
+    """Right to enter the console, granted by every role."""
     LOOK = "look"
     """Right to see the node's state and its calls, with masked numbers."""
     OPEN_NUMBERS = "open-numbers"
-    """Right to see and search telephone numbers, with a purpose, which is recorded."""
+    """Right to see and search telephone numbers. The user must state a purpose, which is recorded."""
     REQUEST_EXPORTS = "request-exports"
     APPROVE_EXPORTS = "approve-exports"
     STOP_NUMBERS = "stop-numbers"
-    """Right to stop a number on this node and its fleet, to approve a stop, and to lift it."""
+    """Right to stop a number on this node and its fleet, to approve a stop, and to lift a stop."""
     OFFICE = "office"
     """Right to do the work of the association's office."""
     ADMINISTER = "administer"
-    """Right to see who uses the console, and to end sessions."""
+    """Right to add, lock and remove users, and to end sessions."""
 
 
 class Role(StrEnum):
-    """A role of a person, in the file of users."""
+    """Role of a user in the file of users."""
 
     VIEWER = "viewer"
     INVESTIGATOR = "investigator"
     APPROVER = "approver"
     DUTY = "duty"
-    """Role of the person who takes the calls of the police, also at night."""
+    """Role of the person who takes calls from the police, also at night."""
     OFFICE = "office"
     ADMINISTRATOR = "administrator"
 
@@ -47,5 +47,5 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
 
 
 def rights_of(roles: Iterable[Role]) -> frozenset[Right]:
-    """All rights of a person with these roles."""
+    """All rights of a user with these roles."""
     return frozenset({Right.ENTER}).union(*(RIGHTS[role] for role in roles))

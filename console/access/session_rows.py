@@ -10,7 +10,7 @@ from .sessions import Session
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session as a row. A form ends the session by its `id`, which gives no access."""
+    """A session as a table row. `id` identifies the session in the form that ends it, and gives no access."""
 
     id: str
     name: str
@@ -22,7 +22,7 @@ class SessionRow:
 
 
 def rows_of(visit: Visit, sessions: Iterable[Session]) -> list[SessionRow]:
-    """The sessions as rows, the newest first."""
+    """The sessions as table rows, newest first."""
     return sorted((_row(visit, each) for each in sessions), key=lambda row: row.since, reverse=True)
 
 

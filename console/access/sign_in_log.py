@@ -1,4 +1,4 @@
-"""Sign-ins, sign-outs and failed attempts, written to the log and counted for the administrators' page."""
+"""Log of sign-ins, sign-outs and failed attempts, with counts for the administrators' page."""
 
 import logging
 from collections import Counter, deque
@@ -11,25 +11,26 @@ from .users import Administered
 
 DAY: Final = timedelta(days=1)
 MOST: Final = 10_000
-"""Maximum number of failures in memory; the oldest are forgotten."""
+"""Maximum number of failures in memory. The oldest are dropped."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A sign-in that failed."""
+    """A failed sign-in."""
 
     at: datetime
     name: str | None
-    """The user's name; None if there is no such user. An unknown name is not kept, because it may be a password that
-    was typed into the wrong field.
+    """The user's name, or None if there is no such user.
+
+    An unknown name is not kept, because it may be a password typed into the wrong field.
     """
     address: str
 
 
 class SignInLog:
-    """The latest attempts, in memory: a restart of the console forgets them. Used by the event loop alone."""
+    """The latest failures, kept in memory. A restart of the console clears them. Use only from the event loop."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -43,16 +44,17 @@ class SignInLog:
         _log.info("%s signed out, from %s", name, address or "an unknown address")
 
     def changed(self, name: str, what: str, address: str) -> None:
-        """Log that a user changed a password or another proof of identity; `what` names it."""
+        """Log that a user changed a password or another proof of identity, which `what` names."""
         _log.warning("%s changed the %s, from %s", name, what, address or "an unknown address")
 
     def administered(self, name: str, by: str, what: str, address: str) -> None:
-        """Log that an administrator changed a user; `what` is the verb."""
+        """Log that an administrator changed a user. `what` is the verb."""
         _log.warning("%s %s the user %s, from %s", by, what, name, address or "an unknown address")
 
     def second_approval(self, name: str, administered: Administered) -> None:
-        """Log an approval by a second person whose account an administrator created or changed. The administrator may
-        be that person.
+        """Log an approval by a second person whose account an administrator created or changed.
+
+        The administrator may be that second person.
         """
         _log.warning(
             "%s has approved as a second person; %s made or reset the account, or changed its roles, last on %s",
@@ -65,7 +67,7 @@ class SignInLog:
         _log.warning("%s ended a session of %s", by, name)
 
     def failed(self, name: str | None, address: str, why: str = "") -> None:
-        """Record a failed attempt. `name` is a user's, or None; `why` is for the log."""
+        """Record a failed attempt. `name` is the name of a user, or None. `why` is logged."""
         self._failures.append(Failure(self._now(), name, address))
         _log.warning(
             "a sign-in failed: %s, from %s%s",
@@ -80,6 +82,6 @@ class SignInLog:
 
 
 def count_failures(failures: list[Failure]) -> list[tuple[str | None, str, int]]:
-    """Rows of user (None if the name is unknown), address and number of failures, the most frequent first. Pure."""
+    """Rows of user (None if unknown), address and number of failures, most frequent first."""
     counts = Counter((each.name, each.address) for each in failures)
     return [(*who, number) for who, number in counts.most_common()]

@@ -1,5 +1,6 @@
-"""The interface of the three ways to sign in; the settings choose one. Each gives a user's name, and the file of users
-has the roles of that name.
+"""Interface of the three ways to sign in. The settings select one of them.
+
+Each method gives a user's name. The file of users lists the roles of that name.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ PATH = "/sign-in"
 
 
 class SignInMethod(Protocol):
-    """One way to sign in. `pages` are its own pages, such as the form, or the page to which a provider sends the
-    browser back. `proof` is the check by which users prove their identity again; None if the console cannot check it.
+    """A way to sign in.
+
+    `pages` are the method's own pages, such as the form or the page to which a provider redirects the browser. `proof`
+    is the check by which users prove their identity again, or None if the console cannot check it.
     """
 
     @property
@@ -25,7 +28,7 @@ class SignInMethod(Protocol):
     def proof(self) -> PasswordProof | None: ...
 
     def name_in(self, request: web.Request) -> str | None:
-        """The user's name in the request itself, where a trusted proxy puts it; None if the session holds the name."""
+        """The user's name if a trusted proxy put it into the request, or None if the session stores the name."""
         ...
 
 

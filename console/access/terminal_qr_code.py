@@ -1,5 +1,6 @@
-"""A QR code for a terminal. Each line of text shows two rows of squares, dark on light whatever the terminal's colours
-are.
+"""QR code for a terminal.
+
+Each line of text shows two rows of squares, dark on light regardless of the terminal's colors.
 """
 
 from typing import Final
@@ -11,8 +12,9 @@ _DARK_ON_LIGHT, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 
 def squares(text: str) -> list[list[bool]]:
-    """The rows of the text's QR code without its margin; True is dark."""
-    # It imports all of ReportLab's graphics, for half a second; only who gets a second factor needs it.
+    """The rows of the text's QR code, without the margin. True is a dark square."""
+    # This imports all of ReportLab's graphics, which takes half a second. Only users who set up a second factor need
+    # it.
     from reportlab.graphics.barcode.qrencoder import QR8bitByte, QRCode, QRErrorCorrectLevel
 
     code = QRCode(None, QRErrorCorrectLevel.M)

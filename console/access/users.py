@@ -1,11 +1,11 @@
-"""The file of the console's users: their names, roles and, for sign-in by password, their password hashes.
+"""File of the console's users: names, roles and, for sign-in with a password, password hashes.
 
 users:
   - name: sato
     roles: [viewer, investigator]
     password: $argon2id$…          # `idtone console user` writes it
     totp: JBSWY3DPEHPK3PXP         # the secret of the second factor
-    locked: true                   # signs in no more, until an administrator allows it again
+    locked: true                   # cannot sign in until an administrator unlocks the user
 """
 
 import fcntl
@@ -28,8 +28,9 @@ from .rights import Right, Role, rights_of
 
 SIZE_LIMIT: Final = 2**20
 RESERVE: Final = SIZE_LIMIT // 16
-"""Bytes that are kept free: new users, new passkeys and searches cannot use them. So existing users can always change
-their accounts.
+"""Bytes that new users, new passkeys and saved searches cannot use.
+
+Existing users can therefore always change their accounts.
 """
 NAME_LIMIT: Final = 100
 
@@ -43,8 +44,9 @@ def _name(value: str) -> str:
 
 
 class Passkey(Model):
-    """A user's passkey (WebAuthn). `id` and `key` (the public key) are Base64url; `count` is its counter of signatures,
-    0 if it has none.
+    """A user's passkey (WebAuthn).
+
+    `id` and `key` (the public key) are Base64url. `count` is the passkey's signature counter, or 0 if it has none.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=1400)]
@@ -54,7 +56,7 @@ class Passkey(Model):
 
 
 class SavedSearch(Model):
-    """A search for calls that a user has saved. `query` is the query of its address, which holds no number."""
+    """A user's saved search for calls. `query` is the query string of its address, without telephone numbers."""
 
     name: Annotated[str, Field(min_length=1, max_length=60)]
     query: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -68,10 +70,11 @@ class Administered(Model):
 
 
 class User(Model):
-    """One user. A sign-in by proxy or by OpenID Connect does not use the password.
+    """One user. A sign-in through a proxy or OpenID Connect does not use the password.
 
-    `given_until` is set while the user has a password from an administrator. That password is valid until then, and the
-    user must choose another one before any other act. `code_due` is True if the user must first set up a second factor.
+    `given_until` is set while the user has a password from an administrator. That password expires at `given_until`,
+    and the user must choose another one before any other act. `code_due` is True if the user must first set up a second
+    factor.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_name)]
@@ -85,11 +88,11 @@ class User(Model):
     passkeys: Annotated[tuple[Passkey, ...], Field(repr=False)] = ()
     searches: tuple[SavedSearch, ...] = ()
     mail: Annotated[str, Field(min_length=3, max_length=255)] | None = None
-    """Address for mails about waiting tasks."""
+    """Address for mails about pending tasks."""
 
     @property
     def is_new(self) -> bool:
-        """True if the user must first choose a password or a second factor. Only for sign-in by password."""
+        """True if the user must first choose a password or set up a second factor. Only for sign-in with a password."""
         return self.given_until is not None or (self.code_due and self.totp is None)
 
     @property
@@ -110,9 +113,10 @@ def read_users(path: Path) -> UsersFile:
 
 
 def change_users(path: Path, change: Callable[[dict[str, User]], None]) -> None:
-    """Replace the file atomically and durably; no other account of the machine may read it. `change` gets the users by
-    name and changes them in place. If it raises an error, the file stays as it was. A lock orders the changes of
-    several processes.
+    """Replace the file atomically and durably. No other account of the machine can read the file.
+
+    `change` receives the users by name and changes them in place. If it raises an error, the file is unchanged. A lock
+    serializes changes from several processes.
 
     Raises DocumentError, UsageError.
     """
@@ -151,29 +155,29 @@ def _not_written(path: Path, error: OSError) -> UsageError:
 
 
 class Users:
-    """The users in the file. A change of the file counts from the next request."""
+    """The users in the file. A change of the file takes effect at the next request."""
 
     def __init__(self, path: Path) -> None:
         self._by_name = CachedFiles(lambda: [path], lambda: {user.name: user for user in read_users(path).users})
 
     def get(self, name: str) -> User | None:
-        """The user with this name; None if there is no such user, or if it is locked. Raises DocumentError."""
+        """The user with this name, or None if the user is locked or does not exist. Raises DocumentError."""
         found = self._by_name.get().get(name)
         return None if found is None or found.locked else found
 
     @property
     def is_read(self) -> bool:
-        """True if the file has not changed since it was last read; then `get` does not read it again."""
+        """True if the file has not changed since the last read, so `get` does not read it again."""
         return self._by_name.is_read
 
     def of_passkey(self, passkey: str) -> tuple[User, Passkey] | None:
-        """The user and the passkey with this id; None if the user may not sign in. Raises DocumentError."""
+        """The user and the passkey with this id, or None if no user who may sign in has it. Raises DocumentError."""
         return next(
             ((user, each) for user in self.all() if not user.locked for each in user.passkeys if each.id == passkey),
             None,
         )
 
     def all(self) -> list[User]:
-        """All users, by name. Raises DocumentError."""
+        """All users, sorted by name. Raises DocumentError."""
         users = self._by_name.get()
         return [users[name] for name in sorted(users)]

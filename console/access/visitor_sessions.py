@@ -1,4 +1,4 @@
-"""The session of a visit: its begin, renewal and end, with the cookie in the answer."""
+"""Start, renewal and end of a visitor's session, with the cookie in the response."""
 
 from aiohttp import web
 
@@ -8,14 +8,14 @@ from .sessions import Session
 
 
 def begin_session(visit: Visit, name: str) -> web.Response:
-    """Begin a session for a person who has just signed in, and redirect to the first page."""
+    """Begin a session for a user who has just signed in, and redirect to the first page."""
     answer = visit.redirect("/")
     SESSION.set_on(answer, signed_in(visit, name))
     return answer
 
 
 def signed_in(visit: Visit, name: str) -> str:
-    """Begin a session; returns its token. The browser's earlier session ends."""
+    """Begin a session and return its token. The browser's earlier session ends."""
     console = visit.console
     before = console.sessions.find(SESSION.value_in(visit.request))
     if before:
@@ -27,7 +27,7 @@ def signed_in(visit: Visit, name: str) -> str:
 
 
 def renew_session(visit: Visit, answer: web.Response, name: str) -> None:
-    """End all sessions of a user who has proved the identity again, and begin a new one in this browser."""
+    """End all sessions of a user who has proved their identity again, and begin a new one in this browser."""
     visit.console.sessions.end_all_of(name)
     token, _ = visit.console.sessions.begin(name, visit.address)
     SESSION.set_on(answer, token)
@@ -43,10 +43,10 @@ async def still_admits(visit: Visit) -> bool:
 
 
 def end_session(visit: Visit, session: Session) -> web.Response:
-    """End the session of a person who signs out, and redirect to the sign-in."""
+    """End the session of a user who signs out, and redirect to the sign-in page."""
     visit.console.sessions.end(session)
     visit.console.sign_ins.signed_out(session.name, visit.address)
     answer = visit.redirect("/")
     SESSION.delete_on(answer)
-    answer.headers["Clear-Site-Data"] = '"cache"'  # a page of the session, which "back" would show
+    answer.headers["Clear-Site-Data"] = '"cache"'  # the "back" button must not show pages of the session
     return answer

@@ -1,5 +1,6 @@
-"""Acts of administrators: add a user, change roles, lock, reset, end all sessions, remove. If the console has
-passwords, each act asks for the administrator's own password and code again.
+"""Administrators' acts: add a user, change roles, lock, unlock, reset, end all sessions, remove.
+
+If the console has passwords, each act requires the administrator's own password and code again.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _ABSENT: Final = Message("There is no such user.")
 
 
 async def show_user(visit: Visit, refusal: Refusal | None = None) -> web.StreamResponse:
-    """Show one user, with the forms of the acts."""
+    """Show one user, with the forms for the acts."""
     console, name = visit.console, visit.part("name")
     user = next((each for each in await visit.in_thread(console.users.all) if each.name == name), None)
     if user is None:
@@ -85,7 +86,7 @@ async def remove(visit: Visit) -> web.StreamResponse:
 
 
 async def end_sessions(visit: Visit) -> web.StreamResponse:
-    """End all sessions of the user except this one."""
+    """End all sessions of the user except the current one."""
     name = visit.part("name")
     if refusal := await _asked(visit):
         return await show_user(visit, refusal)
@@ -105,8 +106,10 @@ async def _done(
     *,
     ends: bool = True,
 ) -> web.StreamResponse:
-    """Do the act and show the answer. With `ends`, the user's sessions end now, so that none of them is valid again
-    after the user is unlocked or reset.
+    """Apply the change and return the response.
+
+    If `ends` is True, the user's sessions end now, so that none of them becomes valid again after the user is unlocked
+    or reset.
     """
     name = visit.part("name")
     if refusal := await _changed(visit, name, verb, change):
@@ -134,14 +137,14 @@ async def _asked(visit: Visit) -> Refusal | None:
 
 
 async def _password(visit: Visit) -> tuple[str, str]:
-    """A new password and its hash; both are empty if a proxy or a provider knows the users."""
+    """A new password and its hash, or two empty strings if a proxy or a provider signs users in."""
     proof = visit.request.app[SIGN_IN_METHOD].proof
     password = new_password() if proof else ""
     return password, await proof.hash_password(visit, password) if proof else ""
 
 
 def _given(visit: Visit, name: str, password: str) -> web.Response:
-    """The page that shows the new password. No other page shows it."""
+    """The page with the new password. No other page shows it."""
     return visit.render(
         "administration_password.html", name=name, password=password, path=user_path(name), days=user_rules.GIVEN.days
     )

@@ -1,7 +1,8 @@
-"""Rules for an administrator's acts on the console's users. Pure.
+"""Rules for administrators' changes to the console's users.
 
-Administrators cannot change their own roles, and cannot lock or remove their own accounts. At the moment of the act
-they must still be administrators. So one always remains, even if two act against each other.
+Administrators cannot change their own roles, and cannot lock or remove their own accounts. They must still be
+administrators at the moment of the change. At least one administrator therefore remains, even if two act against each
+other.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ Users = dict[str, User]
 
 
 def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> None:
-    """Make the change. Raises UsageError if `by` is no longer an administrator who may sign in."""
+    """Apply the change. Raises UsageError if `by` is no longer an administrator who may sign in."""
     me = users.get(by)
     if me is None or me.locked or Role.ADMINISTRATOR not in me.roles:
         raise UsageError("you are no administrator any more")
@@ -30,7 +31,7 @@ def by_administrator(users: Users, change: Callable[[Users], None], by: str) -> 
 
 
 def add_user(users: Users, name: str, roles: Sequence[Role], password: str | None, by: str, now: datetime) -> None:
-    """Add a user. `password` is its hash; None if a proxy or a provider knows the users. Raises FormErrors."""
+    """Add a user. `password` is a hash, or None if a proxy or a provider signs users in. Raises FormErrors."""
     errors = FormErrors()
     errors.read("name", lambda: _check_name(users, name))
     errors.read("roles", lambda: _need(roles))
@@ -69,8 +70,10 @@ def unlock(users: Users, name: str) -> None:
 
 
 def reset_password(users: Users, name: str, password: str, by: str, now: datetime) -> None:
-    """Set another password and remove the second factor, for a user who has lost either. The user must choose both
-    again.
+    """Set a temporary password for a user who lost the password or the second factor.
+
+    This also removes the second factor, the passkeys and the mail address. The user must choose a password and set up a
+    second factor again.
     """
     _other(name, by)
     administered = Administered(by=by, at=now)

@@ -56,7 +56,7 @@ async def show_users(visit: Visit, refusal: Refusal | None = None) -> web.Stream
 
 
 async def end(visit: Visit) -> web.StreamResponse:
-    """End the session that the form names."""
+    """End the session named in the form."""
     assert visit.user is not None
     sessions = visit.console.sessions
     session = next((each for each in sessions.all() if each.id == visit.field("session")), None)

@@ -1,4 +1,4 @@
-"""The table of the commands of `idtone console`."""
+"""Commands of `idtone console`."""
 
 import typer
 

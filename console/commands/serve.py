@@ -1,4 +1,4 @@
-"""`idtone console` without a command: serve the console."""
+"""`idtone console` without a command, which serves the console."""
 
 import asyncio
 import logging
@@ -16,8 +16,9 @@ from idtone.core.settings.settings import load_settings
 from ..server import attend, make_application
 
 SWITCH_S: Final = 0.0005
-"""Time in seconds after which a computing thread lets another thread run. With Python's default of 5 ms, a page would
-wait that long at each row.
+"""Time after which a computing thread yields to another thread, in seconds.
+
+At Python's default of 5 ms, rendering a page would wait that long at each row.
 """
 
 log = logging.getLogger(__name__)

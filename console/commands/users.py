@@ -1,4 +1,4 @@
-"""`idtone console user`: the users of the console."""
+"""`idtone console user`, which manages the users of the console."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _put(name: str, role: list[Role], password: bool, no_code: bool, config: Pat
         address = provisioning_uri(name, secret)
         print(address)
         if sys.stdout.isatty():
-            from ..access.terminal_qr_code import lines  # reportlab, which takes a while
+            from ..access.terminal_qr_code import lines  # imports reportlab, which is slow
 
             print(*lines(address), sep="\n")
 

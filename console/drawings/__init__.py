@@ -1,1 +1,1 @@
-"""Computes the points, ticks and words of the SVG drawings in the templates. Pure."""
+"""Coordinates, ticks and texts of the SVG drawings in the templates."""

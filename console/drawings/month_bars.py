@@ -1,4 +1,4 @@
-"""A bar chart of counts by month, stacked by kind: the rectangles of the bars, and the texts of the axes. Pure."""
+"""Bar chart of counts by month, stacked by kind: the rectangles of the bars and the texts of the axes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Final
 from .stacked_plot import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Tick
 
 GAP: Final = 0.3
-"""Gap between two bars, in widths of a month."""
+"""Gap between two bars, as a fraction of a month's width."""
 YEARS: Final = 18
-"""Height of the row of years under the months."""
+"""Height of the row of years below the months."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The part of one kind in a month's bar. Its `number`, from 1, selects the colour."""
+    """The part of one kind in a month's bar. `number` counts from 1 and selects the color."""
 
     number: int
     x: float
@@ -42,12 +42,12 @@ class MonthBars:
     series: tuple[BarSeries, ...]
     months: tuple[Tick, ...]
     years: tuple[Tick, ...]
-    """The year under each January, and under the first month unless the next year's label would cover it."""
+    """The year under each January and under the first month, unless the next year's label would overlap it."""
     counts: tuple[Tick, ...]
 
 
 def month_bars(months: Sequence[str], series: Mapping[str, Sequence[int]]) -> MonthBars:
-    """The chart. `months` have the form `2026-11`. `series` maps each name to its counts, one for each month."""
+    """The chart. `months` are texts like `2026-11`. `series` maps each name to one count per month."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     step = (right - LEFT) / len(months)
     top_count = max(*(sum(counts) for counts in zip(*series.values(), strict=True)), 1)

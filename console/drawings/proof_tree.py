@@ -1,4 +1,4 @@
-"""The path from a leaf to the root of its Merkle tree, with the siblings. Pure."""
+"""Drawing of the path from a leaf to the root of its Merkle tree, with the siblings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ _AROUND: Final = (
     f"h{_BOX_WIDTH - 2 * _CORNER}{_ARC}{_CORNER} {_CORNER}v{_BOX - 2 * _CORNER}{_ARC}{-_CORNER} {_CORNER}"
     f"h{2 * _CORNER - _BOX_WIDTH}{_ARC}{-_CORNER} {-_CORNER}v{2 * _CORNER - _BOX}{_ARC}{_CORNER} {-_CORNER}z"
 )
-"""Path of a box with round corners, from the left end of its upper edge."""
+"""SVG path of a box with round corners, starting at the left end of its upper edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box with the beginning of a hash. `x` is its middle, `y` its top."""
+    """A box with the first digits of a hash. `x` is its center and `y` its upper edge."""
 
     x: float
     y: float
     text: str
     kind: str
-    """The kind of a node, which is a class of the style sheet: `leaf`, `root`, `path` or `sibling`."""
+    """Kind of the node and its style-sheet class: `leaf`, `root`, `path` or `sibling`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class ProofTree:
     height: float
     nodes: tuple[Node, ...]
     boxes: Mapping[str, str]
-    """Kind of node → the boxes of all its nodes, as one text of SVG path data."""
+    """Kind of node → SVG path data of all boxes of that kind."""
     lines: str
-    """The lines, as path data of SVG."""
+    """SVG path data of the lines between the boxes."""
 
 
 def proof_tree(check: ProofCheck) -> ProofTree:

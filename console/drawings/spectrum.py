@@ -1,4 +1,4 @@
-"""The levels of a sound over frequency, as an open curve. Pure."""
+"""Levels of a sound over frequency, as an open curve."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,16 +14,18 @@ RIGHT: Final = 30
 TOP: Final = 10
 BOTTOM: Final = 24
 TOP_HZ: Final = 4000
-"""The highest frequency of the drawing: the end of the telephone band, and a little more."""
+"""Highest frequency of the drawing, slightly above the telephone band."""
 _ROWS: Final = 500
 _MOMENTS: Final = 60
-"""Number of windows over the length of the sound."""
+"""Number of windows over the duration of the sound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """A spectrum. `points` are those of an SVG polyline: for each frequency the highest level that occurs, relative to
-    the highest of all frequencies.
+    """A spectrum.
+
+    `points` are the points of an SVG polyline. The polyline shows the highest level of each frequency, relative to the
+    highest level of all frequencies.
     """
 
     width: int
@@ -37,7 +39,7 @@ class Spectrum:
 
 
 def spectrum(samples: Floats, sample_rate_hz: int) -> Spectrum:
-    """The spectrum of `samples`, one channel with 1.0 as full scale."""
+    """The spectrum of one channel of samples, where 1.0 is full scale."""
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
 
     def x(hertz: float) -> float:

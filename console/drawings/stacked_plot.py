@@ -1,4 +1,4 @@
-"""A plot of counts over time, stacked by series: the points of the areas, and the ticks of the axes. Pure."""
+"""Plot of counts over time, stacked by series: the points of the areas and the ticks of the axes."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ LEFT: Final = 48
 RIGHT: Final = 12
 TOP: Final = 10
 BOTTOM: Final = 24
-"""The margins, in units of the drawing."""
+"""Margins, in units of the drawing."""
 _STEPS: Final = (timedelta(minutes=10), timedelta(hours=4), timedelta(days=1), timedelta(days=7), timedelta(days=30))
-"""Possible steps between the ticks of time."""
+"""Possible intervals between time ticks."""
 _MOST_TICKS: Final = 8
 
 
@@ -24,13 +24,13 @@ class Area:
 
     name: str
     points: str
-    """The points of an SVG polygon."""
+    """Points of an SVG polygon."""
     total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A line of the grid, `at` units from the left or the top, and its text."""
+    """A grid line `at` units from the left or the top, with its text."""
 
     at: float
     text: str
@@ -42,14 +42,14 @@ class StackedPlot:
     height: int
     left: int
     right: int
-    """`left` and `right` are the edges of the plot."""
+    """Right edge of the plot. `left` is its left edge."""
     top: int
     bottom: int
     areas: tuple[Area, ...]
     times: tuple[Tick, ...]
     counts: tuple[Tick, ...]
     unfinished: float | None = None
-    """The place from which the counts are incomplete; None if all are complete."""
+    """Position from which the counts are incomplete, or None if all are complete."""
 
 
 def stacked_plot(
@@ -58,11 +58,13 @@ def stacked_plot(
     step: timedelta | None = None,
     now: datetime | None = None,
 ) -> StackedPlot:
-    """The plot. `times` are at least two moments at equal intervals, in local time. `series` maps each name to its
-    counts, one for each moment.
+    """The plot of counts over time.
 
-    With a `step`, each count is drawn as a step of this length, and one moment is enough. Without it, each count is
-    drawn as a point. The count of the interval that contains `now` is drawn as incomplete, and so is the line to it.
+    `times` are at least two moments at equal intervals, in local time. `series` maps each name to its counts, one for
+    each moment. If `step` is given, each count is drawn as a step of this length, and one moment is enough. Otherwise
+    each count is drawn as a point.
+
+    The count of the interval that contains `now` is drawn as incomplete, together with the line leading to it.
     """
     first, last = times[0], times[-1] + (step or timedelta(0))
     span_s = (last - first).total_seconds()
@@ -107,7 +109,7 @@ def _edges(times: Sequence[datetime], counts: Sequence[int], step: timedelta | N
 
 
 def _round_up(count: int) -> int:
-    """The count, rounded up to 1, 2, 5, 10, 20, 50, …"""
+    """The count rounded up to 1, 2, 5, 10, 20, 50, …"""
     power = int(10 ** int(math.log10(count)))
     return next(power * step for step in (1, 2, 5, 10) if power * step >= count)
 

@@ -1,4 +1,4 @@
-"""The waveform of a sound as a polygon. Pure."""
+"""Waveform of a sound as a polygon."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,8 +21,9 @@ _COLUMNS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """A waveform. `points` are those of an SVG polygon. Its highest point is the loudest sample, whose level is
-    `peak_dbfs`.
+    """A waveform. `points` are the points of an SVG polygon, scaled to the loudest sample.
+
+    `peak_dbfs` is the level of that sample, or None for silence.
     """
 
     width: float
@@ -38,7 +39,7 @@ class Wave:
 
 
 def wave(samples: NDArray[np.int16], sample_rate_hz: int) -> Wave:
-    """The drawing of 16-bit samples."""
+    """The waveform of 16-bit samples."""
     floats: NDArray[Any] = samples.astype(np.float64) / 32768
     low, high = envelope(floats, _COLUMNS)
     peak = max(float(-low.min()), float(high.max()))

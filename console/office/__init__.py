@@ -1,1 +1,1 @@
-"""The pages of the association's office."""
+"""Pages of the association's office."""

@@ -1,4 +1,4 @@
-"""The details of an office act in a readable form: names, times in Japan, last days, and words for codes. Pure."""
+"""Details of an office act in readable form: names, times in Japan, last days, and words for codes."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ DETAILS: Final[Mapping[str, tuple[str, Mapping[Any, str]]]] = {
     "via": (template("How it came"), _WAYS),
     **{name: (label, {}) for name, label in FIELDS.items()},
 }
-"""Detail → its name, and the words for its codes. Other details are shown as they are."""
+"""Detail → its label and the words for its codes. Other details are shown unchanged."""
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 _PERIOD: Final = re.compile(r"(\d{4}-\d\d-\d\d)[/_](\d{4}-\d\d-\d\d)")
 
@@ -94,7 +94,7 @@ def detail(name: str, value: object) -> Message:
 
 
 def subject(text: str) -> str:
-    """The subject of an act for display. A period is shown with its last day, and a member's test with its day."""
+    """The subject of an act for display. A period is shown with its last day, and a member's test with its date."""
     text = _PERIOD.sub(lambda match: f"{match[1]} – {_last_day(match[2])}", text)
     return _OF_DAY.sub(r"\1, \2", text)
 
@@ -104,8 +104,9 @@ def _last_day(text: str) -> str:
 
 
 def _read(shown: Callable[[], str], text: str) -> str:
-    """The text as `shown` displays it; unchanged if its day does not exist, so that one damaged line does not hide the
-    others.
+    """The text as formatted by `shown`, or unchanged if its day does not exist.
+
+    One damaged line must not hide the others.
     """
     try:
         return shown()

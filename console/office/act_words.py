@@ -1,4 +1,4 @@
-"""Words on the office's pages: acts, the state of a licence, answers."""
+"""Words for acts, licence states, answers and other codes on the office's pages."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -98,7 +98,7 @@ ACT_WORDS: Final[Mapping[str, str]] = {
     "package-signed": template("package signed"),
     "package-published": template("package published"),
 }
-"""Act → its words. Other acts are shown by their own name."""
+"""Act → its words. Other acts are shown under their own name."""
 
 
 def words_of(act: str) -> str:
@@ -136,4 +136,4 @@ CERTIFICATION: Final[Fields] = {
     "mark": FormField(template("Mark of ETOC"), is_required=False),
     "mark_until": FormField(template("End of the mark"), parse_day, is_required=False),
 }
-"""The fields of a certification."""
+"""Form fields of a certification."""

@@ -20,7 +20,7 @@ from .common_parts import WHY, do_act, files_of, member_choices
 
 PATH: Final = "/office/agreements"
 SHOWN: Final = 50
-"""Maximum number of members without an agreement that the page names."""
+"""Maximum number of members without an agreement that the page lists."""
 _COLUMNS: Final = ("member", "agreement", "version", "since", "through", "document")
 _RECORD: Final[Fields] = {
     "member": FormField(template("Member"), any_text),

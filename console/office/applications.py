@@ -1,4 +1,4 @@
-"""Members' applications: their receipt, examination and grant."""
+"""Receipt, examination and grant of members' applications."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -23,7 +23,7 @@ from .common_parts import WHY, attribution_of, do_act, do_act_on_file, files_of,
 
 PATH: Final = "/office/applications"
 LIMIT: Final = 1_000_000
-"""Maximum number of bytes of an application."""
+"""Maximum size of an application, in bytes."""
 NUMBERS_SHOWN: Final = 100
 _REVIEW: Final[Fields] = {"result": FormField(template("Result"), one_of(set(ReviewResult))), **WHY}
 _GRANT: Final[Fields] = {
@@ -72,7 +72,7 @@ async def application(
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Receive a member's application, a YAML file."""
+    """Receive a member's application as a YAML file."""
     workspace = files_of(visit).workspace
 
     def act(upload: Upload) -> str:

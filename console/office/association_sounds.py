@@ -1,4 +1,4 @@
-"""The association's sounds: the members that may use them, and a new one with its master."""
+"""The association's sounds: the members licensed for each sound, and the form for a new sound with its master."""
 
 from collections import Counter
 from http import HTTPStatus

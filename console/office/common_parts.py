@@ -1,4 +1,4 @@
-"""Common parts of the office's pages: the folder's files, the acting user with the reason, and the answer to an act."""
+"""Shared parts of the office's pages: the folder's files, the acting user and reason, and the response to an act."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ WHY: Final[Fields] = {"why": FormField(template("Reason"))}
 Shown = Callable[[Visit, HTTPStatus, IdtoneError | None], Awaitable[web.StreamResponse]]
 """A function that shows the page of a form again, with its errors."""
 Change = Callable[[Workspace, Mapping[str, str], Attribution], object]
-"""A function that changes the office's folder, with the fields of a form. Raises IdtoneError."""
+"""A function that changes the office's folder according to the fields of a form. Raises IdtoneError."""
 
 
 def files_of(visit: Visit) -> OfficeFiles:
@@ -40,15 +40,16 @@ def files_of(visit: Visit) -> OfficeFiles:
 
 
 def attribution_of(visit: Visit) -> Attribution:
-    """The acting user, with the reason from the form. Raises UsageError."""
+    """The acting user and the reason from the form. Raises UsageError."""
     return Attribution(str(acting_person()), checked_line(visit.field("why"), Message("Reason")), datetime.now(UTC))
 
 
 async def do_act(
     visit: Visit, act: Callable[[], object], show: Shown, path: str, fields: Fields | None = None
 ) -> web.StreamResponse:
-    """Do the act of a form, and redirect to `path`. If a field is wrong or the act fails, show the page again with the
-    errors.
+    """Run the act of a form and redirect to `path`.
+
+    If a field is invalid or the act fails, show the page again with the errors.
     """
     try:
         errors_of(fields or {}, visit.fields or {}).check()
@@ -66,8 +67,10 @@ async def do_act_on_file(
     fields: Fields | None = None,
     needs: Message | None = None,
 ) -> web.StreamResponse:
-    """The same as `do_act`, for a form with a file of at most `limit` octets. `act` returns the path. `needs` is the
-    error text if no file was chosen; without it, the file is optional.
+    """Run the act of a form with a file of at most `limit` bytes, and redirect to the path that `act` returns.
+
+    `needs` is the error text if no file was chosen. If `needs` is None, the file is optional. Errors are shown as in
+    `do_act`.
     """
     try:
         async with receive_upload(visit, limit) as upload:
@@ -82,17 +85,17 @@ async def do_act_on_file(
 
 
 def read_entries(text: str, label: str) -> list[str]:
-    """The entries of a field that has one number or range in each line. Raises UsageError."""
+    """The entries of a field with one number or range per line. Raises UsageError."""
     return entries_of(text.splitlines())
 
 
 def japanese_moment(text: str, label: str) -> datetime:
-    """The moment in a field for day and time, in Japan. Raises UsageError."""
+    """The moment in a field for day and time, in Japan time. Raises UsageError."""
     return parse_moment(with_zone(text), label)
 
 
 def member_choices(visit: Visit, members: Iterable[Member]) -> list[tuple[str, str]]:
-    """The choices of a field that selects a member: pairs of the id and the text that the user sees."""
+    """Options of a member field, as pairs of member id and displayed text."""
     return [(each.id, f"{getattr(each.name, visit.language)} {each.id}") for each in members]
 
 
@@ -103,7 +106,10 @@ async def do_change(
     path: str,
     fields: Mapping[str, Fields] | None = None,
 ) -> web.StreamResponse:
-    """The same as `do_act`, for the act and the fields that the address names in its part `change`."""
+    """Run the act that the address names in its `change` part, as in `do_act`.
+
+    `fields` maps each such act to the fields of its form.
+    """
     name = visit.part("change")
     files, do = files_of(visit), changes.get(name)
     if do is None:
@@ -120,12 +126,12 @@ async def do_change(
 
 
 def not_found_page(visit: Visit, what: Message | IdtoneError) -> web.Response:
-    """The page that says that `what` does not exist."""
+    """The page that reports that `what` does not exist."""
     return visit.render("problem.html", HTTPStatus.NOT_FOUND, problem=what)
 
 
 def spans_of(entries: Iterable[str]) -> list[str]:
-    """The number entries in short: the last four digits of both ends, and the count of numbers."""
+    """Short forms of number entries: the last four digits of both ends, and the count of numbers."""
     return [span_text(read_span(entry)) for entry in entries]
 
 

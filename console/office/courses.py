@@ -1,4 +1,4 @@
-"""The course about the sound and the scheme: its text, the test of attendees, and their results."""
+"""The course about the sound and the scheme: its text, the attendees' test, and the results."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -36,7 +36,7 @@ _AGREEMENT: Final[Fields] = {
     "version": FormField(template("Version")),
     "document": FormField(template("By which document")),
 }
-"""The fields of the agreement that are filled in when a member passes for the first time."""
+"""Fields of the agreement that is recorded when a member passes for the first time."""
 _CERTIFICATE: Final[Fields] = {
     "test": FormField(template("Test"), any_text),
     "signer": FormField(template("Signed for it by"), any_text),
@@ -47,7 +47,7 @@ _CERTIFICATE: Final[Fields] = {
 async def course(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the course and the tests, the newest first."""
+    """Show the course and the tests, newest first."""
     folder = files_of(visit).folder
     taken = (await visit.in_thread(attendances, folder))[::-1]
     listed = listing(visit, taken, {"member": lambda each: each.member, "day": lambda each: each.day})
@@ -97,7 +97,7 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 async def text_as_pdf(visit: Visit) -> web.StreamResponse:
-    """The course with its test as a PDF, for members."""
+    """Send the course and its test as a PDF for members."""
     folder = files_of(visit).folder
     return await pdf(visit, lambda: course_paper(course_of(folder), datetime.now(UTC)), "course")
 

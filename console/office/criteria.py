@@ -1,4 +1,4 @@
-"""The criteria of the evaluation: the measures, their points, and the points for each grade."""
+"""Criteria of the evaluation: the measures, their points, and the percentage for each grade."""
 
 import re
 import unicodedata
@@ -48,7 +48,7 @@ def _whole(text: str, label: str) -> int:
 
 
 def _pairs(text: str, label: str) -> list[tuple[str, str]]:
-    """The pairs of a field that has a value and a number in each line. Raises UsageError."""
+    """The pairs in a field with a value and a number on each line. Raises UsageError."""
     found = []
     for each in filter(None, map(str.strip, unicodedata.normalize("NFKC", text).splitlines())):
         pair = _PAIR.fullmatch(each)
@@ -90,7 +90,7 @@ _IN_GRADE: Final[Mapping[str, tuple[str, Reader, bool]]] = {
 async def criteria(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the form with the folder's criteria, or with idtone's sample if there are none."""
+    """Show the form with the folder's criteria, or with idtone's sample criteria if there are none."""
     present = await visit.in_thread(present_criteria, files_of(visit).workspace)
     shown = present or sample_criteria()
     terms, rows, grades = _shown(shown.document)
@@ -136,14 +136,14 @@ def _shown(document: CriteriaDocument) -> tuple[dict[str, str], list[dict[str, s
 
 
 def _sent(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of the form, each with its index, in the order in which they were sent."""
+    """The submitted rows of the form with their indexes, in form order."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"{names[0]}_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in names}) for place in places]
 
 
 def _filled(visit: Visit, names: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """The rows that have a name or a title; the others count as empty."""
+    """The rows with an id or a title. All other rows count as empty."""
     return [(place, row) for place, row in _sent(visit, names) if any(row[each] for each in names[:3])]
 
 
@@ -174,7 +174,7 @@ _FORM: Final = Message("the form")
 
 
 def _tree(visit: Visit) -> dict[str, Any]:
-    """The criteria in the form of the file."""
+    """The criteria in the structure of the criteria file."""
     return {
         "evaluation": {
             "title": {"ja": visit.field("title_ja"), "en": visit.field("title_en")},
@@ -208,7 +208,10 @@ def _criterion(row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
-    """The faults of the criteria, each attached to its field of the form; unchanged if a fault has no field."""
+    """The faults in the criteria, each attached to its form field.
+
+    Returns the original error if a fault has no field.
+    """
     errors, fields = FormErrors(), _fields(visit)
     for fault in error.faults:
         field = _field_of(visit, fault)
@@ -227,7 +230,7 @@ def _at_fields(visit: Visit, error: DocumentError) -> IdtoneError:
 
 
 def _field_of(visit: Visit, fault: Fault) -> str:
-    """The form's field for a fault of the file; empty if there is none."""
+    """The form field of a fault, or an empty string if it has none."""
     match = _PLACE.fullmatch(fault.field)
     if match is None:
         return ""

@@ -1,4 +1,4 @@
-"""The office's first page: the tasks of today."""
+"""The office's start page with today's tasks."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ PATH: Final = "/office/today"
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """The number of waiting tasks of one kind, and the address of their page. `is_late` is True if they are overdue."""
+    """Number of open tasks of one kind and the address of their page. `is_late` is True if they are overdue."""
 
     count: int
     what: Message
@@ -46,7 +46,7 @@ async def first_page(visit: Visit) -> web.StreamResponse:
 
 
 def waiting_in(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """The waiting tasks, the late ones first. Raises IdtoneError."""
+    """Yield the open tasks, late tasks first. Raises IdtoneError."""
     yield from sorted(_all(files, now), key=lambda each: not each.is_late)
 
 
@@ -85,7 +85,7 @@ def _all(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _terms(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Tasks for licences and pledges that end soon or have ended."""
+    """Yield tasks for licences and pledges, and for certifications, that end soon or have ended."""
     members = files.registered().document.members
     licences = [
         licence.valid.until
@@ -114,8 +114,9 @@ def _duties(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
 
 
 def _certifications(files: OfficeFiles, now: datetime) -> Iterator[OpenTask]:
-    """Tasks for certifications of members and of links that end soon. Each entry of the registry counts once, by its
-    earliest end.
+    """Yield tasks for certifications of members and links that end soon or have ended.
+
+    Each entry of the registry counts once, by its earliest end.
     """
     document, path = files.registered().document, "/office/members?ending=1"
     links = {(link.reseller, link.certification) for chain in document.chains for link in chain.links}

@@ -1,4 +1,4 @@
-"""The history: all changes of the registry and the suspensions, and all acts of the office, by time."""
+"""History of all changes to the registry and the suspensions, and of all acts of the office, by time."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ PATH: Final = "/office/history"
 
 @dataclass(frozen=True, slots=True)
 class ActDone:
-    """A change with the keys that signed it (None if it is unsigned), or an act from the ledger."""
+    """A change with the keys that signed it (None if unsigned), or an act from the ledger."""
 
     at: datetime
     what: str

@@ -1,4 +1,4 @@
-"""A report by telephone, by letter or in person. The office types it, and tells the reporter the receipt."""
+"""A report by telephone, by letter or in person. The office types it in and gives the reporter the receipt."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -66,7 +66,7 @@ async def enter(visit: Visit) -> web.StreamResponse:
 
 
 def _fields(visit: Visit) -> Fields:
-    """The fields of the form. Those of a call are required if no operator or service is named."""
+    """The fields of the form. The fields of a call are required unless an operator or service is named."""
     is_call = not visit.field("service")
     return {
         "by": FormField(template("How it came"), one_of(set(TakenBy))),

@@ -1,4 +1,7 @@
-"""A stop at night. Two officers at home enter, read and sign it on a smartphone. A paper for the police confirms it."""
+"""Night stop: two officers at home enter, check and sign it on a smartphone.
+
+A paper for the police confirms the stop.
+"""
 
 import hashlib
 import hmac
@@ -41,22 +44,23 @@ PATH: Final = "/office/night"
 NIGHT_SIGNATURES: Final = web.AppKey("night_signatures", Attempts)
 """Failed passphrases by user, for keys that are kept at the office."""
 SHOWN: Final = 10
-"""Number of stops on the page, the newest first."""
+"""Maximum number of stops on the page. The newest stops are shown."""
 _log = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """The package that waits for signatures of duty keys: its digest, its changes with full numbers, and the missing
-    signatures.
+    """The package that waits for signatures by duty keys.
+
+    It contains the package's digest, its changes with full numbers, and the missing signatures.
     """
 
     digest: str
     changes: list[str]
     missing: list[Message]
     problem: IdtoneError | None = None
-    """The reason why it can no longer be published and need not be signed."""
+    """Reason why the package can no longer be published and need not be signed."""
 
 
 async def night(
@@ -66,7 +70,7 @@ async def night(
     requests = await visit.in_thread(files.requests.waiting_requests)
     try:
         is_kept = await visit.in_thread(has_night_key, files.folder, me.name)
-    except TrustError as error:  # the stop can be entered all the same, and signed elsewhere
+    except TrustError as error:  # the stop can still be entered, and signed elsewhere
         is_kept, problem = False, problem or error
     stops = await visit.in_thread(_stops, files, now)
     return visit.render(
@@ -105,7 +109,7 @@ def _is_unprepared(files: OfficeFiles) -> bool:
         return False
     try:
         edition = files.duty_package.edition()
-    except TrustError:  # the page says that the package is damaged
+    except TrustError:  # the page reports that the package is damaged
         return True
     return edition is None or edition.targets.get(tuf_roles.SUSPENSIONS_FILE) != octets
 
@@ -137,8 +141,10 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter an order that another officer has entered. It then waits in a package for two signatures. If no package can
-    be made, the order stays approved, and the page says so.
+    """Approve an order by entering it again, and prepare a package for two signatures.
+
+    Another officer must have entered the order first. If no package can be prepared, the order stays approved, and the
+    page says so.
     """
     files = files_of(visit)
 
@@ -162,8 +168,9 @@ async def discard(visit: Visit) -> web.StreamResponse:
 
 
 async def sign(visit: Visit) -> web.StreamResponse:
-    """Sign the shown package with the user's own key. The second signature publishes it. Wrong passphrases are limited
-    like wrong passwords.
+    """Sign the displayed package with the user's own key. The second signature publishes the package.
+
+    Wrong passphrases are limited like wrong passwords.
     """
     files, name, sign_ins = files_of(visit), acting_person().name, visit.console.sign_ins
     attempt, attempts = Attempt(name, ""), visit.request.app[NIGHT_SIGNATURES]
@@ -184,7 +191,7 @@ async def sign(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """Send the paper for the police, with the current state of the stop."""
+    """Send the paper for the police with the current state of the stop."""
     files, now, wanted = files_of(visit), datetime.now(UTC), visit.part("stop")
     found = next((each for each in await visit.in_thread(_stops, files, now) if _id(each.entry) == wanted), None)
     if found is None:
@@ -200,8 +207,10 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 def _id(entry: SuspensionEntry) -> str:
-    """The name of one entry in an address. It does not reveal the number. It is not the reference, because several
-    entries may share one.
+    """Id of one entry in an address, which does not reveal the number.
+
+    The reference cannot serve as the id, because several entries may share it. The id changes when the console
+    restarts.
     """
     return hmac.digest(_KEY, entry.model_dump_json().encode(), hashlib.sha256).hex()
 

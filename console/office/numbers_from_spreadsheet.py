@@ -1,4 +1,4 @@
-"""A member's numbers from the table of a spreadsheet, to be assigned or taken back."""
+"""A member's numbers in a spreadsheet table, to assign or take back."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,5 +1,6 @@
-"""The office's observations of members for the evaluation, and the desk's own counts. The office enters an observation
-when it makes it.
+"""The office's observations of members for the evaluation, and the counts from the report desk's records.
+
+The office enters each observation as soon as it is made.
 """
 
 from collections.abc import Mapping
@@ -74,9 +75,7 @@ _FORGET: Final[Fields] = {"before": FormField(template("Before the day"), parse_
 async def show(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the observations and the desk's counts of one year, for one member or for all. The newest observation is
-    first.
-    """
+    """Show the observations, newest first, and the desk's counts of one year, for one member or all members."""
     files, today = files_of(visit), in_japan(datetime.now(UTC)).date()
     members = (await visit.in_thread(files.registered)).members
     wanted, year = visit.query("member"), _year(visit.query("year"), today.year)

@@ -1,4 +1,4 @@
-"""The association's folder, parsed for the pages. Each part is parsed again only after a change of its files."""
+"""The association's folder, parsed for the pages. Each part is parsed again only after its files have changed."""
 
 import contextlib
 import json
@@ -49,13 +49,13 @@ from ..public.published_files import PublishedFiles
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The content of registry.yaml, with the members and their number ranges by member id."""
+    """Content of registry.yaml, with the members and their number ranges by member id."""
 
     document: RegistryDocument
     members: Mapping[str, Member]
     spans: Mapping[str, Sequence[NumberSpan]]
     numbers: Mapping[str, int]
-    """Member → count of its numbers."""
+    """Member id → number of telephone numbers."""
 
     def concerned(self, number: int) -> set[str]:
         """The ids of the members that hold a number or are in its wholesale chain."""
@@ -66,32 +66,33 @@ class Registered:
         return found
 
     def report(self, member: Member, now: datetime) -> MemberReport:
-        """The same as `member_report`, but the numbers are not counted again."""
+        """The result of `member_report`, without counting the numbers again."""
         told = member_report(member.model_copy(update={"numbers": ()}), now)
         return {**told, "entries": len(member.numbers), "numbers": self.numbers[member.id]}
 
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """The suspensions and the never-originating numbers of one edition."""
+    """Suspensions and never-originating numbers of one edition."""
 
     suspensions: SuspensionsDocument
     never_originates: NeverOriginatesDocument | None
-    """The entries of this edition for the numbers; None if the edition has no such list."""
+    """The never-originating numbers in this edition, or None if the edition has no such list."""
     at: datetime
-    """The time at which the edition was written."""
+    """Time at which the edition was written."""
 
 
 ENDS_SHOWN: Final = timedelta(days=30)
-"""Time for which the page of suspensions shows a suspension after its end was published."""
+"""Period for which the page of suspensions shows a suspension after the approval of its end."""
 OperatorList = Mapping[str, Mapping[str, Any]]
-"""Member → its entry of the public list."""
+"""Member id → its entry in the public list."""
 HistoryLine = tuple[HistoryEntry, HistorySignature | None]
 
 
 class OfficeFiles:
-    """The parsed files of the folder. The methods block, so pages call them with `visit.in_thread`. They raise
-    IdtoneError if a file is damaged.
+    """The parsed files of the folder.
+
+    The methods block, so pages call them with `visit.in_thread`. They raise IdtoneError if a file is damaged.
     """
 
     def __init__(self, desk: DocumentDesk) -> None:
@@ -99,7 +100,7 @@ class OfficeFiles:
         self.folder = desk.folder
         self.workspace = desk.workspace
         self.association = ""
-        """The association's name, once the registry was read."""
+        """The association's name, or an empty string before the registry is read."""
         self.requests = SuspensionRequests(desk.workspace)
         self.package = PreparedPackage(desk.workspace)
         self.duty_package = PreparedPackage(desk.workspace, by_duty_keys_alone=True)
@@ -139,68 +140,69 @@ class OfficeFiles:
         self._published_stops = CachedFiles(lambda: [timestamp], self._read_published_stops)
 
     def registered(self) -> Registered:
-        """The registry in the folder. It may contain unpublished changes."""
+        """The registry in the folder, which may contain unpublished changes."""
         return self._registry.get()
 
     def suspensions(self) -> SuspensionsDocument:
         return self._suspensions.get()
 
     def never_originates(self) -> NeverOriginatesDocument | None:
-        """The list of never-originating numbers; None if there is no list."""
+        """The list of never-originating numbers, or None if there is no list."""
         return self._never_originates.get()
 
     def applications(self) -> Sequence[tuple[MemberApplication, ApplicationStatus]]:
-        """The applications with their states, by the day of receipt."""
+        """The applications with their states, by date of receipt."""
         return self._applications.get()
 
     def submissions(self) -> Sequence[Submission]:
-        """The applicants' submissions, the earliest first."""
+        """The applicants' submissions, earliest first."""
         return self._submissions.get()
 
     def history(self) -> Sequence[HistoryLine]:
-        """The lines of the history with their signatures, by time."""
+        """The history lines with their signatures, by time."""
         return self._history.get()
 
     def acts(self) -> Sequence[OfficeAct]:
-        """The office's acts, in the order in which they were recorded."""
+        """The office's acts, in the order of their records."""
         return self._acts.get()
 
     def confirmations(self) -> Sequence[Confirmation]:
-        """The confirmation of each published stop by each node. Also those of ended stops, if the end is unconfirmed or
-        was confirmed lately. Empty if nothing is published.
+        """The confirmations of each published stop by each node, or an empty list before the first publication.
+
+        Ended stops are included if their end is unconfirmed or was recently confirmed.
         """
         return self._confirmations.get()
 
     def evaluations(self) -> Sequence[tuple[Criteria, list[Result]]]:
-        """The evaluations with their criteria, the earliest period first."""
+        """The evaluations with their criteria, earliest period first."""
         return self._evaluations.get()
 
     def differences(self) -> Sequence[str]:
-        """The unpublished changes, in words."""
+        """Descriptions of the unpublished changes."""
         return self._differences.get()
 
     def operator_lists(self) -> tuple[OperatorList, OperatorList]:
-        """The public list as the next publication will make it, and as it is published now."""
+        """The public list as the next publication would create it, and as it is published now."""
         return self._lists.get()
 
     def published(self) -> PublishedFiles:
-        """The published files of the association's site."""
+        """The published files for the association's website."""
         return self._published.get()
 
     def published_stops(self) -> Stops | None:
-        """The published stops; None before the first publication."""
+        """The published stops, or None before the first publication."""
         return self._published_stops.get()
 
     def signed_stops(self) -> Stops | None:
-        """The stops of a package that has all signatures but is unpublished; None without such a package."""
+        """The stops of an unpublished package with all signatures, or None if there is no such package."""
         return self._signed_stops.get()
 
     def published_at(self, role: str, version: int) -> datetime | None:
-        """The time at which this version of the role's metadata was written; None if the folder has no such version."""
+        """Time at which this version of the role's metadata was written, or None if the folder does not contain it."""
         return _written(self.workspace.repository.folder / tuf_roles.METADATA / f"{version}.{role}.json")
 
     def read_ahead(self) -> None:
-        """Read the changed files now, so that the next visitor does not wait for it."""
+        """Read changed files now, so that the next visitor does not wait."""
         for read in (
             self._signed_until.get,
             self.registered,
@@ -209,14 +211,14 @@ class OfficeFiles:
             self.differences,
             self.confirmations,
         ):
-            with contextlib.suppress(IdtoneError):  # the page that needs it says what is wrong
+            with contextlib.suppress(IdtoneError):  # the page that needs the file shows the error
                 read()
 
     @property
     def signed_until(self) -> datetime | None:
-        """The earliest expiry of the published signatures, as last read by `read_ahead`; None if nothing is published.
+        """The earliest expiry of the published signatures, or None before the first publication.
 
-        It does not block.
+        This is the value last read by `read_ahead`, so the property does not block.
         """
         return self._signed_until.last
 
@@ -224,7 +226,7 @@ class OfficeFiles:
         return self.workspace.repository.file_sha256(tuf_roles.REGISTRY) is not None
 
     def reports(self) -> ReportDesk | None:
-        """The report desk; None before the first report."""
+        """The report desk, or None before the first report."""
         return ReportDesk(self.desk) if (self.folder / REPORTS).exists() else None
 
     def _read_registry(self) -> Registered:

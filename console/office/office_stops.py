@@ -1,5 +1,6 @@
-"""The state of each stop, from the office's files. The state depends on the files that contain the stop, since when,
-and on the nodes that have confirmed it. Pure.
+"""State of each stop according to the office's files.
+
+The state depends on which files contain the stop, since when, and on which nodes have confirmed it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,21 +29,23 @@ _ENDS: Final = frozenset({Action.LIFT, Action.ALLOW_NEW_NUMBERS, Action.REMOVE_N
 
 @dataclass(frozen=True, slots=True)
 class OfficeStop(Generic[E]):
-    """A stop with its stages. Its entry is in the file, or only in the published edition: then the end of the stop is
-    not published yet.
+    """A stop with its stages.
+
+    If its entry is only in the published edition, the end of the stop is not published yet.
     """
 
     entry: E
     stages: Sequence[Stage]
     began: HistoryEntry | None = None
-    """The entry of the history that records the beginning; None if there is none."""
+    """The history entry that records the start, or None if there is no such entry."""
     ended: HistoryEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEnd:
-    """The end of a stop or of an entry of never-originating numbers, in the words of the history. `is_partial` is True
-    if the rest of a range stays suspended.
+    """The end of a stop or of an entry of never-originating numbers, as described in the history.
+
+    `is_partial` is True if the rest of a range stays suspended.
     """
 
     what: Sequence[str]
@@ -58,19 +61,20 @@ class OfficeStops:
         published: Stops | None,
         signed: Stops | None,
     ) -> None:
-        """`written` returns the time at which a version of a role was written. `signed` are the stops of a package with
-        all signatures.
+        """`written` returns the time at which a version of a role was written.
+
+        `signed` contains the stops of a package with all signatures.
         """
         self._history = list(history)
         self._by_words = {words: line for line in self._history for words in line[0].what}
-        """Words of a change → the latest line with them."""
+        """Description of a change → the latest history line with that description."""
         self._written = written
         self._published, self._signed = published, signed
 
     def suspensions(
         self, entries: Iterable[SuspensionEntry], confirmations: Iterable[Confirmation], now: datetime
     ) -> list[OfficeStop[SuspensionEntry]]:
-        """The suspensions in the order of the file, followed by those with an unpublished end."""
+        """The suspensions in file order, followed by suspensions whose end is not published."""
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
             nodes.setdefault(each.reference, []).append(each.in_use)
@@ -94,8 +98,9 @@ class OfficeStops:
     def published_ends(
         self, since: datetime, confirmations: Iterable[Confirmation], now: datetime
     ) -> list[PublishedEnd]:
-        """The ends approved since `since`, the newest first. The nodes' confirmations count for the newest end of a
-        reference.
+        """The published ends that were approved at or after `since`, newest first.
+
+        The nodes' confirmations count for the newest end with the same reference.
         """
         nodes: dict[str, list[datetime | None]] = {}
         for each in confirmations:
@@ -122,8 +127,9 @@ class OfficeStops:
         now: datetime,
         limit: int = 0,
     ) -> Iterator[OfficeStop[E]]:
-        """The last `limit` entries (0: all) with their stages. `words` returns the history's words for the beginning
-        and for the end of an entry.
+        """Yield the last `limit` entries (0 for all) with their stages, followed by entries that are only published.
+
+        `words` returns the history's descriptions of the start and the end of an entry.
         """
         in_file: dict[E, None] = dict.fromkeys(entries)
         in_published, in_signed = set(published or ()), set(signed or ())

@@ -1,5 +1,6 @@
-"""All pages of the association's office, in the order of the menu. If an address matches two pages, the first serves
-it.
+"""All pages of the association's office, in menu order.
+
+If an address matches two pages, the first page handles it.
 """
 
 from typing import Final

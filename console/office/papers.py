@@ -38,7 +38,7 @@ _LETTER: Final[Fields] = {
     **_SENDER,
 }
 _YEARS: Final = 5
-"""Number of fiscal years on the page."""
+"""Number of fiscal years offered on the page."""
 
 
 async def papers(
@@ -82,7 +82,7 @@ def _account(visit: Visit) -> PeriodAccount:
 
 
 async def account(visit: Visit) -> web.StreamResponse:
-    """Send a table as CSV, or the whole account as PDF."""
+    """Send one table of the account as CSV, or the whole account as PDF."""
     name = visit.part("file")
     try:
         made = await visit.in_thread(_account, visit)
@@ -131,7 +131,7 @@ async def _printed(visit: Visit, made: Callable[[], Paper], name: str, fields: F
 
 
 async def pdf(visit: Visit, made: Callable[[], Paper], name: str) -> web.StreamResponse:
-    """Send the paper that `made` returns, as a PDF. Raises IdtoneError."""
+    """Send the paper that `made` returns as a PDF. Raises IdtoneError."""
 
     def printed() -> bytes:
         from idtone.core.paper.pdf import as_pdf  # takes time and memory that other pages do not need

@@ -1,4 +1,4 @@
-"""Portings (番号ポータビリティ): numbers that one member hands over to another on a given day."""
+"""Portings (番号ポータビリティ): numbers that one member transfers to another at a given time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,8 +38,10 @@ FIELDS: Final[Mapping[str, Fields]] = {
 
 @dataclass(frozen=True, slots=True)
 class ShownPorting:
-    """A porting as a row. A form sends its `name`, which contains no full number. If the list has changed since, the
-    name matches nothing.
+    """A porting as a table row.
+
+    A form sends its `name`, which contains no full number. If the list has changed since the form was shown, the name
+    matches nothing.
     """
 
     name: str
@@ -67,7 +69,7 @@ async def portings(
 
 
 def shown_portings(document: RegistryDocument, now: datetime) -> list[ShownPorting]:
-    """The portings, the earliest first."""
+    """The portings, earliest first."""
     found = [
         ShownPorting(
             f"{place} {entry.giver} {entry.taker} {entry.at.isoformat()} {words}", words, entry, entry.at <= now

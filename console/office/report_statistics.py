@@ -29,7 +29,7 @@ BY: Final = {
     CountedBy.FINDING: template("How the chain ended"),
 }
 WORDS: Final = {str(code): words for of in (RESULTS, FINDINGS, STAGES) for code, words in of.items()}
-"""Words for the counted groups; months stand for themselves."""
+"""Words for the counted groups. Months are shown unchanged."""
 
 
 async def report_statistics(visit: Visit) -> web.StreamResponse:
@@ -70,7 +70,7 @@ def _by(visit: Visit) -> CountedBy:
 
 
 def _counted(visit: Visit, by: CountedBy) -> PublishableCounts:
-    """The counts of the period in the address; without one, of a year. Raises UsageError."""
+    """The counts for the period in the address, or for a year if no period is given. Raises UsageError."""
     now, desk = datetime.now(UTC), files_of(visit).reports()
     start, until = visit.query("since"), visit.query("until")
     begins = parse_moment(start, Message("First day")) if start else now - COUNTED_FOR

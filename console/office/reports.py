@@ -1,4 +1,4 @@
-"""The report desk: reports with their deadlines, one report with its trace, reminders, and the closing of a report."""
+"""The report desk's pages: reports with deadlines, one report with its trace, reminders, and closing a report."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -44,8 +44,9 @@ RESULT_WORDS: Final = {
 async def reports(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all reports, those on which one party must act, or those about a number. The number comes in a form, with
-    the purpose.
+    """Show all reports, the reports that wait for one party, or the reports about a number.
+
+    The number comes in a form, together with the purpose.
     """
     desk = await visit.in_thread(files_of(visit).reports)
     stage, token = next((each for each in Stage if each == visit.query("stage")), None), None
@@ -76,7 +77,7 @@ async def reports(
 def _page(
     desk: ReportDesk, stage: Stage | None, token: str | None, asked: ListRequest
 ) -> tuple[list[KeptReport], int, ListRequest]:
-    """The rows, the total count, and the page of the list."""
+    """The rows, the total count, and the request, limited to the last page."""
     total = desk.store.count(stage, token)
     asked = asked.within(total)
     order = ReportOrder(asked.column) if asked.column else None
@@ -84,9 +85,9 @@ def _page(
 
 
 def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
-    """The token of the number, after the office's ledger has recorded the search.
+    """Record the search in the office's ledger and return the token of the number.
 
-    Raises UsageError, and LedgerError if the search cannot be recorded.
+    Raises UsageError, or LedgerError if the search cannot be recorded.
     """
     token = desk.key.token(any_number_of(number))
     desk.searched(checked_line(purpose, Message("Purpose")))
@@ -94,7 +95,7 @@ def _searched(desk: ReportDesk, number: str, purpose: str) -> str:
 
 
 def subject_of(desk: ReportDesk, kept: KeptReport) -> str | None:
-    """The masked number, or the operator or the service; None if it was erased."""
+    """The masked number, or the operator or service, or None if it was erased."""
     if kept.is_forgotten:
         return None
     matter = desk.matter(kept.sealed)
@@ -140,7 +141,7 @@ async def report(
     problem: IdtoneError | None = None,
     matter: ReportedCall | ReportedService | None = None,
 ) -> web.StreamResponse:
-    """Show a report with a masked number. `matter` is its full content, if the visitor asked to see it."""
+    """Show a report with a masked number. `matter` is its full content, if the visitor opened it."""
     desk = await visit.in_thread(files_of(visit).reports)
     kept = await visit.in_thread(desk.store.report, visit.part("report")) if desk else None
     if desk is None or kept is None:
@@ -165,7 +166,7 @@ async def report(
 
 
 async def open_report(visit: Visit) -> web.StreamResponse:
-    """Show the full number and the reporter's words. The office's ledger records that."""
+    """Show the full number and the reporter's words, after recording this in the office's ledger."""
     files, wanted = files_of(visit), visit.part("report")
 
     def opened() -> ReportedCall | ReportedService:

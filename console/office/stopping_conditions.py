@@ -26,7 +26,7 @@ _FIELDS: Final = ("id", "finding", "leads_to", "within_days", "ja", "en")
 async def conditions(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the conditions. The form begins with those of the registry, or with idtone's sample if there are none."""
+    """Show the conditions of the registry in a form, or idtone's sample conditions if there are none."""
     document = (await visit.in_thread(files_of(visit).registered)).document
     given = document.stopping_conditions or sample_conditions().stopping_conditions
     rows = [
@@ -51,7 +51,7 @@ async def conditions(
 
 
 def _sent(visit: Visit) -> list[tuple[int, dict[str, str]]]:
-    """The rows of the form, each with its index, in the order in which they were sent."""
+    """The submitted rows of the form with their indexes, in form order."""
     sent = visit.fields or {}
     places = takewhile(lambda place: f"id_{place}" in sent, count())
     return [(place, {name: visit.field(f"{name}_{place}") for name in _FIELDS}) for place in places]
@@ -101,7 +101,7 @@ _FORM: Final = Message("the form")
 
 
 def _row(sent: dict[str, str]) -> dict[str, Any]:
-    """A row in the form of the file."""
+    """A submitted row in the structure of the conditions file."""
     given = {"id": sent["id"], "leads_to": sent["leads_to"], "within_days": sent["within_days"]}
     finding = {"finding": sent["finding"]} if sent["finding"] else {}
     return {**given, **finding, "text": {"ja": sent["ja"], "en": sent["en"]}}

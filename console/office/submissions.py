@@ -1,4 +1,4 @@
-"""An applicant's submission, which is unverified until the office has examined it."""
+"""An applicant's submission, which is unverified until the office examines it."""
 
 import hashlib
 from http import HTTPStatus
@@ -36,12 +36,15 @@ async def submission(
 
 
 def stamp_of(found: Submission | None) -> str:
-    """A digest of the submission's state. Forms send it, so that they act only on the state that a person has read."""
+    """Digest of a submission's state, or an empty string for None.
+
+    Forms send it, so that they act only on the state that a person has read.
+    """
     return hashlib.sha256(found.model_dump_json().encode()).hexdigest() if found else ""
 
 
 def seen_submission(folder: Path, id_: str, seen: str) -> Submission:
-    """The submission, unchanged since the page showed it. Raises UsageError if the applicant has changed it."""
+    """The submission as shown on the page. Raises UsageError if the applicant has changed it since."""
     found = Submissions(folder).named(id_)
     if stamp_of(found) != seen:
         raise UsageError("the applicant has changed this application since you read it; read it again")
@@ -62,7 +65,7 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 
 async def pledge(visit: Visit) -> web.StreamResponse:
-    """Send the applicant's PDF as a download: browsers save it and do not open it."""
+    """Send the applicant's PDF as a download, which browsers save instead of opening."""
     kept, id_ = Submissions(files_of(visit).folder), visit.part("submission")
 
     def read() -> bytes:

@@ -1,5 +1,6 @@
-"""The current suspensions, the nodes that have not confirmed them, and the forms in which two persons enter each
-suspension.
+"""Current suspensions, the nodes that have not confirmed them, and the forms for new suspensions.
+
+Two persons must enter each suspension.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,14 +60,15 @@ _ENTERED: Final[Fields] = {
 }
 APPROVAL: Final[Fields] = {"entered": FormField(template("The same, from the request"), any_text), **WHY}
 SHOWN: Final = 200
-"""Maximum number of entries of numbers that never originate on the page; `idtone-office never-originating list` lists
-all.
+"""Maximum number of never-originating entries on the page.
+
+`idtone-office never-originating list` lists all of them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedBy:
-    """The number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
+    """Number of nodes that have confirmed a suspension (by its reference) or its end, and the other nodes."""
 
     reference: str
     confirmed: int
@@ -114,7 +116,10 @@ async def suspensions(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The content of the page. `trouble` is the reason for missing times: history or package cannot be read."""
+    """Content of the page.
+
+    `trouble` is the reason for missing times: the history or the package is unreadable.
+    """
 
     stops: Sequence[OfficeStop[SuspensionEntry]]
     never: Sequence[OfficeStop[NeverOriginatesEntry]]
@@ -157,7 +162,7 @@ def span_of_entry(entry: SuspensionEntry) -> str | None:
 
 
 def by_reference(rows: Sequence[Confirmation]) -> list[ConfirmedBy]:
-    """The confirmations by reference, incomplete ones first. Ends that all nodes have confirmed are left out."""
+    """The confirmations by reference, incomplete ones first, without ends that all nodes have confirmed."""
     of: dict[str, list[Confirmation]] = {}
     for row in rows:
         of.setdefault(row.reference, []).append(row)
@@ -201,7 +206,7 @@ async def request(visit: Visit) -> web.StreamResponse:
 
 
 async def approve(visit: Visit) -> web.StreamResponse:
-    """Enter a police order that another person has entered."""
+    """Approve a police order by entering it again, after another person has entered it."""
     files = files_of(visit)
 
     def act() -> None:

@@ -1,4 +1,4 @@
-"""Wholesale chains of numbers (卸): their members, the checks of resellers, and changes of links."""
+"""Wholesale chains of numbers (卸): their members, the checks of resellers, and changes to links."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -50,7 +50,7 @@ FIELDS: Final[Mapping[str, Fields]] = {
 async def chains(
     visit: Visit, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show all chains, those of one member, or those with an unchecked reseller."""
+    """Show all chains, the chains of one member, or the chains with an unchecked reseller."""
     registered = await visit.in_thread(files_of(visit).registered)
     unchecked, member = bool(visit.query("unchecked")), visit.query("member")
     found = [
@@ -72,7 +72,7 @@ async def chains(
 
 
 def is_checked(chain: ChainEntry) -> bool:
-    """True if all resellers of the chain are checked."""
+    """True if all resellers in the chain have been checked."""
     return all(link.checked for link in chain.links)
 
 

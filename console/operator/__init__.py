@@ -1,1 +1,1 @@
-"""The pages of an operator."""
+"""Pages of an operator."""

@@ -1,4 +1,4 @@
-"""The alerts of the operator's Prometheus, on their own page and in a part of the health page that is updated."""
+"""Alerts from the operator's Prometheus, on their own page and in a live part of the health page."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from ..prometheus_alerts import MOST, AlertState, PrometheusAlerts
 
 PATH: Final = "/health/alerts"
 PROMETHEUS: Final = web.AppKey("prometheus", PrometheusAlerts)
-"""The operator's Prometheus, if the settings name one."""
+"""Key of the operator's Prometheus, present only if the settings name one."""
 ASK_EVERY_S: Final = 10.0
 STATES: Final = {AlertState.FIRING: template("firing"), AlertState.PENDING: template("pending")}
 
@@ -25,7 +25,7 @@ async def alerts(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the current alerts every ten seconds. So the health page itself does not wait for Prometheus."""
+    """Stream the current alerts every ten seconds, so that the health page itself need not wait for Prometheus."""
 
     async def events() -> AsyncIterator[bytes]:
         while True:
@@ -37,7 +37,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 async def _now(visit: Visit) -> dict[str, Any]:
-    """The context of the template `alerts_now.html`."""
+    """Context of the template `alerts_now.html`."""
     prometheus = visit.request.app.get(PROMETHEUS)
     now = await prometheus.now() if prometheus else None
     return {

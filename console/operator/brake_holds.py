@@ -1,4 +1,4 @@
-"""Numbers and lines that the brake has marked, slowed or stopped, on all nodes. Only a command can release them."""
+"""Numbers and lines that the brake has marked, slowed or stopped on any node. Only a command can release them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from ..access.rights import Right
 from ..page import Page, Visit
 
 ROWS: Final = 500
-"""Maximum number of rows; the newest are shown."""
+"""Maximum number of rows. Stopped subjects come first, then the newest."""
 STEPS: Final = {
     BrakeStep.MARK: template("marked"),
     BrakeStep.SLOW: template("slowed"),
@@ -45,13 +45,14 @@ SIGNALS: Final = {
     Signal.HOUR_CALLED.word: template("called numbers in an hour"),
 }
 _SHOWN: Final = 8
-"""Number of characters of a token that are shown, the same as in `idtone brake list`."""
+"""Number of characters shown of a token, as in `idtone brake list`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrakedRow:
-    """A hold of the brake, as a row. `name` is empty for a number. Visitors who may see the number find it in
-    the call.
+    """A hold of the brake as a table row.
+
+    `name` is empty for a number. Visitors who may see the number find it in the call.
     """
 
     step: BrakeStep
@@ -89,7 +90,7 @@ def _holds(settings: Settings) -> tuple[Hold, ...]:
 
 
 def rows(holds: tuple[Hold, ...], node: str) -> list[BrakedRow]:
-    """At most `ROWS` held numbers and lines, the stopped ones first, then the newest."""
+    """At most `ROWS` holds, with the most severe step first and newer holds before older ones."""
     return [
         BrakedRow(
             hold.step,

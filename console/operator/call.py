@@ -1,5 +1,6 @@
-"""One call: its steps, the delivery of its sounds, the reasons for its decision, and the proof; also its numbers, if
-the visitor gives a purpose.
+"""One call: its steps, the delivery of its sounds, the reasons for its decision, and the proof.
+
+The page also shows the call's numbers if the visitor states a purpose.
 """
 
 from collections.abc import Sequence
@@ -72,14 +73,14 @@ class _StepLine:
 
 @dataclass(frozen=True, slots=True)
 class _SoundFor:
-    """The sound for one party, and what is known of its delivery."""
+    """The sound for one party, with the evidence of its delivery."""
 
     party: str
     profile: str
     delivery: str
     known_by: str
     failed: str
-    """The reason why the sound was not played to its end."""
+    """Reason why playback of the sound failed."""
     sha256: str
     sound: PlayedSound | None
     wave: Wave | None
@@ -94,7 +95,7 @@ class _Proven:
 
 @dataclass(frozen=True, slots=True)
 class _Proofs:
-    """The proofs of the call's leaves. `problem` is the reason if they cannot be proven here."""
+    """Proofs of the call's leaves, or the reason why the leaves cannot be proven on this node (`problem`)."""
 
     leaves: tuple[_Proven, ...] = ()
     log: VerifierKey | None = None
@@ -109,7 +110,7 @@ class _Call:
     timeline: Timeline
     proofs: _Proofs
     node: str
-    """The other node that handled the call; empty for this node."""
+    """Name of the other node that handled the call, or an empty string for this node."""
 
 
 async def call(visit: Visit) -> web.StreamResponse:
@@ -172,7 +173,7 @@ def _step_line(number: int, step: Step, record: Record, language: str) -> _StepL
 
 
 def _look(visit: Visit, call_id: str) -> _Call | None:
-    """The call; None if it is not in the ledger. Raises LedgerError."""
+    """The call, or None if it is not in the ledger. Raises LedgerError."""
     with ledger_for(visit).held() as ledger:
         record = None if call_id.startswith(ACT_ID) else ledger.reader.record(call_id)
         if record is None:
@@ -193,12 +194,12 @@ def _proofs(ledger: SelectedLedger, call_id: str) -> _Proofs:
 
 
 def _leaves(ledger: SelectedLedger, call_id: str) -> Sequence[ProvenLeaf]:
-    """The call's leaves with their proofs, as from `idtone ledger prove`. Raises LedgerError."""
+    """The call's leaves with their proofs, as `idtone ledger prove` returns them. Raises LedgerError."""
     return ledger.reader.proofs(call_id, ledger.cosigned())
 
 
 def _sounds_for(directory: Path, record: Record, language: str, node: str = "") -> tuple[_SoundFor, ...]:
-    """The sound for each party, if one was intended or played."""
+    """The sounds that were intended for or played to each party."""
     started = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_STARTED}
     failed = {_party(step): step for step in record.steps if step.kind is StepKind.SOUND_FAILED}
     found = []
@@ -269,7 +270,7 @@ async def sound(visit: Visit) -> web.StreamResponse:
 
 
 async def open_numbers(visit: Visit) -> web.StreamResponse:
-    """Show the call's numbers once, after the ledger has recorded the act."""
+    """Show the call's numbers once, after recording this act in the ledger."""
     if is_other_node(visit.console.settings, visit.query("node")):
         problem = Message("Numbers are opened on the node of the call alone: its keys do not leave it.")
         return visit.render("problem.html", HTTPStatus.FORBIDDEN, problem=problem)
@@ -289,7 +290,7 @@ async def open_numbers(visit: Visit) -> web.StreamResponse:
 
 
 def _opened(visit: Visit, call_id: str, purpose: str) -> dict[str, str]:
-    """Role in words → number in national form. Records the act first; raises LedgerError if that fails."""
+    """Label of each role → the number. Records the act first, and raises LedgerError if that fails."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger

@@ -1,4 +1,4 @@
-"""The words of the pages for a call, from its record. Pure."""
+"""Words that the pages show for a call, derived from its record."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,7 +36,7 @@ EXPLAINED: Final = {
     CallState.INTERRUPTED: template("The service was down when the call ended, so its end is not known."),
     CallState.IN_PROGRESS: template("Its end is not in the ledger yet. Reload this page to see its next steps."),
 }
-"""Further explanation of a state."""
+"""State of a call → its explanation."""
 
 
 def state_of(record: Record) -> CallState:
@@ -81,7 +81,7 @@ def line_of(record: Record, node: str = "") -> CallLine:
 
 
 def direction_words(code: str | None) -> str:
-    """The words for a direction; the code itself if this version does not know it."""
+    """The words for a direction, or the code itself if it is unknown."""
     return DIRECTIONS[Direction(code)] if code in set(Direction) else code or ""
 
 
@@ -94,7 +94,7 @@ def outcome_words(code: str | None) -> OutcomeWords | None:
 
 
 def in_language(words: Words | None, language: str, code: str = "") -> str:
-    """The words for a code in a language; the code itself if there are none."""
+    """The words for a code in `language`, or the code itself if `words` is None."""
     if words is None:
         return code
     return words.japanese if language == "ja" else words.english

@@ -1,4 +1,4 @@
-"""The search for calls: by decision or call id; with a recorded purpose also by number or SIP Call-ID."""
+"""Search for calls by decision or call id. A search by number or SIP Call-ID requires a recorded purpose."""
 
 import asyncio
 import logging
@@ -42,12 +42,12 @@ from .call_query import CSV_PATH, PATH, CallQuery, local_moment, path_of, place_
 
 PAGE_CALLS: Final = 50
 NUMBER_CALLS: Final = 50
-"""Maximum number of calls of a number on the page; the newest are shown."""
+"""Maximum number of calls of a number on the page. The newest are shown."""
 CSV_CALLS: Final = 10_000
 CSV_PART: Final = 2000
 EXPORTS_OF_USER: Final = 1
 EXPORTS: Final = 16
-"""Maximum number of exports in progress, for all users together. Their parts take turns."""
+"""Maximum number of exports in progress for all users together. Parts of different exports alternate."""
 
 
 _log = logging.getLogger(__name__)
@@ -55,8 +55,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A page of the list. `older` is the place where the next page begins, `on` the place where the search continues;
-    None at the end.
+    """A page of the list.
+
+    `newer` and `older` are the addresses of the adjacent pages. `on` is the address at which an unfinished search
+    continues, and `searched` is the time that the search has reached. Each is None if it does not apply.
     """
 
     shown: ShownCalls = NO_CALLS
@@ -112,7 +114,7 @@ async def _page(
 
 
 def quick_ranges(now: datetime) -> list[tuple[str, datetime]]:
-    """The usual periods of a search, each with its start."""
+    """The usual periods of a search as pairs of label and start."""
     return [
         (template("Last hour"), now - timedelta(hours=1)),
         (template("Since midnight"), now.replace(hour=0, minute=0)),
@@ -158,8 +160,10 @@ def _answer(query: CallQuery, shown: ShownCalls) -> _Found:
 
 
 async def by_number(visit: Visit) -> web.StreamResponse:
-    """Show the calls of a number. The act is recorded before anything is shown. Recording waits for the disk and the
-    service; the search runs at the same time.
+    """Show the calls of a number, after recording the act in the ledger.
+
+    Recording waits for the disk and the service, so the search runs at the same time. If either fails, nothing is
+    shown.
     """
     if not admits_number_search(visit):
         return _by_number_page(visit, NO_CALLS, TOO_MANY_NUMBERS, HTTPStatus.TOO_MANY_REQUESTS)
@@ -223,14 +227,14 @@ def _wanted(number_text: str, sip_call_id: str) -> Number | str:
 
 
 def _purpose(text: str) -> str:
-    """A valid purpose. Raises UsageError."""
+    """The purpose, if it is valid. Raises UsageError."""
     if objection := purpose_objection(text):
         raise UsageError(objection)
     return text
 
 
 def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
-    """Record the search. Raises LedgerError if that fails."""
+    """Record the search in the ledger. Raises LedgerError if that fails."""
     console, now = visit.console, datetime.now(UTC)
     assert visit.user is not None
     person, ledger = console_person(visit.user.name), console.settings.ledger
@@ -245,8 +249,9 @@ def _record(visit: Visit, wanted: Number | str, purpose: str) -> None:
 
 
 async def as_csv(visit: Visit) -> web.StreamResponse:
-    """Send at most `CSV_CALLS` calls of the search as one CSV file. The rows are sent after the search has ended, so a
-    slow client delays no other export.
+    """Send at most `CSV_CALLS` calls of the search as one CSV file.
+
+    The rows are sent after the search has ended, so a slow client does not delay other exports.
     """
     try:
         query = CallQuery.of(visit.request.query)
@@ -270,14 +275,16 @@ async def as_csv(visit: Visit) -> web.StreamResponse:
 
 
 def _wait(visit: Visit, problem: Message) -> web.Response:
-    """A short refusal without a page, because many refusals must cost little."""
+    """A short refusal in plain text, so that many refusals cost little."""
     headers = {"Retry-After": "60"}
     return web.Response(text=f"{translated(problem)}\n", status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers)
 
 
 async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) -> bytes:
-    """The rows of the search, after the head was sent in `answer`. Ends when the visitor leaves. Raises LedgerError,
-    UsageError.
+    """Send the CSV header in `answer` and return the rows of the search.
+
+    Stops when the visitor leaves. Raises UsageError or LedgerError before the header is sent, and afterwards
+    ConnectionAbortedError.
     """
     settings, opens = visit.console.settings, visit.may(Right.OPEN_NUMBERS)
     parts, count, place = list[str](), 0, query.before
@@ -289,7 +296,7 @@ async def _exported(visit: Visit, query: CallQuery, answer: web.StreamResponse) 
             if not answer.prepared:
                 raise
             _log.error("%s: %s", CSV_PATH, error)
-            raise ConnectionAbortedError from error  # a part must not look like the whole
+            raise ConnectionAbortedError from error  # a partial file must not look complete
         if not answer.prepared:
             protect(answer, SCRIPTED)
             await answer.prepare(visit.request)

@@ -1,4 +1,4 @@
-"""The form for a request of evidence: it reads the fields and finds their errors."""
+"""Form for a request of evidence: reads the fields and collects their errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DisclosureForm:
 
 
 def read_form(settings: Settings, reader: LedgerReader, given: Mapping[str, str], now: datetime) -> DisclosureForm:
-    """The request in the fields. Raises FormErrors, and DocumentError if the legal bases cannot be read."""
+    """The request in the fields. Raises FormErrors, or DocumentError if the legal bases cannot be read."""
     errors, fields = FormErrors(), {name: value.strip() for name, value in given.items()}
     case = errors.read("case", lambda: _case(fields.get("case", "")))
     calls = fields.get("calls", "").split()
@@ -60,7 +60,10 @@ def _case(text: str) -> str:
 
 
 def _check_calls(reader: LedgerReader, calls: Sequence[str]) -> None:
-    """Check the ids of the calls. Raises UsageError if one matches no call or several calls."""
+    """Check the call ids. Raises UsageError if one matches no call or several calls.
+
+    Also raises UsageError if there are no ids or more than `CALLS_LIMIT`.
+    """
     if not 0 < len(calls) <= CALLS_LIMIT:
         raise UsageError("name 1 to {limit:,} calls", limit=CALLS_LIMIT)
     for each in calls:
@@ -72,7 +75,7 @@ def _basis_objection(basis: str) -> Message:
 
 
 def _fact(fact: BasisFact, text: str, rule: BasisRule | None, now: datetime) -> str | None:
-    """The fact in the form that the command's option has. Raises UsageError."""
+    """The fact in the format of the command's option, or None if it is empty and not needed. Raises UsageError."""
     if not text:
         if rule and fact in rule.needs:
             raise UsageError("this legal basis needs it")
@@ -111,7 +114,10 @@ def _refuse(objection: str | None) -> None:
 
 
 def facts_of(reader: LedgerReader, call_id: str) -> dict[str, str]:
-    """The values of a call for the fields of a request: its id, and the scope in words. They contain no number."""
+    """Values of a call for the fields of a request: its id and a description of the scope.
+
+    The values contain no telephone number.
+    """
     record = reader.record(call_id) if reader.knows(call_id) else None
     if record is None:
         return {"calls": call_id}

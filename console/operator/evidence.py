@@ -1,4 +1,4 @@
-"""The evidence: its verification, the witnesses that have cosigned it, and the keys with which others verify it."""
+"""The evidence: its verification, the witnesses that cosigned it, and the keys that others need to verify it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOOK_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WitnessRow:
-    """A witness in the settings. `leaves` is the size of the tree that it last cosigned; 0 if unknown here."""
+    """A witness in the settings. `leaves` is the size of the tree that it last cosigned, or 0 if unknown."""
 
     name: str
     url: str
@@ -47,12 +47,11 @@ class WitnessRow:
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The signed head of the tree, the head that witnesses have cosigned, and the log's key. `leaves` is the size of
-    the tree.
+    """The latest signed checkpoint of the tree, the latest cosigned checkpoint, and the log's key.
 
-    `stamped` is the size of the largest tree with a timestamp, and its time. `unsigned_ends` are earlier logs of this
-    node with an end that waits for its signature. `given_up` are earlier logs that were ended without a signature, each
-    with the reason if this log records it.
+    `leaves` is the size of the tree. `stamped` is the size and time of the largest tree with a timestamp.
+    `unsigned_ends` are this node's earlier logs whose end is not signed yet. `given_up` maps each earlier log that
+    ended without a signature to the recorded reason, or to a general text if no reason is recorded.
     """
 
     signed: Note | None
@@ -69,15 +68,15 @@ class Heads:
 
     @property
     def unsigned(self) -> int:
-        """Number of leaves that are not yet signed."""
+        """Number of leaves that are not signed yet."""
         return max(0, self.leaves - (self.checkpoint.size if self.checkpoint else 0))
 
     @classmethod
     def read(cls, settings: Settings) -> Heads:
-        """The heads of this node's ledger. Raises LedgerError."""
+        """The checkpoints of this node's ledger. Raises LedgerError."""
         ledger = settings.ledger
         with LedgerReader.open(ledger.own_url()).on_one_connection() as reader:
-            # In this order: a leaf that is signed meanwhile is not taken for an unsigned one.
+            # Leaves are read first: a leaf that is signed meanwhile must not count as unsigned.
             leaves, held, given = reader.leaves(), reader.checkpoint(), reader.acts(KINDS)
         signed = Note.parse(held.encode()) if held else None
         key = own_key(ledger, settings.node, signed.text.partition("\n")[0] if signed else None)
@@ -97,8 +96,9 @@ class Heads:
 def witness_rows(
     witnesses: Sequence[str], cosigned: Note | None, told: Sequence[Mapping[str, Any]]
 ) -> list[WitnessRow]:
-    """The rows of the witnesses. `witnesses` are from the settings, and `told` is the running service's report on them.
-    Raises UsageError, ProofError.
+    """The rows of the witnesses in the settings.
+
+    `told` is the running service's report on the witnesses. Raises UsageError, ProofError.
     """
     by_name = {each["name"]: each for each in told}
     rows = []
@@ -147,7 +147,7 @@ def _heads(settings: Settings) -> Heads | IdtoneError | OSError:
 
 
 def _verification(visit: Visit, verified: VerificationResult | None) -> dict[str, Any]:
-    """The context of the template `evidence_verification.html`."""
+    """Context of the template `evidence_verification.html`."""
     verification = visit.request.app[VERIFICATION]
     return {
         "task": verification.work.task,
@@ -168,7 +168,7 @@ async def cancel(visit: Visit) -> web.StreamResponse:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the progress of the verification, then its result."""
+    """Stream the progress of the verification, followed by its result."""
 
     async def shown() -> str:
         verified = await visit.in_thread(visit.request.app[VERIFICATION].last)

@@ -1,7 +1,7 @@
-"""Disclosure of evidence by two persons: request, approval, pack, receipt and confirmation. Also the list of a year's
-disclosures.
+"""Disclosure of evidence by two persons: request, approval, pack, receipt and confirmation.
 
-`idtone ledger` has the same acts and rules. No address contains a number.
+This module also lists a year's disclosures. `idtone ledger` has the same acts and rules. No address contains a
+telephone number.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ PATH: Final = "/evidence/exports"
 DISCLOSURES: Final = "/evidence/disclosures"
 PACK_CACHE: Final = web.AppKey("pack_cache", PackCache)
 FILE_LIMIT: Final = 50_000_000
-"""Maximum number of bytes of an uploaded pack or scan."""
+"""Maximum size of an uploaded pack or scan, in bytes."""
 FIELDS: Final = {
     "case": template("Case"),
     "basis": template("Legal basis"),
@@ -66,7 +66,7 @@ FIELDS: Final = {
     "by": template("Received by"),
     "on": template("Day on the document"),
 }
-"""Option of the commands → its name on the pages."""
+"""Option of the commands → its label on the pages."""
 LABELS: Final = {name.replace("-", "_"): words for name, words in FIELDS.items()} | {
     "calls": template("Calls, by their ids")
 }
@@ -84,7 +84,7 @@ _OPTION: Final = re.compile(r"--([a-z-]+)")
 
 
 def in_fields(error: object) -> str:
-    """An error of the commands in the visitor's language. It names the form's fields instead of the options."""
+    """A command's error in the visitor's language, with form fields named instead of options."""
     text = translated(error if isinstance(error, str) else str(error))
     return _OPTION.sub(lambda match: f"“{translated(FIELDS[match[1]])}”" if match[1] in FIELDS else match[0], text)
 
@@ -98,7 +98,7 @@ def _refused(visit: Visit) -> web.Response:
 
 
 async def list_exports(visit: Visit) -> web.StreamResponse:
-    """Show the disclosures that wait for an act, and the newest of the others."""
+    """Show the disclosures that wait for an act, followed by the others, newest first."""
     now, trouble = datetime.now(UTC), None
     try:
         entries = await visit.in_thread(_entries, visit, now)
@@ -135,14 +135,14 @@ def _entries(visit: Visit, now: datetime) -> list[IndexEntry]:
 
 
 def _in_words(problem: object) -> object:
-    """The problem, with the form's fields named instead of the command's options."""
+    """The problem with form fields named instead of command options."""
     if isinstance(problem, FormErrors):
         return problem.in_words(lambda field, error: f"{translated(LABELS[field])}: {in_fields(error)}")
     return problem and in_fields(problem)
 
 
 def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None = None) -> web.Response:
-    """The page with the form of a request."""
+    """The page with the form for a request."""
     status = HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK
     bases = load_legal_bases(visit.console.settings.ledger.legal_bases).bases
     return visit.render(
@@ -159,7 +159,7 @@ def _asked(visit: Visit, given: Mapping[str, str], problem: IdtoneError | None =
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the form to request a disclosure. If the address names a call, the call's record fills the fields."""
+    """Show the form to request a disclosure. If the address names a call, its record fills in the fields."""
     call = visit.query("call")[:255]
     filled = await visit.in_thread(_of_call, visit, call) if call else {}
     return _asked(visit, {"sealed": "yes", **{name: translated(value) for name, value in filled.items()}})
@@ -219,7 +219,7 @@ def _is_user(person: Any, name: str) -> bool:
 
 
 def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
-    """The entry of a disclosure. `act` is the id of the disclosure or of its request. Raises HTTPNotFound."""
+    """The entry of the disclosure with this id or request id. Raises HTTPNotFound."""
     for each in entries:
         if act in (each.act, each.request and each.request.act):
             return each
@@ -227,7 +227,7 @@ def _entry(entries: Sequence[IndexEntry], act: str) -> IndexEntry:
 
 
 def _calls(visit: Visit, entry: IndexEntry) -> list[Any]:
-    """The calls of a request, with the last digits of their numbers only for a visitor who may open numbers."""
+    """The calls of a request. Only a visitor who may open numbers gets the last digits of their numbers."""
     with reader_for(visit) as reader:
         wanted = entry.request.calls if entry.request else ()
         return [record for call_id in wanted if (record := reader.record(call_id))]
@@ -268,7 +268,7 @@ async def refuse(visit: Visit) -> web.StreamResponse:
 
 
 async def make(visit: Visit) -> web.StreamResponse:
-    """Make the pack, and keep it in memory for its download."""
+    """Create the pack and keep it in memory for download."""
     if not _person_may(visit):
         return _refused(visit)
     assert visit.user
@@ -288,7 +288,7 @@ async def make(visit: Visit) -> web.StreamResponse:
 
 
 async def pack(visit: Visit) -> web.StreamResponse:
-    """Send the pack to the person who made it."""
+    """Send the pack to the person who created it. Raises HTTPNotFound for other visitors."""
     assert visit.user
     act = visit.part("act")
     octets = visit.request.app[PACK_CACHE].get(act, visit.user.name)
@@ -298,7 +298,7 @@ async def pack(visit: Visit) -> web.StreamResponse:
 
 
 async def sheet(visit: Visit) -> web.StreamResponse:
-    """Make the receipt that the receiving officer signs, for the uploaded pack or for the one in memory."""
+    """Send the receipt for the receiving officer to sign, for the uploaded pack or the pack in memory."""
     settings = visit.console.settings
 
     async def do(upload: Upload) -> web.StreamResponse:
@@ -327,7 +327,7 @@ def _sheet(settings: Settings, visit: Visit, act: str, upload: Upload, kept: byt
 
 
 def _made_by(upload: Upload, known: Mapping[str, Disclosure], key: Any) -> Disclosure:
-    """The same as `disclosure_of_pack`, but its errors do not name the temporary file. Raises UsageError."""
+    """The disclosure of the uploaded pack. Raises UsageError, which does not mention the temporary file."""
     try:
         return disclosure_of_pack(upload.file, known, key, FILE_LIMIT)
     except IdtoneError as error:
@@ -349,7 +349,7 @@ def _pdf(paper: Paper) -> bytes:
 
 
 async def receive(visit: Visit) -> web.StreamResponse:
-    """Record that the receiving office has signed for the pack, with the scanned receipt if one is uploaded."""
+    """Record that the receiving office has signed for the pack, with the digest of the uploaded scan, if any."""
     settings, act = visit.console.settings, visit.part("act")
 
     def record(upload: Upload) -> None:
@@ -373,7 +373,7 @@ async def receive(visit: Visit) -> web.StreamResponse:
 
 
 async def _uploaded(visit: Visit, do: Callable[[Upload], Any]) -> web.StreamResponse:
-    """Receive a form with a file from a visitor who may disclose evidence, and do the act."""
+    """Receive a form with a file from a visitor who may disclose evidence, and run the act `do`."""
     if not _person_may(visit):
         return _refused(visit)
     try:
@@ -399,7 +399,7 @@ async def confirm(visit: Visit) -> web.StreamResponse:
 
 
 def _year(visit: Visit) -> int:
-    """The year in the address, otherwise the current year in Japan."""
+    """The year in the address, or the current year in Japan if the address has no valid year."""
     text = visit.query("year")
     if re.fullmatch("[0-9]{4}", text) and int(text) >= 2000:
         return int(text)

@@ -1,4 +1,4 @@
-"""Expiries by month: those of the registry, of licences and pledges, and of the checks of resellers."""
+"""Expiries by month: of the registry, licences, pledges, reseller checks and certifications."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from ..page import Page, Visit
 from ..time_formats import day, last_moment
 
 MONTHS: Final = 12
-"""Number of months in the drawing, beginning with the present one."""
+"""Number of months in the chart, beginning with the current month."""
 SHOWN: Final = 1000
-"""Maximum number of entries in the list; the soonest are shown."""
+"""Maximum number of entries in the list. The earliest are shown."""
 KINDS: Final = {
     ExpiryKind.REGISTRY: template("registry"),
     ExpiryKind.LICENCE: template("licence"),
@@ -34,17 +34,17 @@ KINDS: Final = {
     ExpiryKind.CERTIFICATION_CHECK: template("next check of a certification"),
 }
 _TOGETHER: Final = dict.fromkeys((ExpiryKind.MARK, ExpiryKind.CERTIFICATION_CHECK), ExpiryKind.CERTIFICATION)
-"""Kind → the kind under which the drawing counts it."""
+"""Kind of expiry → the kind under which the chart counts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One expiry as a row."""
+    """An expiry as a table row."""
 
     expiry: Expiry
     kind: str
     days: int
-    """Days from now; negative if the end has passed."""
+    """Days from now, or a negative number if the expiry is in the past."""
     is_over: bool
     is_soon: bool
 
@@ -77,13 +77,13 @@ def entries(found: Sequence[Expiry], now: datetime) -> list[Entry]:
 
 
 def by_month(rows: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
-    """The coming expiries, by month in Japan."""
+    """Future expiries grouped by month in Japan."""
     coming = (row for row in rows if not row.is_over)
     return [(month, [*of_month]) for month, of_month in groupby(coming, key=lambda row: ends(row.expiry)[:7])]
 
 
 def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
-    """The bars of the coming expiries, from the current month on. Past ones are left out."""
+    """The chart of future expiries, starting with the current month."""
     months, first = [], now.astimezone(JAPAN).replace(day=1)
     for _ in range(MONTHS):
         months.append(first.strftime("%Y-%m"))
@@ -94,8 +94,9 @@ def bars_of(found: Sequence[Expiry], now: datetime) -> MonthBars:
 
 
 def ends(expiry: Expiry) -> str:
-    """The words for an expiry: the last valid day in Japan, or the moment of the end. For a check, the day on which it
-    is due.
+    """Text of an expiry: the last valid day in Japan, or the moment of the end.
+
+    The text of a certification check is its due day.
     """
     return day(expiry.at) if expiry.kind is ExpiryKind.CERTIFICATION_CHECK else last_moment(expiry.at)
 

@@ -1,4 +1,4 @@
-"""The findings and remedies of `idtone doctor`, which a visitor starts, beside the live state."""
+"""Findings and remedies of `idtone doctor`, run on request, beside the live state."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WORST_FIRST: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FindingGroup:
-    """The findings of one state, by remedy. Several findings may share a remedy."""
+    """The findings of one state, grouped by remedy. Several findings may share a remedy."""
 
     state: State
     words: str
@@ -40,7 +40,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def run(visit: Visit) -> web.StreamResponse:
-    """Begin a run of `idtone doctor`. The page shows its progress."""
+    """Start a run of `idtone doctor`. The page shows its progress."""
     assert visit.user is not None
     visit.request.app[DOCTOR].start(visit.user.name)
     return visit.redirect(PATH)
@@ -74,7 +74,7 @@ def _state(visit: Visit) -> dict[str, Any]:
 
 
 def groups(run: DoctorRun) -> Sequence[FindingGroup]:
-    """The findings by state, the worst state first. States without a finding are left out."""
+    """The findings by state, worst state first, without states that have no findings."""
     found = []
     for state, words in WORST_FIRST.items():
         chosen = [finding for finding in run.findings if finding.state is state]

@@ -1,5 +1,6 @@
-"""The registry in use: members, licences and wholesale chains. Also the current decision for a number, with its
-reasons.
+"""The registry in use: members, licences and wholesale chains.
+
+This page also shows the current decision for a number, with its reasons.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -42,15 +43,15 @@ class MemberRow:
     pledge_until: datetime | None
     pledge_in_force: bool
     licences: list[tuple[Licence, Reason]]
-    """Each licence with its state, for any direction."""
+    """Each licence with its validity, regardless of the direction of a call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The decision for a call of a number, if it came now."""
+    """The current decision for a call of a number."""
 
     number: str
-    """The last four digits of the number."""
+    """The number with only its last four digits."""
     direction: Direction
     decision: Decision
     outcome: OutcomeWords
@@ -66,8 +67,9 @@ _FIELDS: Final[Fields] = {
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
-    """Show the decision for a call of a number, if it came now. The form sends the number in its body, so no address
-    and no log contains it.
+    """Show the current decision for a call of a number.
+
+    The form sends the number in its body, so it appears in no address and no log.
     """
     errors = errors_of(_FIELDS, visit.fields or {})
     if errors:
@@ -86,7 +88,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 def answer_for(number: Number, direction: Direction, read: ReadRegistry, settings: Settings, clock: datetime) -> Answer:
-    """The decision for a number, by the rules of the call controller."""
+    """The decision for a number according to the rules of the call controller."""
     policy, now = settings.policy.policy(settings.association.member), time_by(read.index, clock)
     call = ForwardedCall("question", direction, number, parse(""), parse(""))
     decision = decide(call, read.index, policy, now)

@@ -1,5 +1,6 @@
-"""The ledger as a visitor may see it. Numbers are replaced by their kinds; a visitor who may open numbers sees their
-last digits.
+"""The ledger as a visitor may see it.
+
+Numbers are replaced by their kinds. A visitor who may open numbers sees their last digits.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def reader_for(visit: Visit) -> LedgerReader:
-    """The ledger for this visitor. Only a visitor who may open numbers gets their last digits. Raises LedgerError if
-    there is no ledger.
+    """The ledger for this visitor. Only a visitor who may open numbers gets their last digits.
+
+    Raises LedgerError if there is no ledger.
     """
     return reader_of(visit.console.settings, opens=visit.may(Right.OPEN_NUMBERS))
 
@@ -29,11 +31,11 @@ def reader_of(settings: Settings, *, opens: bool) -> LedgerReader:
     if opens:
         try:
             return opening_reader(settings)
-        except LedgerError:  # this console cannot read the keys; its pages need none
+        except LedgerError:  # this console cannot read the keys, and its pages do not need them
             pass
     return LedgerReader.open(settings.ledger.own_url())
 
 
 def opening_reader(settings: Settings) -> LedgerReader:
-    """A reader of the ledger that has the keys of the numbers. Raises LedgerError if the keys cannot be read."""
+    """A reader of the ledger with the keys of the numbers. Raises LedgerError if the keys cannot be read."""
     return LedgerReader.open(settings.ledger.own_url(), day_keys_beside(settings.ledger.key_file))

@@ -1,4 +1,4 @@
-"""The nodes that share a PostgreSQL: their live states, faults and differences, and the progress of their replicas."""
+"""Nodes that share PostgreSQL: live states, faults, differences, and the progress of their replicas."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ class NodeRow:
     lag: int
     heard: datetime
     newest: datetime | None
-    """The time of the node's newest step."""
+    """Time of the node's newest step."""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -57,7 +57,7 @@ async def changes(visit: Visit) -> web.StreamResponse:
 
 
 def _states(seen: FleetLook) -> dict[str, Any]:
-    """The context of the template `nodes_states.html`."""
+    """Context of the template `nodes_states.html`."""
     fleet = seen.fleet
     if fleet is None:
         return {"fleet": None, "fleet_trouble": seen.trouble}
@@ -71,7 +71,7 @@ def _states(seen: FleetLook) -> dict[str, Any]:
 
 
 def _ledgers(settings: LedgerSettings) -> Ledgers:
-    """The nodes' ledgers in PostgreSQL. Raises LedgerError if no server answers."""
+    """The nodes' ledgers in PostgreSQL. Raises LedgerError if no server responds."""
     return Ledgers.in_postgresql(Server.all_of(settings), {})
 
 
@@ -96,7 +96,7 @@ def node_rows(ledgers: Ledgers) -> list[NodeRow]:
 
 
 def pages(settings: LedgerSettings) -> Sequence[Page]:
-    """The pages of the nodes; empty if the ledger is a file of this node."""
+    """The pages of the nodes, or none if the ledger is a file on this node."""
     if not settings.is_shared():
         return ()
     return (

@@ -1,4 +1,4 @@
-"""The file of a played sound, if the PBX still has it unchanged. The evidence contains its SHA-256."""
+"""The file of a played sound, if it is still unchanged on the PBX. The evidence contains its SHA-256."""
 
 import hashlib
 import io
@@ -23,8 +23,10 @@ _LONGEST_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class PlayedSound:
-    """A played sound. `content` has the samples (16 bit) if the file is the one that was played; otherwise `problem` is
-    the reason.
+    """A played sound.
+
+    `content` contains the 16-bit samples if the file is the one that was played. Otherwise `content` is None and
+    `problem` is the reason.
     """
 
     content: bytes | None
@@ -36,7 +38,7 @@ class PlayedSound:
         return np.frombuffer(self.content or b"", dtype="<i2").astype(np.int16)
 
     def as_wav(self) -> bytes:
-        """The sound as a WAV file, for a browser's player."""
+        """The sound as a WAV file for a browser's player."""
         file = io.BytesIO()
         with wave_file.open(file, "wb") as written:
             written.setnchannels(1)
@@ -47,8 +49,10 @@ class PlayedSound:
 
 
 def played_sound(directory: Path, profile: str, sha256: str, file_format: str = "") -> PlayedSound:
-    """The sound, if a file in the folder matches the evidence. The evidence gives `profile`, `sha256` and
-    `file_format`. Without a format, all files of the sound are compared.
+    """The sound, if a file in the folder matches the evidence.
+
+    `profile`, `sha256` and `file_format` come from the evidence. If no format is given, `sha256` is compared with the
+    combined digest of all formats.
     """
     if not _ID.fullmatch(profile) or file_format not in ("", *PBX_FORMATS):
         return PlayedSound(None, Message("The evidence names no profile that could have a file."))

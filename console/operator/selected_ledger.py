@@ -1,4 +1,4 @@
-"""The ledger that a page shows: that of this node, or the replica of another node's ledger."""
+"""The ledger that a page shows: this node's ledger, or the replica of another node's ledger."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SelectedLedger:
-    """A ledger for the pages. `replica` is None for this node's own ledger. The numbers in another node's calls stay
-    sealed, because this node does not have its keys.
+    """A ledger for the pages. `replica` is None for this node's own ledger.
+
+    The numbers in another node's calls stay sealed, because this node does not have its keys.
     """
 
     settings: Settings
@@ -34,36 +35,40 @@ class SelectedLedger:
 
     @property
     def node(self) -> str:
-        """The name of the other node; empty for this node."""
+        """Name of the other node, or an empty string for this node."""
         return self.replica.node if self.replica else ""
 
     @contextmanager
     def held(self) -> Iterator[SelectedLedger]:
-        """Context in which several short reads of one thread share one connection. Raises LedgerError."""
+        """Share one connection among several short reads of one thread, for the duration of the context.
+
+        Raises LedgerError.
+        """
         with self.reader.on_one_connection() as reader:
             yield replace(self, reader=reader)
 
     def log(self) -> VerifierKey:
-        """The verifier key of the log. The key of another node's log is read from PostgreSQL. Raises LedgerError."""
+        """The verifier key of the log, read from PostgreSQL for another node's log. Raises LedgerError."""
         if self.replica and self.replica.key:
             return self.replica.key
         return own_key(self.settings.ledger, self.settings.node, self.reader.origin())
 
     def cosigned(self) -> Note | None:
-        """The last checkpoint that witnesses have cosigned. Raises LedgerError."""
+        """The latest checkpoint cosigned by witnesses, or None if there is none. Raises LedgerError."""
         if self.replica:
             return self.replica.cosigned
         return cosigned_note(self.settings.ledger, self.settings.node, self.reader.origin())
 
 
 def ledger_for(visit: Visit) -> SelectedLedger:
-    """The ledger of the node in the address. Raises LedgerError, UsageError if there is no such node."""
+    """The ledger of the node in the address. Raises LedgerError, or UsageError if there is no such node."""
     return ledger_of(visit.console.settings, visit.query("node"), opens=visit.may(Right.OPEN_NUMBERS))
 
 
 def ledger_of(settings: Settings, node: str, *, opens: bool) -> SelectedLedger:
-    """The ledger of a node. `opens` is True if the visitor may open numbers. Raises LedgerError, UsageError if there is
-    no such node.
+    """The ledger of a node. `opens` is True if the visitor may open numbers.
+
+    Raises LedgerError, or UsageError if there is no such node.
     """
     if not is_other_node(settings, node):
         return SelectedLedger(settings, reader_of(settings, opens=opens))

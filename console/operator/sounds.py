@@ -1,4 +1,4 @@
-"""The sounds that idtone plays: their files, compared with the expected ones, as audio and as drawings."""
+"""The sounds that idtone plays: their files, compared with the expected files, as audio and as drawings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,18 +23,19 @@ WAV: Final = "audio/wav"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One sound on the page. `measured` is None if there is no readable file; `trouble` is the reason."""
+    """One sound on the page. `measured` is None if no file is readable, and `trouble` is the reason."""
 
     state: SoundState
     measured: MeasuredSound | None
     drawn: str
-    """The format of the drawn file."""
+    """Format of the drawn file."""
     trouble: object = None
 
 
 async def show(visit: Visit) -> web.StreamResponse:
-    """Show all sounds. The page loads the files of each sound afterwards, because making and measuring them takes long
-    the first time.
+    """Show all sounds.
+
+    The page loads the files of each sound later, because the first rendering and measurement of a sound take long.
     """
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     profiles = await visit.in_thread(_profiles, settings, tones)
@@ -42,7 +43,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def show_one(visit: Visit) -> web.StreamResponse:
-    """Show one sound, as a part of the page of all sounds or as its own page."""
+    """Show one sound, either as part of the page of all sounds or on its own page."""
     settings, (tones, trouble) = visit.console.settings, await _tones(visit)
     each = await visit.in_thread(_shown, settings, visit.part("sound"), tones)
     if each is None:
@@ -64,7 +65,7 @@ Tones = Mapping[str, str | None]
 
 
 async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
-    """The registry's sounds and None; without a registry, None and the reason."""
+    """The registry's sounds and None, or None and the reason if the registry cannot be read."""
     try:
         return (await visit.console.registry.look()).index.tones, None
     except IdtoneError as error:
@@ -72,7 +73,10 @@ async def _tones(visit: Visit) -> tuple[Tones | None, IdtoneError | None]:
 
 
 def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
-    """The profiles of the licensed sounds, then that of the notice. Raises DocumentError if profiles are faulty."""
+    """The profiles of the sounds that calls can play, sorted by kind of sound.
+
+    Raises DocumentError if a profile is faulty.
+    """
     library, notice = load_library(settings.sounds.profiles), settings.policy.policy(None).notice_profile
     order = [*SoundKind]
     found = (profile for profile in library.values() if profile.duration_ms <= CALL_LIMIT_MS)
@@ -80,7 +84,7 @@ def _profiles(settings: Settings, tones: Tones | None) -> list[Profile]:
 
 
 def _shown(settings: Settings, sound: str, tones: Tones | None) -> Shown | None:
-    """The sound and its files; None if no call plays it. Raises DocumentError if profiles are faulty."""
+    """The sound and its files, or None if no call plays it. Raises DocumentError if a profile is faulty."""
     library = load_library(settings.sounds.profiles)
     if sound not in library or library[sound].duration_ms > CALL_LIMIT_MS:
         return None
@@ -100,7 +104,7 @@ def _drawn(state: SoundState) -> Shown:
 
 
 async def play(visit: Visit) -> web.StreamResponse:
-    """Send a file as WAVE, either complete or the range that the browser requests."""
+    """Send a file as WAV, either in full or the range that the browser requests."""
     path = await visit.in_thread(_file, visit.console.settings, visit.part("sound"), visit.part("format"))
     try:
         octets = await visit.in_thread(as_wav, path) if path else None
@@ -112,8 +116,10 @@ async def play(visit: Visit) -> web.StreamResponse:
 
 
 def _file(settings: Settings, sound: str, name: str) -> Path | None:
-    """The path of a sound's file. The sound must be in the library and the format in the table of formats, so that no
-    path leads elsewhere.
+    """The path of a sound's file, or None if the sound or the format is unknown.
+
+    The path cannot lead outside the folder, because sound and format must be listed in the library and the table of
+    formats.
     """
     if sound not in load_library(settings.sounds.profiles) or name not in formats():
         return None

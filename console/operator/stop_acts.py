@@ -1,7 +1,7 @@
-"""Stops of numbers in the console. The rules are those of `idtone suspend` and `idtone suspensions`.
+"""Stops of numbers from the console, under the same rules as `idtone suspend` and `idtone suspensions`.
 
-The record is the same, and names the user. No address contains a number: the form sends it in its body, first to get
-the summary, then with the digest of that summary to order the stop.
+The records are the same too, and name the user. No address contains a number. The form sends it in its body, first to
+get the summary, and then with the digest of that summary to order the stop.
 """
 
 from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ def _form(
     summary: StopSummary | None = None,
     digest: str = "",
 ) -> web.Response:
-    """The page with the form; a summary replaces the form's fields."""
+    """The page with the form, or with the summary in place of the form's fields."""
     settings = visit.console.settings
     return visit.render(
         "stop_order.html",
@@ -72,17 +72,17 @@ def _form(
 
 
 async def stop(visit: Visit) -> web.StreamResponse:
-    """Show the summary of the order. If the form has the digest of this summary, order the stop.
+    """Show the summary of the order, or order the stop if the form contains the digest of this summary.
 
-    The limit on searches by number also counts for the summary, which shows the number's holder. There is no limit on
-    stops.
+    Showing the number's holder counts as a search by number and is limited accordingly. The number of stops is not
+    limited.
     """
     if visit.field("change"):
         return _form(visit)
     assert visit.session is not None
     try:
         read = await visit.console.registry.look()
-    except IdtoneError:  # the summary says that it is not known
+    except IdtoneError:  # the summary says that the holder is not known
         read = None
     made, key = "", visit.session.form_token
 
@@ -136,7 +136,7 @@ def _ordered(visit: Visit, desk: SuspensionActs) -> OwnSuspension:
 
 
 def _spans(entered: str, customer: str, settings: Settings) -> list[NumberSpan]:
-    """The spans of the entered numbers, or of the customer's numbers. Raises UsageError."""
+    """The spans of the entered numbers or of the customer's numbers. Raises UsageError."""
     if bool(entered) == bool(customer):
         raise UsageError("give a number, range or prefix, or a customer")
     if customer:
@@ -173,8 +173,9 @@ def _summary(settings: Settings, read: ReadRegistry | None, one: OwnSuspension, 
 
 
 def lines_of(settings: Settings) -> Iterable[Entry] | None:
-    """The entries of the table of customer lines. None if there is no table or it cannot be read: a stop is possible
-    without it.
+    """The entries in the table of customer lines, or None if there is no readable table.
+
+    A stop does not require the table.
     """
     if settings.lines.source is None:
         return None
@@ -196,7 +197,7 @@ async def approve(visit: Visit) -> web.StreamResponse:
 
 
 async def lift(visit: Visit) -> web.StreamResponse:
-    """Lift a stop, request that it be lifted, or withdraw a stop that was never approved."""
+    """Lift a stop, request a lift, or withdraw a stop that was never approved."""
 
     def do(desk: SuspensionActs, one: OwnSuspension) -> OwnSuspension:
         errors_of({"why": _ORDER["why"]}, visit.fields or {}).check()
@@ -233,7 +234,7 @@ async def close_duty(visit: Visit) -> web.StreamResponse:
 
 
 async def paper(visit: Visit) -> web.StreamResponse:
-    """Send the signed paper for the police, with full numbers. The ledger records who got it."""
+    """Send the signed paper for the police, with full numbers. The ledger records who received it."""
     name = visit.field("id")
 
     def make() -> tuple[str, bytes]:
@@ -250,7 +251,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 
 
 async def _acted(visit: Visit, act: Callable[[SuspensionActs, str], object]) -> web.StreamResponse:
-    """Do the act, and redirect to the stop's page. If the act is refused, show that page with the reason."""
+    """Run the act and redirect to the stop's page, or show that page with the reason for a refusal."""
     name = visit.field("id")
     try:
         await visit.in_thread(lambda: act(SuspensionActs(visit.console.settings), name))

@@ -1,4 +1,4 @@
-"""One stop by this node's operator: its order, the confirmation of each node, the resulting duties, and its paper."""
+"""One stop by this node's operator: its order, the confirmation of each node, its duties, and its paper."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -49,7 +49,7 @@ async def show_one(visit: Visit) -> web.StreamResponse:
 async def show_stop(
     visit: Visit, suspension: str, status: HTTPStatus = HTTPStatus.OK, problem: IdtoneError | None = None
 ) -> web.StreamResponse:
-    """Show the stop. Raises HTTPNotFound."""
+    """Show the stop. Raises HTTPNotFound if there is no such stop."""
     found = await visit.in_thread(read_suspensions, suspensions_path(visit.console.settings))
     one = next((each for each in found.suspensions if each.id == suspension), None)
     if one is None:
@@ -59,7 +59,7 @@ async def show_stop(
     summary, spans = None, [NumberSpan(*each) for each in one.numbers]
     if may_stop and asked and not admits_number_search(visit):
         summary = bare_summary(spans)
-    elif may_stop and asked:  # the second person compares it with the request
+    elif may_stop and asked:  # the second person compares the summary with the request
         try:
             read = await visit.console.registry.look()
         except IdtoneError:
@@ -90,7 +90,7 @@ def _state(visit: Visit, one: OwnSuspension) -> Mapping[str, Any]:
 
 
 def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
-    """The state of each node, this node first. The others are those that have reported or must report."""
+    """The state of each node, this node first. The others are nodes that have reported or must report."""
     others = (
         NodeState(each.node, each.in_force, each.by_service, each.over, each.taken_over, each.calls_ended)
         for each in one.elsewhere
@@ -99,7 +99,7 @@ def node_states(one: OwnSuspension, node: str) -> Sequence[NodeState]:
 
 
 async def changes(visit: Visit) -> web.StreamResponse:
-    """Stream the state of the stop at each change. The forms are in the page itself."""
+    """Stream the state of the stop at each change. The forms are part of the page itself."""
     wanted, path = visit.query("stop"), suspensions_path(visit.console.settings)
     if all(each.id != wanted for each in (await visit.in_thread(read_suspensions, path)).suspensions):
         raise web.HTTPNotFound

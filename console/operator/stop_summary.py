@@ -1,6 +1,4 @@
-"""The summary that a person sees before ordering a stop: the holders of the numbers, and their current suspensions.
-Pure.
-"""
+"""Summary shown before a stop is ordered: the holders of the numbers, and their current suspensions."""
 
 import hashlib
 import json
@@ -21,17 +19,19 @@ from idtone.registry.suspensions.own_suspension import OwnSuspension
 from ..registry_in_use import ReadRegistry
 
 SHOWN: Final = 50
-"""Maximum number of numbers and ranges that the summary lists."""
+"""Maximum number of numbers and ranges listed in the summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopSummary:
-    """The summary. `holders` is None if the registry cannot be read, `customers` if there is no readable table of
-    customer lines. If `is_bare`, neither was looked up.
+    """Summary of a stop.
+
+    `holders` is None if the registry cannot be read. `customers` is None if there is no readable table of customer
+    lines. If `is_bare` is True, neither was looked up.
     """
 
     numbers: Sequence[str]
-    """The numbers, not masked: the person has typed them, or asked for the numbers of a customer."""
+    """Unmasked numbers and ranges, which the person has typed in or requested for a customer."""
     count: int
     holders: Sequence[NumberHolder] | None
     customers: Sequence[str] | None
@@ -41,12 +41,13 @@ class StopSummary:
 
     @property
     def more(self) -> int:
-        """Number of numbers and ranges that are not shown."""
+        """Number of numbers and ranges that are not listed."""
         return max(0, len(self.numbers) - SHOWN)
 
     def digest(self, key: str) -> str:
-        """Digest of the summary. The order sends it, so that it covers exactly what the person has seen. `key` is the
-        session's secret.
+        """Digest of the summary, keyed with the session's secret `key`.
+
+        The order must contain this digest, so that it covers exactly what the person has seen.
         """
         shown = [
             *self.numbers,
@@ -59,7 +60,7 @@ class StopSummary:
 
 
 def bare_summary(spans: Sequence[NumberSpan]) -> StopSummary:
-    """A summary of the numbers alone, without holders or suspensions."""
+    """A summary with only the numbers, without holders or suspensions."""
     return StopSummary([span_notation(each) for each in spans], sum(map(len, spans)), None, None, (), (), is_bare=True)
 
 
@@ -110,7 +111,7 @@ def _customers(spans: Sequence[NumberSpan], lines: Iterable[Entry], now: datetim
 
 
 def _stops(entry: SuspensionEntry, spans: Sequence[NumberSpan], holders: Iterable[NumberHolder], now: datetime) -> bool:
-    """True if the suspension refuses calls of some of the numbers, now or later."""
+    """True if the suspension blocks calls of any of the numbers, now or later."""
     if entry.kind is not SuspensionKind.STOP or (entry.until is not None and entry.until <= now):
         return False
     scope = scope_of(entry)

@@ -1,4 +1,4 @@
-"""The suspensions of the registry in use, and this node's confirmations."""
+"""Suspensions in the registry in use, and this node's confirmations."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,31 +40,31 @@ KINDS: Final = {
 @dataclass(frozen=True, slots=True)
 class SuspensionRow:
     scope: str
-    """The numbers, masked, or the member."""
+    """The masked numbers, or the member."""
     kind: str
     since: datetime
     until: datetime | None
     reference: str
     authority: str
     stages: Sequence[Stage]
-    """The stages of the suspension on this node. The node's registry is always a published one."""
+    """Stages of the suspension on this node. The node's registry is always a published one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The effects of suspensions since the service started."""
+    """Effects of suspensions since the service started."""
 
     since: datetime
     ended: Mapping[str, int]
     """Reference of a suspension → number of calls in progress that it ended."""
     refused: int
     spoofed: int
-    """Number of calls that were refused because their number never originates calls."""
+    """Number of calls refused because their number never originates calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """One of this node's own suspensions, as a row."""
+    """One of this node's own suspensions as a table row."""
 
     id: str
     stages: Sequence[Stage]
@@ -73,9 +73,9 @@ class OwnRow:
     by: str
     calls_ended: int
     duties: tuple[tuple[str, str, bool], ...]
-    """Each open duty: its words, its day, and whether it is overdue."""
+    """Each open duty: its words, its due day, and True if it is overdue."""
     waiting: tuple[str, ...]
-    """The other nodes that have not confirmed the suspension."""
+    """Other nodes that have not confirmed the suspension."""
 
 
 def stop_path(suspension: str) -> str:
@@ -117,12 +117,12 @@ async def show(
 
 
 def _on_disk(settings: Settings) -> tuple[ConfirmedSuspensions, tuple[list[OwnRow], str]]:
-    """This node's confirmations, and its own suspensions as `_own` reads them. Raises LedgerError."""
+    """This node's confirmations, and the result of `_own`. Raises LedgerError."""
     return read_confirmed(path_of(settings.ledger.own_url())), _own(settings)
 
 
 def _own(settings: Settings) -> tuple[list[OwnRow], str]:
-    """The own suspensions, the newest first, and the reason if they cannot be read (otherwise empty)."""
+    """The node's own suspensions, newest first, and an error text that is empty on success."""
     now = datetime.now(UTC)
     try:
         found = read_suspensions(suspensions_path(settings)).suspensions
@@ -144,7 +144,10 @@ def _own(settings: Settings) -> tuple[list[OwnRow], str]:
 
 
 def asked_of(one: OwnSuspension, me: Person) -> tuple[str, bool]:
-    """The act that waits for a second person (`stop`, `lift`, or empty), and True if `me` requested it."""
+    """The act that waits for a second person, and True if `me` requested it.
+
+    The act is `stop`, `lift`, or an empty string.
+    """
     if one.state is SuspensionState.ASKED:
         return "stop", not me.is_another_than(one.asked.person)
     if one.lift_asked and one.stops:
@@ -164,7 +167,7 @@ COLUMNS: Final[Mapping[str, Callable[[SuspensionEntry], object]]] = {
     "reference": lambda entry: entry.reference,
     "authority": lambda entry: entry.authority,
 }
-"""Column → sort key. The numbers are not among them: their order would reveal them."""
+"""Column → sort key. Numbers are excluded, because their order would reveal them."""
 OWN_COLUMNS: Final[Mapping[str, Callable[[OwnRow], object]]] = {
     "id": lambda row: row.id,
     "state": lambda row: row.stages[-1].state,
@@ -198,8 +201,9 @@ def rows(entries: Iterable[SuspensionEntry], told: ConfirmedSuspensions, now: da
 
 
 def _stages(entry: SuspensionEntry, told: ConfirmedSuspensions, now: datetime) -> tuple[Stage, ...]:
-    """The stages of a suspension. They have no times of confirmation, because the file of confirmations has none for
-    single entries.
+    """Stages of a suspension.
+
+    The confirmation has no time, because the file of confirmations contains no times for single entries.
     """
     facts = StopFacts({StopState.PUBLISHED: None}, begins=entry.since, until=entry.until)
     found = stages(facts, now)

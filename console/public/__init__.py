@@ -1,1 +1,1 @@
-"""The pages for everyone, without scripts, cookies or sign-in."""
+"""Public pages without scripts, cookies or sign-in."""

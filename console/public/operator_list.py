@@ -19,7 +19,7 @@ from ..uploads import receive_upload
 
 PATH: Final = "/public/operators"
 BADGE_LIMIT: Final = 1_000_000
-"""Maximum number of bytes of a badge."""
+"""Maximum size of a badge, in bytes."""
 _KINDS: Final = {".json": "application/json", ".yaml": "text/yaml", ".svg": "image/svg+xml"}
 
 
@@ -45,14 +45,14 @@ async def operators(visit: Visit) -> web.StreamResponse:
 
 
 async def table(visit: Visit) -> web.StreamResponse:
-    """Send the list as CSV for a spreadsheet. Its byte order mark tells Excel that it is UTF-8."""
+    """Send the list as CSV for a spreadsheet. Excel recognizes UTF-8 by the byte order mark."""
     rows = operator_rows((await visit.in_thread(_files(visit).published)).operators)
     headers = {"Content-Disposition": 'attachment; filename="operators.csv"'}
     return web.Response(text="\ufeff" + csv_lines(rows), content_type="text/csv", charset="utf-8", headers=headers)
 
 
 async def file(visit: Visit) -> web.StreamResponse:
-    """Send a signed file, as published."""
+    """Send a signed file as published."""
     octets = (await visit.in_thread(_files(visit).published)).files.get(visit.part("name"))
     if octets is None:
         return web.Response(status=HTTPStatus.NOT_FOUND)
@@ -60,7 +60,7 @@ async def file(visit: Visit) -> web.StreamResponse:
 
 
 async def badge(visit: Visit) -> web.StreamResponse:
-    """Show the operator whose badge was uploaded."""
+    """Show the operator of the uploaded badge."""
     try:
         async with receive_upload(visit, BADGE_LIMIT) as upload:
             upload.need("badge", Message("choose the file of the badge"))

@@ -1,4 +1,4 @@
-// Lets the browser make a passkey, or sign with one, and sends its answer in the form.
+// Asks the browser to create a passkey or to sign with one, and submits the result in the form.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const octets = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));

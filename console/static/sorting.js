@@ -1,6 +1,6 @@
-// Tables that hold all their rows sort by the head of a column. Without this script they stay in their order.
+// Sorts a table that contains all its rows by a clicked column header. Without this script, the order stays fixed.
 "use strict";
-// htmx:load comes for the whole page, and for each part that comes later.
+// htmx triggers htmx:load for the whole page, and for each part that is loaded later.
 document.addEventListener("htmx:load", (event) => {
   const language = document.documentElement.lang;
   const collator = new Intl.Collator(language, { numeric: true });

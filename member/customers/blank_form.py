@@ -1,5 +1,6 @@
-"""An empty form to fill in, for a kind of customer: YAML with the name of each field, and a mark at each required
-field. Pure.
+"""Writes an empty form for one kind of customer as YAML.
+
+Each field has its label and a mark that shows if the field is required.
 """
 
 from collections.abc import Iterator
@@ -30,8 +31,9 @@ class _Leaf:
 
 
 def blank_form(kind: CustomerKind, id_: str, rules: FormRules, today: date) -> str:
-    """The text of an empty form. Groups that this kind of customer does not need are left out. Fields that stay empty
-    count as missing.
+    """The text of an empty form. Groups that this kind of customer does not need are omitted.
+
+    Fields left empty count as missing.
     """
     required = {row.field for row in rules.required(kind)}
     optional_groups = {group for group in ("representative", "agent") if group not in required}

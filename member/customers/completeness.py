@@ -1,4 +1,4 @@
-"""The faults that the rules find in a form, each with its field. Pure."""
+"""Checks a form against the rules and lists its faults, each with its field."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ _MONTH: Final = timedelta(days=31)
 
 
 def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[ValidationFault]:
-    """The faults that these rules find in a form. `today` is the day in Japan."""
+    """Yield the faults of a form under these rules. `today` is the date in Japan."""
     application = form.application
     for row in rules.required(application.kind, application.number_kinds()):
         for location in missing_locations(application, row.field):
@@ -30,7 +30,7 @@ def faults(form: CustomerForm, rules: FormRules, today: date) -> Iterator[Valida
 
 
 def missing_locations(application: Application, path: str) -> list[Location]:
-    """The locations at which a field is empty; no location if the field's group is missing."""
+    """The locations at which a field is empty. Locations in a missing group are not included."""
     return [location for location, value in _values(application, path.split("."), (ROOT,)) if value in (None, ())]
 
 
@@ -72,7 +72,7 @@ def _verification(
         if when and when > today:
             yield _in_future((*place, field))
     if verification.method is None:
-        return  # which is a missing field
+        return  # reported as a missing field
     method, kinds = rules.method(verification.method), application.number_kinds()
     party = verification.of.party(application.kind)
     fitting = [each.id for each in rules.methods_for(party, day or today, kinds)]
@@ -116,9 +116,9 @@ def _verification(
 def _document(
     place: Location, document: IdentityDocument, method: Method, rules: FormRules, day: date
 ) -> Iterator[ValidationFault]:
-    """The faults of an identity document that was seen on `day`."""
+    """Yield the faults of an identity document that was seen on `day`."""
     if document.kind is None:
-        return  # which is a missing field
+        return  # reported as a missing field
     kind = rules.document(document.kind)
     if kind is None or kind.id not in method.documents:
         yield ValidationFault(

@@ -1,8 +1,7 @@
-"""The customer's application form as types. A form is checked in two steps: these types check single values, and the
-rules check completeness.
+"""Types of the customer's application form.
 
-Almost every field may be missing, because a form is filled in step by step. `FormRules` has the fields that a kind of
-customer needs.
+A form is checked in two steps: these types check single values, and the rules check completeness. Almost every field
+may be missing, because a form is filled in step by step. `FormRules` lists the fields that a kind of customer needs.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class CustomerKind(StrEnum):
 
 
 class Party(StrEnum):
-    """The kind of the verified person: natural or legal."""
+    """Kind of the verified person: natural or legal."""
 
     NATURAL = "natural"
     LEGAL = "legal"
@@ -77,7 +76,7 @@ Ends = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{1,4}$")]
 
 
 class FormName(Model):
-    """A name. `ja` is its spelling in the document that was seen, `kana` its reading."""
+    """A name. `ja` is the spelling in the document that was seen, and `kana` is the reading."""
 
     ja: Text | None = None
     kana: Text | None = None
@@ -92,7 +91,7 @@ class NamedPerson(Model):
 
 
 class Customer(NamedPerson):
-    """The customer. A company has `business`, a person has `occupation`."""
+    """The customer. `business` applies to a company and `occupation` to a person."""
 
     corporate_number: CorporateNumber | None = None
     registration: Text | None = None
@@ -106,7 +105,7 @@ class Representative(NamedPerson):
 
 
 class Authority(Model):
-    """The proof that the agent may act for the customer."""
+    """Proof that the agent may act for the customer."""
 
     document: Text | None = None
     checked: Day | None = None
@@ -119,12 +118,13 @@ class Agent(NamedPerson):
 
 class BeneficialOwner(NamedPerson):
     basis: Text | None = None
-    """The reason why this person counts as an owner, for example the share of the votes."""
+    """Reason why this person counts as an owner, for example their share of the votes."""
 
 
 class IdentityDocument(Model):
-    """An identity document that was seen. The form keeps only the last four characters of its number. `copy_sha256` is
-    the digest of a copy that is kept elsewhere.
+    """An identity document that was seen. The form keeps only the last four characters of its number.
+
+    `copy_sha256` is the digest of a copy that is kept elsewhere.
     """
 
     kind: Id | None = None
@@ -135,9 +135,10 @@ class IdentityDocument(Model):
 
 
 class Verification(Model):
-    """A verification of identity. `at` is the day on which the document was seen or received, `posted` the day on which
-    the non-forwardable letter was sent. `reference` identifies the transaction of the verifying service or of the
-    electronic signature.
+    """A verification of identity.
+
+    `at` is the time at which the document was seen or received. `posted` is the day on which the non-forwardable letter
+    was sent. `reference` identifies the transaction of the verifying service or the electronic signature.
     """
 
     of: Subject = Subject.CUSTOMER
@@ -166,28 +167,27 @@ class Site(Model):
 
 AskedKind = Literal["fixed", "050", "mobile", "0120"]
 UNASKED: Final = frozenset({NumberKind.OTHER.value})
-"""Kinds of numbers that the form has no field for, such as 0570 and 020. They can be assigned but not requested in the
-form.
+"""Kinds of numbers without a field in the form, such as 0570 and 020.
+
+They can be assigned but not requested in the form.
 """
 
 
 class RequestedNumbers(Model):
-    """The numbers: how many of them are requested, and which ones are assigned."""
+    """The requested and assigned numbers."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] | None = None
     kinds: tuple[AskedKind, ...] = ()
     """Kinds of the requested numbers. Separate acts regulate 050 and mobile numbers."""
     area: Text | None = None
-    """The numbering area (番号区画) or its area code."""
+    """Numbering area (番号区画) or its area code."""
     transfer_told: Day | None = None
-    """The day on which the operator informed the customer that the line may not be passed on to others without its
-    consent.
-    """
+    """Day on which the operator explained that passing the line on to others requires the operator's consent."""
     assigned: tuple[AssignedNumber, ...] = Field(default=(), repr=False)
 
 
 class Application(Model):
-    """One customer's form. `purposes` are ids from the rules, or free texts."""
+    """One customer's form. `purposes` are ids from the rules, or free text."""
 
     id: Id
     kind: CustomerKind
@@ -197,7 +197,7 @@ class Application(Model):
     agent: Agent | None = None
     beneficial_owners: tuple[BeneficialOwner, ...] = ()
     no_beneficial_owner: Text | None = None
-    """The reason why no owner has to be named, for example because the customer is a listed company."""
+    """Reason why no owner has to be named, for example because the customer is a listed company."""
     purposes: tuple[Text, ...] = ()
     numbers: RequestedNumbers = RequestedNumbers()
     sites: tuple[Site, ...] = ()

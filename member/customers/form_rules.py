@@ -1,5 +1,6 @@
-"""The requirements of a form, as data (`customer_rules.yaml`). These rules are idtone's own, and an operator may
-replace them.
+"""Requirements for a form, as data (`customer_rules.yaml`).
+
+The rules are idtone's own. An operator may replace them.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from idtone.registry.model import Day, Id, Text
 from .customer_form import Application, AskedKind, CustomerKind, Party, Subject
 
 LEAST_YEARS: Final = 7
-"""Minimum years of retention after the end of the contract, by 犯罪による収益の移転防止に関する法律."""
+"""Minimum retention after the end of the contract, in years, per 犯罪による収益の移転防止に関する法律."""
 SHIPPED: Final = "customer_rules.yaml"
 
 
 class Term(Model):
-    """One text in Japanese and English."""
+    """A text in Japanese and English."""
 
     ja: Text
     en: Text
@@ -43,15 +44,16 @@ FieldPath = Annotated[str, AfterValidator(_field)]
 
 
 class Demand(Model):
-    """A demand of the law. `act` is the key of the act that makes it."""
+    """A legal requirement. `act` is the key of the act that contains it."""
 
     act: Id
     demand: Term
 
 
 class Requirement(Demand):
-    """A field that the form needs for these kinds of customers. A field inside a group is needed only if the group is
-    filled in.
+    """A field that the form needs for these kinds of customers.
+
+    A field in a group is required only if the group is filled in.
     """
 
     field: FieldPath
@@ -59,7 +61,7 @@ class Requirement(Demand):
     """Another field that may be filled in instead."""
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
     numbers: tuple[AskedKind, ...] = ()
-    """Kinds of numbers for which the field is required; empty: always."""
+    """Kinds of numbers for which the field is required. If empty, it is always required."""
 
     @property
     def fields(self) -> list[str]:
@@ -67,16 +69,18 @@ class Requirement(Demand):
 
 
 class Verified(Demand):
-    """The persons whose identity must be verified. An agent counts only if the form names one."""
+    """A person whose identity must be verified. An agent must be verified only if the form names one."""
 
     of: Subject
     kinds: tuple[CustomerKind, ...] = tuple(CustomerKind)
 
 
 class DocumentKind(Model):
-    """A kind of identity document. With `keeps_number`, the form must keep the end of its number or the digest of a
-    copy; without, the form must not. With `expires`, it has a last day of validity. `months` is its maximum age when it
-    is seen.
+    """A kind of identity document.
+
+    If `keeps_number` is True, the form must contain the end of the document's number or the digest of a copy.
+    Otherwise, it must not contain the end of the number. If `expires` is True, the document has a last day of validity.
+    `months` is the document's maximum age when it is seen.
     """
 
     id: Id
@@ -87,9 +91,7 @@ class DocumentKind(Model):
 
 
 class Method(Demand):
-    """A method of verification, allowed from `since` to `until`, both included. `needs` are fields of the
-    verification.
-    """
+    """A method of verification, allowed from `since` through `until`. `needs` are fields of the verification."""
 
     id: Id
     name: Term
@@ -104,10 +106,10 @@ class Method(Demand):
 
 
 class NumberMethod(Model):
-    """A method of verification that an act allows for numbers of these kinds too, from `since` to `until`.
+    """A method of verification that an act also allows for these kinds of numbers, from `since` through `until`.
 
-    Once an act has a row for a kind of number, it allows no other method for this kind, from the first `since` of its
-    rows on. A method must be allowed for each kind that a form asks for.
+    From the earliest `since` of an act's rows for a kind of number, the act allows only the methods in these rows for
+    that kind. A method must be allowed for each kind of number in a form.
     """
 
     act: Id
@@ -143,7 +145,7 @@ class FormRules(Model):
     purposes: tuple[Purpose, ...]
 
     def required(self, kind: CustomerKind, numbers: Collection[str] = ()) -> list[Requirement]:
-        """The required fields for a kind of customer. `numbers` has the kinds of numbers in the form."""
+        """The required fields for a kind of customer. `numbers` are the kinds of numbers in the form."""
         return [
             row
             for row in self.requirements
@@ -157,7 +159,7 @@ class FormRules(Model):
         return next((each for each in self.methods if each.id == id_), None)
 
     def methods_for(self, party: Party, day: date, numbers: Collection[str] = ()) -> list[Method]:
-        """The methods that are allowed on that day in Japan, also by the acts on these kinds of numbers."""
+        """The methods allowed on this day in Japan, also by the acts on these kinds of numbers."""
         return [
             each
             for each in self.methods
@@ -165,7 +167,7 @@ class FormRules(Model):
         ]
 
     def forbidden_by(self, method: str, day: date, numbers: Collection[str]) -> list[str]:
-        """The acts that do not allow the method on that day for one of these kinds of numbers."""
+        """The acts that do not allow the method on this day for at least one of these kinds of numbers."""
         rows = [(row.act, kind, row) for row in self.number_methods for kind in row.numbers if kind in numbers]
         in_force = {(act, kind) for act, kind, row in rows if (row.since or date.min) <= day}
         allowed = {(act, kind) for act, kind, row in rows if row.method == method and row.is_allowed(day)}
@@ -180,7 +182,7 @@ class RulesFile(Model):
 
 
 def field_names(model: type[BaseModel] = Application, above: str = "") -> Iterator[str]:
-    """The paths of all fields of a form, groups before their fields, in the form's order."""
+    """Yield the paths of all fields of a form in form order, each group before its fields."""
     for name, field in model.model_fields.items():
         yield f"{above}{name}"
         inner = _model_in(field.annotation)
@@ -198,7 +200,7 @@ FIELDS: Final = tuple(field_names())
 
 
 def load_rules(path: Path | None) -> FormRules:
-    """The rules in a file, or the shipped ones if `path` is None. Raises DocumentError."""
+    """The rules in a file, or idtone's own rules if `path` is None. Raises DocumentError."""
     if path is not None:
         return load(path, RulesFile, _contradictions).customer_rules
     text = (resources.files("idtone.config") / SHIPPED).read_text("utf-8")
@@ -206,7 +208,7 @@ def load_rules(path: Path | None) -> FormRules:
 
 
 def _contradictions(file: RulesFile) -> Iterator[ValidationFault]:
-    """A fault for each name that the rules use but do not define."""
+    """Yield a fault for each name that the rules use without a definition, and for each repeated id."""
     rules, above = file.customer_rules, ("customer_rules",)
     for table in ("requirements", "verified", "methods", "number_methods", "site_checks"):
         for number, row in enumerate(getattr(rules, table)):

@@ -1,7 +1,7 @@
-"""The history of the customers' records, from the ledger's acts: recorded, ended, opened, forgotten. Pure.
+"""History of customers' records, from the acts in the ledger: recorded, ended, opened, forgotten.
 
-Only the ledger knows the end of a contract, so no edit of a file can forget a record early. Acts that are not allowed
-have no effect.
+The end of a contract is stored only in the ledger, so editing a file cannot cause a record to be forgotten early. Acts
+that are not allowed have no effect.
 """
 
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ from .form_rules import LEAST_YEARS
 
 EARLIEST_END: Final = timedelta(days=31)
 LATEST_END: Final = timedelta(days=366)
-"""Maximum time by which a contract's end may lie before the act that records it, and after it."""
+"""Maximum time from the act that records it to a contract's end. `EARLIEST_END` is the limit into the past."""
 _CLOCK: Final = timedelta(hours=1)
-"""Maximum time by which the machine's clock may have been set back."""
+"""Maximum amount by which the machine's clock may have been set back."""
 
 
 class FormAct(StrEnum):
@@ -38,8 +38,10 @@ class FormAct(StrEnum):
 
 @dataclass(slots=True)
 class RecordHistory:
-    """The history of one record. `digest` comes from `RecordKey.digest`, `act` is the id of the recording act in the
-    ledger, and `ends` is the last day of the contract in Japan.
+    """History of one record.
+
+    `digest` comes from `RecordKey.digest`. `act` is the id of the recording act in the ledger. `ends` is the last day
+    of the contract in Japan.
     """
 
     id: str
@@ -52,17 +54,17 @@ class RecordHistory:
     forgotten: datetime | None = None
 
     def kept_until(self, years: int) -> date | None:
-        """The last day of the record's retention; None if no end of the contract is recorded."""
+        """The last day of the record's retention, or None if no end of the contract is recorded."""
         return years_after(self.ends, years) if self.ends else None
 
     def is_over(self, years: int, today: date) -> bool:
-        """True if the retention is over: the record has to be forgotten."""
+        """True if the retention is over and the record must be forgotten."""
         until = self.kept_until(years)
         return until is not None and until < today
 
 
 def years_after(day: date, years: int) -> date:
-    """The same date `years` later; 1 March if that year has no 29 February."""
+    """The same date `years` later, or March 1 if that year has no February 29."""
     try:
         return day.replace(year=day.year + years)
     except ValueError:
@@ -70,10 +72,10 @@ def years_after(day: date, years: int) -> date:
 
 
 def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
-    """The histories of all forms by their ids, in the order of recording. `acts` are in the order of writing.
+    """The histories of all forms by id, in the order of recording. `acts` must be in the order of writing.
 
     If an id is recorded several times, the first time counts. If several ends are recorded, the latest day counts. An
-    act counts as no earlier than the act before it. An act with a time after `now` has no effect.
+    act counts as no earlier than the acts before it. An act more than an hour after `now` has no effect.
     """
     found: dict[str, RecordHistory] = {}
     at = datetime.min.replace(tzinfo=UTC)
@@ -102,8 +104,9 @@ def histories(acts: Iterable[Step], now: datetime) -> dict[str, RecordHistory]:
 
 
 def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
-    """The reason why an act at the time `at` cannot end a contract on that day; None if it can. The check prevents
-    anyone from shortening a record's retention by more than 31 days.
+    """The reason why an act at the time `at` cannot end a contract on this day, or None if it can.
+
+    This check prevents anyone from shortening a record's retention by more than 31 days.
     """
     today = at.astimezone(JAPAN).date()
     if day < max(today - EARLIEST_END, recorded.astimezone(JAPAN).date()):
@@ -115,7 +118,7 @@ def end_objection(day: date, at: datetime, recorded: datetime) -> str | None:
 
 @dataclass(slots=True)
 class OpeningRequest:
-    """A person's request to open a record, if a second person has to approve."""
+    """A person's request to open a record, which a second person must approve."""
 
     act: str
     id: str
@@ -127,7 +130,7 @@ class OpeningRequest:
     opened: datetime | None = None
 
     def objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot use the request to open the record now; None if the person can."""
+        """The reason why this person cannot open the record with the request now, or None if they can."""
         if self.opened:
             return Message("it was used already")
         if now >= self.until:
@@ -139,7 +142,7 @@ class OpeningRequest:
         return Message("another person has requested and approved it")
 
     def approval_objection(self, now: datetime, person: Person) -> str | None:
-        """The reason why this person cannot approve the request now; None if the person can."""
+        """The reason why this person cannot approve the request now, or None if they can."""
         if self.opened or self.approved_by is not None:
             return Message("it is approved already")
         if now >= self.until:
@@ -152,7 +155,7 @@ class OpeningRequest:
 
 
 def opening_requests(acts: Iterable[Step]) -> dict[str, OpeningRequest]:
-    """The requests to open records, by the ids of their acts, oldest first."""
+    """The requests to open records by act id, oldest first."""
     found: dict[str, OpeningRequest] = {}
     for step in acts:
         details = step.details

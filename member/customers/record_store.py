@@ -1,7 +1,7 @@
-"""The folder of the customers' records: `records/ID` is a sealed form, `keys/ID` its key.
+"""Folder of the customers' records: `records/ID` is a sealed form, and `keys/ID` is its key.
 
 Only the service's user can read these files. A record is forgotten in this order: its key is overwritten, then the
-key's file is removed, then the record.
+key's file is removed, and then the record.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class CustomerRecord:
-    """The content of a record. `form` is the unchanged text of the form's file; `numbers` are in E.164."""
+    """Content of a record. `form` is the unchanged text of the form's file. `numbers` are in E.164 format."""
 
     id: str
     form: str
@@ -59,7 +59,7 @@ class RecordFolder:
         self._folder = folder
 
     def ids(self) -> list[str]:
-        """The ids of the records in the folder, sorted."""
+        """The sorted ids of the records in the folder."""
         return sorted(path.name for path in (self._folder / _RECORDS).glob("*") if _ID.fullmatch(path.name))
 
     def has_key(self, id_: str) -> bool:
@@ -67,7 +67,10 @@ class RecordFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Lock for recording and forgetting: only one process at a time holds it. Raises CustomerError."""
+        """Hold the lock for recording and forgetting, which only one process at a time can hold.
+
+        Raises CustomerError.
+        """
         try:
             make_parents(self._folder / _LOCK)
             descriptor = open_private(self._folder / _LOCK)
@@ -80,7 +83,7 @@ class RecordFolder:
             os.close(descriptor)
 
     def destroy(self, id_: str) -> None:
-        """Overwrite the record's key on the disk, and remove the key and the record. Raises CustomerError."""
+        """Overwrite the record's key on disk, then remove the key and the record. Raises CustomerError."""
         path = self._path(_KEYS, id_)
         try:
             with path.open("r+b") as file:
@@ -89,7 +92,7 @@ class RecordFolder:
                 os.fsync(file.fileno())
             path.unlink()
         except FileNotFoundError:
-            pass  # an earlier attempt was interrupted after the key
+            pass  # an earlier attempt was interrupted after it removed the key
         except OSError as error:
             raise self._unusable(error) from error
         try:
@@ -112,7 +115,7 @@ class RecordFolder:
 
 
 class RecordStore(RecordFolder):
-    """The folder with its key: seals records and opens them."""
+    """The folder with its key, which seals and opens records."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
         super().__init__(folder)
@@ -120,15 +123,16 @@ class RecordStore(RecordFolder):
 
     @classmethod
     def open(cls, settings: CustomersSettings, make: bool = False) -> RecordStore:
-        """Open the store. With `make`, a missing key is created. Raises LedgerError if the key cannot be used, or
-        others can read it.
+        """Open the store. If `make` is True, a missing key is created.
+
+        Raises LedgerError if the key is unusable or other users can read it.
         """
         return cls(settings.directory, (load_key if make else read_key)(settings.key_file()))
 
     def put(self, record: CustomerRecord) -> str:
-        """Seal a record, durably; returns its digest. An earlier record of this id is replaced.
+        """Seal a record durably and return its digest. An earlier record with this id is replaced.
 
-        Raises CustomerError if it cannot be written.
+        Raises CustomerError if the record cannot be written.
         """
         key, wrapped = self._key.make(record.id)
         octets = record.octets()
@@ -140,8 +144,9 @@ class RecordStore(RecordFolder):
         return key.digest(octets)
 
     def get(self, id_: str) -> tuple[CustomerRecord, str]:
-        """The record, and its digest. Raises CustomerError if there is none, if it was changed, or if it belongs to
-        another id.
+        """The record and its digest.
+
+        Raises CustomerError if the record is missing, was changed, or belongs to another id.
         """
         try:
             key = self._key.unwrap(id_, self._path(_KEYS, id_).read_bytes())

@@ -1,4 +1,4 @@
-"""Automatic destruction of the customers' forms when the act no longer demands them. The service runs it."""
+"""Automatic destruction of customers' forms after their retention period, run by the service."""
 
 import asyncio
 import logging
@@ -31,8 +31,10 @@ _log = logging.getLogger(__name__)
 async def forget_in_time(
     settings: Settings, evidence: Evidence, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> None:
-    """Destroy the forms whose retention is over, again and again until the task is cancelled. A cancelled task does not
-    wait for the folder's lock, because a command may hold it while it waits for a person's answer.
+    """Destroy forms whose retention is over, repeatedly until the task is cancelled.
+
+    A cancelled task does not wait for the folder's lock, because a command may hold it while it waits for a person's
+    answer.
     """
     while True:
         try:
@@ -45,8 +47,9 @@ async def forget_in_time(
 
 
 def forget_due(settings: Settings, evidence: Evidence, now: datetime) -> list[str]:
-    """Destroy the forms whose retention is over; returns their ids. It blocks. Raises IdtoneError, and OSError for the
-    folder.
+    """Destroy forms whose retention is over and return their ids. Blocks.
+
+    Raises IdtoneError, or OSError for the folder.
     """
     if not settings.customers.directory.exists():
         return []
@@ -70,11 +73,10 @@ def forget_over(
     today: date,
     enter: Callable[[RecordHistory], None],
 ) -> list[str]:
-    """Destroy the forms whose retention is over; returns the ids of those that were not forgotten before. Call it with
-    the folder locked.
+    """Destroy forms whose retention is over, and return the ids of those not forgotten before.
 
-    `enter` records a forgetting first, so that the ledger has it even after an interruption. A form that is already
-    recorded as forgotten is destroyed again, because an earlier attempt may have been interrupted.
+    The folder must be locked. `enter` first records the act, so that the ledger contains it even after an interruption.
+    A form already recorded as forgotten is destroyed again, because an earlier attempt may have been interrupted.
     """
     over = [each for each in known if each.is_over(years, today)]
     due = [each for each in over if each.forgotten is None]

@@ -1,4 +1,4 @@
-"""The criteria of an evaluation: a YAML file with a version. The association publishes it with the results."""
+"""Criteria of an evaluation, in a YAML file with a version. The association publishes it with the results."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Points = Annotated[int, Field(ge=0, le=1000)]
 
 
 class Terms(Model):
-    """Terms of the evaluation as a whole. `list` is the address of the public list, which a badge shows."""
+    """Terms of the evaluation as a whole. `list` is the address of the public list, which badges show."""
 
     version: Annotated[int, Field(ge=1, le=9999)]
     title: Name
@@ -59,7 +59,7 @@ class Terms(Model):
 
 
 class Step(Model):
-    """A row of a points table: `points` for values from `at_least` on, or up to `at_most`."""
+    """A row of a points table: `points` for values of at least `at_least`, or at most `at_most`."""
 
     at_least: Bound | None = None
     at_most: Bound | None = None
@@ -76,8 +76,10 @@ class Step(Model):
 
 
 class Criterion(Model):
-    """A criterion. `points` has the rows of its table, the best first; a value that meets no row gets 0. `minimum` has
-    the points that each grade needs in this criterion. `without` is the rule for a measure without a value.
+    """A criterion.
+
+    `points` are the rows of its table, best row first. A value that meets no row gets 0 points. `minimum` contains the
+    points that each grade requires in this criterion. `without` is the rule for a measure without a value.
     """
 
     id: Id
@@ -94,7 +96,7 @@ class Criterion(Model):
 
 
 class Grade(Model):
-    """A grade, and the lowest percentage of points for it."""
+    """A grade and its minimum percentage of points."""
 
     id: Id
     title: Name
@@ -102,7 +104,7 @@ class Grade(Model):
 
 
 class CriteriaDocument(Model):
-    """The content of the file. `grades` begins with the best."""
+    """Content of the file. `grades` begins with the best grade."""
 
     evaluation: Terms
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
@@ -111,7 +113,7 @@ class CriteriaDocument(Model):
 
 @dataclass(frozen=True)
 class Criteria:
-    """Criteria, with the octets of their file, because the file itself is published."""
+    """Criteria with the bytes of their file, because the file itself is published."""
 
     document: CriteriaDocument
     octets: bytes
@@ -122,9 +124,7 @@ class Criteria:
 
     @property
     def is_sample(self) -> bool:
-        """True if the address of the public list is still the sample's placeholder, a reserved name that nobody can
-        own.
-        """
+        """True if the address of the public list is still the sample's placeholder, a reserved domain name."""
         host = f".{urlsplit(self.terms.list).hostname}".rstrip(".")
         return host.endswith((".example", ".example.com", ".example.net", ".example.org"))
 
@@ -141,19 +141,20 @@ class Criteria:
 
 
 def read_criteria(path: Path) -> Criteria:
-    """The criteria in a file. Raises DocumentError with every fault."""
+    """The criteria in a file. Raises DocumentError with all faults."""
     return parse_criteria(read_text(path, size_limit=1024 * 1024), str(path))
 
 
 def criteria_document(tree: Mapping[str, object], name: str) -> CriteriaDocument:
-    """The criteria from values with the structure of the file, such as the entries of a web form. Raises DocumentError
-    with every fault.
+    """The criteria from values in the structure of the file, for example from a web form.
+
+    Raises DocumentError with all faults.
     """
     return validate(tree, "", name, CriteriaDocument, _faults)
 
 
 def parse_criteria(text: str, name: str) -> Criteria:
-    """The criteria in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    """The criteria in a text. Raises DocumentError with all faults, which call the file `name`."""
     return Criteria(parse(text, name, CriteriaDocument, _faults), text.encode())
 
 

@@ -1,8 +1,8 @@
-"""The figures that a member's node computes from its own ledger and signs, and their checks. Pure.
+"""Figures that a member's node computes from its ledger and signs, and the checks of these figures.
 
-They are the content of a signed document of the kind `figures`. They contain the head of the node's tree, cosigned by a
-witness after the period. This fixes the ledger in which they were counted. The node cannot change it later without
-being noticed, and an auditor can count again.
+They are the content of a signed document of kind `figures`. They contain the head of the node's tree, cosigned by a
+witness after the period. This head fixes the ledger in which the figures were counted. The node cannot change that
+ledger later without being noticed, and an auditor can repeat the count.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
 class Month(Model):
-    """Counts, by the rules of `Tally`, of the calls that began in this month, on days of the period."""
+    """Counts of the calls that began in this month on days of the period, under the rules of `Tally`."""
 
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
     calls: Count
@@ -43,8 +43,10 @@ class Month(Model):
 
 
 class Figures(Model):
-    """Figures of one node. `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's
-    first step, None if it is empty; `continues` is the name of the tree that this one continues. `missing_steps` is the
+    """Figures of one node.
+
+    `head` is the cosigned checkpoint as a signed note. `began` is the time of the ledger's first step, or None if the
+    ledger is empty. `continues` is the name of the tree that this tree continues, or None. `missing_steps` is the
     number of steps that could not be written.
     """
 
@@ -66,8 +68,9 @@ class Figures(Model):
 
     @property
     def is_whole(self) -> bool:
-        """True if the ledger covers the complete period. A ledger that continues another one must have begun before the
-        period.
+        """True if the ledger covers the whole period.
+
+        A ledger that continues another one must have begun before the period.
         """
         return self.continues is None or (self.began is not None and self.began <= self.span.begins)
 
@@ -77,7 +80,7 @@ class Figures(Model):
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """Figures in a signed document. `key` has signed it; `checkpoint` is the content of `head`."""
+    """Figures from a signed document. `key` has signed it, and `checkpoint` is the content of `head`."""
 
     figures: Figures
     checkpoint: Checkpoint
@@ -90,7 +93,7 @@ class NodeFigures:
 
 
 def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ...]:
-    """A row for each month of the period. The calls in it began in the period and are over."""
+    """One row for each month of the period, counting completed calls that began in the period."""
 
     def month_of(at: datetime) -> date:
         return at.astimezone(JAPAN).date().replace(day=1)
@@ -110,8 +113,9 @@ def counted_months(records: Iterable[Record], period: Period) -> tuple[Month, ..
 
 
 def figures_of(document: SignedDocument) -> NodeFigures:
-    """The figures in a document. Raises TrustError unless their form is right and the head belongs to the signer's
-    tree.
+    """The figures in a document.
+
+    Raises TrustError unless they are well-formed and their head belongs to the signer's tree.
     """
     try:
         figures = Figures.model_validate(dict(document.content))
@@ -128,8 +132,9 @@ def figures_of(document: SignedDocument) -> NodeFigures:
 
 
 def cosigned_by(head: str, witnesses: Iterable[VerifierKey]) -> dict[VerifierKey, datetime]:
-    """Witness → time of its last cosignature, for each witness that has cosigned the head. Raises TrustError if a
-    signature is wrong.
+    """Witness → time of its last cosignature, for each witness that cosigned the head.
+
+    Raises TrustError if a signature is invalid.
     """
     try:
         note = Note.parse(head.encode())
@@ -149,8 +154,9 @@ def figures_objection(
     earlier: Sequence[NodeFigures],
     now: datetime,
 ) -> Message | None:
-    """The reason why the figures are not accepted, or None. `earlier` has the accepted figures with the same key.
-    Raises TrustError as `cosigned_by` does.
+    """The reason why the figures are refused, or None if they are accepted.
+
+    `earlier` are the accepted figures with the same key. Raises TrustError if a cosignature is invalid.
     """
     return next(_objections(new, witnesses, needed, earlier, now), None)
 
@@ -200,7 +206,7 @@ def _objections(
 
 
 def figures_doubts(new: NodeFigures, earlier: Iterable[NodeFigures], factor: int) -> Iterator[Message]:
-    """Questions for the member about unusual figures. None of them proves an error."""
+    """Yield questions for the member about unusual figures. None of them proves an error."""
     figures, name = new.figures, new.key.name
     if figures.missing_steps:
         yield Message("{node}: {count} steps could not be written", node=name, count=figures.missing_steps)

@@ -1,4 +1,4 @@
-"""The measures of a member in a period, each with its formula. There are no others. Pure."""
+"""All measures of a member for a period, each with its formula."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from typing import Final
 
 
 class Measure(StrEnum):
-    """The measures. Their names are public, because criteria and results contain them."""
+    """The measures. Their names are public, because they appear in criteria and results."""
 
     SENT_RATIO = "sent-ratio"
-    """Share, among the connected calls with a sound for a party, of those calls on which every such sound was sent."""
+    """Share of calls on which every intended sound was sent, among connected calls with a sound for a party."""
     FALLBACK_SHARE = "fallback-share"
     """Share of all calls that the hook decided without the service."""
     STOP_HOURS = "stop-hours"
-    """The longest time from the request to stop a number until the stop, in hours."""
+    """Longest time from the request to stop a number until the stop, in hours."""
     FORMS_COMPLETE = "forms-complete"
-    """Share of the inspected application forms that have no gap."""
+    """Share of inspected application forms without a gap."""
     REPORTS_IN_TIME = "reports-in-time"
-    """Share of the reports about the member's numbers that it answered in time."""
+    """Share of reports about the member's numbers that the member answered in time."""
     REACHABILITY = "reachability"
-    """Share of the attempts to reach the member's contact that succeeded."""
+    """Share of attempts to reach the member's contact that succeeded."""
     ASSESSMENT = "assessment"
-    """The mean of the external assessors' points, 0 to 10."""
+    """Mean of the external assessors' points, from 0 to 10."""
 
 
 class NoValue(StrEnum):
@@ -34,14 +34,14 @@ class NoValue(StrEnum):
     NO_FIGURES = "no-figures"
     """Figures of a node are missing for a day of the period."""
     NOT_WHOLE = "not-whole"
-    """A node's ledger continues another one, and does not cover each day of the period."""
+    """A node's ledger continues another ledger and does not cover every day of the period."""
     NONE = "none"
-    """There is nothing to measure: no such event, or nothing was submitted."""
+    """There is nothing to measure: no event occurred, or nothing was submitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a total, as two counts."""
+    """Part of a total, as two counts."""
 
     part: int
     of: int
@@ -49,10 +49,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The known facts of one member in one period.
+    """Known facts about one member in one period.
 
-    `calls` and `connected` are counted in the ledgers of all nodes. If they are not known, they are None, and
-    `no_calls` has the reason. `stops_hours` has one time for each stopped number.
+    `fallback` and `sent` are counted in the ledgers of all nodes. If they are unknown, they are None, and `no_calls` is
+    the reason. `stops_hours` contains one time for each stopped number.
     """
 
     fallback: Share | None = None
@@ -70,8 +70,10 @@ Value = Decimal | NoValue
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """The formula of a measure. `compute` gets the facts and the minimum number of calls. `digits` is the number of
-    decimal places; a value is rounded in the direction that is worse for the member.
+    """Formula of a measure.
+
+    `compute` takes the facts and the minimum number of calls. `digits` is the number of decimal places. Values are
+    rounded in the direction that is worse for the member.
     """
 
     compute: Callable[[Facts, int], Fraction | NoValue]

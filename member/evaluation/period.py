@@ -1,4 +1,4 @@
-"""The period of an evaluation: whole days in Japan Standard Time. Pure."""
+"""Period of an evaluation: whole days in Japan Standard Time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Period:
 
     @property
     def months(self) -> list[str]:
-        """Each month that has a day of the period, in the form `2026-11`."""
+        """All months with a day in the period, formatted like `2026-11`."""
         return list(dict.fromkeys(f"{day:%Y-%m}" for day in self._firsts()))
 
     def _firsts(self) -> Iterator[date]:
@@ -52,8 +52,9 @@ class Period:
 
     @classmethod
     def parse(cls, since: str, until: str, name: Callable[[str], str] = lambda field: f"--{field}") -> Self:
-        """The period from the day `since` to the day `until`, both included. Raises UsageError; `name` makes the names
-        of the two fields for its message.
+        """The period from `since` through `until`. Raises UsageError.
+
+        `name` returns the names of the two fields for the error.
         """
         first, last = name("since"), name("until")
         found = cls(_day(since, first), _day(until, last) + timedelta(days=1))

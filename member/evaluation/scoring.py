@@ -1,4 +1,4 @@
-"""Points and grade of one member, computed from the criteria and the values of its measures. Pure."""
+"""Points and grade of one member, computed from the criteria and the values of its measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .measures import Measure, NoValue, Value
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One criterion: its value, and its points out of `most`. The points are None if the criterion is not counted."""
+    """One criterion with its value and points. `points` is None if the criterion is not counted."""
 
     criterion: Criterion
     value: Value
@@ -19,9 +19,9 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The points and the grade of one member.
+    """Points and grade of one member.
 
-    `percent`: the member's share of the weighted points in the counted criteria, rounded down to one decimal. It is
+    `percent` is the member's share of the weighted points in the counted criteria, rounded down to one decimal. It is
     None if too few criteria are counted (`counted_percent`), or if the member has not sent its figures. `missed` maps
     each grade that the percentage would have given to the criteria that prevented it.
     """
@@ -34,11 +34,11 @@ class Score:
 
 
 def score(criteria: CriteriaDocument, values: Mapping[Measure, Value]) -> Score:
-    """The score, with the best grade for which the percentage and all minimums are reached.
+    """The score, with the best grade whose percentage and minimums are all reached.
 
-    A criterion without a value is left out, with its weight and its minimum, if it says `skip`; with `zero` it has no
-    points. If less than `counted_percent` of the total weight is counted, there is neither a percentage nor a grade.
-    The same holds without figures, because a member must not gain by withholding them.
+    A criterion without a value is omitted, with its weight and its minimum, if its rule is `skip`. If its rule is
+    `zero`, it gets no points. If less than `counted_percent` of the total weight is counted, there is neither a
+    percentage nor a grade. The same applies if figures are missing, because a member must not gain by withholding them.
     """
     rows = tuple(_row(criterion, values[criterion.measure]) for criterion in criteria.criteria)
     counted = [(row.criterion, row.points) for row in rows if row.points is not None]

@@ -1,1 +1,1 @@
-"""Signs of misuse in a member's own ledger: calls whose times, numbers or order look like fraud."""
+"""Misuse detection in a member's own ledger: calls whose times, numbers or order look like fraud."""

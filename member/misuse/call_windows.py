@@ -1,4 +1,4 @@
-"""The types of the rules (`Subject`, `Sign`), and the windows and intervals in which they count calls. Pure."""
+"""Types used by the rules (`Subject`, `Sign`), and the windows and intervals in which rules count calls."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,21 +10,24 @@ from idtone.ledger.evidence.call_outline import CallOutline
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The calls of one number, party or licence on one day, in the order of their decisions.
+    """Calls of one number, party or licence on one day, in the order of their decisions.
 
-    `past` is only for a licence: the number of calls on each of the days before, 0 for a day without calls.
+    `past` is used only for a licence. It contains the number of calls on each of the days before, or 0 for a day
+    without calls.
     """
 
     start_s: float
-    """The beginning of the day, in seconds since 1970."""
+    """Start of the day, in seconds since 1970."""
     calls: Sequence[CallOutline]
     past: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A rule's counts over time. Each interval of `width_s`, from `start_s` on, has a count, and the limit from which
-    the count is reported (None if the rule has no limit there).
+    """A rule's counts over time.
+
+    Each interval of `width_s`, starting at `start_s`, has a count and a limit. A count at or above its limit is
+    reported. The limit is None if the rule has none for the interval.
     """
 
     start_s: float
@@ -35,8 +38,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """A rule's sign of misuse. `chance` is the probability that it is there by chance, None for a rule without
-    statistics; `fields` fills the rule's `reason`.
+    """A rule's sign of misuse.
+
+    `chance` is the probability that the sign occurs by chance, or None for a rule without statistics. `fields` fills in
+    the rule's `reason`.
     """
 
     calls: Sequence[CallOutline]
@@ -54,7 +59,7 @@ class Window(NamedTuple):
 
 
 def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float) -> Iterator[Window]:
-    """The windows of length `width_s`, one ending with each call."""
+    """Yield the windows of length `width_s`, one ending at each call."""
     first = counted = 0
     for place, call in enumerate(calls):
         counted += wanted[place]
@@ -65,14 +70,15 @@ def windows(calls: Sequence[CallOutline], wanted: Sequence[bool], width_s: float
 
 
 def aligned_start(start_s: float, window_s: float, width_s: float) -> float:
-    """The start of a row of intervals of `width_s` in which one begins with the window. It is not after `start_s`, and
-    a millisecond earlier because of rounding.
+    """The start of consecutive intervals of `width_s`, one of which begins with the window.
+
+    The start is at least a millisecond before `start_s`, which allows for rounding.
     """
     return window_s - math.ceil((window_s - start_s) / width_s) * width_s - 0.001
 
 
 def split_into_intervals(start_s: float, calls: Sequence[CallOutline], width_s: float) -> list[list[CallOutline]]:
-    """The calls of each interval of `width_s` from `start_s` on, up to the interval of the last call."""
+    """The calls in each interval of `width_s`, from `start_s` through the interval of the last call."""
     parts: list[list[CallOutline]] = []
     for call in calls:
         place = int((call.at_s - start_s) // width_s)

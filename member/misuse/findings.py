@@ -1,4 +1,4 @@
-"""Findings: what the rules find on the days of a ledger, with stable ids. Pure."""
+"""Findings of the rules for each day of a ledger, with stable ids."""
 
 import hashlib
 import re
@@ -20,9 +20,9 @@ from .call_windows import Sign, Subject
 from .rules import RULES, Grouping, Rule, grouping_key, sign_reason
 
 REVIEWED: Final = "misuse-reviewed"
-"""The act that records the review of a finding in the ledger."""
+"""Name of the act that records the review of a finding in the ledger."""
 CALLS_SHOWN: Final = 1000
-"""Maximum number of call ids in a finding's JSON; its `calls` counts all calls."""
+"""Maximum number of call ids in a finding's JSON. Its `calls` counts all calls."""
 _DAY_S: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _TOKEN_SHOWN: Final = 8
@@ -33,13 +33,13 @@ class ReviewResult(StrEnum):
     """Results of a review."""
 
     HARMLESS = "harmless"
-    """There is an ordinary explanation for the calls."""
+    """The calls have an ordinary explanation."""
     ASKED = "asked"
-    """The customer was asked, and the answer is awaited."""
+    """The customer was asked and has not answered yet."""
     REPORTED = "reported"
-    """The misuse was reported to the police, or to the association."""
+    """The misuse was reported to the police or the association."""
     STOPPED = "stopped"
-    """The contract was ended, or the number was stopped."""
+    """The contract was ended or the number was stopped."""
 
 
 class FindingState(StrEnum):
@@ -51,7 +51,7 @@ class FindingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's review of a finding. `calls` is the number of calls that the finding had at that time."""
+    """A person's review of a finding. `calls` is the number of calls in the finding at that time."""
 
     at: datetime
     by: str
@@ -65,10 +65,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's finding on one day (UTC) of one node. `subject` is a licence, or the token of a number.
+    """Finding of a rule on one day (UTC) of one node. `subject` is a licence or the token of a number.
 
-    Rule, day, node and subject identify it. So its id (`finding_id`) stays the same under other limits, and when the
-    day gets more calls.
+    Rule, day, node and subject identify a finding. Its id (`finding_id`) therefore stays the same under other limits,
+    and when the day gets more calls.
     """
 
     id: str
@@ -91,12 +91,12 @@ class Finding:
 
     @property
     def shown_subject(self) -> str:
-        """The licence, or the first digits of the token; they identify a number only on its day."""
+        """The licence, or the first digits of a token, which identifies a number only on its day."""
         return self.subject if self.rule.grouping is Grouping.LICENCE else self.subject[:_TOKEN_SHOWN]
 
     @property
     def first(self) -> datetime:
-        """The time in UTC of the decision on its first call."""
+        """The time in UTC of the decision on the first call."""
         return datetime.fromtimestamp(self.sign.calls[0].at_s, UTC)
 
     @property
@@ -104,8 +104,9 @@ class Finding:
         return datetime.fromtimestamp(self.sign.calls[-1].at_s, UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """The finding for programs; times in UTC, the reason in English. It has the ids of the first `CALLS_SHOWN`
-        calls.
+        """The finding in JSON form, with times in UTC and the reason in English.
+
+        It contains the ids of the first `CALLS_SHOWN` calls.
         """
         return {
             "id": self.id,
@@ -126,7 +127,7 @@ class Finding:
 
 
 class DayJudge:
-    """Judges the days of one node, in order; it remembers each licence's earlier counts of calls."""
+    """Judges the days of one node in order, and keeps each licence's earlier call counts."""
 
     def __init__(
         self,
@@ -136,8 +137,9 @@ class DayJudge:
         rules: Sequence[Rule] = RULES,
         expected: Callable[[str], frozenset[str]] = lambda day: frozenset(),
     ) -> None:
-        """`reviews`: id of a finding → its review. `expected` returns, for a day, the tokens of the numbers that are
-        exempt from rules `of_volume`.
+        """`reviews` maps the id of a finding to its review.
+
+        `expected` returns the tokens on a given day of numbers that are exempt from rules with `of_volume`.
         """
         self._expected = expected
         self._node = node
@@ -145,10 +147,10 @@ class DayJudge:
         self._reviews = reviews
         self._rules = [rule for rule in rules if rule.limits(limits).enabled]
         self._past: dict[str, dict[int, int]] = {}
-        """Licence → day (`date.toordinal`) → its number of calls."""
+        """Licence → day (`date.toordinal`) → number of calls."""
 
     def day(self, outlined: OutlinedDay) -> Iterator[Finding]:
-        """The findings of a day, in the order of the rules."""
+        """Yield the findings of a day, in the order of the rules."""
         today = date.fromisoformat(outlined.day).toordinal()
         start_s = (today - _EPOCH) * _DAY_S
         expected = self._expected(outlined.day)
@@ -179,13 +181,13 @@ def _grouped(calls: Iterable[CallOutline], grouping: Grouping) -> dict[str, list
 
 
 def finding_id(rule: Rule, node: str, day: str, subject: str) -> str:
-    """The id of a finding: `2026-11-26-pings-0123456789`."""
+    """The id of a finding, for example `2026-11-26-pings-0123456789`."""
     named = "\n".join((rule.name, node, day, subject))
     return f"{day}-{rule.name}-{hashlib.sha256(named.encode()).hexdigest()[:10]}"
 
 
 def parse_finding_id(text: str) -> tuple[str, Rule]:
-    """The day and the rule from the id of a finding. Raises UsageError if the text is no id."""
+    """The day and the rule in the id of a finding. Raises UsageError if the text is not such an id."""
     match = _ID.fullmatch(text)
     rule = next((rule for rule in RULES if match and rule.name == match[2]), None)
     try:
@@ -197,7 +199,7 @@ def parse_finding_id(text: str) -> tuple[str, Rule]:
 
 
 def reviews_in(acts: Iterable[Step]) -> dict[str, Review]:
-    """The latest review of each finding, by the finding's id, from the acts in a ledger."""
+    """The latest review of each finding by finding id, from the acts in a ledger."""
     found = {}
     for act in acts:
         details = act.details

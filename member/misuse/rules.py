@@ -1,7 +1,7 @@
-"""The rules of misuse. Each judges the calls of one number, one party or one licence on one day. Pure.
+"""Rules for misuse. Each rule judges the calls of one number, one party or one licence on one day.
 
-Telephone numbers stay sealed: a rule compares their tokens. The token of a number changes each day (UTC, from 9:00 to
-9:00 in Japan). So a number is compared with itself within one day, and only a licence is compared with its past.
+Telephone numbers stay sealed, so rules compare tokens. The token of a number changes each day (UTC, from 9:00 to 9:00
+in Japan). A number is therefore compared with itself only within one day, and only a licence is compared with its past.
 """
 
 from collections import deque
@@ -37,21 +37,22 @@ _DAY_S: Final = 86_400.0
 
 
 class Grouping(StrEnum):
-    """The kind of subject by which a rule groups calls."""
+    """Kind of subject by which a rule groups calls."""
 
     NUMBER = "number"
     """A forwarding number."""
     PARTY = "party"
-    """The party that uses forwarding numbers: the caller of outgoing calls, the called party of incoming ones."""
+    """The party that uses forwarding numbers: the caller of outgoing calls, or the called party of incoming calls."""
     LICENCE = "licence"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `judge` returns a sign, or None. `limits` selects its limits; `reason` is the template of a sentence
-    about a sign.
+    """A rule.
 
-    A rule `of_volume` reports numbers with many calls; numbers that are expected to call much are exempt from it.
+    `judge` returns a sign or None. `limits` selects the rule's limits. `reason` is the template of a sentence about a
+    sign. A rule with `of_volume` reports numbers with many calls, and exempts numbers that are expected to make many
+    calls.
     """
 
     name: str
@@ -80,7 +81,7 @@ def short_calls(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def pings(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that the caller ended too many of the calls after a short ringing."""
+    """The sign that the caller ended too many outgoing calls after brief ringing."""
     limit = limits.pings
     outgoing = [call for call in subject.calls if call.direction == Direction.OUTGOING and call.ended_s is not None]
     return _too_many_of(
@@ -96,7 +97,7 @@ def pings(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def many_called(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that within an hour more different numbers were called than usual."""
+    """The sign that more different numbers than usual were called within an hour."""
     limit = limits.many_called
     calls = [call for call in subject.calls if call.called]
     best, latest = Window(0, 0, 0), deque[int]()
@@ -129,7 +130,7 @@ def many_called(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def refusals(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that more outgoing calls were refused than usual, because somebody tries again and again."""
+    """The sign that more outgoing calls than usual were refused, as with repeated attempts."""
     limit = limits.refusals
     refused = [
         call for call in subject.calls if call.outcome == Outcome.REFUSE and call.direction == Direction.OUTGOING
@@ -147,7 +148,7 @@ def refusals(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def after_suspension(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that the party's number was suspended, and the party continued with another number."""
+    """The sign that a party continued with another number after its number was suspended."""
     stopped: set[str] = set()
     first: CallOutline | None = None
     others: list[CallOutline] = []
@@ -222,7 +223,7 @@ def night_abroad(subject: Subject, limits: Limits) -> Sign | None:
 
 
 def number_surge(subject: Subject, limits: Limits) -> Sign | None:
-    """The sign that one hour has many more calls than the earlier hours of the same day."""
+    """The sign that one hour has many more calls than the earlier hours of the day."""
     limit = limits.number_surge
     hours = [len(each) for each in split_into_intervals(subject.start_s, subject.calls, _HOUR_S)]
     level = level_per_window(limits.false_alarm, len(hours))
@@ -230,7 +231,7 @@ def number_surge(subject: Subject, limits: Limits) -> Sign | None:
         max(usual(hours[:place]), limit.usual_per_hour) if place >= limit.hours_at_least else None
         for place in range(len(hours))
     ]
-    # Take the first one, with which the number's pattern of calls has changed.
+    # The first such hour counts, because the number's pattern of calls changed there.
     for place, (count, expected) in enumerate(zip(hours, ordinary, strict=True)):
         if expected is None or count < limit.at_least:
             continue
@@ -260,7 +261,7 @@ def licence_surge(subject: Subject, limits: Limits) -> Sign | None:
     past = list(subject.past)[-limit.past_days :]
     with_calls = [
         count for count in past if count
-    ]  # an office that is closed at weekends is compared with its work days
+    ]  # an office that is closed on weekends is compared with its own workdays
     count = len(subject.calls)
     if len(with_calls) < limit.days_at_least or count < limit.at_least:
         return None
@@ -329,11 +330,11 @@ RULES: Final = (
                  "{usual}, and {times} times that is still ordinary"),
     ),
 )  # fmt: skip
-"""All rules. The findings of a day come in this order."""
+"""All rules. The findings of a day are listed in this order."""
 
 
 def grouping_key(call: CallOutline, grouping: Grouping) -> str | None:
-    """The number, party or licence that a call belongs to; None if it is not known."""
+    """The number, party or licence to which a call belongs, or None if it is unknown."""
     match grouping:
         case Grouping.NUMBER:
             return call.forwarding
@@ -358,8 +359,9 @@ def _too_many_of(
     false_alarm: float,
     fields: Mapping[str, float],
 ) -> Sign | None:
-    """The sign from the window whose number of `wanted` calls is the least probable. None if no window is improbable
-    enough.
+    """The sign of the window whose count of `wanted` calls is the least probable.
+
+    Returns None if no window is improbable enough.
     """
     width_s, level = minutes * _MINUTE_S, level_per_window(false_alarm, len(calls))
     if sum(wanted) < at_least:

@@ -1,5 +1,6 @@
-"""A scan of a ledger for signs of misuse. It reads the ledger once, in the order of writing, and judges each day.
-Numbers stay sealed.
+"""Scan of a ledger for signs of misuse.
+
+The ledger is read once in the order of writing, and each day is judged. Numbers stay sealed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +18,17 @@ from .findings import DayJudge, Finding, reviews_in
 from .rules import RULES, Grouping, Rule
 
 Progress = Callable[[int, int], None]
-"""A function that gets the number of steps that were read, and the total."""
+"""A function that receives the number of steps read and the total number."""
 _TELL_EVERY: Final = 5000
-"""Number of steps between two progress reports."""
+"""Number of steps between progress reports."""
 _UNTIL_OVER: Final = timedelta(days=1) + LATE
 
 
 class LedgerScan:
-    """The rules' findings in one ledger. When `findings` has ended, `calls` is the number of judged calls; `left_out`
-    is the number of calls that were written too late to be judged.
+    """The rules' findings in one ledger.
+
+    After `findings` has ended, `calls` is the number of judged calls. `left_out` is the number of calls that were
+    written too late to be judged.
     """
 
     def __init__(
@@ -36,8 +39,9 @@ class LedgerScan:
         rules: Sequence[Rule] = RULES,
         expected: Sequence[Number] = (),
     ) -> None:
-        """`expected` has numbers whose customers have said that they call much. To find them, the reader needs the keys
-        of the days.
+        """`expected` are numbers whose customers have announced many calls.
+
+        To recognize them, the reader needs the day keys.
         """
         self.calls = 0
         self.left_out = 0
@@ -50,14 +54,14 @@ class LedgerScan:
     def findings(
         self, since: date, until: date | None = None, progress: Progress = lambda done, total: None
     ) -> Iterator[Finding]:
-        """The findings of the days (UTC) from `since` on, and up to `until`. Raises LedgerError."""
+        """Yield the findings of the days (UTC) from `since` through `until`. Raises LedgerError."""
         reviews = reviews_in(self._reader.acts(frozenset({StepKind.DUTY})))
         judge = DayJudge(
             self._node, self._limits, reviews, self._rules, lambda day: self._reader.tokens(self._expected, day)
         )
         outlines = Outlines()
         for day in outlines.days(self._steps(since, until, progress)):
-            # The days before `since` serve for comparison only.
+            # Days before `since` are used only for comparison.
             found = list(judge.day(day))
             if since.isoformat() <= day.day <= (until.isoformat() if until else day.day):
                 self.calls += len(day.calls)
@@ -77,7 +81,7 @@ class LedgerScan:
 
     @property
     def _compared(self) -> timedelta:
-        """Time before the first day of a scan that it reads too, to compare with."""
+        """Period before the first day of a scan that is read for comparison."""
         surge = self._limits.licence_surge
         needed = surge.enabled and any(rule.grouping is Grouping.LICENCE for rule in self._rules)
         return timedelta(days=surge.past_days) if needed else timedelta(0)

@@ -1,4 +1,4 @@
-"""The association's published stopping conditions (利用停止条件) that apply to a finding."""
+"""The association's published stopping conditions (利用停止条件) for a finding."""
 
 from idtone.core.errors import IdtoneError
 from idtone.core.settings.settings import RegistrySettings
@@ -8,7 +8,10 @@ from idtone.registry.stopping_conditions import condition_words
 
 
 def conditions_for(registry: RegistrySettings, finding: str) -> list[Message]:
-    """The conditions as lines for people. If the registry cannot be read, or has no such condition, a line says so."""
+    """The conditions as lines of text.
+
+    If the registry is unreadable or has no such condition, a line says so.
+    """
     try:
         document = read_local_registry(registry).document
     except IdtoneError:

@@ -1,4 +1,4 @@
-"""A report (申告) as the reporter writes it: a YAML file, or the entries in the form on the association's page."""
+"""A report (申告) in the reporter's words, from a YAML file or the form on the association's page."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,13 +13,13 @@ from idtone.core.yaml_documents import Model, ValidationFault, parse
 from idtone.registry.model import Moment, Sha256, Text
 
 SIZE_LIMIT: Final = 64 * 1024
-"""Maximum number of bytes of the file."""
+"""Maximum size of the file, in bytes."""
 WORDS_LIMIT: Final = 4000
 ATTACHMENTS_LIMIT: Final = 10
 _DIGITS: Final = 6
-"""Maximum length of a run of digits. A longer one may be a telephone number."""
+"""Maximum number of digits in the name of a service. More digits may be a telephone number."""
 WITHIN_LIMIT: Final = 31 * 24 * 60
-"""Maximum number of minutes before and after the time of a call."""
+"""Maximum time before and after the reported time of a call, in minutes."""
 
 
 def _number(value: str) -> str:
@@ -53,15 +53,16 @@ def _service(value: str) -> str:
 
 
 class Attachment(Model):
-    """A file that the reporter keeps. Its content cannot be changed later, because the report has its `sha256`."""
+    """A file that the reporter keeps. The report contains its `sha256`, so a later change is detected."""
 
     name: Text
     sha256: Sha256
 
 
 class Reporter(Model):
-    """The person who reports. With `disclose`, the reporter consents that the association names the reporter, for
-    example to the police.
+    """The person who reports.
+
+    If `disclose` is True, the reporter agrees to be named by the association, for example to the police.
     """
 
     name: Text
@@ -77,8 +78,9 @@ class ReportedMatter(Model):
 
 
 class ReportedCall(ReportedMatter):
-    """A reported call, at the time `at` plus or minus `within_minutes`. `number` is the number that called or was shown
-    (E.164).
+    """A call reported for the time `at`, plus or minus `within_minutes`.
+
+    `number` is the number that called or was shown, in E.164 format.
     """
 
     number: Annotated[str, Field(repr=False), AfterValidator(_number)]
@@ -96,25 +98,25 @@ class ReportedService(ReportedMatter):
 
 
 class Report(ReportedCall):
-    """A report about a call. `reporter` is None if the reporter gives no name."""
+    """A report about a call. `reporter` is None if the reporter gave no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ServiceReport(ReportedService):
-    """A report about an operator or a service. `reporter` is None if the reporter gives no name."""
+    """A report about an operator or service. `reporter` is None if the reporter gave no name."""
 
     reporter: Annotated[Reporter | None, Field(repr=False)] = None
 
 
 class ReportDocument(Model):
-    """The content of the file."""
+    """Content of the file."""
 
     report: Report
 
 
 def parse_report(text: str, name: str, now: datetime) -> Report:
-    """The report in a text. Raises DocumentError with every fault; `name` is the file's name in the faults."""
+    """The report in a text. Raises DocumentError with all faults, which call the file `name`."""
 
     def faults(document: ReportDocument) -> Iterator[ValidationFault]:
         if document.report.at > now:

@@ -1,4 +1,4 @@
-"""Reports and answers that this node has signed: acts in its own ledger."""
+"""Acts in this node's ledger that record signed reports and answers."""
 
 from datetime import UTC, datetime
 
@@ -13,8 +13,9 @@ from idtone.ledger.store.ledger_reader import LedgerReader
 
 
 def record_report_act(settings: Settings, act: str, subject: str, **details: Scalar) -> str:
-    """Record an act in the ledger, also while the service runs; returns the act's id. If it raises LedgerError, the act
-    must not be done.
+    """Record an act in the ledger, even while the service runs, and return the act's id.
+
+    If this raises LedgerError, the caller must not carry out the act.
     """
     person, now = acting_person(), datetime.now(UTC)
     return record_act(

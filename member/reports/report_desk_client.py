@@ -1,4 +1,4 @@
-"""The member's client of the report desk, over HTTPS."""
+"""The member's HTTPS client for the report desk."""
 
 import base64
 from datetime import datetime
@@ -15,15 +15,19 @@ from .sealed_box import Purpose, open_box, public_key
 
 
 def desk_keys(settings: Settings) -> tuple[bytes, bytes | None]:
-    """The public keys of the desk and of the report officer. Raises TrustError, DocumentError."""
+    """The public keys of the desk and the report officer. Raises TrustError, DocumentError.
+
+    The officer's key is None if the desk has none.
+    """
     keys = desk_client.ask(settings, KEYS_PATH)
     officer = keys.get("officer")
     return public_key(str(keys.get("desk"))), public_key(str(officer)) if officer else None
 
 
 def open_requests(settings: Settings, now: datetime, request_id: str | None = None) -> Requests:
-    """The requests that this member has to answer, the most urgent first, or only the one with `request_id`. Raises
-    IdtoneError.
+    """The requests that this member must answer, most urgent first, or only the one with `request_id`.
+
+    Raises IdtoneError.
     """
     key = X25519PrivateKey.generate()
     to = base64.b64encode(key.public_key().public_bytes_raw()).decode()
@@ -36,7 +40,7 @@ def open_requests(settings: Settings, now: datetime, request_id: str | None = No
 
 
 def request_named(settings: Settings, request_id: str, now: datetime) -> Request:
-    """One open request. Raises TrustError if there is none with that id."""
+    """The open request with this id. Raises TrustError if there is none."""
     for request in open_requests(settings, now, request_id).requests:
         return request
     raise TrustError(

@@ -1,7 +1,7 @@
-"""The contents of signed documents about reports. Pure.
+"""Contents of signed documents about reports.
 
-report          a member's report; its content and its reporter are sealed
-report-fetch    a member asks for the requests that it has to answer; the desk seals the answer for it
+report          a member's report, with sealed content and a sealed reporter
+report-fetch    a member asks for the requests that it must answer, and the desk seals its response for the member
 report-answer   a member answers one request
 """
 
@@ -25,10 +25,10 @@ from .sealed_box import Purpose, seal
 
 REPORT, FETCH, ANSWER = "report", "report-fetch", "report-answer"
 KEYS_PATH: Final = "/report/keys"
-"""URL path under which the desk gives its public keys, in JSON: `desk`, and `officer` (null if there is none)."""
+"""URL path of the desk's public keys in JSON: `desk`, and `officer` (null if there is none)."""
 _BOX_LIMIT: Final = 128 * 1024
 _RECEIPT_LETTERS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Characters of a receipt: Crockford's base32, which leaves out letters that look like digits."""
+"""Characters of a receipt: Crockford's base32, which omits letters that look like digits."""
 _RECEIPT_LENGTH: Final = 20
 _RECEIPT: Final = re.compile(rf"[{_RECEIPT_LETTERS}]{{5}}(-[{_RECEIPT_LETTERS}]{{5}}){{3}}")
 
@@ -37,33 +37,34 @@ AnyContent = TypeVar("AnyContent", bound=Model)
 
 
 class AnswerResult(StrEnum):
-    """A member's finding on a reported call."""
+    """A member's finding about a reported call."""
 
     NOT_OURS = "not-ours"
     UPSTREAM = "upstream"
     """The call came from another member."""
     CUSTOMER_HELD = "customer-held"
-    """A customer of this member made the call, or holds the number."""
+    """A customer of this member made the call or holds the number."""
 
 
 class SealedReport(Model):
-    """A report in the form in which it is sent and stored. `receipt` is the SHA-256 of the receipt; both sealed boxes
-    are tied to it.
+    """A report in the form in which it is sent and stored.
+
+    `receipt` is the SHA-256 of the receipt. Both sealed boxes are tied to it.
     """
 
     receipt: Sha256
     report: Box
-    """`ReportedCall` or `ReportedService`, for the desk."""
+    """`ReportedCall` or `ReportedService`, sealed for the desk."""
     reporter: Box | None = None
-    """`Reporter`, for the report officer alone."""
+    """`Reporter`, sealed for the report officer only."""
     disclose: bool = False
 
 
 class Request(Model):
     """The desk's question to a member. It contains neither the reporter nor the reporter's words.
 
-    `downstream` is the member that named this one; None for the holder of the number. `reminders` is the number of
-    reminders sent so far.
+    `downstream` is the member that named this member, or None for the holder of the number. `reminders` is the number
+    of reminders sent so far.
     """
 
     id: Id
@@ -77,10 +78,10 @@ class Request(Model):
 
 
 class Fetch(Model):
-    """A member's question to the desk for the requests that wait for it. `to` is a fresh X25519 public key (base64), so
-    that nobody who replays the document can read the answer.
+    """A member's question to the desk for its open requests.
 
-    `request` asks for only one request.
+    `to` is a fresh X25519 public key (base64), so a replay of the document does not reveal the answer. `request`
+    restricts the question to one request.
     """
 
     to: str
@@ -88,28 +89,30 @@ class Fetch(Model):
 
 
 class Requests(Model):
-    """The desk's answer to `Fetch`: the most urgent requests, and the number of all that wait."""
+    """The desk's answer to `Fetch`: the most urgent requests, and the total number of open requests."""
 
     requests: tuple[Request, ...]
     waiting: int
 
 
 class MatchingCalls(Model):
-    """A reported call in the member's ledger: the number of matching calls, and the facts on the nearest one."""
+    """A reported call in the member's ledger: the number of matching calls, and facts about the closest call."""
 
     calls: Annotated[int, Field(ge=0)]
     call: Annotated[str | None, Field(max_length=255)] = None
     outcome: Annotated[str | None, Field(max_length=64)] = None
     reason: Annotated[str | None, Field(max_length=64)] = None
     delivery: Annotated[str | None, Field(max_length=64)] = None
-    """What is known of the call's sounds: `confirmed`, `sent` or `not-known`, the weakest of them; empty without a
-    sound.
+    """Weakest known delivery among the call's sounds: `confirmed`, `sent` or `not-known`.
+
+    It is empty if the call had no sound.
     """
 
 
 class Answer(Model):
-    """The answer to a request. `pack` is the SHA-256 of the manifest of an evidence pack, which the member keeps for
-    the association.
+    """The answer to a request.
+
+    `pack` is the SHA-256 of the manifest of an evidence pack, which the member keeps for the association.
     """
 
     request: Id
@@ -128,7 +131,10 @@ class Answer(Model):
 
 
 def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyContent:
-    """The content of a document. Raises TrustError for a bad field, with the field's name but not its value."""
+    """The content of a document.
+
+    Raises TrustError for an invalid field. The error contains the field's name but not its value.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -137,8 +143,9 @@ def read_content(model: type[AnyContent], content: Mapping[str, Any]) -> AnyCont
 
 
 def time_span(at: datetime, within_minutes: int) -> tuple[datetime, datetime]:
-    """The time span in which a reported call began, from the first time up to, but not including, the second. If `at`
-    is a full minute, the call may be anywhere in that minute.
+    """The time span in which a reported call began: the first time is included, and the second is excluded.
+
+    If `at` is a full minute, the call may be at any time in that minute.
     """
     within = timedelta(minutes=within_minutes)
     return at - within, at + within + timedelta(minutes=1)
@@ -150,24 +157,27 @@ def new_receipt() -> str:
 
 
 def receipt_of(report: Report, secret: bytes) -> str:
-    """The receipt of a report, derived with the sender's secret: always the same, so that it stays one report."""
+    """The receipt of a report, derived with the sender's secret.
+
+    The same report always gets the same receipt, so sending it again does not create another report.
+    """
     content = f"idtone-receipt/1\n{report.model_dump_json()}"
     return _receipt(hmac.digest(secret, content.encode(), "sha256"))
 
 
 def _receipt(octets: bytes) -> str:
-    """The receipt for `octets`: at least one octet for each letter."""
+    """The receipt for `octets`, which must contain at least one byte for each letter."""
     letters = "".join(_RECEIPT_LETTERS[octet % len(_RECEIPT_LETTERS)] for octet in octets[:_RECEIPT_LENGTH])
     return "-".join(letters[n : n + 5] for n in range(0, _RECEIPT_LENGTH, 5))
 
 
 def is_receipt(text: str) -> bool:
-    """True if this is a receipt as `new_receipt` writes it."""
+    """True if the text is a receipt in the format of `new_receipt`."""
     return _RECEIPT.fullmatch(text) is not None
 
 
 def receipt_digest(receipt: str) -> str:
-    """The stored digest of a receipt; small letters, blanks and dashes do not matter."""
+    """The stored digest of a receipt. Case, whitespace and dashes do not matter."""
     plain = "".join(receipt.upper().split()).replace("-", "")
     return hashlib.sha256(plain.encode()).hexdigest()
 
@@ -178,9 +188,9 @@ def report_id_of(digest: str) -> str:
 
 
 def sealed_report(report: Report | ServiceReport, receipt: str, desk: bytes, officer: bytes | None) -> SealedReport:
-    """The report, sealed for the desk, and its reporter, sealed for the report officer (X25519 public keys).
+    """The report, sealed for the desk, with its reporter sealed for the report officer.
 
-    Raises TrustError if there is a reporter, and no key of an officer.
+    `desk` and `officer` are X25519 public keys. Raises TrustError if there is a reporter but no officer's key.
     """
     tied, reporter = receipt_digest(receipt), report.reporter
     if reporter and officer is None:

@@ -1,11 +1,11 @@
-"""JSON that only the holder of a private key can read: X25519, HKDF-SHA-256, AES-256-GCM. Pure, except for fresh keys.
+"""Sealed JSON for the holder of a private key: X25519, HKDF-SHA-256, AES-256-GCM.
 
     box = base64(one-time public key ‖ ciphertext and tag)
     key = HKDF(X25519(one-time key, recipient's key), salt = one-time public key ‖ recipient's public key,
                info = "idtone sealed box/1 " PURPOSE)
 
-The one-time key seals one box, so the nonce is constant. The report that the box belongs to is authenticated with it: a
-box that was moved to another report does not open there.
+The one-time key seals only one box, so the nonce is constant. The owner of the box, for example its report, is
+authenticated with it, so a box that was moved to another report cannot be opened there.
 """
 
 import base64
@@ -25,11 +25,11 @@ from idtone.core.errors import TrustError
 PUBLIC_BYTES: Final = 32
 _NONCE: Final = bytes(12)
 _BLOCK: Final = 256
-"""Block size in bytes: the length is a multiple of it, so that it reveals little about a name in the box."""
+"""Block size in bytes. Content is padded to a multiple of it, so the length reveals little about a name."""
 
 
 class Purpose(StrEnum):
-    """Kinds of content of a box. A box of one purpose does not open as another."""
+    """Purposes of a box. A box sealed for one purpose cannot be opened for another."""
 
     REPORT = "report"
     REPORTER = "reporter"
@@ -54,7 +54,10 @@ def seal(content: Mapping[str, Any], to: bytes, purpose: Purpose, tied: str) -> 
 
 
 def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> dict[str, Any]:
-    """Open a box; returns its content. Raises TrustError if it was changed, moved, or sealed for another key."""
+    """Open a box and return its content.
+
+    Raises TrustError if it was changed, moved, or sealed for another key.
+    """
     try:
         octets = base64.b64decode(box, validate=True)
         public = octets[:PUBLIC_BYTES]
@@ -67,7 +70,7 @@ def open_box(box: str, key: X25519PrivateKey, purpose: Purpose, tied: str) -> di
 
 
 def public_key(text: str) -> bytes:
-    """The 32 bytes of a public key in base64. Raises TrustError."""
+    """The 32 bytes of a base64 public key. Raises TrustError."""
     try:
         octets = base64.b64decode(text, validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`idtone tone generate`: a profile's sound files."""
+"""`idtone tone generate`, which writes a profile's sound files."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from ..making.formats import SoundFormat
 
 _LONG_MS: Final = 60_000
-"""Total length of sound in all formats, in milliseconds, from which a progress bar is shown."""
+"""Minimum total duration of the sound in all formats for which a progress bar is shown, in ms."""
 
 
 def complete_formats(incomplete: str) -> list[str]:
-    """Shell completions for the last format of a comma-separated list; `all` is one of them."""
+    """Shell completions for the last format of a comma-separated list, including `all`."""
     from ..making.formats import FORMATS
 
     before, comma, last = incomplete.rpartition(",")
@@ -82,7 +82,7 @@ def generate(
 
     `all` leaves out formats for which this machine lacks a program, and reports them on standard error.
     """
-    # numpy and soundfile take longer to load than most commands to run.
+    # numpy and soundfile take longer to import than most commands take to run.
     from ..making.sound_files import ensure_sounds
 
     if (profile is None) == (tones is None):
@@ -117,8 +117,9 @@ def generate(
 
 
 def parse_formats(names: str) -> list[SoundFormat]:
-    """The formats in a comma-separated list; for `all`, those that this machine can write. Raises ToneError and
-    UsageError.
+    """The formats in a comma-separated list, or for `all` those that this machine can write.
+
+    Raises ToneError, UsageError.
     """
     return _possible() if names == "all" else _named(names)
 
@@ -134,7 +135,7 @@ def _named(names: str) -> list[SoundFormat]:
 
 
 def _possible() -> list[SoundFormat]:
-    """All formats that this machine can write; the others are reported on standard error."""
+    """All formats that this machine can write. The others are reported on standard error."""
     from ..making.encoders import require_encoder
     from ..making.formats import FORMATS
 
@@ -151,7 +152,10 @@ def _possible() -> list[SoundFormat]:
 
 @contextmanager
 def _progress(profile: Profile, formats: list[SoundFormat]) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal's standard error. The yielded function takes the number of samples of each block."""
+    """Show a progress bar if standard error is a terminal.
+
+    The yielded function takes the number of samples of each block.
+    """
     duration_ms = profile.duration_ms
     screen = Console(stderr=True)
     shown = screen.is_terminal and duration_ms * len(formats) >= _LONG_MS

@@ -1,4 +1,4 @@
-"""`idtone tone inspect | plot | play`: a recording or a profile as figures, as a picture and as sound."""
+"""`idtone tone inspect | plot | play`: measures, draws and plays a recording or a profile."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 _SYNTHESIS_RATE_HZ: Final = 16_000
 _PLAYED_RATE_HZ: Final = 48_000
-"""Sample rate for playing, which every sound device supports."""
+"""Sample rate for playback, which every sound device supports."""
 _SHOWN_AFTER_S: Final = 1.0
 _SHOWN_LIMIT_MS: Final = 600_000
-"""Maximum length of a profile, in milliseconds, that is drawn or played."""
+"""Maximum duration of a profile that is drawn or played, in ms."""
 
 RecordingArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A recording of a call, a capture of RTP or any other audio file.")
@@ -77,8 +77,9 @@ def inspect_recording(
 
 @contextmanager
 def _progress(count: int) -> Iterator[Callable[[int, float], None]]:
-    """A bar on a terminal's standard error, from the first second on. The yielded function takes the leg's number, and
-    the share of this leg that is done (0 to 1).
+    """Show a progress bar after the first second if standard error is a terminal.
+
+    The yielded function takes the index of a leg and the completed share of this leg (0 to 1).
     """
     began_s = time.monotonic()
     with progress() as bar:
@@ -152,7 +153,7 @@ def play_target(target: TargetArgument, config: ConfigOption = None) -> None:
 
 
 def profile_picture(profile: Profile) -> RenderableType:
-    """Waveform and spectrogram of a profile for the terminal, with its plan drawn over them."""
+    """Waveform and spectrogram of a profile for the terminal, overlaid with its plan."""
     return _drawn(_panel_of_profile(profile))
 
 
@@ -163,16 +164,19 @@ def _drawn(panel: Panel) -> RenderableType:
 
 
 def _recording(target: str) -> Path | None:
-    """The recording that the target names; None if the target is a profile."""
+    """The recording that the target names, or None if the target is a profile."""
     path = Path(target)
     if path.suffix in (".yaml", ".yml"):
         return None
-    # A name with a suffix or a folder means a file; reading reports a missing file.
+    # A name with a suffix or a slash means a file. A missing file is reported when it is read.
     return path if path.is_file() or path.suffix or "/" in target else None
 
 
 def _short(profile: Profile, target: str) -> Profile:
-    """The profile with its repetitions cut at `_SHOWN_LIMIT_MS`. Raises ToneError if a single repetition is longer."""
+    """The profile with its repetitions limited to `_SHOWN_LIMIT_MS`.
+
+    Raises ToneError if a single repetition is longer.
+    """
     once_ms = profile.duration_ms / profile.repeat
     if once_ms > _SHOWN_LIMIT_MS:
         raise ToneError(

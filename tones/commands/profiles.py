@@ -1,4 +1,4 @@
-"""`idtone tone list | show | lint`: the profiles, their structure and their unwise properties."""
+"""`idtone tone list | show | lint`: the profiles, their structure, and warnings about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _ROWS_LIMIT: Final = 20
-"""Maximum number of bursts that `show` lists. A sound of an hour can have hundreds of thousands."""
+"""Maximum number of bursts that `show` lists. An hour-long sound can have hundreds of thousands."""
 
 
 def list_profiles(
@@ -117,8 +117,9 @@ def lint_profile(profile: ProfileArgument, config: ConfigOption = None, json: Js
 def _written(
     profile: Profile, write: Callable[[Profile], str], lost: Callable[[Profile], tuple[str, ...]]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The profile in a notation, and what the notation cannot express. If it cannot be written at all: None, and the
-    reason.
+    """The profile in a notation, and the properties that the notation cannot express.
+
+    If the profile cannot be written at all, None and the reason.
     """
     try:
         return write(profile), lost(profile)
@@ -136,7 +137,7 @@ def _summary(profile: Profile) -> dict[str, Any]:
 
 
 def _other_properties(profile: Profile) -> list[str]:
-    """The profile's properties that the table of bursts does not show, one line each."""
+    """Properties of the profile that the table of bursts does not show, one per line."""
     tolerance = profile.tolerance
     level = f", level ±{tolerance.level_db:g} dB" if tolerance.level_db is not None else ""
     lines = [f"tolerance: frequency ±{tolerance.frequency_percent:g} %, times ±{tolerance.time_percent:g} %{level}"]

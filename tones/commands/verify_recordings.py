@@ -1,4 +1,4 @@
-"""`idtone tone verify`: checks whether recordings contain a profile's sound."""
+"""`idtone tone verify`, which checks recordings for a profile's sound."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def verify(
     For several files it prints a table with a row for each leg. It exits 0 if every file has a leg with the sound, 1
     if a file has none, and 2 if a file cannot be read.
     """
-    # numpy takes longer to load than most commands to run.
+    # numpy takes longer to import than most commands take to run.
     from ..verification.verifier import Verifier
     from ..verification.verify_folder import recording_files, verify_file, write_csv
 
@@ -162,7 +162,7 @@ def _edges(burst: HeardBurst) -> str:
 
 
 def _print_table(checked: list[CheckedRecording], folder: Path | None) -> None:
-    """A table of the files; paths are relative to `folder` if it is given."""
+    """Print a table of the files. Paths are relative to `folder` if it is given."""
     from ..verification.verify_folder import result_rows
 
     file, reason = Column("file", overflow="fold"), Column("reason", overflow="fold")

@@ -1,1 +1,1 @@
-"""Python code that prepares the files of `@idtone/detector`, the verifier for browsers, apps and webphones."""
+"""Prepares the files of `@idtone/detector`, the verifier for browsers, apps and webphones."""

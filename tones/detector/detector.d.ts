@@ -1,49 +1,49 @@
-/** The order of precedence: of several places in a recording, the first verdict counts. */
+/** Verdicts in order of precedence. Among several places in a recording, the first verdict in this order counts. */
 export type Verdict = "conforms" | "present" | "cannot-tell" | "absent";
 
-/** The tests of a sound, by name. */
+/** Names of the tests of a sound. */
 export type TestName = "frequency" | "cadence" | "bursts" | "edges" | "further" | "pauses" | "level";
 
 export interface Result {
   verdict: Verdict;
-  /** Where the sound, or the likeliest similar one, starts, in seconds from the start; null without one. */
+  /** Start of the sound, or of the likeliest similar one, in seconds of the recording. Null if there is none. */
   at_s: number | null;
-  /** The verdict in words, in English. */
+  /** Explanation of the verdict, in English. */
   reason: string;
-  /** The natural logarithm of the odds that it is the sound and not speech or noise. */
+  /** Natural logarithm of the odds that this is the sound and not speech or noise. */
   score: number;
   /** The tests that did not pass. */
   failed: TestName[];
 }
 
-/** One place. */
+/** A place in a recording with the sound or something similar. */
 export interface Finding extends Result {
   at_s: number;
   end_s: number;
 }
 
-/** A profile that is ready for use; it serves many recordings. */
+/** A profile prepared for the detector. It can be used for many recordings. */
 export interface Profile {
   readonly id: string;
   readonly title: string;
-  /** How many seconds after the start of a sound a StreamDetector can judge it. */
+  /** Time after the start of a sound at which a StreamDetector can judge it, in seconds. */
   readonly lookAheadS: number;
 }
 
-/** Throws TypeError for what idtone did not write. */
+/** Reads a profile from the JSON that idtone writes. Throws TypeError for anything else. */
 export function profileFromJson(json: string | object): Profile;
 
-/** `samples` are one channel, 1.0 being full scale; `rate` is in Hz, from 8000 to 384000. */
+/** Judges one channel of a recording. In `samples`, 1.0 is full scale. `rate` is in Hz, from 8000 to 384000. */
 export function detect(samples: Float32Array, rate: number, profile: Profile): Result;
 
 export class StreamDetector {
   constructor(profile: Profile, rate: number);
-  /** The places that these samples complete, in order of time. */
+  /** Adds samples, and returns the places that can now be judged, by time. */
   push(samples: Float32Array): Finding[];
-  /** The rest of the places. */
+  /** Ends the stream, and returns the remaining places. */
   finish(): Finding[];
-  /** The seconds that were heard so far. */
+  /** Duration of the samples added so far, in seconds. */
   readonly heardS: number;
-  /** The verdict on all that was judged so far. */
+  /** The verdict on everything judged so far. */
   readonly result: Result;
 }

@@ -1,7 +1,7 @@
-/** Whether a recording, or what a microphone hears, contains the sound of a profile.
+/** Verifies that a recording, or the sound from a microphone, contains the sound of a profile.
  *
- * A port of tones/verification/verifier.py, which explains the steps: screen, fit, evidence, tests, verdict. All rules
- * and thresholds are in the profile's JSON, which idtone writes.
+ * This is a port of tones/verification/verifier.py, which explains the steps: screen, fit, evidence, tests, verdict.
+ * All rules and thresholds are in the profile's JSON, which idtone writes.
  */
 
 import { logOdds, toneShare } from "./evidence.js";
@@ -28,13 +28,13 @@ export function profileFromJson(json) {
   return new Verifier(data);
 }
 
-/** The verdict on one channel of a recording; 1.0 is full scale. */
+/** The verdict on one channel of a recording. 1.0 is full scale. */
 export function detect(samples, rate, profile) {
   const at8k = resampled(finite(samples), usable(rate), profile.rateHz);
   return profile.summary(profile.findings(at8k), at8k.length);
 }
 
-/** Listens to one channel, piece by piece. It holds some seconds of it, never more. */
+/** Judges one channel piece by piece. It keeps only some seconds of samples. */
 export class StreamDetector {
   #samples = new Float32Array(0);
   #begin = 0; // the number of the first sample held
@@ -48,7 +48,7 @@ export class StreamDetector {
     this.#next = STEP_S;
   }
 
-  /** The places that these samples complete, in order of time; most often none. */
+  /** Add samples, and return the places that can now be judged, by time. Usually there are none. */
   push(samples) {
     this.#hold(this.resampler.push(finite(samples)));
     const found = [];
@@ -59,18 +59,18 @@ export class StreamDetector {
     return found;
   }
 
-  /** The rest of the places, as if silence followed. */
+  /** The remaining places, judged as if silence followed. */
   finish() {
     this.#hold(this.resampler.finish());
     return this.#judge(Infinity);
   }
 
-  /** The verdict on all that was judged so far, as `detect` gives it. */
+  /** The verdict on everything judged so far, in the format of `detect`. */
   get result() {
     return this.profile.summary(this.#findings, this.#end);
   }
 
-  /** The seconds that were heard so far. */
+  /** Duration of the samples added so far, in seconds. */
   get heardS() {
     return this.#end / this.profile.rateHz;
   }
@@ -117,7 +117,7 @@ class Verifier {
     this.screen = new Screen(strict("screen", data.screen), of("screening"));
     this.fitter = new Fitter(this.plan, of("fit"));
     this.surroundings = new Surroundings(this.plan, of("surroundings"), of("fit"));
-    // A codec that moves a glide changes the pitch that it seems to have.
+    // A codec that moves a glide in time changes its apparent pitch.
     this.truePitch = this.own.TRUE_PITCH + (Math.abs(this.fitter.ridge) * this.rules.CODEC_MS) / 1000;
     this.rateHz = this.own.RATE_HZ;
     const contextS = Math.max(this.surroundings.reachS, this.fitter.marginS + this.fitter.reachS) + this.own.SHADOW_S;
@@ -126,11 +126,11 @@ class Verifier {
     this.overlapS = Math.max(this.plan.length_s / 2, this.own.HOP / this.rateHz);
   }
 
-  /** The places in `samples` at 8 kHz that are worth a word, the best first; only those that start within `within`. */
+  /** The findings in `samples` at 8 kHz that start within `within`, best first. */
   findings(samples, within = { from: -Infinity, to: Infinity }, originS = 0) {
     let found = this.#judged(samples, within, originS, false);
     if (!found.some(isThere)) {
-      // A decoder or a buffer can have lost whole bursts.
+      // A decoder or a buffer may have lost whole bursts.
       found = [...found, ...this.#judged(samples, within, originS, true).filter((each) => each.verdict !== "absent")];
       if (found.every(({ verdict }) => verdict === "absent")) {
         found.push(...this.#remains(samples, within, originS));
@@ -139,7 +139,7 @@ class Verifier {
     return this.#withoutShadows(found).sort(byWeight);
   }
 
-  /** The verdict on a recording of so many samples at 8 kHz. */
+  /** The verdict on a recording of `length` samples at 8 kHz. */
   summary(findings, length) {
     const [best] = this.#withoutShadows(findings).sort(byWeight);
     const { verdict, at_s, reason, score, failed } = best ?? {
@@ -155,7 +155,7 @@ class Verifier {
     return { verdict, at_s, reason, score, failed };
   }
 
-  /** All places worth judging, the likeliest first. No place overlaps a likelier one by half. */
+  /** All places worth judging, likeliest first. No place overlaps a likelier place by half or more. */
   *#fits(samples, { from, to }, damaged, remains = false) {
     const { own, rateHz, overlapS, fitter, plan } = this;
     const reach = (overlapS + fitter.reachS) * rateHz;
@@ -172,7 +172,8 @@ class Verifier {
       const fitted = fitter.coarse(base);
       if (fitted.score >= (damaged ? own.COARSE_DAMAGED : own.COARSE_SCORE)) coarse.push({ fitted, base, free: true });
     }
-    // With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its shifted copy.
+    // With losses, the score cannot distinguish a lost burst from a missing one. The energy distinguishes a sound from
+    // its shifted copy.
     const weight = damaged ? "explained" : "score";
     coarse.sort((a, b) => b.fitted[weight] - a.fitted[weight]);
     for (const each of coarse) {
@@ -195,7 +196,7 @@ class Verifier {
     return found;
   }
 
-  /** The open places of which the line left little phase. They are never more than open. */
+  /** Places at which the line destroyed most of the phase. Their verdict is cannot-tell. */
   #remains(samples, within, originS) {
     const found = [];
     for (const { fitted, base } of this.#fits(samples, within, true, true)) {
@@ -213,7 +214,7 @@ class Verifier {
     return logOdds(samples, fitted, options);
   }
 
-  /** No line changes a pitch. A chance pattern comes this near to the profile's seldom. */
+  /** True if the pitch is the profile's own, which no line changes. A chance pattern is rarely this close. */
   #hasTruePitch({ pitch }) {
     return Math.abs(pitch) <= this.truePitch;
   }
@@ -229,7 +230,7 @@ class Verifier {
     const share = toneShare(samples, fitted, this.evidenceRules);
     const gain = share > rules.ALONE ? blast(base, plan, fitted) : null;
     if (gain !== null) {
-      // What is too loud is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
+      // The loud part is the sound's own tone. Its power outweighs the rest of the burst unless it is limited.
       const limit = gain * this.peak;
       base = fitter.baseband(samples.map((value) => clamp(value, -limit, limit)), fitted.first);
       base.partRules = this.partRules;
@@ -256,9 +257,9 @@ class Verifier {
     });
   }
 
-  /** The verdict where bursts may be missing that are not known to be lost. */
+  /** The verdict on one place of a recording in which bursts may be missing without a trace. */
   #verdictOfDamaged(verdict, tests, score, { alone, fitted }) {
-    // The stated rate of false alarms is that of the strict screen.
+    // The stated rate of false alarms applies to the strict screening.
     if (isThere({ verdict })) return alone && score >= this.own.SURE ? "present" : "cannot-tell";
     if (alone && this.#hasTruePitch(fitted)) {
       return isOther(tests) ? "absent" : "cannot-tell";
@@ -272,7 +273,7 @@ class Verifier {
     return alone(base, fitted);
   }
 
-  /** The finding with its reason in words. */
+  /** The finding with the explanation of its verdict. */
   #told(finding) {
     const says = finding.says.join("; ");
     const like = `something at ${seconds(finding.at_s)} s`;
@@ -287,7 +288,7 @@ class Verifier {
     return { ...finding, reason: reasons[finding.verdict] };
   }
 
-  /** The findings without the doubtful ones next to a likelier place: they are parts of the same sound. */
+  /** The findings, without doubtful ones close to a likelier place, which are parts of the same sound. */
   #withoutShadows(found) {
     const reachS = this.plan.length_s + this.own.SHADOW_S;
     return found.filter(

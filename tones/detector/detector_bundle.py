@@ -1,5 +1,6 @@
-"""The browser's detector as one script. A page that is opened as a file needs it, because a browser loads no modules
-there.
+"""The browser's detector as a single script.
+
+A page opened from a file needs it, because browsers load no modules there.
 """
 
 import json
@@ -9,18 +10,18 @@ from typing import Final
 from urllib.parse import quote
 
 _MODULES: Final = ("rules", "screen", "fit", "resample", "evidence", "parts", "judging", "detector", "listen")
-"""The detector's modules. Each stands after the modules that it imports."""
+"""Modules of the detector, each after the modules that it imports."""
 _IMPORT: Final = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-"""Comments and indentation, which the bundle leaves out. The modules have no strings of several lines."""
+"""Patterns of comments and indentation, which the bundle omits. No module contains a multi-line string."""
 _PROCESSOR: Final = 'new URL("./processor.js", import.meta.url)'
 
 
 def detector_bundle() -> str:
-    """A script that sets `idtoneDetector`, an object with all exports of `detector.js` and `listen.js`."""
-    # A page that is a file may load a worklet from the address itself, but from no file and no blob.
+    """A script that defines `idtoneDetector`, an object with all exports of `detector.js` and `listen.js`."""
+    # A page opened from a file can load a worklet only from a data URL, not from a file or a blob.
     processor = json.dumps("data:text/javascript," + quote(_text("processor")))
     parts = [_wrapped(name, _text(name).replace(_PROCESSOR, processor)) for name in _MODULES]
     ending = "return { ...modules.detector, ...modules.listen };"
@@ -28,7 +29,7 @@ def detector_bundle() -> str:
 
 
 def _wrapped(name: str, text: str) -> str:
-    """The module, wrapped in a function, so that its names cannot collide with those of other modules."""
+    """The module wrapped in a function, so that its names cannot collide with those of other modules."""
     exported = ", ".join(_EXPORT.findall(text))
     body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = modules.\2;", text))
     return f"modules.{name} = (() => {{\n{body}return {{ {exported} }};\n}})();"

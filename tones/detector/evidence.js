@@ -1,4 +1,4 @@
-/** The evidence that a fit is the sound: a port of tones/verification/log_odds.py, which explains it. */
+/** Evidence that a fit is the sound. This is a port of tones/verification/log_odds.py, which explains it. */
 
 import { clamp, cut, hann, maxOf, minOf, roundHalfEven, sum } from "./rules.js";
 
@@ -22,7 +22,7 @@ export function logOdds(samples, fitted, { rules, weights, tolerance, judgeError
   return sum(Object.entries(weights).map(([name, weight]) => weight * features[name]));
 }
 
-/** The tones' share in the total power while they sound. */
+/** The tones' share of the total power while they sound. */
 export function toneShare(samples, fitted, { WINDOW, HOP, NEAR_HZ, LOWEST_HZ, HIGHEST_HZ, RATE_HZ }) {
   const begin = roundHalfEven(fitted.start_s * RATE_HZ);
   const count = Math.max(roundHalfEven((fitted.end_s - fitted.start_s) * RATE_HZ), WINDOW);
@@ -55,10 +55,10 @@ export function toneShare(samples, fitted, { WINDOW, HOP, NEAR_HZ, LOWEST_HZ, HI
   return tone / (tone + rest + 1e-20);
 }
 
-/** As numpy's hanning(size). */
+/** The same window as numpy's hanning(size). */
 const symmetricHann = (size) => Float64Array.from([...hann(size - 1), 0]);
 
-/** The discrete Fourier transform in place; the length is a power of two. */
+/** Transform the arrays in place (discrete Fourier transform). Their length must be a power of two. */
 function transform(re, im) {
   const size = re.length;
   for (let at = 1, other = 0; at < size; at++) {

@@ -1,6 +1,6 @@
-/** The fit of a plan to a candidate: a port of tones/verification/fit.py and running_sums.py, which explain it.
+/** Fit of a plan to a candidate. This is a port of tones/verification/fit.py and running_sums.py, which explain it.
  *
- * Nothing is known to be lost here: a browser hears what its decoder made of the packets.
+ * No losses are known here, because a browser receives only the output of its decoder.
  */
 
 import { clamp, cut, hann, inverse, linspace, maxOf, roundHalfEven } from "./rules.js";
@@ -73,7 +73,7 @@ export class Fitter {
     };
   }
 
-  /** The surroundings of a candidate at sample `first`. */
+  /** The baseband around a candidate at sample `first`. */
   baseband(samples, first) {
     const { HOP, FILTER } = this.rules;
     const { window, frames, times, trackOf, plan, rules } = this;
@@ -98,12 +98,15 @@ export class Fitter {
     return new Baseband(first, bands, trackOf, times, plan, rules);
   }
 
-  /** The best hypothesis of a wide, coarse grid. */
+  /** The best hypothesis in the coarse grid, which covers a wide range. */
   coarse(base) {
     return base.best(this.coarseGrid);
   }
 
-  /** The best hypothesis near `coarse`, to less than a frame and a hundredth of the pitch's resolution. */
+  /** The best hypothesis near `coarse`.
+   *
+   * Its error is less than a frame, and less than a hundredth of the pitch's resolution.
+   */
   fine(base, coarse) {
     const originS = base.first / this.rules.RATE_HZ;
     let best = coarse;
@@ -122,7 +125,7 @@ export class Fitter {
       }
       return best;
     }
-    // A later assumed start makes a glide seem higher: search along this ridge, then across.
+    // If a later start is assumed, a glide seems higher. The search moves along this ridge and then across it.
     let reachS = 0.012;
     for (let round = 0; round < 5; round++) {
       const place = best.start_s - originS;
@@ -144,7 +147,7 @@ export class Baseband {
     this.originS = first / rules.RATE_HZ;
   }
 
-  /** The hypothesis of `grid` that explains the most energy. */
+  /** The hypothesis in `grid` that explains the most energy. */
   best(grid) {
     const { components, length_s } = this.plan;
     const { places, tempi, pitches } = grid;
@@ -185,7 +188,7 @@ export class Baseband {
     );
   }
 
-  /** The energy that a component would explain from each of `starts` to each of `ends`, from sample `first`. */
+  /** The energy that a component would explain in each span, in seconds from sample `first`. */
   explainedSpans(index, each, fitted, starts, ends) {
     const sums = this.#sums(index, each, [fitted.pitch], this.#bend(each, fitted.start_s - this.originS, 1 + fitted.tempo));
     const found = new Float64Array(starts.length);
@@ -193,20 +196,23 @@ export class Baseband {
     return found;
   }
 
-  /** The band of a component as found: a constant while it sounds, or a sum of its lines. */
+  /** The band of a component at its fitted place.
+   *
+   * While the component sounds, the band is constant for a single line, and otherwise the sum of the lines.
+   */
   demodulated(index, each, fitted) {
     const bend = this.#bend(each, fitted.start_s - this.originS, 1 + fitted.tempo);
     return this.#turned(index, fitted.pitch * middleHz(each), bend);
   }
 
-  /** What a glide as found differs from its carrier by, in turns at each time; null for a steady tone. */
+  /** Phase difference between a measured glide and its carrier, in turns at each time. Null for a steady tone. */
   #bend(each, place, tempo) {
     if (isSteady(each)) return null;
     const rise = slope(each);
     return this.times.map((time) => rise * (((1 / tempo - 1) * time * time) / 2 - (place / tempo) * time));
   }
 
-  /** The band, its frequency lower by `hz`. */
+  /** The band with its frequency lowered by `hz`, and by the phase `bend` if given. */
   #turned(index, hz, bend) {
     const { re, im } = this.bands[this.trackOf[index]];
     const found = { re: new Float64Array(re.length), im: new Float64Array(re.length) };
@@ -219,7 +225,7 @@ export class Baseband {
     return found;
   }
 
-  /** For each line, the running sums of the demodulated band, smoothed like the edges: edges × pitches. */
+  /** Running sums of the demodulated band for each line, smoothed like the edges, of shape edges × pitches. */
   #sums(index, each, pitches, bend = null) {
     const frames = this.times.length;
     const soft = softness(each, this.rules);
@@ -259,7 +265,7 @@ export class Baseband {
     });
   }
 
-  /** Writes what a component explains from `startS` to `endS`, for each pitch, into `found` from `at` on. */
+  /** Write the energy that a component explains from `startS` to `endS` to `found`, one value per pitch from `at`. */
   #energies(each, sums, startS, endS, found, at) {
     const frames = this.times.length;
     const count = sums[0].re.length / (frames + 1);
@@ -281,7 +287,7 @@ export class Baseband {
     }
   }
 
-  /** As `#energies`, for a glide: its carrier fits one place and one tempo only, so nothing is summed twice. */
+  /** Write the energies of a glide, as `#energies` does. Its carrier fits only one place and one tempo. */
   #glide(index, each, place, tempo, startS, endS, pitches, found, at) {
     const soft = softness(each, this.rules);
     const half = (soft - 1) / 2;
@@ -327,9 +333,9 @@ export class Baseband {
     });
   }
 
-  /** What lines near each other explain together, by least squares.
+  /** A function for the energy that lines close to each other explain together, by least squares.
    *
-   * Turned to the middle of the span, their correlation is real.
+   * Their phases are taken at the middle of the span, where their correlation is real.
    */
   #unmixing(each, startS, endS) {
     const lines = each.lines_hz;
@@ -401,13 +407,16 @@ class Fitted {
 
 const trackS = (each) => [each.start_s - each.ramp_s / 2, each.end_s + each.ramp_s / 2];
 
-/** In Hz per second. */
+/** Slope of a component's frequency, in Hz per second. */
 function slope(each) {
   const [startS, endS] = trackS(each);
   return (each.to_hz - each.from_hz) / (endS - startS);
 }
 
-/** The carrier's phase in turns at `time` from the start of the sound; its frequency is constant outside. */
+/** Phase of the carrier in turns, at `time` in seconds from the start of the sound.
+ *
+ * Before and after the component, the frequency stays constant.
+ */
 function phase(each, time) {
   if (isSteady(each)) return each.from_hz * time;
   const [startS, endS] = trackS(each);
@@ -416,7 +425,7 @@ function phase(each, time) {
   return outside + each.from_hz * inside + (slope(each) * inside ** 2) / 2;
 }
 
-/** The frames over which an edge rises; odd, so that the middle of the edge is the middle of a frame. */
+/** Number of frames over which an edge rises, always odd so that its middle is the middle of a frame. */
 export function softness(each, { EDGE_S, FRAMES_PER_S }) {
   return 2 * roundHalfEven((Math.hypot(EDGE_S, each.ramp_s / 2) * FRAMES_PER_S) / 2) + 1;
 }

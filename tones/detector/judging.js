@@ -1,4 +1,4 @@
-/** Tests of the single parts of a sound: a port of tones/verification/part_tests.py, which explains it. */
+/** Tests of single parts of a sound. This is a port of tones/verification/part_tests.py, which explains them. */
 
 import { Fitter, Plan, lengthS, middleHz } from "./fit.js";
 import { between, edgeErrors, weakestSlice } from "./parts.js";
@@ -10,7 +10,7 @@ const test = (name, outcome, says, certain = true, explained = false) => ({ name
 const decibels = (a, b) => 20 * Math.log10(Math.max(a, 1e-9) / Math.max(b, 1e-9));
 const sameTone = (a, b) => a.from_hz === b.from_hz && a.to_hz === b.to_hz;
 
-/** Looks for bursts of the sound's own tones before and after the sound. */
+/** Search for bursts of the sound's own tones before and after the sound. */
 export class Surroundings {
   constructor(plan, rules, fitRules) {
     const { components } = plan;
@@ -32,13 +32,13 @@ export class Surroundings {
     }
   }
 
-  /** How far from the sound a burst is looked for, in seconds. */
+  /** Distance from the sound up to which a burst is searched, in seconds. */
   get reachS() {
     const { LONGEST_LOOK_S } = this.rules;
     return maxOf(this.tones.map(({ fitter }) => Math.min(this.gapS + fitter.plan.length_s, LONGEST_LOOK_S) + fitter.marginS));
   }
 
-  /** The best burst at each place around the sound, and its level relative to the sound's own burst (dB). */
+  /** The best burst at each place around the sound, with its level relative to the sound's own burst (dB). */
   bursts(samples, fitted) {
     const found = [];
     for (const { fitter, first, last } of this.tones) {
@@ -60,7 +60,7 @@ export class Surroundings {
 
   #burst(fitter, samples, placeS) {
     const found = fitter.coarse(fitter.baseband(samples, roundHalfEven(placeS * this.rules.RATE_HZ)));
-    // The coarse grid cannot show whether a glide is pure.
+    // The coarse grid cannot show if a glide is pure.
     if (fitter.plan.steady || found.components[0].coherence <= this.rules.GLIDE_COHERENCE) return found;
     return fitter.fine(fitter.baseband(samples, found.first), found);
   }
@@ -71,7 +71,7 @@ function steps(firstS, lastS, stepS) {
   return Array.from({ length: count + 1 }, (_, index) => firstS + ((lastS - firstS) * index) / count);
 }
 
-/** One burst as heard. Its edges are null where they cannot be measured, because another sound covers it. */
+/** Measurements of one burst. Its edges are null if another sound covers the burst. */
 export function heardBurst(judge, number, fitted, base, blasted) {
   const { plan, rules } = judge;
   const indices = [...plan.components.keys()].filter((index) => plan.components[index].burst === number);
@@ -103,7 +103,7 @@ const worstMs = (edges) => Math.max(...edges.map(Math.abs));
 const resounds = ({ tails }) => tails.some(Boolean);
 const clean = (found) => !resounds(found) && found.bursts.every((each) => each.coherence > found.rules.CLEAN);
 
-/** Whether times off the profile's are those of another sound; a single burst fits any length. */
+/** True if deviating times prove that this is another sound. A single burst fits any length. */
 const precise = (found) =>
   found.bursts.length > 1 &&
   clean(found) &&
@@ -125,7 +125,7 @@ function cadence(found) {
   return test("cadence", Math.abs(error) <= limit ? PASSED : FAILED, says, certain);
 }
 
-/** Every burst is there from its start to its end, with the level relative to the others that the profile gives. */
+/** Test that every burst is complete, and that the levels of the bursts differ only as in the profile. */
 function complete(found) {
   const { MISSING_DB, SILENT_DB, CLEAN, ALONE, EVEN, EVEN_ALONE } = found.rules;
   const { bursts } = found;
@@ -134,7 +134,7 @@ function complete(found) {
   const numbers = (those) => numbered(those.map((each) => bursts.indexOf(each) + 1));
   if (missing.length) {
     const others = bursts.filter((each) => !missing.includes(each));
-    // Where a codec left something of one of them, the line lost packets, and may have lost the others too.
+    // A remnant left by a codec shows that the line lost packets, so it may have lost the other bursts too.
     const silent = missing.every((each) => each.levelDb < loudest + SILENT_DB);
     const certain = silent && others.every((each) => each.coherence > CLEAN) && !lostWhole(found, missing);
     return test("bursts", FAILED, `${numbers(missing)} missing`, certain);
@@ -146,21 +146,24 @@ function complete(found) {
   return test("bursts", PASSED, `all ${bursts.length} bursts are there`);
 }
 
-/** Whether a few packets can have taken all that is missing: a short burst between others. */
+/** True if a few lost packets can explain the missing bursts: one short burst between others. */
 function lostWhole({ bursts, rules }, missing) {
   if (missing.length > 1 || missing[0] === bursts[0] || missing[0] === bursts.at(-1)) return false;
   const { components } = missing[0];
   return maxOf(components.map((each) => each.end_s)) - minOf(components.map((each) => each.start_s)) <= rules.PACKETS_S;
 }
 
-/** Whether a burst only lacks a part, or only lasts longer in a room. A burst that came late does both. */
+/** True if a missing part, or a room that extends the burst, can explain the errors of its edges.
+ *
+ * A burst with one edge inside its planned time and the other outside it has moved, so this is false.
+ */
 function explains([start, end], limit, found) {
   const shorter = start > limit || end < -limit;
   const longer = start < -limit || end > limit;
   return !longer || (resounds(found) && !shorter);
 }
 
-/** No edge of a burst is further off than the tolerance of the whole cadence allows. */
+/** Test that each edge of a burst is within the tolerance of the whole cadence. */
 function edges(found) {
   const limit = edgeLimitMs(found);
   const covered = found.bursts.some((each) => each.covered);
@@ -181,7 +184,7 @@ function edges(found) {
   return test("edges", covered ? UNKNOWN : PASSED, says);
 }
 
-/** What may be left of a further burst that the line destroyed: after the sound, and of its tone alone. */
+/** Bursts after the sound that may be the remains of a further burst. They contain only its tone. */
 export function remnants(fitted, beside, rules, shareOf) {
   const near = ([each, loudness]) =>
     each.start_s > fitted.end_s + rules.REMNANT_AFTER_S &&
@@ -191,7 +194,10 @@ export function remnants(fitted, beside, rules, shareOf) {
   return beside.filter(near).map(([each]) => each);
 }
 
-/** There is no further burst before or after the sound: none is as pure, as long and nearly as loud as its own. */
+/** Test that no further burst comes before or after the sound.
+ *
+ * A further burst is as pure and as long as the sound's own bursts, and nearly as loud.
+ */
 function further(found) {
   const { SAME_PITCH, FURTHER_DB, FURTHER_COHERENCE, FURTHER_DAMAGED } = found.rules;
   const close = found.beside
@@ -214,17 +220,17 @@ function further(found) {
     return test("further", UNKNOWN, `the sound was played before too, at least a part of it, at ${at}`);
   }
   const says = `a further burst of ${middleHz(others[0].components[0].component).toFixed(0)} Hz is at ${at}`;
-  // Of a damaged sound, it may be a burst of its own, found one place later.
+  // For a damaged sound, this may be one of its own bursts, found one place later.
   const whole = [cadence, complete, edges].every((each) => each(found).outcome === PASSED);
-  // In a room, what a decoder repeats of the last burst looks like one.
+  // In a room, a repetition of the last burst by a decoder looks like a further burst.
   return test("further", FAILED, says, whole && !resounds(found));
 }
 
-/** Whether all further bursts are parts of one earlier play of the sound, and not of a longer row of bursts. */
+/** True if all further bursts are parts of one earlier playback of the sound, and not of a longer series. */
 function playedBefore({ plan, fitted, rules }, others) {
   const { REPLAY_S, REPLAY, ROW } = rules;
   const tempo = 1 + fitted.tempo;
-  // A burst of which a part is missing is found somewhat off its place.
+  // A burst with a missing part is found slightly off its place.
   const near = (each, placeS) =>
     Math.abs(each.start_s - placeS) < Math.max(REPLAY_S, REPLAY * lengthS(each.components[0].component));
   const same = (each) => plan.components.filter((own) => sameTone(own, each.components[0].component));
@@ -232,7 +238,7 @@ function playedBefore({ plan, fitted, rules }, others) {
   const earlier = same(others[0]).map((own) => others[0].start_s - tempo * own.start_s);
   const fits = (startS) => others.every((each) => same(each).some((own) => near(each, startS + tempo * own.start_s)));
   if (!earlier.some((startS) => startS < fitted.start_s - REPLAY_S && fits(startS))) return false;
-  // In a row, the next burst follows as the profile's own bursts of the same tone follow each other.
+  // In a series, the next burst follows at the interval of the profile's own bursts of the same tone.
   return !others.some((each) => {
     const row = same(each);
     const apartS = fitted.start_s + tempo * row[0].start_s - each.start_s;
@@ -243,18 +249,18 @@ function playedBefore({ plan, fitted, rules }, others) {
   });
 }
 
-/** A tone is silent in the pauses between its bursts. */
+/** Test that a tone is silent in the pauses between its bursts. */
 function pauses(found) {
   const levels = pauseLevelsDb(found);
   const loud = levels.filter((each) => each.following > found.rules.PAUSE_DB);
-  // A voice after the sound can look like a room, but not after each burst.
+  // A voice after the sound can look like a room, but not after every burst.
   if (!loud.length && resounds(found) && found.tails.every(Boolean)) {
     const says = "the tones die away slowly, as in a room, which can fill what is missing of a burst";
     return test("pauses", UNKNOWN, says);
   }
   if (!loud.length) return test("pauses", PASSED, "the pauses are quiet");
-  // A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst. It has no
-  // edge, so its bursts are pure.
+  // A room, an echo or concealment fills a pause for a while. A continuous tone fills all pauses up to the next burst.
+  // It has no edges, so its bursts are pure.
   const continuous = minOf(levels.map((each) => each.louder)) > found.rules.CONTINUOUS_DB && !resounds(found);
   const ended = found.bursts.some(({ edgesMs }) => edgesMs && worstMs(edgesMs) <= edgeLimitMs(found));
   const uncovered = !found.bursts.some((each) => each.covered);
@@ -263,8 +269,9 @@ function pauses(found) {
   return test("pauses", FAILED, says + (filled ? ", as in a room" : ""), continuous && uncovered && !ended, filled);
 }
 
-/** For each pause of a tone: its end in the plan, and the tone's level relative to the next burst, and to the louder
- * one beside it.
+/** The end of each pause of a tone in the plan, and the tone's level in the pause.
+ *
+ * The level is given relative to the next burst, and relative to the louder burst beside the pause.
  */
 function pauseLevelsDb({ plan, base, fitted }) {
   const latest = new Map();
@@ -295,7 +302,7 @@ function level(found) {
 
 export const TESTS = [frequency, cadence, complete, edges, further, pauses, level];
 
-/** The verdict on one place: what the line can have done to the sound does not show that it is another one. */
+/** The verdict on one place. A change that the line can have caused is not evidence of another sound. */
 export function verdictOf(tests, score, threshold, { EVEN_ODDS, SURE }) {
   const failed = tests.filter((each) => each.outcome === FAILED);
   if (failed.length) {

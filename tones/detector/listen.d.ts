@@ -4,11 +4,14 @@ export const MICROPHONE: MediaStreamConstraints;
 
 export interface Listening {
   readonly detector: StreamDetector;
-  /** Ends it, and gives the verdict on all that was heard. */
+  /** Stops listening, and returns the verdict on everything received. */
   stop(): Promise<Result>;
 }
 
-/** `context` is used, not closed. `processor` is where `processor.js` lies, if not beside this module. */
+/** Starts to listen to `source`.
+ *
+ * A given `context` is not closed. `processor` is the address of `processor.js` if it is not beside this module.
+ */
 export function listen(
   source: MediaStream | MediaStreamTrack | AudioNode,
   profile: Profile,

@@ -4,14 +4,14 @@ import { StreamDetector } from "./detector.js";
 
 const PROCESSOR = new URL("./processor.js", import.meta.url);
 
-/** What to ask `getUserMedia` for: what browsers do to a voice removes or changes tones. */
+/** Constraints for `getUserMedia`, because the voice processing of browsers removes or changes tones. */
 export const MICROPHONE = {
   audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
 };
 
-/** Starts to listen; `onFinding` gets each place where the sound is or may be, some seconds after it.
+/** Starts to listen. `onFinding` receives each place with the sound or a possible sound, some seconds after it.
  *
- * `source` is a MediaStream, a MediaStreamTrack or an AudioNode. `stop()` gives the verdict on all that was heard.
+ * `source` is a MediaStream, a MediaStreamTrack or an AudioNode. `stop()` returns the verdict on everything received.
  */
 export async function listen(source, profile, onFinding, { context, processor = PROCESSOR } = {}) {
   const own = context ?? source.context ?? new AudioContext();

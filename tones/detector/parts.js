@@ -1,9 +1,12 @@
-/** Measurements of the parts of a fitted sound: a port of tones/verification/part_measurements.py, which explains it. */
+/** Measurements of parts of a fitted sound.
+ *
+ * This is a port of tones/verification/part_measurements.py, which explains them.
+ */
 
 import { isSteady, lengthS, softness } from "./fit.js";
 import { inverse, maxOf, minOf, quantile } from "./rules.js";
 
-/** The offsets of a component's start and end from the fit of the whole sound, in seconds; at most `reachS`. */
+/** Offsets of a component's start and end from the fit of the whole sound, in seconds, at most `reachS`. */
 export function edgeErrors(base, index, each, fitted, reachS) {
   const { EDGE_REACH, EDGE_STEP_S } = base.partRules;
   const { start_s, end_s } = fitted.components[index];
@@ -20,7 +23,7 @@ export function edgeErrors(base, index, each, fitted, reachS) {
   ];
 }
 
-/** The amplitude of a component's weakest slice of 24 ms, relative to its louder ones; 1 is an even burst. */
+/** Amplitude of a component's weakest slice of 24 ms, relative to its louder slices. 1 is an even burst. */
 export function weakestSlice(base, index, each, fitted) {
   const { SLICE_S, SLICES, SLICE_STEP_S, ASIDE_S } = base.partRules;
   const { start_s, end_s } = fitted.components[index];
@@ -29,7 +32,7 @@ export function weakestSlice(base, index, each, fitted) {
   const inside = [];
   base.times.forEach((time, at) => time >= startS && time <= endS && inside.push(at));
   if (!inside.length) return 0;
-  // Around their middle, evenly spaced times make the correlation of two lines real.
+  // Counted from their middle, equally spaced times make the correlation of two lines real.
   const middle = (base.times[inside[0]] + base.times[inside.at(-1)]) / 2;
   const angles = (line) => inside.map((at) => 2 * Math.PI * line * (base.times[at] - middle));
   const lines = each.lines_hz.map((line) => {
@@ -79,7 +82,7 @@ export function weakestSlice(base, index, each, fitted) {
   return gains.length ? minOf(gains) / Math.max(quantile(gains, 0.75), 1e-9) : 0;
 }
 
-/** The amplitude of a component's tone in a pause of the plan; null where the pause is too short to measure. */
+/** Amplitude of a component's tone in a pause of the plan, or null if the pause is too short to measure. */
 export function between(base, index, each, fitted, gapStartS, gapEndS) {
   const { FRAMES_PER_S } = base.rules;
   const insetS = softness(each, base.rules) / FRAMES_PER_S;
@@ -101,7 +104,7 @@ function amplitudes(base, index, fromS, untilS) {
   return found;
 }
 
-/** For each burst after which its tone is seen: whether it dies away, as in a room, instead of ending there. */
+/** One value per measurable burst: true if the tone dies away slowly after it, as in a room. */
 export function tails(base, plan, fitted) {
   const { TAIL_S, LATE_S, TAIL, CONTINUED, DECAY } = base.partRules;
   const level = (index, [fromS, untilS]) => {
@@ -122,7 +125,7 @@ export function tails(base, plan, fitted) {
   return found;
 }
 
-/** Whether the sound's tones are quiet before it, and after it once a room's tail has died away. */
+/** True if the sound's tones are quiet before the sound, and after a room's tail has died away. */
 export function alone(base, fitted) {
   const { AROUND_S, TAIL_S, LATE_S, QUIET } = base.partRules;
   const [beginS, endS] = [fitted.start_s - AROUND_S, fitted.end_s + LATE_S[0] + AROUND_S];
@@ -141,7 +144,7 @@ export function alone(base, fitted) {
   );
 }
 
-/** The sound's level as a factor of the profile's, if its first burst is much louder than that for a time; or null. */
+/** The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise null. */
 export function blast(base, plan, fitted) {
   let [middle, peak] = [0, 0];
   plan.components.forEach((each, index) => {

@@ -1,4 +1,4 @@
-/** An AudioWorklet processor that hands on what it hears. It judges nothing: that would make the audio stutter. */
+/** AudioWorklet processor that passes on its samples in blocks. Judging them here would make the audio stutter. */
 
 const BLOCK = 2048;
 

@@ -1,7 +1,7 @@
-"""A tone profile in the form that the browser's detector reads.
+"""A tone profile in the format that the browser's detector reads.
 
-The file contains the sound's plan and all rules of the verifier, so a threshold that changes in Python also changes in
-the browser.
+The file contains the sound's plan and all rules of the verifier, so a threshold changed in Python also changes in the
+browser.
 """
 
 import json
@@ -19,7 +19,7 @@ from ..verification.screening import RATE_HZ, Screen
 from ..verification.sound_plan import plan_of
 
 FORMAT: Final = 1
-"""The number of the format. It rises when an older detector would misread the file."""
+"""Version of the format, increased when an older detector would misread the file."""
 _CONSTANT: Final = re.compile(r"_?[A-Z][A-Z0-9_]*")
 _MODULES: Final = {
     "fit": fit,
@@ -34,7 +34,7 @@ _MODULES: Final = {
 
 
 def profile_json(profile: Profile) -> str:
-    """The JSON text for `profileFromJson`. Raises ToneError if the verifier cannot look for the profile."""
+    """The JSON text for `profileFromJson`. Raises ToneError if the verifier cannot search for the profile."""
     plan = plan_of(profile)
     own = waveform(profile, RATE_HZ).astype(np.float32)
     calibration = log_odds.calibration()
@@ -62,7 +62,7 @@ def profile_json(profile: Profile) -> str:
 
 
 def _rules(module: ModuleType) -> dict[str, Any]:
-    """The module's numeric constants: numbers, tuples of them, and arrays."""
+    """The module's numeric constants: numbers, tuples of numbers, and arrays."""
     found = {
         name.lstrip("_"): value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in vars(module).items()

@@ -1,4 +1,7 @@
-/** Samples at another rate, piece by piece: a windowed sinc with linear phase, so that nothing moves in time. */
+/** Converts samples to another rate, piece by piece.
+ *
+ * The filter is a windowed sinc with linear phase, so nothing moves in time.
+ */
 
 const ZEROS = 32; // of the sinc on each side, at the lower of both rates
 const PASSED = 0.94; // of the lower rate's half
@@ -17,7 +20,7 @@ export class Resampler {
     this.#heldFrom = -this.reach;
   }
 
-  /** What is complete after `samples`. */
+  /** Add samples, and return the output that is now complete. */
   push(samples) {
     if (this.ratio === 1) return Float32Array.from(samples);
     const held = new Float32Array(this.#held.length + samples.length);
@@ -42,7 +45,7 @@ export class Resampler {
     return found;
   }
 
-  /** The rest, as if silence followed. */
+  /** The remaining output, as if silence followed. */
   finish() {
     return this.ratio === 1 ? new Float32Array(0) : this.push(new Float32Array(this.reach));
   }
@@ -59,13 +62,13 @@ export class Resampler {
     });
     const total = taps.reduce((a, b) => a + b, 0);
     taps.forEach((tap, at) => (taps[at] = tap / total));
-    // Rates that do not divide one another have a phase for each sample.
+    // With some rates, every sample has its own phase, so the number of kept phases is limited.
     if (this.#phases.size < 1024) this.#phases.set(key, taps);
     return taps;
   }
 }
 
-/** All of `samples` at another rate. */
+/** The samples at another rate. */
 export function resampled(samples, fromHz, toHz) {
   const resampler = new Resampler(fromHz, toHz);
   const first = resampler.push(samples);

@@ -1,6 +1,9 @@
-/** Tables that fail loudly, and the few sums that several modules need. */
+/** Strict objects, and the small calculations that several modules share. */
 
-/** The object; reading what it does not have throws. A rule renamed in Python must not become NaN here. */
+/** The object in a proxy that throws TypeError if a missing key is read.
+ *
+ * A rule renamed in Python must not become NaN here.
+ */
 export function strict(name, object) {
   if (object === null || typeof object !== "object") throw new TypeError(`the profile has no ${name}`);
   return new Proxy(object, {
@@ -11,7 +14,7 @@ export function strict(name, object) {
   });
 }
 
-/** `count` values from `first` to `last`. */
+/** `count` equally spaced values from `first` to `last`. */
 export function linspace(first, last, count) {
   return Array.from({ length: count }, (_, index) => first + ((last - first) * index) / Math.max(count - 1, 1));
 }
@@ -21,13 +24,13 @@ export const maxOf = (values) => values.reduce((a, b) => (a > b ? a : b), -Infin
 export const minOf = (values) => values.reduce((a, b) => (a < b ? a : b), Infinity);
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/** As Python's round(): a grid with one place more or less finds other hypotheses. */
+/** Round as Python's round() does, because a grid with one place more or less gives other hypotheses. */
 export function roundHalfEven(value) {
   const down = Math.floor(value);
   return value - down === 0.5 ? down + Math.abs(down % 2) : Math.round(value);
 }
 
-/** Of numbers in any order, with linear interpolation between two. */
+/** The quantile of numbers in any order, with linear interpolation. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
   const at = share * (sorted.length - 1);
@@ -35,12 +38,12 @@ export function quantile(values, share) {
   return sorted[below] + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);
 }
 
-/** Half a raised cosine wide, as numpy's hanning(size + 1) without its last value. */
+/** The periodic Hann window: numpy's hanning(size + 1) without its last value. */
 export function hann(size) {
   return Float64Array.from({ length: size }, (_, index) => 0.5 - 0.5 * Math.cos((2 * Math.PI * index) / size));
 }
 
-/** The inverse of a small symmetric matrix of real numbers, in rows. */
+/** The inverse of a small symmetric matrix of real numbers, as rows. */
 export function inverse(matrix) {
   const size = matrix.length;
   const rows = matrix.map((row, at) => [...row, ...Array.from({ length: size }, (_, index) => +(index === at))]);
@@ -61,7 +64,7 @@ export function inverse(matrix) {
   return rows.map((row) => row.slice(size));
 }
 
-/** `count` samples from `begin`, with silence before and after the recording. */
+/** `count` samples starting at `begin`, with silence before and after the recording. */
 export function cut(samples, begin, count) {
   if (begin >= 0 && begin + count <= samples.length) return samples.subarray(begin, begin + count);
   const found = new Float32Array(count);

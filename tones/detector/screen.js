@@ -1,4 +1,7 @@
-/** The places of a recording where a sound may be: a port of tones/verification/screening.py, which explains it. */
+/** Search for places in a recording at which a sound may be.
+ *
+ * This is a port of tones/verification/screening.py, which explains it.
+ */
 
 import { clamp, cut, hann } from "./rules.js";
 
@@ -28,7 +31,10 @@ export class Screen {
     });
   }
 
-  /** All candidates in `samples` at 8 kHz whose score is above `least`, the best first. */
+  /** All candidates in `samples` at 8 kHz with a score above `least`, or above the sound's own gate if it is 0.
+   *
+   * They are in order of score, best first. If `lossy` is true, bursts may be missing.
+   */
   candidates(samples, { lossy = false, least = 0 } = {}) {
     const { screen, rules } = this;
     const { values, contrast, balance, power } = this.#compared(samples);
@@ -42,7 +48,10 @@ export class Screen {
     return this.#ordered(found, least || screen.gate);
   }
 
-  /** The candidates of which the line left little phase: almost all power lies where the sound has its tones. */
+  /** The candidates for a sound after a line has destroyed most of its phase.
+   *
+   * Almost all their power is in the places of the sound's tones.
+   */
   remains(samples, least) {
     const { screen, rules } = this;
     const { values, contrast, power } = this.#compared(samples);
@@ -54,7 +63,7 @@ export class Screen {
     return this.#ordered(this.#peaks(values, contrast, true), least);
   }
 
-  /** The places of the values above 0 that no neighbour exceeds, with their scores. */
+  /** The places of positive values that no neighbor exceeds, with their scores. */
   #peaks(values, contrast, lossy) {
     const found = [];
     for (let at = 0; at < contrast.length; at++) {
@@ -77,7 +86,7 @@ export class Screen {
       }));
   }
 
-  /** The most coherent place near each peak: a room moves the power to later than the sound. */
+  /** The most coherent place near each peak. In a room, the peak of the power comes later than the sound. */
   #nearby(values, peaks, least) {
     const { NEARLY, AROUND } = this.rules;
     const last = values[0].re.length - this.screen.span - 1;
@@ -96,7 +105,7 @@ export class Screen {
     return [...best.values()];
   }
 
-  /** What all searches of the same samples compare; the contrast is the caller's to change. */
+  /** Values that all searches of the same samples share. Only `contrast` is a copy that the caller may change. */
   #compared(samples) {
     if (!this.#known.has(samples)) {
       const values = this.#values(samples);
@@ -106,7 +115,7 @@ export class Screen {
     return { ...known, contrast: known.contrast.slice() };
   }
 
-  /** For each channel, the real and the imaginary part of its frequency in each window. */
+  /** Real and imaginary part of each channel's frequency in each window. */
   #values(samples) {
     const { HOP, WINDOW, edge } = this;
     const frames = Math.ceil(samples.length / HOP) + 2 * edge - Math.floor(WINDOW / HOP) + 1;
@@ -129,7 +138,7 @@ export class Screen {
     });
   }
 
-  /** For each place: contrast, ratio of the weakest piece to the mean, and mean power. */
+  /** For each place, the contrast, the ratio of the weakest piece to the mean, and the mean power. */
   #compare(values) {
     const { span } = this.screen;
     const frames = values[0].re.length;
@@ -160,7 +169,7 @@ export class Screen {
     return { contrast, balance, power };
   }
 
-  /** For each place, the share of the sound's frequencies in all power, from the sound's start to its end. */
+  /** For each place, the share of the sound's frequencies in the total power while the sound lasts. */
   #ownShare(values, samples) {
     const { HOP, edge } = this;
     const { span, guard } = this.screen;
@@ -184,7 +193,7 @@ export class Screen {
     return share;
   }
 
-  /** −log10 of the probability of so much coherence in noise, for all pieces together. */
+  /** −log10 of the probability of this much coherence in noise, for all pieces together. */
   #coherence(values, place, lossy) {
     const { SPREAD, FAINTEST } = this.rules;
     let score = 0;

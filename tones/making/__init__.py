@@ -1,1 +1,1 @@
-"""Profile → samples → sound files, with the same result on every machine."""
+"""Converts profiles to samples and sound files, with the same result on every machine."""

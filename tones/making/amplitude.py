@@ -1,6 +1,6 @@
-"""The lowest sample rate of a sound, and the amplitude for a level.
+"""Lowest sample rate of a sound, and the amplitude for a level.
 
-Decimal arithmetic makes the amplitude the same on every machine, to the last bit.
+Decimal arithmetic makes the amplitude identical on every machine, to the last bit.
 """
 
 from decimal import Decimal
@@ -14,13 +14,13 @@ LOWEST_RATE_HZ: Final = 8000
 
 
 def amplitude(level_dbm0: float, law: Law = Law.A) -> float:
-    """The peak of a sine with this level; 1.0 is full scale."""
+    """The peak of a sine at this level, where 1.0 is full scale."""
     overload_dbm0, peak = law.overload
     return float(Decimal(10) ** ((Decimal(str(level_dbm0)) - overload_dbm0) / 20) * peak / 32768)
 
 
 def check_sample_rate(sample_rate_hz: int) -> None:
-    """Raise ToneError for a rate that cannot carry the telephone band."""
+    """Raise ToneError if the sample rate is too low for the telephone band."""
     if sample_rate_hz < LOWEST_RATE_HZ:
         raise ToneError(
             "{sample_rate_hz} Hz is too low for the telephone band; use {lowest_rate_hz} Hz or more",

@@ -1,4 +1,4 @@
-"""The bursts of a profile: their first and last samples, and their waves."""
+"""Bursts of a profile: their first and last samples, and their waves."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .oscillation import BLOCK, Glide, Samples, Tone, Wave, exact_fraction, rais
 
 
 class BurstTimeline:
-    """The samples at which a profile's bursts begin and end. Each is rounded from its exact time."""
+    """The samples at which a profile's bursts begin and end, each rounded from its exact time."""
 
     def __init__(self, profile: Profile, sample_rate_hz: int) -> None:
         at = Fraction(0)
@@ -24,12 +24,12 @@ class BurstTimeline:
         self._edges = edges
         self._repeat = profile.repeat
         self.cycle = at
-        """Length of one round of the profile, in samples."""
+        """Exact length of one cycle of the profile, in samples."""
         self.end = math.floor(at * profile.repeat + Fraction(1, 2))
 
     def bursts(self) -> Iterator[tuple[int, int, Segment]]:
-        """First sample, the sample after the last, and the segment of each audible burst."""
-        # Integers are fast: a profile may have half a million bursts.
+        """Yield the first sample, the sample after the last, and the segment of each audible burst."""
+        # Integers are fast, and a profile may have half a million bursts.
         unit = math.lcm(self.cycle.denominator, *(edge.denominator for each in self._edges for edge in each[:2]))
         scaled = [(int(start * unit), int(end * unit), segment) for start, end, segment in self._edges]
         cycle = int(self.cycle * unit)
@@ -41,9 +41,9 @@ class BurstTimeline:
 
 
 class BurstWave:
-    """The wave of a segment, `length` samples long. `peak` is the peak of a single sine at the segment's level.
+    """The wave of a segment, `length` samples long, with phase 0 at its first sample.
 
-    It starts with phase 0 at its first sample.
+    `peak` is the peak of a single sine at the segment's level.
     """
 
     def __init__(self, segment: Segment, length: int, sample_rate_hz: int, peak: float) -> None:
@@ -55,11 +55,11 @@ class BurstWave:
         if segment.modulation:
             self._gain /= math.sqrt(1 + segment.modulation.depth * segment.modulation.depth / 2)
         self.plateau = (min(math.ceil(self._ramp), length), max(length - math.ceil(self._ramp), 0))
-        """Samples between the ramps."""
+        """First sample after the start ramp, and first sample of the end ramp."""
 
     @property
     def period(self) -> int | None:
-        """Number of samples after which the plateau repeats; None if the frequencies change."""
+        """Number of samples after which the plateau repeats, or None if the frequencies change."""
         if self._segment.sweep:
             return None
         rates_hz = [*self._segment.frequencies_hz]
@@ -68,7 +68,7 @@ class BurstWave:
         return math.lcm(*((exact_fraction(rate_hz) / self._rate_hz).denominator for rate_hz in rates_hz))
 
     def blocks(self, first: int = 0, end: int | None = None) -> Iterator[Samples]:
-        """The samples from `first` up to `end`, in blocks. The next block overwrites the one before."""
+        """Yield the samples from `first` up to `end` in blocks. Each block may overwrite the previous one."""
         end = self.length if end is None else end
         total, factor = np.empty((2, min(BLOCK, self.length)))
         modulation = self._segment.modulation
@@ -88,8 +88,9 @@ class BurstWave:
                 yield block
 
     def _parts(self) -> Iterator[tuple[int, int, list[Wave]]]:
-        """First sample, end and waves of each part. A sweep in steps has a part for each step; any other burst is one
-        part.
+        """Yield the first sample, the end and the waves of each part.
+
+        A sweep in steps has one part per step. Any other burst is a single part.
         """
         from_hz = [exact_fraction(frequency_hz) for frequency_hz in self._segment.frequencies_hz]
         sweep = self._segment.sweep
@@ -128,14 +129,14 @@ class BurstWave:
             turned = [(phase + pitch * stair) % 1 for pitch, phase in zip(pitches, turned, strict=True)]
 
     def _ramps(self, first: int, size: int) -> Samples:
-        """The gain of the ramps at the start and the end of the burst."""
+        """Gain of the ramps at the start and end of the burst."""
         middle = np.arange(first, first + size, dtype=np.float64) + 0.5
         from_edge = np.minimum(middle, self.length - middle)
         return raised_cosine(np.minimum(from_edge / self._ramp, 1.0))
 
 
 def _sum(blocks: list[Samples], total: Samples) -> Samples:
-    """The sum of the blocks, stored in `total` if there are several."""
+    """The sum of the blocks, stored in `total` if there are several blocks."""
     if len(blocks) == 1:
         return blocks[0]
     np.add(blocks[0], blocks[1], out=total)

@@ -1,4 +1,4 @@
-"""Writes a profile in a format, block by block. A file's bytes depend only on its profile."""
+"""Writes a profile in a file format, block by block. The bytes depend only on the profile."""
 
 import io
 import mmap
@@ -25,25 +25,24 @@ from .waveform import pcm_blocks
 
 _Result = TypeVar("_Result")
 Advance = Callable[[int], object]
-"""A function that gets the number of samples of each block, for a progress bar."""
+"""A function that receives the number of samples of each block, for a progress bar."""
 
 _OGG_SERIAL: Final = 1
 _LIBSNDFILE_BLOCK: Final = 65_536
-"""Maximum number of samples of a block. A longer block overflows libsndfile's stack with Vorbis."""
+"""Maximum number of samples in a block. With Vorbis, a longer block overflows libsndfile's stack."""
 
 
 def encode(profile: Profile, sound_format: SoundFormat, advance: Advance | None = None) -> bytes:
-    """The content of the file that `write` makes. Use it for sounds on calls, which are short enough for memory."""
+    """The content of the file that `write` creates. Use only for sounds that fit in memory."""
     file = io.BytesIO()
     write(profile, sound_format, file, advance)
     return file.getvalue()
 
 
 def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: Advance | None = None) -> None:
-    """Write the whole file: the sound, and silence up to the end of a frame. `file` must be empty, and open for reading
-    and writing.
+    """Write the sound and silence up to the end of a frame. `file` must be empty, readable and writable.
 
-    Raises ToneError if this machine cannot write the format, and as `pcm_blocks` does.
+    Raises ToneError if this machine cannot write the format, and the errors of `pcm_blocks`.
     """
     require_encoder(sound_format)
     blocks = _framed(profile, sound_format, advance)
@@ -58,7 +57,7 @@ def write(profile: Profile, sound_format: SoundFormat, file: BinaryIO, advance: 
 
 
 def require_encoder(sound_format: SoundFormat) -> None:
-    """Raise ToneError if this machine cannot write the format. The error names the missing program and its package."""
+    """Raise ToneError if this machine cannot write the format. The error names what to install."""
     encoding = sound_format.encoding
     if isinstance(encoding, FfmpegEncoding):
         ffmpeg.encoder_program(encoding.encoder, Message("writing {extension}", extension=sound_format.extension))
@@ -114,8 +113,9 @@ def _by_libsndfile(blocks: Iterator[Pcm], sample_rate_hz: int, encoding: Libsndf
 
 @contextmanager
 def _signals_held() -> Iterator[Callable[[], None]]:
-    """Hold back SIGINT and SIGTERM until the yielded function is called, or until the end. libsndfile would lose an
-    exception that a signal raises in its callback.
+    """Hold back SIGINT and SIGTERM until the yielded function is called or the context ends.
+
+    libsndfile would lose an exception that a signal raises in its callback.
     """
     held: list[int] = []
 
@@ -126,7 +126,7 @@ def _signals_held() -> Iterator[Callable[[], None]]:
             signal.raise_signal(number)
 
     before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # only this thread receives signals
+    if threading.current_thread() is threading.main_thread():  # only the main thread receives signals
         for stop in (signal.SIGINT, signal.SIGTERM):
             before[stop] = signal.signal(stop, lambda number, _: held.append(number)) or signal.SIG_DFL
     try:
@@ -140,7 +140,7 @@ def _signals_held() -> Iterator[Callable[[], None]]:
 class _Watched:
     """A file that libsndfile calls from C, where an exception would only be printed.
 
-    After the first error, the file accepts all calls and does nothing; `check` raises that error.
+    After the first error, all calls succeed without effect. `check` raises that error.
     """
 
     def __init__(self, file: BinaryIO) -> None:

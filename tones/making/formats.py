@@ -1,4 +1,4 @@
-"""A table of file formats: those that Asterisk plays, and two for people. `encoders` writes them."""
+"""Table of file formats: those that Asterisk plays, and two for people. `encoders` writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from types import MappingProxyType
 from typing import Final
 
 FRAME_MS: Final = 20
-"""Length of a frame in milliseconds. Asterisk reads files in such frames, and GSM 06.10 has no other length."""
+"""Duration of a frame, in ms. Asterisk reads files in such frames, and GSM 06.10 requires this duration."""
 
 _WAV_HEADER_SAMPLES: Final = 22
-"""Number of samples that Asterisk drops at the end of a WAVE file: 44 bytes, as many as the header has."""
+"""Number of samples that Asterisk drops at the end of a WAV file: 44 bytes, the size of the header."""
 _RESAMPLER_MS: Final = 5
-"""Delay of Asterisk's resampler on an 8 kHz channel. At the end of a file, the resampler drops as much."""
+"""Delay of Asterisk's resampler on an 8 kHz channel, in ms. It drops the same amount at the end of a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class LibsndfileEncoding:
-    """The names of a format in libsndfile: its container and its subtype."""
+    """Names of a format in libsndfile: its container and its subtype."""
 
     container: str
     subtype: str
@@ -24,7 +24,7 @@ class LibsndfileEncoding:
 
 @dataclass(frozen=True, slots=True)
 class FfmpegEncoding:
-    """The names of a format in ffmpeg, and the encoder's arguments."""
+    """Names of a format in ffmpeg, and the arguments of the encoder."""
 
     muxer: str
     encoder: str
@@ -33,10 +33,10 @@ class FfmpegEncoding:
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """A format under Asterisk's name, which is also the file's extension.
+    """A format under Asterisk's name, which is also the file extension.
 
-    Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays
-    the file on an 8 kHz channel (measured with 22.10.1); None if Asterisk cannot read the format.
+    Asterisk may not play the last `lost_samples` of a file. `delay_ms` is the delay of a sound when Asterisk plays the
+    file on an 8 kHz channel (measured with 22.10.1), or None if Asterisk cannot read the format.
     """
 
     name: str
@@ -51,7 +51,7 @@ class SoundFormat:
 
     @property
     def linear(self) -> bool:
-        """True if the file contains the samples without coding."""
+        """True if the file contains uncoded samples."""
         return self.encoding in (_RAW, _WAV)
 
 
@@ -85,7 +85,7 @@ FORMATS: Final[Mapping[str, SoundFormat]] = MappingProxyType(
             SoundFormat("ogg", 8000, LibsndfileEncoding("OGG", "VORBIS")),
             SoundFormat("opus", 48000, FfmpegEncoding("opus", "libopus", ("-b:a", "64k")), _held(48000), _RESAMPLER_MS),
             SoundFormat("spx", 8000, FfmpegEncoding("spx", "libspeex", ("-cbr_quality", "10")), 80, 9.95),
-            # At a constant bit rate LAME lowers the level by 0.45 dB.
+            # At a constant bit rate, LAME lowers the level by 0.45 dB.
             SoundFormat("mp3", 16000, FfmpegEncoding("mp3", "libmp3lame", ("-q:a", "0")), delay_ms=None),
             SoundFormat("m4a", 16000, FfmpegEncoding("ipod", "aac", ("-b:a", "64k")), delay_ms=None),
         )

@@ -1,9 +1,9 @@
-"""The samples of a profile that is a recording.
+"""Samples of a profile that is a recording.
 
 The level is that of the sounding part. A sample belongs to this part if the mean power of the 10 ms around it is within
-20 dB of the loudest such mean. At each end of a sounding run, 10 ms are left out (a quarter of a short run), because a
-tone rises and falls there. So only the plateau of a burst counts, as in a synthesised sound. The level is measured at 8
-kHz, so sound outside the telephone band does not count, and every rate gets the same gain.
+20 dB of the loudest such mean. At each end of a sounding run, 10 ms are excluded (a quarter of a short run), because a
+tone rises and falls there. Only the plateau of a burst therefore counts, as in a synthesized sound. The level is
+measured at 8 kHz, so sound outside the telephone band does not count, and every sample rate gets the same gain.
 """
 
 import math
@@ -23,27 +23,29 @@ from .amplitude import LOWEST_RATE_HZ, amplitude, check_sample_rate
 from .oscillation import Samples, raised_cosine
 
 LONGEST_MASTER_S: Final = 60.0
-"""Longest master in seconds, with the silence around the sound."""
+"""Maximum duration of a master with the silence around the sound, in seconds."""
 LEVEL_RATE_HZ: Final = LOWEST_RATE_HZ
 POWER_MS: Final = 10.0
-"""Length of the power window in milliseconds: three periods of the lowest tone, so that a steady tone has a steady
-power.
+"""Length of the power window, in ms.
+
+The window contains three periods of the lowest tone, so that a steady tone has a steady power.
 """
 SOUNDING_DB: Final = -20.0
 ABRUPT_MS: Final = 2.0
 ABRUPT_DB: Final = -10.0
-"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt. A ramp of 5 ms stays below this
-level.
+"""Level of the last 2 ms, relative to the loudest 10 ms, above which an end is abrupt.
+
+A ramp of 5 ms stays below this level.
 """
 _RISE_MS: Final = 10.0
 _LARGEST_PEAK: Final = 32767 / 32768
 
 
 def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound at its level, one channel; 1.0 is full scale.
+    """The whole sound at its level in one channel, where 1.0 is full scale.
 
-    Raises ToneError if the rate is too low, or if the recording has another hash than the profile, is silent, or would
-    clip at the profile's level. Raises RecordingError if it cannot be read.
+    Raises ToneError if the sample rate is too low, or if the recording has a different hash than in the profile, is
+    silent, or would clip at the profile's level. Raises RecordingError if the recording cannot be read.
     """
     assert profile.recording
     assert profile.trim
@@ -61,7 +63,7 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
     samples = gain * _faded(part, sample_rate_hz, abrupt)
     peak = float(np.max(np.abs(samples)))
     if peak > _LARGEST_PEAK:
-        # At another rate the peaks may be higher; half a decibel covers that.
+        # At another rate the peaks may be higher. Half a decibel covers the difference.
         highest_dbm0 = math.floor(2 * (profile.level_dbm0 - 20 * math.log10(peak) - 0.5)) / 2
         raise ToneError(
             "{recording}: its peaks clip at {level_dbm0:g} dBm0; set a level_dbm0 of {highest_dbm0:g} or less",
@@ -73,7 +75,7 @@ def recorded_samples(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def mean_power(samples: Samples, sample_rate_hz: int, window_ms: float) -> Samples:
-    """The mean power of the window around each sample, as if silence came before and after the samples."""
+    """The mean power in the window around each sample, assuming silence before and after the samples."""
     width = max(1, round(window_ms * sample_rate_hz / 1000))
     total = np.concatenate(([0.0], np.cumsum(samples * samples)))
     place = np.arange(len(samples)) - width // 2
@@ -94,14 +96,14 @@ def sounding_mask(samples: Samples, sample_rate_hz: int) -> NDArray[np.bool_]:
 
 
 def sounding_rms(samples: Samples, sample_rate_hz: int) -> float:
-    """The RMS of the sounding part; 0 for silence."""
+    """The RMS of the sounding part, or 0 for silence."""
     part = samples[sounding_mask(samples, sample_rate_hz)]
     return math.sqrt(float(np.mean(part * part))) if len(part) else 0.0
 
 
 def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
-    """The trimmed part of the samples at another rate."""
-    # Cut where both rates have a sample, so that the resampler shifts nothing.
+    """The trimmed part of the samples at another sample rate."""
+    # The cut is where both rates have a sample, so that the resampler shifts nothing.
     together = from_hz // math.gcd(from_hz, to_hz)
     margin = from_hz // 20
     first = max(int(trim.from_ms * from_hz / 1000) - margin, 0) // together * together
@@ -115,8 +117,9 @@ def _cut(samples: Samples, from_hz: int, trim: Trim, to_hz: int) -> Samples:
 
 
 def _abrupt(heard: Samples) -> tuple[bool, bool]:
-    """Two flags: True if the beginning is abrupt, and True if the end is. An abrupt end, inside a wave, clicks. `heard`
-    is at `LEVEL_RATE_HZ`.
+    """True for each end, first and last, that is abrupt. `heard` is at `LEVEL_RATE_HZ`.
+
+    An abrupt end lies inside a wave and clicks.
     """
     length = round(ABRUPT_MS * LEVEL_RATE_HZ / 1000)
     loudest = float(np.max(mean_power(heard, LEVEL_RATE_HZ, POWER_MS), initial=0.0))
@@ -126,7 +129,7 @@ def _abrupt(heard: Samples) -> tuple[bool, bool]:
 
 
 def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> Samples:
-    """The samples, with a raised-cosine ramp at each abrupt end, as bursts have it."""
+    """The samples with a raised-cosine ramp at each abrupt end, as in a burst."""
     length = min(round(RAMP_MS * sample_rate_hz / 1000), len(samples) // 2)
     ramp = raised_cosine((np.arange(length) + 0.5) / max(length, 1))
     faded = samples.copy()
@@ -138,7 +141,10 @@ def _faded(samples: Samples, sample_rate_hz: int, abrupt: tuple[bool, bool]) -> 
 
 
 def _check_hash(path: Path, sha256: str | None) -> None:
-    """Check the hash again, because the file may have been replaced since the profile was loaded. Raises ToneError."""
+    """Check the hash again, because the file may have been replaced since the profile was loaded.
+
+    Raises ToneError.
+    """
     try:
         digest = sha256_of(path)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Ogg pages (RFC 3533) with a fixed serial number, so that a file has the same bytes each time it is written."""
+"""Ogg pages (RFC 3533) with a fixed serial number, so that a file always has the same bytes."""
 
 import struct
 import zlib
@@ -11,7 +11,10 @@ _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def set_serial_number(file: BinaryIO, serial: int) -> None:
-    """Replace the serial number of a file's only stream. libsndfile takes that number from the clock."""
+    """Replace the serial number of a file's only stream, which libsndfile takes from the clock.
+
+    Raises ValueError if the file does not consist of Ogg pages.
+    """
     file.seek(0)
     while header := file.read(_HEADER.size):
         mark, *_, segments = _HEADER.unpack(header)

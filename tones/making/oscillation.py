@@ -1,9 +1,9 @@
-"""Sine waves in blocks, fast and with the same bits on every machine.
+"""Sine waves in blocks, computed fast and with identical bits on every machine.
 
-All operations are single additions, multiplications and roundings. IEEE 754 fixes their results to the last bit, while
-`numpy.sin`, libm and fused operations differ between processors and builds. Every `_RUN` blocks the phase is computed
-from exact fractions, so it does not drift. The blocks between follow from the two previous ones, with two operations a
-sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
+All operations are single additions, multiplications and roundings. IEEE 754 defines their results to the last bit,
+whereas `numpy.sin`, libm and fused operations differ between processors and builds. After every `_RUN` blocks the phase
+is computed from exact fractions, so it does not drift. The blocks in between follow from the two previous blocks with
+two operations per sample: sin(x + 2d) = 2·cos(d)·sin(x + d) - sin(x).
 """
 
 import math
@@ -17,32 +17,33 @@ Samples = NDArray[np.float64]
 """Samples of one channel. 1.0 is full scale, which is 32 768 in 16-bit PCM."""
 
 BLOCK: Final = 16_384
-"""Number of samples in a block: enough to make numpy's overhead for each operation negligible, and few enough for the
-second-level cache.
+"""Number of samples in a block.
+
+It is large enough to make numpy's overhead per operation negligible, and small enough for the second-level cache.
 """
 _RUN: Final = 256
 """Number of blocks from one exact phase to the next. The error of the recurrence stays below 1e-11."""
 _GLIDING_RUN: Final = 128
 _START: Final = Fraction(0)
 _SINE: Final = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(11))
-"""Taylor coefficients of the sine. Up to a quarter turn the rest of the series is below 2e-18."""
+"""Taylor coefficients of the sine. Up to a quarter turn, the rest of the series is below 2e-18."""
 
 
 class Wave(Protocol):
-    """A wave that is computed in blocks."""
+    """A wave computed in blocks."""
 
     def block(self, first: int, length: int) -> Samples:
-        """`length` samples from sample `first` on. The caller must neither change nor keep them."""
+        """`length` samples starting at sample `first`. The caller must neither change nor keep them."""
         ...
 
 
 def exact_fraction(value: float) -> Fraction:
-    """The decimal number as it is written: 0.1 is exactly a tenth."""
+    """The exact value of the number as written. For example, 0.1 is exactly a tenth."""
     return Fraction(repr(value))
 
 
 def sine(turns: Samples) -> Samples:
-    """sin(2π·turns), computed in the same way on every machine."""
+    """sin(2π·turns), computed identically on every machine."""
     half = turns - np.rint(turns)
     quarter = np.where(np.abs(half) > 0.25, np.copysign(0.5, half) - half, half)
     angle = quarter * (2 * math.pi)
@@ -55,20 +56,20 @@ def sine(turns: Samples) -> Samples:
 
 
 def raised_cosine(share: Samples) -> Samples:
-    """The height of a ramp, from 0 to 1, when `share` of its length has passed: sin²(`share` · π/2)."""
+    """The height of a ramp, from 0 to 1, at `share` of its length: sin²(`share` · π/2)."""
     rising = sine(share / 4)
     return rising * rising
 
 
 def sine_of(turns: Fraction) -> float:
-    """sin(2π·turns) of one angle of any size."""
+    """sin(2π·turns) for one angle of any size."""
     return float(sine(np.array([float(turns % 1)]))[0])
 
 
 class Tone:
-    """A sine wave, gain · sin(2π(phase + frequency · n)). The phase is in turns, the frequency in turns per sample.
+    """A sine wave, gain · sin(2π(phase + frequency · n)). Phase is in turns, frequency in turns per sample.
 
-    Blocks of `whole` samples that are requested in order are computed fast.
+    Consecutive blocks of `whole` samples are computed fast.
     """
 
     def __init__(self, frequency: Fraction, whole: int, gain: float = 1.0, phase: Fraction = _START) -> None:
@@ -105,8 +106,9 @@ class Tone:
 class Glide:
     """A sine wave with a linear sweep, gain · sin(2π(frequency · n + bend · n²)).
 
-    From one whole block to the next, each sample turns by its own angle, and all angles grow by the same amount. So
-    each block is the previous block, rotated by these angles; the rotation follows the same recurrence as a `Tone`.
+    From one whole block to the next, each sample turns by its own angle, and all these angles grow by the same amount.
+    Each block is therefore the previous block rotated by these angles. The rotation follows the same recurrence as a
+    `Tone`.
     """
 
     def __init__(self, frequency: Fraction, bend: Fraction, whole: int, gain: float = 1.0) -> None:
@@ -137,9 +139,7 @@ class Glide:
         return turns
 
     def _begin(self, first: int) -> None:
-        """Compute the sine and the cosine of three angles: of the block, of the turn to the next block, and of the turn
-        from the previous one.
-        """
+        """Compute sine and cosine of the block, of the turn to the next block, and of the turn from the last block."""
         turns = self._turns(first, self._whole)
         self._wave = np.stack([sine(turns), sine(turns + 0.25)]) * self._gain
         grows = 2 * self._bend * self._whole

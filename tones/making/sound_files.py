@@ -1,4 +1,4 @@
-"""Writes the sound files to the folder from which Asterisk plays them."""
+"""Writes sound files to the folder from which Asterisk plays them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from .encoders import Advance
 
 PBX_FORMATS: Final = ("sln16", "sln", "ulaw", "alaw", "gsm")
-"""Formats for a PBX. Asterisk plays the file that needs the least transcoding. G.711 and GSM files are sent unchanged;
-`sln16` serves G.722, Opus and other wideband codecs, and `sln` every other codec. WAVE would add nothing.
+"""Formats for a PBX. Asterisk plays the file that needs the least transcoding.
+
+G.711 and GSM files are sent unchanged. `sln16` serves G.722, Opus and other wideband codecs, and `sln` serves all other
+codecs. WAV files would add nothing.
 """
 
 
@@ -37,9 +39,9 @@ class SoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A profile's files. `stem` is the path without extension, as Asterisk expects it after `sound:`.
+    """Files of a profile. `stem` is the path without an extension, as Asterisk expects it after `sound:`.
 
-    `duration_ms` is the length of the sound itself; a file may end with up to a frame more of silence.
+    `duration_ms` is the duration of the sound itself. A file may end with up to one additional frame of silence.
     """
 
     stem: Path
@@ -48,15 +50,17 @@ class Sound:
 
     @property
     def sha256(self) -> str:
-        """The hash of all files together. It is the hash of one line `FORMAT SHA256` for each file, ordered by format,
-        as in evidence-format.md.
+        """Combined hash of all files, computed over one line `FORMAT SHA256` per file.
+
+        The lines are sorted by format, as described in evidence-format.md.
         """
         return combined_digest({file.sound_format.name: file.sha256 for file in self.files})
 
     @property
     def is_there(self) -> bool:
-        """True if all files exist with their original size. Their content is not read, because a call cannot wait for
-        that.
+        """True if all files exist with their original size.
+
+        Their content is not read, because a call cannot wait for that.
         """
         try:
             return all(os.stat(file.path).st_size == file.octets for file in self.files)
@@ -65,7 +69,7 @@ class Sound:
 
 
 def combined_digest(digests: Mapping[str, str]) -> str:
-    """The value of `Sound.sha256` for files with these digests, by format."""
+    """The value of `Sound.sha256` for files with these digests by format."""
     lines = sorted(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -76,12 +80,12 @@ def ensure_sounds(
     formats: Iterable[str] = PBX_FORMATS,
     advance: Advance | None = None,
 ) -> dict[str, Sound]:
-    """Make each profile in each format in `directory`, which is created if missing. The result is by profile id.
+    """Create each profile in each format in `directory`, and return the sounds by profile id.
 
-    A file is replaced in one step, and only if its content differs; other files are not touched. Raises ToneError if a
-    file cannot be made or written, and UsageError for an unknown format.
+    A missing directory is created. A file is replaced atomically, and only if its content differs. Other files are not
+    touched. Raises ToneError if a file cannot be created, and UsageError for an unknown format.
     """
-    from .encoders import (  # with the libraries that make sounds, which a node need not have
+    from .encoders import (  # imports the synthesis libraries, which a node need not have
         encode,
         require_encoder,
         write,
@@ -93,7 +97,7 @@ def ensure_sounds(
 
     def ensure(path: Path, profile: Profile, sound_format: SoundFormat) -> SoundFile:
         if profile.duration_ms <= CALL_LIMIT_MS:
-            # In memory, so that a folder with the right files can be read-only.
+            # In memory, so that a folder with correct files may be read-only.
             return _ensure_content(path, sound_format, encode(profile, sound_format, advance))
         with draft(path) as new:
             write(profile, sound_format, new.file, advance)
@@ -110,7 +114,7 @@ def ensure_sounds(
 def install_sounds(
     directory: Path, profiles: Iterable[Profile], content: Callable[[Profile, SoundFormat], bytes]
 ) -> dict[str, Sound]:
-    """The same as `ensure_sounds`, for the formats of calls; `content` gives the bytes of each file."""
+    """Write the profiles in the formats for calls, as `ensure_sounds` does. `content` returns the bytes of a file."""
     return _in_folder(
         directory,
         profiles,
@@ -147,7 +151,7 @@ def _in_folder(
 
 
 def find_format(name: str) -> SoundFormat:
-    """The format with this name. Raises a UsageError that lists all formats."""
+    """The format with this name. For an unknown name, raises UsageError that lists all formats."""
     if name == "sln44":
         raise UsageError("sln44 is not written, because Asterisk plays it 6 dB too low; use sln48")
     try:

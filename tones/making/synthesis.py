@@ -1,8 +1,8 @@
-"""Segments of a profile → samples, block by block, so that an hour needs no more memory than a minute.
+"""Converts segments of a profile to samples, block by block, so that an hour needs no more memory than a minute.
 
-The waves come from `oscillation`, which gives the same bits on every machine. Samples that repeat are computed once:
-those of a short burst, of a steady tone's period, and of a group of cycles after which the edges fall between the
-samples as before.
+The waves come from `oscillation`, whose bits are identical on every machine. Samples that repeat are computed only
+once: those of a short burst, of one period of a steady tone, and of a group of cycles after which edges fall at the
+same positions between samples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,18 +24,21 @@ Pcm = NDArray[np.int16]
 
 _Block = TypeVar("_Block", Pcm, Samples)
 _PIECE: Final = 4 * BLOCK
-"""Number of samples in one write to a file: enough to make the system call negligible, and few enough for the cache."""
+"""Number of samples in one write to a file.
+
+It is large enough to make the system call negligible, and small enough for the cache.
+"""
 _KEPT_LIMIT: Final = 1_048_576
-"""Maximum number of samples in all bursts that are kept for reuse, and in a group of cycles."""
+"""Maximum number of samples in a group of cycles, and in all bursts kept for reuse."""
 _PERIOD_LIMIT: Final = 8_388_608
-"""Maximum number of samples of a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
+"""Maximum number of samples in a period. At 8 kHz, a frequency in thousandths of a hertz has a shorter period."""
 
 
 def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound with its last pause, without dither.
+    """The whole sound including its last pause, without dither.
 
     Every edge is rounded to the nearest sample from its exact time, so that errors do not add up. A burst starts with
-    phase 0 at its first sample. Raises ToneError for a rate that cannot carry the band.
+    phase 0 at its first sample. Raises ToneError if the sample rate is too low for the telephone band.
     """
     assert not profile.recording
     check_sample_rate(sample_rate_hz)
@@ -48,7 +51,10 @@ def synthesise(profile: Profile, sample_rate_hz: int) -> Samples:
 
 
 def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int | None) -> Iterator[Pcm]:
-    """The same sound as from `synthesise`, in 16-bit blocks of any length. The caller must not change the blocks."""
+    """Yield the sound of `synthesise` in 16-bit blocks of any length. The caller must not change the blocks.
+
+    Unlike `synthesise`, this adds dither if `dither_seed` is given.
+    """
     check_sample_rate(sample_rate_hz)
     if dither_seed is None:
         yield from _cycles(profile, sample_rate_hz)
@@ -58,13 +64,13 @@ def synthesised_blocks(profile: Profile, sample_rate_hz: int, dither_seed: int |
 
 
 def add_dither(steps: Samples, noise: Dither) -> Pcm:
-    """The sum of `steps` and the noise, rounded to whole 16-bit steps."""
+    """The sum of `steps` and the noise, rounded to whole 16-bit steps and clipped to 16 bits."""
     rounded = np.rint(steps + noise.steps(len(steps)))
     return np.clip(rounded, -32768, 32767).astype(np.int16)
 
 
 def to_pcm16(samples: Samples) -> Pcm:
-    """The samples, rounded to 16 bits, halves to even. Raises ToneError if a sample does not fit."""
+    """The samples rounded to 16 bits, with halves to even. Raises ToneError if a sample exceeds full scale."""
     rounded = np.rint(samples * 32768.0)
     if not np.all((rounded >= -32768) & (rounded <= 32767)):
         raise ToneError("the samples exceed full scale; lower the level")
@@ -72,7 +78,7 @@ def to_pcm16(samples: Samples) -> Pcm:
 
 
 def _steps(profile: Profile, sample_rate_hz: int) -> Iterator[Samples]:
-    """The sound in unrounded 16-bit steps. The next block overwrites the one before."""
+    """Yield the sound in unrounded 16-bit steps. Each block may overwrite the previous one."""
     timeline = BurstTimeline(profile, sample_rate_hz)
     silence = np.zeros(BLOCK)
     at = 0
@@ -98,7 +104,7 @@ def _cycles(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm]:
 
 
 def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
-    """The sound in blocks: rounded to 16 bits where samples are repeated, otherwise in unrounded steps."""
+    """Yield the sound in blocks: rounded to 16 bits where samples repeat, and otherwise in unrounded steps."""
     timeline = BurstTimeline(profile, sample_rate_hz)
     silence = np.zeros(_PIECE, np.int16)
     kept: dict[tuple[int, int], Pcm] = {}
@@ -124,7 +130,10 @@ def _bursts(profile: Profile, sample_rate_hz: int) -> Iterator[Pcm | Samples]:
 
 
 def _burst(burst: BurstWave) -> Iterator[Pcm | Samples]:
-    """The samples of a burst that is not kept for reuse. One period of its plateau is computed and repeated."""
+    """Yield the samples of a burst that is not kept for reuse.
+
+    One period of its plateau is computed and repeated.
+    """
     first, end = burst.plateau
     period = burst.period
     if period is None or period > _PERIOD_LIMIT or end - first < 2 * period:
@@ -148,12 +157,12 @@ def _whole(pieces: Iterable[Pcm], length: int) -> Pcm:
 
 
 def _tile(once: Pcm) -> Pcm:
-    """Repetitions of `once`: as many whole ones as fit into one piece."""
+    """The samples repeated as many whole times as fit into one piece, at least once."""
     return once if len(once) >= _PIECE else np.tile(once, _PIECE // len(once))
 
 
 def _repeated(block: _Block, length: int) -> Iterator[_Block]:
-    """`block` repeated, cut at `length` samples."""
+    """Yield `block` repeatedly, cut at `length` samples in total."""
     for _ in range(length // len(block)):
         yield block
     if length % len(block):
@@ -161,7 +170,7 @@ def _repeated(block: _Block, length: int) -> Iterator[_Block]:
 
 
 def _gather(blocks: Iterable[Pcm | Samples]) -> Iterator[Pcm]:
-    """The blocks, rounded and joined to pieces."""
+    """Yield the blocks rounded and joined into pieces."""
     scratch = np.empty(0)
     gathered, used = np.empty(_PIECE, np.int16), 0
     for block in blocks:

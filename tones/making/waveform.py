@@ -1,4 +1,4 @@
-"""Profile → samples, from segments or from a recording."""
+"""Converts a profile to samples, from segments or from a recording."""
 
 from collections.abc import Iterator
 
@@ -9,23 +9,23 @@ from .synthesis import Pcm, add_dither, synthesise, synthesised_blocks, to_pcm16
 
 
 def waveform(profile: Profile, sample_rate_hz: int) -> Samples:
-    """The whole sound at its level with its last pause, without dither; one channel, 1.0 is full scale.
+    """The whole sound at its level including its last pause, without dither. One channel, where 1.0 is full scale.
 
-    Raises ToneError for a rate that cannot carry the band and for a recording that cannot be used, and RecordingError
-    for a recording that cannot be read.
+    Raises ToneError if the sample rate is too low for the telephone band or the recording is unusable. Raises
+    RecordingError if the recording cannot be read.
     """
     if not profile.recording:
         return synthesise(profile, sample_rate_hz)
-    # The resampler and the readers take long to load, and most profiles need neither.
+    # The resampler and the readers take long to import, and most profiles need neither.
     from .master_recording import recorded_samples
 
     return recorded_samples(profile, sample_rate_hz)
 
 
 def pcm_blocks(profile: Profile, sample_rate_hz: int, *, dither: bool = True) -> Iterator[Pcm]:
-    """The same sound as from `waveform`, in 16 bits, in blocks of any length. The caller must not change the blocks.
+    """Yield the sound of `waveform` in 16-bit blocks of any length. The caller must not change the blocks.
 
-    Without `dither`, the profile's dither is left out, because some encoders add noise themselves.
+    The profile's dither is added unless `dither` is False, because some encoders add noise themselves.
     """
     seed = profile.dither_seed if dither else None
     if not profile.recording:

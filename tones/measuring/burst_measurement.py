@@ -1,4 +1,4 @@
-"""The measurement of one burst in its span: its waves, its edges and its residual."""
+"""Measurement of one burst within its span: its waves, edges and residual."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,27 +15,27 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 STRETCH_S: Final = 3.0
-"""Length of a burst, in seconds, that suffices to measure its frequencies."""
+"""Duration of a burst that suffices to measure its frequencies, in seconds."""
 _BEYOND_S: Final = 0.03
 _TONE: Final = 0.5
-"""Minimum share of a span's power that the waves of a tone explain."""
+"""Minimum share of a span's power that the waves of a tone must explain."""
 _MANY: Final = 24
-"""Maximum number of lines of a burst: some frequencies with the sidebands of their modulation."""
+"""Maximum number of lines in a burst, for a few frequencies with the sidebands of their modulation."""
 _NEARLY: Final = 0.1
-"""Share of the power that eight lines may leave unexplained; only then are more lines searched. A voice, with its many
-harmonics, leaves more.
+"""Share of the power that eight lines may leave unexplained for the search to continue with more lines.
+
+A voice with its many harmonics leaves more.
 """
 _PER_LINE_S: Final = 0.008
 _SEARCHES: Final = 3
 _TURNS: Final = 50
-"""Maximum number of rounds of the fit. It converges slowly if the ramps are long, otherwise at once."""
+"""Maximum number of rounds of the fit. It converges slowly if the ramps are long, and otherwise at once."""
 _NOISY: Final = 0.01
-"""Share of the power that the waves may leave unexplained. If they leave more, the ramps do not converge."""
+"""Share of the power that the waves may leave unexplained. Above this share, the ramps do not converge."""
 _VOICE: Final = 4
-"""Number of lines, and unexplained share of the power, from which a span counts as a voice. It is not examined again.
-"""
+"""Minimum number of lines with which a span with a noisy fit counts as a voice. Its lines are not searched again."""
 _UNSURE: Final = 2
-"""Number of samples before and after a cut that may still belong to the neighbouring burst."""
+"""Number of samples on each side of a cut that may still belong to the neighboring burst."""
 _GLIDE: Final = 0.02
 """Share of the power that the fit of a glide may leave unexplained. A melody leaves more."""
 _LEAST_DECAY_DB: Final = 1.5
@@ -43,10 +43,10 @@ _LEAST_DECAY_DB: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class BurstMeasurement:
-    """A measured burst, in samples of the working rate. `lines` are the spectral lines at its start, `last_lines` those
-    at its end.
+    """A measured burst, in samples of the working rate.
 
-    The amplitudes of `lines` are those of the plateau between the ramps; if the burst decays, those at its start.
+    `lines` are the spectral lines at its start, and `last_lines` those at its end. The amplitudes of `lines` are those
+    of the plateau between the ramps, or of the start of the burst if it decays.
     """
 
     span: Span
@@ -55,7 +55,7 @@ class BurstMeasurement:
     rise: Edge
     fall: Edge
     decay: float
-    """Decay of the amplitude: after n samples it is exp(-decay·n) of that at the start."""
+    """Decay of the amplitude. After n samples, the amplitude is exp(-decay·n) of its value at the start."""
 
     @property
     def start(self) -> float:
@@ -67,7 +67,7 @@ class BurstMeasurement:
 
 
 def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> SpectralLines | None:
-    """The waves in the middle of a span; None if it is not a tone."""
+    """The waves in the middle of a span, or None if it is not a tone."""
     aside = round(min(0.02 * sample_rate_hz, 0.2 * (span.end - span.first)))
     first = span.first + aside
     end = min(span.end - aside, first + round(STRETCH_S * sample_rate_hz))
@@ -77,7 +77,7 @@ def rough_lines(samples: Floats, span: Span, sample_rate_hz: float) -> SpectralL
 def measure_burst(
     samples: Floats, span: Span, lines: SpectralLines, before: int, after: int
 ) -> BurstMeasurement | None:
-    """The measurement of a burst; None if it is not a tone. Only samples from `before` to `after` are used."""
+    """The measurement of a burst, or None if it is not a tone. Only samples from `before` to `after` are used."""
     rate = lines.sample_rate_hz
     stretch = round(STRETCH_S * rate)
     beyond = round(_BEYOND_S * rate)
@@ -85,7 +85,7 @@ def measure_burst(
     high = span.end if span.joined_after else min(span.end + beyond, after)
     if span.end - span.first <= stretch:
         found = _measure(samples, span, lines, low, high)
-        # Long ramps can cause lines this close to a stronger one.
+        # Long ramps can cause lines this close to a stronger line.
         strong = found and _without_sidebands(found.lines, 2.5 * rate / (span.end - span.first))
         if found and strong and len(strong.frequencies_hz) < len(found.lines.frequencies_hz):
             other = _measure(samples, span, strong, low, high, search=False)
@@ -103,7 +103,7 @@ def measure_burst(
 
 
 def find_boundary(samples: Floats, before: SpectralLines, after: SpectralLines, near: int) -> tuple[int, bool]:
-    """The sample at which one burst changes into the next; and True if the level does not dip there."""
+    """The sample at which one burst changes into the next, and True if the level does not dip there."""
     rate = before.sample_rate_hz
     reach = round(0.025 * rate)
     low, high = max(near - reach, 0), min(near + reach, len(samples))
@@ -172,7 +172,7 @@ def join_glides(samples: Floats, spans: Sequence[Span], sample_rate_hz: float, n
 
 
 def _swells(spans: Sequence[Span], index: int) -> int:
-    """The number of spans from `index` on that are separated by short gaps at equal distances."""
+    """Number of spans, starting at `index`, separated by short gaps at equal distances."""
     nulls: list[float] = []
     for here, following in zip(spans[index:], spans[index + 1 :], strict=False):
         if following.joined_before:
@@ -190,7 +190,7 @@ def _swells(spans: Sequence[Span], index: int) -> int:
 def _waves(samples: Floats, first: int, sample_rate_hz: float, form: Floats | None = None) -> SpectralLines | None:
     if len(samples) < 0.004 * sample_rate_hz:
         return None
-    # A sum of several waves also fits a few milliseconds of noise.
+    # Several waves together could also fit a few milliseconds of noise.
     limit = int(np.clip(len(samples) / sample_rate_hz / _PER_LINE_S, 1, 8))
     lines = find_lines(samples, first, sample_rate_hz, limit=limit, shape=form)
     if lines.residual > 0.01 * lines.powers.sum():
@@ -212,7 +212,7 @@ def _without_sidebands(lines: SpectralLines, near_hz: float) -> SpectralLines:
 
 
 def _residual_energy(samples: Floats, found: BurstMeasurement, low: int, high: int) -> float:
-    """The energy that a burst does not explain."""
+    """The energy that a burst leaves unexplained."""
     wave = found.lines.samples(low, high) * burst_envelope(low, high, found.rise, found.fall)
     wave *= _faded(found.decay, np.arange(low, high) - found.span.first)
     return float(np.sum((samples[low:high] - wave) ** 2))
@@ -221,8 +221,9 @@ def _residual_energy(samples: Floats, found: BurstMeasurement, low: int, high: i
 def _measure(
     samples: Floats, span: Span, lines: SpectralLines, low: int, high: int, *, search: bool = True
 ) -> BurstMeasurement | None:
-    """The burst in the span. With `search`, its lines are searched again when the edges are known; otherwise `lines`
-    are only refined.
+    """The burst in the span, or None if it is not a tone.
+
+    If `search` is True, its lines are searched again once the edges are known. Otherwise `lines` are only refined.
     """
     rate = lines.sample_rate_hz
     part = np.asarray(samples[low:high], np.float64)
@@ -270,7 +271,7 @@ def _measure(
 
 
 def _edges(gains: Floats, span: Span, low: int, rate: float, lowest_hz: float) -> tuple[Edge, Edge]:
-    """The edges, counted from `low`. At a joined end the edge is the cut."""
+    """The edges, counted from `low`. At a joined end, the edge is the cut."""
     first, end = span.first - low, span.end - low
     strong = np.flatnonzero(gains[first:end] >= 0.9)
     rise = fall = None
@@ -285,8 +286,9 @@ def _faded(decay: float, distance: Floats) -> Floats:
 
 
 def _decay(gains: Floats, rate: float) -> float:
-    """The decay per sample of the amplitude's natural logarithm; 0 if the burst keeps its level, or does not have the
-    lines.
+    """The decay of the amplitude's natural logarithm per sample.
+
+    The decay is 0 if the burst keeps its level or does not contain the lines.
     """
     aside = min(len(gains) // 5, round(0.01 * rate))
     middle = gains[aside : len(gains) - aside]

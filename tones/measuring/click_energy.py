@@ -1,4 +1,4 @@
-"""The click at a burst's edges: the energy outside the bands around its frequencies."""
+"""Click at a burst's edges: the energy outside the bands around its frequencies."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,8 +16,7 @@ _FLANK_S: Final = 0.02
 
 
 def click_energy(samples: NDArray[Any], burst: BurstMeasurement, neighbours: Sequence[SpectralLines]) -> float:
-    """The energy (sum of squares) around both edges, more than 200 Hz from the frequencies of the burst and its
-    neighbours.
+    """Energy (sum of squares) around both edges, more than 200 Hz from all frequencies of burst and neighbors.
 
     For a glide, all frequencies that it passes count as its own.
     """
@@ -48,7 +47,7 @@ def _outside(
     part = np.zeros(end - first)
     inside = samples[max(first, 0) : end]
     part[max(-first, 0) : max(-first, 0) + len(inside)] = inside
-    # Cut softly, because a hard cut would itself click.
+    # The cut is soft, because a hard cut would itself click.
     slope = raised_cosine((np.arange(flank) + 0.5) / flank)
     part[:flank] *= slope
     part[-flank:] *= slope[::-1]

@@ -1,7 +1,7 @@
-"""The edges of a burst: their places and ramps, from a comparison with the burst's own sine waves.
+"""Edges of a burst: their positions and ramps, measured by comparison with the burst's own sine waves.
 
-The recording's gain relative to these waves is estimated around each sample. An edge is the place at which this gain
-passes one half. The length of the raised-cosine ramp follows from the time of the rise from 10 to 90 %.
+The recording's gain relative to these waves is estimated around each sample. An edge is where this gain passes one
+half. The length of the raised-cosine ramp follows from the rise time from 10 to 90 %.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,15 @@ Floats = NDArray[Any]
 
 WINDOW_MS: Final = 5.0
 _RISE: Final = 0.5903
-"""The time from 10 to 90 % of a raised cosine, in ramp lengths."""
+"""Rise time from 10 to 90 % of a raised cosine, in ramp lengths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """An edge. `half` is the place, in samples, at which the amplitude is one half; sample n is at n."""
+    """An edge. `half` is the sample position at which the amplitude is one half.
+
+    Positions between samples are fractions.
+    """
 
     half: float
     ramp: float
@@ -29,7 +32,7 @@ class Edge:
 
 
 def estimate_gains(samples: Floats, waves: Floats, sample_rate_hz: float, lowest_hz: float) -> Floats:
-    """The factor by which the waves must be multiplied around each sample."""
+    """The factor by which the waves must be multiplied around each sample to match the recording."""
     length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
     window = np.hanning(2 * round(length / 2) + 1 + 2)[1:-1]
     found = _smooth(samples * waves, window)
@@ -43,7 +46,7 @@ def estimate_gains(samples: Floats, waves: Floats, sample_rate_hz: float, lowest
 
 
 def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
-    """The edge before `inside`, a place in the burst; None if the gain before it stays above one half."""
+    """The edge before `inside`, a position in the burst, or None if the gain before it never falls below one half."""
     below = np.flatnonzero(gains[: inside + 1] < 0.5)
     if not len(below) or below[-1] == inside:
         return None
@@ -54,26 +57,26 @@ def rising_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: fl
     upper = _crossing(gains, half_at + int(above[0]) - 1, 0.9) - half if len(above) else float(inside - half)
     lower = half - _crossing(gains, int(under[-1]), 0.1) if len(under) else upper
     length = max(WINDOW_MS / 1000, 2 / max(lowest_hz, 100.0)) * sample_rate_hz
-    # Close behind another burst the gain does not fall to zero.
+    # Close behind another burst, the gain does not fall to zero.
     return Edge(half, _ramp(min(lower, 1.5 * upper) + upper, length))
 
 
 def falling_edge(gains: Floats, inside: int, sample_rate_hz: float, lowest_hz: float) -> Edge | None:
-    """The edge after `inside`, as from `rising_edge`."""
+    """The edge after `inside`, or None if the gain after it never falls below one half."""
     mirrored = rising_edge(gains[::-1], len(gains) - 1 - inside, sample_rate_hz, lowest_hz)
     return mirrored and mirror_edge(mirrored, len(gains))
 
 
 def mirror_edge(edge: Edge, length: int) -> Edge:
-    """The same edge, counted in the samples in reverse order."""
+    """The same edge, counted in reversed samples."""
     return Edge(length - 1 - edge.half, edge.ramp)
 
 
 def refine_edge(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: float, *, again: bool = False) -> Edge:
-    """The rising edge whose ramped waves fit the samples best: a least-squares fit that starts from `edge`.
+    """The rising edge whose ramped waves best fit the samples, by a least-squares fit that starts from `edge`.
 
-    If the waves beat, an edge in a null seems later and steeper. So several initial values are tried; with `again`,
-    only one.
+    If the waves beat, an edge in a null seems later and steeper. Several initial values are therefore tried. If `again`
+    is True, only `edge` is tried.
     """
     ms = sample_rate_hz / 1000
     reach = round(edge.ramp / 2 + WINDOW_MS * ms)
@@ -88,7 +91,7 @@ def refine_edge(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: floa
         _fit(samples[low:high], waves[low:high], max(half - low, -0.5), max(ramp, 1.0), 2.0 * reach)
         for half, ramp in beginnings
     ]
-    # Take the first of equal fits: at the end of a recording all may be equal.
+    # Among equal fits the first is taken. At the end of a recording, all may be equal.
     least = min(energy for energy, _, _ in fits) * 1.0001 + 1e-15
     _, half, ramp = next(fit for fit in fits if fit[0] <= least)
     # A ramp cannot begin before the first sample.
@@ -97,7 +100,7 @@ def refine_edge(samples: Floats, waves: Floats, edge: Edge, sample_rate_hz: floa
 
 
 def _fit(samples: Floats, waves: Floats, half: float, ramp: float, longest: float) -> tuple[float, float, float]:
-    """The remaining energy, and the place and the ramp of the edge, from a Levenberg–Marquardt fit."""
+    """Remaining energy, position and ramp of the edge, from a Levenberg–Marquardt fit."""
     at = np.arange(len(samples))
 
     def error(half: float, ramp: float) -> Floats:
@@ -136,7 +139,7 @@ def burst_envelope(first: int, end: int, rise: Edge, fall: Edge) -> Floats:
 
 
 def _flank(distance: Floats, ramp: float) -> Floats:
-    # A ramp is one sample long at least: a sample is either in or out.
+    # A ramp is at least one sample long, as a sample is either in or out.
     return np.asarray(np.sin(np.clip(distance / max(ramp, 1.0) + 0.5, 0.0, 1.0) * np.pi / 2) ** 2)
 
 
@@ -153,8 +156,9 @@ def _smooth(values: Floats, window: Floats) -> Floats:
 
 
 def _ramp(width: float, window: float) -> float:
-    """The length of the ramp that takes `width` to rise from 10 to 90 %, when a Hann window of length `window` has
-    smoothed it.
+    """The length of the ramp whose rise from 10 to 90 % takes `width`.
+
+    The rise was smoothed by a Hann window of length `window`.
     """
     ratios, widths = _widths()
     if width >= widths[-1] * window:
@@ -164,7 +168,7 @@ def _ramp(width: float, window: float) -> float:
 
 @cache
 def _widths() -> tuple[Floats, Floats]:
-    """A table: lengths of ramps, and the width of each after smoothing, both in units of the window's length."""
+    """Table of ramp lengths and their widths after smoothing, both in window lengths."""
     grain = 200
     window = np.hanning(grain + 1) / np.hanning(grain + 1).sum()
     ratios = np.concatenate([[0.0], np.geomspace(0.02, 20, 80)])

@@ -1,4 +1,4 @@
-"""Measurements of a recording: its levels and faults, and every burst of tone."""
+"""Measurements of a recording: its levels, its faults and every burst of tone."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,14 +29,14 @@ BURSTS: Final = 200
 _TRIES: Final = 600
 """Maximum number of spans that are examined. An hour of speech has thousands."""
 _CLIP: Final = 0.98
-"""The highest µ-law value, in 16-bit steps."""
+"""Highest µ-law value, as a share of full scale."""
 _CLIP_RUN: Final = 3
 _BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """One sine wave of a burst. Its level includes its sidebands of modulation."""
+    """One sine wave of a burst. Its level includes its modulation sidebands."""
 
     frequency_hz: float
     level_dbm0: float
@@ -51,7 +51,7 @@ class AmplitudeModulation:
 
 @dataclass(frozen=True, slots=True)
 class Glide:
-    """The frequencies at the start and at the end of a gliding burst, in the order of its partials."""
+    """Frequencies at the start and end of a gliding burst, in the order of its partials."""
 
     from_hz: tuple[float, ...]
     to_hz: tuple[float, ...]
@@ -61,11 +61,12 @@ class Glide:
 class MeasuredBurst:
     """A burst of tone. Times count from the start of the recording.
 
-    `start_ms` and `end_ms` are the outer ends of its ramps; `rise_ms` and `fall_ms` are the lengths of raised-cosine
-    ramps of the same steepness. `partials` has at most eight, the strongest first. The level is measured between the
-    ramps; for a decaying burst, it is the mean there. `sinad_db` is the ratio of the partials' power to all other power
+    `start_ms` and `end_ms` are the outer ends of the ramps. `rise_ms` and `fall_ms` are the lengths of raised-cosine
+    ramps of the same steepness. `partials` contains at most eight partials, strongest first. The level is measured
+    between the ramps, as a mean for a decaying burst. `sinad_db` is the ratio of the partials' power to all other power
     between the ramps, up to half the working rate (16 to 32 kHz). `click_db` is the energy around both edges more than
-    200 Hz from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst.
+    200 Hz from every partial, relative to the energy of the burst. `off_ms` is the time to the next burst, or None for
+    the last burst.
     """
 
     start_ms: float
@@ -89,11 +90,12 @@ class MeasuredBurst:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The measurements of a leg. Levels below -200 dB are given as -200.
+    """Measurements of a leg. Levels below -200 dB are reported as -200.
 
-    `clipped_runs` counts runs of three or more samples at the recording's peak, if this peak is the highest value of 16
-    bits, A-law or µ-law; `clipped_samples` counts the samples in these runs. `noise_dbov` is the level of the quietest
-    tenth of the recording without its spectral peaks. `truncated` is True if there may be more bursts than listed.
+    `clipped_runs` counts runs of three or more samples at the recording's peak, if this peak is the highest value of
+    16-bit PCM, A-law or µ-law. `clipped_samples` counts the samples in these runs. `noise_dbov` is the level of the
+    quietest tenth of the recording without its spectral peaks. `truncated` is True if there may be more bursts than
+    listed.
     """
 
     duration_ms: float
@@ -115,8 +117,9 @@ class Inspection:
 def inspect(
     samples: NDArray[Any], sample_rate_hz: int, law: Law = Law.A, progress: Callable[[float], None] = lambda share: None
 ) -> Inspection:
-    """The measurements of one channel; 1.0 is full scale. `law` defines 0 dBm0; `progress` gets the share that is
-    done.
+    """The measurements of one channel, where 1.0 is full scale.
+
+    `law` defines 0 dBm0. `progress` receives the completed share.
     """
     power, mean, peak = _totals(samples)
     clipped_runs, clipped_samples = _clipping(samples, peak)
@@ -153,7 +156,7 @@ def _blocks(samples: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
 
 
 def _totals(samples: NDArray[Any]) -> tuple[float, float, float]:
-    """Mean power, mean value, and peak."""
+    """Mean power, mean value and peak."""
     if not len(samples):
         return 0.0, 0.0, 0.0
     sums = [(float(block @ block), float(block.sum()), float(np.abs(block).max())) for block in _blocks(samples)]
@@ -171,7 +174,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
         full = np.abs(samples[first : first + _BLOCK]) >= top
         found = mask_runs(full)
         lengths = found[:, 1] - found[:, 0]
-        # A run at the end of a block may continue in the next one.
+        # A run at the end of a block may continue in the next block.
         if full[0]:
             lengths[0] += reaching
         else:
@@ -188,7 +191,7 @@ def _clipping(samples: NDArray[Any], peak: float) -> tuple[int, int]:
 def _find(
     work: WorkingSamples, spans: list[Span], noise: float, progress: Callable[[float], None]
 ) -> tuple[list[BurstMeasurement], bool]:
-    """The tone bursts in order of time, and True if there may be more."""
+    """The tone bursts by time, and True if there may be more."""
     samples, rate = work.samples, work.sample_rate_hz
     truncated = len(spans) > _TRIES
     drafts: list[tuple[Span, SpectralLines]] = []
@@ -214,7 +217,7 @@ def _find(
         progress(index / len(drafts))
         before = drafts[index - 1][0].end if index else 0
         after = drafts[index + 1][0].first if index + 1 < len(drafts) else len(samples)
-        # A ramp of a joined neighbour reaches over the cut.
+        # The ramp of a joined neighbor extends across the cut.
         reach = round(0.01 * rate)
         if burst := measure_burst(samples, span, lines, max(before - reach, 0), min(after + reach, len(samples))):
             found.append(burst)
@@ -228,11 +231,11 @@ def _burst(
     lines, rate = burst.lines, work.sample_rate_hz
 
     def at_ms(sample: float) -> float:
-        # A sample covers the time from its start to the start of the next one.
+        # A sample covers the time from its start to the start of the next sample.
         return 1000 * (sample * work.step + 0.5) / sample_rate_hz
 
     carriers, modulation = _modulation(lines, burst)
-    # A wave is at its first frequency on its first sample, half a sample after the edge.
+    # A wave has its first frequency at its first sample, half a sample after the edge.
     starting = lines.frequencies_at(burst.start + 0.5 / work.step)
     kept = np.exp(-2 * burst.decay * (np.linspace(burst.start, burst.end, 200) - burst.span.first)).mean()
     partials = []
@@ -268,7 +271,7 @@ def _burst(
 
 
 def _sinad_db(samples: NDArray[np.float32], burst: BurstMeasurement) -> float:
-    """The SINAD between the ramps. Of a long burst, only the start is measured, because only this was fitted."""
+    """The SINAD between the ramps. Only the start of a long burst is measured, because only the start was fitted."""
     lines = burst.lines
     fitted = round(2 * (lines.origin - burst.start))
     first = max(round(burst.start + burst.rise.ramp) + 1, 0)
@@ -285,7 +288,8 @@ def _modulation(
 ) -> tuple[list[tuple[int, float]], AmplitudeModulation | None]:
     """The carriers with their powers, strongest first, and their common modulation.
 
-    Sidebands are at equal distances on both sides of a carrier, with mirrored phases and at most half its amplitude.
+    Sidebands are at equal distances on both sides of a carrier, with mirrored phases and about half its amplitude at
+    most.
     """
     frequencies, amplitudes, powers = lines.frequencies_hz, lines.amplitudes, lines.powers
     near = 0.35 * lines.sample_rate_hz / max(burst.end - burst.start, 1.0)

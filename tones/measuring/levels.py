@@ -1,7 +1,7 @@
-"""Levels of samples; 1.0 is full scale.
+"""Levels of samples, where 1.0 is full scale.
 
-0 dBov is the power of a full-scale square wave (ITU-T G.100.1), so a full-scale sine has -3.01 dBov.
-0 dBm0 is the digital milliwatt of a law (ITU-T G.711).
+0 dBov is the power of a full-scale square wave (ITU-T G.100.1), so a full-scale sine has -3.01 dBov. 0 dBm0 is the
+digital milliwatt of a law (ITU-T G.711).
 """
 
 import math
@@ -10,13 +10,13 @@ from typing import Final
 from ..profile import Law
 
 SINE_DBOV: Final = 20 * math.log10(math.sqrt(0.5))
-"""The level of a full-scale sine."""
+"""Level of a full-scale sine, in dBov."""
 SILENCE_DB: Final = -200.0
-"""The level that stands for digital silence, so that reports contain a number instead of minus infinity."""
+"""Level reported for digital silence, so that reports contain a number instead of minus infinity."""
 
 
 def power_db(power: float) -> float:
-    """The ratio of powers in dB. For the power of samples, this is the level in dBov."""
+    """The ratio of powers in dB, at least -200. For the power of samples, this is the level in dBov."""
     return max(SILENCE_DB, 10 * math.log10(power)) if power > 0 else SILENCE_DB
 
 

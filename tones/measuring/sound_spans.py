@@ -1,4 +1,4 @@
-"""Finds the spans of sound between pauses, cut where the frequencies change without a pause."""
+"""Finds spans of sound between pauses, cut where the frequencies change without a pause."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,12 +14,12 @@ Floats = NDArray[Any]
 
 FRAME_MS: Final = 1.0
 _QUIETEST: Final = 1e-7
-"""Lowest power of sound, -70 dBov. Below this, a 16-bit recording has little more than quantisation noise."""
+"""Lowest power of sound, -70 dBov. Below it, a 16-bit recording has little more than quantization noise."""
 _RANGE: Final = 1e-5
-"""Ratio of powers, 50 dB: quieter sound, relative to the loudest, is ignored."""
+"""Power ratio of 50 dB. Sound further below the loudest sound is ignored."""
 _OVER_NOISE: Final = 6.0
 _DIP: Final = 0.0025
-"""Ratio of powers, 26 dB. A pause is this far below the loudest sound within `_AROUND_MS`."""
+"""Power ratio of 26 dB. In a pause, the sound is this far below the loudest sound within `_AROUND_MS`."""
 _AROUND_MS: Final = 100
 _SHORTEST_PAUSE_MS: Final = 4
 _SHORTEST_SPAN_MS: Final = 8
@@ -27,13 +27,14 @@ _WINDOW_MS: Final = 40.0
 _HOP_MS: Final = 2.0
 _CHANGE: Final = 0.35
 _GLIDE_MS: Final = 90
-"""Longest time in which a change of frequency is sudden. A longer change is a glide."""
+"""Maximum duration of a sudden frequency change, in ms. A longer change is a glide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The samples from `first` up to `end`. `joined_before` and `joined_after` are True if no pause separates this span
-    from the next one on that side.
+    """The samples from `first` up to `end`.
+
+    `joined_before` and `joined_after` are True if no pause separates this span from its neighbor on that side.
     """
 
     first: int
@@ -43,7 +44,7 @@ class Span:
 
 
 def frame_powers(samples: Floats, sample_rate_hz: float) -> Floats:
-    """The mean power of each frame of `FRAME_MS`; an incomplete last frame is left out."""
+    """The mean power of each frame of `FRAME_MS`, without an incomplete last frame."""
     edges = np.arange(0, int(len(samples) / sample_rate_hz * 1000 / FRAME_MS) + 1) * sample_rate_hz * FRAME_MS / 1000
     edges = edges.astype(np.int64)
     powers = np.zeros(max(len(edges) - 1, 0), np.float32)
@@ -75,7 +76,7 @@ def noise_power(samples: Floats, sample_rate_hz: float) -> float:
 
 
 def find_spans(samples: Floats, sample_rate_hz: float, powers: Floats, noise: float) -> list[Span]:
-    """All spans in order of time. `powers` come from `frame_powers`."""
+    """All spans by time. `powers` come from `frame_powers`."""
     if not len(powers):
         return []
     smooth = np.convolve(powers, [0.5, 0.5], "same")
@@ -114,7 +115,7 @@ def _join(parts: NDArray[np.intp], pause: int) -> NDArray[np.intp]:
 
 
 def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> list[int]:
-    """The samples, inside the span from `first` to `end`, at which the spectrum changes."""
+    """The samples between `first` and `end` at which the spectrum changes."""
     size, hop = round(_WINDOW_MS * sample_rate_hz / 1000), round(_HOP_MS * sample_rate_hz / 1000)
     apart = size // 2 // hop
     low = max(first - size // 2, 0)
@@ -124,7 +125,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
     window = np.hanning(size)
     lowest = round(LOWEST_HZ / sample_rate_hz * 2 * size)
     change = np.zeros(count)
-    # Works in blocks, so that memory does not grow with the length; blocks overlap by the compared distance.
+    # Blocks limit the memory for a long span. They overlap by the compared distance.
     block = 4096
     for start in range(0, count, block):
         stop = min(start + block + 2 * apart, count)
@@ -135,7 +136,7 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         sums = shapes.sum(axis=1)
         shapes = shapes / np.maximum(sums, 1e-12)[:, None]
         changed = 1 - np.minimum(shapes[: -2 * apart], shapes[2 * apart :]).sum(axis=1)
-        # A start or an end is not a change of frequency.
+        # The start or end of a sound is not a change of frequency.
         quiet = np.minimum(sums[: -2 * apart], sums[2 * apart :]) < 0.1 * np.maximum(
             sums[: -2 * apart], sums[2 * apart :]
         )
@@ -147,6 +148,6 @@ def _changes(samples: Floats, sample_rate_hz: float, first: int, end: int) -> li
         weights = change[begin:stop] - _CHANGE
         centre = float(np.sum(weights * np.arange(begin, stop)) / weights.sum())
         cuts.append(round(low + centre * hop + size / 2))
-    # Nearer to a pause, one half of the comparison is the pause.
+    # Closer to a pause, one half of the comparison would be the pause.
     shortest = _WINDOW_MS * sample_rate_hz / 1000
     return [cut for cut in cuts if first + shortest < cut < end - shortest]

@@ -1,8 +1,8 @@
 """Finds the sine waves in a stretch of sound, each as exactly as the noise allows.
 
-The strongest peak of the windowed spectrum is taken as a line, all lines are refined together by least
-squares (Gauss-Newton on frequency, glide and complex amplitude), and the search continues in the residual. On clean
-sound the frequencies reach the Cramér-Rao bound.
+The strongest peak of the windowed spectrum is taken as a line. All lines are refined together by least squares
+(Gauss-Newton on frequency, glide and complex amplitude), and the search continues in the residual. On clean sound, the
+frequencies reach the Cramér-Rao bound.
 """
 
 from collections import Counter
@@ -17,34 +17,37 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 LOWEST_HZ: Final = 80.0
-"""Lowest frequency of a line, above mains hum."""
+"""Lowest frequency of a line, in Hz, above mains hum."""
 WEAKEST_DB: Final = -32.0
 """Lowest level relative to the strongest line. Weaker lines come from the codec or the recorder."""
 _SIGNIFICANT: Final = 30.0
-"""Minimum power of a significant peak, relative to the spectrum's median. In pure noise, one peak in 30 000 is this
-high by chance.
+"""Minimum power of a significant peak, relative to the spectrum's median.
+
+In pure noise, one in 30 000 peaks is this high by chance.
 """
 _HOPELESS: Final = {3: 0.8, 8: 0.5}
 """Number of lines → share of a tone's power that they may leave unexplained. A chord of eight lines passes."""
 _APART: Final = 0.6
-"""Smallest difference of two lines, in turns over the stretch."""
+"""Minimum difference between two lines, in turns over the stretch."""
 _ROUNDS: Final = 15
 _EXACT: Final = 1e-8
 _CONVERGED: Final = 1e-3
-"""Limits for the last change of a frequency when the fit has converged: in turns over the stretch, and as a share of
-the frequency's uncertainty.
+"""Limits for the last change of a frequency at which the fit has converged.
+
+`_EXACT` is in turns over the stretch, and `_CONVERGED` is a share of the frequency's uncertainty.
 """
 _NOISY_ROUNDS: Final = 5
 _NOISY: Final = 0.2
-"""Share of the amplitude that may remain unexplained. If more remains, as in speech, further rounds would only fit the
-noise.
+"""Share of the amplitude that may remain unexplained.
+
+If more remains, as in speech, further rounds would only fit the noise.
 """
 _SEARCH_ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class SpectralLines:
-    """Sine waves Re(A·exp(2πi(f·t + s·t²/2))); t is in seconds from sample `origin`."""
+    """Sine waves Re(A·exp(2πi(f·t + s·t²/2))), where t is in seconds from sample `origin`."""
 
     sample_rate_hz: float
     origin: float
@@ -53,14 +56,14 @@ class SpectralLines:
     """Slopes of the frequencies, in Hz per second."""
     amplitudes: NDArray[np.complex128]
     residual: float
-    """Mean power that the lines leave unexplained in the stretch in which they were found."""
+    """Mean power that the lines leave unexplained in the stretch where they were found."""
 
     @property
     def powers(self) -> Floats:
         return np.abs(self.amplitudes) ** 2 / 2
 
     def samples(self, first: int, end: int) -> Floats:
-        """The sum of the lines, also outside the stretch in which they were found."""
+        """The sum of the lines, even outside the stretch where they were found."""
         time = (np.arange(first, end) - self.origin) / self.sample_rate_hz
         wave = np.zeros(end - first)
         for frequency_hz, slope, amplitude in zip(self.frequencies_hz, self.slopes, self.amplitudes, strict=True):
@@ -69,7 +72,7 @@ class SpectralLines:
         return wave
 
     def frequencies_at(self, sample: float) -> Floats:
-        """The frequencies at a sample, in hertz."""
+        """The frequencies at a sample, in Hz."""
         return np.asarray(self.frequencies_hz + self.slopes * (sample - self.origin) / self.sample_rate_hz)
 
 
@@ -82,7 +85,7 @@ def find_lines(
     weakest_db: float = WEAKEST_DB,
     shape: Floats | None = None,
 ) -> SpectralLines:
-    """The lines of a stretch that begins at sample `first`, strongest first; no lines if everything is noise.
+    """The lines of a stretch that begins at sample `first`, strongest first. No lines if everything is noise.
 
     `shape` is the known envelope of the stretch. The search ends early if the lines explain too little of the stretch,
     which is then not a tone.
@@ -115,13 +118,13 @@ def find_lines(
         if _apart(refined.frequencies_hz, apart_hz):
             lines = refined
             break
-        # Two lines at one frequency would grow without bound in opposite phase.
+        # Two lines at the same frequency would grow without bound in opposite phase.
         lines = select_lines(lines, slice(0, -1))
     return select_lines(lines, np.argsort(-lines.powers, kind="stable"))
 
 
 def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> SpectralLines | None:
-    """Lines whose frequencies glide evenly through the stretch; None if there are none."""
+    """Lines whose frequencies glide evenly through the stretch, or None if there are none."""
     length = min(round(0.024 * sample_rate_hz), len(samples) // 6)
     if length < 0.008 * sample_rate_hz:
         return None
@@ -156,7 +159,7 @@ def find_glides(samples: Floats, first: int, sample_rate_hz: float) -> SpectralL
         frequencies_hz=at_centre,
         slopes=slopes,
     )
-    # Refine from the middle outwards: over a whole fast glide, a rough guess would slip by a turn of the phase.
+    # Refinement starts in the middle. Over a whole fast glide, a rough guess would slip by one turn of the phase.
     for share in (0.25, 0.5, 1.0):
         aside = round(len(samples) * (1 - share) / 2)
         guess = refine_lines(samples[aside : len(samples) - aside], first + aside, guess, glide=True)
@@ -173,8 +176,9 @@ def refine_lines(
     shape: Floats | None = None,
     rounds: int = _ROUNDS,
 ) -> SpectralLines:
-    """The lines that fit the samples best by least squares. `lines` has the first estimate; the stretch begins at
-    sample `first`.
+    """The lines that best fit the samples by least squares.
+
+    `lines` is the initial estimate. The stretch begins at sample `first`.
     """
     samples = np.asarray(samples, np.float64)
     rate = lines.sample_rate_hz
@@ -215,7 +219,7 @@ def refine_lines(
 
 
 def select_lines(lines: SpectralLines, chosen: Any) -> SpectralLines:
-    """Some of the lines, selected by a numpy index."""
+    """The lines selected by a numpy index."""
     return replace(
         lines,
         frequencies_hz=lines.frequencies_hz[chosen],
@@ -231,7 +235,7 @@ def _columns(time: Floats, frequencies: Floats, slopes: Floats, shape: Floats | 
 
 
 def _moves(columns: Floats, amplitudes: NDArray[np.complex128], place: Floats, glide: bool) -> Iterator[Floats]:
-    """The derivatives of the samples by each frequency (in turns over the stretch) and by each slope."""
+    """Yield the derivatives of the samples by each frequency (in turns over the stretch) and by each slope."""
     count = len(amplitudes)
     across = -amplitudes.real[:, None] * columns[count:] - amplitudes.imag[:, None] * columns[:count]
     turned = 2 * np.pi * place * across
@@ -249,7 +253,7 @@ def _solve(columns: Floats, samples: Floats) -> Floats:
 
 
 def _peak(samples: Floats, sample_rate_hz: float) -> float | None:
-    """The frequency of the highest significant peak."""
+    """The frequency of the highest peak, or None if the peak is not significant."""
     size = max(4096, 1 << (2 * len(samples) - 1).bit_length())
     power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), size)) ** 2
     lowest = int(np.ceil(LOWEST_HZ * size / sample_rate_hz))

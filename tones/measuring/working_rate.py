@@ -1,6 +1,6 @@
 """Conversion of samples to the working rate of measurements, 8 to 32 kHz, without DC.
 
-A telephone carries no higher frequencies, and an hour at 192 kHz would take twelve times as long.
+A telephone carries no higher frequencies, and an hour at 192 kHz would take twelve times as long to measure.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 DECIMATED_RATE_HZ: Final = 16_000
-"""Lowest working rate of a decimated recording. A recording at twice this rate or more is decimated to this rate, or a
-little more.
+"""Lowest working rate of a decimated recording, in Hz.
+
+A recording at twice this rate or more is decimated to this rate or slightly above.
 """
 _BLOCK: Final = 1 << 16
 _TAPS: Final = 48
-"""Taps on each side of the filter's centre, at the lower rate."""
+"""Taps on each side of the filter's center, at the lower rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingSamples:
-    """Samples at `sample_rate_hz`. Each one represents `step` samples of the recording."""
+    """Samples at `sample_rate_hz`, each of which represents `step` samples of the recording."""
 
     samples: NDArray[np.float32]
     sample_rate_hz: float
@@ -28,7 +29,7 @@ class WorkingSamples:
 
 
 def to_working_rate(samples: NDArray[Any], sample_rate_hz: int, mean: float) -> WorkingSamples:
-    """The samples without their DC, `mean`, low-pass filtered and decimated by an integer factor, block by block."""
+    """The samples without their DC (`mean`), low-pass filtered and decimated by an integer factor, block by block."""
     step = max(1, sample_rate_hz // DECIMATED_RATE_HZ)
     if step == 1:
         return WorkingSamples(np.asarray(samples, np.float32) - np.float32(mean), sample_rate_hz, 1)

@@ -1,1 +1,1 @@
-"""Sounds written as text: Asterisk's tone strings and FreeSWITCH's TGML."""
+"""Text notations for sounds: Asterisk's tone strings and FreeSWITCH's TGML."""

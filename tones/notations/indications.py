@@ -1,9 +1,9 @@
 """Asterisk's tone strings, as in indications.conf and Playtones().
 
-A string has parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first modulated by
-the second. `M69` is a MIDI note, and 0 is silence. A part with `!` is played once, before the rest repeats for ever
-(ast_tone_zone_part_parse in main/indications.c). `conversion_losses` lists what these strings cannot express (levels,
-ramps, glides, fractions).
+A string consists of parts separated by `,` (or `|`), each `[!]f1[+f2|*f2]/ms`: two frequencies added, or the first
+modulated by the second. `M69` is a MIDI note, and 0 is silence. A part with `!` is played once, before the rest repeats
+forever (ast_tone_zone_part_parse in main/indications.c). `conversion_losses` lists what these strings cannot express
+(levels, ramps, glides, fractions).
 """
 
 import re
@@ -16,11 +16,11 @@ from ..profile import RAMP_MS, Profile, build_profile
 from .plain_tones import PlainTone, lengths_ms, plain_losses, plain_tones, whole_ms, with_pauses
 
 PLAYTONES_DEPTH: Final = 0.22
-"""The depth of modulation of Playtones at its own volume: 7219 of 32 768 (main/indications.c)."""
+"""Modulation depth of Playtones at its own volume: 7219 of 32 768 (main/indications.c)."""
 _PLAYTONES_DBM0: Final = -10
-"""The level in dBm0 of each frequency at Playtones' own volume."""
+"""Level of each frequency at Playtones' own volume, in dBm0."""
 _PLAYTONES_STEP_MS: Final = 20
-"""Length of Playtones' frames. It plays whole frames: a part of 110 ms takes 120 ms."""
+"""Duration of Playtones' frames, in ms. It plays whole frames, so a part of 110 ms takes 120 ms."""
 
 _PART: Final = re.compile(
     r"(?P<once>!?)\s*"
@@ -33,15 +33,16 @@ _HIGHEST_NOTE: Final = 127
 _TEXT_LIMIT: Final = 8191
 """Maximum number of characters in a line of Asterisk's configuration (main/config.c)."""
 _HIGHEST_MODULATION_HZ: Final = 100
-"""A second frequency up to this is refused. Zone files write ring-back as 400+15 and mean a modulation, but Playtones
-plays the 15 as a tone of 15 Hz.
+"""Limit in Hz up to which a second frequency is refused.
+
+Zone files write ring-back as 400+15 and mean a modulation, but Playtones plays the 15 as a tone of 15 Hz.
 """
 
 
 def from_asterisk(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float = -16.0, repeat: int = 1
 ) -> Profile:
-    """The profile from a tone string. Parts that the string repeats for ever are played `repeat` times.
+    """The profile from a tone string. Parts that the string repeats forever are played `repeat` times.
 
     Raises ToneError if the string is malformed, and DocumentError if the sound is out of bounds.
     """
@@ -56,7 +57,7 @@ def from_asterisk(
                 "{place}: is not a tone. Write it like 400/100, 400+450/100, 400*20/100 or !0/100", place=place
             )
         segment = _segment(match, place)
-        # As in Asterisk, a part with '!' repeats if it follows a part without one.
+        # As in Asterisk, a part with '!' repeats if it follows a part without '!'.
         (once if match["once"] and not looped else looped).append(segment)
     segments, repeat = (once + looped * repeat, 1) if once else (looped, repeat)
     tree = {
@@ -72,8 +73,8 @@ def from_asterisk(
 def to_asterisk(profile: Profile) -> str:
     """The tone string that plays the profile once. Every part begins with `!`, and sweeps become steps.
 
-    Raises ToneError for a recording, for a burst of more than two frequencies, and for a string longer than a line of
-    Asterisk's configuration. `conversion_losses` lists the losses.
+    `conversion_losses` lists what is lost. Raises ToneError for a recording, for a burst of more than two frequencies,
+    and for a string longer than a line of Asterisk's configuration.
     """
     parts: list[str] = []
     now_ms = 0
@@ -81,7 +82,7 @@ def to_asterisk(profile: Profile) -> str:
         start_ms, end_ms = whole_ms(tone.start_ms), whole_ms(tone.end_ms)
         if start_ms > now_ms:
             parts.append(f"!0/{start_ms - now_ms}")
-        # Asterisk plays a part of 0 ms for ever.
+        # Asterisk plays a part of 0 ms forever.
         if end_ms > start_ms:
             parts.append(f"!{_tone(tone)}/{end_ms - start_ms}")
         now_ms = end_ms
@@ -99,7 +100,7 @@ def to_asterisk(profile: Profile) -> str:
 
 
 def conversion_losses(profile: Profile) -> tuple[str, ...]:
-    """The properties that `to_asterisk` cannot express, in sentences for the user."""
+    """Sentences for the user about the properties that `to_asterisk` cannot express."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = sorted({profile.level_of(segment) for segment in heard}, reverse=True)
     modulations = [segment.modulation for segment in heard if segment.modulation]
@@ -144,7 +145,10 @@ def _segment(match: re.Match[str], place: str) -> dict[str, Any]:
 
 
 def _note_hz(note: str | None, place: str) -> int:
-    """The pitch of a note in Asterisk's table, which has equal temperament, truncated to whole hertz."""
+    """The pitch of a note in Asterisk's table: equal temperament, truncated to whole Hz. 0 for None.
+
+    Raises ToneError if there is no such note.
+    """
     if note is None:
         return 0
     if int(note) > _HIGHEST_NOTE:

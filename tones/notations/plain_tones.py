@@ -13,16 +13,16 @@ from idtone.core.errors import ToneError
 from ..profile import Profile, Segment, Tolerance
 
 TONES_LIMIT: Final = 1000
-"""Maximum number of tones of a sequence. People cannot read a longer one."""
+"""Maximum number of tones in a sequence. People cannot read a longer one."""
 STAIR_MS: Final = 20.0
-"""Length of a glide's step in milliseconds: as long as a packet on most networks."""
+"""Duration of one step of a glide, in ms. It equals a packet on most networks."""
 _STAIRS_LIMIT: Final = 1000
 _STAIR_DECIMALS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PlainTone:
-    """A steady part of a burst, in milliseconds from the beginning of the sound."""
+    """A steady part of a burst, with times in ms from the start of the sound."""
 
     start_ms: float
     end_ms: float
@@ -31,9 +31,9 @@ class PlainTone:
 
 
 def plain_tones(profile: Profile) -> Iterator[PlainTone]:
-    """All bursts as plain tones: a stepped sweep as its steps, and a glide as steps at their middle frequencies.
+    """Yield all bursts as plain tones: a stepped sweep as its steps, and a glide as steps at middle frequencies.
 
-    Raises ToneError for a recording, and for more than `TONES_LIMIT` tones.
+    Raises ToneError for a recording, or for more than `TONES_LIMIT` tones.
     """
     if profile.recording:
         raise ToneError(
@@ -60,14 +60,15 @@ def plain_tones(profile: Profile) -> Iterator[PlainTone]:
 
 
 def whole_ms(time_ms: float) -> int:
-    """The time in whole milliseconds. Halves are rounded up, not to even, so that no burst of a millisecond or more
-    becomes empty.
+    """The time in whole milliseconds.
+
+    Halves are rounded up, not to even, so that no burst of a millisecond or more becomes empty.
     """
     return math.floor(time_ms + 0.5)
 
 
 def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The values of Segments. The time of a silent one is added to the pause of the Segment before it."""
+    """The values of Segments, with each silent one merged into the pause of the Segment before it."""
     joined: list[dict[str, Any]] = []
     for segment in segments:
         if joined and not segment["frequencies_hz"]:
@@ -80,7 +81,7 @@ def with_pauses(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plain_losses(profile: Profile, player: str) -> Iterator[str]:
-    """The properties that no notation of plain tones can express, in sentences about `player`."""
+    """Yield sentences about properties that `player` cannot express in any notation of plain tones."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     sweeps = [segment for segment in heard if segment.sweep]
     if any(segment.ramp_ms for segment in heard):
@@ -98,7 +99,7 @@ def plain_losses(profile: Profile, player: str) -> Iterator[str]:
 
 
 def lengths_ms(profile: Profile) -> list[float]:
-    """The lengths of every plain tone and pause, in milliseconds."""
+    """The durations of all plain tones and pauses, in ms."""
     lengths = [(s.on_ms / _stairs(s) if s.frequencies_hz else s.on_ms, s.off_ms) for s in profile.segments]
     return [time for pair in lengths for time in pair]
 

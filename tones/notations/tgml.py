@@ -1,13 +1,13 @@
-"""FreeSWITCH's tone generation markup, TGML, as in `tone_stream://`.
+"""FreeSWITCH's tone generation markup language, TGML, as in `tone_stream://`.
 
-A text has parts separated by `;`: settings like `v=-13`, or tones `%(on,off,f1,f2,…)` and DTMF digits, `5` or
-`5(on,off)`. `l=` repeats the next tone; `L=` repeats the whole, and so does a closing `;loops=` (negative: for ever).
-The grammar is that of teletone_run, but parts that teletone_run skips silently are errors here (libteletone_generate.c;
+A text consists of parts separated by `;`: settings like `v=-13`, tones `%(on,off,f1,f2,…)`, and DTMF digits `5` or
+`5(on,off)`. `l=` repeats the next tone. `L=` repeats the whole text, and so does a final `;loops=` (negative: forever).
+The grammar is that of teletone_run, but parts that teletone_run silently skips are errors here (libteletone_generate.c,
 mod_tone_stream.c).
 
-The volume of libteletone is nearly in dBm0: a tone's peak is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
-(teletone_dds_state_set_tx_level), 0.01 dB below v dBm0 of the A-law; n tones are added and divided by n. It also adds a
-constant of 128 / n steps to every burst.
+libteletone's volume is nearly in dBm0. The peak of a tone is 10^((v - 3.14 - 3.02) / 20) · 32767 · 1.414214
+(teletone_dds_state_set_tx_level), 0.01 dB below v dBm0 of the A-law. n tones are added and divided by n. libteletone
+also adds a constant of 128 / n steps to every burst.
 """
 
 import math
@@ -31,7 +31,7 @@ _TONES_READ_LIMIT: Final = 10_000
 _LONGEST_ROUND: Final = 128
 
 _ROWS_HZ: Final = {"123A": 697.0, "456B": 770.0, "789C": 859.0, "*0#D": 941.0}
-"""Frequencies of the DTMF rows, as in libteletone: it has 859 Hz where ITU-T Q.23 has 852."""
+"""Frequencies of the DTMF rows, as in libteletone, which uses 859 Hz instead of the 852 Hz of ITU-T Q.23."""
 _COLUMNS_HZ: Final = (1209.0, 1336.0, 1477.0, 1633.0)
 _DIGITS_HZ: Final = {
     digit: (row_hz, column_hz)
@@ -45,8 +45,9 @@ _Tones = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class _State:
-    """The settings of a TGML text. Their defaults are those of teletone_init_session at 8000 Hz; each setting holds
-    until it is set again.
+    """Settings of a TGML text. Each setting is valid until it is set again.
+
+    The defaults are those of teletone_init_session at 8000 Hz.
     """
 
     volume_db: float = -7.0
@@ -58,11 +59,13 @@ class _State:
 def from_tgml(
     text: str, *, name: str = "tones", title: str | None = None, level_dbm0: float | None = None, repeat: int = 1
 ) -> Profile:
-    """The profile from TGML. With `level_dbm0`, the loudest tone gets this level, and the others keep their difference
-    to it. Without, the levels are FreeSWITCH's. Endless loops are played `repeat` times.
+    """The profile from TGML. Endless loops are played `repeat` times.
 
-    Raises ToneError if a part is malformed or cannot be expressed by a profile (fades, other rates, channels), and
-    DocumentError if the sound is out of bounds.
+    If `level_dbm0` is given, the loudest tone gets this level, and the others keep their difference from it. Otherwise
+    the levels are FreeSWITCH's.
+
+    Raises ToneError if a part is malformed or cannot be expressed by a profile (fades, other sample rates, channels),
+    and DocumentError if the sound is out of bounds.
     """
     script, rounds = text.strip().removeprefix(_STREAM), 1
     tail = re.search(r";loops=", script, re.IGNORECASE)
@@ -92,10 +95,10 @@ def from_tgml(
 
 
 def to_tgml(profile: Profile) -> str:
-    """TGML that plays the profile. Sweeps become steps, and modulation is left out.
+    """TGML that plays the profile. Sweeps become steps, and modulation is omitted.
 
-    Raises ToneError for a recording and for more tones than `plain_tones.TONES_LIMIT`. `conversion_losses` lists the
-    losses.
+    `conversion_losses` lists what is lost. Raises ToneError for a recording, or for more than `plain_tones.TONES_LIMIT`
+    tones.
     """
     once = profile.model_copy(update={"repeat": 1})
     tones = [tone for tone in plain_tones(once) if whole_ms(tone.end_ms) > whole_ms(tone.start_ms)]
@@ -116,7 +119,7 @@ def to_tgml(profile: Profile) -> str:
 
 
 def conversion_losses(profile: Profile) -> tuple[str, ...]:
-    """The properties that `to_tgml` cannot express, in sentences for the user."""
+    """Sentences for the user about the properties that `to_tgml` cannot express."""
     heard = [segment for segment in profile.segments if segment.frequencies_hz]
     levels = {profile.level_of(segment) for segment in heard}
     found = list(plain_losses(profile, "FreeSWITCH"))
@@ -130,12 +133,12 @@ def conversion_losses(profile: Profile) -> tuple[str, ...]:
 
 
 def _volume_db(level_dbm0: float, frequencies_hz: tuple[float, ...], law: Law) -> float:
-    """The volume in libteletone that gives a burst this level."""
+    """The libteletone volume that gives a burst this level."""
     return level_dbm0 - _offset_db(len(frequencies_hz), law)
 
 
 def _offset_db(tones: int, law: Law) -> float:
-    """The level in dBm0 of `tones` simultaneous tones at volume 0."""
+    """The level of `tones` simultaneous tones at volume 0, in dBm0."""
     peak = 20 * math.log10(1.414214 * 32767 / 32768) - (3.14 + 3.02)
     return peak + law.full_scale_dbm0 - 10 * math.log10(tones)
 
@@ -145,7 +148,7 @@ def _number(value: float) -> str:
 
 
 def _in_rounds(tones: _Tones) -> tuple[_Tones, int]:
-    """The shortest sequence that gives `tones` when it is repeated, and the number of repetitions."""
+    """The shortest sequence that gives `tones` when repeated, and the number of repetitions."""
     for length in range(1, min(_LONGEST_ROUND, len(tones) // 2) + 1):
         if len(tones) % length == 0 and tones[length:] == tones[:-length]:
             return tones[:length], len(tones) // length
@@ -156,7 +159,7 @@ def _played(script: str) -> _Tones:
     """All tones that teletone_run plays, in order. Raises ToneError."""
     parts = script.split(";")
     if _SETTING.fullmatch(parts[-1].strip()):
-        # FreeSWITCH reads a last setting again after its first letter: `L=3` plays the digit 3.
+        # FreeSWITCH reads a final setting again after its first letter: `L=3` plays the digit 3.
         raise ToneError(
             "TGML, part {number} {text!r}: a setting is at the end. Move it to the front",
             number=len(parts),
@@ -165,7 +168,7 @@ def _played(script: str) -> _Tones:
     state = _State()
     first = _run(parts, state)
     times = next((int(match["value"]) for match in map(_whole_script, parts) if match and int(match["value"]) > 0), 1)
-    # Each round begins with the settings at the end of the round before. From the second round on, all are equal.
+    # Each round begins with the final settings of the round before. From the second round on, all are equal.
     again = _run(parts, state) if times > 1 else []
     if len(first) + len(again) * (times - 1) > _TONES_READ_LIMIT:
         raise ToneError("TGML: plays more than {most} tones. Repeat it less often", most=_TONES_READ_LIMIT)
@@ -237,7 +240,7 @@ def _set(state: _State, name: str, value: str, place: str) -> None:
 
 
 def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | None:
-    """One tone as the values of a Segment; None if it has no length."""
+    """One tone as the values of a Segment, or None if it has no duration."""
     values = [value.strip() for value in match["values"].split(",")] if match["values"] is not None else []
     manual = match["name"] == "%"
     if (len(values) < 3) if manual else (len(values) not in {0, 2}):
@@ -255,7 +258,7 @@ def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | N
             )
         on_ms, off_ms = float(values[0]), float(values[1])
     frequencies = _frequencies(values[2:], place) if manual else _DIGITS_HZ[match["name"]]
-    # A tone without a length is only its pause: TGML writes silence like this.
+    # A tone of no duration consists only of its pause, which is how TGML writes silence.
     if on_ms == 0:
         return {"frequencies_hz": (), "on_ms": off_ms, "level_dbm0": None} if off_ms else None
     level_dbm0 = round(state.volume_db + _offset_db(len(frequencies), Law.A), 2)
@@ -270,7 +273,7 @@ def _tone(match: re.Match[str], state: _State, place: str) -> dict[str, Any] | N
 
 
 def _frequencies(values: list[str], place: str) -> tuple[float, ...]:
-    """The frequencies up to the first 0, as FreeSWITCH reads them."""
+    """The frequencies up to the first 0, as FreeSWITCH reads them. Raises ToneError if there are none."""
     found: list[float] = []
     for value in values:
         if not _FREQUENCY.fullmatch(value):

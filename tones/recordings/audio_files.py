@@ -1,4 +1,4 @@
-"""The reader of audio files: it uses libsndfile, and the ffmpeg program for other formats."""
+"""Reader of audio files. It uses libsndfile, and the ffmpeg program for other formats."""
 
 import math
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ from .recorded_leg import RecordedLeg
 SAMPLE_RATES_HZ: Final = (4000, 192_000)
 CHANNELS: Final = 16
 _BEYOND: Final = 256.0
-"""Largest amplitude of sound, 48 dB above full scale. Only integers that were stored as floats are larger."""
+"""Largest amplitude of a sound, 48 dB above full scale. Only integers stored as floats exceed it."""
 _BLOCK: Final = 1 << 16
-"""Frames of a block. Reading a long Ogg file in one call crashes libsndfile."""
+"""Number of frames in a block. Reading a long Ogg file in a single call crashes libsndfile."""
 
 Channels = tuple[list[NDArray[np.float32]], int]
-"""The samples of each channel, and their rate in hertz."""
+"""The samples of each channel, and their sample rate in Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawFormat:
-    """A headerless format of Asterisk. `subtype` is for libsndfile, `demuxer` for ffmpeg."""
+    """A headerless format of Asterisk. `subtype` is for libsndfile, and `demuxer` is for ffmpeg."""
 
     sample_rate_hz: int
     subtype: str = ""
@@ -55,8 +55,9 @@ RAW_FORMATS: Final[Mapping[str, RawFormat]] = MappingProxyType(
         },
     }
 )
-"""Headerless formats by extension. A file with such an extension that begins like a known container is read as that
-container.
+"""Headerless formats by extension.
+
+A file with such an extension that begins like a known container is read as that container.
 """
 
 _CONTAINERS: Final = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b".snd", b"FORM", b"caff", b"riff", b"ID3", b"#!AMR")
@@ -66,15 +67,16 @@ _COMPRESSED: Final[Mapping[bytes, str]] = MappingProxyType(
 
 
 def read_audio_file(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """The sound of each channel, named "mono", "left" and "right", or "channel 1" and so on; 1.0 is full scale.
+    """The sound of each channel, where 1.0 is full scale.
 
-    Headerless files are recognised by Asterisk's extension. libsndfile recognises its formats by content, whatever the
-    extension; ffmpeg decodes all others. A file that is shorter than its header says is read to its end. The missing
-    rest does not count as lost, because a killed recorder leaves such a header. If ffmpeg skips damaged data, `notice`
-    gets a sentence about it, because the sound after the damage may come too early.
+    Channels are named "mono", "left" and "right", or "channel 1" and so on. Headerless files are recognized by
+    Asterisk's extension. libsndfile recognizes its formats by content, regardless of the extension, and ffmpeg decodes
+    all others. A file that is shorter than its header says is read to its end. The missing rest does not count as lost,
+    because a killed recorder leaves such a header. If ffmpeg skips damaged data, `notice` receives a sentence about it,
+    because the sound after the damage may come too early.
 
-    Raises RecordingError if the file is not a sound, is longer than `longest_s`, has a rate outside 4–192 kHz, more
-    than 16 channels, or samples that are not numbers.
+    Raises RecordingError if the file is not a sound, is longer than `longest_s`, or has a sample rate outside 4–192
+    kHz, more than 16 channels, or invalid samples.
     """
     with open_recording(path) as file:
         beginning = beginning_of(file)
@@ -121,7 +123,7 @@ def _read_raw(path: Path, file: BinaryIO, raw: RawFormat, longest_s: float, noti
 
 def _read_sndfile(path: Path, file: BinaryIO, longest_s: float, raw: RawFormat | None = None) -> Channels:
     layout = {"format": "RAW", "subtype": raw.subtype, "channels": 1, "samplerate": raw.sample_rate_hz} if raw else {}
-    # Open by descriptor, so that libsndfile cannot guess a format from the name.
+    # Opened by descriptor, so that libsndfile cannot guess a format from the name.
     with soundfile.SoundFile(file.fileno(), closefd=False, **layout) as sound:
         rate = int(sound.samplerate)
         _check_extent(path, sound.frames, sound.channels, rate, longest_s)

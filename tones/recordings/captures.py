@@ -1,4 +1,4 @@
-"""The reader of RTP captures (pcap, pcapng). It splits a capture into legs, and never reads the signalling in it."""
+"""Reader of RTP captures (pcap, pcapng), which splits a capture into legs and never reads its signaling."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from .rtp_stream import (
 )
 
 _MOST_PACKETS: Final = 4_000_000
-"""Maximum number of packets of a capture: 22 hours of one sender with 50 packets a second."""
+"""Maximum number of packets in a capture: 22 hours of one sender with 50 packets per second."""
 
 
 class _Source(NamedTuple):
@@ -47,14 +47,14 @@ class _Found(NamedTuple):
 
 
 def read_capture(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """One leg for each SSRC and pair of addresses that carries G.711 or G.722, and for each of these codecs in it.
+    """One leg for each G.711 or G.722 codec in each SSRC between two addresses.
 
-    The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", and with
+    The legs are in the order of their first packets, with names like "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)", including
     the SSRC if two names would be equal. The time of a leg begins with its first packet. Packets are sorted, and
     duplicates are dropped. `lost` covers missing sequence numbers and the time of packets in another codec. Unsent
     silence, comfort noise and telephone events become silence. A sender that restarts its counters continues in the
-    same leg. Streams that cannot be decoded (other codecs, encryption) are left out; `notice` gets a sentence about
-    each, by default a warning in the log.
+    same leg. Streams that cannot be decoded (other codecs, encryption) are omitted. `notice` receives a sentence about
+    each, by default as a warning in the log.
 
     Raises RecordingError if no leg is left, or if a leg is longer than `longest_s`.
     """

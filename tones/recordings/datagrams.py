@@ -1,8 +1,8 @@
-"""The UDP datagrams in a capture (pcap, pcapng). Other packets and incomplete ones are skipped.
+"""UDP datagrams in a capture (pcap, pcapng). Other packets and incomplete packets are skipped.
 
-The available libraries do not suit: they parse every protocol in a packet, they raise undocumented exceptions, and
-they read a pcapng with several interfaces as if it had one. Formats: draft-ietf-opsawg-pcap,
-draft-ietf-opsawg-pcapng, and the link types of tcpdump.org.
+The available libraries are not suitable: they parse every protocol in a packet, raise undocumented exceptions, and read
+a pcapng with several interfaces as if it had one. Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, and the
+link types of tcpdump.org.
 """
 
 import ipaddress
@@ -19,12 +19,12 @@ _PCAP: Final = {
     b"\x4d\x3c\xb2\xa1": ("<", 1),
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
-"""Magic → byte order, and the unit of the fraction in nanoseconds."""
+"""Magic number → byte order, and the unit of the time fraction in ns."""
 _PCAPNG: Final = b"\x0a\x0d\x0d\x0a"
 _BYTE_ORDERS: Final = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 _LARGEST_PACKET: Final = 256 * 1024
-"""Maximum number of bytes of a packet; libpcap's own limit (MAXIMUM_SNAPLEN)."""
+"""Maximum size of a packet, in bytes. This is libpcap's own limit (MAXIMUM_SNAPLEN)."""
 _LARGEST_BLOCK: Final = 16 * 1024 * 1024
 
 _INTERFACE, _OLD_PACKET, _SIMPLE_PACKET, _PACKET = 1, 2, 3, 6
@@ -32,17 +32,17 @@ _TSRESOL, _TSOFFSET = 9, 14
 
 _ETHERNET, _SLL, _SLL2 = 1, 113, 276
 _LOOPBACK: Final = (0, 108)
-"""Link types whose IP header follows a four-byte address family, which has the byte order of the capturing machine."""
+"""Link types whose IP header follows a four-byte address family in the capturing machine's byte order."""
 _RAW_IP: Final = (12, 14, 101, 228, 229)
 _VLANS: Final = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _UDP: Final = 17
 _EXTENSIONS: Final = (0, 43, 60)
-"""Hop-by-hop, routing and destination options of IPv6, which all have the same form."""
+"""IPv6 hop-by-hop, routing and destination options, which all have the same format."""
 
 
 class Datagram(NamedTuple):
-    """One UDP datagram. Addresses are as on the wire, 4 or 16 bytes. `arrival_ns` is None without a time stamp."""
+    """One UDP datagram. Addresses have 4 or 16 bytes, as on the wire. `arrival_ns` is None without a timestamp."""
 
     arrival_ns: int | None
     source: bytes
@@ -59,20 +59,20 @@ class _Interface(NamedTuple):
 
 
 def is_capture(beginning: bytes) -> bool:
-    """True if a file with this beginning is a pcap or a pcapng."""
+    """True if a file that begins like this is a pcap or pcapng."""
     return beginning[:4] in _PCAP or beginning[:4] == _PCAPNG
 
 
 def address_text(host: bytes, port: int) -> str:
-    """The address as text: "10.0.0.1:4000", "[2001:db8::1]:4000"."""
+    """The address as text, for example "10.0.0.1:4000" or "[2001:db8::1]:4000"."""
     name = str(ipaddress.ip_address(host))
     return f"[{name}]:{port}" if len(host) == 16 else f"{name}:{port}"
 
 
 def datagrams(path: Path, file: BinaryIO) -> Iterator[Datagram]:
-    """All datagrams in the order of the capture. An incomplete last packet is skipped.
+    """Yield all datagrams in the order of the capture. An incomplete last packet is skipped.
 
-    Raises RecordingError if the capture is damaged, or its link type is not supported.
+    Raises RecordingError if the capture is damaged or its link type is not supported.
     """
     packets = _pcapng(path, file) if (magic := file.read(4)) == _PCAPNG else _pcap(path, file, magic)
     for arrival_ns, link, packet in packets:
@@ -131,7 +131,7 @@ def _pcapng(path: Path, file: BinaryIO) -> Iterator[tuple[int | None, int, bytes
 
 
 def _interface(block: bytes, order: str) -> _Interface:
-    """The interface in the body of an Interface Description Block. Raises struct.error where it is too short."""
+    """The interface in the body of an Interface Description Block. Raises struct.error if it is too short."""
     link = struct.unpack_from(order + "H", block)[0]
     per_second, offset_s, at = 1_000_000, 0, 8
     while at + 4 <= len(block):
@@ -157,7 +157,7 @@ def _damaged(path: Path, file: BinaryIO) -> RecordingError:
 
 
 def _network(path: Path, packet: bytes, link: int) -> int:
-    """The offset of the IP header; the packet's length if it has none."""
+    """The offset of the IP header, or the packet's length if there is none. Raises RecordingError."""
     if link in _RAW_IP:
         return 0
     if link in _LOOPBACK:
@@ -180,12 +180,13 @@ def _network(path: Path, packet: bytes, link: int) -> int:
 
 
 def _udp(packet: bytes, at: int) -> tuple[bytes, int, bytes, int, bytes] | None:
-    """Source address and port, destination address and port, and payload of the datagram at `at`; None if it is not a
-    complete UDP datagram.
+    """Source address and port, destination address and port, and payload of the datagram at `at`.
+
+    None if there is no complete UDP datagram.
     """
     version = packet[at] >> 4 if at < len(packet) else 0
     if version == 4 and len(packet) >= at + 20:
-        # Skip fragments (an offset, or more fragments to come): RTP packets are never that long.
+        # Fragments (an offset, or more to come) are skipped, because RTP packets are never that long.
         if packet[at + 9] != _UDP or int.from_bytes(packet[at + 6 : at + 8], "big") & 0x3FFF:
             return None
         source, destination = packet[at + 12 : at + 16], packet[at + 16 : at + 20]

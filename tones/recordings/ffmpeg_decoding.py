@@ -1,6 +1,6 @@
-"""Decodes formats that libsndfile does not know, with the ffmpeg program.
+"""Decodes formats that libsndfile does not support, using the ffmpeg program.
 
-ffmpeg gets no file name and no access to other files: it reads the open file, as one of a few containers that cannot
+ffmpeg gets no file name and no access to other files. It reads the open file as one of a few containers that cannot
 refer to other files, and writes samples into a pipe. The time and the number of samples are limited.
 """
 
@@ -25,26 +25,26 @@ CONTAINERS: Final = "aac,ac3,amr,ape,asf,avi,caf,flac,flv,matroska,mov,mp3,ogg,t
 """Allowed containers, by ffmpeg's names: no playlist (hls, dash, concat), image sequence or session description."""
 
 _AU: Final = struct.Struct(">4s5I")
-"""The header of Sun's .au: magic, size of the header, size of the data, encoding, sample rate, channels."""
+"""Header of Sun's .au: magic, size of the header, size of the data, encoding, sample rate, channels."""
 _GUARDS: Final = tuple("-nostdin -v error -threads 1 -max_alloc 67108864 -protocol_whitelist file,pipe".split())
-"""Options that limit each allocation to 64 MiB, because a hostile header asks for more."""
+"""Options that include a limit of 64 MiB per allocation, because a hostile header may ask for more."""
 _AS_AU: Final = tuple("-map 0:a:0 -map_metadata -1 -c:a pcm_f32be -f au pipe:1".split())
 
 _SPEEX: Final = b"Speex   "
 _SPEEX_PLACE: Final = (len(_SPEEX), 28)
-"""The length of `_SPEEX`, and its offset in an Ogg file: it follows the header of the first page."""
+"""Length of `_SPEEX` and its offset in an Ogg file, after the header of the first page."""
 _MESSAGES: Final = 4096
-"""Maximum number of bytes of ffmpeg's messages, the last ones, that are kept."""
+"""Maximum number of bytes of ffmpeg's messages that are kept, from the end."""
 
 
 def decode_with_ffmpeg(
     path: Path, file: BinaryIO, demuxer: tuple[str, ...], *, longest_s: float, largest: int
 ) -> tuple[NDArray[np.float32], int, str]:
-    """The first sound track (frames × channels, big-endian float32), its sample rate in hertz, and the damage.
+    """The first sound track (frames × channels, big-endian float32), its sample rate in Hz, and the damage.
 
-    The damage is ffmpeg's last message about skipped data, or an empty text. `demuxer` has ffmpeg's options for a
-    headerless input; if it is empty, the content decides. At most about `longest_s` seconds and `largest` samples are
-    decoded. Raises RecordingError if ffmpeg is missing, refuses or takes too long.
+    The damage is ffmpeg's last message about skipped data, or an empty string. `demuxer` contains ffmpeg's options for
+    headerless input. If it is empty, the format is detected from the content. At most about `longest_s` seconds and
+    `largest` samples are decoded. Raises RecordingError if ffmpeg is missing, refuses the file or takes too long.
     """
     purpose = (
         Message("reading {extension}", extension=path.suffix)
@@ -59,10 +59,10 @@ def decode_with_ffmpeg(
         ) from error
     allowed = demuxer[1] if demuxer else CONTAINERS
     source = f"file:/dev/fd/{file.fileno()}"
-    # ffmpeg's own decoder doubles the length of wideband Speex (measured, 7.1.5).
+    # ffmpeg's own decoder doubles the duration of wideband Speex (measured with 7.1.5).
     decoder = ["-c:a", "libspeex"] if os.pread(file.fileno(), *_SPEEX_PLACE) == _SPEEX else []
     command = [str(ffmpeg), *_GUARDS, "-format_whitelist", allowed, *demuxer, *decoder, "-i", source]
-    # One second more than allowed, so that a longer file can be detected.
+    # One second more than allowed, so that a longer file is detected.
     command += ["-t", str(longest_s + 1), *_AS_AU]
     output, messages, status = _run(path, command, file.fileno(), 4 * (largest + 1) + 4096)
     message = _last(messages.decode("utf-8", "replace"))
@@ -77,7 +77,10 @@ def decode_with_ffmpeg(
 
 
 def _run(path: Path, command: list[str], descriptor: int, limit: int) -> tuple[bytearray, bytes, int]:
-    """Output, the end of the messages, and the exit status. Raises RecordingError beyond `limit` bytes of output."""
+    """Output, end of the messages, and exit status. Raises RecordingError for more than `limit` bytes of output.
+
+    Also raises RecordingError after `DEADLINE_S`.
+    """
     with subprocess.Popen(  # noqa: S603 – the program is ffmpeg, and no argument comes from the recording
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(descriptor,)
     ) as process:
@@ -121,13 +124,13 @@ def _drain(path: Path, process: subprocess.Popen[bytes], limit: int) -> tuple[by
 
 
 def _last(messages: str) -> str:
-    """The last of ffmpeg's messages, without the prefix that names its module and our file descriptor."""
+    """The last of ffmpeg's messages, without the prefix with its module and our file descriptor."""
     if "not on whitelist" in messages:
         return "its format is not allowed"
     return short_message(messages.strip().rpartition("\n")[2].rpartition(": ")[2].rpartition("] ")[2])
 
 
 def short_message(text: str) -> str:
-    """A library's message, as one short line without a full stop, for use inside our own messages."""
+    """A library's message as one short line without a final period, for use inside our own messages."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line[:160].rstrip(".")

@@ -1,5 +1,6 @@
-"""The common part of all readers of recordings: they open regular files only and never block, have the same limits, and
-report notices.
+"""Shared parts of the readers of recordings: opening, limits and notices.
+
+Only regular files are opened, without blocking.
 """
 
 import logging
@@ -13,19 +14,19 @@ from idtone.core.errors import RecordingError
 from idtone.core.translation import Message
 
 LONGEST_S: Final = 4 * 3600.0
-"""Default limit of the length of a leg, in seconds."""
+"""Default maximum duration of a leg, in seconds."""
 LARGEST_SAMPLES: Final = 1 << 29
-"""Maximum number of samples of all legs of a recording together: 2 GiB, 18 hours of one leg at 8 kHz."""
+"""Maximum number of samples in all legs of a recording together: 2 GiB, or 18 hours of one leg at 8 kHz."""
 
 Notice = Callable[[str], object]
-"""A function that gets a sentence about each part of a recording that cannot be read, while the rest can."""
+"""A function that receives a sentence about each unreadable part of an otherwise readable recording."""
 warn: Final[Notice] = logging.getLogger(__name__).warning
 
 
 def open_recording(path: Path) -> BinaryIO:
-    """The open file, at its start. Raises RecordingError if it is not a regular file, is empty or may not be read.
+    """The file, opened at its start. Raises RecordingError if it is not a regular file, is empty or unreadable.
 
-    A FIFO or a device is refused without waiting for its other end.
+    A FIFO or device is refused without waiting for its other end.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -47,7 +48,8 @@ def open_recording(path: Path) -> BinaryIO:
 
 
 def beginning_of(file: BinaryIO) -> bytes:
-    """The first 16 bytes. The position in the file does not change, because libraries read the file by its
-    descriptor.
+    """The first 16 bytes of the file.
+
+    The file position stays unchanged, because libraries read the file through its descriptor.
     """
     return os.pread(file.fileno(), 16, 0)

@@ -1,4 +1,4 @@
-"""The reader of recordings of any kind. The content of a file shows its kind."""
+"""Reader of all kinds of recordings. The kind is detected from a file's content."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from .recorded_leg import RecordedLeg
 
 
 def read_recording(path: Path, *, longest_s: float = LONGEST_S, notice: Notice = warn) -> tuple[RecordedLeg, ...]:
-    """The legs of a capture (`read_capture`) or of an audio file (`read_audio_file`), by content.
+    """The legs of a capture (`read_capture`) or an audio file (`read_audio_file`), by content.
 
-    `notice` gets a sentence about each part that is left out or damaged. Raises RecordingError if the file cannot
-    be read.
+    `notice` receives a sentence about each part that is omitted or damaged. Raises RecordingError if the file cannot be
+    read.
     """
     with open_recording(path) as file:
         reader = read_capture if is_capture(beginning_of(file)) else read_audio_file

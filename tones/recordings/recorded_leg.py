@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class RecordedLeg:
-    """The sound that one party of a call sent. `samples` is one channel; 1.0 is full scale (32 768 in 16 bits).
+    """The sound that one party of a call sent, as one channel of samples.
 
-    `lost` lists the spans (first, end) of missing samples, which are zero in `samples`. `name` distinguishes the legs
-    of a recording: "left", "10.0.0.1:4000 → 10.0.0.2:4002 (PCMU)". It contains no telephone number.
+    In `samples`, 1.0 is full scale (32 768 in 16 bits). `lost` lists the spans (first, end) of missing samples, which
+    are zero in `samples`. `name` distinguishes the legs of a recording, for example "left" or "10.0.0.1:4000 →
+    10.0.0.2:4002 (PCMU)". It contains no telephone number.
     """
 
     name: str

@@ -8,9 +8,10 @@ from .recorded_leg import RecordedLeg
 
 
 def resample(leg: RecordedLeg, sample_rate_hz: int) -> RecordedLeg:
-    """The leg at `sample_rate_hz`; the same object if it has that rate already. Lost spans grow to whole samples.
+    """The leg at `sample_rate_hz`, or the same object if it already has that rate.
 
-    The filter has linear phase, so nothing moves in time. It rings into lost spans, so these are set to zero again.
+    Lost spans grow to whole samples. The filter has linear phase, so nothing moves in time. It rings into lost spans,
+    so they are set to zero again.
     """
     if leg.sample_rate_hz == sample_rate_hz:
         return leg

@@ -1,9 +1,9 @@
-"""The RTP packets of one sender → its sound, on the sender's own clock (RFC 3550, RFC 3551).
+"""Converts the RTP packets of one sender to sound, on the sender's own clock (RFC 3550, RFC 3551).
 
-Sequence numbers show missing packets; timestamps give the place of each packet. So a jump of the timestamp alone is
-unsent silence, and a jump of both is loss. A hole with missing packets counts as lost completely: part of it may be
-silence, but the packets do not show which part. Arrival times are only used to check the timestamps. If the capture's
-clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the hole.
+Sequence numbers reveal missing packets, and timestamps give the position of each packet. A jump of only the timestamp
+is therefore unsent silence, and a jump of both is loss. A gap with missing packets counts as lost completely: part of
+it may be silence, but the packets do not show which part. Arrival times are used only to check the timestamps. If the
+capture's clock contradicts a jump, the sender has restarted its counters, and that clock gives the length of the gap.
 """
 
 import functools
@@ -19,31 +19,36 @@ import soundfile
 from numpy.typing import NDArray
 
 FEWEST_PACKETS: Final = 8
-"""Minimum number of packets of a stream: a few packets of another protocol can look like RTP."""
+"""Minimum number of packets in a stream. A few packets of another protocol can look like RTP."""
 CLOCK_HZ: Final = 8000
-"""RTP clock of all codecs here, also of G.722, which has 16 000 samples a second (RFC 3551, 4.5.2)."""
+"""RTP clock of all codecs here, including G.722 with its 16 000 samples per second (RFC 3551, section 4.5.2)."""
 
 _HEADER: Final = 12
 _DROPOUT: Final = 3000
 _MISORDER: Final = 100
-"""Maximum distance of a sequence number behind the highest one; `_DROPOUT` is the maximum distance ahead of it (RFC
-3550, A.1).
+"""Maximum distance of a sequence number behind the highest one (RFC 3550, A.1).
+
+`_DROPOUT` is the maximum distance ahead of it.
 """
 _NEAR: Final = 20
 _CONTRADICTION_S: Final = 2
-"""Difference in seconds between the capture's clock and the timestamps from which a jump is not believed. Jitter and a
-sender's bursts cause less.
+"""Maximum difference between the capture's clock and the timestamps, in seconds.
+
+Above it, the capture's clock gives the length of a gap. Jitter and a sender's bursts cause less.
 """
 _SILENT: Final = (13, 19)
-"""Payload types of comfort noise (RFC 3389): the sender is silent."""
+"""Payload types of comfort noise (RFC 3389), which a silent sender uses."""
 _DYNAMIC: Final = 96
 _EVENT_OCTETS: Final = 4
-"""Number of octets in a telephone event's payload (RFC 4733, 2.3). Event packets do not count as time of the voice."""
+"""Size of a telephone event's payload, in bytes (RFC 4733, section 2.3).
+
+Event packets do not count as time of the voice.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A codec with one octet for each tick of the RTP clock. Its samples have the rate `sample_rate_hz`."""
+    """A codec with one byte per tick of the RTP clock. Its samples have the rate `sample_rate_hz`."""
 
     name: str
     sample_rate_hz: int
@@ -57,15 +62,16 @@ _NAMES: Final = {3: "GSM", 4: "G723", 5: "DVI4", 6: "DVI4", 7: "LPC", 10: "L16",
 
 
 def codec_name(payload_type: int) -> str:
-    """The codec's name: "G729", or "payload type 111" if only the signalling names the codec."""
+    """The codec's name, for example "G729", or "payload type 111" if only the signaling names the codec."""
     known = CODECS.get(payload_type)
     return known.name if known else _NAMES.get(payload_type, f"payload type {payload_type}")
 
 
 class RtpPacket(NamedTuple):
-    """One RTP packet. `arrival_ns` is None if the capture has no time stamp.
+    """One RTP packet. `arrival_ns` is None if the capture has no timestamp.
 
-    `payload` is complete for types that can be decoded. For other types it has only the beginning, for `is_silent`.
+    `payload` is complete for types that can be decoded. For other types, it contains only the first bytes, for
+    `is_silent`.
     """
 
     sequence: int
@@ -77,13 +83,16 @@ class RtpPacket(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
-        """True if the packet carries comfort noise, a telephone event or nothing."""
+        """True if the packet contains comfort noise, a telephone event or no data."""
         event = self.payload_type >= _DYNAMIC and len(self.payload) == _EVENT_OCTETS
         return self.payload_type in _SILENT or event or not self.payload
 
 
 def parse_packet(data: bytes, arrival_ns: int | None) -> RtpPacket | None:
-    """The RTP packet in a datagram; None if it cannot be RTP (RFC 3550, 5.1), or is RTCP (RFC 5761, 4)."""
+    """The RTP packet in a datagram, or None for other data and RTCP.
+
+    See RFC 3550, section 5.1, and RFC 5761, section 4.
+    """
     if len(data) < _HEADER or data[0] >> 6 != 2 or 64 <= data[1] & 0x7F < _DYNAMIC:
         return None
     start, end = _HEADER + 4 * (data[0] & 0x0F), len(data)
@@ -108,10 +117,10 @@ def _signed(difference: int, bits: int) -> int:
 
 @dataclass(slots=True)
 class RtpStream:
-    """The packets of one source and one SSRC, in any order of arrival."""
+    """Packets of one source and one SSRC, added in any order of arrival."""
 
     packets: dict[tuple[int, int], RtpPacket] = field(default_factory=dict)
-    """Packets by restart and extended sequence number."""
+    """Packets by number of restarts and extended sequence number."""
     _restarts: int = 0
     _highest: int = 0
     _last: RtpPacket | None = None
@@ -120,7 +129,7 @@ class RtpStream:
     _followed: int = 0
 
     def add(self, packet: RtpPacket) -> None:
-        """Add a packet. Duplicates are dropped. So are stray packets whose successor never comes."""
+        """Add a packet. Duplicates and stray packets without a successor are dropped."""
         last = self._last
         if last is None:
             self._accept(packet, packet.sequence)
@@ -150,11 +159,11 @@ class RtpStream:
 
     @property
     def is_plausible(self) -> bool:
-        """True if this is RTP, not another protocol whose packets begin with the same bits."""
+        """True if this is RTP and not another protocol whose packets begin with the same bits."""
         return len(self.packets) >= FEWEST_PACKETS and 2 * self._followed >= len(self.packets)
 
     def packets_in_order(self) -> list[tuple[int, RtpPacket]]:
-        """The packets in the order of sending, each with the number of missing packets before it."""
+        """The packets in sending order, each with the number of missing packets before it."""
         found: list[tuple[int, RtpPacket]] = []
         before: tuple[int, int] | None = None
         for key in sorted(self.packets):
@@ -166,11 +175,11 @@ class RtpStream:
 
 @dataclass(slots=True)
 class RtpTimeline:
-    """The packets of one codec in a stream, placed on its clock.
+    """Packets of one codec in a stream, positioned on the stream's clock.
 
-    `runs` are payloads without a hole, each run with its first tick. `lost` are spans of ticks (first, end), and
-    `ticks` is the whole length. `pairs` is the number of pairs of successive packets; `misfits` counts the pairs whose
-    timestamps do not fit the packet's length.
+    `runs` are payloads without a gap, each run with its first tick. `lost` contains spans of ticks (first, end), and
+    `ticks` is the total length. `pairs` is the number of pairs of successive packets. `misfits` counts the pairs whose
+    timestamps do not match the packet's length.
     """
 
     runs: list[tuple[int, list[bytes]]] = field(default_factory=list)
@@ -181,7 +190,10 @@ class RtpTimeline:
 
 
 def place_packets(packets: Iterable[tuple[int, RtpPacket]], payload_type: int) -> RtpTimeline:
-    """The packets with `payload_type`, placed on their clock. The time of packets in another codec counts as lost."""
+    """The packets with `payload_type`, positioned on their clock.
+
+    The time of packets in another codec counts as lost.
+    """
     line = RtpTimeline()
     anchor: RtpPacket | None = None
     missing, interrupted = 0, False
@@ -208,7 +220,7 @@ def place_packets(packets: Iterable[tuple[int, RtpPacket]], payload_type: int) -
 
 
 def _hole(before: RtpPacket, after: RtpPacket) -> int:
-    """Ticks between the end of one packet and the start of a later one."""
+    """Ticks between the end of one packet and the start of a later one, at least 0."""
     hole = _signed(after.timestamp - before.timestamp, 32) - len(before.payload)
     if before.arrival_ns is None or after.arrival_ns is None or after.arrival_ns <= before.arrival_ns:
         return max(hole, 0)
@@ -217,9 +229,9 @@ def _hole(before: RtpPacket, after: RtpPacket) -> int:
 
 
 def decode_timeline(line: RtpTimeline, codec: Codec) -> NDArray[np.float32]:
-    """The samples of a stream; 1.0 is full scale, and holes are zero.
+    """The samples of a stream, where 1.0 is full scale and gaps are zero.
 
-    G.722's decoder keeps its state across a hole, as in a telephone; it is correct again within milliseconds.
+    G.722's decoder keeps its state across a gap, as in a telephone. It is correct again within milliseconds.
     """
     ratio = codec.sample_rate_hz // CLOCK_HZ
     samples = np.zeros(line.ticks * ratio, np.float32)
@@ -240,7 +252,7 @@ def _decoded(line: RtpTimeline, codec: Codec) -> Iterator[tuple[int, NDArray[np.
 
 @functools.cache
 def _table(subtype: str) -> NDArray[np.float32]:
-    """The sample for each of the 256 octets of a G.711 law."""
+    """The sample for each of the 256 codes of a G.711 law."""
     octets = io.BytesIO(bytes(range(256)))
     table, _ = soundfile.read(
         octets, dtype="float32", format="RAW", subtype=subtype, channels=1, samplerate=CLOCK_HZ, always_2d=False

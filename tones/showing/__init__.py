@@ -1,1 +1,1 @@
-"""Pictures and playback of profiles and recordings: plans, spectrograms, and the sound device."""
+"""Drawings and playback of profiles and recordings: plans, spectrograms, and the sound device."""

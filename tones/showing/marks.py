@@ -1,4 +1,4 @@
-"""The marks that are drawn over a picture of sound: the bursts of a profile, or the measured ones."""
+"""Marks over a drawing of sound: the bursts of a profile, or the measured bursts."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from ..measuring.inspection import Inspection, MeasuredBurst
 from ..profile import Profile, Segment
 
 MARKS: Final = 2000
-"""Maximum number of marks; more would cover the picture."""
+"""Maximum number of marks. More would cover the drawing."""
 
 
 @dataclass(frozen=True, slots=True)
 class BurstMark:
-    """A burst in the picture. `lines_hz` has the first and the last value of each frequency; `stairs` is the number of
-    steps of a stepped sweep.
+    """A burst in the drawing.
 
-    `tolerance_percent` is the tolerance of the frequencies; `edges_ms` has the tolerances of the start and the end.
+    `lines_hz` contains the first and last value of each frequency. `stairs` is the number of steps of a stepped sweep.
+    `tolerance_percent` is the tolerance of the frequencies. `edges_ms` contains the tolerances of the start and the
+    end.
     """
 
     start_ms: float
@@ -30,7 +31,7 @@ class BurstMark:
 
 
 def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[BurstMark, ...]:
-    """The marks of a profile whose sound begins at `offset_ms`. A profile that is a recording has no marks.
+    """The marks of a profile whose sound begins at `offset_ms`. A recording has no marks.
 
     The cadence as a whole may be slower or faster, so later edges have a larger tolerance.
     """
@@ -53,21 +54,20 @@ def marks_of_profile(profile: Profile, offset_ms: float = 0.0) -> tuple[BurstMar
 
 
 def marks_of_inspection(inspection: Inspection) -> tuple[BurstMark, ...]:
-    """The marks for the measured bursts."""
+    """The marks of the measured bursts."""
     return tuple(BurstMark(burst.start_ms, burst.end_ms, _lines(burst)) for burst in inspection.bursts)
 
 
 def top_hz_of(sample_rate_hz: int, marks: Sequence[BurstMark]) -> float:
-    """The highest frequency of a picture: the telephone band, or more if the marks need it."""
+    """The highest frequency of a drawing, in Hz: the telephone band, or more if the marks require it."""
     highest = max((max(line) for mark in marks for line in mark.lines_hz), default=0.0)
     return min(sample_rate_hz / 2, max(4000.0, 1.15 * highest))
 
 
 def profile_offset_ms(profile: Profile, bursts: Sequence[MeasuredBurst]) -> float | None:
-    """The time in milliseconds at which the profile starts in a recording: there, most of its bursts match a measured
-    one.
+    """The time at which the profile starts in a recording, in ms, or None if no burst matches.
 
-    None if no burst matches.
+    At this time, most of the profile's bursts match a measured burst.
     """
     plan = tuple(islice(profile.timeline(), 64))
     tolerance = profile.tolerance
@@ -96,7 +96,7 @@ def _start_ms(burst: MeasuredBurst) -> float:
 
 
 def _alike(burst: MeasuredBurst, segment: Segment, percent: float) -> bool:
-    """True if each frequency of the segment is in the burst."""
+    """True if the burst contains each frequency of the segment."""
     return all(
         any(abs(from_hz / frequency_hz - 1) <= percent / 100 for from_hz, _ in _lines(burst))
         for frequency_hz in segment.frequencies_hz

@@ -1,4 +1,4 @@
-"""A PNG of waveform and spectrogram, with marks for the bursts."""
+"""PNG drawing of waveform and spectrogram, with marks for the bursts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LEGS: Final = 8
-"""Maximum number of legs that fit into one picture."""
+"""Maximum number of legs in one drawing."""
 _COLUMNS: Final = 1600
 _ROWS: Final = 320
 _WAVE: Final = LINES[0]
@@ -31,7 +31,7 @@ _JAPANESE: Final = ("Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothi
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One leg of the picture."""
+    """One leg of the drawing."""
 
     name: str
     samples: NDArray[Any]
@@ -40,10 +40,10 @@ class Panel:
 
 
 def plot(path: Path, title: str, panels: Sequence[Panel], plain_title: str = "") -> None:
-    """Write a PNG in one step, with one panel for each leg.
+    """Write a PNG atomically, with one panel for each leg, up to `LEGS`.
 
-    `plain_title` replaces `title` if no font on this machine has its characters. Raises UsageError if matplotlib is not
-    installed, or if the file cannot be written.
+    `plain_title` replaces `title` if no font on this machine contains its characters. Raises UsageError if matplotlib
+    is not installed or the file cannot be written.
     """
     if len(panels) > LEGS:
         title, plain_title = (f"{each} (the first {LEGS} of {len(panels)} legs)" for each in (title, plain_title))
@@ -109,8 +109,9 @@ def _draw_spectrogram(axes: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axes: Axes, mark: BurstMark, scale: float, *, label: bool) -> None:
-    """Draw a box around the burst, a line with a tolerance band for each frequency, and error bars for the tolerance of
-    the edges.
+    """Draw a box around the burst, and a line with a tolerance band for each frequency.
+
+    Error bars show the tolerance of the edges.
     """
     start, end = mark.start_ms * scale, mark.end_ms * scale
     for from_hz, to_hz in mark.lines_hz:
@@ -156,8 +157,9 @@ def _time_unit(panel: Panel) -> tuple[str, float]:
 
 
 def _legible(text: str, plain: str) -> tuple[str, str]:
-    """The text, and a font that has all its characters. If no font has: `plain`, or only the characters that can be
-    shown.
+    """The text, and a font that contains all its characters.
+
+    Without such a font, the text is `plain`, or if that is empty, the characters of `text` that can be shown.
     """
     from matplotlib import font_manager
 
@@ -174,5 +176,5 @@ def _legible(text: str, plain: str) -> tuple[str, str]:
 
 
 def _literal(text: str) -> str:
-    """The text with escaped dollar signs, which begin a formula in matplotlib."""
+    """The text with escaped dollar signs, which start a formula in matplotlib."""
     return text.replace("$", r"\$")

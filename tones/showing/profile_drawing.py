@@ -1,4 +1,4 @@
-"""A profile as a small picture in text: frequency upwards, time to the right."""
+"""Draws a profile as a small text drawing, with frequency upward and time to the right."""
 
 import math
 from typing import Final
@@ -9,14 +9,14 @@ _WIDTH: Final = 60
 _SHORTEST_COLUMN_MS: Final = 10.0
 _ROWS_LIMIT: Final = 24
 _ROWS_OF_A_SWEEP: Final = 9
-"""Minimum number of rows in the picture of a profile with sweeps."""
+"""Minimum number of rows for a profile with sweeps."""
 
 
 def draw_profile(profile: Profile) -> str:
-    """The picture, highest frequency on top, with the times of its edges below.
+    """The drawing with the highest frequency at the top and the duration below.
 
-    A profile with more repeated segments than the picture has columns is drawn once, and the scale gives the number of
-    repetitions. If there are too many frequencies, near ones share a row. A profile that is a recording is drawn as one
+    A profile with more repeated segments than the drawing has columns is drawn once, and the scale gives the number of
+    repetitions. If there are too many frequencies, similar frequencies share a row. A recording is drawn as a single
     bar.
     """
     shown = profile

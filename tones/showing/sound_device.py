@@ -1,4 +1,4 @@
-"""Plays samples on this machine's sound device, with sounddevice or with a program of the sound system."""
+"""Plays samples on this machine's sound device, using sounddevice or a program of the sound system."""
 
 import shutil
 import subprocess
@@ -22,13 +22,14 @@ _PROGRAMS: Final[dict[str, tuple[str, ...]]] = {
     "paplay": ("--raw", "--format=s16le", "--channels=1", "--rate={rate}"),
     "aplay": ("-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "{rate}", "-"),
 }
-"""Programs that play samples from standard input. Programs of sound servers come first, because a running sound server
-keeps the device open.
+"""Programs that play samples from standard input.
+
+Programs of sound servers come first, because a running sound server keeps the device open.
 """
 
 
 def play_samples(samples: NDArray[Any], sample_rate_hz: int) -> str:
-    """Play to the end, and return the name of the player. Raises UsageError if this machine has no working player."""
+    """Play to the end and return the name of the player. Raises UsageError if there is no working player."""
     failures = []
     if (failure := _by_sounddevice(samples, sample_rate_hz)) is None:
         return "sounddevice"
@@ -48,13 +49,13 @@ def play_samples(samples: NDArray[Any], sample_rate_hz: int) -> str:
 
 
 def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
-    """The error message of sounddevice, or an empty one if it is not installed; None if it has played the samples."""
+    """Play with sounddevice. Returns None on success, the error message, or "" if it is not installed."""
     try:
         import sounddevice
     except ImportError:
         return ""
     except OSError as error:
-        # Installed, but without the PortAudio library.
+        # sounddevice is installed without the PortAudio library.
         return f"sounddevice: {error}"
     try:
         with sounddevice.RawOutputStream(samplerate=sample_rate_hz, channels=1, dtype="int16") as stream:
@@ -66,7 +67,7 @@ def _by_sounddevice(samples: NDArray[Any], sample_rate_hz: int) -> str | None:
 
 
 def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
-    """The program's error message; None if it has played the samples."""
+    """Play with a program. Returns None on success, or the program's error message."""
     try:
         process = subprocess.Popen(  # noqa: S603  # found in PATH by its fixed name
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -81,7 +82,7 @@ def _by_program(command: list[str], samples: NDArray[Any]) -> str | None:
                 process.stdin.write(block)
             process.stdin.close()
         except BrokenPipeError:
-            # The program has ended; its message and exit code say why.
+            # The program has ended. Its message and exit code give the reason.
             pass
         message = process.stderr.read(4096).decode(errors="replace").strip()
         if process.wait() == 0:

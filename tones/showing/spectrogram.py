@@ -1,6 +1,4 @@
-"""The data of a picture of sound: for sounds of any length, one value or column of values for each column of the
-picture.
-"""
+"""Data for drawings of sounds of any length, with one value or list of values per column of the drawing."""
 
 from typing import Any, Final
 
@@ -11,10 +9,10 @@ Floats = NDArray[Any]
 """An array of single or double precision."""
 
 RANGE_DB: Final = 70.0
-"""Range of the shown levels in dB. Sound that is further below the loudest level is not drawn."""
+"""Range of displayed levels, in dB. Sound further below the loudest level is not drawn."""
 _WINDOW_S: Final = 0.025
 _LOOKS: Final = 6
-"""Maximum number of windows in a column. An hour of sound has too many to compute all."""
+"""Maximum number of windows in a column. An hour of sound has too many to compute all of them."""
 
 
 def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:
@@ -27,9 +25,9 @@ def envelope(samples: Floats, columns: int) -> tuple[Floats, Floats]:
 
 
 def spectrogram(samples: Floats, sample_rate_hz: int, columns: int, rows: int, top_hz: float) -> Floats:
-    """Levels in dB relative to the loudest, not less than -`RANGE_DB`; rows from 0 Hz up to `top_hz`, lowest first.
+    """Levels in dB relative to the loudest, at least -`RANGE_DB`, as rows × columns.
 
-    A column that is longer than a window shows the loudest of several windows.
+    Rows cover 0 Hz up to `top_hz`, lowest first. A column longer than a window shows the loudest of several windows.
     """
     size = min(round(_WINDOW_S * sample_rate_hz), max(len(samples), 16))
     window = np.hanning(size)

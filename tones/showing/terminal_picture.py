@@ -1,4 +1,4 @@
-"""Waveform and spectrogram in the terminal, with or without colours."""
+"""Waveform and spectrogram in the terminal, with or without colors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SHADES: Final = " ░▒▓█"
 _BRAILLE: Final = 0x2800
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _HEAT: Final = ((0, 0, 4), (81, 18, 124), (183, 55, 121), (252, 137, 97), (252, 253, 191))
-"""Colours from dark to bright: five of matplotlib's magma."""
+"""Colors from dark to bright: five of matplotlib's magma."""
 _PLAN: Final = Style(color="bright_cyan")
 _SOUNDS_DB: Final = -35.0
 
@@ -35,9 +35,9 @@ _SOUNDS_DB: Final = -35.0
 class TerminalPicture:
     """A rich renderable, as wide as the console or `width`.
 
-    From top to bottom: the waveform in braille; the spectrogram, in half blocks with colours or in shades without; the
-    bursts of the plan as bars; the time. The plan is drawn over the spectrogram, with ━ while the frequency sounds and
-    ╌ while it does not.
+    From top to bottom, it shows the waveform in braille, the spectrogram (in half blocks with colors, or in shades
+    without), the bursts of the plan as bars, and the time. The plan is drawn over the spectrogram, with ━ while the
+    frequency sounds and ╌ while it does not.
     """
 
     samples: NDArray[Any]
@@ -61,7 +61,7 @@ class TerminalPicture:
         low, high = envelope(self.samples, 2 * columns)
         peak = max(float(-low.min()), float(high.max()), 1e-9)
         height = 4 * _WAVE_ROWS
-        # Rows count from the top; the centre line is always drawn.
+        # Rows count from the top. The center line is always drawn.
         first = np.floor((1 - np.maximum(high, 0) / peak) * (height - 1) / 2 + 0.5).astype(int)
         last = np.ceil((1 - np.minimum(low, 0) / peak) * (height - 1) / 2 - 0.5).astype(int)
         for row in range(_WAVE_ROWS):
@@ -131,7 +131,7 @@ class TerminalPicture:
 def draw_samples(
     samples: NDArray[Any], sample_rate_hz: int, plan: Sequence[BurstMark] = (), width: int | None = None
 ) -> TerminalPicture:
-    """A picture of the samples for `rich.console.Console.print`, at most as wide as the console."""
+    """A drawing of the samples for `rich.console.Console.print`, at most as wide as the console."""
     return TerminalPicture(samples, sample_rate_hz, plan, width)
 
 

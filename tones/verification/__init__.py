@@ -1,1 +1,1 @@
-"""Verification of recordings: does a recording contain a profile's sound?"""
+"""Verification that a recording contains a profile's sound."""

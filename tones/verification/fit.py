@@ -1,9 +1,9 @@
-"""The fit of a plan to a candidate: the best place, tempo and pitch of the sound there, and the quality of that fit.
+"""Fit of a plan to a candidate: the best place, tempo and pitch of the sound, and the quality of the fit.
 
-Each component is demodulated along its own track into a narrow baseband. There a burst is a constant, so one coherent
-sum over it is the maximum-likelihood estimate of its amplitude. The energy that all bursts explain together is the
-likelihood of a hypothesis (place, tempo, pitch). The same grid also holds the near misses: hypotheses outside the
-profile's tolerance.
+Each component is demodulated along its own track into a narrow baseband. In the baseband, a burst is a constant, so one
+coherent sum over it is the maximum-likelihood estimate of its amplitude. The energy that all bursts explain together is
+the likelihood of a hypothesis (place, tempo, pitch). The same grid also contains near misses, which are hypotheses
+outside the profile's tolerance.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .screening import RATE_HZ, Reals, padded_slice
 from .sound_plan import Component, Plan
 
 FILTER: Final = 128
-"""Samples of the baseband filter, a Hann window of 16 ms."""
+"""Number of samples in the baseband filter, a Hann window of 16 ms."""
 BAND_HZ: Final = 94.0
-"""Noise bandwidth of the filter, in hertz."""
+"""Noise bandwidth of the filter, in Hz."""
 MARGIN_S: Final = 0.4
-"""Minimum time before and after the sound, in seconds, that is examined too. Longer bursts need more."""
+"""Minimum examined time before and after the sound, in seconds. Longer bursts need more."""
 PITCH_REACH: Final = 0.035
 GUARD_S: Final = 0.04
 """Time before and after a burst in which its frequency must be quiet, in seconds."""
 
 _INSEPARABLE: Final = 0.02
-"""Regularisation for lines that a short burst cannot separate; without it, their fit would amplify noise."""
+"""Regularization for lines that a short burst cannot separate. Without it, their fit would amplify noise."""
 _EDGE_S: Final = 0.008
-"""Rise time that the filter gives to an edge, in seconds."""
+"""Rise time of an edge in the filter, in seconds."""
 _COARSE_PLACE_S: Final = 0.004
 _COARSE_PLACES: Final = 40
 COARSE_TEMPI: Final = np.linspace(0.80, 1.20, 11)
@@ -45,11 +45,11 @@ Complexes = NDArray[np.complex64]
 
 @dataclass(frozen=True, slots=True)
 class FittedComponent:
-    """A component, fitted to the recording.
+    """A component fitted to the recording.
 
-    `amplitude` is that of a sine with the same power (1.0 is full scale). `coherence` is the share of the energy in its
-    band that the model explains; the guard times before and after count too. `cells` is the number of independent
-    values in the band. `heard` is the share of the component that was received.
+    `amplitude` is that of a sine with the same power, where 1.0 is full scale. `coherence` is the share of the energy
+    in its band that the model explains, including the guard times before and after. `cells` is the number of
+    independent values in the band. `heard` is the received share of the component.
     """
 
     component: Component
@@ -62,7 +62,7 @@ class FittedComponent:
 
     @property
     def score(self) -> float:
-        """−log10 of the probability that noise alone is as coherent in the band (a beta distribution)."""
+        """−log10 of the probability that noise alone is this coherent in the band (a beta distribution)."""
         return -(max(self.cells * self.heard - len(self.component.lines_hz), 0.0)) * float(
             np.log10(max(1 - self.coherence, 1e-3))
         )
@@ -72,8 +72,8 @@ class FittedComponent:
 class Fitted:
     """The best hypothesis.
 
-    `start_s` counts from the start of the recording. `pitch` and `tempo` are relative errors: 0.01 is 1 % higher and
-    1 % slower. `explained` is the energy of the bands that the hypothesis explains.
+    `start_s` counts from the start of the recording. `pitch` and `tempo` are relative errors: 0.01 is 1 % higher and 1
+    % slower. `explained` is the energy of the bands that the hypothesis explains.
     """
 
     start_s: float
@@ -97,7 +97,7 @@ class Fitted:
 class Grid:
     """A grid of hypotheses: every combination of pitch, place and tempo, each in equal steps.
 
-    The grid caches values that do not depend on the recording, so the coarse grid serves every candidate.
+    The grid caches values that do not depend on the recording, so the coarse grid serves all candidates.
     """
 
     pitches: Floats
@@ -117,7 +117,7 @@ class Grid:
 
 
 class Fitter:
-    """Fits one plan to places of recordings."""
+    """Fits one plan to places in recordings."""
 
     def __init__(self, plan: Plan, tempi: Floats = COARSE_TEMPI) -> None:
         """`tempi` are the tempi of the coarse grid."""
@@ -141,7 +141,7 @@ class Fitter:
         ]
         glides = [each for each in plan.components if not each.steady]
         self.ridge = max((frequency_slope(each) / each.middle_hz for each in glides), key=abs, default=0.0)
-        """The relative rise of a glide's apparent pitch for each second that its assumed start is too late."""
+        """Relative rise of a glide's apparent pitch per second by which its assumed start is too late."""
         self.reach_s = SCREEN_HOP / RATE_HZ * 1.5 + 0.1 * plan.length_s
         """Reach of the coarse grid on each side of a candidate, in seconds."""
         self._coarse = self._coarse_grid(self.reach_s, tempi)
@@ -161,8 +161,9 @@ class Fitter:
         return self._best(base, self._coarse)
 
     def fine(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """The best hypothesis near `coarse`. Its error is less than a frame, and less than a hundredth of the pitch's
-        resolution.
+        """The best hypothesis near `coarse`.
+
+        Its error is less than a frame, and less than a hundredth of the pitch's resolution.
         """
         if not self.plan.steady:
             return self._fine_glide(base, coarse)
@@ -181,8 +182,10 @@ class Fitter:
         return best
 
     def _fine_glide(self, base: Baseband, coarse: Fitted) -> Fitted:
-        """The same as `fine` for a glide. If a later start is assumed, a glide seems higher. So the likelihood forms a
-        ridge, and the search goes along it, then across.
+        """The best hypothesis near `coarse` for a plan with glides.
+
+        If a later start is assumed, a glide seems higher. The likelihood therefore forms a ridge, and the search moves
+        along the ridge and then across it.
         """
         origin = base.first / RATE_HZ
         best = coarse
@@ -237,10 +240,10 @@ class Fitter:
 
 @dataclass(frozen=True, slots=True)
 class Baseband:
-    """The recording around a place, as a narrow band for each track, at 500 frames a second.
+    """The recording around a place, as one narrow band per track, at 500 frames per second.
 
-    `times` are in seconds from sample `first`. `mask` is the share of each frame that is not lost; None if nothing is
-    lost.
+    `times` are in seconds from sample `first`. `mask` is the share of each frame that is not lost, or None if nothing
+    is lost.
     """
 
     first: int
@@ -250,7 +253,7 @@ class Baseband:
     mask: Reals | None
 
     def explained(self, plan: Plan, grid: Grid) -> list[Floats]:
-        """The energy that each component explains: places × tempi × pitches."""
+        """The energy explained by each component, as arrays of shape places × tempi × pitches."""
         sums: dict[tuple[object, ...], list[Complexes]] = {}
         found = []
         for index, each in enumerate(plan.components):
@@ -265,15 +268,16 @@ class Baseband:
         return found
 
     def demodulated(self, index: int, each: Component, fitted: Fitted) -> Complexes:
-        """The band of a component at its fitted place: constant while a component of one line sounds, otherwise the sum
-        of its lines.
+        """The band of a component at its fitted place.
+
+        While the component sounds, the band is constant for a single line, and otherwise the sum of the lines.
         """
         turning = _turning(np.array([fitted.pitch * each.middle_hz]), self.times)[0]
         bend = self._bent(each, fitted)
         return np.asarray(self.bands[self.track_of[index]] * (turning if bend is None else turning * bend))
 
     def _bent(self, each: Component, fitted: Fitted) -> Complexes | None:
-        """The phase difference between a measured glide and its carrier; None for a steady tone."""
+        """The phase difference between a measured glide and its carrier, or None for a steady tone."""
         if each.steady:
             return None
         return self._bend(each, fitted.start_s - self.first / RATE_HZ, 1 + fitted.tempo)
@@ -283,7 +287,10 @@ class Baseband:
         return np.asarray(np.exp(-2j * np.pi * turns), np.complex64)
 
     def _glide_energies(self, index: int, each: Component, grid: Grid, spans: Spans) -> Floats:
-        """The same as `explained`, for a glide, whose carrier fits only one place and one tempo."""
+        """The energy explained by a glide, whose carrier fits only one place and one tempo.
+
+        The shape is places × tempi × pitches.
+        """
         energies = np.zeros((*spans.shape[:2], len(grid.pitches)), np.float32)
         for column, tempo in enumerate(grid.tempi):
             for row, place in enumerate(grid.places):
@@ -299,7 +306,7 @@ class Baseband:
     def _sums(
         self, index: int, each: Component, pitches: Floats, grid: Grid | None = None, bend: Complexes | None = None
     ) -> list[Complexes]:
-        """The running sum of the demodulated band for each line, smoothed as the edges are: edges × pitches."""
+        """Running sums of the demodulated band for each line, smoothed like the edges, of shape edges × pitches."""
         soft, band = edge_frames(each), self.bands[self.track_of[index]]
         if bend is not None:
             band = band * bend
@@ -316,7 +323,7 @@ class Baseband:
         found = [spans.last.of(line) - spans.first.of(line) for line in sums]
         if len(found) == 1:
             return np.asarray((found[0].real ** 2 + found[0].imag ** 2) / norm)
-        # Lines near each other overlap: a least-squares fit gives what they explain together.
+        # Lines close to each other overlap. A least-squares fit gives what they explain together.
         lines = np.stack(found, axis=-1)
         overlap = norm[..., None] * _overlap(each, spans)
         together = np.matmul(lines, np.linalg.inv(overlap).swapaxes(-1, -2))
@@ -356,8 +363,9 @@ class Baseband:
 
 
 def carrier_phase(each: Component, times: Floats) -> Floats:
-    """The carrier's phase, in turns, at `times` in seconds from the start of the sound. Before and after the component,
-    the frequency stays constant.
+    """Phase of the carrier in turns, at `times` in seconds from the start of the sound.
+
+    Before and after the component, the frequency stays constant.
     """
     if each.steady:
         return each.from_hz * times
@@ -368,29 +376,29 @@ def carrier_phase(each: Component, times: Floats) -> Floats:
 
 
 def frequency_slope(each: Component) -> float:
-    """The slope of a component's frequency, in hertz per second."""
+    """Slope of a component's frequency, in Hz per second."""
     start_s, end_s = each.track_s
     return (each.to_hz - each.from_hz) / (end_s - start_s)
 
 
 def edge_frames(each: Component) -> int:
-    """Number of frames over which an edge rises. It is odd, so that the middle of the edge is the middle of a frame."""
+    """Number of frames over which an edge rises, always odd so that its middle is the middle of a frame."""
     return 2 * round(float(np.hypot(_EDGE_S, each.ramp_s / 2)) * FRAMES_PER_S / 2) + 1
 
 
 def _turning(frequencies_hz: Floats, times: Floats) -> Complexes:
-    """The carriers that demodulate equally spaced frequencies: frequencies × times."""
+    """Carriers that demodulate equally spaced frequencies, of shape frequencies × times."""
     turning = np.empty((len(frequencies_hz), len(times)), np.complex64)
     turning[0] = np.exp(-2j * np.pi * frequencies_hz[0] * times)
     if len(frequencies_hz) > 1:
         turning[1:] = np.exp(-2j * np.pi * (frequencies_hz[1] - frequencies_hz[0]) * times)
-        # One exponential for each frequency would take most of the time of a fit.
+        # One exponential per frequency would take most of the time of a fit.
         np.multiply.accumulate(turning, axis=0, out=turning)
     return turning
 
 
 def _overlap(each: Component, spans: Spans) -> Complexes:
-    """The correlation of a component's lines over each span: … × lines × lines. 1 means equal."""
+    """Correlation of a component's lines over each span, of shape … × lines × lines. 1 means equal."""
     lines_hz = np.array(each.lines_hz)
     apart = (lines_hz[None, :] - lines_hz[:, None]) * (spans.ends - spans.starts)[..., None, None]
     middle = (lines_hz[None, :] - lines_hz[:, None]) * ((spans.starts + spans.ends) / 2)[..., None, None]
@@ -399,7 +407,7 @@ def _overlap(each: Component, spans: Spans) -> Complexes:
 
 
 def _tracks(plan: Plan) -> tuple[int, ...]:
-    """The number of the carrier for each component. Bursts of the same steady tone share a carrier."""
+    """The number of each component's carrier. Bursts of the same steady tone share a carrier."""
     numbers: dict[tuple[float, ...], int] = {}
     keys = [
         (each.from_hz,) if each.steady else (each.from_hz, each.to_hz, each.start_s, each.end_s)

@@ -1,8 +1,8 @@
-"""The evidence that a fit is the sound and not speech or noise, as a log-likelihood ratio.
+"""Evidence that a fit is the sound and not speech or noise, as a log-likelihood ratio.
 
-Each feature distinguishes the sound from chance patterns of speech. A logistic regression learned the weights of the
-features from speech and from sounds under speech. `calibration.json` holds the weights, the thresholds and the false
-alarms measured with them; `python -m bench.verify.calibration` writes it.
+Each feature distinguishes the sound from chance patterns in speech. A logistic regression learned the weights of the
+features from speech and from sounds under speech. `calibration.json` contains the weights, the thresholds and the false
+alarms measured with them. `python -m bench.verify.calibration` writes that file.
 """
 
 import json
@@ -30,11 +30,14 @@ _HIGHEST_HZ: Final = 3500.0
 class Features:
     """Features that distinguish the sound from speech.
 
-    `score`: −log10 of the probability of the coherence in noise, divided by 10. `share`: log-odds of the tones' share
-    of the total power while they sound. `weakest`: −log of the share that the model leaves unexplained in the worst
-    component. `spread`: level difference between the loudest and the quietest component, relative to the profile, in
-    units of 6 dB. `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1. `quiet`: level below the
-    profile's, in units of 10 dB. `few`: 1 / number of bursts, because chance imitates a sound of few bursts more often.
+    - `score`: −log10 of the probability of the coherence in noise, divided by 10.
+    - `share`: log-odds of the tones' share of the total power while they sound.
+    - `weakest`: −log of the share that the model leaves unexplained in the worst component.
+    - `spread`: level difference between the loudest and the quietest component, relative to the profile, in units of
+      6 dB.
+    - `pitch`, `tempo`: squared errors in units of half the tolerance, at most 1.
+    - `quiet`: level relative to the profile's, at most 0, in units of 10 dB.
+    - `few`: 1 / number of bursts, because chance imitates a sound of few bursts more often.
     """
 
     score: float
@@ -49,11 +52,11 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The calibrated values. `weights` are for Features, then a constant. A score of at least `threshold` is the sound;
-    a score below `grey` is not.
+    """Calibrated values.
 
-    `hours` of speech and music that the regression did not use gave `false_alarms`, counted for each profile
-    separately; `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
+    `weights` are for the Features, followed by a constant. A score of at least `threshold` is the sound, and a score
+    below `grey` is not. `hours` of speech and music that the regression did not use gave `false_alarms`, counted for
+    each profile separately. `false_alarms_per_hour` is the upper limit of a 95 % confidence interval.
     """
 
     weights: tuple[float, ...]
@@ -78,7 +81,10 @@ def log_odds(features: Features, weights: tuple[float, ...]) -> float:
 def features_of(
     samples: Reals, fitted: Fitted, *, pitch_tolerance: float, tempo_tolerance: float, judge_errors: bool = True
 ) -> Features:
-    """The features of a fit in its recording (8 kHz). Without `judge_errors`, pitch and tempo count as correct."""
+    """The features of a fit in its recording at 8 kHz.
+
+    If `judge_errors` is False, pitch and tempo count as correct.
+    """
     audible = [each for each in fitted.components if each.heard >= AUDIBLE] or list(fitted.components)
     levels = [20 * math.log10(max(each.amplitude, 1e-6) / each.component.amplitude) for each in audible]
     return Features(

@@ -1,4 +1,4 @@
-"""Measurements of the parts of a fitted sound: the edges of its bursts, missing parts within them, and its pauses."""
+"""Measurements of parts of a fitted sound: edges of its bursts, missing parts of bursts, and pauses."""
 
 from typing import Any, Final
 
@@ -15,41 +15,45 @@ _EDGE_REACH: Final = 0.7
 """Distance within which an edge is searched, as a share of the burst's length."""
 _EDGE_STEP_S: Final = 0.0005
 _SLICE_S: Final = 0.024
-"""Length of a slice in seconds: one packet and the rise time of the baseband filter, so that a lost packet silences at
-least one slice.
+"""Length of a slice, in seconds.
+
+It equals one packet and the rise time of the baseband filter, so that a lost packet silences at least one slice.
 """
 _SLICES: Final = 3
 """Minimum number of slices of a short burst."""
 _SLICE_STEP_S: Final = 0.004
 _ASIDE_S: Final = 0.006
-"""Time at each edge of a burst that is left out of the slices, because the filter mixes it with the sound around the
-burst.
+"""Time at each edge of a burst that slices exclude, in seconds.
+
+The filter mixes this time with the sound around the burst.
 """
 _SLICE_HEARD: Final = 0.5
 """Minimum received share of a slice that counts."""
 _TAIL_S: Final = (0.015, 0.055)
 _LATE_S: Final = (0.11, 0.16)
-"""Two periods after the end of a burst: in the first, a room still has much of the tone; in the second, it has less."""
+"""Second of two periods after the end of a burst, in seconds. `_TAIL_S` is the first.
+
+In a room, much of the tone remains in the first period, and less in the second.
+"""
 _TAIL: Final = 10 ** (-25 / 20)
 _CONTINUED: Final = 10 ** (-2 / 20)
-"""Lowest and highest amplitude of a tail, as shares of the burst's amplitude. Below is silence; above, the burst
-continues.
+"""Highest amplitude of a tail, as a share of the burst's amplitude. `_TAIL` is the lowest.
+
+Below `_TAIL` is silence, and above `_CONTINUED` the burst continues.
 """
 _DECAY: Final = 10 ** (-3 / 20)
-"""Maximum amplitude of a tail's second period, as a share of that in its first."""
+"""Maximum amplitude of a tail's second period, as a share of the amplitude in its first."""
 _AROUND_S: Final = 0.25
 _QUIET: Final = 10 ** (-5 / 20)
-"""Maximum amplitude of the tones before a sound in a room and after its tail has died away, as a share of the
-sound's.
-"""
+"""Maximum amplitude of the tones around a sound that stands alone, as a share of the sound's amplitude."""
 _AROUND_HEARD: Final = 0.8
-"""Minimum received share of the time around the sound. If less was received, it is not known what was there."""
+"""Minimum received share of the time around the sound. Below it, nothing is known about that time."""
 _BLAST: Final = 5.0
-"""Ratio to the amplitude in the middle of a burst from which a part is so loud that it outweighs the rest."""
+"""Ratio to the amplitude in the middle of a burst above which a part is so loud that it outweighs the rest."""
 
 
 def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, reach_s: float) -> tuple[float, float]:
-    """The offsets of a component's start and end from the fit of the whole sound, in seconds; at most `reach_s`."""
+    """Offsets of a component's start and end from the fit of the whole sound, in seconds, at most `reach_s`."""
     component = fitted.components[index]
     origin = base.first / RATE_HZ
     start_s, end_s = component.start_s - origin, component.end_s - origin
@@ -61,7 +65,7 @@ def edge_errors(base: Baseband, index: int, each: Component, fitted: Fitted, rea
 
 
 def weakest_slice(base: Baseband, index: int, each: Component, fitted: Fitted) -> float:
-    """The amplitude of a component's weakest slice of 24 ms, relative to its louder ones; 1 is an even burst."""
+    """Amplitude of a component's weakest slice of 24 ms, relative to its louder slices. 1 is an even burst."""
     component = fitted.components[index]
     origin = base.first / RATE_HZ
     start_s, end_s = component.start_s - origin, component.end_s - origin
@@ -88,7 +92,7 @@ def _sums(values: NDArray[Any], first: NDArray[np.intp], last: NDArray[np.intp])
 def amplitude_in_pause(
     base: Baseband, index: int, each: Component, fitted: Fitted, gap_start_s: float, gap_end_s: float
 ) -> float | None:
-    """The amplitude of a component's tone in a pause of the plan; None if the pause is too short to measure."""
+    """Amplitude of a component's tone in a pause of the plan, or None if the pause is too short to measure."""
     inset_s = edge_frames(each) / FRAMES_PER_S
     place_s = fitted.start_s - base.first / RATE_HZ
     tempo = 1 + fitted.tempo
@@ -101,7 +105,7 @@ def amplitude_in_pause(
 
 
 def dies_away(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
-    """One value for each burst: True if the tone dies away slowly after it, as in a room."""
+    """One value per measurable burst: True if the tone dies away slowly after it, as in a room."""
     times = base.times + base.first / RATE_HZ
     found: list[bool] = []
 
@@ -125,10 +129,10 @@ def dies_away(base: Baseband, plan: Plan, fitted: Fitted) -> list[bool]:
 
 
 def stands_alone(base: Baseband, fitted: Fitted) -> bool:
-    """True if the sound's tones are quiet before the sound, and also after it, when a room's tail has died away.
+    """True if the sound's tones are quiet before the sound, and after a room's tail has died away.
 
     A longer or pulsating tone, from the network or in music, also sounds before or after. Lost time around the sound
-    may hide such a tone.
+    may hide such a tone, and then the result is False.
     """
     times = base.times + base.first / RATE_HZ
     begin_s, end_s = fitted.start_s - _AROUND_S, fitted.end_s + _LATE_S[0] + _AROUND_S
@@ -149,11 +153,10 @@ def stands_alone(base: Baseband, fitted: Fitted) -> bool:
 
 
 def level_without_blast(base: Baseband, plan: Plan, fitted: Fitted) -> float | None:
-    """The sound's level as a factor of the profile's, if its first burst is much louder than that for a time; otherwise
-    None.
+    """The sound's level as a factor of the profile's, if its first burst is temporarily much louder. Otherwise None.
 
-    A codec with a memory, such as G.722, begins a sound like this if the states of its encoder and its decoder differ.
-    The effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.
+    A codec with a memory, such as G.722, starts a sound like this if the states of its encoder and decoder differ. The
+    effect lasts for less than half of a burst, so the median of the burst's amplitudes is the true level.
     """
     times = base.times + base.first / RATE_HZ
     middle = peak = 0.0

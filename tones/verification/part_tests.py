@@ -1,4 +1,4 @@
-"""Tests of the single parts of a sound. The likelihood of the whole sound does not cover them."""
+"""Tests of single parts of a sound, which the likelihood of the whole sound does not cover."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,55 +15,64 @@ from .screening import Reals
 from .sound_plan import Component, Plan
 
 CODEC_MS: Final = 4.0
-"""Milliseconds by which codecs move the edge of a burst. They are added to the tolerance."""
+"""Time by which codecs move the edge of a burst, in ms. It is added to the tolerance."""
 _ENOUGH: Final = 0.7
 """Minimum received share of a burst that counts as heard. Single lost packets do not matter."""
 _WHOLE: Final = 0.95
 _PURE: Final = 0.7
-"""Minimum coherence of a burst with edges that can be measured. Its received share must also exceed `_WHOLE`."""
+"""Minimum coherence of a burst whose edges can be measured. Its received share must also exceed `_WHOLE`."""
 _PURE_BLASTED: Final = 0.53
-"""The same as `_PURE` for a burst that was limited: a codec that distorts its first third also turns the phase there.
+"""Minimum coherence that replaces `_PURE` for a burst that was limited.
+
+A codec that distorts the first third of a burst also turns the phase there.
 """
 _EVEN: Final = 0.55
-"""Minimum amplitude of the weakest slice of a whole burst, relative to the louder slices. Even in white noise 5 dB
-above the sound, and after the codecs, a whole burst has more.
+"""Minimum amplitude of the weakest slice of a whole burst, relative to the louder slices.
+
+A whole burst exceeds this minimum even in white noise 5 dB above the sound, and after the codecs.
 """
 _EVEN_ALONE: Final = 0.65
 ALONE: Final = 0.9
-"""Minimum share of the sound's tones in the total power at which noise cannot make a burst uneven; echo may still fill
-missing parts.
+"""Minimum share of the sound's tones in the total power at which noise cannot make a burst uneven.
+
+An echo may still fill missing parts.
 """
 _MISSING_DB: Final = -12.0
 _SILENT_DB: Final = -60.0
-"""Level in dB below which a burst is missing. Codecs and buffers leave more of a damaged burst."""
+"""Level below which a missing burst is silent, in dB. Codecs and buffers leave more of a damaged burst."""
 _PACKETS_S: Final = 0.08
-"""Maximum length in seconds of a burst that four lost packets in a row can remove completely."""
+"""Maximum length of a burst that four consecutive lost packets can remove completely, in seconds."""
 _CLEAN: Final = 0.9
 """Minimum coherence of every burst on a line that has changed the sound little."""
 _PRECISE_MS: Final = 8.0
-"""Maximum distance of all edges from an even cadence, if the sound was made with that cadence. A buffer stretches in
-steps.
+"""Maximum distance of all edges from an even cadence if the sound was made with that cadence, in ms.
+
+A buffer stretches in steps.
 """
 _STRETCH: Final = 1.5
 """Maximum stretching of a whole sound by adaptive buffers, in units of the tolerance."""
 _CONTINUOUS_DB: Final = -2.0
-"""Minimum level in dB of a tone that continues in a pause. Echo and concealment are quieter."""
+"""Minimum level of a tone that continues in a pause, in dB. Echo and concealment are quieter."""
 _FURTHER_DB: Final = -6.0
 _FURTHER_COHERENCE: Final = 0.85
 _FURTHER_DAMAGED: Final = 0.55
-"""Minimum coherence of a further burst after loss or in a room. A voice rarely has as much at the sound's own pitch."""
+"""Minimum coherence of a further burst after loss or in a room.
+
+A voice rarely has as much at the sound's own pitch.
+"""
 _REMNANT_DB: Final = -25.0
 _REMNANT_COHERENCE: Final = 0.3
 _REMNANT_SHARE: Final = 0.85
-"""Minimum share of a further burst's tone in the power after the sound, even if packets are lost. A voice rarely has as
-much of its power at one tone.
+"""Minimum share of a further burst's tone in the power after the sound, even if packets are lost.
+
+A voice rarely has as much of its power at a single tone.
 """
 _REMNANT_AFTER_S: Final = 0.02
-"""Time after the sound in seconds. The filter spreads the end of the sound by less."""
+"""Time after the sound, in seconds. The filter spreads the end of the sound by less."""
 _SAME_PITCH: Final = 0.01
 _PAUSE_DB: Final = -6.0
 _EDGE_BEYOND_S: Final = 0.01
-"""Distance in seconds, beyond the limit, up to which an edge is searched."""
+"""Distance beyond the limit up to which an edge is searched, in seconds."""
 _REPLAY_S: Final = 0.02
 _REPLAY: Final = 0.3
 _ROW: Final = 0.15
@@ -76,9 +85,9 @@ class TestedBurst:
     end_error_s: float
     heard: float
     weakest: float
-    """Amplitude of the burst's weakest slice, relative to the louder ones."""
+    """Amplitude of the burst's weakest slice, relative to its louder slices."""
     blasted: bool = False
-    """True if the burst was limited because a part of it was much too loud."""
+    """True if the burst was limited because part of it was much too loud."""
 
     @property
     def level_db(self) -> float:
@@ -97,13 +106,13 @@ class TestedBurst:
 
     @property
     def edges_ms(self) -> tuple[float, float] | None:
-        """The errors of the burst's start and end, in milliseconds; None if they cannot be measured."""
+        """The errors of the burst's start and end in ms, or None if they cannot be measured."""
         if self.heard <= _WHOLE or self.covered:
             return None
         return 1000 * self.start_error_s, 1000 * self.end_error_s
 
     def ends_within(self, limit_ms: float) -> bool:
-        """True if both edges of the burst can be measured, and their errors are within the limit."""
+        """True if both edges of the burst can be measured and their errors are within the limit."""
         return self.edges_ms is not None and max(map(abs, self.edges_ms)) <= limit_ms
 
     def reported(self, profile: Profile) -> HeardBurst:
@@ -124,10 +133,10 @@ class TestedBurst:
 class PartTestCase:
     """A place at which the sound may be.
 
-    `share` is the share of its tones in the total power while they sound. `beside` has the bursts around the sound,
-    with their levels relative to the sound's own bursts (dB). `tails` is True for each burst that dies away, as in a
-    room. `alone` is True if its tones are quiet before and after it. `remnants` are possible remains of a further burst
-    after it.
+    `share` is the share of its tones in the total power while they sound. `beside` contains the bursts around the
+    sound, with their levels relative to the sound's own bursts (dB). `tails` is True for each burst that dies away as
+    in a room. `alone` is True if the sound's tones are quiet before and after it. `remnants` are possible remains of a
+    further burst after it.
     """
 
     profile: Profile
@@ -147,7 +156,7 @@ class PartTestCase:
 
     @property
     def uneven(self) -> tuple[int, ...]:
-        """The numbers, from 1, of the bursts that have a missing or covered part."""
+        """The numbers, from 1, of bursts with a missing or covered part."""
         even = _EVEN_ALONE if self.share > ALONE else _EVEN
         return tuple(index for index, burst in enumerate(self.bursts, 1) if burst.weakest < even)
 
@@ -169,13 +178,14 @@ def _cadence(case: PartTestCase) -> Test:
 
 
 def _clean(case: PartTestCase) -> bool:
-    """True if the line has changed little."""
+    """True if the line has changed the sound little."""
     return not case.resounds and all(burst.coherence > _CLEAN for burst in case.bursts)
 
 
 def _precise(case: PartTestCase) -> bool:
-    """True if times that deviate prove that this is another sound. A single burst proves nothing, because it fits any
-    length.
+    """True if deviating times prove that this is another sound.
+
+    A single burst proves nothing, because it fits any length.
     """
     edges = [each.edges_ms for each in case.bursts]
     return (
@@ -186,9 +196,7 @@ def _precise(case: PartTestCase) -> bool:
 
 
 def _complete(case: PartTestCase) -> Test:
-    """The test that every burst is there from its start to its end, and that the bursts' levels differ only as in the
-    profile.
-    """
+    """Test that every burst is complete, and that the levels of the bursts differ only as in the profile."""
     unheard = [index for index, burst in enumerate(case.bursts, 1) if burst.heard < _ENOUGH]
     loudest = max((burst.level_db for burst in case.bursts if burst.heard >= AUDIBLE), default=0.0)
     missing = [
@@ -198,7 +206,7 @@ def _complete(case: PartTestCase) -> Test:
     ]
     if missing:
         others = [burst for burst in case.bursts if burst.level_db >= loudest + _MISSING_DB]
-        # If a codec left a remnant of one, the line lost packets, and may have lost the others too.
+        # A remnant left by a codec shows that the line lost packets, so it may have lost the other bursts too.
         silent = all(burst.level_db < loudest + _SILENT_DB for _, burst in missing)
         certain = silent and all(burst.coherence > _CLEAN for burst in others) and not _lost_whole(case, missing)
         says = f"{_numbered([index for index, _ in missing])} missing"
@@ -212,7 +220,7 @@ def _complete(case: PartTestCase) -> Test:
 
 
 def _edges(case: PartTestCase) -> Test:
-    """The test that each edge of a burst is within the tolerance of the whole cadence."""
+    """Test that each edge of a burst is within the tolerance of the whole cadence."""
     limit_ms = _edge_limit_ms(case.profile, case.plan)
     measured = [
         (max(map(abs, edges)), index) for index, burst in enumerate(case.bursts, 1) if (edges := burst.edges_ms)
@@ -233,9 +241,7 @@ def _edges(case: PartTestCase) -> Test:
 
 
 def _lost_whole(case: PartTestCase, missing: Sequence[tuple[int, TestedBurst]]) -> bool:
-    """True if a few packets, lost without a trace, can explain everything that is missing: a short burst between
-    others.
-    """
+    """True if a few packets lost without a trace can explain the missing bursts: one short burst between others."""
     if case.base.mask is not None or len(missing) > 1 or missing[0][0] in (1, len(case.bursts)):
         return False
     components = [each.component for each in missing[0][1].components]
@@ -244,7 +250,10 @@ def _lost_whole(case: PartTestCase, missing: Sequence[tuple[int, TestedBurst]]) 
 
 
 def _explained(start_ms: float, end_ms: float, limit_ms: float, case: PartTestCase) -> bool:
-    """True if a burst only lacks a part, or only lasts longer in a room. A late burst does both."""
+    """True if a missing part, or a room that extends the burst, can explain the errors of its edges.
+
+    A burst with one edge inside its planned time and the other outside it has moved, so this is False.
+    """
     shorter = start_ms > limit_ms or end_ms < -limit_ms
     longer = start_ms < -limit_ms or end_ms > limit_ms
     return not longer or (case.resounds and not shorter)
@@ -255,8 +264,9 @@ def _edge_limit_ms(profile: Profile, plan: Plan) -> float:
 
 
 def _further(case: PartTestCase) -> Test:
-    """The test that no further burst comes before or after the sound. A further burst is as pure and as long as the
-    sound's own, and nearly as loud.
+    """Test that no further burst comes before or after the sound.
+
+    A further burst is as pure and as long as the sound's own bursts, and nearly as loud.
     """
     near = [
         each
@@ -277,15 +287,16 @@ def _further(case: PartTestCase) -> Test:
         return Test("further", CheckOutcome.UNKNOWN, says)
     (found,) = further[0].components
     says = f"a further burst of {found.component.middle_hz:.0f} Hz is at {further[0].start_s:z.2f} s"
-    # Of a damaged sound, it may be a burst of its own, found one place later.
+    # For a damaged sound, this may be one of its own bursts, found one place later.
     whole = all(test(case).outcome is CheckOutcome.PASSED for test in (_cadence, _complete, _edges))
     # In a room, a decoder's repetition of the last burst looks like another burst.
     return Test("further", CheckOutcome.FAILED, says, certain=whole and not case.resounds)
 
 
 def remnants(samples: Reals, fitted: Fitted, beside: Iterable[tuple[Fitted, float]]) -> Iterator[Fitted]:
-    """Bursts after the sound that may be the remains of a further burst: they have only its tone, because the line
-    destroyed the rest.
+    """Yield bursts after the sound that may be the remains of a further burst.
+
+    They contain only its tone, because the line destroyed the rest.
     """
     for each, loudness in beside:
         if (
@@ -302,7 +313,7 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
     tempo = 1 + fitted.tempo
 
     def near(each: Fitted, place_s: float) -> bool:
-        # A burst of which a part is missing is found somewhat off its place.
+        # A burst with a missing part is found slightly off its place.
         return abs(each.start_s - place_s) < max(_REPLAY_S, _REPLAY * each.components[0].component.length_s)
 
     def same(each: Fitted) -> list[Component]:
@@ -318,7 +329,7 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
         if start_s < fitted.start_s - _REPLAY_S
     ):
         return False
-    # In a row, the next burst follows as the profile's own bursts of the same tone follow each other.
+    # In a series, the next burst follows at the interval of the profile's own bursts of the same tone.
     for each in further:
         row = same(each)
         for interval_s in (tempo * (after.start_s - before.start_s) for before, after in pairwise(row)):
@@ -329,17 +340,17 @@ def played_before(plan: Plan, fitted: Fitted, further: Sequence[Fitted]) -> bool
 
 
 def _pauses(case: PartTestCase) -> Test:
-    """The test that a tone is silent in the pauses between its bursts."""
+    """Test that a tone is silent in the pauses between its bursts."""
     levels = list(_pause_levels_db(case))
     loud = [start_s for start_s, level, _ in levels if level > _PAUSE_DB]
-    # A voice after the sound can look like a room, but not after each burst.
+    # A voice after the sound can look like a room, but not after every burst.
     if not loud and case.resounds and all(case.tails):
         says = "the tones die away slowly, as in a room, which can fill what is missing of a burst"
         return Test("pauses", CheckOutcome.UNKNOWN, says)
     if not loud:
         return Test("pauses", CheckOutcome.PASSED, "the pauses are quiet")
-    # A room, an echo or concealment fills a pause for a while, a continuous tone all of them to the next burst. It has
-    # no edge, so its bursts are pure.
+    # A room, an echo or concealment fills a pause for a while. A continuous tone fills all pauses up to the next
+    # burst. It has no edges, so its bursts are pure.
     continuous = min(level for *_, level in levels) > _CONTINUOUS_DB and not case.resounds
     ended = any(each.ends_within(_edge_limit_ms(case.profile, case.plan)) for each in case.bursts)
     uncovered = not any(each.covered for each in case.bursts)
@@ -351,8 +362,9 @@ def _pauses(case: PartTestCase) -> Test:
 
 
 def _pause_levels_db(case: PartTestCase) -> Iterator[tuple[float, float, float]]:
-    """Values for each pause of a tone in the plan: the end of the pause, and the tone's level in it, relative to the
-    next burst and to the louder burst beside it.
+    """Yield the end of each pause of a tone in the plan, and the tone's level in the pause.
+
+    The level is given relative to the next burst, and relative to the louder burst beside the pause.
     """
     latest: dict[int, int] = {}
     for index, each in enumerate(case.plan.components):
@@ -415,7 +427,7 @@ def heard_burst(
 
 
 def level_dbm0(profile: Profile, components: Sequence[FittedComponent]) -> float:
-    """The level of the bursts that these components form, while they sound."""
+    """The level of the bursts formed by these components while they sound, in dBm0."""
     energy = sum(each.amplitude**2 * each.component.length_s for each in components)
     bursts: dict[int, list[Component]] = {}
     for each in components:

@@ -1,20 +1,20 @@
-"""The report on a verified recording: verdict, places, bursts and tests."""
+"""Report on a verified recording: verdict, places, bursts and tests."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ToneVerdict(StrEnum):
-    """The verdicts in order of precedence. Of the verdicts on several places, the first in this order counts."""
+    """Verdicts in order of precedence. Among several places, the first verdict in this order counts."""
 
     CONFORMS = "conforms"
-    """The sound is there, and every test of it passed."""
+    """The recording contains the sound, which passed every test."""
     PRESENT = "present"
-    """The sound is there, but the recording does not show that the whole sound conforms."""
+    """The recording contains the sound, but does not show that the whole sound conforms."""
     CANNOT_TELL = "cannot-tell"
-    """The recording shows neither that the sound is there nor that it is not."""
+    """The recording shows neither the presence nor the absence of the sound."""
     ABSENT = "absent"
-    """The sound is not there, although something similar may be."""
+    """The recording does not contain the sound, although it may contain something similar."""
 
 
 class CheckOutcome(StrEnum):
@@ -25,10 +25,10 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The result of one test; `says` is the result in words.
+    """The result of one test. `says` describes the result.
 
-    `certain` is False for a failure that the line can have caused: losses that a decoder or an adaptive buffer covered
-    up, echo, noise. A sound that only fails such tests may still be the profile's. `explained` is True if the recording
+    `certain` is False for a failure that the line can have caused: losses masked by a decoder or an adaptive buffer,
+    echo, or noise. A sound that fails only such tests may still be the profile's. `explained` is True if the recording
     shows the cause: a part of a burst is missing, or the room resounds.
     """
 
@@ -43,10 +43,9 @@ class Test:
 class HeardBurst:
     """A burst of the sound as measured in the recording.
 
-    Errors are relative to the profile's cadence at its best fit. They are None if the edges cannot be measured: a part
-    is lost, or another sound covers it.
-
-    `heard` is the share of the burst that is in the recording. `level_dbm0` is the level of all its tones together.
+    Errors are relative to the profile's cadence at its best fit. They are None if the edges cannot be measured because
+    a part is lost or another sound covers it. `heard` is the share of the burst that is in the recording. `level_dbm0`
+    is the level of all its tones together.
     """
 
     start_ms: float
@@ -59,10 +58,10 @@ class HeardBurst:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A place in a recording at which the sound is, or something similar.
+    """A place in a recording with the sound or something similar.
 
-    Times count from the start of the recording. Errors are relative: 1.0 is 1 % higher or slower. `score` is the
-    natural logarithm of the odds that this is the sound and not speech or noise.
+    Times count from the start of the recording. Errors are in percent, and positive if the sound is higher or slower.
+    `score` is the natural logarithm of the odds that this is the sound and not speech or noise.
     """
 
     verdict: ToneVerdict
@@ -77,15 +76,15 @@ class Match:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The words of the tests that did not pass."""
+        """The descriptions of the tests that did not pass."""
         return tuple(test.says for test in self.tests if test.outcome is not CheckOutcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdict on one leg; `reason` explains it in words.
+    """The verdict on one leg. `reason` explains it.
 
-    `findings` are the places, the best first. A place counts as the sound if its score is at least `threshold`. At this
+    `findings` are the places, best first. A place counts as the sound if its score is at least `threshold`. At this
     threshold, speech and music cause at most `false_alarms_per_hour` (95 % confidence).
     """
 

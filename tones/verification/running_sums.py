@@ -1,5 +1,6 @@
-"""Sums over spans of a baseband, read from a running sum, so that the time for a sum does not depend on the span's
-length.
+"""Sums over spans of a baseband, read from a running sum.
+
+The time for a sum therefore does not depend on the span's length.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Position:
         return cls(index, (clipped - index).astype(np.float32)[..., None])
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The interpolated values, as positions × second axis of `values`."""
+        """The interpolated values, of shape positions × second axis of `values`."""
         found: NDArray[Any] = values[self.index]
         found += (values[self.index + 1] - found) * self.share
         return found
@@ -53,7 +54,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The starts and ends of a component by several hypotheses, in seconds and as positions in a running sum."""
+    """Starts and ends of a component under several hypotheses, in seconds and as positions in a running sum."""
 
     first: Position
     last: Position

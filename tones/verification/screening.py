@@ -1,10 +1,10 @@
-"""A fast search for the places of a recording at which a sound may be. It runs at tens of thousands times real time.
+"""Fast search for places in a recording at which a sound may be, at tens of thousands times real time.
 
-There are two stages. Both work on short windows, reduced to a complex value at each of the sound's frequencies. At each
-place, the first stage compares the power where the sound has its tones with all the power at these frequencies around
-it. The second sums the values coherently over each tone, for pitches around the nominal one: speech has power there
-too, but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far below what
-`fit` needs to recognise a sound.
+Two stages work on short windows, reduced to a complex value at each of the sound's frequencies. At each place, the
+first stage compares the power where the sound has its tones with all the power at these frequencies around it. The
+second stage sums the values coherently over each tone, for pitches around the nominal one. Speech has power there too,
+but does not stay in phase for so long. A place that passes is only a candidate: the thresholds are far below what `fit`
+needs to recognize a sound.
 """
 
 import math
@@ -19,53 +19,58 @@ from .sound_plan import Component, Plan
 RATE_HZ: Final = 8000
 HOP: Final = 64
 WINDOW: Final = 3 * HOP
-"""Samples of the window, 24 ms: half as long as the shortest pulses of the network."""
+"""Number of samples in the window, 24 ms, half as long as the shortest pulses of the network."""
 BAND_HZ: Final = 62.0
-"""Noise bandwidth of the window, in hertz."""
+"""Noise bandwidth of the window, in Hz."""
 FRAMES_PER_S: Final = RATE_HZ / HOP
 PITCH_REACH: Final = 0.025
 
 _BLOCK: Final = 1024
-"""Frames of one matrix product, so that it stays in the processor's cache."""
+"""Number of frames in one matrix product, so that it stays in the processor's cache."""
 _CHANNEL_HZ: Final = 8.0
-"""Distance below which frequencies share a channel, in hertz."""
+"""Distance below which frequencies share a channel, in Hz."""
 _STEADY_HZ: Final = 40.0
-"""Maximum width, in hertz, of each of the steady tones that approximate a glide."""
+"""Maximum width of each of the steady tones that approximate a glide, in Hz."""
 _CONTRAST: Final = 0.5
 _MOST: Final = 0.72
 _BALANCE: Final = 0.08
-"""Minimum balance of the pieces. This constant and the next two are shares of the values that the sound has in silence.
-"""
+"""Minimum balance of the pieces, as a share of the balance that the sound has in silence."""
 _LASTING: Final = 1.1
 """Minimum ratio of the contrast to that of a continuous tone, such as a note of music."""
 _SILENCE: Final = 1e-7
-"""Power of silence, −67 dBm0, below every telephone's noise."""
+"""Power of silence, −67 dBm0, below the noise of every telephone."""
 _GATE: Final = 0.15
-"""Minimum score, as a share of the score that the sound has in silence. Under equally loud speech the sound keeps more.
+"""Minimum score, as a share of the score that the sound has in silence.
+
+Under equally loud speech, the sound keeps more.
 """
 _LOWEST_GATE: Final = 4.0
 _CONTRAST_DAMAGED: Final = 0.85
-"""Minimum contrast of a damaged sound, as a share of the usual minimum. It is lower, because a room's tail surrounds
-the sound.
+"""Minimum contrast of a damaged sound, as a share of the usual minimum.
+
+It is lower, because a room's tail surrounds the sound.
 """
 _NEARLY: Final = 0.5
-"""Share of the score for damaged places from which a place near the peak is examined, because it may reach the whole
-score.
+"""Minimum score of a peak near which a more coherent place is searched, as a share of the score for damaged places.
+
+Such a place may reach the whole score.
 """
 _REMAINING: Final = 0.75
-"""Share of the sound's own contrast from which little coherence is enough, because so much power is in the sound's
-places.
+"""Minimum contrast at which little coherence is enough, as a share of the sound's own contrast.
+
+So much power is then in the sound's places.
 """
 _OWN_SHARE: Final = 0.6
-"""Minimum share of the total power at the sound's frequencies while it lasts. Speech rarely has as much of its power
-there.
+"""Minimum share of the total power at the sound's frequencies while the sound lasts.
+
+Speech rarely has as much of its power there.
 """
 _AROUND: Final = 8
-"""Frames before and after a peak in which a damaged sound may be more coherent."""
+"""Number of frames before and after a peak in which a damaged sound may be more coherent."""
 _SPREAD: Final = 10**-1.6
-"""Minimum level of the faintest tone, 16 dB below the loudest."""
+"""Minimum power of the faintest tone relative to the loudest, -16 dB."""
 _FAINTEST: Final = 10**-3.5
-"""Minimum level of the loudest tone, 35 dB below the profile's level."""
+"""Minimum power of the loudest tone relative to the profile's level, -35 dB."""
 
 Reals = NDArray[np.float32]
 Complexes = NDArray[np.complex64]
@@ -74,7 +79,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The `samples` at which the sound may begin, exact to one hop, and their `scores`. The best comes first."""
+    """The `samples` at which the sound may begin, accurate to one hop, and their `scores`, best first."""
 
     samples: NDArray[np.intp]
     scores: Floats
@@ -82,7 +87,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A steady tone: its place in the sound, in frames, and its channel."""
+    """A steady tone: its channel, and its position in the sound in frames."""
 
     first: int
     frames: int
@@ -119,14 +124,14 @@ class Screen:
         contrast, balance, _ = self._compare(values)
         best = int(contrast.argmax())
         self._gate = max(_GATE * float(self._coherence(values, np.array([best]), lossy=False)[0]), _LOWEST_GATE)
-        # A continuous tone fills the pauses and the surroundings too.
+        # A continuous tone also fills the pauses and the surroundings.
         lasting = sum(piece.frames for piece in self._pieces) / (self._channels * self._span)
         self._remaining = _REMAINING * float(contrast[best])
         self._contrast = float(contrast[best]) * max(_CONTRAST, min(_LASTING * lasting / float(contrast[best]), _MOST))
         self._balance *= float(balance[best])
 
     def to_json(self) -> dict[str, Any]:
-        """The values that the screening compares with, for JSON. The browser's detector uses the same values."""
+        """The reference values of the screening as JSON, which the browser's detector uses too."""
         return {
             "guard": self._guard,
             "span": self._span,
@@ -139,7 +144,10 @@ class Screen:
         }
 
     def candidates(self, samples: Reals, *, lossy: bool = False, least: float = 0.0) -> Candidates:
-        """All candidates in `samples` at 8 kHz whose score is above `least`. With `lossy`, bursts may be missing."""
+        """All candidates in `samples` at 8 kHz with a score above `least`, or above the sound's own gate if it is 0.
+
+        If `lossy` is True, bursts may be missing.
+        """
         values = self._values(samples)
         contrast, balance, power = self._compare(values)
         good = (contrast > self._contrast * (_CONTRAST_DAMAGED if least else 1)) & (power > _SILENCE)
@@ -158,8 +166,9 @@ class Screen:
         return Candidates(places, scores[kept][order])
 
     def candidates_without_phase(self, samples: Reals, least: float) -> Candidates:
-        """The candidates for a sound after a line has destroyed most of its phase. Almost all their power is in the
-        places of the sound's tones.
+        """The candidates for a sound after a line has destroyed most of its phase.
+
+        Almost all their power is in the places of the sound's tones.
         """
         values = self._values(samples)
         contrast, _, power = self._compare(values)
@@ -177,17 +186,17 @@ class Screen:
         scores = self._coherence(values, around.ravel(), lossy=True).reshape(around.shape)
         best = scores.argmax(axis=1)
         rows = np.arange(len(peaks))
-        # Near peaks share a place.
+        # Neighboring peaks may share a place.
         places, first = np.unique(around[rows, best], return_index=True)
         return places, scores[rows, best][first]
 
     @property
     def _edge(self) -> int:
-        """Frames of silence before and after the recording, so that a sound may be at its very end."""
+        """Number of frames of silence before and after the recording, so that a sound may be at its very end."""
         return self._guard + WINDOW // HOP
 
     def _values(self, samples: Reals) -> tuple[Reals, Reals]:
-        """The cosine and the sine part of each channel's frequency in each window, both as frames × channels."""
+        """Cosine and sine parts of each channel's frequency in each window, both of shape frames × channels."""
         blocks = -(-len(samples) // HOP) + 2 * self._edge
         taps = WINDOW // HOP
         frames = blocks - taps + 1
@@ -207,7 +216,7 @@ class Screen:
         return cosines, sines
 
     def _compare(self, values: tuple[Reals, Reals]) -> tuple[Floats, Floats, Floats]:
-        """Values for each place: the contrast, the ratio of the weakest piece to the mean, and the mean power."""
+        """For each place, the contrast, the ratio of the weakest piece to the mean, and the mean power."""
         cosines, sines = values
         places = max(len(cosines) - self._span, 0)
         sums = np.zeros((self._channels, len(cosines) + 1))
@@ -225,11 +234,11 @@ class Screen:
         return matched / (everything + 1e-12), weakest / (mean + 1e-12), mean
 
     def _own_share(self, values: tuple[Reals, Reals], samples: Reals) -> Floats:
-        """Share of the sound's frequencies in the total power while the sound lasts, for each place."""
+        """For each place, the share of the sound's frequencies in the total power while the sound lasts."""
         cosines, sines = values
         length = self._span - 2 * self._guard
         hops = padded_slice(samples, -self._edge * HOP, (len(cosines) + 2) * HOP).reshape(-1, HOP)
-        # A window is three hops long; the middle one gives its power.
+        # A window is three hops long, and its power is taken from the middle hop.
         squares = np.asarray(np.mean(hops * hops, axis=1, dtype=np.float64))[1:-1]
         own = np.asarray(np.sum(cosines * cosines + sines * sines, axis=1, dtype=np.float64)) / 2
         places = max(len(cosines) - self._span, 0)
@@ -241,7 +250,7 @@ class Screen:
         return np.asarray(lasting(own) / (lasting(squares) + 1e-12))
 
     def _coherence(self, values: tuple[Reals, Reals], places: NDArray[np.intp], *, lossy: bool) -> Floats:
-        """−log10 of the probability of as much coherence in noise at each place, for all pieces together."""
+        """−log10 of the probability of this much coherence in noise at each place, for all pieces together."""
         cosines, sines = values
         scores = np.zeros(len(places))
         loudest, faintest = np.zeros(len(places)), np.full(len(places), np.inf)
@@ -274,14 +283,14 @@ class Screen:
 
 
 def _peaks(values: Floats) -> NDArray[np.intp]:
-    """The places of positive values that no neighbour exceeds."""
+    """The places of positive values that no neighbor exceeds."""
     places = np.flatnonzero(values)
     padded = np.pad(values, 1)
     return places[(values[places] >= padded[places]) & (values[places] > padded[places + 2])]
 
 
 def padded_slice(samples: Reals, begin: int, count: int) -> Reals:
-    """`count` samples from `begin` on, with silence before and after the recording."""
+    """`count` samples starting at `begin`, with silence before and after the recording."""
     inside = samples[max(begin, 0) : max(begin + count, 0)]
     if len(inside) == count:
         return inside
@@ -290,7 +299,7 @@ def padded_slice(samples: Reals, begin: int, count: int) -> Reals:
 
 
 def _steady(plan: Plan) -> list[tuple[Component, float, float, float]]:
-    """The plan's components as steady tones: component, start, end, frequency."""
+    """The plan's components as steady tones, each as component, start, end and frequency."""
     pieces = []
     for each in plan.components:
         span_hz = each.to_hz - each.from_hz
@@ -304,7 +313,10 @@ def _steady(plan: Plan) -> list[tuple[Component, float, float, float]]:
 
 
 def _kernel(frequencies_hz: Floats) -> Reals:
-    """HOP × (taps · 2 · channels): windowed cosines and sines, cut into taps so that one product serves all."""
+    """Windowed cosines and sines, cut into taps so that a single product serves all taps.
+
+    The shape is HOP × (taps · 2 · channels).
+    """
     position = np.arange(WINDOW)
     window = np.hanning(WINDOW + 1)[:WINDOW]
     waves = (2 / window.sum() * window)[:, None] * np.exp(-2j * np.pi * np.outer(position, frequencies_hz) / RATE_HZ)

@@ -1,7 +1,7 @@
-"""The plan of a sound: the components that a receiver expects, with their times.
+"""Plan of a sound: the components that a receiver expects, with their times.
 
-A component is one burst of one steady or gliding tone, or one step of a sweep in steps. Tones of one burst that the
-receiver's filters cannot separate are lines of one component; so are the sidebands of a modulated tone.
+A component is one burst of a steady or gliding tone, or one step of a stepped sweep. Tones of one burst that the
+receiver's filters cannot separate are lines of the same component, and so are the sidebands of a modulated tone.
 """
 
 import math
@@ -19,22 +19,22 @@ from ..measuring.inspection import MeasuredBurst, inspect
 from ..profile import CALL_LIMIT_MS, Burst, Law, Profile
 
 CLOSE_HZ: Final = 70.0
-"""Distance below which tones share a component, in hertz."""
+"""Distance below which tones share a component, in Hz."""
 COMPONENT_LIMIT: Final = 120
 _SAME_HZ: Final = 1.0
 _TONE_DB: Final = 6.0
-"""SINAD in dB from which a burst of a recording counts as a tone, not as noise."""
+"""Minimum SINAD at which a burst of a recording counts as a tone and not as noise, in dB."""
 _WEAK_DB: Final = -15.0
-"""Level in dB, relative to the strongest partial of a recorded burst. Weaker partials are lost on the line."""
+"""Minimum level relative to the strongest partial of a recorded burst, in dB. Weaker partials are lost on the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A tone from `start_s` to `end_s` of the sound; edges count at half amplitude.
+    """A tone from `start_s` to `end_s` of the sound, measured at half amplitude.
 
-    Its frequency changes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines;
-    `amplitude` is the amplitude of a sine as loud as all lines together (1.0 is full scale). `burst` counts the bursts
-    of the sound from 0.
+    Its frequency changes evenly from `from_hz` to `to_hz`. `lines_hz` are the offsets of its spectral lines.
+    `amplitude` is the amplitude of a sine as loud as all lines together, where 1.0 is full scale. `burst` is the number
+    of its burst, from 0.
     """
 
     burst: int
@@ -66,13 +66,13 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The components of a sound in order of their starts; times count from the start of the first."""
+    """The components of a sound by start time. Times count from the start of the first component."""
 
     components: tuple[Component, ...]
 
     @property
     def length_s(self) -> float:
-        """Seconds from the start of the first component to the end of the last."""
+        """Time from the start of the first component to the end of the last, in seconds."""
         return max(component.end_s for component in self.components)
 
     @property
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def longest_row(self) -> int:
-        """The largest number of components that one tone has."""
+        """The largest number of components of a single tone."""
         return max(Counter((each.from_hz, each.to_hz) for each in self.components).values())
 
     @property
@@ -90,7 +90,7 @@ class Plan:
 
 
 def plan_of(profile: Profile) -> Plan:
-    """The plan of a profile. Raises ToneError if the profile is too long, or has too many tones or none."""
+    """The plan of a profile. Raises ToneError if the profile is too long, has too many tones, or has none."""
     if profile.duration_ms > CALL_LIMIT_MS:
         raise ToneError(
             "the profile {id} is longer than {call_limit_ms} ms and cannot be looked for",
@@ -119,7 +119,10 @@ def plan_of(profile: Profile) -> Plan:
 
 
 def _alike(components: list[Component]) -> list[Component]:
-    """The components. Measured tones that neither an ear nor a line can distinguish get one common frequency."""
+    """The components, with one common frequency for measured tones less than `_SAME_HZ` apart.
+
+    Neither an ear nor a line can distinguish such tones.
+    """
     known: list[float] = []
     found = []
     for each in components:
@@ -134,7 +137,7 @@ def _alike(components: list[Component]) -> list[Component]:
 
 
 def _bursts(profile: Profile) -> Iterator[Callable[[int], Iterator[Component]]]:
-    """A function for each burst: it takes the burst's number and yields its components."""
+    """Yield a function for each burst, which takes the burst's number and yields its components."""
     if profile.recording is None:
         for burst in profile.timeline():
             yield partial(_planned, burst=burst, peak=amplitude(profile.level_of(burst.segment), profile.law))
@@ -162,8 +165,9 @@ def _planned(number: int, burst: Burst, peak: float) -> Iterator[Component]:
 
 
 def _stairs(whole: Component, count: int) -> Iterator[Component]:
-    """The steps of a sweep, each as a separate component, because the phase between two steps depends on the place of
-    the sound.
+    """Yield the steps of a sweep as separate components.
+
+    The phase between two steps depends on the place of the sound.
     """
     first_s, last_s = whole.track_s
     for stair in range(count):
@@ -180,7 +184,7 @@ def _stairs(whole: Component, count: int) -> Iterator[Component]:
 
 
 def _measured(number: int, found: MeasuredBurst, law: Law) -> Iterator[Component]:
-    """The components of a burst of a recording: its strong partials."""
+    """Yield the strong partials of a recorded burst as components."""
     start_s = (found.start_ms + found.rise_ms / 2) / 1000
     end_s = (found.end_ms - found.fall_ms / 2) / 1000
     ramp_s = (found.rise_ms + found.fall_ms) / 2000

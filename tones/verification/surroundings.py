@@ -18,7 +18,7 @@ _LONGEST_LOOK_S: Final = 1.5
 
 
 class Surroundings:
-    """A search for bursts of the sound's own tones before and after the sound."""
+    """Search for bursts of the sound's own tones before and after the sound."""
 
     def __init__(self, plan: Plan) -> None:
         gaps_s = [later.start_s - each.end_s for each, later in zip(plan.components, plan.components[1:], strict=False)]
@@ -34,7 +34,10 @@ class Surroundings:
                 self._tones.append((Fitter(Plan((single,)), _TEMPI), same[0], same[-1]))
 
     def bursts(self, samples: Reals, heard: Reals | None, fitted: Fitted) -> Iterator[tuple[Fitted, float]]:
-        """The best burst at each place around the sound, each with its level relative to the sound's own burst (dB)."""
+        """Yield the best burst at each place around the sound, with its level relative to the sound's own burst.
+
+        The level is in dB.
+        """
         for fitter, first, last in self._tones:
             own = fitted.components[first]
             length_s = fitter.plan.length_s
@@ -64,7 +67,7 @@ def _louder(
     found = fitter.coarse(fitter.baseband(samples, heard, round(place_s * RATE_HZ)))
     (component,) = found.components
     if not fitter.plan.steady and component.coherence > _GLIDE_COHERENCE:
-        # The coarse grid cannot show whether a glide is pure.
+        # The coarse grid cannot show if a glide is pure.
         found = fitter.fine(fitter.baseband(samples, heard, found.first), found)
         (component,) = found.components
     if found.end_s <= before_s and found.start_s >= after_s:

@@ -1,10 +1,10 @@
-"""Verification of a recording: does it contain the sound of a profile?
+"""Verifies that a recording contains the sound of a profile.
 
     screen (every place) → fit (candidates) → evidence (log-odds) → tests → verdict
 
-A place counts as the sound when its log-odds reach the calibrated threshold and its pitch and tempo lie
-within the profile's tolerance. The tests then check what a likelihood does not: every burst is there, there is no
-further burst, and the pauses are quiet.
+A place counts as the sound if its log-odds reach the calibrated threshold and its pitch and tempo are within the
+profile's tolerance. The tests then check what a likelihood does not cover: every burst is there, there is no further
+burst, and the pauses are quiet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,40 +31,47 @@ from .sound_plan import plan_of
 from .surroundings import Surroundings
 
 _COARSE_SCORE: Final = 8.0
-"""Minimum score of the coarse fit. A fit with a lower one cannot reach the threshold."""
+"""Minimum score of the coarse fit. A fit with a lower score cannot reach the threshold."""
 _COARSE_DAMAGED: Final = 4.0
-"""The same as `_COARSE_SCORE`, if bursts may be missing. Then less of the sound is coherent, above all in a glide."""
+"""Minimum score that replaces `_COARSE_SCORE` if bursts may be missing.
+
+Less of the sound is then coherent, especially in a glide.
+"""
 _RIVAL: Final = 0.7
-"""Share of the best score from which overlapping candidates are fitted too. If bursts are equal or packets are lost,
-the best candidate can be the wrong one.
+"""Minimum score of overlapping candidates that are fitted too, as a share of the best score.
+
+If bursts are equal or packets are lost, the best candidate can be the wrong one.
 """
 _HIDDEN: Final = 0.5
 """Length of a loss that can hide the sound, as a share of the sound's length."""
 _DAMAGED_SCORE: Final = 8.0
-"""Minimum score in the screening for a place that lacks some of its bursts. Speech and music rarely reach it."""
+"""Minimum screening score of a place that lacks some of its bursts. Speech and music rarely reach it."""
 _REMAINS_SCORE: Final = 2.0
-"""The same as `_DAMAGED_SCORE`, if almost all power is at the sound's tones."""
+"""Minimum screening score that replaces `_DAMAGED_SCORE` if almost all power is at the sound's tones."""
 _REMAINS_GREY: Final = -11.0
-"""Log-odds from which a place with almost all power at the sound's tones is open. No line changes speech like that."""
+"""Minimum log-odds at which a place with almost all power at the sound's tones is open.
+
+No line changes speech like that.
+"""
 _REMAINS_TEMPO: Final = 0.25
 """Maximum error of the tempo. A pattern that fits only with a larger error is not the sound."""
 _SHADOW_S: Final = 0.3
 _EVEN_ODDS: Final = 0.0
 _SURE: Final = 12.0
-"""Score from which the sound is there, although a part of it is missing or it resounds in a room."""
+"""Minimum score at which the sound counts as present, even if part of it is missing or it resounds in a room."""
 _TRUE_PITCH: Final = 0.001
-"""Maximum error of the pitch, which no line changes. A chance pattern is rarely this near to the profile's."""
+"""Maximum error of the pitch, which no line changes. A chance pattern is rarely this close to the profile's pitch."""
 _DAMAGED_GREY: Final = -7.0
-"""Log-odds from which a place with the sound's own pitch is open, if bursts may be missing."""
+"""Minimum log-odds at which a place with the sound's own pitch is open if bursts may be missing."""
 _ORDER: Final = tuple(ToneVerdict)
 _THERE: Final = (ToneVerdict.CONFORMS, ToneVerdict.PRESENT)
 
 
 class Verifier:
-    """A search for one profile. One verifier serves many recordings, and several threads may use it."""
+    """A search for one profile. One verifier serves many recordings, and is thread-safe."""
 
     def __init__(self, profile: Profile) -> None:
-        """Prepare the search. Raises ToneError if the verifier cannot look for the profile."""
+        """Prepare the search. Raises ToneError if the verifier cannot search for the profile."""
         self.profile = profile
         own = waveform(profile, RATE_HZ).astype(np.float32)
         self._peak = float(np.abs(own).max())
@@ -72,15 +79,16 @@ class Verifier:
         self._screen = Screen(self._plan, own)
         self._fitter = Fitter(self._plan)
         self._surroundings = Surroundings(self._plan)
-        # A codec that moves a glide changes the pitch that it seems to have.
+        # A codec that moves a glide in time changes its apparent pitch.
         self._true_pitch = _TRUE_PITCH + abs(self._fitter.ridge) * CODEC_MS / 1000
 
     def verify(
         self, samples: NDArray[np.floating[Any]], sample_rate_hz: int, lost: Sequence[tuple[int, int]] = ()
     ) -> Report:
-        """The report on one leg. `samples` has one channel, 1.0 being full scale; `lost` are spans of samples.
+        """The report on one leg.
 
-        Raises RecordingError for samples of the wrong shape, or that are not finite.
+        `samples` is one channel, where 1.0 is full scale. `lost` contains spans of samples. Raises RecordingError if
+        the samples are not one channel of finite numbers.
         """
         if samples.ndim != 1 or not np.all(np.isfinite(samples)):
             raise RecordingError("the samples are not one channel of finite numbers")
@@ -88,7 +96,7 @@ class Verifier:
         return self.verify_leg(leg)
 
     def verify_leg(self, leg: RecordedLeg) -> Report:
-        """The same as `verify`, for a RecordedLeg."""
+        """The report on a RecordedLeg."""
         at_8k = resample(leg, RATE_HZ)
         heard = received_mask(len(at_8k.samples), at_8k.lost)
         findings = self._findings(at_8k.samples, heard)
@@ -111,10 +119,10 @@ class Verifier:
     def fitted_places(
         self, samples: Reals, heard: Reals | None = None, *, damaged: bool = False, remains: bool = False
     ) -> Iterator[tuple[Fitted, Baseband]]:
-        """All places worth judging, at 8 kHz, the likeliest first. No place overlaps a likelier one by half or more.
+        """Yield all places worth judging, likeliest first. No place overlaps a likelier place by half or more.
 
-        With `damaged`, bursts may be missing without a trace. With `remains`, the line may also have destroyed most of
-        their phase.
+        `samples` are at 8 kHz. If `damaged` is True, bursts may be missing without a trace. If `remains` is True, the
+        line may also have destroyed most of the sound's phase.
         """
         damaged |= remains
         lossy = damaged or heard is not None
@@ -134,8 +142,8 @@ class Verifier:
             fitted = self._fitter.coarse(base)
             if fitted.score >= (_COARSE_DAMAGED if damaged else _COARSE_SCORE):
                 coarse.append((fitted, base))
-        # With losses, the score cannot tell a lost burst from a missing one; the energy tells a sound from its
-        # shifted copy.
+        # With losses, the score cannot distinguish a lost burst from a missing one. The energy distinguishes a sound
+        # from its shifted copy.
         weight = attrgetter("explained" if lossy else "score")
         coarse.sort(key=lambda each: -weight(each[0]))
         starts_s = np.array([rough.start_s for rough, _ in coarse])
@@ -181,7 +189,7 @@ class Verifier:
     def _findings(self, samples: Reals, heard: Reals | None) -> tuple[Match, ...]:
         found = list(self._judged(samples, heard, self.fitted_places(samples, heard)))
         if heard is None and not any(each.verdict in _THERE for each in found):
-            # A decoder or a buffer can have lost whole bursts.
+            # A decoder or a buffer may have lost whole bursts.
             damaged = self._judged(samples, heard, self.fitted_places(samples, damaged=True), damaged=True)
             found += [each for each in damaged if each.verdict is not ToneVerdict.ABSENT]
             if all(each.verdict is ToneVerdict.ABSENT for each in found):
@@ -199,7 +207,7 @@ class Verifier:
                 yield self._judge(samples, heard, fitted, base, score, damaged=damaged)
 
     def _remains(self, samples: Reals) -> Iterator[Match]:
-        """The places at which the line destroyed most of the phase. Their verdict is at best open."""
+        """Yield places at which the line destroyed most of the phase, with the verdict cannot-tell."""
         for fitted, base in self.fitted_places(samples, remains=True):
             score = log_odds.log_odds(self.features(samples, fitted), log_odds.calibration().weights)
             if score >= _REMAINS_GREY and abs(fitted.tempo) <= _REMAINS_TEMPO:
@@ -213,7 +221,7 @@ class Verifier:
         share = log_odds.tone_share(samples, fitted)
         gain = level_without_blast(base, self._plan, fitted) if share > ALONE else None
         if gain is not None:
-            # The loud part is the sound's own tone. Its power outweighs the rest of the burst; limited, both count.
+            # The loud part is the sound's own tone. Its power outweighs the rest of the burst unless it is limited.
             limited = np.clip(samples, -gain * self._peak, gain * self._peak)
             base = self._fitter.baseband(limited, heard, fitted.first)
             fitted = self._fitter.fine(base, fitted)
@@ -255,7 +263,7 @@ class Verifier:
         )
 
     def _hidden(self, samples: Reals, heard: Reals | None) -> str | None:
-        """The reason why the recording may contain the sound although it was not found; None if there is no reason."""
+        """The reason why the recording may contain the sound although it was not found, or None."""
         length = round(self._plan.length_s * RATE_HZ)
         if len(samples) < length:
             return "the recording is shorter than the sound"
@@ -271,7 +279,7 @@ class Verifier:
 
 
 def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
-    """The findings, without the doubtful ones beside a likelier place: they are parts of the same sound."""
+    """The findings, without doubtful ones close to a likelier place, which are parts of the same sound."""
     return [
         each
         for each in found
@@ -281,11 +289,11 @@ def without_shadows(found: Sequence[Match], reach_ms: float) -> list[Match]:
 
 
 def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVerdict:
-    """The verdict on one place. A change that the line can have caused is no evidence of another sound.
+    """The verdict on one place. A change that the line can have caused is not evidence of another sound.
 
-    Scores from `threshold` up are the sound. A sound with wrong times is open from even odds up, if the line may have
-    caused them. A sound with wrong frequencies needs the full score, because music has such frequencies more often than
-    a line causes them.
+    Scores of at least `threshold` are the sound. A sound with wrong times is open at even odds or better, if the line
+    may have caused them. A sound with wrong frequencies needs the full score, because music has such frequencies more
+    often than a line causes them.
     """
     failed = [test for test in tests if test.outcome is CheckOutcome.FAILED]
     if failed:
@@ -303,13 +311,13 @@ def verdict_of(tests: Sequence[Test], score: float, threshold: float) -> ToneVer
 def verdict_of_damaged(
     tests: Sequence[Test], score: float, threshold: float, grey: float, *, alone: bool, true_pitch: bool
 ) -> ToneVerdict:
-    """The same as `verdict_of`, for a recording in which bursts may be missing without a trace.
+    """The verdict on one place of a recording in which bursts may be missing without a trace.
 
     A place with the sound's own pitch, and with quiet before and after it, is open even at lower odds than `grey`.
     """
     verdict = verdict_of(tests, score, threshold)
     if verdict in _THERE:
-        # The stated rate of false alarms is that of the strict screen.
+        # The stated rate of false alarms applies to the strict screening.
         return ToneVerdict.PRESENT if alone and score >= _SURE else ToneVerdict.CANNOT_TELL
     if alone and true_pitch:
         is_other = any(test.certain for test in tests if test.outcome is CheckOutcome.FAILED)
@@ -318,7 +326,7 @@ def verdict_of_damaged(
 
 
 def received_mask(length: int, lost: Sequence[tuple[int, int]]) -> Reals | None:
-    """1 for a sample that is in the recording, 0 for a lost one; None if no sample is lost."""
+    """A mask with 1 for received samples and 0 for lost samples, or None if no sample is lost."""
     if not lost:
         return None
     heard = np.ones(length, np.float32)

@@ -35,7 +35,7 @@ class CheckedRecording:
 
 
 def recording_files(folder: Path) -> list[Path]:
-    """The files below a folder, sorted by name, without hidden ones. Raises UsageError if there are none."""
+    """The files below a folder, sorted by name, without hidden files. Raises UsageError if there are none."""
     try:
         found = sorted(
             path
@@ -52,7 +52,7 @@ def recording_files(folder: Path) -> list[Path]:
 
 
 def verify_file(path: Path, profile: Profile) -> CheckedRecording:
-    """The result for every leg of one file. A reading error becomes part of the result."""
+    """The result for all legs of one file. A reading error becomes part of the result."""
     notices: list[str] = []
     try:
         legs = read_recording(path, notice=notices.append)
@@ -63,7 +63,7 @@ def verify_file(path: Path, profile: Profile) -> CheckedRecording:
 
 
 def verify_files(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator[CheckedRecording]:
-    """The results for these files, in the same order. `jobs` is the number of processes, including this one."""
+    """Yield the results for these files in order, using `jobs` processes, or this process if `jobs` is 1."""
     if jobs == 1:
         yield from (verify_file(path, profile) for path in paths)
         return
@@ -72,7 +72,7 @@ def verify_files(paths: Sequence[Path], profile: Profile, jobs: int) -> Iterator
 
 
 def result_rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
-    """A row of `COLUMNS` for each leg, or one for a file that could not be read."""
+    """Yield a row of `COLUMNS` for each leg, or one for an unreadable file."""
     if checked.error is not None:
         yield {"file": checked.path, "verdict": "unreadable", "reason": checked.error}
     for leg, report in checked.reports:
@@ -90,9 +90,9 @@ def result_rows(checked: CheckedRecording) -> Iterator[dict[str, Any]]:
 
 
 def write_csv(path: Path, checked: Sequence[CheckedRecording]) -> None:
-    """Write all rows in UTF-8, completely or not at all. Raises UsageError if the file cannot be written."""
+    """Write all rows in UTF-8, atomically. Raises UsageError if the file cannot be written."""
     with writing(path, UsageError, is_choice=True), draft(path) as new:
-        # A file name may be bytes that no encoding can decode.
+        # A file name may consist of bytes that no encoding can decode.
         text = io.TextIOWrapper(new.file, encoding="utf-8", errors="backslashreplace", newline="")
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
@@ -104,7 +104,7 @@ def write_csv(path: Path, checked: Sequence[CheckedRecording]) -> None:
 
 @cache
 def _for(profile: str, recording: Path | None) -> Verifier:
-    # A profile cannot be a key of the cache; its JSON can.
+    # The cache key is the profile's JSON, because a profile cannot be a key.
     return Verifier(Profile.model_validate_json(profile).model_copy(update={"recording": recording}))
 
 

@@ -1,4 +1,4 @@
-"""`idtone-office form | customer`: the customers' standard application form, and refused customers."""
+"""`idtone-office form | customer`: the customers' standard application form, and refused contractors."""
 
 from idtone.core.terminal import command_line
 

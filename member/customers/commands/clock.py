@@ -1,4 +1,4 @@
-"""The time for the commands, in UTC and as a day in Japan."""
+"""Current time for the commands, in UTC and as a date in Japan."""
 
 from datetime import UTC, date, datetime
 
@@ -10,5 +10,5 @@ def now() -> datetime:
 
 
 def today() -> date:
-    """The present date in Japan."""
+    """The current date in Japan."""
     return now().astimezone(JAPAN).date()

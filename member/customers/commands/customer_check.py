@@ -1,4 +1,4 @@
-"""`idtone-office customer check`: checks whether a customer is a refused contractor."""
+"""`idtone-office customer check`, which checks if a customer is a refused contractor."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from ..refused.refusal_list import RefusalList
 from .identity_input import IdentityArgument, read_identity
 
 CACHE: Final = "refusals"
-"""The cache folder below `registry.cache`."""
+"""Name of the cache folder below `registry.cache`."""
 ACT: Final = "customer-checked"
 
 
@@ -78,7 +78,10 @@ def check(
 
 
 def _refusals(settings: Settings) -> RefusalList:
-    """The latest list of refusals. The list is fetched only if it has changed."""
+    """The latest list of refusals, fetched only if it has changed.
+
+    Raises UsageError if the registry is unsigned here, or TrustError if the association publishes no list.
+    """
     root = settings.registry.root_file()
     if root is None:
         raise UsageError(

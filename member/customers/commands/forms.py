@@ -22,7 +22,7 @@ from ..form_rules import load_rules
 from . import clock
 
 PRIVATE = 0o600
-"""File mode of a form. Only the user may read it, because it names persons."""
+"""File mode of a form. Only the owner may read it, because it names persons."""
 FormArgument = Annotated[Path, typer.Argument(metavar="FORM", help="The form, a YAML file.")]
 OutputOption = Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write.")]
 
@@ -38,7 +38,7 @@ def new(
     Fill it in, and check it with `idtone-office form check`. An existing file is not overwritten.
     """
     text = blank_form(kind, id_, load_rules(load_settings(config).customers.rules), clock.today())
-    parse(text, "--id", CustomerForm)  # raises if the id is none
+    parse(text, "--id", CustomerForm)  # raises if the id is invalid
     if output.exists():
         raise UsageError("{path} exists already; name another file", path=output)
     _write(output, text.encode())

@@ -1,5 +1,6 @@
-"""Reads a customer's identity from a file, or asks for it. It is no option of a command, because the shell's history
-would keep it.
+"""Reads a customer's identity from a file or from typed answers.
+
+There is no command option for it, because the shell's history would store the identity.
 """
 
 import sys
@@ -42,8 +43,9 @@ _QUESTIONS: Final = {
 
 
 def read_identity(file: Path | None) -> CustomerIdentity:
-    """The customer's identity, from a file or standard input, or from answers to questions. Raises DocumentError with
-    every fault.
+    """The customer's identity from a file, standard input, or answers to questions.
+
+    Raises DocumentError with all faults.
     """
     if file is not None:
         return parse_customer(read_text(file), str(file))

@@ -48,7 +48,7 @@ _ACTS = frozenset({StepKind.DUTY})
 
 @dataclass(frozen=True)
 class _Office:
-    """The settings and keys of the commands."""
+    """Settings and keys for the commands."""
 
     settings: Settings
     rules: FormRules
@@ -75,8 +75,9 @@ class _Office:
         return known
 
     def person(self) -> Person:
-        """The person who runs the command. Raises UsageError if an act needs two persons, but several people share this
-        account.
+        """The person who runs the command.
+
+        Raises UsageError if acts require two persons but several people share this account.
         """
         return responsible_person(self.settings.ledger) if self.takes_two else acting_person()
 
@@ -85,8 +86,9 @@ class _Office:
         return self.settings.ledger.exports is Exports.TWO_PERSONS
 
     def enter(self, act: FormAct, subject: str, by: Person, at: datetime, **details: Scalar) -> str:
-        """Record an act in the ledger, durably; returns the act's id. If it raises LedgerError, the act must not be
-        done.
+        """Record an act durably in the ledger, and return the act's id.
+
+        If this raises LedgerError, the caller must not carry out the act.
         """
         ledger = self.settings.ledger
         return record_act(
@@ -152,8 +154,10 @@ def record(
 
 
 def _put(store: RecordStore, made: CustomerRecord) -> str:
-    """Store the record; returns its digest. If files with this id exist that the ledger does not know, an earlier
-    attempt was interrupted. They stay if they contain the same form, because that attempt may still record its act.
+    """Store the record and return its digest.
+
+    Existing files with this id that the ledger does not list are from an interrupted attempt. They are kept if they
+    contain the same form and numbers, because that attempt may still record its act. Otherwise they are replaced.
     """
     with suppress(CustomerError):
         found, digest = store.get(made.id)
@@ -262,8 +266,10 @@ def _requested(office: _Office, request: str) -> OpeningRequest:
 
 
 def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
-    """The history of the record for a number, which the command asks for. If there are several records, the one whose
-    contract has not ended.
+    """Ask for a number and return the history of its record.
+
+    If several records have the number, the one with a contract in force counts. Raises CustomerError if there is none,
+    or UsageError if there are several.
     """
     number = ask_number().e164
     known = [each for each in office.histories().values() if each.forgotten is None]
@@ -273,7 +279,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
             try:
                 found += [each] if number in _opened(store, each).numbers else []
             except CustomerError as error:
-                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # the form sought may be another one
+                print(f"{each.id}: {translated(str(error))}", file=sys.stderr)  # another form may be the right one
     in_force = [each for each in found if each.ends is None] or found
     if not found:
         raise CustomerError("no recorded form has this number")
@@ -284,7 +290,7 @@ def _of_number(office: _Office, store: RecordStore) -> RecordHistory:
 
 
 def _opened(store: RecordStore, known: RecordHistory) -> CustomerRecord:
-    """The content of a record. Raises CustomerError if its digest is not the one in the ledger."""
+    """The content of a record. Raises CustomerError if its digest differs from the ledger's or it was forgotten."""
     if known.forgotten:
         raise CustomerError("{id} was forgotten at {at}", id=known.id, at=local_time(known.forgotten))
     found, digest = store.get(known.id)

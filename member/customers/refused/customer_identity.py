@@ -1,4 +1,4 @@
-"""The identity of a customer, from a file like `config/refused_customer.yaml` or from typed answers."""
+"""Identity of a customer, from a file like `config/refused_customer.yaml` or from typed answers."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -29,7 +29,7 @@ class RepresentativeIdentity(Model):
 
 
 class CustomerIdentity(Model):
-    """The identity of a person or a company. No log and no error message shows any part of it."""
+    """Identity of a person or a company. No log or error message shows any part of it."""
 
     kind: IdentityKind
     name: Text
@@ -42,13 +42,13 @@ class CustomerIdentity(Model):
 
 
 class CustomerDocument(Model):
-    """The content of an identity file."""
+    """Content of an identity file."""
 
     customer: CustomerIdentity
 
 
 def parse_customer(text: str, name: str) -> CustomerIdentity:
-    """The identity in the text of an identity file or of an application form. Raises DocumentError with every fault."""
+    """The identity in the text of an identity file or an application form. Raises DocumentError with all faults."""
     tree = read_tree(text, name)
     if isinstance(tree, dict) and FORM in tree:
         return identity_in_form(validate(tree, text, name, CustomerForm).application)
@@ -56,8 +56,9 @@ def parse_customer(text: str, name: str) -> CustomerIdentity:
 
 
 def identity_in_form(form: Application) -> CustomerIdentity:
-    """The identity of an application form's customer, with the representative if it is a company. Raises TrustError if
-    the form has no name.
+    """The identity of an application form's customer, with the representative of a company.
+
+    Raises TrustError if the form does not name the customer.
     """
     customer, representative = _fields(form.customer), form.representative
     if customer["name"] is None:

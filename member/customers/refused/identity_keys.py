@@ -1,8 +1,8 @@
-"""Keys of a customer's identity: texts that do not depend on the usual differences of spelling. Pure.
+"""Keys of a customer's identity: texts that do not depend on common differences in spelling.
 
-The table (`config/customer_identity.yaml`) says which fields together make a key, and how each field is normalised.
-Each key is canonical JSON, `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a missing or
-mistyped field does not hide the customer.
+The table (`config/customer_identity.yaml`) defines which fields together form a key, and how each field is normalized.
+Each key is canonical JSON, like `{"born":"1980-04-01","name":"山田太郎"}`. A customer has several keys, so that a
+missing or mistyped field does not hide the customer.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from .customer_identity import CustomerIdentity, IdentityKind, RepresentativeIde
 
 FILE: Final = "customer_identity.yaml"
 KEYS_LIMIT: Final = 12
-"""Number of keys in each check. A member always sends this number, so that it does not reveal how much the member
-knows.
+"""Maximum number of keys, and the number in every check.
+
+A member always sends this number, so that the number does not reveal how much the member knows.
 """
 
 
@@ -68,14 +69,14 @@ class SpellingRules(Model):
 
 @dataclass(frozen=True, slots=True)
 class IdentityKey:
-    """One key. `fields` names the fields in it, such as `name+born`."""
+    """One key. `fields` contains the names of its fields, for example `name+born`."""
 
     fields: str
     octets: bytes
 
 
 class IdentityTable(Model):
-    """The table by which keys are made: kinds of keys, and rules of spelling."""
+    """Table for creating keys: kinds of keys, and spelling rules."""
 
     keys: KeyKinds
     characters: dict[str, str]
@@ -85,8 +86,9 @@ class IdentityTable(Model):
     kana: dict[str, str]
 
     def keys_of(self, identity: CustomerIdentity) -> tuple[IdentityKey, ...]:
-        """The keys of a customer; for a company, also those of its representative as a person. Raises TrustError for no
-        key, or for more than `KEYS_LIMIT`.
+        """The keys of a customer, including those of a company's representative as a person.
+
+        Raises TrustError if there are no keys or more than `KEYS_LIMIT`.
         """
         is_company = identity.kind is IdentityKind.COMPANY
         found = dict.fromkeys(self._made(identity, self.keys.company if is_company else self.keys.person, is_company))
@@ -122,16 +124,17 @@ class IdentityTable(Model):
     # -- spelling -----------------------------------------------------------------------------------------------------
 
     def normalised_name(self, text: str, is_company: bool = False) -> str:
-        """The normalised name: `髙橋 太郎` → `高橋太郎`, `㈱見本電話` → `見本電話`."""
+        """The normalized name, for example `高橋太郎` for `髙橋 太郎`, or `見本電話` for `㈱見本電話`."""
         spelt = self._plain(text)
         if is_company:
             spelt = self._without_legal_form(spelt)
         return _replaced(_katakana(self._replaced_characters(spelt)), self._rules_of_name)
 
     def normalised_readings(self, *texts: str | None, is_company: bool = False) -> list[str]:
-        """The normalised readings: `ヤマダ タロウ`, `Taro Yamada` → `yamadataro`, `taroyamada`.
+        """The normalized readings, for example `yamadataro` and `taroyamada` for `ヤマダ タロウ` or `Taro Yamada`.
 
-        A person's two words are used in both orders. Texts that are neither kana nor Latin letters have no reading.
+        The two words of a person's name are used in both orders. Texts that are neither kana nor Latin letters have no
+        reading.
         """
         found: dict[str, None] = {}
         for text in filter(None, texts):
@@ -147,7 +150,10 @@ class IdentityTable(Model):
         return list(found)
 
     def normalised_address(self, text: str) -> str:
-        """The normalised address: `東京都千代田区丸の内一丁目2番3号 見本ビル405` → `千代田区丸ケ内1-2-3`."""
+        """The normalized address.
+
+        For example, `東京都千代田区丸の内一丁目2番3号 見本ビル405` becomes `千代田区丸ケ内1-2-3`.
+        """
         spelt = re.sub(r"\s+", "", self._replaced_characters(self._plain(text)))
         spelt = self._numerals.sub(lambda match: _digits(match[0]), spelt)
         return _replaced(spelt, self._rules_of_address)
@@ -165,7 +171,7 @@ class IdentityTable(Model):
         return text
 
     def to_latin(self, word: str) -> str | None:
-        """The word in Latin letters; None if it has characters that are neither kana nor Latin letters."""
+        """The word in Latin letters, or None if it contains characters other than kana and Latin letters."""
         spelt = self._kana.sub(lambda match: self.kana[match[0]], _katakana(word)).replace("ー", "")
         spelt = re.sub(r"ッ([a-z])", r"\1\1", spelt)
         spelt = "".join(each for each in unicodedata.normalize("NFKD", spelt) if not unicodedata.combining(each))
@@ -202,12 +208,12 @@ _NUMERALS: Final = "〇一二三四五六七八九十"
 
 
 def parse_table(text: str, name: str) -> IdentityTable:
-    """The table in a text. Raises DocumentError with every fault."""
+    """The table in a text. Raises DocumentError with all faults."""
     return parse(text, name, IdentityTable)
 
 
 def default_table() -> IdentityTable:
-    """The table that comes with this version of idtone."""
+    """The table included in this version of idtone."""
     return parse_table((files("idtone.config") / FILE).read_text("utf-8"), FILE)
 
 
@@ -229,7 +235,7 @@ def _katakana(text: str) -> str:
 
 
 def _digits(numeral: str) -> str:
-    """A numeral in digits: `十二` → `12`, `二〇` → `20`."""
+    """A numeral in digits, for example `12` for `十二`, or `20` for `二〇`."""
     if "十" not in numeral:
         return "".join(str(_NUMERALS.index(each)) for each in numeral)
     tens, _, ones = numeral.partition("十")

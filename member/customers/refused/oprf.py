@@ -1,8 +1,8 @@
-"""Oblivious pseudorandom functions (RFC 9497) with the suite ristretto255-SHA512. Pure, except for random scalars.
+"""Oblivious pseudorandom functions (RFC 9497) with the suite ristretto255-SHA512.
 
-The client blinds its inputs, the server evaluates them with its secret key and learns nothing about them, and the
-client finalizes the outputs. In the mode VOPRF the server proves that it used the key whose public half is known.
-The names are the RFC's.
+The client blinds its inputs. The server evaluates them with its secret key without learning anything about them. The
+client then finalizes the outputs. In VOPRF mode, the server proves that it used the secret key that belongs to a known
+public key. Names follow the RFC.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from . import ristretto255 as group
 IDENTIFIER: Final = b"ristretto255-SHA512"
 PROOF_BYTES: Final = 2 * group.BYTES
 _BLOCK, _OUTPUT = 128, 64
-"""SHA-512's block and output, in bytes."""
+"""Block size and output size of SHA-512, in bytes."""
 _BASE: Final = group.multiply_base((1).to_bytes(group.BYTES, "little"))
 
 
@@ -38,7 +38,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Blinded:
-    """One input as the client keeps it until it finalizes the output. The client sends `element` to the server."""
+    """One input, which the client keeps until it finalizes the output. The client sends `element` to the server."""
 
     input: bytes
     blind: bytes
@@ -46,7 +46,7 @@ class Blinded:
 
 
 class Suite:
-    """The functions of one mode (RFC 9497, 2 and 3)."""
+    """The functions of one mode (RFC 9497, sections 2 and 3)."""
 
     def __init__(self, mode: Mode) -> None:
         self._context = b"OPRFV1-" + bytes([mode]) + b"-" + IDENTIFIER
@@ -60,7 +60,7 @@ class Suite:
         return group.reduced_scalar(expand_message_xmd(octets, tag + self._context, 64))
 
     def derive_key_pair(self, seed: bytes, info: bytes) -> KeyPair:
-        """The key pair derived from a seed. `seed` has 32 uniform bytes (3.2.1)."""
+        """The key pair derived from a seed of 32 uniform bytes (section 3.2.1). Raises TrustError if there is none."""
         derived = seed + _prefixed(info)
         for counter in range(256):
             secret = self.hash_to_scalar(derived + bytes([counter]), b"DeriveKeyPair")
@@ -71,19 +71,22 @@ class Suite:
     # -- client -------------------------------------------------------------------------------------------------------
 
     def blind(self, octets: bytes, blind: bytes | None = None) -> Blinded:
-        """The blinded input. `blind` is random; only tests give it."""
+        """The blinded input. `blind` is random unless a test provides it."""
         blind = blind or group.random_scalar()
         return Blinded(octets, blind, group.multiply(blind, self.hash_to_group(octets)))
 
     def finalize(self, blinded: Blinded, evaluated: bytes, info: bytes | None = None) -> bytes:
-        """The output, 64 bytes. Verify `evaluated` first. Only the mode POPRF has `info`."""
+        """The output of 64 bytes. Verify `evaluated` first. `info` is used only in POPRF mode."""
         unblinded = group.multiply(group.inverse_scalar(blinded.blind), evaluated)
         public = b"" if info is None else _prefixed(info)
         hashed = _prefixed(blinded.input) + public + _prefixed(unblinded) + b"Finalize"
         return hashlib.sha512(hashed).digest()
 
     def verify(self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], proof: bytes) -> None:
-        """Verify the proof. Raises TrustError unless the secret key of `public` has evaluated all elements (2.2.2)."""
+        """Verify the proof (section 2.2.2).
+
+        Raises TrustError unless the secret key of `public` has evaluated all elements.
+        """
         if len(proof) != PROOF_BYTES or len(blinded) != len(evaluated):
             raise TrustError(_NOT_PROVEN)
         challenge, response = group.checked_scalar(proof[: group.BYTES]), group.checked_scalar(proof[group.BYTES :])
@@ -97,9 +100,7 @@ class Suite:
     # -- server -------------------------------------------------------------------------------------------------------
 
     def evaluate(self, secret: bytes, blinded: Sequence[bytes]) -> list[bytes]:
-        """Each blinded element, multiplied by the secret. Raises TrustError for any input that is not an element of the
-        group.
-        """
+        """The blinded elements multiplied by the secret. Raises TrustError if an input is not a group element."""
         return [group.multiply(secret, group.checked_element(each)) for each in blinded]
 
     def prove(
@@ -109,7 +110,7 @@ class Suite:
         evaluated: Sequence[bytes],
         random: Callable[[], bytes] = group.random_scalar,
     ) -> bytes:
-        """The proof that the secret key has evaluated all elements: 64 bytes (2.2.1)."""
+        """The proof, of 64 bytes, that the secret key has evaluated all elements (section 2.2.1)."""
         composite, image = self._composites(keys.public, blinded, evaluated, keys.secret)
         nonce = random()
         first, second = group.multiply_base(nonce), group.multiply(nonce, composite)
@@ -119,7 +120,7 @@ class Suite:
     # -- both ---------------------------------------------------------------------------------------------------------
 
     def output(self, secret: bytes, octets: bytes) -> bytes:
-        """The output that the holder of the secret key computes without blinding."""
+        """The output that the holder of the secret key can compute without blinding."""
         evaluated = group.multiply(secret, self.hash_to_group(octets))
         return hashlib.sha512(_prefixed(octets) + _prefixed(evaluated) + b"Finalize").digest()
 
@@ -129,7 +130,7 @@ class Suite:
     def _composites(
         self, public: bytes, blinded: Sequence[bytes], evaluated: Sequence[bytes], secret: bytes | None
     ) -> tuple[bytes, bytes]:
-        """The weighted sums of both lists. If the secret key is known, the second sum is computed with it."""
+        """The weighted sums of both lists. If the secret key is given, the second sum is computed with it."""
         seed = hashlib.sha512(_prefixed(public) + _prefixed(b"Seed-" + self._context)).digest()
         composite, image = bytes(group.BYTES), bytes(group.BYTES)
         for number, (before, after) in enumerate(zip(blinded, evaluated, strict=True)):
@@ -146,7 +147,7 @@ VOPRF: Final = Suite(Mode.VOPRF)
 
 
 def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
-    """Uniform bytes (RFC 9380, 5.3.1) with SHA-512; `tag` has at most 255 bytes."""
+    """Uniform bytes, derived with SHA-512 (RFC 9380, section 5.3.1). `tag` has at most 255 bytes."""
     tagged = tag + bytes([len(tag)])
     first = hashlib.sha512(bytes(_BLOCK) + message + length.to_bytes(2, "big") + b"\0" + tagged).digest()
     made, last = b"", bytes(_OUTPUT)
@@ -158,5 +159,5 @@ def expand_message_xmd(message: bytes, tag: bytes, length: int) -> bytes:
 
 
 def _prefixed(octets: bytes) -> bytes:
-    """The octets after their length."""
+    """The bytes, preceded by their length in 2 bytes."""
     return len(octets).to_bytes(2, "big") + octets

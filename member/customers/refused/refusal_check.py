@@ -1,5 +1,6 @@
-"""A member's check whether a customer is refused. The association evaluates blinded keys, and does not learn who the
-customer is. Pure, except for random numbers.
+"""A member's check of whether a customer is refused.
+
+The association evaluates blinded keys and does not learn who the customer is.
 """
 
 import base64
@@ -18,13 +19,14 @@ from .oprf import VOPRF, Blinded
 from .refusal_list import TOKEN_BYTES, RefusalList, RefusedToken
 
 KIND: Final = "refusal-check"
-"""The kind of the member's document."""
+"""Kind of the member's document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A refusal that matches the customer. `fields` names the matching fields: `name+born`, or several such groups with
-    commas.
+    """A refusal that matches the customer.
+
+    `fields` names the matching fields, for example `name+born`. Several such groups are separated by commas.
     """
 
     reference: str
@@ -34,7 +36,7 @@ class Match:
 
 
 class RefusalCheck:
-    """One check of one customer. `content` goes to the desk; `matches` reads the desk's answer."""
+    """One check of one customer. `content` is sent to the desk, and `matches` evaluates the desk's answer."""
 
     def __init__(self, identity: CustomerIdentity, refusals: RefusalList) -> None:
         """Raises TrustError if the customer has no key."""
@@ -46,12 +48,13 @@ class RefusalCheck:
         self._sent = [*(blinded.element for _, blinded in self._keys), *filling]
 
     def content(self) -> dict[str, Any]:
-        """The content for the desk: always `KEYS_LIMIT` elements. They reveal neither the customer nor a field."""
+        """The content for the desk. It always has `KEYS_LIMIT` elements, which reveal no data of the customer."""
         return {"epoch": self._refusals.epoch, "blinded": [base64.b64encode(each).decode() for each in self._sent]}
 
     def matches(self, answer: Mapping[str, Any], on: date) -> list[Match]:
-        """The refusals that are in force on a day, the longest first. Raises TrustError unless the list's key has
-        evaluated the elements.
+        """The matching refusals in force on a day, those with the latest end first.
+
+        Raises TrustError unless the list's key has evaluated the elements.
         """
         evaluated, proof = elements_of(answer.get("evaluated")), octets_of(answer.get("proof"))
         VOPRF.verify(self._refusals.public, self._sent, evaluated, proof)
@@ -69,16 +72,14 @@ class RefusalCheck:
 
 
 def elements_of(value: object) -> list[bytes]:
-    """The elements in a document or an answer. Raises TrustError unless there are `KEYS_LIMIT` of them, all in the
-    group.
-    """
+    """The group elements in a document or an answer. Raises TrustError unless there are exactly `KEYS_LIMIT`."""
     if not isinstance(value, list) or len(value) != KEYS_LIMIT:
         raise TrustError("a check has exactly {count} elements", count=KEYS_LIMIT)
     return [group.checked_element(octets_of(each)) for each in value]
 
 
 def octets_of(value: object) -> bytes:
-    """The octets of a base64 text. Raises TrustError."""
+    """The bytes encoded by a base64 text. Raises TrustError."""
     try:
         return base64.b64decode(value if isinstance(value, str) else "?", validate=True)
     except (ValueError, binascii.Error) as error:

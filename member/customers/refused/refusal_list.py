@@ -1,14 +1,15 @@
-"""The list of refusals that the association publishes: tokens, each with a period. Without the association's key the
-tokens reveal nothing.
+"""The list of refusals published by the association, with tokens and their periods.
+
+Without the association's key, the tokens reveal nothing.
 
     idtone-refusals/1
     {"count":2,"epoch":1,"made":"2026-11-27","public":"BASE64","table":{…}}
     TOKENS SINCE UNTIL NUMBERS
 
-The second line is canonical JSON (RFC 8785): `public` is the public half of the key (VOPRF), `table` the identity table
-by which keys are made. Then come `count` tokens of 16 bytes in ascending order, and for each token in the same order
-the days (16 bits each, since 2000-01-01) from and up to which it counts, and the number of its refusal (32 bits);
-big-endian. A million tokens have 24 MB.
+The second line is canonical JSON (RFC 8785). `public` is the public key (VOPRF), and `table` is the identity table by
+which keys are created. It is followed by `count` tokens of 16 bytes in ascending order. After the tokens come three
+columns in the same order, all big-endian: the first day of each token (16 bits, in days since 2000-01-01), the day
+before which it ends (same format), and the number of its refusal (32 bits). A list of a million tokens takes 24 MB.
 """
 
 import base64
@@ -37,13 +38,14 @@ _DAY_ZERO: Final = date(2000, 1, 1)
 LAST_DAY: Final = _DAY_ZERO + timedelta(days=0xFFFF)
 _ROW_BYTES: Final = TOKEN_BYTES + 2 + 2 + 4
 _HEADER_LIMIT: Final = 2**20
-"""Maximum number of bytes of the header."""
+"""Maximum size of the two header lines, in bytes."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RefusedToken:
-    """A token in the list. It is in force from `since` up to, but not including, `until`; `number` is the number of the
-    refusal.
+    """A token in the list, in force from `since` up to, but not including, `until`.
+
+    `number` is the number of the refusal.
     """
 
     token: bytes
@@ -62,7 +64,7 @@ def reference_of(number: int) -> str:
 
 
 def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: IdentityTable, made: date) -> bytes:
-    """The content of a list's file with these rows."""
+    """The content of a list file with these rows."""
     ordered = sorted(rows, key=attrgetter("token", "until", "number"))
     count = len(ordered)
     header: dict[str, Any] = {
@@ -84,10 +86,10 @@ def pack_list(rows: Iterable[RefusedToken], epoch: int, public: bytes, table: Id
 
 
 class RefusalList(Sequence[RefusedToken]):
-    """A list in memory. Each token is unpacked only when it is needed."""
+    """A list in memory. Each token is unpacked only when needed."""
 
     def __init__(self, octets: bytes) -> None:
-        """Raises TrustError for any input that is not a complete list."""
+        """Raises TrustError if `octets` is not a complete list."""
         begin = octets.find(b"\n", len(HEADER), _HEADER_LIMIT) + 1
         if not octets.startswith(HEADER) or not begin:
             raise _damaged()
@@ -122,7 +124,7 @@ class RefusalList(Sequence[RefusedToken]):
         )
 
     def packed_rows(self) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
-        """All rows in packed form, which is faster than to unpack each `RefusedToken`."""
+        """Iterate over all rows in packed form, which is faster than unpacking each `RefusedToken`."""
         return zip(
             *(
                 (self._octets[at : at + size] for at in range(begin, begin + size * self._count, size))
@@ -133,7 +135,7 @@ class RefusalList(Sequence[RefusedToken]):
 
     @property
     def rows(self) -> bytes:
-        """All tokens with their periods, in the file's form."""
+        """All tokens with their periods, in the format of the file."""
         return self._octets[self._tokens :]
 
     def token(self, at: int) -> bytes:
@@ -141,7 +143,7 @@ class RefusalList(Sequence[RefusedToken]):
         return self._octets[begin : begin + TOKEN_BYTES]
 
     def find(self, token: bytes, on: date) -> Iterator[RefusedToken]:
-        """The refusals of a token that are in force on a day in Japan."""
+        """Yield the refusals of a token that are in force on a day in Japan."""
         at = bisect_left(range(self._count), token, key=self.token)
         while at < self._count and self.token(at) == token:
             row = self[at]
@@ -150,7 +152,10 @@ class RefusalList(Sequence[RefusedToken]):
             at += 1
 
     def check_order(self) -> None:
-        """Check that a search finds every token; the signers of a list need this. Raises TrustError."""
+        """Check that the tokens are sorted, so that a search finds each of them. Signers of a list need this.
+
+        Raises TrustError.
+        """
         before = b""
         for at in range(self._count):
             token = self.token(at)
@@ -165,7 +170,7 @@ def _number(day: date) -> int:
 
 
 def list_differences(old: RefusalList | None, new: RefusalList | None) -> Iterator[str]:
-    """The differences between the old and the new list, in words for the signers."""
+    """Yield descriptions of the differences between the old and the new list, for the signers."""
     if new is None:
         if old is not None:
             yield Message("no list of refusals any more; it had {count} tokens", count=len(old))

@@ -1,7 +1,7 @@
-"""The group ristretto255 (RFC 9496), by libsodium. Elements and scalars are their encodings of 32 bytes.
+"""The group ristretto255 (RFC 9496), provided by libsodium. Elements and scalars are encoded in 32 bytes.
 
-libsodium is called directly: its bindings for Python lack the group, come without a verifiable wheel, or unpack their
-own library when they are imported.
+libsodium is called directly, because its Python bindings lack the group, have no verifiable wheel, or unpack their own
+library on import.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ _HASH_BYTES: Final = 64
 _IDENTITY: Final = bytes(BYTES)
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 _LIBRARIES: Final = ("libsodium.so.26", "libsodium.so.23")
-"""Library names: libsodium since 1.0.19, and Debian's 1.0.18, the first with this group."""
+"""Library names of libsodium 1.0.19 and later, and of Debian's 1.0.18, the first version with this group."""
 _INPUTS: Final = {
     "crypto_core_ristretto255_random": (),
     "crypto_core_ristretto255_from_hash": (_HASH_BYTES,),
@@ -27,9 +27,9 @@ _INPUTS: Final = {
     "crypto_core_ristretto255_scalar_sub": (BYTES, BYTES),
     "crypto_core_ristretto255_scalar_mul": (BYTES, BYTES),
 }
-"""Function → the sizes of its inputs. Each function first gets a pointer to the 32 bytes that it returns."""
+"""Function → sizes of its inputs. The first argument of each function points to the 32 bytes of its result."""
 _RETURN_NOTHING: Final = ("_random", "_reduce", "_scalar_sub", "_scalar_mul")
-"""Last parts of the names of functions that cannot fail. All others return 0 for success."""
+"""Suffixes of the functions that cannot fail. All other functions return 0 for success."""
 
 
 def _loaded() -> ctypes.CDLL:
@@ -51,8 +51,9 @@ _SODIUM: Final = _loaded()
 
 
 def _made(function: str, *inputs: bytes) -> bytes:
-    """The result of a libsodium function. Raises TrustError if an input has the wrong size, or if the function fails
-    because its result would be the identity.
+    """The result of a libsodium function.
+
+    Raises TrustError if an input has the wrong size, or if the function fails because its result would be the identity.
     """
     if tuple(map(len, inputs)) != _INPUTS[function]:
         raise _no_element()
@@ -67,9 +68,9 @@ def _no_element() -> TrustError:
 
 
 def checked_element(octets: bytes) -> bytes:
-    """The element that these bytes encode. Raises TrustError for any other bytes, and for the identity.
+    """The bytes, checked to encode an element other than the identity. Raises TrustError for all other bytes.
 
-    The group has a prime order, so no other element has a low order.
+    The group has prime order, so no other element has a low order.
     """
     if len(octets) != BYTES or octets == _IDENTITY or not _SODIUM.crypto_core_ristretto255_is_valid_point(octets):
         raise _no_element()
@@ -77,7 +78,7 @@ def checked_element(octets: bytes) -> bytes:
 
 
 def checked_scalar(octets: bytes) -> bytes:
-    """The scalar that these bytes encode. Raises TrustError unless it is below the order of the group."""
+    """The bytes, checked to encode a scalar. Raises TrustError unless it is below the order of the group."""
     if len(octets) != BYTES or int.from_bytes(octets, "little") >= ORDER:
         raise TrustError("this is not a scalar of the group ristretto255")
     return octets
@@ -93,22 +94,22 @@ def random_element() -> bytes:
 
 
 def element_from_hash(octets: bytes) -> bytes:
-    """The one-way map of 64 uniform bytes to an element (RFC 9496, 4.3.4)."""
+    """The element for 64 uniform bytes, by the one-way map (RFC 9496, section 4.3.4)."""
     return _made("crypto_core_ristretto255_from_hash", octets)
 
 
 def reduced_scalar(octets: bytes) -> bytes:
-    """The scalar that 64 little-endian bytes give modulo the order of the group."""
+    """The scalar for 64 little-endian bytes, reduced modulo the order of the group."""
     return _made("crypto_core_ristretto255_scalar_reduce", octets)
 
 
 def multiply(factor: bytes, point: bytes) -> bytes:
-    """The product of a scalar and a point. Raises TrustError if the product is the identity."""
+    """The product of a scalar and an element. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255", factor, point)
 
 
 def multiply_base(factor: bytes) -> bytes:
-    """The generator times a scalar. Raises TrustError if the product is the identity."""
+    """The product of a scalar and the generator. Raises TrustError if the product is the identity."""
     return _made("crypto_scalarmult_ristretto255_base", factor)
 
 

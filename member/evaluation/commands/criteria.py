@@ -1,4 +1,4 @@
-"""`idtone-office evaluation check`: check and show a file of criteria."""
+"""`idtone-office evaluation check`, which checks and shows a file of criteria."""
 
 from __future__ import annotations
 

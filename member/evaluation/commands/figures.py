@@ -95,7 +95,10 @@ def send(
 
 
 def _head(settings: Settings, reader: LedgerReader, period: Period) -> Note:
-    """The last cosigned head of the ledger. Raises LedgerError if it was cosigned before the end of the period."""
+    """The latest cosigned head of the ledger.
+
+    Raises LedgerError unless a witness has cosigned it since the end of the period.
+    """
     latest = cosigned_file(settings.ledger).latest(own_key(settings.ledger, settings.node, reader.origin()))
     times = list(_cosigned(latest[0])) if latest else []
     if latest is None or not any(at >= period.ends for at in times):
@@ -113,7 +116,7 @@ def _cosigned(head: Note) -> Iterator[datetime]:
         try:
             yield datetime.fromtimestamp(cosigned_at(line), UTC)
         except (ProofError, OverflowError, ValueError):
-            continue  # the line of the log itself
+            continue  # the signature of the log itself
 
 
 def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
@@ -122,7 +125,7 @@ def _counted(reader: LedgerReader, period: Period, head: Note) -> Figures:
         task = bar.add_task("counting", total=period.days)
 
         def shown(records: Iterable[Record]) -> Iterator[Record]:
-            # The newest comes first.
+            # Records come newest first.
             for number, record in enumerate(records):
                 if number % 1000 == 0:
                     bar.update(task, completed=(period.ends - record.steps[0].at).days)

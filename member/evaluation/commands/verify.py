@@ -1,4 +1,4 @@
-"""`idtone-office evaluation verify`: a published evaluation."""
+"""`idtone-office evaluation verify`, which verifies a published evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `idtone-office report new | check | send`, with which a member reports to the association's desk."""
+"""`idtone-office report new | check | send`, with which a member reports to the association's desk."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def send(
 
 
 def _read(file: Path) -> Report:
-    """The report in a file. Raises DocumentError with every fault."""
+    """The report in a file. Raises DocumentError with all faults."""
     return parse_report(read_text(file, size_limit=SIZE_LIMIT), str(file), datetime.now(UTC))

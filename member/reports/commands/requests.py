@@ -128,7 +128,10 @@ def list_own(config: command_line.ConfigOption = None, as_json: command_line.Jso
 def _answer(
     request: Request, facts: MatchingCalls, result: AnswerResult | None, upstream: str | None, pack: Path | None
 ) -> Answer:
-    """The answer of the options, or otherwise of the ledger. Raises UsageError if they contradict each other."""
+    """The answer according to the options, with defaults from the ledger.
+
+    Raises UsageError if the options contradict each other.
+    """
     implied = AnswerResult.UPSTREAM if upstream else AnswerResult.CUSTOMER_HELD if pack else None
     chosen = result or implied or suggested_answer(facts)
     if (chosen is AnswerResult.UPSTREAM) != (upstream is not None):
@@ -148,7 +151,7 @@ def _answer(
 
 
 def _show(request: Request, content: Answer) -> None:
-    """Print the answer for a person, before it is signed."""
+    """Print the answer for review before it is signed."""
     facts = content.found
     lines = {
         "request": request.id,
