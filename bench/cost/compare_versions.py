@@ -54,7 +54,7 @@ _ENGLISH: Final = {
     "title": "## Compared with a version before",
     "summary": (
         "`make bench-before` compared {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls, "
-        "{failed} failed, and {unrecorded} have no complete record. Each difference is the median of the differences "
+        "{failed} failed, and {unrecorded} lack a complete record. Each difference is the median of the differences "
         "within the turns."
     ),
     "what": "figure", "before": "version before", "now": "now", "difference": "difference (95 % interval)",
