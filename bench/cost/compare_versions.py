@@ -53,13 +53,13 @@ _JAPANESE: Final = {
 _ENGLISH: Final = {
     "title": "## Compared with a version before",
     "summary": (
-        "`make bench-before`: {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls {failed} "
-        "failed, and {unrecorded} have no complete record. A difference is the median of the differences within each "
-        "turn."
+        "`make bench-before` compared {old} and {new}, each on its own PBX, in {turns} turns. Of {offered} calls, "
+        "{failed} failed, and {unrecorded} lack a complete record. Each difference is the median of the differences "
+        "within the turns."
     ),
-    "what": "figure", "before": "version before", "now": "now", "difference": "difference (95 % between)",
+    "what": "figure", "before": "version before", "now": "now", "difference": "difference (95 % interval)",
     "connected": "answer → connected over native, p50, ms", "post_dial": "post-dial delay over native, p50, ms",
-    "asterisk": "Asterisk's processor time, of native's", "service": "service's processor time a call, ms",
+    "asterisk": "Asterisk's processor time, relative to native", "service": "service's processor time per call, ms",
 }  # fmt: skip
 
 

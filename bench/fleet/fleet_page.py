@@ -128,7 +128,7 @@ def _call(measured: CallCost, place: int) -> str:
     hours = million_calls_cost(measured).processor_hours
     rows = [
         (
-            (f"processor of {name}", f"{name} のプロセッサー時間")[place],
+            (f"processor time of {name}", f"{name} のプロセッサー時間")[place],
             f"{measured.parts[name].per_call_ms:.1f} ms",
             f"{hours[name]:.1f} h",
             f"{measured.parts[name].per_node_second_ms:.1f} ms/s",
@@ -221,11 +221,11 @@ _CARRIES: Final[Sequence[tuple[tuple[str, str], Callable[[TalkLoad], str]]]] = (
         lambda one: f"{one.set_up_processors_of_node:.2f} / {one.talk_processors_of_node:.2f}",
     ),
     (
-        ("memory of Asterisk for them, one node", "そのための Asterisk のメモリー、1 ノード"),
+        ("Asterisk's memory for these calls, one node", "そのための Asterisk のメモリー、1 ノード"),
         lambda one: f"{one.asterisk_mb_of_node:,.0f} MB",
     ),
     (
-        ("open files of Asterisk, one node", "Asterisk が開くファイル、1 ノード"),
+        ("Asterisk's open files, one node", "Asterisk が開くファイル、1 ノード"),
         lambda one: f"{one.open_files_of_node:,.0f}",
     ),
 )
@@ -252,7 +252,7 @@ _OF_A_SERVER: Final[Sequence[tuple[tuple[str, str], Callable[[ServerSizing], str
     (("processors busy, with standby", "使うプロセッサー(待機系を含む)"), lambda one: f"{one.processors:.2f}"),
     (("bytes in five years", "5 年の容量"), lambda one: f"{5 * one.bytes_per_year / 1e12:.0f} TB"),
     (
-        ("a day's outage is replayed by one processor in", "1 日の停止後、1 プロセッサーで追いつくまで"),
+        ("time for one processor to replay a day's outage", "1 日の停止後、1 プロセッサーで追いつくまで"),
         lambda one: f"{60 * one.replay_hours:.0f} min",
     ),
 )
@@ -274,22 +274,25 @@ def _two_servers(found: Mapping[str, Any], place: int) -> str:
             f"{one['postgresql_ms']:.2f} ms", f"{two['postgresql_ms']:.2f} ms", f"{ratio['postgresql_ms']:.2f}",
         ),
         (
-            ("of it on the busiest server", "そのうち最も忙しいサーバー"),
+            ("the part on the busiest server", "そのうち最も忙しいサーバー"),
             f"{one['busiest_server_ms']:.2f} ms", f"{two['busiest_server_ms']:.2f} ms",
             f"{ratio['busiest_server_ms']:.2f}",
         ),
         (
-            ("calls a second, all replicas filled at once", "全複製を同時に作るときの毎秒の通話"),
+            ("calls a second, if all replicas are filled at once", "全複製を同時に作るときの毎秒の通話"),
             f"{one['calls_per_s']:,.0f}", f"{two['calls_per_s']:,.0f}", f"{ratio['calls_per_s']:.2f}",
         ),
-        (("the newest 50 calls of all nodes", "全ノードの最新 50 通話の読取り"), "", "", f"{read['list_ratio']:.2f}"),
-        (("the states of all nodes", "全ノードの状態の読取り"), "", "", f"{read['states_ratio']:.2f}"),
         (
-            ("steps a second of a node after an outage", "停止後に 1 ノードが複製する毎秒のステップ"),
+            ("reading the newest 50 calls of all nodes", "全ノードの最新 50 通話の読取り"),
+            "", "", f"{read['list_ratio']:.2f}",
+        ),
+        (("reading the states of all nodes", "全ノードの状態の読取り"), "", "", f"{read['states_ratio']:.2f}"),
+        (
+            ("steps a second that a node replicates after an outage", "停止後に 1 ノードが複製する毎秒のステップ"),
             "", f"{away['replayed_steps_per_s']:,.0f}", "",
         ),
         (
-            ("steps a second of a node that moves", "移動するノードの毎秒のステップ"),
+            ("steps a second that a moving node replicates", "移動するノードの毎秒のステップ"),
             "", f"{moved['steps_per_s']:,.0f}", "",
         ),
     )  # fmt: skip
