@@ -14,7 +14,7 @@ from aiohttp import web
 
 MOST: Final = 512
 """Maximum number of connections at a time. One more replaces the connection that has waited longest without a
-request.
+request, or is refused if no connection waits.
 """
 HEAD_WITHIN_S: Final = 10.0
 """Time for a new connection to send its first request, without the body."""
