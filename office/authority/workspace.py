@@ -165,7 +165,8 @@ class Workspace:
     def differences(self, is_whole: bool = False) -> Iterator[str]:
         """Describe how the files differ from the published ones, line by line.
 
-        With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out.
+        With `is_whole`, the lines show complete numbers and counts by area code. Files with faults are left out;
+        `next_edition` reports the faults.
         """
         for role, file in self.files().items():
             kind, published = KINDS[role], self.repository.file_octets(role)
@@ -204,7 +205,10 @@ class Workspace:
     # -- the next edition ---------------------------------------------------------------------------------------
 
     def first_edition(self, keys: KeySets, now: datetime) -> Edition:
-        """Prepare the first edition of a new repository. Raises TrustError if the repository exists."""
+        """Prepare the first edition of a new repository.
+
+        Raises TrustError if the repository exists or a file cannot be read, DocumentError for a file with faults.
+        """
         self.repository.check_new()
         drafts = draft_metadata.first_drafts(keys, self.terms(), now)
         return self._edition(drafts, set(drafts), {}, now)
@@ -294,9 +298,9 @@ class Workspace:
     ) -> list[str]:
         """Publish a signed edition, and return its roles.
 
-        `lines` holds history lines about signed changes, by role. A waiting key rotation that is now in force is added
-        to the history. Raises TrustError if signatures are missing or the edition breaks a rule; then nothing is
-        published.
+        `lines` holds new history lines by role. All of them must be about changes that the edition's signatures cover.
+        A waiting key rotation that is now in force is added to the history. Raises TrustError if signatures are
+        missing or the edition breaks a rule; then nothing is published.
         """
         edition.check_complete()
         check_edition(edition.without_published(), now)
@@ -369,7 +373,7 @@ class Workspace:
         for name, file in tuf_roles.DELEGATED.items():
             if name not in names or self.is_absent(name):
                 continue
-            octets = self.file_octets(file)
+            octets = self.file_octets(file)  # read only once, so that the hashed content is the published content
             content = {file: octets}
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
@@ -410,6 +414,10 @@ class Workspace:
         return stopped_members(document.members, suspensions, now)
 
     def _list_words(self, is_new: bool) -> Iterator[Message]:
+        """Describe the members that leave or rejoin the public list because of suspensions.
+
+        The holders of the registry's keys then have to sign the list again, although `registry.yaml` is unchanged.
+        """
         octets = self.repository.file_octets(tuf_roles.REGISTRY)
         if octets is not None:
             document = KINDS[tuf_roles.REGISTRY].parse(octets.decode("utf-8-sig", "replace"), tuf_roles.REGISTRY_FILE)
@@ -422,6 +430,10 @@ class Workspace:
     def _masters(
         self, document: RegistryDocument, published: Mapping[str, TargetFile]
     ) -> tuple[dict[str, bytes], dict[str, TargetFile]]:
+        """Read the new masters in `tones`, and keep the published masters that the registry still names.
+
+        Raises TrustError if a file is not the recording that the registry names.
+        """
         found: dict[str, bytes] = {}
         kept: dict[str, TargetFile] = {}
         for tone in document.tones:
