@@ -309,12 +309,15 @@ class Workspace:
                 self.record_entry(role, entry)
         published = self.repository.write(edition)
         pending_rotations.record_published_rotations(self.folder, self.repository, self.record_entry, now)
-        needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
-        undo_copies.delete_other_copies(self.folder, needed)
         try:
             self.copy_published()
         except IdtoneError as error:  # members have the edition all the same; commands and pages show `is_copied`
             _log.error("%s", error)
+        needed = {entry.before for entry in self.unpublished_entries(tuf_roles.REGISTRY) if entry.before}
+        try:
+            undo_copies.delete_other_copies(self.folder, needed)
+        except OSError as error:  # the edition is published; the next publication deletes them
+            _log.error("%s: %s", error.filename, error.strerror)
         return published
 
     def copy_published(self) -> None:
@@ -370,16 +373,21 @@ class Workspace:
         lines: Mapping[str, Sequence[HistoryEntry]] = {},
     ) -> Edition:
         targets: dict[str, bytes] = {}
-        for name, file in tuf_roles.DELEGATED.items():
-            if name not in names or self.is_absent(name):
-                continue
-            octets = self.file_octets(file)  # read only once, so that the hashed content is the published content
+        read = {  # only once, so that the hashed content is the published content
+            name: self.file_octets(file)
+            for name, file in tuf_roles.DELEGATED.items()
+            if name in names and not self.is_absent(name)
+        }
+        role = tuf_roles.SUSPENSIONS
+        suspensions = read[role] if role in read else self.repository.file_octets(role)
+        for name, octets in read.items():
+            file = tuf_roles.DELEGATED[name]
             content = {file: octets}
             kept: dict[str, TargetFile] = {}
             checked = self._check(name, octets)
             if isinstance(checked, RegistryDocument):
                 content[tuf_roles.OPERATORS_FILE] = operator_list.operator_list_json(
-                    checked, self._suspensions(tuf_roles.SUSPENSIONS in names)
+                    checked, self._checked_suspensions(suspensions)
                 )
                 masters, kept = self._masters(checked, drafts[name].signed.targets)
                 content |= masters
@@ -401,9 +409,13 @@ class Workspace:
 
     def _suspensions(self, is_new: bool) -> SuspensionsDocument | None:
         role = tuf_roles.SUSPENSIONS
-        octets = self.file_octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.file_octets(role)
-        found: SuspensionsDocument | None = None if octets is None else self._check(role, octets)
-        return found
+        return self._checked_suspensions(
+            self.file_octets(tuf_roles.DELEGATED[role]) if is_new else self.repository.file_octets(role)
+        )
+
+    def _checked_suspensions(self, octets: bytes | None) -> SuspensionsDocument | None:
+        checked: SuspensionsDocument | None = None if octets is None else self._check(tuf_roles.SUSPENSIONS, octets)
+        return checked
 
     def stopped_members(self, now: datetime) -> frozenset[str]:
         """Ids of the members whose numbers are all suspended according to the published files. Raises TrustError."""
