@@ -53,7 +53,7 @@ WitnessKeysOption = Annotated[
 ]
 CheckpointsOption = Annotated[
     list[Path] | None,
-    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; may be repeated."),
+    typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that you kept elsewhere; may be repeated."),
 ]
 
 _OFFERED: Final = 50
