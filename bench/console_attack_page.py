@@ -27,7 +27,7 @@ def table_of(found: Found) -> str:
     names = ("quiet_p50_ms", "attacked_p50_ms", "quiet_p95_ms", "attacked_p95_ms")
     return "\n".join(
         [
-            f"{found['calls']:,} calls, {found['hostile']} hostile requests in flight, measured in turns with and "
+            f"{found['calls']:,} calls, {found['hostile']} hostile requests in flight, measured alternately with and "
             f"without the attack; the {MOST_ROWS} pages that the attack delays most, in milliseconds:",
             "",
             "| page | p50 | p50, attacked | p95 | p95, attacked |",
