@@ -24,9 +24,10 @@ Row = Mapping[str, Any]
 _ENGLISH: Final = {
     "summary": (
         "`make bench-profile` measured Asterisk {asterisk}, built with symbols, with all ways in turns at {rate:g} "
-        "calls/s, on a machine at load {least:.0f} to {most:.0f}. Under `perf` ({samples_s} samples a second, "
-        "including the kernel's), it made {native:,} calls of native, {floor:,} of the floor and {hook:,} of the hook. "
-        "The times are from {calls:,} calls of each way without `perf`: the fastest tenth of the calls, minus native's."
+        "calls/s, on a machine at load {least:.0f} to {most:.0f}. Under `perf` ({samples_s} samples per second, "
+        "including the kernel's), it made {native:,} native calls, {floor:,} with the floor and {hook:,} with the "
+        "hook. The times are from {calls:,} calls per way without `perf`: the fastest tenth of the calls, minus "
+        "native's."
     ),
     "ways": (
         "| way | connected, ms | post-dial, ms | Asterisk, µs per call | relative to native "
