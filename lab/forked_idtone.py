@@ -1,8 +1,8 @@
 """Runs `idtone` in a child of a process that has already imported its modules.
 
-The child is a complete process, with its own files, signals and end. Only its start differs from the installed
-command's, which spends most of a second on imports. `tests/core/test_loading.py`, the tutorial, `idtone setup` and the
-unit file's supervisor test that start.
+The child is a complete process with its own files, signals and end. It starts faster than the installed command, which
+spends most of a second on imports. `tests/core/test_loading.py`, the tutorial, `idtone setup` and the unit file's
+supervisor test the installed command's start.
 """
 
 import logging
@@ -37,10 +37,10 @@ def idtone(_: list[str]) -> None:
 
 
 class Forked:
-    """A running `idtone` with these arguments; standard output and error go to `log`. It has the interface of
-    `subprocess.Popen`.
+    """A running `idtone` with the interface of `subprocess.Popen`.
 
-    `run` is a function of a module, which gets the arguments; `identity` is the user that it becomes.
+    `words` are its arguments. Standard output and error are appended to the file `log`. `run` is a function at module
+    level that gets the arguments. `identity` is the user that the process becomes.
     """
 
     def __init__(
@@ -105,4 +105,4 @@ def _run(
     try:
         run([*words])
     finally:
-        logging.shutdown()  # at its end an interpreter does this, and a child of multiprocessing does not
+        logging.shutdown()  # an interpreter does this at its end, but a child of multiprocessing does not
