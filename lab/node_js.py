@@ -1,6 +1,6 @@
 """Node.js for the lab: the machine's own from version 18 on, or Debian's, unpacked in the user's cache.
 
-    python -m lab.node_js     prints the command
+python -m lab.node_js     prints the command
 """
 
 import os
