@@ -90,7 +90,8 @@ Traffic = Callable[[Dice], Iterator[CallOutline]]
 def robot(dice: Dice, strength: float = 1) -> Iterator[CallOutline]:
     """Calls of the "It's me" fraud (オレオレ).
 
-    An automatic dialler tries one victim after another for an hour. Few victims talk for long.
+    An automatic dialler tries one victim after another for an hour. Most calls are short, because few victims believe
+    them.
     """
     number, caller = dice.token(), dice.token()
     begin_h = dice.random.uniform(0, 7)
