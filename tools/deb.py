@@ -1,6 +1,6 @@
 """Builds the Debian packages, four for each release, in a fresh Debian of that release: `make deb`.
 
-    python -m tools.deb [RELEASE …]     by default the release of this machine; writes dist/*.deb
+python -m tools.deb [RELEASE …]     by default the release of this machine; writes dist/*.deb
 """
 
 import platform
@@ -26,7 +26,9 @@ LINTIAN: Final = (
 
 
 def build(release: str, into: Path, version: str = idtone.__version__) -> list[Path]:
-    """Build the packages of one release, check them with lintian, and return their paths in `into`, node package first.
+    """Build the packages of one release and check them with lintian.
+
+    Returns their paths in `into`, with the node package first.
     """
     print(f"packages: building for {release} …", file=sys.stderr, flush=True)
     into.mkdir(parents=True, exist_ok=True)

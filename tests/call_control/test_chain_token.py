@@ -1,4 +1,4 @@
-"""The token between the nodes of a fleet: the values that it protects, and the treatment of other tokens."""
+"""The token between the nodes of a fleet: the values that it protects, and how other tokens are treated."""
 
 from dataclasses import replace
 
