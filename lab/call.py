@@ -43,7 +43,7 @@ class InCallRequest:
 
 
 class Call(abc.ABC):
-    """Common part of both sides of a call. `request` is the INVITE, and `tag` is our tag of the dialog."""
+    """Common part of both sides of a call. `request` is the INVITE, and `tag` is our tag in the dialog."""
 
     def __init__(self, phone: Phone, request: Request, tag: str, stream: Stream) -> None:
         self.request = request
@@ -54,7 +54,7 @@ class Call(abc.ABC):
         """Video stream, or None if the call has no video."""
         self.dialog: Dialog | None = None
         self.session: Session | None = None
-        """Last description of our media that we sent."""
+        """Most recent description of our media that we sent."""
         self.asked: list[InCallRequest] = []
         """Requests of the other side within the call, in order of arrival."""
         self.provisional: list[tuple[int, int]] = []
@@ -158,7 +158,7 @@ class Call(abc.ABC):
         return response
 
     async def ask_for_t38(self, within_s: float) -> Response:
-        """Send a re-INVITE to T.38, acknowledge its final response and return it. Raises TimeoutError."""
+        """Send a re-INVITE that switches to T.38, acknowledge its final response and return it. Raises TimeoutError."""
         request = self._within("INVITE", [SDP], self._t38())
         async with asyncio.timeout(within_s):
             response = await self._phone.transact(request, self._hop, lambda each: self._confirm(request, each))
@@ -178,7 +178,7 @@ class Call(abc.ABC):
         return request
 
     def _confirm(self, invite: Request, response: Response) -> None:
-        """Acknowledge the final response to a re-INVITE, each time that the response arrives."""
+        """Acknowledge the final response to a re-INVITE each time it arrives."""
         assert self.dialog
         if response.status < 300:
             self.dialog.refresh(response)

@@ -1,4 +1,4 @@
-"""The Asterisk of the tests, and the abilities of its version.
+"""The Asterisk of the tests, and the features of its version.
 
     python -m lab.chosen_asterisk     prints the tests of calls to run on it
 

@@ -103,7 +103,7 @@ def _opus_decode(payloads: Sequence[bytes]) -> Samples:
 
 
 def _settled(encode: Callable[[Samples], list[bytes]], samples: Samples) -> list[bytes]:
-    """Payloads of a loop's second round, encoded with the memory that the first round leaves."""
+    """Payloads of a loop's second round, in which the encoder has its state from the first round."""
     count = len(samples) // FRAME
     return encode(np.tile(samples, 3))[count : 2 * count]
 

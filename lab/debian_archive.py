@@ -115,7 +115,7 @@ def _fetch_alone(packages: Sequence[str], scratch: Path) -> list[Path]:
 
 
 def _private_apt(scratch: Path, sources: str | None) -> list[str]:
-    """The command of an apt that keeps all its data in `scratch`. None as `sources` means the machine's sources."""
+    """The command of an apt that keeps all its data in `scratch`. `sources` is None for the machine's sources."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     (scratch / "status").touch()

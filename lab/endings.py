@@ -98,7 +98,7 @@ class Ending:
     record: tuple[Evidence, ...] = (Evidence.COMPLETE,)
     interfaces: tuple[str, ...] = ("ari", "agi")
     notify: tuple[str, ...] = ("called", "both")
-    """Settings of the party that hears the sound, if they make a difference."""
+    """Parties that may hear the sound in calls with this ending."""
 
 
 _UNANSWERED: Final = (Step.DIALLING, Step.RINGING, Step.EARLY_MEDIA)
@@ -281,7 +281,7 @@ TABLE: Final = (
     ),
     _goes_on(Event.ASTERISK_RELOADED, _ALWAYS, _FROZEN_OR_RELOADED),
     Ending(
-        # A transfer with a second call replaces the phone that asked with the other party of the second call.
+        # In a transfer with a second call, the other party of the second call replaces the phone that asked.
         Event.REFER, (*_SOUND, Step.CONNECTING),
         "notices nothing of a blind transfer, which is refused; if a caller who was to hear the sound transfers with a "
         "second call, the call ends",

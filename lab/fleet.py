@@ -74,7 +74,7 @@ _DIALPLAN: Final = """
 
 @dataclass
 class NodeService(Supervisor):
-    """The service of one node, run as systemd runs it."""
+    """The service of one node, run as systemd would run it."""
 
     certificate: Path = Path()
     """Certificate of the registry's server."""

@@ -1,8 +1,8 @@
 """Runs `idtone` in a child of a process that has already imported its modules.
 
 The child is a complete process with its own files, signals and end. It starts faster than the installed command, which
-spends most of a second on imports. `tests/core/test_loading.py`, the tutorial, `idtone setup` and the unit file's
-supervisor test the installed command's start.
+spends most of a second on imports. The start of the installed command is covered by `tests/core/test_loading.py`, the
+tutorial, `idtone setup` and the supervisor for the unit file.
 """
 
 import logging
@@ -31,7 +31,7 @@ _context.set_forkserver_preload([*PRELOADED])
 
 
 def idtone(_: list[str]) -> None:
-    from idtone import cli  # in the child, where it is imported already
+    from idtone import cli  # the child has already imported this module
 
     cli.main()
 

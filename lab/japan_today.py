@@ -10,9 +10,10 @@ LASTS: Final = timedelta(minutes=1)
 
 
 def today() -> date:
-    """Today's date in Japan, valid for at least another minute: shortly before midnight, waits for the next day.
+    """Today's date in Japan, which remains valid for at least a minute.
 
-    Call this in a test and not at import, because the run may continue after midnight.
+    Shortly before midnight, this waits for the next day. Call it in a test and not at import, because the run may
+    continue after midnight.
     """
     while (datetime.now(UTC) + LASTS).astimezone(JAPAN).date() != (day := datetime.now(UTC).astimezone(JAPAN).date()):
         time.sleep(1)

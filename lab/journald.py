@@ -1,4 +1,4 @@
-"""A socket in the place of journald's."""
+"""A socket that replaces journald's."""
 
 import socket
 import threading

@@ -33,7 +33,7 @@ WITHOUT: Final = tuple(
     python3* libpython* sgml-base xml-core
     """.split()
 )
-"""Patterns of packages that only its installation needs, or modules that are not loaded."""
+"""Patterns of packages needed only for its installation, or only by modules that are not loaded."""
 OLDEST: Final = 6
 NODES, CARRIERS = 1, 2
 """Numbers of the destination sets in the shipped configuration."""

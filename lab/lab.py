@@ -54,7 +54,7 @@ class Forwarding:
     """Further headers from the caller's network."""
     caller: str = CALLER_NUMBER
     display: str = ""
-    """Display name of the caller. Here and in other texts, a surrogate is an octet that is not UTF-8."""
+    """Display name of the caller. A surrogate stands for an octet that is not UTF-8, here and in other texts."""
     call_id: str = ""
     """Beginning of the Call-ID."""
 
@@ -116,7 +116,7 @@ class Lab:
     def dial(
         self, forwarding: Forwarding = Forwarding(), sound: str = "sample", behaviour: Behaviour | None = None
     ) -> PlacedCall:
-        """Start a call and return it at once. `behaviour` replaces the called phone's, for this call only."""
+        """Start a call and return it at once. `behaviour` replaces that of the called phone for this call only."""
         name = f"c{next(self._names)}"
         if behaviour:
             self.scripts[f"lab={name}"] = behaviour
@@ -263,7 +263,7 @@ async def lab(asterisk: Asterisk, *behaviours: Behaviour) -> AsyncIterator[Lab]:
 
 
 async def wait_until(condition: Callable[[], object], what: str, within_s: float = 60.0) -> None:
-    """Wait until a condition, a function or coroutine function, returns true.
+    """Wait until `condition`, a function or coroutine function, returns true.
 
     Raises AssertionError after `within_s`.
     """

@@ -1,6 +1,6 @@
 """Copies of ledgers that idtone treats as originals.
 
-Tests work on the copies, and the original is not signed any more.
+Tests work on the copies, and no test signs in the original any more.
 """
 
 import shutil

@@ -46,8 +46,8 @@ def one_of_each(
 ) -> list[Any]:
     """All pairs of `ones` and `others`, for `parametrize`.
 
-    `make test` tries each of `ones` with one of `others`, in turn. `make test-breadth` instead takes those `ones` that
-    are in `broad`. The other pairs have the mark `rest`.
+    `make test` tries each of `ones` with one of `others`, in turn. It leaves those `ones` that are in `broad` to `make
+    test-breadth`. The other pairs have the mark `rest`.
     """
 
     def marks(one: Any, is_tried: bool) -> Sequence[pytest.MarkDecorator]:

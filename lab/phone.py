@@ -1,7 +1,7 @@
 """Telephones for the lab, with real SIP on one UDP port and real RTP on another port for every call.
 
-A `Phone` runs in the event loop that entered it, and the `Media` thread handles its media. Its behaviour is a coroutine
-function with an `IncomingCall` as its argument, from this module or elsewhere.
+A `Phone` runs in the event loop that entered it, and the `Media` thread handles its media. The behaviour of a phone is
+a coroutine function with an `IncomingCall` as its argument, from this module or elsewhere.
 """
 
 import asyncio
@@ -278,7 +278,7 @@ class Phone:
     def _readable(self) -> None:
         while received := receive_stamped(self._socket):
             if received[0][:1] and received[0][0] >> 6 == RTP_VERSION:
-                continue  # for a phone that had this port before (RFC 7983 distinguishes the protocols)
+                continue  # media for an earlier phone at this port (RFC 7983 shows the difference)
             try:
                 self._take(*received)
             except SipError as error:

@@ -52,7 +52,7 @@ def promtool(*arguments: str | Path, given: str | bytes = b"") -> str:
 class Prometheus:
     """A Prometheus with alert rules that scrapes one address twice a second.
 
-    It runs on the loopback address for as long as the context.
+    It runs on the loopback address until the context ends.
     """
 
     def __init__(self, scratch: Path, target: str, rules: Path) -> None:

@@ -20,7 +20,7 @@ def files() -> list[Path]:
 
 
 def links() -> list[Path]:
-    """The links in `idtone/` to the rooms at the top."""
+    """The links in `idtone/` to the top-level folders."""
     return [path for path in (ROOT / "idtone").iterdir() if path.is_symlink()]
 
 

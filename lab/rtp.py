@@ -329,7 +329,7 @@ def parse_packet(data: bytes, arrival_ns: int) -> Packet | None:
 
 
 def _srtp() -> Srtp:
-    from .srtp import Srtp  # its library is one for tests, and the demo has none of these
+    from .srtp import Srtp  # a library for tests, which the demo does not have
 
     return Srtp()
 

@@ -44,7 +44,7 @@ class Recording:
 
 
 def reassemble(packets: Sequence[Packet]) -> Recording:
-    """Join the packets to one signal, in the order of sending and placed by the clock.
+    """Join the packets into one signal, in the order of sending and placed by the clock.
 
     Packets with consecutive timestamps are one stretch, with silence for lost packets. The packet with the shortest
     delay determines the position of a stretch. However, a stretch begins after every stretch that had arrived
@@ -78,7 +78,7 @@ class _Stretch:
 
     samples: Signal
     start_ns: int
-    """Begin of the stretch, derived from the packet with the shortest delay."""
+    """Start of the stretch, derived from the packet with the shortest delay."""
     begins: npt.NDArray[np.int64]
     """Index of the first sample of each packet."""
     arrivals_ns: npt.NDArray[np.int64]
@@ -94,7 +94,7 @@ class _Stretch:
 
 
 def _in_turn(stretches: Sequence[_Stretch]) -> list[int]:
-    """Begin of each stretch. The stretches must be in order of arrival."""
+    """Starts of the stretches, which must be in order of arrival."""
     begins_ns: list[int] = []
     for stretch in stretches:
         over_ns = [

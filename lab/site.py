@@ -1,4 +1,4 @@
-"""The conditions of a test: properties of operators' machines that a laboratory tends to forget.
+"""The conditions of a test: properties of operators' machines that a laboratory tends to lack.
 
 `SITE=name` in the environment selects one of `SITES` for all tests. `SITE='time_zone=America/St_Johns,idle_channels=0'`
 changes the default.
@@ -105,7 +105,7 @@ class Site:
         return ", ".join(words)
 
     def identity(self, who: str, *visible: Path) -> Identity | None:
-        """The user `asterisk` or `idtone`, or None if programs run as the user of this process."""
+        """Identity of the user `asterisk` or `idtone`, or None if programs run as the user of this process."""
         if not self.own_users:
             return None
         needed = (ROOT, Path(sys.base_prefix), Path(sys.prefix), _cache(), *map(_reached, visible))
@@ -137,7 +137,7 @@ class Site:
             os.chown(file, _uid(who), asterisk_gid())
 
     def share(self, folder: Path) -> None:
-        """Give read access to the files that root wrote into `folder` to Asterisk's group only, as in /etc/asterisk."""
+        """Let only Asterisk's group read the files that root wrote into `folder`, as in /etc/asterisk."""
         if self.own_users:
             for each in (folder, *folder.rglob("*")):
                 os.chown(each, 0, asterisk_gid())
@@ -185,7 +185,7 @@ BARE: Final = Site("UTC", "C.UTF-8", "root", 0o022, registry="unsigned", idle_ch
 
 def chosen_site(environment: Mapping[str, str] = os.environ) -> Site:
     """The site that the environment selects. Raises ValueError with the possible names."""
-    from .named_sites import SITES  # whose sites are made of this module's
+    from .named_sites import SITES  # imported here because it imports this module
 
     text = environment.get(CHOICE, "")
     if not text:

@@ -21,25 +21,26 @@ from .rtp_recording import Signal, reassemble
 PRESENT: Final = 0.8
 """Correlation from which a sound counts as heard.
 
-It was measured with the shipped profiles: 0.9999 through G.711, 0.89 with five packets lost, and 0.87 with noise 5 dB
-below the sound. Other sounds have 0.04 (the other profile), 0.08 (speech-like noise), and 0.75 (the profile's own
+Measured with the shipped profiles, the sound has 0.9999 through G.711, 0.89 with five packets lost, and 0.87 with noise
+5 dB below it. Other sounds have 0.04 (the other profile), 0.08 (speech-like noise), and 0.75 (the profile's own
 strongest note as a continuous tone).
 """
 INTACT: Final = 0.9
 """Correlation from which 20 ms of the sound count as intact.
 
-It is 0.999 through G.711, 0.96 with noise 30 dB below the sound, and 0.87 with a quarter of the 20 ms missing.
+Measured values are 0.999 through G.711, 0.96 with noise 30 dB below the sound, and 0.87 with a quarter of the 20 ms
+missing.
 """
 VOICE: Final = 0.5
 """Correlation from which 20 ms are a party's voice.
 
-It is 0.999 through G.711, and 0.55 to 0.7 under equally loud noise. Other signals have 0.40 (noise and other voices)
-and 0.34 (tones).
+Measured values are 0.999 through G.711, and 0.55 to 0.7 under equally loud noise. Other signals have 0.40 (noise and
+other voices) and 0.34 (tones).
 """
 _BLOCK: Final = 32
 """Number of windows that are searched for a voice at once."""
 _ZERO_DBM0_RMS: Final = 22657 / np.sqrt(2)
-"""Effective value of a sine of 0 dBm0 in µ-law (G.711)."""
+"""RMS value of a sine of 0 dBm0 in µ-law (G.711)."""
 _QUIET_RMS: Final = 8.0
 """Smallest step of µ-law, -66 dBm0. Quieter signals are not correlated."""
 

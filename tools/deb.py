@@ -1,6 +1,6 @@
 """Builds the Debian packages, four for each release, in a fresh Debian of that release: `make deb`.
 
-python -m tools.deb [RELEASE …]     by default the release of this machine; writes dist/*.deb
+`python -m tools.deb [RELEASE …]` writes dist/*.deb. The default is the release of this machine.
 """
 
 import platform

@@ -1,8 +1,7 @@
 """Moves libraries and programs from the files of the Debian package `idtone` to those of the packages that own them.
 
-The Python of the environment, which has all libraries, pip and idtone, must run it: `python tools/deb_libraries.py
-STAGES`. STAGES/PACKAGE has the files of a Debian package. debian/rules has installed all of them for the package
-`idtone`.
+Run it with the environment's Python, which has all libraries, pip and idtone: `python tools/deb_libraries.py STAGES`.
+STAGES/PACKAGE has the files of a Debian package. debian/rules has installed all of them for the package `idtone`.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Builds the source archive and the wheel: `make dist`. The same commit results in the same bytes.
 
-python -m tools.dist [FOLDER]     FOLDER: dist
+`python -m tools.dist [FOLDER]` writes them to FOLDER, which is dist by default.
 """
 
 import gzip

@@ -70,7 +70,10 @@ SYSTEM: Final = tuple(
 
 @cache
 def texts() -> dict[str, list[tuple[str, int]]]:
-    """Text to translate → its places in the code, each with file and line. The help of commands has no places."""
+    """Text to translate → its places in the code, each with file and line.
+
+    Texts of commands' help, libraries and the operating system have no places.
+    """
     found: dict[str, list[tuple[str, int]]] = {}
     for text in [*LIBRARY, *SYSTEM, *(text for program in PROGRAMS for text in help_texts(command_tree(program)))]:
         found.setdefault(text, [])

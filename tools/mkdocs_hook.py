@@ -29,7 +29,7 @@ def site_path(source: Path) -> str:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    from mkdocs.structure.files import File  # only where a site is made
+    from mkdocs.structure.files import File  # needed only to build a site
 
     for page in DOCS.rglob("*.md"):
         for _, target in LINK.findall(page.read_text("utf-8")):

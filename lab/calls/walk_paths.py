@@ -165,7 +165,7 @@ async def _press(call: Call) -> None:
 
 
 async def _do(work: object) -> None:
-    """Do nothing, so that an act that is done when its argument is evaluated can be awaited."""
+    """Do nothing, as the act has been done when the argument was evaluated. This makes the act awaitable."""
 
 
 def _refuse(event: Event) -> Callable[[PlacedCall], Awaitable[None]]:

@@ -1,4 +1,4 @@
-"""Stops by an operator of a node: one in force on two of three nodes, one waiting for approval, and one lifted."""
+"""Suspensions by an operator: one in force on two of three nodes, one waiting for approval, and one lifted."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -46,7 +46,7 @@ def read_channel(text: str) -> None:
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return  # which `_body` of the connection refuses
+        return  # `_body` of the connection refuses such an answer
     channel = events.read_channel(answer, "idtone")
     assert channel.id.isprintable()
     assert channel.entered is None or channel.entered.channel == channel.id

@@ -18,7 +18,7 @@ from lab.asterisk import LOOPBACK
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Talk = Callable[[web.WebSocketResponse], Awaitable[None]]
 
-PASSWORD: Final = "p:ä ß&?#"  # noqa: S105 — of no Asterisk; what an address would have to escape
+PASSWORD: Final = "p:ä ß&?#"  # noqa: S105 — of no real Asterisk; an address would have to escape it
 INFO: Final = "/ari/asterisk/info"
 EVENTS: Final = "/ari/events"
 FILTER: Final = "/ari/applications/idtone/eventFilter"

@@ -99,7 +99,7 @@ def cancelled_call(call_id: str, start_ms: float) -> list[Step]:
 
 
 def evidence(calls: int = 20) -> list[Step]:
-    """Steps of overlapping calls, most of them finished, in the order of time.
+    """Steps of overlapping calls, most of them finished, sorted by time.
 
     In each group of four calls, one has a sent sound, and the second has two leaves.
     """

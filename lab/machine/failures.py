@@ -84,6 +84,7 @@ HAPPENINGS: Final = (
         ("restarts",),
         (
             # Each instance ends three seconds after it was ready, also on a busy machine, so that its metrics are read.
+            # The loop has its own session. Otherwise the end of the shell would also end the loop.
             "rm -f /opt/loop; setsid sh -c 'echo $$ > /opt/loop; while sleep 0.2; do"
             " systemctl is-active --quiet idtone || continue;"
             " sleep 3; systemctl kill --kill-whom main --signal KILL idtone; done' > /dev/null 2>&1 &"

@@ -39,8 +39,8 @@ COMMAND_S: Final = 1200.0
 UP: Final = ("running", "degraded")
 """States of a started machine.
 
-`degraded` means that a unit failed which a machine of this kind cannot have, for example one that loads a kernel
-module.
+The state `degraded` means that a unit has failed that a machine of this kind cannot run, for example one that loads a
+kernel module.
 """
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"

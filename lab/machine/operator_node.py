@@ -23,7 +23,7 @@ ANSWERS: Final = {
 """Beginning of a command → the operator's answer. The answer to all other questions is yes."""
 IDS: Final = {
     "s-1a2b3c4d": ("idtone suspensions list --json", "id"),
-    "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # no call of a clock that was ahead
+    "CALL_ID": ("idtone ledger list --limit 1 --until 0s --json", "call_id"),  # no call from the future
     "h-1a2b3c4d": ("idtone-evidence hold list --json", "hold"),
 }
 """Placeholder of an id on a page → the command that prints this node's id, and its field."""

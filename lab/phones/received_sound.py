@@ -28,7 +28,7 @@ LOUD: Final = 0.018
 HOP_S: Final = 0.005
 FRAME_S: Final = 0.02
 EDGE_S: Final = 0.015
-"""Seconds by which a complete sound may be loud for a shorter time, because of the ramps of its bursts."""
+"""Seconds by which the loud part of a complete sound may be shorter, because of the ramps of its bursts."""
 EXACT_S: Final = 0.006
 """The same tolerance for packets of G.711, in which half of the last packet is a ramp."""
 SLACK_S: Final = 0.1

@@ -34,7 +34,7 @@ suspensions:
 
 
 def replace_in_good(old: str, new: str) -> str:
-    """`GOOD` with its only occurrence of `old` replaced. Raises AssertionError if it occurs more or less often."""
+    """`GOOD` with its only occurrence of `old` replaced. Raises AssertionError unless it occurs once."""
     assert GOOD.count(old) == 1, f"{old!r} must stand once in the example"
     return GOOD.replace(old, new)
 

@@ -18,7 +18,7 @@ from idtone.console.page import Method, Page
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """A visitor with rights and cookies, who may open the pages in the table."""
+    """A visitor with rights and cookies."""
 
     name: str
     rights: Set[Right | None]

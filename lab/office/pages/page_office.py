@@ -82,7 +82,7 @@ class PageOffice(Terminal):
         )
 
     def at(self, user: str, width: int = WIDE) -> BrowserUser:
-        """Show the console's first page for the office to a user who is signed in."""
+        """Open the console's first page for the office as a user, who is signed in if necessary."""
         self.browser.look(width, "light", 844 if width == TELEPHONE else 900)
         address = f"{self.site.address}/sign-in"
         if user not in self._sessions:

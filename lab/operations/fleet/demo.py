@@ -50,7 +50,7 @@ WIDE: Final = 34
 
 @dataclass
 class Keys:
-    """The acts that keys start on the fleet. Each act returns a text about its effect."""
+    """The actions that keys start on the fleet. Each action returns a text about its effect."""
 
     fleet: Fleet
 
@@ -68,7 +68,7 @@ class Keys:
         )
 
     def press(self, key: str) -> bool:
-        """Do the act of a key. Returns True if the key ends the demo."""
+        """Run the action of a key. Returns True if the key ends the demo."""
         action: Callable[[], str] | None = {
             "k": self._kill_service, "a": self._kill_asterisk, "p": self._kill_proxy, "d": self._kill_primary,
             "r": self._registry, "w": self._witness, "s": self._suspend,

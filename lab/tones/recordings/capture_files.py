@@ -1,6 +1,6 @@
 """Bytes of captures for the tests: RTP packets, frames, pcap and pcapng files.
 
-Includes audio files in every container.
+The module also makes audio files in every container.
 """
 
 import io
