@@ -203,7 +203,7 @@ class Shell:
     def type(self, line: str, within_s: float) -> tuple[int, str]:
         """Type a line, and return its exit code and its output.
 
-        Raises MachineFailed if the line does not end within the time.
+        Raises MachineFailed if the shell ends or the line does not end within the time.
         """
         end = f"end of {secrets.token_hex(8)}"
         assert self._started.stdin

@@ -105,7 +105,7 @@ async def test_a_process_that_keeps_the_files_open_keeps_no_line(shared, quickly
 
 
 async def test_what_is_written_to_a_held_file_counts_until_its_time_is_over(tmp_path, quickly, monkeypatch):
-    """The process writes continuously, so that some evidence is always not yet on the disk."""
+    """The process writes continuously, so that at every moment some evidence has not reached the disk."""
     monkeypatch.setattr(module, "HELD_S", 0.3)
     folder, entered = new_journal(tmp_path), EnteredLines(on_disk=False)
     async with entered.following(folder) as reader:

@@ -208,7 +208,7 @@ async def test_fallback_refuse(asterisk, serving, shared_service):
 
 
 async def test_who_hears_the_notice_stands_in_the_hook(asterisk, serving, shared_service, references):
-    """The hook has a setting for each direction.
+    """The hook's settings name the party for each direction.
 
     If `caller_hears` is `answered`, the caller's leg is answered before.
     """

@@ -19,7 +19,7 @@ NO_UTF_8: Final = "\udcff"
 """The octet FF, which is not UTF-8."""
 LONG: Final = 20_000
 UNKNOWN: Final = "0422123456"
-"""A number that nobody holds."""
+"""A number that no member holds."""
 
 TEXTS: Final = {
     "a name that is not UTF-8": Forwarding(display=f"Taro {NO_UTF_8}"),

@@ -33,8 +33,8 @@ async def replaced(service: Supervisor, frozen_s: float) -> None:
         f" started in {second.ready_s - second.started_s:.2f}, replaced after {second.ready_s - frozen_s:.2f} s"
     )
     assert first.ended_s - frozen_s < ENDED_WITHIN_S
-    # It tells systemd that it is ready before it is connected to Asterisk, which may be started later; and Asterisk
-    # lists the application of one that is dead as long as calls wait in it.
+    # The service tells systemd that it is ready before it is connected to Asterisk, which may start later. Asterisk
+    # lists the application of a dead service for as long as calls wait in it.
     await wait_until(lambda: "ready: Asterisk" in service.log().rpartition(" is in use")[2], "the connection to ARI")
 
 
@@ -119,7 +119,7 @@ class Clogged(Supervisor):
         return self.said
 
     def clog(self) -> None:
-        # This descriptor is separate, because the service's own end must still block.
+        # A separate open file description, because writes of the service must still block.
         writing = os.open(f"/proc/self/fd/{self.writing}", os.O_WRONLY | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):
             while True:

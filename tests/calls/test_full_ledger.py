@@ -113,7 +113,7 @@ async def test_calls_get_what_the_policy_says_and_their_evidence_is_late(asteris
             return status, told[-1].reason, heard
 
         reason = ""
-        while reason != Reason.LEDGER_FULL:  # a step may still find a place in the existing space
+        while reason != Reason.LEDGER_FULL:  # a step may still fit into the existing space
             cramped.fill()
             _, reason, _ = await call(Forwarding())
         connected = (200, Reason.LEDGER_FULL, "notice")

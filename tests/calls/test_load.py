@@ -14,7 +14,7 @@ CALLS, AT_ONCE = 60, 20
 ADDED_LIMIT_MS = 5.0
 TURNS = 9
 APART_S = 0.4
-"""Seconds from the start of one call to the start of the next, whose predecessor's sound has begun by then."""
+"""Seconds from the start of one call to the start of the next. By then, the sound of the first call has begun."""
 ONE_LATEST_MS, LATEST_MS = 80, 150
 """Latest start of the sound in ms after the answer: for one call, and for twenty calls answered together."""
 

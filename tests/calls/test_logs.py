@@ -52,7 +52,7 @@ class Logging(Service):
         self.logging = f"format: {self.form}, level: debug"
         self.log_file.unlink(missing_ok=True)
         self.journald = Journald(self.asterisk.scratch / "journald")
-        self.journald.path.chmod(0o666)  # as systemd's
+        self.journald.path.chmod(0o666)  # the mode of systemd's socket
         self.entries: list[dict[str, str]] = []
         """Entries that journald has received."""
 

@@ -268,7 +268,7 @@ async def test_a_reinvite_during_the_sound_does_not_interrupt_it(asterisk, servi
 async def test_who_holds_the_call_during_the_sound_has_not_heard_it(asterisk, serving, references, mode):
     """Asterisk sends nothing to a phone that holds the call.
 
-    The evidence does not claim that the called party heard the sound. For the caller, the evidence is only the time
+    The evidence does not claim that the called party heard the sound. For the caller, the evidence has only the time
     (docs/explanation/evidence.md). The call continues.
     """
     calls = await reinvited(asterisk, serving(policy=FIRST), doings(mode), 3 * SOUND_S)

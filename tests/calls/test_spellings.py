@@ -17,9 +17,9 @@ from lab.spellings import EMERGENCIES, LOOKING_ALIKE, NO_NUMBERS, OF_OTHERS, OF_
 NUMBERS = (*OF_SUSPENDED, *UNREADABLE, *OF_OTHERS, *NO_NUMBERS)
 CALLED = (*EMERGENCIES, *LOOKING_ALIKE)
 MANY = 19
-"""Interval of the spellings that are tested with an own Dial().
+"""One in this many spellings is tested with an own Dial().
 
-Such a call is answered and stays connected for a second.
+Such a call takes long, because it is answered and stays connected for a second.
 """
 AT_ONCE = 8
 WITHIN_S = 120

@@ -237,7 +237,7 @@ async def test_a_caller_who_gives_up_while_it_is_decided(own_service, references
             await each.caller.cancel()
         await phones.nothing_is_left()
         fates = {at: await call_fate(phones, each, references) for at, each in placed.items()}
-    async with lab(own_service.asterisk) as phones:  # whose questions come after theirs
+    async with lab(own_service.asterisk) as phones:  # these calls ask the service after the cancelled ones
         for interface in ("ari", "agi"):
             await phones.talk_and_hang_up(await phones.place(Forwarding(interface=interface)))
     await asyncio.to_thread(own_service.entered)

@@ -110,7 +110,7 @@ async def blindly(phones: Lab, third: Phone, case: Transfer) -> Transferred:
     await asyncio.sleep(TALK_S)
     asking, left = sides(placed, case.who)
     target = address(phones, third, placed, case.target)
-    if case.target == "extension":  # with an own gosub, whose Dial() must not obey a result of the hook
+    if case.target == "extension":  # with the operator's gosub, whose Dial() must not obey a result of the hook
         target = replace(target, user=f"gosub{target.user}")
     assert (await transfer.blind(asking, target)).status == 202
     assert await transfer.outcome(asking) == 200

@@ -136,7 +136,7 @@ def node(tmp_path: Path, server: Server) -> Node:
 
 @pytest.fixture(scope="module")
 def made_nodes(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL) -> Iterator[tuple[Path, str]]:
-    """Folder of three nodes, and the URL of their database.
+    """Folder of three nodes, and the name of their database.
 
     Each node has one call with a sound, and some without.
     """
