@@ -1,7 +1,7 @@
 """A client of a Unix socket as another user. As root: `python -m lab.agi.ask_as_other_user SOCKET USER GROUP[,GROUP…]`.
 
-Sends its standard input as this user and in these groups, of which the first is the primary group. Writes the answers
-to standard output until the other side ends the connection.
+Sends its standard input as this user and in these groups. The first group is the primary one. Writes the answers to
+standard output until the other side ends the connection.
 """
 
 import os

@@ -14,7 +14,7 @@ UNTIL = {Step.ANSWERED: 0.0, Step.SOUNDING: 0.15, Step.CONNECTING: SOUND_S + 0.0
 """Seconds from the answer to a later step, for phones that act by the clock."""
 AFTER_ANSWER = (*UNTIL, Step.CONNECTED)
 SOUNDING_PACKETS = 4
-"""Number of packets after the answer of which the last belongs to the sound.
+"""Number of packets after the answer, the last of which belongs to the sound.
 
 Asterisk may send some packets before it notices the answer.
 """

@@ -15,7 +15,7 @@ def hold(name: str, step: BrakeStep, since_s: float, kind: SubjectKind, node: st
 
 
 def holds(own: str) -> tuple[Hold, ...]:
-    """The holds, of which two are from the node `own`."""
+    """The holds. Two of them are from the node `own`."""
     return (
         hold("6001", BrakeStep.MARK, 1.8e9, SubjectKind.ENDPOINT, "another", "1.1-1"),
         hold("<script>alert(1)</script>", BrakeStep.STOP, 1.7e9, SubjectKind.CUSTOMER, own, "a/b-1"),

@@ -156,7 +156,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("function", ["link", "replace", "fchmod", "killed"])
 def test_a_replacement_that_failed_or_was_killed_half_way_is_completed(folder, monkeypatch, function):
-    """After a kill, the old file has two names, and the hook still writes to it."""
+    """The old file has two names after a kill, and the hook still writes to it."""
 
     def fail(*_: object, **__: object) -> NoReturn:
         raise Killed if function == "killed" else OSError(errno.ENOSPC, "No space left on device")
@@ -686,7 +686,7 @@ async def test_a_read_that_fails_half_way_loses_no_line(folder, entered, monkeyp
 
 
 async def test_the_time_is_saved_up_to_which_all_evidence_is_on_the_disk(folder, entered, quickly):
-    """After a kill, later lines are read again. The service would refuse lines from before the saved time."""
+    """Later lines are read again after a kill. The service would refuse lines from before the saved time."""
     assert folder.read_until() == 0
     began_s = time.time()
     async with entered.following(folder):

@@ -15,7 +15,7 @@ from lab.publication import LAB_REGISTRY
 from lab.service import Service
 
 IDS = ["plain-{}", 'a,b "c" it\'s (d) {}', "a){}(%2C", "$[1]${{x}};&|^\\:/?={}", "日本{}", "x" * 140 + "{}"]
-"""Patterns of channel ids; `{}` makes them unique."""
+"""Patterns of channel ids. `{}` makes them unique."""
 WAITING = """
     [waiting]
     exten = s,1,Answer()

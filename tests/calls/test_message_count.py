@@ -1,4 +1,4 @@
-"""The number of messages between the service and Asterisk for a call, each of which takes time."""
+"""The number of messages between the service and Asterisk for a call. Each message takes time."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ async def test_calls_are_seen_while_they_last_and_after(asterisk, own_service):
 
 
 async def test_watching_goes_on_over_a_hand_over_and_a_stop(own_service):
-    """If its output is a pipe, the command writes a line of JSON each second. SIGINT ends it without a traceback."""
+    """The command writes a line of JSON each second if its output is a pipe. SIGINT ends it without a traceback."""
     watching = watch(own_service, "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert watching.stdout
     read = watching.stdout.readline
