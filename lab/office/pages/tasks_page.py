@@ -1,4 +1,4 @@
-"""The documentation's page about the office's tasks. It compares clicks and commands, as counted in a run."""
+"""The documentation page about the office's tasks, which compares clicks and commands as counted in a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ _SUMS: Final = ("Total", "合計")
 
 
 def rows(walked: Sequence[PageEffort], played: Mapping[str, CommandEffort]) -> list[tuple[str, list[float]]]:
-    """The figures of each task. The last row has their sums."""
+    """Figures of each task, with their sums in the last row."""
     found: list[tuple[str, list[float]]] = [
         (each.name, [each.clicks, each.typed, each.seconds, *_figures(played[each.name])]) for each in walked
     ]
