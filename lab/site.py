@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from . import slow_disk
-from .asterisk_installation import AsteriskInstallation, find_or_get
+from .asterisk_installation import OVERRIDE, AsteriskInstallation, find_or_get
 from .become_user import Identity
 from .unpacked_packages import cache_directory, print_progress
 
@@ -155,7 +155,7 @@ class Site:
 
     def installation(self) -> AsteriskInstallation:
         """The Asterisk of the site. Raises AsteriskMissing."""
-        return find_or_get(environment=os.environ | ({"LAB_ASTERISK": self.asterisk} if self.asterisk else {}))
+        return find_or_get(environment=os.environ | ({OVERRIDE: self.asterisk} if self.asterisk else {}))
 
 
 FORWARD: Final = "forward"
