@@ -47,19 +47,24 @@ def heard_by_called(placed: PlacedCall, reference: Any) -> DetectedSound:
 
 
 def heard_by(placed: PlacedCall, party: str, reference: Any) -> DetectedSound:
-    """The sounds that one of the two phones received. Times are relative to the called phone's answer.
+    """The sounds that one of the two phones received. Times are relative to the called phone's answer."""
+    called = placed.called
+    assert called, f"{placed.name}: the called phone never rang"
+    assert called.answered_ns, f"{placed.name}: the called phone never answered"
+    packets, voice = _received(placed, party)
+    return hear_from_answer(packets, called.answered_ns, reference=reference, voice=voice)
+
+
+def hear_from_answer(packets: Sequence[Packet], answered_ns: int, *, reference: Any, voice: Samples) -> DetectedSound:
+    """The measurement from the called phone's answer on.
 
     With early media, Asterisk passes on a packet or two before it notices the answer: the other party's voice, or the
     ring-back tone for the caller. These packets are left out. They arrive before the sound and within one frame of the
     answer, or somewhat later on a busy machine.
     """
-    called = placed.called
-    assert called, f"{placed.name}: the called phone never rang"
-    assert called.answered_ns, f"{placed.name}: the called phone never answered"
-    packets, voice = _received(placed, party)
-    early = sum(packet.arrival_ns < called.answered_ns + FRAME_NS for packet in packets)
+    early = sum(packet.arrival_ns < answered_ns + FRAME_NS for packet in packets)
     skips = range(max(early - MOST_EARLY, 0), early + MOST_EARLY + 1)
-    return hear_without_early(packets, called.answered_ns, skips, reference=reference, voice=voice)
+    return hear_without_early(packets, answered_ns, skips, reference=reference, voice=voice)
 
 
 def hear_without_early(

@@ -8,6 +8,7 @@ import pytest
 
 from lab import transfer, voices
 from lab.asterisk_installation import AsteriskInstallation
+from lab.calls.assert_heard import hear_from_answer
 from lab.calls.how_to_dialplans import Case, Network, Pbx, network, records_of, running_pbx, wait_for_records
 from lab.incoming_call import IncomingCall
 from lab.key_presses import KeyMethod, press
@@ -28,8 +29,7 @@ def pbx(installation: AsteriskInstallation, tmp_path_factory: pytest.TempPathFac
 def assert_heard(call: IncomingCall, references: dict[str, Any], voice: Any = voices.CALLER) -> None:
     """Check that the called party heard the complete licensed sound once, before it heard the other party."""
     assert call.answered_ns
-    packets = [packet for packet in call.packets if packet.arrival_ns > call.answered_ns]
-    sound = hear_whole(packets, call.answered_ns, reference=references["sample"], voice=voice)
+    sound = hear_from_answer(call.packets, call.answered_ns, reference=references["sample"], voice=voice)
     assert (sound.times, sound.complete) == (1, True), sound
     assert sound.end_ms is not None
     assert sound.voice_ms is not None, f"it heard nobody: {sound}"
