@@ -241,6 +241,7 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
         outcome = await decided(config)
         process.send_signal(signal.SIGUSR1)
         later = await received(inbox, "MODULES") - ready
+        status = await modules_of(start("status"), inbox)
     finally:
         process.terminate()
         said, _ = process.communicate(timeout=60)
@@ -249,6 +250,8 @@ async def test_the_service_imports_what_a_call_needs_before_it_is_ready_and_noth
     assert not rooms(ready) & {"console", "member", "office", "operations"}
     assert len(foreign(ready)) <= 620
     assert not foreign(later)
+    assert status & OTHERS == DOCUMENTS | {"rich"}
+    assert not {"idtone.registry.model", "idtone.ledger.store.ledger_reader"} & status
 
 
 async def decided(config: Path) -> str:
