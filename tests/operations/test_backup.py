@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from idtone.core.settings.settings import Settings, load_settings, locations
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
 from idtone.operations.backup.archive import secret_keys_of
 from idtone.operations.backup.archive_folder import chain_of
+from idtone.operations.backup.backup_contents import KEPT
 from idtone.operations.backup.make_backup import make
 from idtone.operations.backup.restore import restore_here, restore_into
 from idtone.operations.backup.unpack import Unpacked, unpack
@@ -302,6 +304,35 @@ def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> Non
     assert password.read_text() == "of the node"
     (kept,) = tmp_path.glob("ari.password.before-*")
     assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("of the package", 0o600)
+
+
+def test_each_file_that_a_person_has_written_and_the_settings_name_is_in_a_backup() -> None:
+    """The restored settings name it, and without it the service would not start, or would not be stamped."""
+    of_the_machine = {"sounds.directory", "journal.directory", "ledger.token.library", "canary.spool"}
+    of_the_service = {"ledger.spool", "ledger.key_file", "ledger.seen_file", "canary.result"}
+    of_backups = {"backup.directory", "backup.result"}
+    names = {".".join(each) for each in locations() if "Path" in str(_field_at(each).annotation)}
+    assert len(names) > 20
+    assert names - set(KEPT) == of_the_machine | of_the_service | of_backups
+
+
+def _field_at(location: tuple[str, ...]) -> Any:
+    model: Any = Settings
+    for step in location[:-1]:
+        model = model.model_fields[step].annotation
+    return model.model_fields[location[-1]]
+
+
+def test_a_password_of_the_database_with_the_lines_is_restored(tmp_path: Path) -> None:
+    password = tmp_path / "freepbx.password"
+    password.write_text("of the database")
+    lines = {"source": "mysql://idtone@127.0.0.1/asterisk", "query": "freepbx", "password_file": str(password)}
+    node = BackedUpNode.made(tmp_path / "node", lines=lines)
+    node.sign("c-1")
+    backup(node)
+    password.unlink()
+    new, _ = restored(node, tmp_path / "new")
+    assert load_settings(new.config, {}).lines.secret() == "of the database"
 
 
 def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
