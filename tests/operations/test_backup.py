@@ -1,7 +1,9 @@
 """`idtone backup`, `idtone restore` and the drill."""
 
+import os
 import shutil
 import stat
+import tempfile
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from idtone.operations.backup.restore import restore_here, restore_into
 from idtone.operations.backup.unpack import Unpacked, unpack
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
+from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backed_up_node import SECRET, BackedUpNode
 from lab.operations.kill_before import kill_before
@@ -333,6 +336,31 @@ def test_a_password_of_the_database_with_the_lines_is_restored(tmp_path: Path) -
     password.unlink()
     new, _ = restored(node, tmp_path / "new")
     assert load_settings(new.config, {}).lines.secret() == "of the database"
+
+
+@needs_root
+def test_the_service_can_read_the_settings_that_are_restored_on_a_machine_without_any() -> None:
+    """With pip, no package has made the folders, and a restore as root makes them."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o711)
+        node = BackedUpNode.made(place / "node", ari={"password_file": f"{place}/etc/ari.password"})
+        config = place / "etc" / "idtone.yaml"
+        (place / "etc" / "idtone.d").mkdir(parents=True)
+        (place / "etc" / "ari.password").write_text("of the node")
+        (place / "etc" / "idtone.d" / "50-own.yaml").write_text("association: {member: m-1}\n")
+        node.sign("c-1")
+        shutil.move(node.config, config)
+        terminal.json("backup", "-c", config)
+        (node.folder / "ledger.sqlite3").unlink()
+        shutil.rmtree(config.parent)
+        umask = os.umask(0o077)
+        try:
+            terminal.json("restore", node.folder / "backups", "-i", node.folder / "secret")
+        finally:
+            os.umask(umask)
+        with acting_as(SERVICE_USER, SERVICE_GROUP):
+            assert load_settings(config, {}).association.member == "m-1"
 
 
 def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
