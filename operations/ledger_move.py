@@ -21,7 +21,7 @@ from typing import Annotated, Final
 import typer
 
 from idtone.core.errors import ChangeError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.files import make_public_folder, replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_confirmation
@@ -147,8 +147,8 @@ def _moved(one: _Move) -> Path:
     draft = one.folder / _MOVING
     with suppress(FileNotFoundError):
         shutil.rmtree(draft)
-    for place in reversed([each for each in (one.folder, *one.folder.parents) if not each.exists()]):
-        place.mkdir(0o755 if place != one.folder else 0o700)
+    make_public_folder(one.folder.parent)  # the service's user goes through it
+    one.folder.mkdir(0o700, exist_ok=True)
     os.chown(one.folder, owner.st_uid, owner.st_gid)
     draft.mkdir(0o700)
     written: list[Path] = []
@@ -156,7 +156,7 @@ def _moved(one: _Move) -> Path:
     try:
         _copy(one, draft)
         for path in one.drop_ins:
-            path.parent.mkdir(exist_ok=True)
+            make_public_folder(path.parent)
             text = f"[Unit]\nRequiresMountsFor={one.folder}\n[Service]\nReadWritePaths={one.folder}\n"
             written.append(path)
             replace_durably(path, text.encode())
@@ -169,7 +169,7 @@ def _moved(one: _Move) -> Path:
         draft.rmdir()
         record_identity(one.new)
         written.append(one.own_settings)
-        one.own_settings.parent.mkdir(exist_ok=True)
+        make_public_folder(one.own_settings.parent)
         replace_durably(one.own_settings, _settings_text(one).encode())
         _check_settings(one)
         run_program(("systemctl", "start", UNIT))

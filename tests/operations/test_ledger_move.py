@@ -2,6 +2,7 @@
 the new ledger.
 """
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,6 +77,20 @@ def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
     assert f"rm {moved}" in shown
     with LedgerWriter.open(settings.ledger.url, "pbx-1", key_ring_of(f"sqlite:///{node.old}/l.sqlite3")) as writer:
         assert writer.signs, "it is no copy: the original is gone"
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_the_service_reaches_a_ledger_that_a_root_with_a_narrow_umask_has_moved(
+    node: SimpleNamespace, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        terminal.output("log", "move", node.new, "--yes", "-c", node.config)
+    finally:
+        os.umask(before)
+    made = (node.new.parent, node.place / "idtone.d", node.place / "units" / "idtone.service.d")
+    assert [each.stat().st_mode & 0o777 for each in made] == [0o755] * 3
+    assert node.new.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:
