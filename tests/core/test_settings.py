@@ -85,6 +85,8 @@ def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
     (folder / "10-setup.yaml").write_text("node: of-10\nari: {user: of-10, password_file: /p}\n")
     (folder / "90-not-read.yml.dpkg-old").write_text("node: 1: 2")
     (folder / "60-empty.yaml").write_text("# nothing yet\n")
+    (folder / ".#50-own.yaml").symlink_to("alice@pbx-1.1234:1")  # Emacs, while someone edits the file
+    (folder / ".ansible_tmpq3k0_w50-own.yaml").write_text("node: [of-a-file-that-is-being-")
     settings = load_settings(path, {"IDTONE_LOG_LEVEL": "debug"})
     assert (settings.node, settings.ari.user, settings.ari.transport) == ("of-10", "of-50", "http")
     assert (settings.ari.password_file, settings.log.level) == (Path("/p"), "debug")
