@@ -31,6 +31,7 @@ from idtone.ledger.store.sqlite import path_of
 from idtone.service.service_user import UNIT
 
 from .make_changes import run_program
+from .setup.unit_file import unit_word
 
 UNITS: Final = Path("/etc/systemd/system")
 _DROP_IN: Final = "60-ledger.conf"
@@ -157,7 +158,8 @@ def _moved(one: _Move) -> Path:
         _copy(one, draft)
         for path in one.drop_ins:
             make_public_folder(path.parent)
-            text = f"[Unit]\nRequiresMountsFor={one.folder}\n[Service]\nReadWritePaths={one.folder}\n"
+            word = unit_word(one.folder)
+            text = f"[Unit]\nRequiresMountsFor={word}\n[Service]\nReadWritePaths={word}\n"
             written.append(path)
             replace_durably(path, text.encode())
         run_program(("systemctl", "daemon-reload"))

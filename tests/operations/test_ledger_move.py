@@ -93,6 +93,14 @@ def test_the_service_reaches_a_ledger_that_a_root_with_a_narrow_umask_has_moved(
     assert node.new.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_folder_with_a_space_is_one_word_of_the_unit(node: SimpleNamespace) -> None:
+    terminal.output("log", "move", node.place / "new disk", "--yes", "-c", node.config)
+    text = (node.place / "units" / "idtone.service.d" / "60-ledger.conf").read_text()
+    assert f'RequiresMountsFor="{node.place}/new disk"\n' in text
+    assert f'ReadWritePaths="{node.place}/new disk"\n' in text
+    assert records_of(load_settings(node.config, {}).ledger.url).keys() == {"c-1", "c-2", "c-3"}
+
+
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:
     (node.place / "broken").touch()
     code, _, error = terminal.run("log", "move", node.new, "--yes", "-c", node.config)
