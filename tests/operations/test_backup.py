@@ -1,5 +1,6 @@
 """`idtone backup`, `idtone restore` and the drill."""
 
+import errno
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ import pytest
 from idtone.core.settings.settings import Settings, load_settings, locations
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.operations.backup import make_backup
 from idtone.operations.backup.archive import secret_keys_of
 from idtone.operations.backup.archive_folder import chain_of
 from idtone.operations.backup.backup_contents import KEPT
@@ -91,6 +93,22 @@ def opened(node: BackedUpNode, folder: Path) -> Unpacked:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return unpack(chain_of(node.folder / "backups", None, identities), identities, folder)
+
+
+def test_the_draft_of_a_killed_run_does_not_fill_the_disk_of_the_next(
+    node: BackedUpNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a nearly full disk, no archive could be made any more while the draft takes the room."""
+    node.sign("c-1")
+    backup(node)
+    killed = node.folder / "backups" / f".{node.archives[0]}.q3k0_w"
+    killed.write_bytes(b"half an archive")
+    monkeypatch.setattr(make_backup, "_written", lambda *_: pytest.fail("it is there") if killed.exists() else full())
+    assert "No space left" in terminal.error("backup", "-c", node.config)
+
+
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.nightly
