@@ -67,9 +67,11 @@ def main() -> None:
 def mail_trouble_changes(config: Path | None, to: str) -> None:
     """Send an email about troubles that have begun or ended since the last run.
 
-    The record of the run is written only after sendmail has accepted the email.
+    The record of the run is written only after sendmail has accepted the email. It is in memory: on a full disk it
+    could not be written, and a trouble would be mailed never, or by each run. After a restart of the machine, it counts
+    for nothing anyway.
     """
-    kept = Path(os.environ.get("STATE_DIRECTORY", "/var/lib/idtone-trouble"), "told.json")
+    kept = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/idtone-trouble"), "told.json")
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no jump of the clock
     try:
         present = troubles(answer(load_settings(config)), restarts(), datetime.now(UTC))

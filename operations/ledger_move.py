@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,17 +21,18 @@ from typing import Annotated, Final
 
 import typer
 
-from idtone.core.errors import ChangeError, UsageError
-from idtone.core.files import replace_durably
+from idtone.core.errors import ChangeError, LedgerInUseError, UsageError
+from idtone.core.files import make_public_folder, replace_durably
 from idtone.core.settings.settings import DEFAULT_FILE, Settings, load_settings, settings_folder
 from idtone.core.terminal import command_line
 from idtone.core.terminal.prompts import ask_confirmation
 from idtone.core.translation import Message
 from idtone.ledger.store.file_identity import record_identity
-from idtone.ledger.store.sqlite import path_of
+from idtone.ledger.store.sqlite import lock_for_writing, path_of
 from idtone.service.service_user import UNIT
 
 from .make_changes import run_program
+from .setup.unit_file import unit_word
 
 UNITS: Final = Path("/etc/systemd/system")
 _DROP_IN: Final = "60-ledger.conf"
@@ -42,6 +44,8 @@ _SET_ASIDE: Final = (".damaged-", ".ended-", ".restored-", ".moved-")
 """Files that stay in place: their path is recorded, or they are no longer needed."""
 _CLOSED: Final = (Path("/home"), Path("/root"), Path("/run/user"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 """Folders that systemd hides from the unit."""
+_COMMAND_S: Final = 5.0
+"""Time that a command may take to record an act, in seconds."""
 _BLOCK: Final = 2**20
 _ROOM: Final = 1.1
 
@@ -147,33 +151,38 @@ def _moved(one: _Move) -> Path:
     draft = one.folder / _MOVING
     with suppress(FileNotFoundError):
         shutil.rmtree(draft)
-    for place in reversed([each for each in (one.folder, *one.folder.parents) if not each.exists()]):
-        place.mkdir(0o755 if place != one.folder else 0o700)
+    make_public_folder(one.folder.parent)  # the service's user goes through it
+    one.folder.mkdir(0o700, exist_ok=True)
     os.chown(one.folder, owner.st_uid, owner.st_gid)
     draft.mkdir(0o700)
     written: list[Path] = []
     stopped = False
+    held: int | None = None
     try:
         _copy(one, draft)
         for path in one.drop_ins:
-            path.parent.mkdir(exist_ok=True)
-            text = f"[Unit]\nRequiresMountsFor={one.folder}\n[Service]\nReadWritePaths={one.folder}\n"
+            make_public_folder(path.parent)
+            word = unit_word(one.folder)
+            text = f"[Unit]\nRequiresMountsFor={word}\n[Service]\nReadWritePaths={word}\n"
             written.append(path)
             replace_durably(path, text.encode())
         run_program(("systemctl", "daemon-reload"))
         stopped = True
         run_program(("systemctl", "stop", UNIT))
+        held = _locked(one.old)
         _copy(one, draft)
         for path in _in(draft):
             path.rename(one.folder / path.name)
         draft.rmdir()
         record_identity(one.new)
         written.append(one.own_settings)
-        one.own_settings.parent.mkdir(exist_ok=True)
+        make_public_folder(one.own_settings.parent)
         replace_durably(one.own_settings, _settings_text(one).encode())
         _check_settings(one)
         run_program(("systemctl", "start", UNIT))
     except BaseException:
+        if held is not None:
+            os.close(held)
         for path in written:
             path.unlink(missing_ok=True)
         with suppress(ChangeError):
@@ -183,7 +192,25 @@ def _moved(one: _Move) -> Path:
         raise
     with suppress(ChangeError):
         run_program(("systemctl", "try-restart", f"{UNIT}-console"))
-    return _renamed(one)
+    try:
+        return _renamed(one)
+    finally:
+        os.close(held)
+
+
+def _locked(ledger: Path) -> int:
+    """Lock the old ledger, so that no command writes to it and signs it after it was copied.
+
+    Waits for a command that writes now. Raises LedgerInUseError.
+    """
+    deadline_s = time.monotonic() + _COMMAND_S
+    while True:
+        try:
+            return lock_for_writing(ledger)
+        except LedgerInUseError:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)
 
 
 def _check_settings(one: _Move) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from idtone.core.errors import LedgerError, ProofError, UsageError
 from idtone.core.files import replace_durably, writing
+from idtone.core.japan_time import JAPAN
 from idtone.core.number_spans import NumberSpan
 from idtone.core.settings.settings import load_settings
 from idtone.core.signed_notes import Note, VerifierKey
@@ -148,7 +149,7 @@ def close(
     """Record that a duty after a suspension is done: contract ended (契約解除), or contractor reported."""
     desk = SuspensionActs(load_settings(config))
     act, document = desk.act(), checked_line(document, "--document")
-    day = parse_day(on, "--on") if on else act.at.astimezone().date()
+    day = parse_day(on, "--on") if on else act.at.astimezone(JAPAN).date()
     one = desk.change(suspension, lambda found: closed(found, duty, act, day, document))
     desk.record(one, DUTY_CLOSED, {"duty": duty, "on": day.isoformat(), "document": document})
     if as_json:

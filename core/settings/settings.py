@@ -454,8 +454,23 @@ def settings_folder(path: Path) -> Path:
 
 
 def settings_files(path: Path) -> list[Path]:
-    """The settings file and the files that override it, in order of increasing priority."""
-    return [path, *sorted(settings_folder(path).glob("*.yaml"))]
+    """The settings file and the files that override it, in order of increasing priority.
+
+    Hidden files do not count: editors and tools put their temporary files there. Raises DocumentError if the folder of
+    these files is closed to this user. `glob` would find nothing in it, and the service would run without the node's
+    own settings.
+    """
+    folder = settings_folder(path)
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        names = []
+    except OSError as error:
+        problem = Message("cannot be read: {reason}", reason=error.strerror or type(error).__name__)
+        raise DocumentError(
+            [Fault(str(folder), 0, 0, "", problem, Message("Check the path and its permissions"))]
+        ) from error
+    return [path, *(folder / name for name in sorted(names) if name.endswith(".yaml") and name[0] != ".")]
 
 
 def merge_trees(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

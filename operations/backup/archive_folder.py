@@ -69,18 +69,26 @@ def is_whole(folder: Path, chain: Sequence[MadeArchive]) -> bool:
 def remove_old(folder: Path, chain: Sequence[MadeArchive], node: str, keep: timedelta, now: datetime) -> list[Path]:
     """Remove a node's archives that are older than `keep` and not in the chain, and return their paths.
 
-    Drafts of killed runs are removed too. No other run may be in progress. Raises OSError.
+    Raises OSError.
     """
     own = {each.name for each in chain}
     prefix = _prefix(node)
     gone = []
     for path in folder.iterdir():
         made = made_at(path.name)
-        is_draft = path.name.startswith(f".{prefix}")
-        if is_draft or (made and path.name.startswith(prefix) and path.name not in own and now - made > keep):
+        if made and path.name.startswith(prefix) and path.name not in own and now - made > keep:
             path.unlink()
             gone.append(path)
     return gone
+
+
+def remove_drafts(folder: Path, node: str) -> None:
+    """Remove the drafts of killed runs, before a new one needs their room. No other run may be in progress. Raises
+    OSError.
+    """
+    for path in folder.iterdir():
+        if path.name.startswith(f".{_prefix(node)}"):
+            path.unlink()
 
 
 def _prefix(node: str) -> str:

@@ -29,9 +29,9 @@ _BESIDE: Final = (".brake", ".brake-lines", ".settings", ".confirmations", ".sus
 """Files beside a ledger that the service cannot make again."""
 KEPT: Final = (
     "registry.trust", "registry.source", "registry.cache", "fleet.settings", "fleet.key_file", "ari.password_file",
-    "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "customers.directory", "customers.rules",
-    "lines.source", "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file",
-    "console.office",
+    "ledger.password_file", "ledger.token.pin_file", "ledger.legal_bases", "ledger.timestamp.root",
+    "ledger.timestamp.password_file", "customers.directory", "customers.rules", "lines.source", "lines.password_file",
+    "lines.cache", "sounds.profiles", "console.users", "console.openid.client_secret_file", "console.office",
 )  # fmt: skip
 """Settings that may name files on this machine. These files belong to a backup."""
 

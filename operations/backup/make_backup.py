@@ -27,7 +27,7 @@ from idtone.service.backup_result import BackupResult, MadeArchive, Reached
 
 from . import archive
 from .archive import ArchiveWriter
-from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_old
+from .archive_folder import CHAIN_LIMIT, FORMAT, HEADER, digest_of, is_whole, name_of, remove_drafts, remove_old
 from .backup_contents import LedgerPlace, files_in, ledgers_of, paths_by_role
 from .ledger_packs import NOTHING, LedgerEnd, continues, packs
 
@@ -61,6 +61,7 @@ def make(settings: Settings, config: Path | None) -> tuple[Path, BackupResult]:
     }
     try:
         own.directory.mkdir(0o700, parents=True, exist_ok=True)
+        remove_drafts(own.directory, settings.node)
         reached = continued.reached if continued else {}
         path, ends, digest = _written(settings, config, name, header, ledgers, reached)
         chain = (*(continued.chain if continued else ()), MadeArchive(name, digest, path.stat().st_size, now))

@@ -23,7 +23,7 @@ from typing import Any, Final
 import yaml
 
 from idtone.core.errors import BackupError
-from idtone.core.files import replace_durably, sync_folder
+from idtone.core.files import make_public_folder, replace_durably, sync_folder
 from idtone.core.settings.settings import DEFAULT_FILE, Settings
 from idtone.core.signed_notes import Note
 from idtone.ledger.keys.key_ring import own_key
@@ -167,6 +167,8 @@ def _placed(unpacked: Unpacked, target: Target, ask: bool) -> Restored:
     keys = sorted((role for role in roles if _turn_of(role) is not None), key=lambda role: _turn_of(role) or 0)
     others = [role for role in roles if role not in keys and not role.endswith("/ledger.key.continued")]
     _check_free(unpacked, target, [*others, *keys])
+    for role in (SETTINGS, f"{FOLDER}/{OVERLAY}"):
+        make_public_folder(target.path(role).parent)  # before a private file in it would make it private
     for role in others:
         _put(unpacked, role, target.path(role))
     _write_settings(unpacked, target)

@@ -27,7 +27,7 @@ def unreadable(settings: BackupSettings) -> Finding:
 def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) -> Finding:
     """Check that the node's backups are recent and can be restored.
 
-    `last` is the last result, or None if there is none.
+    `last` is the last result, or None if there is none. Times are shown in the time zone of `now`.
     """
     if not settings.is_on:
         return warning(
@@ -37,7 +37,7 @@ def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) ->
         )
     if last is None:
         return bad(TOPIC, Message("none was made yet"), _START)
-    made = f"{last.at:%Y-%m-%d %H:%M}"
+    made = _shown(last.at, now)
     if is_old(last, settings.every.total_seconds(), now):
         return bad(
             TOPIC,
@@ -47,13 +47,17 @@ def judge(settings: BackupSettings, last: BackupResult | None, now: datetime) ->
     if last.drill_failed:
         return bad(
             TOPIC,
-            Message("the last drill failed, at {at}", at=f"{last.drill_failed:%Y-%m-%d %H:%M}"),
+            Message("the last drill failed, at {at}", at=_shown(last.drill_failed, now)),
             Message("idtone restore --drill says why; then idtone backup, and another drill (docs/how-to/backup.md)"),
         )
     if last.drilled is None:
         return warning(TOPIC, Message("the last one is from {at}, and no drill has tried any", at=made), _DRILL)
     if now - last.drilled > DRILL_EVERY:
-        found = Message("the last drill is from {at}, more than a month ago", at=f"{last.drilled:%Y-%m-%d %H:%M}")
+        found = Message("the last drill is from {at}, more than a month ago", at=_shown(last.drilled, now))
         return warning(TOPIC, found, _DRILL)
-    drilled = f"{last.drilled:%Y-%m-%d %H:%M}"
+    drilled = _shown(last.drilled, now)
     return good(TOPIC, Message("the last one is from {at}, the last drill from {drilled}", at=made, drilled=drilled))
+
+
+def _shown(at: datetime, now: datetime) -> str:
+    return f"{at.astimezone(now.tzinfo):%Y-%m-%d %H:%M}"

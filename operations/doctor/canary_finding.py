@@ -15,7 +15,7 @@ _START = Message("systemctl enable --now idtone-canary.timer; without systemd, r
 def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) -> Finding:
     """Check that the last canary call was recent and successful.
 
-    `last` is the last result, or None if there is none.
+    `last` is the last result, or None if there is none. Times are shown in the time zone of `now`.
     """
     missing = settings.missing
     if len(missing) == len(CanarySettings().missing):
@@ -28,13 +28,14 @@ def judge(settings: CanarySettings, last: CanaryResult | None, now: datetime) ->
         )
     if last is None:
         return warning(TOPIC, Message("no canary call was placed yet"), _START)
+    at = f"{last.at.astimezone(now.tzinfo):%Y-%m-%d %H:%M}"
     if not last.good:
         return bad(
             TOPIC,
-            Message("{verdict}, at {at}: {says}", verdict=last.verdict, at=f"{last.at:%Y-%m-%d %H:%M}", says=last.says),
+            Message("{verdict}, at {at}: {says}", verdict=last.verdict, at=at, says=last.says),
             Message("Correct that (docs/how-to/canary.md), then run `idtone canary`"),
         )
     if is_old(last, settings.every.total_seconds(), now):
-        found = Message("the last canary call is from {at}, and none was placed since", at=f"{last.at:%Y-%m-%d %H:%M}")
+        found = Message("the last canary call is from {at}, and none was placed since", at=at)
         return warning(TOPIC, found, _START)
-    return good(TOPIC, Message("{verdict}, at {at}", verdict=last.verdict, at=f"{last.at:%Y-%m-%d %H:%M}"))
+    return good(TOPIC, Message("{verdict}, at {at}", verdict=last.verdict, at=at))

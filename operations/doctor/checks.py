@@ -414,7 +414,7 @@ def _lines(inputs: CheckInputs) -> Iterator[Finding]:
 
 
 def _brake(inputs: CheckInputs) -> Iterator[Finding]:
-    path, now = None, inputs.now()
+    path, now = None, inputs.now().astimezone()
     try:
         path = state_path(inputs.settings)
         yield brake_finding.judge(inputs.settings.brake.highest, read_state(path).holds, now)
@@ -673,7 +673,7 @@ def _watchdog(inputs: CheckInputs) -> Iterator[Finding]:
 
 def _canary(inputs: CheckInputs) -> Iterator[Finding]:
     canary = inputs.settings.canary
-    yield canary_finding.judge(canary, canary_result.read(canary.result), inputs.now())
+    yield canary_finding.judge(canary, canary_result.read(canary.result), inputs.now().astimezone())
 
 
 def _backup(inputs: CheckInputs) -> Iterator[Finding]:
@@ -681,7 +681,7 @@ def _backup(inputs: CheckInputs) -> Iterator[Finding]:
     if backup.is_on and backup.result.exists() and not os.access(backup.result, os.R_OK):
         yield backup_finding.unreadable(backup)
         return
-    yield backup_finding.judge(backup, backup_result.read(backup.result), inputs.now())
+    yield backup_finding.judge(backup, backup_result.read(backup.result), inputs.now().astimezone())
 
 
 CHECKS: Final = (

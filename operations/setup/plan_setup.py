@@ -208,8 +208,11 @@ def _settings(wishes: SetupOptions) -> tuple[str | None, Settings]:
         for other in settings_files(wishes.config)[1:]:
             shutil.copy(other, own.parent)
         own.write_text(_own_text(keys), "utf-8")
+        drafted = load_settings(draft)
+        if drafted.shared and "retention" in (drafted.shared.tree.get("ledger") or {}):
+            del keys["ledger"]  # it would override the fleet's
         # Keep the name in the existing ledger: the evidence could not be signed by another one.
-        text = _own_text({"node": load_settings(draft).node or None, **keys})
+        text = _own_text({"node": drafted.node or None, **keys})
         own.write_text(text, "utf-8")
         return text, load_settings(draft)
 

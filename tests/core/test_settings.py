@@ -2,6 +2,7 @@
 
 import platform
 import re
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -27,6 +28,7 @@ from idtone.ledger.evidence import steps
 from idtone.ledger.evidence.steps import CallStatus
 from idtone.ledger.keys.key_ring import KeyRing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
+from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from lab.core.non_default_settings import OTHER
 
 
@@ -83,12 +85,29 @@ def test_the_files_of_the_folder_lie_on_the_file_in_their_order(tmp_path):
     (folder / "10-setup.yaml").write_text("node: of-10\nari: {user: of-10, password_file: /p}\n")
     (folder / "90-not-read.yml.dpkg-old").write_text("node: 1: 2")
     (folder / "60-empty.yaml").write_text("# nothing yet\n")
+    (folder / ".#50-own.yaml").symlink_to("alice@pbx-1.1234:1")  # Emacs, while someone edits the file
+    (folder / ".ansible_tmpq3k0_w50-own.yaml").write_text("node: [of-a-file-that-is-being-")
     settings = load_settings(path, {"IDTONE_LOG_LEVEL": "debug"})
     assert (settings.node, settings.ari.user, settings.ari.transport) == ("of-10", "of-50", "http")
     assert (settings.ari.password_file, settings.log.level) == (Path("/p"), "debug")
     (folder / "50-own.yaml").write_text("log: {}\nari:\n  user: x\n  tranport: http\n")
     (fault,) = faults(path, {})
     assert fault.startswith(f"{folder}/50-own.yaml:4:3: ari.tranport: ")
+
+
+@needs_root
+def test_a_folder_of_settings_that_the_service_cannot_read_is_a_fault():
+    """A root with the umask 027 has made it: for root, its settings apply, and the service would have none of them."""
+    with tempfile.TemporaryDirectory() as place:
+        path, folder = Path(place, "idtone.yaml"), Path(place, "idtone.d")
+        Path(place).chmod(0o711)
+        path.write_text("# nothing yet\n")
+        folder.mkdir(mode=0o700)
+        (folder / "50-own.yaml").write_text("association: {member: m-1}\n")
+        assert load_settings(path, {}).association.member == "m-1"
+        with acting_as(SERVICE_USER, SERVICE_GROUP):
+            (fault,) = faults(path, {})
+    assert fault.startswith(f"{folder}: cannot be read: Permission denied")
 
 
 def test_a_nodes_name_comes_from_its_ledger(tmp_path):

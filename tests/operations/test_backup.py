@@ -1,22 +1,29 @@
 """`idtone backup`, `idtone restore` and the drill."""
 
+import errno
+import os
 import shutil
 import stat
+import tempfile
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from idtone.core.settings.settings import Settings, load_settings, locations
 from idtone.ledger.keys.key_ring import own_key
 from idtone.ledger.store.ledger_reader import LedgerReader
+from idtone.operations.backup import make_backup
 from idtone.operations.backup.archive import secret_keys_of
 from idtone.operations.backup.archive_folder import chain_of
+from idtone.operations.backup.backup_contents import KEPT
 from idtone.operations.backup.make_backup import make
 from idtone.operations.backup.restore import restore_here, restore_into
 from idtone.operations.backup.unpack import Unpacked, unpack
 from idtone.service import backup_result
 from idtone.service.backup_result import BackupResult
+from lab.call_control.unix_users import SERVICE_GROUP, SERVICE_USER, acting_as, needs_root
 from lab.ledger.sample_evidence import heard_call
 from lab.operations.backed_up_node import SECRET, BackedUpNode
 from lab.operations.kill_before import kill_before
@@ -86,6 +93,22 @@ def opened(node: BackedUpNode, folder: Path) -> Unpacked:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     return unpack(chain_of(node.folder / "backups", None, identities), identities, folder)
+
+
+def test_the_draft_of_a_killed_run_does_not_fill_the_disk_of_the_next(
+    node: BackedUpNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a nearly full disk, no archive could be made any more while the draft takes the room."""
+    node.sign("c-1")
+    backup(node)
+    killed = node.folder / "backups" / f".{node.archives[0]}.q3k0_w"
+    killed.write_bytes(b"half an archive")
+    monkeypatch.setattr(make_backup, "_written", lambda *_: pytest.fail("it is there") if killed.exists() else full())
+    assert "No space left" in terminal.error("backup", "-c", node.config)
+
+
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.nightly
@@ -302,6 +325,60 @@ def test_the_password_that_the_package_has_made_gives_way(tmp_path: Path) -> Non
     assert password.read_text() == "of the node"
     (kept,) = tmp_path.glob("ari.password.before-*")
     assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode)) == ("of the package", 0o600)
+
+
+def test_each_file_that_a_person_has_written_and_the_settings_name_is_in_a_backup() -> None:
+    """The restored settings name it, and without it the service would not start, or would not be stamped."""
+    of_the_machine = {"sounds.directory", "journal.directory", "ledger.token.library", "canary.spool"}
+    of_the_service = {"ledger.spool", "ledger.key_file", "ledger.seen_file", "canary.result"}
+    of_backups = {"backup.directory", "backup.result"}
+    names = {".".join(each) for each in locations() if "Path" in str(_field_at(each).annotation)}
+    assert len(names) > 20
+    assert names - set(KEPT) == of_the_machine | of_the_service | of_backups
+
+
+def _field_at(location: tuple[str, ...]) -> Any:
+    model: Any = Settings
+    for step in location[:-1]:
+        model = model.model_fields[step].annotation
+    return model.model_fields[location[-1]]
+
+
+def test_a_password_of_the_database_with_the_lines_is_restored(tmp_path: Path) -> None:
+    password = tmp_path / "freepbx.password"
+    password.write_text("of the database")
+    lines = {"source": "mysql://idtone@127.0.0.1/asterisk", "query": "freepbx", "password_file": str(password)}
+    node = BackedUpNode.made(tmp_path / "node", lines=lines)
+    node.sign("c-1")
+    backup(node)
+    password.unlink()
+    new, _ = restored(node, tmp_path / "new")
+    assert load_settings(new.config, {}).lines.secret() == "of the database"
+
+
+@needs_root
+def test_the_service_can_read_the_settings_that_are_restored_on_a_machine_without_any() -> None:
+    """With pip, no package has made the folders, and a restore as root makes them."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o711)
+        node = BackedUpNode.made(place / "node", ari={"password_file": f"{place}/etc/ari.password"})
+        config = place / "etc" / "idtone.yaml"
+        (place / "etc" / "idtone.d").mkdir(parents=True)
+        (place / "etc" / "ari.password").write_text("of the node")
+        (place / "etc" / "idtone.d" / "50-own.yaml").write_text("association: {member: m-1}\n")
+        node.sign("c-1")
+        shutil.move(node.config, config)
+        terminal.json("backup", "-c", config)
+        (node.folder / "ledger.sqlite3").unlink()
+        shutil.rmtree(config.parent)
+        umask = os.umask(0o077)
+        try:
+            terminal.json("restore", node.folder / "backups", "-i", node.folder / "secret")
+        finally:
+            os.umask(umask)
+        with acting_as(SERVICE_USER, SERVICE_GROUP):
+            assert load_settings(config, {}).association.member == "m-1"
 
 
 def test_a_key_pair_is_made_without_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from idtone.operations.trouble_mail_timing import MailedTroubles
 from idtone.service.troubles import NO_REGISTRY, Trouble
 from lab.repository import ROOT
 from lab.terminal import Terminal
+from lab.unit_files import unit
 
 terminal = Terminal()
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -149,7 +150,7 @@ def test_what_cannot_be_mailed_is_mailed_the_next_time(
     monkeypatch.setenv(MAIL_TO, "noc@example.jp")
     settings = tmp_path / "idtone.yaml"
     settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     monkeypatch.setattr(failure_mail, "restarts", lambda: 3)
     monkeypatch.setattr(failure_mail, "_PATH", "/nowhere")
     assert "there is no sendmail" in terminal.error("idtone-failed", "-c", str(settings))
@@ -157,3 +158,22 @@ def test_what_cannot_be_mailed_is_mailed_the_next_time(
     terminal.output("idtone-failed", "-c", str(settings))
     text = email.message_from_bytes(sent.read_bytes(), policy=email.policy.default).get_content()
     assert "restarted by systemd 3 times" in text
+
+
+def test_the_record_of_what_was_mailed_needs_no_disk(
+    sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk, it could not be written: each run would send the mail again, or none would send one."""
+    service = unit((ROOT / "config" / "idtone-trouble.service").read_text())["Service"]
+    assert (service["RuntimeDirectory"], service["RuntimeDirectoryPreserve"]) == ("idtone-trouble", "yes")
+    settings, memory = tmp_path / "idtone.yaml", tmp_path / "run"
+    settings.write_text(f"ledger: {{url: 'sqlite:///{tmp_path}/ledger.sqlite3'}}\nregistry: {{source: /nowhere}}\n")
+    memory.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(memory))
+    monkeypatch.setenv("STATE_DIRECTORY", "/nowhere")
+    monkeypatch.setattr(failure_mail, "restarts", lambda: 3)
+    terminal.output("idtone-failed", "-c", str(settings))
+    assert sent.exists()
+    sent.unlink()
+    terminal.output("idtone-failed", "-c", str(settings))
+    assert not sent.exists()

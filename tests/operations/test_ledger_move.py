@@ -2,13 +2,16 @@
 the new ledger.
 """
 
+import os
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from idtone.core.errors import ChangeError
+from idtone.core.errors import ChangeError, LedgerInUseError
 from idtone.core.settings.settings import load_settings
+from idtone.ledger.store.sqlite import lock_for_writing
 from idtone.ledger.writing.ledger_writer import LedgerWriter
 from idtone.operations import ledger_move
 from lab.call_control.unix_users import needs_root
@@ -76,6 +79,64 @@ def test_the_ledger_moves_with_what_is_beside_it(node: SimpleNamespace) -> None:
     assert f"rm {moved}" in shown
     with LedgerWriter.open(settings.ledger.url, "pbx-1", key_ring_of(f"sqlite:///{node.old}/l.sqlite3")) as writer:
         assert writer.signs, "it is no copy: the original is gone"
+
+
+def test_no_command_writes_to_the_old_ledger_once_it_is_copied(
+    node: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The console, for example, records an opening itself while no service runs, and signs: the log would fork."""
+    run, refused = vars(ledger_move)["run_program"], []
+
+    def acting(command: tuple[str, ...]) -> None:
+        run(command)
+        if command[1] in ("start", "try-restart"):
+            with pytest.raises(LedgerInUseError) as caught:
+                write(f"sqlite:///{node.old}/l.sqlite3", heard_call("c-4"))
+            refused.append(caught.value)
+
+    monkeypatch.setattr(ledger_move, "run_program", acting)
+    terminal.output("log", "move", node.new, "--yes", "-c", node.config)
+    assert len(refused) == 2
+    write(load_settings(node.config, {}).ledger.url, heard_call("c-4"))
+
+
+def test_a_move_waits_for_a_command_that_writes(node: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, writing = vars(ledger_move)["run_program"], []
+
+    def stopping(command: tuple[str, ...]) -> None:
+        run(command)
+        if command[1] == "stop":
+            held = lock_for_writing(node.old / "l.sqlite3")
+            ends = threading.Timer(0.3, os.close, (held,))
+            ends.start()
+            writing.append(ends)
+
+    monkeypatch.setattr(ledger_move, "run_program", stopping)
+    terminal.output("log", "move", node.new, "--yes", "-c", node.config)
+    assert writing
+    writing[0].join()
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_the_service_reaches_a_ledger_that_a_root_with_a_narrow_umask_has_moved(
+    node: SimpleNamespace, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        terminal.output("log", "move", node.new, "--yes", "-c", node.config)
+    finally:
+        os.umask(before)
+    made = (node.new.parent, node.place / "idtone.d", node.place / "units" / "idtone.service.d")
+    assert [each.stat().st_mode & 0o777 for each in made] == [0o755] * 3
+    assert node.new.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_with_a_space_is_one_word_of_the_unit(node: SimpleNamespace) -> None:
+    terminal.output("log", "move", node.place / "new disk", "--yes", "-c", node.config)
+    text = (node.place / "units" / "idtone.service.d" / "60-ledger.conf").read_text()
+    assert f'RequiresMountsFor="{node.place}/new disk"\n' in text
+    assert f'ReadWritePaths="{node.place}/new disk"\n' in text
+    assert records_of(load_settings(node.config, {}).ledger.url).keys() == {"c-1", "c-2", "c-3"}
 
 
 def test_a_service_that_does_not_start_there_starts_as_before(node: SimpleNamespace) -> None:

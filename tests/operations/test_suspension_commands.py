@@ -1,6 +1,7 @@
 """`idtone suspend` and `idtone suspensions` while no service runs: persons, customers, papers, refusals."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from idtone.operations import suspension_acts
 from idtone.operations.doctor import suspension_finding
 from idtone.registry.suspensions.suspension_file import read_suspensions, suspensions_path
 from lab.idtone_programs import locate_command
+from lab.japan_today import today
 from lab.ledger.sample_evidence import ALICE, BOB
 from lab.registry.customer_lines.line_tables import GOOD as TABLE
 from lab.registry.examples import GOOD
@@ -109,6 +111,20 @@ def test_a_customer_is_one_act_and_what_follows_is_closed_by_acts(node):
     found = read_suspensions(suspensions_path(load_settings(node, {}))).suspensions
     assert suspension_finding.judge(found, found[0].asked.at).found == "1 in force"
     assert acts(node)[-2:] == ["suspension-duty-closed"] * 2
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_a_duty_is_closed_on_the_day_in_japan(node, monkeypatch, zone):
+    """At any time, it is another day in one of these zones. Many servers keep UTC, where it is so each morning."""
+    one = run(node, "suspend", "--customer", "c-1", *WHY)
+    day = today()
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        closed = run(node, "duty", "close", one["id"], "contract-end", "--document", "D-1")
+    time.tzset()
+    (duty,) = [each for each in closed["duties"] if each["kind"] == "contract-end"]
+    assert duty["on"] == day.isoformat()
 
 
 def test_the_paper_is_signed_and_a_changed_one_is_noticed(node, tmp_path):

@@ -308,7 +308,7 @@ def test_removed_installed_again_and_purged(node: OperatorNode, showed: Callable
     plan.write_text(plan.read_text().replace("Gosub(idtone-forward", "NoOp(gosub"))
     node.machine.run("asterisk", "-rx", "dialplan reload")
     node.do(_LATER["purge"])
-    for gone in ("etc/idtone", "var/lib/idtone", "var/lib/idtone-trouble", "opt/venvs/idtone"):
+    for gone in ("etc/idtone", "var/lib/idtone", "run/idtone-trouble", "opt/venvs/idtone"):
         assert not (node.root / gone).exists(), gone
     assert "idtone" not in node.machine.run("systemctl", "list-timers", "--all")
     assert node.machine.run("systemctl", "is-active", "asterisk").strip() == "active"

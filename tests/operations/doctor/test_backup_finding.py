@@ -1,10 +1,21 @@
 """Finding on this node's backups."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from idtone.core.settings.backup import BackupSettings
+from idtone.core.settings.canary import CanarySettings
+from idtone.core.settings.settings import Settings
 from idtone.operations.doctor import backup_finding
+from idtone.operations.doctor.check_inputs import CheckInputs
+from idtone.operations.doctor.checks import CHECKS
+from idtone.service import backup_result, canary_result
 from idtone.service.backup_result import BackupResult
+from idtone.service.canary_result import CanaryResult
 from lab.operations.backed_up_node import SECRET
 from lab.operations.doctor.check_tables import BAD, GOOD, UNKNOWN, WARNING, check
 
@@ -35,6 +46,36 @@ def test_no_backup_an_old_one_and_one_that_no_drill_has_restored():
             ((SET, last(HOUR, 34 * DAY), NOW), GOOD, "the last drill"),
         ],
     )
+
+
+@pytest.fixture
+def in_japan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_japan")
+def test_times_are_shown_in_the_time_zone_of_the_machine(tmp_path: Path) -> None:
+    """Without a zone, an operator in Japan would take a time of UTC for one nine hours earlier."""
+    backup = SET.model_copy(update={"result": tmp_path / "backup.json"})
+    canary = CanarySettings(
+        forwarding_number="0312345678", called_number="0312345690", trunk="t", result=tmp_path / "canary.json"
+    )
+    backup_result.write(BackupResult(NOW - HOUR, drilled=NOW - DAY), backup.result)
+    canary_result.write(CanaryResult(NOW, "conforms", expected="sample"), canary.result)
+    settings = Settings(backup=backup, canary=canary)
+    inputs = CheckInputs(settings, tmp_path / "idtone.yaml", tmp_path, {}, lambda: NOW)
+    found = {}
+    for each in CHECKS:
+        if each.topics in (("backup",), ("canary",)):
+            found |= {finding.topic: str(finding.found) for finding in each.look(inputs)}
+    assert found == {
+        "backup": "the last one is from 2026-11-30 20:00, the last drill from 2026-11-29 21:00",
+        "canary": "conforms, at 2026-11-30 21:00",
+    }
 
 
 def test_a_result_that_this_user_cannot_read():

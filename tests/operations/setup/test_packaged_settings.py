@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from idtone.core.settings.settings import Settings, load_settings
 from idtone.core.settings.shared_settings import SIGNED_BY, signed_settings
 from idtone.core.signed_notes import Signer
-from idtone.operations.setup.plan_setup import packaged_settings
+from idtone.operations.setup.plan_setup import RETENTION, SetupOptions, _settings, packaged_settings
 from lab.repository import ROOT
 
 SAMPLE = (ROOT / "config" / "idtone.yaml").read_text("utf-8")
@@ -33,6 +33,19 @@ def test_the_settings_of_a_fleet_apply_on_a_node_of_the_package(tmp_path):
     (tmp_path / "idtone.d/50-own.yaml").write_text(f"node: pbx-1\nfleet: {{settings: {signed}, trust: {signer.key}}}\n")
     settings = load_settings(path, {})
     assert (settings.policy.waiting, settings.registry.poll.total_seconds()) == (100, 5)
+
+
+def test_setup_writes_no_retention_over_that_of_the_fleet(tmp_path):
+    """The evidence would keep numbers for another time than the fleet's settings say."""
+    signer = Signer(SIGNED_BY, b"1" * 32)
+    signed = tmp_path / "fleet-settings.signed"
+    config = tmp_path / "idtone.yaml"
+    (tmp_path / "idtone.d").mkdir()
+    (tmp_path / "idtone.d/50-own.yaml").write_text(f"fleet: {{settings: {signed}, trust: {signer.key}}}\n")
+    for shared, retention in (("ledger: {retention: P90D}\n", "P90D"), ("policy: {waiting: 100}\n", RETENTION)):
+        signed.write_text(str(signed_settings(shared, "shared.yaml", 1, datetime(2026, 12, 3, tzinfo=UTC), [signer])))
+        _, settings = _settings(SetupOptions(config, tmp_path, "idtone", "/registry.yaml", "unsigned", "m-1"))
+        assert settings.model_dump(mode="json")["ledger"]["retention"] == retention
 
 
 def test_the_package_is_built_with_the_same_text():
